@@ -1,0 +1,37 @@
+/** The contract between a pipeline and whatever brings and takes frames. `drivers/compliance` holds a driver to it. */
+
+import type { Observable, Observer } from 'rxjs';
+import type { MacAddress } from './address.js';
+import type { RxFrame, TxFrame } from './frame.js';
+
+/** `ethernet`: frames start at an Ethernet header; `ip`: they start at an IP header and there are no neighbours. */
+export type Medium = 'ethernet' | 'ip';
+
+/** What a device does for its frames. */
+export interface DeviceFeatures {
+  /** It completes partial checksums on the way out and marks verified ones on the way in. */
+  readonly checksum: boolean;
+  /** It cuts TCP super-segments itself, and may deliver them. */
+  readonly segmentation: boolean;
+}
+
+/**
+ * A network device.
+ *
+ * Opening a device is not subscribing to it: the device lives until `close()`, subscriptions only listen. `frames$` delivers
+ * frame by frame, synchronously within a batch; a received frame is valid only during that `next` (see `Frame.retain`). `sink`
+ * takes over the reference of each frame that it is given, sends in order, flushes at the end of a batch or microtask, and
+ * never calls back into the pipeline from inside its `next`. A failure of the device errors `frames$`; `close()` completes it.
+ */
+export interface Device extends AsyncDisposable {
+  readonly name: string;
+  /** All zero on a medium without link addresses. */
+  readonly mac: MacAddress;
+  /** Largest IP packet, in bytes, without the link header. */
+  readonly mtu: number;
+  readonly medium: Medium;
+  readonly features: DeviceFeatures;
+  readonly frames$: Observable<RxFrame>;
+  readonly sink: Observer<TxFrame>;
+  close(): Promise<void>;
+}

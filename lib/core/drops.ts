@@ -1,0 +1,236 @@
+/**
+ * Why packets end: the one list of drop reasons, their counters, and the account of what was delivered.
+ *
+ * A malformed or unwanted packet never errors a stream: whoever refuses it reports a {@link DropReason} and lets nothing through.
+ * Whoever takes a packet for good (answers it, queues its data, learns from it) marks it delivered. Per packet the first word
+ * counts.
+ */
+
+import { DELIVERED, type Frame, UNDER_WAY } from './frame.js';
+
+/** Stable reasons for dropping a packet, by layer. Names in text are the kebab-case of the keys: `ipv4-bad-checksum`. */
+export const DropReason = {
+  /** Shorter than an Ethernet header, or than the length that an 802.3 header announces. */
+  EthernetTruncated: 1,
+  /** To a unicast MAC address that is not ours, and the interface is not promiscuous. */
+  EthernetNotForUs: 2,
+  /** From a multicast or all-zero MAC address. */
+  EthernetBadSource: 3,
+  /** An EtherType that nobody subscribed to. */
+  EthernetUnknownType: 4,
+  /** Too short for its 802.1Q tag, or more than two tags. */
+  VlanTruncated: 5,
+  /** Tagged with a VLAN that is not configured here. */
+  VlanUnknown: 6,
+  /** A header that ends early. */
+  ArpTruncated: 7,
+  /** Hardware or protocol type, or an address length, other than Ethernet and IPv4; or an unknown operation. */
+  ArpUnsupported: 8,
+  /** A sender address that no host can have: multicast, broadcast, or our own MAC. */
+  ArpBadSender: 9,
+  /** A request for an address that is not ours and not published. */
+  ArpNotForUs: 10,
+  /** A reply that nobody asked for. */
+  ArpUnsolicited: 11,
+  /** A neighbour's queue of waiting packets was full, and this was the oldest. */
+  NeighbourQueueFull: 12,
+  /** The next hop did not answer. */
+  NeighbourUnreachable: 13,
+  /** The neighbour table was full of entries in use. */
+  NeighbourTableFull: 14,
+  /** The IP version is neither 4 nor 6, or not the one that this pipeline handles. */
+  IpUnknownVersion: 15,
+  /** No route to the destination. */
+  IpNoRoute: 16,
+  /** Larger than the MTU of the next hop, and not to be fragmented. */
+  IpTooBig: 17,
+  /** The source address is not one that we may send from. */
+  IpNotOurSource: 18,
+  /** Too short for its header or for the length that the header states. */
+  Ipv4Truncated: 19,
+  /** Version other than 4, or a header length under 20. */
+  Ipv4BadHeader: 20,
+  /** The header's checksum is wrong. */
+  Ipv4BadChecksum: 21,
+  /** To an address that this host does not have. */
+  Ipv4NotForUs: 22,
+  /** From a multicast, broadcast or reserved address, from loopback on a wire, or from ourselves (RFC 1122 3.2.1.3). */
+  Ipv4BadSource: 23,
+  /** Options that end early or have an impossible length. */
+  Ipv4BadOptions: 24,
+  /** A unicast packet in a link-layer broadcast (RFC 1122 3.3.6). */
+  Ipv4UnicastInBroadcast: 25,
+  /** A protocol that nobody subscribed to. */
+  IpUnknownProtocol: 26,
+  /** A fragment with an impossible offset or length. */
+  FragmentBad: 27,
+  /** A fragment that overlaps another, or its datagram after that. */
+  FragmentOverlap: 28,
+  /** The memory for reassembly is used up. */
+  FragmentMemory: 29,
+  /** Fragments whose datagram was not complete in time. */
+  FragmentTimeout: 30,
+  /** Too short for its type. */
+  Icmpv4Truncated: 31,
+  /** The checksum is wrong. */
+  Icmpv4BadChecksum: 32,
+  /** A type that hosts do not handle; silently discarded (RFC 1122 3.2.2). */
+  Icmpv4UnknownType: 33,
+  /** An error about a packet that we did not send, or whose quoted packet is unusable. */
+  Icmpv4BadQuote: 34,
+  /** An echo request to a broadcast or multicast address. */
+  Icmpv4Broadcast: 35,
+  /** An echo reply that nobody waits for. */
+  Icmpv4Unsolicited: 36,
+  /** Shorter than its header. */
+  UdpTruncated: 37,
+  /** The length field is shorter than the header or longer than the packet. */
+  UdpBadLength: 38,
+  /** The checksum is wrong. */
+  UdpBadChecksum: 39,
+  /** No socket for it; answered by port unreachable where that is allowed. */
+  UdpNoSocket: 40,
+  /** The socket's receive queue was full. */
+  UdpQueueFull: 41,
+  /** Shorter than its header. */
+  TcpTruncated: 42,
+  /** A data offset under 5 or beyond the segment. */
+  TcpBadHeader: 43,
+  /** The checksum is wrong. */
+  TcpBadChecksum: 44,
+  /** No connection and no listener for it; answered by RST unless it was one. */
+  TcpNoConnection: 45,
+  /** To or from an address that is not unicast. */
+  TcpNotUnicast: 46,
+  /** The listener's queue of embryonic or unaccepted connections is full. */
+  TcpBacklogFull: 47,
+  /** Wholly outside the receive window: old, duplicate or too far ahead (RFC 9293 3.10.7.4). */
+  TcpOutOfWindow: 48,
+  /** An acknowledgment of something that was never sent, or too old (RFC 5961 5). */
+  TcpBadAck: 49,
+  /** Neither ACK nor SYN nor RST where one is required. */
+  TcpNoAck: 50,
+  /** A timestamp older than the last (PAWS, RFC 7323 5), or none where they were negotiated. */
+  TcpOldTimestamp: 51,
+  /** A reset that is not exactly at the window's edge, or not acceptable in this state (RFC 5961 3). */
+  TcpBadReset: 52,
+  /** A SYN in a synchronised state (RFC 5961 4), or one with impossible flags. */
+  TcpBadSyn: 53,
+  /** Data after the connection was closed for receiving. */
+  TcpClosed: 54,
+  /** No memory for out-of-order data. */
+  TcpOutOfMemory: 55,
+  /** A segment that carries nothing new for its state. */
+  TcpUnexpected: 56,
+  /** The device is closed or failing. */
+  DeviceDown: 57,
+  /** The device's queue is full. */
+  DeviceQueueFull: 58,
+  /** Larger than the device can send. */
+  DeviceTooBig: 59,
+  /** No device to send it. */
+  DeviceUnknown: 60,
+  /** Lost by an impairment of a simulated link. */
+  LinkLoss: 61,
+  /** The queue of a rate-limited simulated link was full. */
+  LinkQueueFull: 62,
+  /** A simulated link was partitioned. */
+  LinkPartition: 63,
+  /** Rejected by a predicate or rule of the user's. */
+  Filtered: 64,
+  /** A user callback threw. */
+  CallbackThrew: 65,
+  /** Over the limit of a rate limiter. */
+  RateLimited: 66,
+  /** The stack was disposed while the packet waited. */
+  Disposed: 67,
+} as const;
+export type DropReason = (typeof DropReason)[keyof typeof DropReason];
+
+function kebab(name: string): string {
+  return name.replace(/[A-Z]/g, (letter, at: number) => (at === 0 ? '' : '-') + letter.toLowerCase());
+}
+
+const NAMES: readonly string[] = Object.entries(DropReason).reduce<string[]>((names, [key, value]) => {
+  names[value] = kebab(key);
+  return names;
+}, []);
+
+/** The reason's name in text, e.g. `ipv4-bad-checksum`. */
+export function dropReasonName(reason: DropReason): string {
+  return NAMES[reason] ?? `drop-${reason}`;
+}
+
+/** The reason of that name, or `undefined`. */
+export function dropReasonOf(name: string): DropReason | undefined {
+  const reason = NAMES.indexOf(name);
+  return reason > 0 ? (reason as DropReason) : undefined;
+}
+
+/** One dropped packet, as observers see it: the frame is valid only during the call. */
+export interface Drop {
+  readonly reason: DropReason;
+  /** The operator or machine that dropped it, e.g. `ipv4`. */
+  readonly operator: string;
+  /** The packet, narrowed as far as it was parsed; `undefined` where only its descriptor was at hand. */
+  readonly frame: Frame | undefined;
+}
+
+/** Counts drops by reason, and deliveries; tells observers of each drop, if there are any. */
+export class Drops {
+  private readonly counts = new Float64Array(NAMES.length);
+  private listeners: readonly ((drop: Drop) => void)[] = [];
+  /** Packets that were taken for good. */
+  delivered = 0;
+
+  /**
+   * Ends a packet's way here. The first word about a frame counts: a frame that was dropped or delivered before is not counted again.
+   * Returns `undefined`, so that a step can end with `return drops.report(...)`.
+   */
+  report(reason: DropReason, frame?: Frame, operator = ''): undefined {
+    if (frame !== undefined) {
+      if (frame.fate !== UNDER_WAY) return undefined;
+      frame.fate = reason;
+    }
+    this.counts[reason] = (this.counts[reason] ?? 0) + 1;
+    if (this.listeners.length > 0) {
+      const drop = { reason, operator, frame };
+      for (const listener of this.listeners) listener(drop);
+    }
+    return undefined;
+  }
+
+  /** Marks a received frame as taken for good: answered, queued, learnt from. */
+  deliver(frame: Frame): void {
+    if (frame.fate !== UNDER_WAY) return;
+    frame.fate = DELIVERED;
+    this.delivered++;
+  }
+
+  /** How many packets were dropped for `reason`. */
+  count(reason: DropReason): number {
+    return this.counts[reason] ?? 0;
+  }
+
+  /** All drops. */
+  get total(): number {
+    return this.counts.reduce((sum, count) => sum + count, 0);
+  }
+
+  /** The reasons that occurred, by name. */
+  toJSON(): Record<string, number> {
+    const out: Record<string, number> = {};
+    this.counts.forEach((count, reason) => {
+      if (count > 0) out[dropReasonName(reason as DropReason)] = count;
+    });
+    return out;
+  }
+
+  /** Calls `listener` for each drop from now on; returns how to stop. Listeners must not throw. */
+  observe(listener: (drop: Drop) => void): () => void {
+    this.listeners = [...this.listeners, listener];
+    return () => {
+      this.listeners = this.listeners.filter((other) => other !== listener);
+    };
+  }
+}

@@ -1,0 +1,305 @@
+/**
+ * Frames: a buffer, a range into it, and what is known about the packet inside.
+ *
+ * A {@link Frame} occupies one slot of a {@link Slab}. On the way in each layer narrows the range (`start` moves forward
+ * past its header, `end` cuts padding); on the way out each layer pushes its header in front, into headroom that was
+ * reserved once. Nothing is copied and no view object of the bytes is made per layer.
+ *
+ * Frames are counted references into a {@link FramePool}. Whoever makes or receives one owns one reference and gives it
+ * back with `release()`, or hands it on (a sink takes over the reference of the frame that it is given). A driver releases a
+ * received frame when its synchronous `next` returns: to keep it longer, `retain()` it.
+ */
+
+import type { Device } from './device.js';
+import { UsageError } from './errors.js';
+
+/** Bytes kept free in front of a frame: link header with two tags, the longest IP and TCP headers, a virtio-net header. */
+export const HEADROOM = 160;
+
+/** Offset value of a layer that has not been parsed. */
+export const NOT_PARSED = -1;
+
+/** Memory with the one long-lived `DataView` that reads it. */
+export class Slab {
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
+
+  constructor(memory: number | Uint8Array) {
+    this.bytes = typeof memory === 'number' ? new Uint8Array(memory) : memory;
+    this.view = new DataView(this.bytes.buffer, this.bytes.byteOffset, this.bytes.byteLength);
+  }
+}
+
+/** What is known of a frame's transport checksum. */
+export const ChecksumState = {
+  /** Nothing: it must be verified on the way in, and is complete on the way out. */
+  None: 0,
+  /** The device verified it. */
+  Valid: 1,
+  /** Only the pseudo-header's sum is in the field; whoever sends the frame on a wire completes it from `checksumStart`. */
+  Partial: 2,
+} as const;
+export type ChecksumState = (typeof ChecksumState)[keyof typeof ChecksumState];
+
+/** Kinds of segmentation offload, with the numbers of the virtio-net header. */
+export const GsoType = { None: 0, TcpV4: 1, Udp: 3, TcpV6: 4, UdpL4: 5 } as const;
+export type GsoType = (typeof GsoType)[keyof typeof GsoType];
+
+/** How a packet was addressed, on the link or in IP. */
+export const Cast = { Unicast: 0, Multicast: 1, Broadcast: 2 } as const;
+export type Cast = (typeof Cast)[keyof typeof Cast];
+
+/** What became of a frame: 0 while it is under way, a `DropReason` (> 0) once dropped, {@link DELIVERED} once taken. */
+export const UNDER_WAY = 0;
+export const DELIVERED = -1;
+
+/** A packet: the bytes `start` (inclusive) to `end` (exclusive) of a slot in a slab, and its metadata. */
+export class Frame {
+  readonly slab: Slab;
+  /** First byte of the slot: headers may be pushed down to here. */
+  readonly base: number;
+  /** End of the slot. */
+  readonly limit: number;
+  start: number;
+  end: number;
+  /** The device that received the frame, or that is to send it; `undefined` where there is only one. */
+  device: Device | undefined = undefined;
+  /** When it was received, in milliseconds of the environment's clock. */
+  time = 0;
+  /** Offset of the link header, or {@link NOT_PARSED}. */
+  link: number = NOT_PARSED;
+  /** Offset of the IP header, or {@link NOT_PARSED}. */
+  network: number = NOT_PARSED;
+  /** End of the received packet before any layer narrowed it. */
+  wholeEnd = 0;
+  linkCast: Cast = Cast.Unicast;
+  ipCast: Cast = Cast.Unicast;
+  checksum: ChecksumState = ChecksumState.None;
+  /** With a partial checksum: offset of the first summed byte, and of the field. */
+  checksumStart = 0;
+  checksumField = 0;
+  gsoType: GsoType = GsoType.None;
+  /** Payload bytes of each segment that the device is to make of this frame. */
+  gsoSize = 0;
+  /** A number of the user's, set by firewall rules and kept from layer to layer. */
+  mark = 0;
+  /** A number that identifies the flow, or 0. */
+  flow = 0;
+  /** See {@link UNDER_WAY}. */
+  fate: number = UNDER_WAY;
+  /** Whether more than one subscriber sees this frame, so that no one may change its bytes. */
+  shared = false;
+  private references = 1;
+  private readonly pool: FramePool | undefined;
+
+  constructor(slab: Slab, base: number, limit: number, pool?: FramePool) {
+    this.slab = slab;
+    this.base = base;
+    this.limit = limit;
+    this.start = base;
+    this.end = base;
+    this.pool = pool;
+  }
+
+  /** A frame of its own memory that holds a copy of `bytes`, with {@link HEADROOM} in front. */
+  static from(bytes: Uint8Array): Frame {
+    const slab = new Slab(HEADROOM + bytes.length);
+    slab.bytes.set(bytes, HEADROOM);
+    const frame = new Frame(slab, 0, slab.bytes.length);
+    frame.start = HEADROOM;
+    frame.end = frame.wholeEnd = slab.bytes.length;
+    return frame;
+  }
+
+  /** Bytes in the range. */
+  get length(): number {
+    return this.end - this.start;
+  }
+
+  /** The bytes of the range, as a view that is valid only as long as the frame; for the edges, not for the hot path. */
+  bytes(): Uint8Array {
+    return this.slab.bytes.subarray(this.start, this.end);
+  }
+
+  /**
+   * Makes room for a header of `length` bytes in front and returns the offset where it starts. The caller writes every byte.
+   *
+   * @throws UsageError `ERR_NO_HEADROOM`
+   */
+  push(length: number): number {
+    if (this.start - length < this.base) {
+      throw new UsageError('ERR_NO_HEADROOM', `no headroom for a header of ${length} bytes`);
+    }
+    this.start -= length;
+    return this.start;
+  }
+
+  /**
+   * Makes room for `length` bytes at the end and returns the offset where they start. The caller writes every byte.
+   *
+   * @throws UsageError `ERR_FRAME_TOO_LARGE`
+   */
+  put(length: number): number {
+    const at = this.end;
+    if (at + length > this.limit) {
+      throw new UsageError('ERR_FRAME_TOO_LARGE', `no room for ${length} more bytes`);
+    }
+    this.end = at + length;
+    return at;
+  }
+
+  /** Appends zeroed padding until the range holds `length` bytes. */
+  pad(length: number): void {
+    const missing = length - this.length;
+    if (missing > 0) {
+      const at = this.put(missing);
+      this.slab.bytes.fill(0, at, at + missing);
+    }
+  }
+
+  /** Takes one more reference: the frame stays valid until it is released as often as it was retained. */
+  retain(): this {
+    if (this.references === 0) throw new UsageError('ERR_FRAME_RELEASED', 'retain() of a frame that was released');
+    this.references++;
+    return this;
+  }
+
+  /** Gives one reference back; the last one returns the slot to its pool. */
+  release(): void {
+    if (this.references === 0) throw new UsageError('ERR_FRAME_RELEASED', 'release() of a frame that was released');
+    if (--this.references === 0) this.pool?.recycle(this);
+  }
+
+  /** Whether its bytes may be changed in place: nobody but the driver and the caller holds it. */
+  get exclusive(): boolean {
+    return this.references === 1 && !this.shared;
+  }
+
+  /** Copies the metadata of `other` that describes the packet rather than its place in memory. */
+  adopt(other: Frame): void {
+    const shift = this.start - other.start;
+    this.device = other.device;
+    this.time = other.time;
+    this.link = other.link < 0 ? NOT_PARSED : other.link + shift;
+    this.network = other.network < 0 ? NOT_PARSED : other.network + shift;
+    this.wholeEnd = other.wholeEnd + shift;
+    this.linkCast = other.linkCast;
+    this.ipCast = other.ipCast;
+    this.checksum = other.checksum;
+    this.checksumStart = other.checksumStart + shift;
+    this.checksumField = other.checksumField + shift;
+    this.gsoType = other.gsoType;
+    this.gsoSize = other.gsoSize;
+    this.mark = other.mark;
+    this.flow = other.flow;
+  }
+
+  /** For the pool: a recycled slot becomes a new, empty frame. */
+  reset(): void {
+    this.start = this.end = this.wholeEnd = this.base + HEADROOM;
+    this.device = undefined;
+    this.time = 0;
+    this.link = this.network = NOT_PARSED;
+    this.linkCast = this.ipCast = Cast.Unicast;
+    this.checksum = ChecksumState.None;
+    this.checksumStart = this.checksumField = 0;
+    this.gsoType = GsoType.None;
+    this.gsoSize = this.mark = this.flow = 0;
+    this.fate = UNDER_WAY;
+    this.shared = false;
+    this.references = 1;
+  }
+}
+
+declare const received: unique symbol;
+declare const outgoing: unique symbol;
+declare const routable: unique symbol;
+
+/** A frame that came in. It is not assignable to a sink: piping a device's input straight to its output does not compile. */
+export type RxFrame = Frame & { readonly [received]: true };
+
+/** A frame that is ready for a device: whoever is given it takes over its reference. */
+export type TxFrame = Frame & { readonly [outgoing]: true };
+
+/** An outgoing IP packet (`start` is at its IP header) that has yet to be routed and given a link header. */
+export type TxPacket = Frame & { readonly [routable]: true };
+
+export function asRx(frame: Frame): RxFrame {
+  return frame as RxFrame;
+}
+export function asTx(frame: Frame): TxFrame {
+  return frame as TxFrame;
+}
+export function asTxPacket(frame: Frame): TxPacket {
+  return frame as TxPacket;
+}
+
+// Slot sizes: an Ethernet frame of MTU 1500, a jumbo frame, and a 64 KiB super-segment with its headers.
+const SLOT_SIZES = [2048, 16384, 67584] as const;
+const SLOTS_PER_SLAB = [64, 8, 2] as const;
+const POISON = 0xdb;
+
+/** Options of {@link FramePool}. */
+export interface FramePoolOptions {
+  /** Overwrite released slots with 0xdb, so that a view that outlived its frame shows. For tests. */
+  readonly poison?: boolean;
+}
+
+/** Recycles frame slots of three sizes. It grows when it runs short and never shrinks. */
+export class FramePool {
+  private readonly free: Frame[][] = SLOT_SIZES.map(() => []);
+  private readonly poison: boolean;
+  private taken = 0;
+
+  constructor(options: FramePoolOptions = {}) {
+    this.poison = options.poison ?? false;
+  }
+
+  /** Frames that were allocated and not yet released. */
+  get outstanding(): number {
+    return this.taken;
+  }
+
+  /**
+   * An empty frame with {@link HEADROOM} in front and room for `size` bytes behind; its contents are undefined.
+   *
+   * @throws UsageError `ERR_FRAME_TOO_LARGE`
+   */
+  alloc(size: number): Frame {
+    const room = size + HEADROOM;
+    for (let kind = 0; kind < SLOT_SIZES.length; kind++) {
+      if (room > (SLOT_SIZES[kind] ?? 0)) continue;
+      const frame = this.free[kind]?.pop() ?? this.grow(kind);
+      this.taken++;
+      frame.reset();
+      return frame;
+    }
+    throw new UsageError('ERR_FRAME_TOO_LARGE', `a frame holds at most 65,535 bytes and its headers, not ${size}`);
+  }
+
+  /** A copy of `frame`, its range and its metadata, with full headroom in front and `room` free bytes behind. */
+  copy(frame: Frame, room = 0): Frame {
+    const copy = this.alloc(frame.length + room);
+    copy.slab.bytes.set(frame.bytes(), copy.put(frame.length));
+    copy.adopt(frame);
+    copy.wholeEnd = copy.end;
+    copy.link = copy.network = NOT_PARSED;
+    return copy;
+  }
+
+  /** For {@link Frame.release}. */
+  recycle(frame: Frame): void {
+    if (this.poison) frame.slab.bytes.fill(POISON, frame.base, frame.limit);
+    this.taken--;
+    this.free[SLOT_SIZES.indexOf((frame.limit - frame.base) as (typeof SLOT_SIZES)[number])]?.push(frame);
+  }
+
+  private grow(kind: number): Frame {
+    const size = SLOT_SIZES[kind] ?? 0;
+    const slots = SLOTS_PER_SLAB[kind] ?? 1;
+    const slab = new Slab(size * slots);
+    if (this.poison) slab.bytes.fill(POISON);
+    for (let i = 1; i < slots; i++) this.free[kind]?.push(new Frame(slab, i * size, (i + 1) * size, this));
+    return new Frame(slab, 0, size, this);
+  }
+}

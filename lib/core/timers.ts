@@ -1,0 +1,22 @@
+/**
+ * Time as the protocol machines of `lib` see it: a clock and re-armable timers, in milliseconds. Schedulers offer it;
+ * `lib` knows no scheduler.
+ */
+
+/** A deadline that can be moved cheaply, made once per purpose (one retransmission timer per connection, say). */
+export interface Timer {
+  /** When it fires, in milliseconds of the clock; `Infinity` while it is not armed. */
+  readonly deadline: number;
+  readonly armed: boolean;
+  /** Sets or moves the deadline. A deadline in the past fires as soon as the clock's owner gets control, never in this call. */
+  arm(deadline: number): void;
+  cancel(): void;
+}
+
+/** A clock and its timers. */
+export interface Timers {
+  /** The current time in milliseconds, with fractions where the clock has them; constant within one event. */
+  now(): number;
+  /** A timer that is not armed yet. When it fires it is no longer armed, so that `callback` may arm it again. */
+  timer(callback: () => void): Timer;
+}

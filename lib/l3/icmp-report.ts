@@ -1,0 +1,36 @@
+/** What the network said about a packet of ours: an ICMP error, in terms that do not depend on the IP version. */
+
+import type { IpAddress } from '../core/address.js';
+import type { NetCode } from '../core/errors.js';
+import type { Frame } from '../core/frame.js';
+
+/** Kinds of errors that ICMP reports. */
+export type IcmpErrorKind =
+  | 'net-unreachable'
+  | 'host-unreachable'
+  | 'protocol-unreachable'
+  | 'port-unreachable'
+  | 'packet-too-big'
+  | 'source-route-failed'
+  | 'prohibited'
+  | 'time-exceeded'
+  | 'reassembly-timeout'
+  | 'parameter-problem';
+
+/** An ICMP error about a packet of ours, with the start of that packet. */
+export interface IcmpReport {
+  readonly kind: IcmpErrorKind;
+  /** The error that a socket gets for it. */
+  readonly code: NetCode;
+  /** Who sent the report. */
+  readonly reporter: IpAddress;
+  /** From the quoted packet: our address, the destination's, and the protocol. */
+  readonly source: IpAddress;
+  readonly destination: IpAddress;
+  readonly protocol: number;
+  /** With `packet-too-big`: the MTU of the next hop in bytes, or 0 where the router did not say. */
+  readonly mtu: number;
+  /** Where the quoted transport header starts; at least 8 bytes of it are there. Valid during the call. */
+  readonly frame: Frame;
+  readonly transport: number;
+}

@@ -1,0 +1,87 @@
+/** How transports hand packets to IP: the one place above `wire` that knows how each version's header is written. */
+
+import type { IpAddress, IpVersion } from '../core/address.js';
+import { DropReason, type Drops } from '../core/drops.js';
+import type { Env } from '../core/env.js';
+import { asTxPacket, type Frame, type TxPacket } from '../core/frame.js';
+import { UsageError } from '../core/errors.js';
+import type { IpFlow } from '../wire/ip.js';
+import { Ipv4Packet, ipv4PseudoHeaderSum } from '../wire/ipv4.js';
+
+/** The way to a destination, as far as a transport needs to know it. */
+export interface IpPath {
+  /** The address to send from. */
+  readonly source: IpAddress;
+  /** Largest IP packet, in bytes, that goes out in one piece. */
+  readonly mtu: number;
+}
+
+/** Knows the ways to destinations: the routing table and our addresses. */
+export interface IpPaths {
+  /** The way to `destination`, from `source` if it is given and ours; `undefined` where there is none. */
+  path(destination: IpAddress, source?: IpAddress): IpPath | undefined;
+  /** Whether packets may be sent from, and are received at, this unicast address. */
+  isLocal(address: IpAddress): boolean;
+  /** Whether this is the limited broadcast address or that of a network of ours. */
+  isBroadcast(address: IpAddress): boolean;
+}
+
+/** Writes IP headers and emits the packets; each transport has one. */
+export class IpOutput {
+  /** Where packets go; whoever runs the transport sets it. Until then they are dropped. */
+  emit: ((packet: TxPacket) => void) | undefined = undefined;
+  private readonly drops: Drops;
+  private identification: number;
+
+  constructor(env: Env) {
+    this.drops = env.drops;
+    this.identification = env.random.uint32() & 0xffff;
+  }
+
+  /** Pushes the IP header in front of the transport segment in `frame`, whose reference it takes over, and emits the packet. */
+  send(frame: Frame, flow: IpFlow): void {
+    if (this.emit === undefined) {
+      this.drops.report(DropReason.DeviceDown, frame, 'ip-output');
+      frame.release();
+      return;
+    }
+    // IDs are unique per datagram that may be fragmented (RFC 6864 4.2).
+    this.identification = (this.identification + 1) & 0xffff;
+    pushIpHeader(frame, flow, this.identification);
+    this.emit(asTxPacket(frame));
+  }
+}
+
+/** Pushes the IP header that `flow` asks for in front of the frame, whose range is the payload. */
+export function pushIpHeader(frame: Frame, flow: IpFlow, identification: number): void {
+  if (isVersion(flow, 4)) {
+    Ipv4Packet.emit(frame, {
+      source: flow.source.value,
+      destination: flow.destination.value,
+      protocol: flow.protocol,
+      ttl: flow.hopLimit,
+      tos: flow.trafficClass,
+      identification,
+      dontFragment: flow.dontFragment,
+    });
+    return;
+  }
+  throw new UsageError('ERR_UNSUPPORTED', 'IPv6 is not implemented yet');
+}
+
+/** The pseudo-header's sum for a segment of `length` bytes of `flow`. */
+export function pseudoHeaderSum(flow: IpFlow, length: number): number {
+  if (isVersion(flow, 4)) {
+    return ipv4PseudoHeaderSum(flow.source.value, flow.destination.value, flow.protocol, length);
+  }
+  throw new UsageError('ERR_UNSUPPORTED', 'IPv6 is not implemented yet');
+}
+
+/** Bytes of the IP header that {@link pushIpHeader} pushes. */
+export function ipHeaderLength(version: IpVersion): 20 | 40 {
+  return version === 4 ? 20 : 40;
+}
+
+function isVersion<V extends IpVersion>(flow: IpFlow, version: V): flow is IpFlow<V> {
+  return flow.version === version;
+}

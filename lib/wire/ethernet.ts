@@ -1,0 +1,103 @@
+/** Ethernet II frames (IEEE 802.3 3.2, RFC 894), and recognition of 802.3/LLC/SNAP ones (RFC 1042). */
+
+import { isGroupMac } from '../core/address.js';
+import { DropReason } from '../core/drops.js';
+import type { Frame } from '../core/frame.js';
+
+const DESTINATION = 0;
+const SOURCE = 6;
+const TYPE = 12;
+const LLC = 14;
+export const ETHERNET_HEADER = 14;
+/** A frame is at least this long on the wire, without its check sequence (IEEE 802.3 3.2.8). */
+export const ETHERNET_MINIMUM = 60;
+
+// Below this, the type field is an 802.3 length (IEEE 802.3 3.2.6).
+const FIRST_TYPE = 0x600;
+const LLC_SNAP_HEADER = 8;
+
+/** EtherTypes (IANA). */
+export const EtherType = {
+  Ipv4: 0x0800,
+  Arp: 0x0806,
+  Vlan: 0x8100,
+  Ipv6: 0x86dd,
+  QinQ: 0x88a8,
+} as const;
+
+/** Reads the 48 bits at `at` as a number. */
+export function readMac(view: DataView, at: number): number {
+  return view.getUint16(at) * 0x1_0000_0000 + view.getUint32(at + 2);
+}
+
+/** Writes a 48-bit number. */
+export function writeMac(view: DataView, at: number, mac: number): void {
+  view.setUint16(at, mac / 0x1_0000_0000);
+  view.setUint32(at + 2, mac % 0x1_0000_0000);
+}
+
+/** A packet as a link layer hands it to IP, whatever the medium. */
+export interface LinkPacket {
+  readonly frame: Frame;
+  readonly etherType: number;
+}
+
+/** An Ethernet frame, read in place. Sound once {@link EthernetFrame.check} has found nothing wrong. */
+export class EthernetFrame implements LinkPacket {
+  readonly frame: Frame;
+  readonly offset: number;
+
+  constructor(frame: Frame, offset: number) {
+    this.frame = frame;
+    this.offset = offset;
+  }
+
+  /** What is wrong with the header at `offset`, or `undefined`. */
+  static check(frame: Frame, offset: number): DropReason | undefined {
+    const available = frame.end - offset;
+    if (available < ETHERNET_HEADER) return DropReason.EthernetTruncated;
+    const type = frame.slab.view.getUint16(offset + TYPE);
+    if (type < FIRST_TYPE && type > available - ETHERNET_HEADER) return DropReason.EthernetTruncated;
+    if (isGroupMac(readMac(frame.slab.view, offset + SOURCE))) return DropReason.EthernetBadSource;
+    return undefined;
+  }
+
+  /** Pushes a header in front of the frame. Padding to the minimum is left to `Frame.pad`. */
+  static emit(frame: Frame, destination: number, source: number, etherType: number): void {
+    const at = frame.push(ETHERNET_HEADER);
+    const { view } = frame.slab;
+    writeMac(view, at + DESTINATION, destination);
+    writeMac(view, at + SOURCE, source);
+    view.setUint16(at + TYPE, etherType);
+    frame.link = at;
+  }
+
+  get destination(): number {
+    return readMac(this.frame.slab.view, this.offset + DESTINATION);
+  }
+  get source(): number {
+    return readMac(this.frame.slab.view, this.offset + SOURCE);
+  }
+  /** The type field as it stands: an EtherType, or the length of an 802.3 frame. */
+  get typeOrLength(): number {
+    return this.frame.slab.view.getUint16(this.offset + TYPE);
+  }
+  /** Whether this is an 802.3 frame with a SNAP header that carries an EtherType. */
+  get isSnap(): boolean {
+    const { view } = this.frame.slab;
+    const length = this.typeOrLength;
+    if (length >= FIRST_TYPE || length < LLC_SNAP_HEADER) return false;
+    const at = this.offset + LLC;
+    return view.getUint32(at) === 0xaaaa0300 && view.getUint16(at + 4) === 0;
+  }
+  /** The payload's EtherType, also from a SNAP header; 0 for other 802.3 frames. */
+  get etherType(): number {
+    const type = this.typeOrLength;
+    if (type >= FIRST_TYPE) return type;
+    return this.isSnap ? this.frame.slab.view.getUint16(this.offset + LLC + 6) : 0;
+  }
+  /** Bytes up to the payload. */
+  get headerLength(): number {
+    return this.isSnap ? ETHERNET_HEADER + LLC_SNAP_HEADER : ETHERNET_HEADER;
+  }
+}

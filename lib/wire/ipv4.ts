@@ -1,0 +1,233 @@
+/** IPv4 headers (RFC 791 3.1), with options. */
+
+import { Ipv4Address } from '../core/address.js';
+import { DropReason } from '../core/drops.js';
+import type { Frame } from '../core/frame.js';
+import { complement, fold, sum16 } from './checksum.js';
+import type { IpPacket } from './ip.js';
+
+// RFC 791 3.1: byte offsets of the header's fields.
+const VERSION_IHL = 0;
+const TOS = 1;
+const TOTAL_LENGTH = 2;
+const IDENTIFICATION = 4;
+const FLAGS_OFFSET = 6;
+const TTL = 8;
+const PROTOCOL = 9;
+const CHECKSUM = 10;
+const SOURCE = 12;
+const DESTINATION = 16;
+const OPTIONS = 20;
+export const IPV4_HEADER = 20;
+export const IPV4_MAX_HEADER = 60;
+
+const DONT_FRAGMENT = 0x4000;
+const MORE_FRAGMENTS = 0x2000;
+const OFFSET_MASK = 0x1fff;
+
+/** Option types (RFC 791 3.1, RFC 2113). */
+export const Ipv4OptionType = {
+  End: 0,
+  Nop: 1,
+  RecordRoute: 7,
+  Timestamp: 68,
+  LooseSourceRoute: 131,
+  StrictSourceRoute: 137,
+  RouterAlert: 148,
+} as const;
+
+/** One option: its type byte and its data without type and length. */
+export interface Ipv4Option {
+  readonly type: number;
+  readonly data: Uint8Array;
+}
+
+/** The values of a header; lengths and the checksum are computed. */
+export interface Ipv4Fields {
+  readonly source: number;
+  readonly destination: number;
+  readonly protocol: number;
+  /** Default 64. */
+  readonly ttl?: number;
+  readonly tos?: number;
+  readonly identification?: number;
+  readonly dontFragment?: boolean;
+  readonly moreFragments?: boolean;
+  /** In bytes, a multiple of 8. */
+  readonly fragmentOffset?: number;
+  readonly options?: readonly Ipv4Option[];
+}
+
+/** An IPv4 packet, read in place: getters decode when asked. Sound once {@link Ipv4Packet.check} has found nothing wrong. */
+export class Ipv4Packet implements IpPacket<4> {
+  readonly version = 4;
+  readonly frame: Frame;
+  readonly offset: number;
+
+  constructor(frame: Frame, offset: number) {
+    this.frame = frame;
+    this.offset = offset;
+  }
+
+  /** What is wrong with the header at `offset`, or `undefined`: afterwards no getter can fail (RFC 1122 3.2.1). */
+  static check(frame: Frame, offset: number): DropReason | undefined {
+    const { view } = frame.slab;
+    const available = frame.end - offset;
+    if (available < IPV4_HEADER) return DropReason.Ipv4Truncated;
+    const first = view.getUint8(offset + VERSION_IHL);
+    const headerLength = (first & 0x0f) * 4;
+    if (first >>> 4 !== 4 || headerLength < IPV4_HEADER) return DropReason.Ipv4BadHeader;
+    const totalLength = view.getUint16(offset + TOTAL_LENGTH);
+    if (totalLength < headerLength || totalLength > available) return DropReason.Ipv4Truncated;
+    if (sum16(view, offset, offset + headerLength) !== 0xffff) return DropReason.Ipv4BadChecksum;
+    if (headerLength > IPV4_HEADER) return checkOptions(view, offset + OPTIONS, offset + headerLength);
+    return undefined;
+  }
+
+  /** Pushes a header in front of the frame, whose range is the payload. */
+  static emit(frame: Frame, fields: Ipv4Fields): void {
+    const optionsLength = fields.options === undefined ? 0 : lengthOfOptions(fields.options);
+    const headerLength = IPV4_HEADER + optionsLength;
+    const at = frame.push(headerLength);
+    const { view } = frame.slab;
+    const flags =
+      (fields.dontFragment === true ? DONT_FRAGMENT : 0) |
+      (fields.moreFragments === true ? MORE_FRAGMENTS : 0) |
+      ((fields.fragmentOffset ?? 0) >>> 3);
+    view.setUint8(at + VERSION_IHL, 0x40 | (headerLength >>> 2));
+    view.setUint8(at + TOS, fields.tos ?? 0);
+    view.setUint16(at + TOTAL_LENGTH, frame.end - at);
+    view.setUint16(at + IDENTIFICATION, fields.identification ?? 0);
+    view.setUint16(at + FLAGS_OFFSET, flags);
+    view.setUint8(at + TTL, fields.ttl ?? 64);
+    view.setUint8(at + PROTOCOL, fields.protocol);
+    view.setUint32(at + SOURCE, fields.source);
+    view.setUint32(at + DESTINATION, fields.destination);
+    if (fields.options !== undefined) writeOptions(frame, at + OPTIONS, at + headerLength, fields.options);
+    refreshIpv4Checksum(view, at);
+    frame.network = at;
+  }
+
+  get headerLength(): number {
+    return (this.frame.slab.view.getUint8(this.offset + VERSION_IHL) & 0x0f) * 4;
+  }
+  get trafficClass(): number {
+    return this.frame.slab.view.getUint8(this.offset + TOS);
+  }
+  get totalLength(): number {
+    return this.frame.slab.view.getUint16(this.offset + TOTAL_LENGTH);
+  }
+  get identification(): number {
+    return this.frame.slab.view.getUint16(this.offset + IDENTIFICATION);
+  }
+  get dontFragment(): boolean {
+    return (this.frame.slab.view.getUint16(this.offset + FLAGS_OFFSET) & DONT_FRAGMENT) !== 0;
+  }
+  get moreFragments(): boolean {
+    return (this.frame.slab.view.getUint16(this.offset + FLAGS_OFFSET) & MORE_FRAGMENTS) !== 0;
+  }
+  /** In bytes. */
+  get fragmentOffset(): number {
+    return (this.frame.slab.view.getUint16(this.offset + FLAGS_OFFSET) & OFFSET_MASK) * 8;
+  }
+  get isFragment(): boolean {
+    return (this.frame.slab.view.getUint16(this.offset + FLAGS_OFFSET) & (MORE_FRAGMENTS | OFFSET_MASK)) !== 0;
+  }
+  get hopLimit(): number {
+    return this.frame.slab.view.getUint8(this.offset + TTL);
+  }
+  get protocol(): number {
+    return this.frame.slab.view.getUint8(this.offset + PROTOCOL);
+  }
+  get source(): number {
+    return this.frame.slab.view.getUint32(this.offset + SOURCE);
+  }
+  get destination(): number {
+    return this.frame.slab.view.getUint32(this.offset + DESTINATION);
+  }
+  get sourceOffset(): number {
+    return this.offset + SOURCE;
+  }
+  get destinationOffset(): number {
+    return this.offset + DESTINATION;
+  }
+  get addressLength(): 4 {
+    return 4;
+  }
+  get sourceAddress(): Ipv4Address {
+    return new Ipv4Address(this.source);
+  }
+  get destinationAddress(): Ipv4Address {
+    return new Ipv4Address(this.destination);
+  }
+
+  pseudoHeaderSum(protocol: number, length: number): number {
+    const { view } = this.frame.slab;
+    return fold(view.getUint32(this.offset + SOURCE) + view.getUint32(this.offset + DESTINATION) + protocol + length);
+  }
+
+  /** The options, without the NOPs and the end; their data are copies. */
+  options(): Ipv4Option[] {
+    const { view, bytes } = this.frame.slab;
+    const found: Ipv4Option[] = [];
+    const end = this.offset + this.headerLength;
+    for (let at = this.offset + OPTIONS; at < end; ) {
+      const type = view.getUint8(at);
+      if (type === Ipv4OptionType.End) break;
+      const length = type === Ipv4OptionType.Nop ? 1 : view.getUint8(at + 1);
+      if (type !== Ipv4OptionType.Nop) found.push({ type, data: bytes.slice(at + 2, at + length) });
+      at += length;
+    }
+    return found;
+  }
+}
+
+/** The pseudo-header's sum for addresses at hand rather than in a packet. */
+export function ipv4PseudoHeaderSum(source: number, destination: number, protocol: number, length: number): number {
+  return fold(source + destination + protocol + length);
+}
+
+/** Computes the checksum of the header at `at` anew. */
+export function refreshIpv4Checksum(view: DataView, at: number): void {
+  view.setUint16(at + CHECKSUM, 0);
+  const headerLength = (view.getUint8(at + VERSION_IHL) & 0x0f) * 4;
+  view.setUint16(at + CHECKSUM, complement(sum16(view, at, at + headerLength)));
+}
+
+function checkOptions(view: DataView, from: number, to: number): DropReason | undefined {
+  for (let at = from; at < to; ) {
+    const type = view.getUint8(at);
+    if (type === Ipv4OptionType.End) return undefined;
+    if (type === Ipv4OptionType.Nop) {
+      at++;
+      continue;
+    }
+    const length = at + 1 < to ? view.getUint8(at + 1) : 0;
+    if (length < 2 || at + length > to) return DropReason.Ipv4BadOptions;
+    at += length;
+  }
+  return undefined;
+}
+
+function lengthOfOptions(options: readonly Ipv4Option[]): number {
+  const length = options.reduce((sum, option) => sum + optionLength(option), 0);
+  return (length + 3) & ~3;
+}
+
+function optionLength(option: Ipv4Option): number {
+  return option.type <= Ipv4OptionType.Nop ? 1 : 2 + option.data.length;
+}
+
+function writeOptions(frame: Frame, from: number, to: number, options: readonly Ipv4Option[]): void {
+  const { bytes } = frame.slab;
+  let at = from;
+  for (const option of options) {
+    bytes[at] = option.type;
+    if (option.type > Ipv4OptionType.Nop) {
+      bytes[at + 1] = 2 + option.data.length;
+      bytes.set(option.data, at + 2);
+    }
+    at += optionLength(option);
+  }
+  bytes.fill(Ipv4OptionType.End, at, to);
+}

@@ -1,0 +1,125 @@
+/** TCP segments (RFC 9293 3.1), over either IP version. Options are in `tcp-options`. */
+
+import { DropReason } from '../core/drops.js';
+import { ChecksumState, type Frame } from '../core/frame.js';
+import { complement, sum16 } from './checksum.js';
+import { IpProtocol, type IpPacket } from './ip.js';
+
+const SOURCE_PORT = 0;
+const DESTINATION_PORT = 2;
+const SEQUENCE = 4;
+const ACKNOWLEDGMENT = 8;
+const DATA_OFFSET = 12;
+const FLAGS = 13;
+const WINDOW = 14;
+const CHECKSUM = 16;
+const URGENT = 18;
+export const TCP_HEADER = 20;
+export const TCP_MAX_HEADER = 60;
+/** Offset of the checksum field, for checksum offload. */
+export const TCP_CHECKSUM_OFFSET: number = CHECKSUM;
+
+/** Control bits. */
+export const TcpFlag = {
+  Fin: 0x01,
+  Syn: 0x02,
+  Rst: 0x04,
+  Psh: 0x08,
+  Ack: 0x10,
+  Urg: 0x20,
+  Ece: 0x40,
+  Cwr: 0x80,
+} as const;
+
+/** The values of a header; sequence numbers are unsigned 32-bit, the window is as it stands in the header (unscaled). */
+export interface TcpFields {
+  readonly sourcePort: number;
+  readonly destinationPort: number;
+  readonly sequence: number;
+  readonly acknowledgment: number;
+  readonly flags: number;
+  readonly window: number;
+  readonly urgentPointer: number;
+}
+
+/** A TCP segment, read in place. Sound once {@link TcpSegment.check} has found nothing wrong. */
+export class TcpSegment implements TcpFields {
+  readonly frame: Frame;
+  readonly offset: number;
+
+  constructor(frame: Frame, offset: number) {
+    this.frame = frame;
+    this.offset = offset;
+  }
+
+  /** What is wrong with the segment that `packet` carries, or `undefined`. Its checksum is verified (RFC 9293 MUST-3). */
+  static check(packet: IpPacket): DropReason | undefined {
+    const { frame } = packet;
+    const { view } = frame.slab;
+    const offset = frame.start;
+    const length = frame.end - offset;
+    if (length < TCP_HEADER) return DropReason.TcpTruncated;
+    const headerLength = (view.getUint8(offset + DATA_OFFSET) >>> 4) * 4;
+    if (headerLength < TCP_HEADER || headerLength > length) return DropReason.TcpBadHeader;
+    if (frame.checksum !== ChecksumState.None) return undefined;
+    const sum = sum16(view, offset, frame.end, packet.pseudoHeaderSum(IpProtocol.Tcp, length));
+    return sum === 0xffff ? undefined : DropReason.TcpBadChecksum;
+  }
+
+  /**
+   * Pushes a header with room for `optionsLength` bytes of options (a multiple of 4; the caller writes them at
+   * `frame.start + TCP_HEADER` and then calls {@link TcpSegment.seal}) in front of the payload.
+   */
+  static emit(frame: Frame, fields: TcpFields, optionsLength: number): void {
+    const at = frame.push(TCP_HEADER + optionsLength);
+    const { view } = frame.slab;
+    view.setUint16(at + SOURCE_PORT, fields.sourcePort);
+    view.setUint16(at + DESTINATION_PORT, fields.destinationPort);
+    view.setUint32(at + SEQUENCE, fields.sequence);
+    view.setUint32(at + ACKNOWLEDGMENT, fields.acknowledgment);
+    view.setUint8(at + DATA_OFFSET, ((TCP_HEADER + optionsLength) >>> 2) << 4);
+    view.setUint8(at + FLAGS, fields.flags);
+    view.setUint16(at + WINDOW, fields.window);
+    view.setUint16(at + CHECKSUM, 0);
+    view.setUint16(at + URGENT, fields.urgentPointer);
+  }
+
+  /** Completes the checksum of the segment that fills the frame; `pseudoSum` is that of the pseudo-header. */
+  static seal(frame: Frame, pseudoSum: number): void {
+    const at = frame.start;
+    frame.slab.view.setUint16(at + CHECKSUM, complement(sum16(frame.slab.view, at, frame.end, pseudoSum)));
+  }
+
+  get sourcePort(): number {
+    return this.frame.slab.view.getUint16(this.offset + SOURCE_PORT);
+  }
+  get destinationPort(): number {
+    return this.frame.slab.view.getUint16(this.offset + DESTINATION_PORT);
+  }
+  get sequence(): number {
+    return this.frame.slab.view.getUint32(this.offset + SEQUENCE);
+  }
+  get acknowledgment(): number {
+    return this.frame.slab.view.getUint32(this.offset + ACKNOWLEDGMENT);
+  }
+  get headerLength(): number {
+    return (this.frame.slab.view.getUint8(this.offset + DATA_OFFSET) >>> 4) * 4;
+  }
+  /** The eight control bits, {@link TcpFlag}. */
+  get flags(): number {
+    return this.frame.slab.view.getUint8(this.offset + FLAGS);
+  }
+  get window(): number {
+    return this.frame.slab.view.getUint16(this.offset + WINDOW);
+  }
+  get checksum(): number {
+    return this.frame.slab.view.getUint16(this.offset + CHECKSUM);
+  }
+  get urgentPointer(): number {
+    return this.frame.slab.view.getUint16(this.offset + URGENT);
+  }
+  /** Offset of the payload, which ends with the frame. */
+  get payload(): number {
+    return this.offset + this.headerLength;
+  }
+}

@@ -1,0 +1,67 @@
+/** UDP datagrams (RFC 768), over either IP version. */
+
+import { DropReason } from '../core/drops.js';
+import { ChecksumState, type Frame } from '../core/frame.js';
+import { complement, sum16 } from './checksum.js';
+import { IpProtocol, type IpPacket } from './ip.js';
+
+const SOURCE_PORT = 0;
+const DESTINATION_PORT = 2;
+const LENGTH = 4;
+const CHECKSUM = 6;
+export const UDP_HEADER = 8;
+
+/** A UDP datagram, read in place. Sound once {@link UdpDatagram.check} has found nothing wrong. */
+export class UdpDatagram {
+  readonly frame: Frame;
+  readonly offset: number;
+
+  constructor(frame: Frame, offset: number) {
+    this.frame = frame;
+    this.offset = offset;
+  }
+
+  /** What is wrong with the datagram that `packet` carries, or `undefined`. Its checksum is verified (RFC 1122 4.1.3.4). */
+  static check(packet: IpPacket): DropReason | undefined {
+    const { frame } = packet;
+    const { view } = frame.slab;
+    const offset = frame.start;
+    const available = frame.end - offset;
+    if (available < UDP_HEADER) return DropReason.UdpTruncated;
+    const length = view.getUint16(offset + LENGTH);
+    if (length < UDP_HEADER || length > available) return DropReason.UdpBadLength;
+    if (frame.checksum !== ChecksumState.None) return undefined;
+    if (view.getUint16(offset + CHECKSUM) === 0) {
+      // "No checksum" exists in IPv4 only (RFC 8200 8.1).
+      return packet.version === 4 ? undefined : DropReason.UdpBadChecksum;
+    }
+    const sum = sum16(view, offset, offset + length, packet.pseudoHeaderSum(IpProtocol.Udp, length));
+    return sum === 0xffff ? undefined : DropReason.UdpBadChecksum;
+  }
+
+  /** Pushes a header in front of the payload; `pseudoSum` is that of the pseudo-header, its length field included. */
+  static emit(frame: Frame, sourcePort: number, destinationPort: number, pseudoSum: number): void {
+    const at = frame.push(UDP_HEADER);
+    const { view } = frame.slab;
+    view.setUint16(at + SOURCE_PORT, sourcePort);
+    view.setUint16(at + DESTINATION_PORT, destinationPort);
+    view.setUint16(at + LENGTH, frame.end - at);
+    view.setUint16(at + CHECKSUM, 0);
+    // Zero means "none": a sum that comes out zero is sent as all ones (RFC 768).
+    view.setUint16(at + CHECKSUM, complement(sum16(view, at, frame.end, pseudoSum)) || 0xffff);
+  }
+
+  get sourcePort(): number {
+    return this.frame.slab.view.getUint16(this.offset + SOURCE_PORT);
+  }
+  get destinationPort(): number {
+    return this.frame.slab.view.getUint16(this.offset + DESTINATION_PORT);
+  }
+  /** Header and payload. */
+  get length(): number {
+    return this.frame.slab.view.getUint16(this.offset + LENGTH);
+  }
+  get checksum(): number {
+    return this.frame.slab.view.getUint16(this.offset + CHECKSUM);
+  }
+}
