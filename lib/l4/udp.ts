@@ -1,0 +1,280 @@
+/**
+ * UDP of one host (RFC 768, RFC 1122 4.1), over either IP version: ports, demultiplexing, errors.
+ *
+ * The sets of datagrams that sockets receive do not overlap unless all sockets concerned asked for that with `reuseAddress`. A
+ * unicast datagram goes to the one best socket: a connected one, then one bound to the address, then a wildcard; among equals to the
+ * youngest. A broadcast or multicast datagram goes to every socket that it matches. Left out: multicast membership.
+ */
+
+import { anyAddress, type IpAddress, type IpVersion } from '../core/address.js';
+import { DropReason } from '../core/drops.js';
+import type { Env } from '../core/env.js';
+import { NetError } from '../core/errors.js';
+import { Cast } from '../core/frame.js';
+import type { IcmpReport } from '../l3/icmp-report.js';
+import { IpOutput, type IpPaths, pseudoHeaderSum } from '../l3/ip-output.js';
+import { type IpFlow, type IpPacket, IpProtocol } from '../wire/ip.js';
+import { UDP_HEADER, UdpDatagram } from '../wire/udp.js';
+import { ephemeralPort } from './ports.js';
+import type { Endpoint } from './tcp/api.js';
+import type { UdpHandler, UdpOptions, UdpSocket, UdpSockets } from './udp-api.js';
+
+const DEFAULT_HOP_LIMIT = 64;
+// RFC 768: the length field counts header and payload; an IPv4 packet also holds its own header.
+const MAX_PAYLOAD: Record<IpVersion, number> = { 4: 65535 - 20 - UDP_HEADER, 6: 65535 - UDP_HEADER };
+const NAME = 'udp';
+
+// How well a socket fits a datagram; the highest wins.
+const NO_MATCH = 0;
+const WILDCARD = 1;
+const BOUND = 2;
+const CONNECTED = 4;
+
+class BoundSocket implements UdpSocket {
+  readonly host: UdpHost;
+  readonly handler: UdpHandler;
+  readonly reuse: boolean;
+  local: Endpoint;
+  remote: Endpoint | undefined = undefined;
+  broadcast: boolean;
+  hopLimit: number;
+  trafficClass: number;
+  /** The address as it was bound, which `connect` may narrow and undo. */
+  readonly bound: IpAddress;
+  closed = false;
+
+  constructor(host: UdpHost, local: Endpoint, handler: UdpHandler, options: UdpOptions) {
+    this.host = host;
+    this.local = local;
+    this.bound = local.address;
+    this.handler = handler;
+    this.reuse = options.reuseAddress ?? false;
+    this.broadcast = options.broadcast ?? false;
+    this.hopLimit = options.hopLimit ?? DEFAULT_HOP_LIMIT;
+    this.trafficClass = options.trafficClass ?? 0;
+  }
+
+  send(data: Uint8Array, to?: Endpoint): void {
+    if (this.closed) throw NetError.of('EBADF', 'send');
+    if (to !== undefined && this.remote !== undefined) throw NetError.of('EISCONN', 'send');
+    const destination = to ?? this.remote;
+    if (destination === undefined) throw NetError.of('EDESTADDRREQ', 'send');
+    this.host.transmit(this, data, destination);
+  }
+
+  connect(to: Endpoint | undefined): void {
+    if (this.closed) throw NetError.of('EBADF', 'connect');
+    this.remote = to;
+    const source = to === undefined ? this.bound : this.host.sourceFor(this, to, 'connect');
+    this.local = { address: source, port: this.local.port };
+  }
+
+  close(): void {
+    if (this.closed) return;
+    this.closed = true;
+    this.host.remove(this);
+  }
+
+  /** How well a datagram from `source` to `destination` at this port fits. */
+  match(source: IpAddress, sourcePort: number, destination: IpAddress): number {
+    const { local, remote } = this;
+    if (local.address.version !== destination.version) return NO_MATCH;
+    let score = WILDCARD;
+    if (!local.address.isUnspecified) {
+      if (!local.address.equals(destination)) return NO_MATCH;
+      score += BOUND;
+    }
+    if (remote !== undefined) {
+      if (remote.port !== sourcePort || !remote.address.equals(source)) return NO_MATCH;
+      score += CONNECTED;
+    }
+    return score;
+  }
+}
+
+/** UDP of one host: feed it with packets, take packets from its `output`, open sockets on it. */
+export class UdpHost implements UdpSockets {
+  readonly output: IpOutput;
+  /** Called with a datagram to a port without a socket, so that ICMP can say so. */
+  unreachable: ((packet: IpPacket) => void) | undefined = undefined;
+  private readonly paths: IpPaths;
+  private readonly env: Env;
+  private readonly ports = new Map<number, BoundSocket[]>();
+
+  constructor(paths: IpPaths, env: Env) {
+    this.paths = paths;
+    this.env = env;
+    this.output = new IpOutput(env);
+  }
+
+  /** Open sockets. */
+  get size(): number {
+    let size = 0;
+    for (const sockets of this.ports.values()) size += sockets.length;
+    return size;
+  }
+
+  bind(local: Endpoint, handler: UdpHandler, options: UdpOptions = {}): UdpSocket {
+    const { address } = local;
+    if (!address.isUnspecified && !this.paths.isLocal(address) && !this.paths.isBroadcast(address)) {
+      throw NetError.of('EADDRNOTAVAIL', 'bind', address.toString(), local.port);
+    }
+    const reuse = options.reuseAddress ?? false;
+    const free = (port: number) => !this.conflicts(address, port, reuse);
+    const port =
+      local.port === 0 ? ephemeralPort(this.env.random, (candidate) => !this.ports.has(candidate)) : local.port;
+    if (port === undefined || !free(port)) throw NetError.of('EADDRINUSE', 'bind', address.toString(), local.port);
+    const socket = new BoundSocket(this, { address, port }, handler, options);
+    const sockets = this.ports.get(port);
+    if (sockets === undefined) this.ports.set(port, [socket]);
+    else sockets.push(socket);
+    return socket;
+  }
+
+  /** Takes a packet whose frame's range is a UDP datagram: delivers it, or drops it with a reason. */
+  receive(packet: IpPacket): void {
+    const { frame } = packet;
+    const { drops } = this.env;
+    const wrong = UdpDatagram.check(packet);
+    if (wrong !== undefined) return drops.report(wrong, frame, NAME);
+    const datagram = new UdpDatagram(frame, frame.start);
+    const sockets = this.ports.get(datagram.destinationPort);
+    const taken = sockets === undefined ? 0 : this.deliver(packet, datagram, sockets);
+    if (taken > 0) return drops.deliver(frame);
+    if (this.unreachable !== undefined && frame.ipCast === Cast.Unicast) this.unreachable(packet);
+    return drops.report(DropReason.UdpNoSocket, frame, NAME);
+  }
+
+  /** Takes an ICMP error about a datagram of ours: connected sockets hear of hard ones (RFC 1122 4.1.3.3). Says whether one did. */
+  icmp(report: IcmpReport): boolean {
+    const { view } = report.frame.slab;
+    const localPort = view.getUint16(report.transport);
+    const remotePort = view.getUint16(report.transport + 2);
+    const socket = this.ports.get(localPort)?.find((candidate) => {
+      const { local, remote } = candidate;
+      return (
+        remote !== undefined &&
+        remote.port === remotePort &&
+        remote.address.equals(report.destination) &&
+        local.address.equals(report.source)
+      );
+    });
+    if (socket === undefined) return false;
+    if (isHard(report)) {
+      socket.handler.error(NetError.of(report.code, 'recv', report.destination.toString(), remotePort));
+    }
+    return true;
+  }
+
+  /** Closes all sockets; their handlers get `ENETDOWN`. */
+  dispose(): void {
+    const open = [...this.ports.values()].flat();
+    for (const socket of open) {
+      socket.close();
+      socket.handler.error(NetError.of('ENETDOWN', 'recv'));
+    }
+  }
+
+  /** For sockets: sends one datagram. */
+  transmit(socket: BoundSocket, data: Uint8Array, to: Endpoint): void {
+    const source = this.sourceFor(socket, to, 'send');
+    const { version } = to.address;
+    if (data.length > MAX_PAYLOAD[version]) throw NetError.of('EMSGSIZE', 'send', to.address.toString(), to.port);
+    const flow = {
+      version,
+      source,
+      destination: to.address,
+      protocol: IpProtocol.Udp,
+      hopLimit: socket.hopLimit,
+      trafficClass: socket.trafficClass,
+      dontFragment: false,
+    } as IpFlow;
+    const frame = this.env.pool.alloc(data.length);
+    frame.slab.bytes.set(data, frame.put(data.length));
+    const length = UDP_HEADER + data.length;
+    UdpDatagram.emit(frame, socket.local.port, to.port, pseudoHeaderSum(flow, length));
+    this.output.send(frame, flow);
+  }
+
+  /** For sockets: the address that datagrams to `to` go out from. */
+  sourceFor(socket: BoundSocket, to: Endpoint, syscall: string): IpAddress {
+    const { address, port } = to;
+    if (address.version !== socket.bound.version || port < 1 || port > 65535) {
+      throw NetError.of('EINVAL', syscall, address.toString(), port);
+    }
+    const wanted = socket.bound.isUnspecified || this.paths.isBroadcast(socket.bound) ? undefined : socket.bound;
+    const path = this.paths.path(address, wanted);
+    if (path === undefined) throw NetError.of('ENETUNREACH', syscall, address.toString(), port);
+    if (this.paths.isBroadcast(address) && !socket.broadcast) {
+      throw NetError.of('EACCES', syscall, address.toString(), port);
+    }
+    return path.source;
+  }
+
+  /** For sockets: forgets a closed one. */
+  remove(socket: BoundSocket): void {
+    const { port } = socket.local;
+    const rest = (this.ports.get(port) ?? []).filter((other) => other !== socket);
+    if (rest.length === 0) this.ports.delete(port);
+    else this.ports.set(port, rest);
+  }
+
+  private conflicts(address: IpAddress, port: number, reuse: boolean): boolean {
+    const sockets = this.ports.get(port) ?? [];
+    return sockets.some((other) => {
+      if (other.bound.version !== address.version || (other.reuse && reuse)) return false;
+      return other.bound.isUnspecified || address.isUnspecified || other.bound.equals(address);
+    });
+  }
+
+  private deliver(packet: IpPacket, datagram: UdpDatagram, sockets: readonly BoundSocket[]): number {
+    const { frame } = packet;
+    const source: IpAddress = packet.sourceAddress;
+    const destination: IpAddress = packet.destinationAddress;
+    const isGroup = frame.ipCast !== Cast.Unicast;
+    let best: BoundSocket | undefined;
+    let bestScore = NO_MATCH;
+    let taken = 0;
+    for (const socket of sockets) {
+      const score = socket.match(source, datagram.sourcePort, destination);
+      if (score === NO_MATCH) continue;
+      if (isGroup) {
+        hand(socket, packet, datagram, source, destination);
+        taken++;
+      } else if (score >= bestScore) {
+        best = socket;
+        bestScore = score;
+      }
+    }
+    if (best === undefined) return taken;
+    hand(best, packet, datagram, source, destination);
+    return 1;
+  }
+}
+
+function hand(
+  socket: BoundSocket,
+  packet: IpPacket,
+  datagram: UdpDatagram,
+  source: IpAddress,
+  destination: IpAddress,
+): void {
+  const { offset } = datagram;
+  socket.handler.message({
+    data: packet.frame.slab.bytes.slice(offset + UDP_HEADER, offset + datagram.length),
+    source: { address: source, port: datagram.sourcePort },
+    destination: { address: destination, port: datagram.destinationPort },
+    hopLimit: packet.hopLimit,
+    trafficClass: packet.trafficClass,
+  });
+}
+
+/** Errors that end what was asked for, as opposed to those that may pass (RFC 1122 4.2.3.9, as deployed for UDP). */
+function isHard(report: IcmpReport): boolean {
+  return report.kind === 'port-unreachable' || report.kind === 'protocol-unreachable' || report.kind === 'prohibited';
+}
+
+/** The unspecified endpoint of a version at `port`. */
+export function anyEndpoint(version: IpVersion, port: number): Endpoint {
+  return { address: anyAddress(version), port };
+}
