@@ -24,12 +24,23 @@ export function sum16(view: DataView, from: number, to: number, initial = 0): nu
   return fold(sum);
 }
 
+/**
+ * The sum of two ranges in a row from their sums: `length` is that of the first. After an odd number of bytes the second range's
+ * bytes stand in the other half of each word, so its sum counts swapped (RFC 1071 2.B).
+ */
+export function joinSums(first: number, length: number, second: number): number {
+  return fold(first + ((length & 1) === 0 ? second : ((second & 0xff) << 8) | (second >>> 8)));
+}
+
 /** The checksum field for a sum: its complement. */
 export function complement(sum: number): number {
   return ~sum & 0xffff;
 }
 
-/** A checksum field after a 16-bit word that it covers changed from `before` to `after` (RFC 1624 eqn. 3). */
+/**
+ * A checksum field after a 16-bit word that it covers changed from `before` to `after` (RFC 1624 eqn. 3). In UDP a field of 0 means that
+ * there is none and must be left alone, and a result of 0 is written as 0xffff.
+ */
 export function updateChecksum(checksum: number, before: number, after: number): number {
   return complement(fold((~checksum & 0xffff) + (~before & 0xffff) + after));
 }

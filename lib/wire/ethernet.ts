@@ -58,7 +58,8 @@ export class EthernetFrame implements LinkPacket {
     if (available < ETHERNET_HEADER) return DropReason.EthernetTruncated;
     const type = frame.slab.view.getUint16(offset + TYPE);
     if (type < FIRST_TYPE && type > available - ETHERNET_HEADER) return DropReason.EthernetTruncated;
-    if (isGroupMac(readMac(frame.slab.view, offset + SOURCE))) return DropReason.EthernetBadSource;
+    const source = readMac(frame.slab.view, offset + SOURCE);
+    if (source === 0 || isGroupMac(source)) return DropReason.EthernetBadSource;
     return undefined;
   }
 
@@ -99,5 +100,10 @@ export class EthernetFrame implements LinkPacket {
   /** Bytes up to the payload. */
   get headerLength(): number {
     return this.isSnap ? ETHERNET_HEADER + LLC_SNAP_HEADER : ETHERNET_HEADER;
+  }
+  /** End of the payload: an 802.3 frame states its length, so that padding shows; the payload's header does it in the others. */
+  get payloadEnd(): number {
+    const length = this.typeOrLength;
+    return length < FIRST_TYPE ? this.offset + ETHERNET_HEADER + length : this.frame.end;
   }
 }

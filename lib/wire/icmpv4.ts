@@ -3,12 +3,23 @@
 import { DropReason } from '../core/drops.js';
 import type { Frame } from '../core/frame.js';
 import { complement, sum16 } from './checksum.js';
+import { IpProtocol } from './ip.js';
+import { IPV4_HEADER, Ipv4Packet } from './ipv4.js';
 
 const TYPE = 0;
 const CODE = 1;
 const CHECKSUM = 2;
 const REST = 4;
+const ORIGINATE = 8;
+const RECEIVE = 12;
+const TRANSMIT = 16;
 export const ICMPV4_HEADER = 8;
+const TIMESTAMP_LENGTH = 20;
+const ADDRESS_MASK_LENGTH = 12;
+// An error quotes at least this much of the packet's payload (RFC 792).
+const QUOTED_PAYLOAD = 8;
+// With extensions the quote is padded to 128 bytes at least, stated in words (RFC 4884 4.3).
+const MINIMUM_EXTENDED = 32;
 
 /** Message types (IANA). */
 export const Icmpv4Type = {
@@ -23,6 +34,8 @@ export const Icmpv4Type = {
   ParameterProblem: 12,
   TimestampRequest: 13,
   TimestampReply: 14,
+  AddressMaskRequest: 17,
+  AddressMaskReply: 18,
 } as const;
 
 /** Codes of destination unreachable (RFC 792, 1122, 1812). */
@@ -71,7 +84,11 @@ export class Icmpv4Message {
 
   /** What is wrong with the message that fills the frame from `offset`, or `undefined`. */
   static check(frame: Frame, offset: number): DropReason | undefined {
-    if (frame.end - offset < ICMPV4_HEADER) return DropReason.Icmpv4Truncated;
+    const length = frame.end - offset;
+    if (length < ICMPV4_HEADER) return DropReason.Icmpv4Truncated;
+    if (length < TIMESTAMP_LENGTH && length < minimumLength(frame.slab.view.getUint8(offset + TYPE))) {
+      return DropReason.Icmpv4Truncated;
+    }
     if (sum16(frame.slab.view, offset, frame.end) !== 0xffff) return DropReason.Icmpv4BadChecksum;
     return undefined;
   }
@@ -85,6 +102,16 @@ export class Icmpv4Message {
     view.setUint16(at + CHECKSUM, 0);
     view.setUint32(at + REST, rest);
     view.setUint16(at + CHECKSUM, complement(sum16(view, at, frame.end)));
+  }
+
+  /** Pushes a timestamp request or reply; times are milliseconds since midnight UT (RFC 792). */
+  static emitTimestamp(frame: Frame, type: number, identifier: number, sequence: number, times: Icmpv4Times): void {
+    const at = frame.push(TIMESTAMP_LENGTH - ICMPV4_HEADER);
+    const { view } = frame.slab;
+    view.setUint32(at, times.originate);
+    view.setUint32(at + 4, times.receive);
+    view.setUint32(at + 8, times.transmit);
+    Icmpv4Message.emit(frame, type, 0, ((identifier << 16) | (sequence & 0xffff)) >>> 0);
   }
 
   get type(): number {
@@ -117,4 +144,77 @@ export class Icmpv4Message {
   get payload(): number {
     return this.offset + ICMPV4_HEADER;
   }
+  /** Timestamp: when the sender last touched the request, in milliseconds since midnight UT; the others likewise. */
+  get originate(): number {
+    return this.frame.slab.view.getUint32(this.offset + ORIGINATE);
+  }
+  get receive(): number {
+    return this.frame.slab.view.getUint32(this.offset + RECEIVE);
+  }
+  get transmit(): number {
+    return this.frame.slab.view.getUint32(this.offset + TRANSMIT);
+  }
+  /** The packet that an error quotes, or `undefined` where it is unusable. Its header is sound, its payload may be cut. */
+  get quoted(): Icmpv4Quote | undefined {
+    return isIcmpv4Error(this.type) ? Icmpv4Quote.at(this.frame, this.payload, this.quoteEnd) : undefined;
+  }
+  /** End of the quoted packet's bytes: extensions may follow them (RFC 4884 4). */
+  get quoteEnd(): number {
+    const words = this.frame.slab.view.getUint8(this.offset + REST + 1);
+    const extensible =
+      this.type === Icmpv4Type.DestinationUnreachable ||
+      this.type === Icmpv4Type.TimeExceeded ||
+      this.type === Icmpv4Type.ParameterProblem;
+    return extensible && words >= MINIMUM_EXTENDED
+      ? Math.min(this.payload + words * 4, this.frame.end)
+      : this.frame.end;
+  }
+}
+
+/** The three times of a timestamp message, in milliseconds since midnight UT. */
+export interface Icmpv4Times {
+  readonly originate: number;
+  readonly receive: number;
+  readonly transmit: number;
+}
+
+/** The packet that an ICMP error is about: its whole IP header and at least 8 bytes of what followed (RFC 792). */
+export class Icmpv4Quote {
+  /** The header. Only getters: its length is that of the original packet, and its checksum is not verified. */
+  readonly packet: Ipv4Packet;
+  /** Offset of the quoted transport header. */
+  readonly transport: number;
+  /** End of the quoted bytes. */
+  readonly end: number;
+
+  private constructor(packet: Ipv4Packet, transport: number, end: number) {
+    this.packet = packet;
+    this.transport = transport;
+    this.end = end;
+  }
+
+  /** Reads the packet quoted between `from` and `end`; `undefined` if it is not IPv4 or shorter than RFC 792 demands. */
+  static at(frame: Frame, from: number, end: number): Icmpv4Quote | undefined {
+    if (end - from < IPV4_HEADER) return undefined;
+    const packet = new Ipv4Packet(frame, from);
+    const { headerLength } = packet;
+    if (frame.slab.view.getUint8(from) >>> 4 !== 4 || headerLength < IPV4_HEADER) return undefined;
+    const needed = headerLength + Math.min(QUOTED_PAYLOAD, Math.max(0, packet.totalLength - headerLength));
+    return end - from < needed ? undefined : new Icmpv4Quote(packet, from + headerLength, end);
+  }
+
+  /** Ports of the quoted TCP or UDP header, if they are there: not in a later fragment, nor of another protocol. */
+  get ports(): { readonly source: number; readonly destination: number } | undefined {
+    const { packet, transport } = this;
+    const carries = packet.protocol === IpProtocol.Tcp || packet.protocol === IpProtocol.Udp;
+    if (!carries || packet.fragmentOffset > 0 || this.end - transport < 4) return undefined;
+    const { view } = packet.frame.slab;
+    return { source: view.getUint16(transport), destination: view.getUint16(transport + 2) };
+  }
+}
+
+function minimumLength(type: number): number {
+  if (type === Icmpv4Type.TimestampRequest || type === Icmpv4Type.TimestampReply) return TIMESTAMP_LENGTH;
+  if (type === Icmpv4Type.AddressMaskRequest || type === Icmpv4Type.AddressMaskReply) return ADDRESS_MASK_LENGTH;
+  return ICMPV4_HEADER;
 }

@@ -7,3 +7,5 @@ export * from './ipv4.js';
 export * from './tcp.js';
 export * from './tcp-options.js';
 export * from './udp.js';
+export * from './virtio-net.js';
+export * from './vlan.js';

@@ -2,6 +2,7 @@
 
 import { Ipv4Address } from '../core/address.js';
 import { DropReason } from '../core/drops.js';
+import { UsageError } from '../core/errors.js';
 import type { Frame } from '../core/frame.js';
 import { complement, fold, sum16 } from './checksum.js';
 import type { IpPacket } from './ip.js';
@@ -84,10 +85,17 @@ export class Ipv4Packet implements IpPacket<4> {
     return undefined;
   }
 
-  /** Pushes a header in front of the frame, whose range is the payload. */
+  /**
+   * Pushes a header in front of the frame, whose range is the payload.
+   *
+   * @throws UsageError `ERR_INVALID_OPTION` for more than 40 bytes of options, `ERR_FRAME_TOO_LARGE` over 65,535 bytes
+   */
   static emit(frame: Frame, fields: Ipv4Fields): void {
     const optionsLength = fields.options === undefined ? 0 : lengthOfOptions(fields.options);
     const headerLength = IPV4_HEADER + optionsLength;
+    if (frame.length + headerLength > 0xffff) {
+      throw new UsageError('ERR_FRAME_TOO_LARGE', 'an IPv4 packet holds at most 65,535 bytes');
+    }
     const at = frame.push(headerLength);
     const { view } = frame.slab;
     const flags =
@@ -174,7 +182,9 @@ export class Ipv4Packet implements IpPacket<4> {
     for (let at = this.offset + OPTIONS; at < end; ) {
       const type = view.getUint8(at);
       if (type === Ipv4OptionType.End) break;
-      const length = type === Ipv4OptionType.Nop ? 1 : view.getUint8(at + 1);
+      const length = type === Ipv4OptionType.Nop ? 1 : at + 1 < end ? view.getUint8(at + 1) : 0;
+      // Only in headers that nobody checked, such as quoted ones.
+      if (length === 0 || (length === 1 && type !== Ipv4OptionType.Nop) || at + length > end) break;
       if (type !== Ipv4OptionType.Nop) found.push({ type, data: bytes.slice(at + 2, at + length) });
       at += length;
     }
@@ -211,6 +221,9 @@ function checkOptions(view: DataView, from: number, to: number): DropReason | un
 
 function lengthOfOptions(options: readonly Ipv4Option[]): number {
   const length = options.reduce((sum, option) => sum + optionLength(option), 0);
+  if (length > IPV4_MAX_HEADER - IPV4_HEADER) {
+    throw new UsageError('ERR_INVALID_OPTION', `IPv4 options hold at most 40 bytes, not ${length}`);
+  }
   return (length + 3) & ~3;
 }
 

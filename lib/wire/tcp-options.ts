@@ -79,7 +79,7 @@ export class TcpOptions {
       this.timestampValue = view.getUint32(at + 2);
       this.timestampEcho = view.getUint32(at + 6);
     } else if (kind === TcpOptionKind.Sack && length >= 10 && (length - 2) % 8 === 0) {
-      this.sackCount = (length - 2) / 8;
+      this.sackCount = Math.min((length - 2) / 8, MAX_SACK_BLOCKS);
       for (let i = 0; i < this.sackCount * 2; i++) this.sackBlocks[i] = view.getUint32(at + 2 + i * 4);
     } else if (kind === TcpOptionKind.Mss && length === 4) {
       this.mss = view.getUint16(at + 2);

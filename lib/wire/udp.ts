@@ -64,4 +64,8 @@ export class UdpDatagram {
   get checksum(): number {
     return this.frame.slab.view.getUint16(this.offset + CHECKSUM);
   }
+  /** Offset of the payload; it ends at `offset + length`, what follows is padding. */
+  get payload(): number {
+    return this.offset + UDP_HEADER;
+  }
 }
