@@ -1,0 +1,276 @@
+/**
+ * A hierarchical timing wheel (Varghese and Lauck, "Hashed and Hierarchical Timing Wheels", SOSP 1987) over any scheduler:
+ * thousands of connections keep their timers here, and the base scheduler sees one pending action, or none.
+ *
+ * Six levels of 32 slots cover 2^30 ms (12.4 days) ahead, later timers wait in a list of their own. A timer's level is that of
+ * the highest base-32 digit in which its tick differs from the wheel's, so that slots are only ever emptied forwards. Moving
+ * a deadline later leaves the timer where it is: it finds its new place when its slot comes due.
+ */
+
+import type { SchedulerLike, Subscription } from 'rxjs';
+import { UsageError } from '../../lib/core/errors.js';
+import type { Timer } from '../../lib/core/timers.js';
+import { TimersScheduler } from './timers-scheduler.js';
+
+const DIGIT_BITS = 5;
+const SLOTS = 1 << DIGIT_BITS;
+const LEVELS = 6;
+const SPAN = 2 ** (DIGIT_BITS * LEVELS);
+
+// Where a timer is; values of 0 and more are the number of its slot.
+const IDLE = -1;
+const FIRING = -2;
+// After the levels' slots: timers beyond the span, and timers that were armed for a tick that is over.
+const FAR = SLOTS * LEVELS;
+const READY = FAR + 1;
+
+/** Options of {@link TimerWheel}. */
+export interface TimerWheelOptions {
+  /** Armed timers alone do not keep a Node process alive. Only for a base that is RxJS's `asyncScheduler`. Default: false. */
+  readonly unref?: boolean;
+}
+
+/**
+ * A scheduler with cheap timers on top of another scheduler: arming, cancelling and moving are O(1), and moving later, as a
+ * retransmission timer does with each ACK, is a field write.
+ *
+ * Timers fire at the first whole millisecond that is not before their deadline: never early, and on virtual time at that very
+ * tick. Timers that are due together fire in the order of their deadlines, then of their arming. A timer that a callback arms for
+ * now or for the past fires in an action of its own, at the same tick of virtual time. The clock is that of the base, except
+ * that it never goes back: where the base is set back, it stands still for that moment and then goes on.
+ */
+export class TimerWheel extends TimersScheduler {
+  private readonly base: SchedulerLike;
+  private readonly unref: boolean;
+  private readonly slots: (WheelTimer | undefined)[] = Array.from({ length: READY + 1 }, () => undefined);
+  /** Per level, one bit for each slot that holds a timer. */
+  private readonly occupied = new Int32Array(LEVELS);
+  /** The last tick whose timers have been taken out. */
+  private tick: number;
+  private count = 0;
+  private order = 0;
+  private action: Subscription | undefined = undefined;
+  private wakeAt = Infinity;
+  private firing = false;
+  private latest: number;
+  private offset = 0;
+
+  constructor(base: SchedulerLike, options: TimerWheelOptions = {}) {
+    super();
+    this.base = base;
+    this.unref = options.unref ?? false;
+    this.latest = base.now();
+    this.tick = Math.floor(this.latest);
+  }
+
+  /** How many timers are armed. */
+  get pending(): number {
+    return this.count;
+  }
+
+  now(): number {
+    const now = this.base.now() + this.offset;
+    if (now >= this.latest) return (this.latest = now);
+    this.offset += this.latest - now;
+    return this.latest;
+  }
+
+  timer(callback: () => void): Timer {
+    return new WheelTimer(this, callback);
+  }
+
+  /** For {@link Timer.arm} of this wheel's timers. */
+  arm(timer: WheelTimer, deadline: number): void {
+    if (Number.isNaN(deadline)) throw new UsageError('ERR_INVALID_OPTION', 'a deadline that is not a number');
+    if (deadline === Infinity) return this.cancel(timer);
+    timer.order = this.order++;
+    if (deadline >= timer.deadline && timer.place >= 0 && timer.place !== READY) {
+      timer.deadline = deadline;
+      return;
+    }
+    this.remove(timer);
+    const now = this.now();
+    if (this.count === 0 && !this.firing) this.tick = Math.floor(now);
+    timer.deadline = Math.max(deadline, now);
+    this.count++;
+    this.insert(timer);
+    if (!this.firing) this.wake(this.slotTime(timer.place), now);
+  }
+
+  /** For {@link Timer.cancel} of this wheel's timers. */
+  cancel(timer: WheelTimer): void {
+    this.remove(timer);
+    if (this.count === 0) this.sleep();
+  }
+
+  private insert(timer: WheelTimer): void {
+    const due = Math.ceil(timer.deadline);
+    if (due <= this.tick) return this.link(timer, READY);
+    const block = Math.floor(this.tick / SPAN) * SPAN;
+    const ahead = due - block;
+    if (ahead >= SPAN) return this.link(timer, FAR);
+    const level = Math.floor((31 - Math.clz32(ahead ^ (this.tick - block))) / DIGIT_BITS);
+    const digit = (ahead >>> (level * DIGIT_BITS)) & (SLOTS - 1);
+    this.occupied[level] = (this.occupied[level] ?? 0) | (1 << digit);
+    this.link(timer, level * SLOTS + digit);
+  }
+
+  private link(timer: WheelTimer, place: number): void {
+    const head = this.slots[place];
+    timer.place = place;
+    timer.previous = undefined;
+    timer.next = head;
+    if (head !== undefined) head.previous = timer;
+    this.slots[place] = timer;
+  }
+
+  private remove(timer: WheelTimer): void {
+    const { place } = timer;
+    if (place === IDLE) return;
+    timer.deadline = Infinity;
+    timer.place = IDLE;
+    this.count--;
+    if (place >= 0) this.unlink(timer, place);
+  }
+
+  private unlink(timer: WheelTimer, place: number): void {
+    const { previous, next } = timer;
+    if (next !== undefined) next.previous = previous;
+    if (previous !== undefined) previous.next = next;
+    else {
+      this.slots[place] = next;
+      if (next === undefined && place < FAR) this.vacate(place);
+    }
+    timer.previous = timer.next = undefined;
+  }
+
+  private vacate(place: number): void {
+    const level = Math.floor(place / SLOTS);
+    this.occupied[level] = (this.occupied[level] ?? 0) & ~(1 << (place % SLOTS));
+  }
+
+  /** The tick at which a slot's timers are due, or are to be spread over the level below. */
+  private slotTime(place: number): number {
+    const block = Math.floor(this.tick / SPAN) * SPAN;
+    if (place === READY) return this.tick;
+    if (place === FAR) return block + SPAN;
+    const shift = Math.floor(place / SLOTS) * DIGIT_BITS;
+    const above = shift + DIGIT_BITS === DIGIT_BITS * LEVELS ? 0 : (this.tick - block) >>> (shift + DIGIT_BITS);
+    return block + above * 2 ** (shift + DIGIT_BITS) + (place % SLOTS) * 2 ** shift;
+  }
+
+  /** The first slot with timers; lower levels are always sooner. */
+  private firstSlot(): number | undefined {
+    if (this.slots[READY] !== undefined) return READY;
+    for (let level = 0; level < LEVELS; level++) {
+      const bits = this.occupied[level] ?? 0;
+      if (bits !== 0) return level * SLOTS + 31 - Math.clz32(bits & -bits);
+    }
+    return this.slots[FAR] === undefined ? undefined : FAR;
+  }
+
+  private wake(at: number, now: number): void {
+    if (this.action?.closed === false) {
+      if (at >= this.wakeAt) return;
+      this.action.unsubscribe();
+    }
+    this.wakeAt = at;
+    this.action = this.base.schedule(this.onWake, Math.max(0, at - now));
+    // The id of RxJS's asynchronous action is the platform's timer.
+    if (this.unref) (this.action as { id?: { unref?: () => void } }).id?.unref?.();
+  }
+
+  private sleep(): void {
+    this.wakeAt = Infinity;
+    this.action?.unsubscribe();
+    this.action = undefined;
+  }
+
+  private readonly onWake = (): void => {
+    this.sleep();
+    const now = this.now();
+    const batch = this.collect(Math.floor(now));
+    let done = 0;
+    this.firing = true;
+    try {
+      while (done < batch.length) {
+        const timer = batch[done++];
+        if (timer?.place === FIRING) this.fire(timer);
+      }
+    } finally {
+      this.firing = false;
+      // Only after a callback threw: the others are still to fire.
+      for (; done < batch.length; done++) this.putBack(batch[done]);
+      this.resume();
+    }
+  };
+
+  private fire(timer: WheelTimer): void {
+    this.remove(timer);
+    timer.callback();
+  }
+
+  private putBack(timer: WheelTimer | undefined): void {
+    if (timer?.place === FIRING) this.link(timer, READY);
+  }
+
+  private resume(): void {
+    const slot = this.firstSlot();
+    if (slot !== undefined) this.wake(this.slotTime(slot), this.now());
+  }
+
+  /** Takes out all timers that are due at `tick`, in the order in which they are to fire. */
+  private collect(tick: number): WheelTimer[] {
+    const batch: WheelTimer[] = [];
+    for (let slot = this.firstSlot(); slot !== undefined; slot = this.firstSlot()) {
+      const at = this.slotTime(slot);
+      if (at > tick) break;
+      this.tick = at;
+      this.empty(slot, batch);
+    }
+    this.tick = Math.max(this.tick, tick);
+    for (const timer of batch) timer.place = FIRING;
+    return batch.length > 1 ? batch.sort((a, b) => a.deadline - b.deadline || a.order - b.order) : batch;
+  }
+
+  /** Spreads a slot's timers over lower levels, those whose deadline has moved to wherever it is now; the due go to `batch`. */
+  private empty(slot: number, batch: WheelTimer[]): void {
+    let timer = this.slots[slot];
+    this.slots[slot] = undefined;
+    if (slot < FAR) this.vacate(slot);
+    while (timer !== undefined) {
+      const { next } = timer;
+      timer.previous = timer.next = undefined;
+      if (Math.ceil(timer.deadline) <= this.tick) batch.push(timer);
+      else this.insert(timer);
+      timer = next;
+    }
+  }
+}
+
+class WheelTimer implements Timer {
+  readonly callback: () => void;
+  deadline: number = Infinity;
+  order = 0;
+  place: number = IDLE;
+  previous: WheelTimer | undefined = undefined;
+  next: WheelTimer | undefined = undefined;
+  private readonly wheel: TimerWheel;
+
+  constructor(wheel: TimerWheel, callback: () => void) {
+    this.wheel = wheel;
+    this.callback = callback;
+  }
+
+  get armed(): boolean {
+    return this.place !== IDLE;
+  }
+
+  arm(deadline: number): void {
+    this.wheel.arm(this, deadline);
+  }
+
+  cancel(): void {
+    this.wheel.cancel(this);
+  }
+}
