@@ -15,7 +15,8 @@ export type UsageCode =
   | 'ERR_FRAME_TOO_LARGE'
   | 'ERR_BAD_PACKET_TEXT'
   | 'ERR_BAD_CAPTURE'
-  | 'ERR_UNSUPPORTED';
+  | 'ERR_UNSUPPORTED'
+  | 'ERR_TOO_MANY_EVENTS';
 
 /** The caller did something that can never work; thrown synchronously. */
 export class UsageError extends Error {

@@ -1,0 +1,170 @@
+import { expect } from 'chai';
+import { asyncScheduler, delay, interval, of, type SchedulerLike, take, VirtualTimeScheduler } from 'rxjs';
+import { TestScheduler } from 'rxjs/testing';
+import { SimulationScheduler } from '../../../operators/time/simulation-scheduler.js';
+import { TimerWheel } from '../../../operators/time/timer-wheel.js';
+import { type Clock, timersContract } from './timers-contract.js';
+
+function overVirtual(base: VirtualTimeScheduler): Clock {
+  const timers = new TimerWheel(base);
+  const runUntil = (time: number) => {
+    base.maxFrames = time;
+    base.flush();
+    base.frame = Math.max(base.frame, time);
+  };
+  return { timers, runUntil, pending: () => base.actions.length };
+}
+
+function overSimulation(): Clock {
+  const base = new SimulationScheduler();
+  return { timers: new TimerWheel(base), runUntil: (time) => base.runUntil(time), pending: () => base.pending };
+}
+
+function marbles(test: (scheduler: TestScheduler, wheel: TimerWheel) => void): void {
+  const scheduler = new TestScheduler((actual, expected) => {
+    expect(actual).to.deep.equal(expected);
+  });
+  scheduler.run(() => test(scheduler, new TimerWheel(scheduler)));
+}
+
+describe('TimerWheel', () => {
+  describe('over SimulationScheduler', () => timersContract(overSimulation, 1));
+  describe('over VirtualTimeScheduler', () => timersContract(() => overVirtual(new VirtualTimeScheduler()), 1));
+  describe('over TestScheduler', () => timersContract(() => overVirtual(new TestScheduler(() => {})), 1));
+
+  it('drives RxJS operators in a marble test', () => {
+    marbles((scheduler, wheel) => {
+      const source$ = scheduler.createHotObservable('a--b-----|');
+      scheduler.expectObservable(source$.pipe(delay(3, wheel))).toBe('---a--b--|');
+      scheduler.expectObservable(interval(2000, wheel).pipe(take(3))).toBe('2s 0 1999ms 1 1999ms (2|)', [0, 1, 2]);
+      scheduler.expectObservable(of('k').pipe(delay(7_200_000, wheel))).toBe('120m (k|)');
+    });
+  });
+
+  it('has one pending action in the base, and none when nothing is armed', () => {
+    const base = new VirtualTimeScheduler();
+    const wheel = new TimerWheel(base);
+    const timers = Array.from({ length: 1000 }, (_, i) => {
+      const timer = wheel.timer(() => {});
+      timer.arm(10_000 - i * 7);
+      return timer;
+    });
+    expect(wheel.pending).to.equal(1000);
+    expect(base.actions.length).to.equal(1);
+    for (const timer of timers) timer.cancel();
+    expect(wheel.pending).to.equal(0);
+    expect(base.actions.length).to.equal(0);
+  });
+
+  it('does not touch the base when a deadline moves later, a thousand times', () => {
+    const base = new SimulationScheduler();
+    let scheduled = 0;
+    const counting: SchedulerLike = {
+      now: () => base.now(),
+      schedule: (work: () => void, ms?: number) => {
+        scheduled++;
+        return base.schedule(work, ms);
+      },
+    };
+    const wheel = new TimerWheel(counting);
+    const fired: number[] = [];
+    const timer = wheel.timer(() => fired.push(base.now()));
+    timer.arm(200);
+    for (let i = 1; i <= 1000; i++) timer.arm(200 + i);
+    expect(scheduled).to.equal(1);
+    base.run();
+    expect(fired).to.deep.equal([1200]);
+    expect(scheduled).to.be.below(8);
+  });
+
+  it('does not wake in vain for long: a timer costs at most one wake-up per level', () => {
+    const base = new SimulationScheduler({ maxEvents: 7 });
+    const wheel = new TimerWheel(base);
+    let fired = 0;
+    wheel.timer(() => fired++).arm(2 ** 30 + 2 ** 29 + 12_345);
+    base.run();
+    expect(fired).to.equal(1);
+  });
+
+  it('keeps its clock and its timers going when the base is set back', () => {
+    const base = new SimulationScheduler({ start: 1_000_000 });
+    let set = 0;
+    const skewed: SchedulerLike = {
+      now: () => base.now() + set,
+      schedule: (work: () => void, ms?: number) => base.schedule(work, ms),
+    };
+    const wheel = new TimerWheel(skewed);
+    const fired: number[] = [];
+    wheel.timer(() => fired.push(base.now())).arm(1_001_000);
+    base.runFor(400);
+    expect(wheel.now()).to.equal(1_000_400);
+    set = -500_000;
+    expect(wheel.now()).to.equal(1_000_400);
+    base.run();
+    expect(fired).to.deep.equal([1_001_000]);
+    expect(wheel.now()).to.equal(1_001_000);
+  });
+
+  it('lets a callback that arms itself for now neither starve others nor stop time from being checked', () => {
+    const base = new SimulationScheduler();
+    const wheel = new TimerWheel(base);
+    let rounds = 0;
+    const order: string[] = [];
+    const again = wheel.timer(() => {
+      order.push('again');
+      if (++rounds < 3) again.arm(base.now());
+    });
+    again.arm(10);
+    wheel.timer(() => order.push('other')).arm(10);
+    base.runUntil(10);
+    expect(order).to.deep.equal(['again', 'other', 'again', 'again']);
+  });
+
+  it('arms, moves, cancels and fires 100,000 timers cheaply', () => {
+    const base = new SimulationScheduler();
+    const wheel = new TimerWheel(base);
+    let fired = 0;
+    const before = asyncScheduler.now();
+    const timers = Array.from({ length: 100_000 }, (_, i) => {
+      const timer = wheel.timer(() => fired++);
+      timer.arm(1 + ((i * 7919) % 200_003));
+      return timer;
+    });
+    for (const timer of timers) timer.arm(timer.deadline + 200);
+    for (let i = 0; i < timers.length; i += 2) timers[i]?.cancel();
+    base.run();
+    expect(fired).to.equal(50_000);
+    expect(base.pending).to.equal(0);
+    expect(asyncScheduler.now() - before).to.be.below(3000);
+  });
+
+  describe('on the wall clock', () => {
+    it('is never early', async () => {
+      const wheel = new TimerWheel(asyncScheduler, { unref: false });
+      const start = wheel.now();
+      const delays = [0, 1, 2, 7, 15, 33];
+      const late = await Promise.all(
+        delays.map(
+          (ms) =>
+            new Promise<number>((resolve) => wheel.timer(() => resolve(wheel.now() - start - ms)).arm(start + ms)),
+        ),
+      );
+      for (const by of late) expect(by).to.be.within(0, 500);
+      expect(wheel.pending).to.equal(0);
+    });
+
+    it('with unref its timer does not keep the process alive', () => {
+      const handle = (unref: boolean) => {
+        const wheel = new TimerWheel(asyncScheduler, { unref });
+        const before = process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
+        const timer = wheel.timer(() => {});
+        timer.arm(wheel.now() + 10_000);
+        const after = process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
+        timer.cancel();
+        return after - before;
+      };
+      expect(handle(false)).to.equal(1);
+      expect(handle(true)).to.equal(0);
+    });
+  });
+});
