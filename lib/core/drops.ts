@@ -144,6 +144,10 @@ export const DropReason = {
   RateLimited: 66,
   /** The stack was disposed while the packet waited. */
   Disposed: 67,
+  /** It came in while nobody was subscribed to the device. */
+  DeviceUnwatched: 68,
+  /** A captured packet of another link type than the device that replays it. */
+  DeviceOtherMedium: 69,
 } as const;
 export type DropReason = (typeof DropReason)[keyof typeof DropReason];
 

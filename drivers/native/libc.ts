@@ -1,0 +1,121 @@
+/**
+ * The system calls that drivers make, bound by koffi.
+ *
+ * Calls run on the JavaScript thread, without Node's thread pool: 30 to 50 ns beside the call itself. The library is bound at
+ * the first use, so that importing this module costs nothing and does not fail on other systems. Buffers may be passed as
+ * `Uint8Array` or, as fast but without an object per offset, as addresses: see {@link SlabAddresses}.
+ */
+
+import { createRequire } from 'node:module';
+import { NetError } from '../../lib/core/errors.js';
+import type { Slab } from '../../lib/core/frame.js';
+
+type Koffi = typeof import('koffi');
+
+/** A watch of a descriptor's readiness by the event loop. Keep it referenced: a collected one stops. */
+export interface PollHandle {
+  start(events: PollEvents, callback: () => void): void;
+  stop(): void;
+  close(): void;
+  ref(): void;
+  unref(): void;
+}
+
+/** What to wait for. */
+export interface PollEvents {
+  readonly readable?: boolean;
+  readonly writable?: boolean;
+}
+
+/** The bound calls. Each gives -1 where it failed; `errno()` right after says why. */
+export interface Libc {
+  read(fd: number, address: number, length: number): number;
+  write(fd: number, address: number, length: number): number;
+  ioctl(fd: number, request: number, argument: Uint8Array): number;
+  /** For requests whose argument is a number. */
+  ioctlValue(fd: number, request: number, argument: number): number;
+  socket(domain: number, type: number, protocol: number): number;
+  send(fd: number, bytes: Uint8Array, length: number, flags: number): number;
+  recv(fd: number, bytes: Uint8Array, length: number, flags: number): number;
+  /** 0 where there is no such interface. */
+  ifNameToIndex(name: string): number;
+  setns(fd: number, kind: number): number;
+  unshare(flags: number): number;
+  errno(): number;
+  /** The address of memory that never moves: that of an `ArrayBuffer` outside the JavaScript heap. */
+  address(bytes: Uint8Array): number;
+  /** Watches a descriptor. What `callback` throws is lost: it must catch. */
+  poll(fd: number, events: PollEvents, callback: () => void): PollHandle;
+}
+
+let bound: Libc | undefined;
+
+function bind(): Libc {
+  const koffi = createRequire(import.meta.url)('koffi') as Koffi;
+  // The process itself is linked with the C library, whichever it is.
+  const lib = koffi.load(null);
+  const ifNameToIndex = lib.func('unsigned int if_nametoindex(const char *name)');
+  return {
+    read: lib.func('intptr_t read(int fd, uintptr_t address, size_t length)'),
+    write: lib.func('intptr_t write(int fd, uintptr_t address, size_t length)'),
+    ioctl: lib.func('int ioctl(int fd, unsigned long request, void *argument)'),
+    ioctlValue: lib.func('ioctl', 'int', ['int', 'ulong', 'ulong']),
+    socket: lib.func('int socket(int domain, int type, int protocol)'),
+    send: lib.func('intptr_t send(int fd, void *bytes, size_t length, int flags)'),
+    recv: lib.func('intptr_t recv(int fd, void *bytes, size_t length, int flags)'),
+    ifNameToIndex,
+    setns: lib.func('int setns(int fd, int kind)'),
+    unshare: lib.func('int unshare(int flags)'),
+    errno: () => koffi.errno(),
+    address: (bytes) => Number(koffi.address(bytes)),
+    // koffi gives the callback a status and the events; readers find out more cheaply by reading.
+    poll: (fd, events, callback) => koffi.node.poll(fd, events, () => callback()),
+  };
+}
+
+/**
+ * The C library of this process.
+ *
+ * @throws NetError `ENOTSUP` on a system other than Linux, or where koffi has no binary for it
+ */
+export function libc(): Libc {
+  if (bound !== undefined) return bound;
+  if (process.platform !== 'linux') {
+    throw new NetError('ENOTSUP', `native devices need Linux, this is ${process.platform}`);
+  }
+  try {
+    bound = bind();
+  } catch (error) {
+    throw new NetError(
+      'ENOTSUP',
+      `cannot bind the C library: ${error instanceof Error ? error.message : String(error)}`,
+    );
+  }
+  return bound;
+}
+
+/** Addresses of slabs' memory, looked up once a slab. */
+export class SlabAddresses {
+  private readonly known = new WeakMap<Slab, number>();
+  private readonly library: Libc;
+  // Frames that follow each other tend to be of one slab.
+  private slab: Slab | undefined = undefined;
+  private base = 0;
+
+  constructor(library: Libc) {
+    this.library = library;
+  }
+
+  /** Address of the slab's first byte. */
+  of(slab: Slab): number {
+    if (slab === this.slab) return this.base;
+    let base = this.known.get(slab);
+    if (base === undefined) {
+      base = this.library.address(slab.bytes);
+      this.known.set(slab, base);
+    }
+    this.slab = slab;
+    this.base = base;
+    return base;
+  }
+}

@@ -1,0 +1,319 @@
+/**
+ * A device made of files: what it receives is replayed from a capture, what it sends is written to another.
+ *
+ * Files are read and written synchronously, in pieces of 64 KiB that come from and go to the page cache: nothing waits in a
+ * thread pool, and a replay in virtual time is as deterministic as the file.
+ */
+
+import { closeSync, openSync, readSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { Observable, Subject } from 'rxjs';
+import {
+  type ByteSink,
+  type CaptureEnd,
+  type CaptureFormat,
+  captureMilliseconds,
+  type CapturePacket,
+  type CaptureRecord,
+  captureTime,
+  LinkType,
+} from '../lib/capture/capture.js';
+import { PcapWriter } from '../lib/capture/pcap.js';
+import { PcapngWriter } from '../lib/capture/pcapng-writer.js';
+import { CaptureReader } from '../lib/capture/reader.js';
+import { MacAddress } from '../lib/core/address.js';
+import type { Device, DeviceFeatures, Medium } from '../lib/core/device.js';
+import { DropReason } from '../lib/core/drops.js';
+import type { Env } from '../lib/core/env.js';
+import { UsageError } from '../lib/core/errors.js';
+import { asRx, type Frame, type RxFrame, type TxFrame } from '../lib/core/frame.js';
+import type { Timer } from '../lib/core/timers.js';
+import { FileSink } from './file-sink.js';
+
+const CHUNK = 65_536;
+/** Records delivered before the event loop gets control again. */
+const BATCH = 256;
+const MAX_MTU = 65_535;
+// A link header with two VLAN tags.
+const MAX_LINK_HEADER = 22;
+const OPERATOR = 'pcap-file';
+const DEFAULT_MAC = 0x02_00_5e_00_53_01;
+
+/** Where sent packets are written. */
+export interface PcapFileWrite {
+  readonly path: string;
+  /** Default: `pcap` where the path ends so, else `pcapng`. */
+  readonly format?: CaptureFormat;
+  /** Add to the file if it is there, instead of replacing it. A last packet that is cut off is removed. */
+  readonly append?: boolean;
+  /** Most bytes kept per packet. */
+  readonly snapLength?: number;
+  /** Of time stamps; default: `us` in pcap, `ns` in pcapng. */
+  readonly precision?: 'us' | 'ns';
+}
+
+/** Options of {@link openPcapFile}; at least one of `read` and `write`. */
+export interface PcapFileOptions {
+  /** The capture to replay. */
+  readonly read?: string;
+  readonly write?: string | PcapFileWrite;
+  /** `original`: with the gaps that the capture has; `immediate` (default): as fast as it is taken. */
+  readonly timing?: 'original' | 'immediate';
+  /** With original timing: how many times faster than it was; default 1. */
+  readonly speed?: number;
+  /** Which records to replay; default all. */
+  readonly filter?: (record: CaptureRecord) => boolean;
+  /** Default `pcap-file`. */
+  readonly name?: string;
+  readonly mac?: MacAddress | string;
+  /** Default and most: 65,535. */
+  readonly mtu?: number;
+  /** Default: the medium of the file that is read, else Ethernet. */
+  readonly medium?: Medium;
+  readonly env: Env;
+}
+
+/** The medium on which packets of a link type travel, or `undefined` for those that no pipeline here can take. */
+export function mediumOf(linkType: number): Medium | undefined {
+  if (linkType === LinkType.Ethernet) return 'ethernet';
+  const isIp = linkType === LinkType.RawIp || linkType === LinkType.Ipv4 || linkType === LinkType.Ipv6;
+  return isIp ? 'ip' : undefined;
+}
+
+/** A file being read: the chunks go into a capture reader. */
+class Replay {
+  readonly reader = new CaptureReader();
+  private readonly file: number;
+  private ended = false;
+  private closed = false;
+
+  constructor(path: string) {
+    this.file = openSync(path, 'r');
+  }
+
+  /** The next record, or how the file ended. */
+  next(): CaptureRecord | CaptureEnd {
+    for (;;) {
+      const record = this.reader.next();
+      if (record !== undefined) return record;
+      if (this.ended) return this.reader.end();
+      // Records keep a view of it, so that each chunk is memory of its own.
+      const chunk = new Uint8Array(CHUNK);
+      const length = readSync(this.file, chunk);
+      this.reader.push(chunk.subarray(0, length));
+      this.ended = length === 0;
+    }
+  }
+
+  close(): void {
+    if (this.closed) return;
+    this.closed = true;
+    closeSync(this.file);
+  }
+}
+
+/**
+ * A {@link Device} of files, made by {@link openPcapFile}.
+ *
+ * `frames$` is hot, as any device's: its one replay starts with the first subscription, later ones see the rest, and while
+ * nobody listens it waits, also with its clock. It completes at the end of the file (or at `close()`); a truncated tail is
+ * the end, a broken file or a failing read or write is an error. Sent packets carry the time of `env`.
+ */
+export class PcapFileDevice implements Device {
+  readonly name: string;
+  readonly mac: MacAddress;
+  readonly mtu: number;
+  readonly medium: Medium;
+  readonly features: DeviceFeatures = { checksum: false, segmentation: false };
+  readonly frames$: Observable<RxFrame>;
+  readonly sink: { next(frame: TxFrame): void; error(error: unknown): void; complete(): void };
+  /** How the file that is replayed ended, once it has. */
+  end: CaptureEnd | undefined = undefined;
+  private readonly env: Env;
+  private readonly received = new Subject<RxFrame>();
+  private readonly replay: Replay | undefined;
+  private readonly filter: ((record: CaptureRecord) => boolean) | undefined;
+  private readonly timer: Timer;
+  /** Milliseconds of our clock per millisecond of the capture. */
+  private readonly pace: number;
+  private pending: CaptureRecord | undefined = undefined;
+  /** Our clock minus the paced one of the capture, once that is known. */
+  private shift: number | undefined = undefined;
+  private listeners = 0;
+  private readonly file: FileSink | undefined;
+  private readonly writer: { write(packet: CapturePacket): void } | undefined;
+  private closing: Promise<void> | undefined = undefined;
+
+  /** Use {@link openPcapFile}. */
+  constructor(options: PcapFileOptions) {
+    const { env, mtu = MAX_MTU } = options;
+    this.env = env;
+    this.name = options.name ?? OPERATOR;
+    this.mtu = mtu;
+    this.pace = options.timing === 'original' ? 1 / (options.speed ?? 1) : 0;
+    this.filter = options.filter;
+    this.replay = options.read === undefined ? undefined : new Replay(options.read);
+    try {
+      this.medium = options.medium ?? this.firstMedium() ?? 'ethernet';
+      const write = typeof options.write === 'string' ? { path: options.write } : options.write;
+      this.file = write && new FileSink(write.path, { keep: keptBytes(write), onError: (error) => this.fail(error) });
+      this.writer = write && this.file && writerOf(write, this.file, this.medium, this.name);
+    } catch (error) {
+      this.replay?.close();
+      this.file?.close();
+      throw error;
+    }
+    this.mac = this.medium === 'ip' ? MacAddress.ZERO : MacAddress.of(options.mac ?? new MacAddress(DEFAULT_MAC));
+    this.timer = env.timers.timer(() => this.deliver());
+    this.frames$ = new Observable((subscriber) => {
+      this.listeners++;
+      const subscription = this.received.subscribe(subscriber);
+      this.wake();
+      return () => {
+        subscription.unsubscribe();
+        if (--this.listeners === 0) this.rest();
+      };
+    });
+    this.sink = { next: (frame) => this.send(frame), error: () => this.file?.flush(), complete: () => this.file?.flush() };
+  }
+
+  /** Ends the replay, completes `frames$`, writes what is outstanding. Rejects where writing failed, now or before. */
+  close(): Promise<void> {
+    this.closing ??= new Promise((done) => {
+      this.stop();
+      this.received.complete();
+      this.file?.close();
+      done();
+    });
+    return this.closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  private firstMedium(): Medium | undefined {
+    if (this.replay === undefined) return undefined;
+    const first = this.replay.next();
+    if (typeof first === 'object') this.pending = first;
+    else this.end = first;
+    const linkType = this.pending?.linkType ?? this.replay.reader.interfaces[0]?.linkType ?? LinkType.Ethernet;
+    const medium = mediumOf(linkType);
+    if (medium === undefined) throw new UsageError('ERR_UNSUPPORTED', `cannot replay packets of link type ${linkType}`);
+    return medium;
+  }
+
+  private wake(): void {
+    if (this.listeners === 0 || this.replay === undefined || this.received.closed || this.closing !== undefined) return;
+    if (!this.timer.armed) this.timer.arm(this.pending === undefined ? this.env.timers.now() : this.due(this.pending));
+  }
+
+  /** Nobody listens: the clock of the capture stands still. */
+  private rest(): void {
+    this.timer.cancel();
+    this.shift = undefined;
+  }
+
+  private stop(): void {
+    this.timer.cancel();
+    this.pending = undefined;
+    this.replay?.close();
+  }
+
+  private fail(error: unknown): void {
+    this.stop();
+    this.received.error(error);
+  }
+
+  /** When a record is to be delivered; sets the clock by the first one. */
+  private due(record: CaptureRecord): number {
+    const now = this.env.timers.now();
+    if (this.pace === 0 || record.untimed) return now;
+    const paced = captureMilliseconds(record) * this.pace;
+    this.shift ??= now - paced;
+    return this.shift + paced;
+  }
+
+  private deliver(): void {
+    const { timers } = this.env;
+    const now = timers.now();
+    for (let left = BATCH; this.listeners > 0 && this.closing === undefined; left--) {
+      const record = this.pending ?? this.take();
+      if (record === undefined) return;
+      this.pending = record;
+      const due = this.due(record);
+      if (due > now || left === 0) {
+        this.timer.arm(Math.max(due, now));
+        return;
+      }
+      this.pending = undefined;
+      if (this.filter === undefined || this.filter(record)) this.hand(record, now);
+    }
+  }
+
+  /** The next record, or nothing where the file is at its end or broken. */
+  private take(): CaptureRecord | undefined {
+    try {
+      const next = this.end ?? this.replay?.next();
+      if (typeof next === 'object') return next;
+      this.end = next;
+      this.stop();
+      this.received.complete();
+    } catch (error) {
+      this.fail(error);
+    }
+    return undefined;
+  }
+
+  private hand(record: CaptureRecord, now: number): void {
+    const { pool, drops } = this.env;
+    if (mediumOf(record.linkType) !== this.medium) return drops.report(DropReason.DeviceOtherMedium, undefined, OPERATOR);
+    if (record.data.length > MAX_MTU + MAX_LINK_HEADER) return drops.report(DropReason.DeviceTooBig, undefined, OPERATOR);
+    const frame = pool.alloc(record.data.length);
+    frame.slab.bytes.set(record.data, frame.put(record.data.length));
+    frame.wholeEnd = frame.end;
+    frame.device = this;
+    frame.time = now;
+    frame.shared = this.listeners > 1;
+    try {
+      this.received.next(asRx(frame));
+    } finally {
+      frame.release();
+    }
+  }
+
+  private send(frame: Frame): void {
+    const { drops, timers } = this.env;
+    const header = this.medium === 'ethernet' ? MAX_LINK_HEADER : 0;
+    if (this.writer === undefined || this.closing !== undefined || this.file?.failed === true) {
+      drops.report(DropReason.DeviceDown, frame, OPERATOR);
+    } else if (frame.length > this.mtu + header) drops.report(DropReason.DeviceTooBig, frame, OPERATOR);
+    else this.writer.write({ ...captureTime(timers.now()), data: frame.bytes(), direction: 'outbound' });
+    frame.release();
+  }
+}
+
+/**
+ * Opens a device that replays one capture file and writes another.
+ *
+ * @example
+ * ```ts
+ * await using device = openPcapFile({ read: 'in.pcapng', write: 'out.pcapng', timing: 'original', speed: 10, env });
+ * device.frames$.pipe(host({ addresses: ['10.0.0.2/24'] }, env)).subscribe(device.sink);
+ * ```
+ *
+ * @throws UsageError `ERR_INVALID_OPTION`; `ERR_BAD_CAPTURE` if the first packet cannot be read or the file to append to is
+ * of another kind; `ERR_UNSUPPORTED` for link types other than Ethernet and raw IP; or the error of the file system
+ */
+export function openPcapFile(options: PcapFileOptions): PcapFileDevice {
+  const { read, speed = 1, mtu = MAX_MTU } = options;
+  const write = typeof options.write === 'string' ? options.write : options.write?.path;
+  const wrong = (what: string) => new UsageError('ERR_INVALID_OPTION', what);
+  if (read === undefined && write === undefined) throw wrong('give a file to read, to write, or both');
+  if (read !== undefined && write !== undefined && resolve(read) === resolve(write)) {
+    throw wrong('cannot write the file that is read');
+  }
+  if (!(speed > 0 && speed < Number.POSITIVE_INFINITY)) throw wrong(`speed must be above 0, not ${speed}`);
+  if (!Number.isInteger(mtu) || mtu < 68 || mtu > MAX_MTU) throw wrong(`mtu must be 68 to ${MAX_MTU}, not ${mtu}`);
+  return new PcapFileDevice(options);
+}

@@ -1,0 +1,57 @@
+/**
+ * TAP: an Ethernet interface of a Linux kernel whose wire ends in this process. The kernel's side is an ordinary network interface
+ * with its own MAC and IP addresses; this side is what the pipeline makes of it.
+ */
+
+import { MacAddress } from '../lib/core/address.js';
+import type { Device } from '../lib/core/device.js';
+import type { Env } from '../lib/core/env.js';
+import { UsageError } from '../lib/core/errors.js';
+import { IFF_TAP, openTunInterface, type TunOptions } from './native/open-tun.js';
+import { TunDevice } from './native/tun-device.js';
+
+/** Options of {@link openTap}. */
+export interface TapOptions extends TunOptions {
+  /** MAC address of this side. Default: a locally administered one, drawn from the environment's random numbers. */
+  readonly mac?: MacAddress | string;
+  /** MAC address of the kernel's side. Default: the kernel's choice. */
+  readonly peerMac?: MacAddress | string;
+  /** Whether frames carry a virtio-net header, for offloads. Not supported yet. */
+  readonly vnetHeader?: false;
+}
+
+/** A locally administered unicast address (IEEE 802 8.4). */
+function anyMac(env: Env): MacAddress {
+  return new MacAddress(
+    0x0200_0000_0000 + env.random.below(0x1_0000) * 0x1_0000 * 0x100 + env.random.below(0x100_0000),
+  );
+}
+
+function unicast(address: MacAddress | string): MacAddress {
+  const mac = MacAddress.of(address);
+  if (mac.isGroup || mac.value === 0) {
+    throw new UsageError('ERR_INVALID_OPTION', `${mac.toString()} is not a MAC address that an interface can have`);
+  }
+  return mac;
+}
+
+/**
+ * Opens a TAP interface in the network namespace of this thread.
+ *
+ * @throws UsageError `ERR_INVALID_OPTION`, `ERR_INVALID_ADDRESS`
+ * @throws NetError `ENOTSUP` on other systems, `ENODEV` without /dev/net/tun, `EACCES` or `EPERM` without permission, `EBUSY`
+ *   where the name is taken
+ * @example
+ * const tap = openTap({ name: 'tap0', peer: ['10.77.0.1/24'] }, environment());
+ * tap.frames$.pipe(host({ addresses: ['10.77.0.2/24'] })).subscribe(tap.sink);
+ */
+export function openTap(options: TapOptions, env: Env): Device {
+  const mac = options.mac === undefined ? anyMac(env) : unicast(options.mac);
+  const peerMac = options.peerMac === undefined ? undefined : unicast(options.peerMac);
+  const { fd, name } = openTunInterface(IFF_TAP, options, peerMac);
+  const { mtu = 1500, sendQueue = 1024 } = options;
+  return new TunDevice({ fd, name, medium: 'ethernet', mac, mtu, queueLimit: sendQueue }, env);
+}
+
+export { deleteLink } from './native/rtnetlink.js';
+export { inNamespace, unshareNamespace } from './native/namespace.js';
