@@ -5,22 +5,15 @@
  * thread pool, and a replay in virtual time is as deterministic as the file.
  */
 
-import { closeSync, openSync, readSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { Observable, Subject } from 'rxjs';
 import {
-  type ByteSink,
   type CaptureEnd,
-  type CaptureFormat,
-  captureMilliseconds,
-  type CapturePacket,
   type CaptureRecord,
+  type CaptureTime,
   captureTime,
   LinkType,
 } from '../lib/capture/capture.js';
-import { PcapWriter } from '../lib/capture/pcap.js';
-import { PcapngWriter } from '../lib/capture/pcapng-writer.js';
-import { CaptureReader } from '../lib/capture/reader.js';
 import { MacAddress } from '../lib/core/address.js';
 import type { Device, DeviceFeatures, Medium } from '../lib/core/device.js';
 import { DropReason } from '../lib/core/drops.js';
@@ -28,9 +21,8 @@ import type { Env } from '../lib/core/env.js';
 import { UsageError } from '../lib/core/errors.js';
 import { asRx, type Frame, type RxFrame, type TxFrame } from '../lib/core/frame.js';
 import type { Timer } from '../lib/core/timers.js';
-import { FileSink } from './file-sink.js';
+import { type CaptureFileOptions, CaptureFileReader, CaptureFileWriter } from './capture-file.js';
 
-const CHUNK = 65_536;
 /** Records delivered before the event loop gets control again. */
 const BATCH = 256;
 const MAX_MTU = 65_535;
@@ -40,17 +32,7 @@ const OPERATOR = 'pcap-file';
 const DEFAULT_MAC = 0x02_00_5e_00_53_01;
 
 /** Where sent packets are written. */
-export interface PcapFileWrite {
-  readonly path: string;
-  /** Default: `pcap` where the path ends so, else `pcapng`. */
-  readonly format?: CaptureFormat;
-  /** Add to the file if it is there, instead of replacing it. A last packet that is cut off is removed. */
-  readonly append?: boolean;
-  /** Most bytes kept per packet. */
-  readonly snapLength?: number;
-  /** Of time stamps; default: `us` in pcap, `ns` in pcapng. */
-  readonly precision?: 'us' | 'ns';
-}
+export type PcapFileWrite = Omit<CaptureFileOptions, 'linkType' | 'interfaceName' | 'onError'>;
 
 /** Options of {@link openPcapFile}; at least one of `read` and `write`. */
 export interface PcapFileOptions {
@@ -80,38 +62,6 @@ export function mediumOf(linkType: number): Medium | undefined {
   return isIp ? 'ip' : undefined;
 }
 
-/** A file being read: the chunks go into a capture reader. */
-class Replay {
-  readonly reader = new CaptureReader();
-  private readonly file: number;
-  private ended = false;
-  private closed = false;
-
-  constructor(path: string) {
-    this.file = openSync(path, 'r');
-  }
-
-  /** The next record, or how the file ended. */
-  next(): CaptureRecord | CaptureEnd {
-    for (;;) {
-      const record = this.reader.next();
-      if (record !== undefined) return record;
-      if (this.ended) return this.reader.end();
-      // Records keep a view of it, so that each chunk is memory of its own.
-      const chunk = new Uint8Array(CHUNK);
-      const length = readSync(this.file, chunk);
-      this.reader.push(chunk.subarray(0, length));
-      this.ended = length === 0;
-    }
-  }
-
-  close(): void {
-    if (this.closed) return;
-    this.closed = true;
-    closeSync(this.file);
-  }
-}
-
 /**
  * A {@link Device} of files, made by {@link openPcapFile}.
  *
@@ -131,39 +81,41 @@ export class PcapFileDevice implements Device {
   end: CaptureEnd | undefined = undefined;
   private readonly env: Env;
   private readonly received = new Subject<RxFrame>();
-  private readonly replay: Replay | undefined;
+  private readonly replay: CaptureFileReader | undefined;
   private readonly filter: ((record: CaptureRecord) => boolean) | undefined;
   private readonly timer: Timer;
   /** Milliseconds of our clock per millisecond of the capture. */
   private readonly pace: number;
   private pending: CaptureRecord | undefined = undefined;
-  /** Our clock minus the paced one of the capture, once that is known. */
-  private shift: number | undefined = undefined;
+  /** The time of the capture that was delivered at `started` of our clock. */
+  private origin: CaptureTime | undefined = undefined;
+  private started = 0;
+  private done = false;
   private listeners = 0;
-  private readonly file: FileSink | undefined;
-  private readonly writer: { write(packet: CapturePacket): void } | undefined;
+  private readonly file: CaptureFileWriter | undefined;
   private closing: Promise<void> | undefined = undefined;
 
   /** Use {@link openPcapFile}. */
   constructor(options: PcapFileOptions) {
     const { env, mtu = MAX_MTU } = options;
+    const mac = MacAddress.of(options.mac ?? new MacAddress(DEFAULT_MAC));
     this.env = env;
     this.name = options.name ?? OPERATOR;
     this.mtu = mtu;
     this.pace = options.timing === 'original' ? 1 / (options.speed ?? 1) : 0;
     this.filter = options.filter;
-    this.replay = options.read === undefined ? undefined : new Replay(options.read);
+    this.replay = options.read === undefined ? undefined : new CaptureFileReader(options.read);
     try {
       this.medium = options.medium ?? this.firstMedium() ?? 'ethernet';
       const write = typeof options.write === 'string' ? { path: options.write } : options.write;
-      this.file = write && new FileSink(write.path, { keep: keptBytes(write), onError: (error) => this.fail(error) });
-      this.writer = write && this.file && writerOf(write, this.file, this.medium, this.name);
+      const linkType = this.medium === 'ip' ? LinkType.RawIp : LinkType.Ethernet;
+      const onError = (error: Error) => this.fail(error);
+      this.file = write && new CaptureFileWriter({ ...write, linkType, interfaceName: this.name, onError });
     } catch (error) {
       this.replay?.close();
-      this.file?.close();
       throw error;
     }
-    this.mac = this.medium === 'ip' ? MacAddress.ZERO : MacAddress.of(options.mac ?? new MacAddress(DEFAULT_MAC));
+    this.mac = this.medium === 'ip' ? MacAddress.ZERO : mac;
     this.timer = env.timers.timer(() => this.deliver());
     this.frames$ = new Observable((subscriber) => {
       this.listeners++;
@@ -174,7 +126,11 @@ export class PcapFileDevice implements Device {
         if (--this.listeners === 0) this.rest();
       };
     });
-    this.sink = { next: (frame) => this.send(frame), error: () => this.file?.flush(), complete: () => this.file?.flush() };
+    this.sink = {
+      next: (frame) => this.send(frame),
+      error: () => this.file?.flush(),
+      complete: () => this.file?.flush(),
+    };
   }
 
   /** Ends the replay, completes `frames$`, writes what is outstanding. Rejects where writing failed, now or before. */
@@ -204,17 +160,18 @@ export class PcapFileDevice implements Device {
   }
 
   private wake(): void {
-    if (this.listeners === 0 || this.replay === undefined || this.received.closed || this.closing !== undefined) return;
-    if (!this.timer.armed) this.timer.arm(this.pending === undefined ? this.env.timers.now() : this.due(this.pending));
+    if (this.replay === undefined || this.done || this.timer.armed) return;
+    this.timer.arm(this.pending === undefined ? this.env.timers.now() : this.due(this.pending));
   }
 
   /** Nobody listens: the clock of the capture stands still. */
   private rest(): void {
     this.timer.cancel();
-    this.shift = undefined;
+    this.origin = undefined;
   }
 
   private stop(): void {
+    this.done = true;
     this.timer.cancel();
     this.pending = undefined;
     this.replay?.close();
@@ -225,19 +182,23 @@ export class PcapFileDevice implements Device {
     this.received.error(error);
   }
 
-  /** When a record is to be delivered; sets the clock by the first one. */
+  /** When a record is to be delivered; the first one sets the clock. */
   private due(record: CaptureRecord): number {
     const now = this.env.timers.now();
     if (this.pace === 0 || record.untimed) return now;
-    const paced = captureMilliseconds(record) * this.pace;
-    this.shift ??= now - paced;
-    return this.shift + paced;
+    if (this.origin === undefined) {
+      this.origin = record;
+      this.started = now;
+    }
+    const seconds = record.seconds - this.origin.seconds;
+    const nanoseconds = record.nanoseconds - this.origin.nanoseconds;
+    return this.started + (seconds * 1000 + nanoseconds / 1e6) * this.pace;
   }
 
   private deliver(): void {
     const { timers } = this.env;
     const now = timers.now();
-    for (let left = BATCH; this.listeners > 0 && this.closing === undefined; left--) {
+    for (let left = BATCH; this.listeners > 0 && !this.done; left--) {
       const record = this.pending ?? this.take();
       if (record === undefined) return;
       this.pending = record;
@@ -247,7 +208,7 @@ export class PcapFileDevice implements Device {
         return;
       }
       this.pending = undefined;
-      if (this.filter === undefined || this.filter(record)) this.hand(record, now);
+      if (this.wanted(record)) this.hand(record, now);
     }
   }
 
@@ -265,10 +226,23 @@ export class PcapFileDevice implements Device {
     return undefined;
   }
 
+  private wanted(record: CaptureRecord): boolean {
+    const { drops } = this.env;
+    try {
+      if (this.filter?.(record) === false) return false;
+    } catch {
+      drops.report(DropReason.CallbackThrew, undefined, OPERATOR);
+      return false;
+    }
+    const fits = record.data.length <= MAX_MTU + MAX_LINK_HEADER;
+    const ours = mediumOf(record.linkType) === this.medium;
+    if (!ours) drops.report(DropReason.DeviceOtherMedium, undefined, OPERATOR);
+    else if (!fits) drops.report(DropReason.DeviceTooBig, undefined, OPERATOR);
+    return ours && fits;
+  }
+
   private hand(record: CaptureRecord, now: number): void {
-    const { pool, drops } = this.env;
-    if (mediumOf(record.linkType) !== this.medium) return drops.report(DropReason.DeviceOtherMedium, undefined, OPERATOR);
-    if (record.data.length > MAX_MTU + MAX_LINK_HEADER) return drops.report(DropReason.DeviceTooBig, undefined, OPERATOR);
+    const { pool } = this.env;
     const frame = pool.alloc(record.data.length);
     frame.slab.bytes.set(record.data, frame.put(record.data.length));
     frame.wholeEnd = frame.end;
@@ -285,10 +259,10 @@ export class PcapFileDevice implements Device {
   private send(frame: Frame): void {
     const { drops, timers } = this.env;
     const header = this.medium === 'ethernet' ? MAX_LINK_HEADER : 0;
-    if (this.writer === undefined || this.closing !== undefined || this.file?.failed === true) {
+    if (this.file === undefined || this.closing !== undefined || this.file.failed) {
       drops.report(DropReason.DeviceDown, frame, OPERATOR);
     } else if (frame.length > this.mtu + header) drops.report(DropReason.DeviceTooBig, frame, OPERATOR);
-    else this.writer.write({ ...captureTime(timers.now()), data: frame.bytes(), direction: 'outbound' });
+    else this.file.write({ ...captureTime(timers.now()), data: frame.bytes(), direction: 'outbound' });
     frame.release();
   }
 }

@@ -148,6 +148,8 @@ export const DropReason = {
   DeviceUnwatched: 68,
   /** A captured packet of another link type than the device that replays it. */
   DeviceOtherMedium: 69,
+  /** A source quench (RFC 6633), or a redirect that we do not heed. */
+  Icmpv4Ignored: 70,
 } as const;
 export type DropReason = (typeof DropReason)[keyof typeof DropReason];
 
