@@ -1,0 +1,93 @@
+/** An Ethernet as IP sees it: next hops are resolved to MAC addresses (RFC 826), groups are mapped (RFC 1112 6.4, RFC 2464 7). */
+
+import type { Device } from '../core/device.js';
+import { DropReason } from '../core/drops.js';
+import type { Env } from '../core/env.js';
+import type { Frame, TxFrame, TxPacket } from '../core/frame.js';
+import { Ipv4Address, MacAddress } from '../core/address.js';
+import { EtherType, EthernetFrame } from '../wire/ethernet.js';
+import { Arp, type ArpAddresses } from './arp.js';
+import { type IpLink, transmit } from './link.js';
+import { NeighbourCache } from './neighbour.js';
+import { NO_MAC, type NeighbourTimes } from './neighbour-entry.js';
+
+/** Options of {@link EthernetLink}. */
+export interface EthernetLinkOptions {
+  readonly device: Device;
+  /** Our IPv4 addresses on this link; read live. */
+  readonly addresses: ArpAddresses;
+  /** Times and limits of the neighbour cache that differ from RFC 4861's. */
+  readonly times?: Partial<NeighbourTimes>;
+}
+
+const IPV4_GROUPS = 0x0100_5e00_0000;
+const IPV6_GROUPS = 0x3333_0000_0000;
+
+/** The MAC address of an IPv4 multicast group: its low 23 bits (RFC 1112 6.4). */
+export function ipv4GroupMac(group: number): number {
+  return IPV4_GROUPS + (group & 0x7f_ffff);
+}
+
+/** The Ethernet side of one device: its neighbour cache and its ARP. */
+export class EthernetLink implements IpLink {
+  readonly device: Device;
+  readonly neighbours: NeighbourCache;
+  readonly arp: Arp;
+  emit: ((frame: TxFrame) => void) | undefined = undefined;
+  failed: ((packet: Frame) => void) | undefined = undefined;
+  private readonly env: Env;
+
+  constructor(options: EthernetLinkOptions, env: Env) {
+    const { device, addresses, times } = options;
+    this.device = device;
+    this.env = env;
+    this.neighbours = new NeighbourCache(
+      {
+        solicit: (target, mac) => {
+          if (target instanceof Ipv4Address) this.arp.query(target.value, mac);
+        },
+        resolved: (packet, mac) => this.frame(packet, mac),
+        failed: (packet) => this.fail(packet),
+      },
+      env,
+      times,
+    );
+    this.arp = new Arp({ device, addresses, neighbours: this.neighbours }, env);
+    this.arp.emit = (frame) => transmit(this, frame, env);
+  }
+
+  send(packet: TxPacket, a: number, b: number, c: number, d: number): void {
+    if (c === 0xffff && b === 0 && a === 0) {
+      if (d >>> 28 === 14) return this.frame(packet, ipv4GroupMac(d));
+    } else if (a >>> 24 === 0xff) {
+      return this.frame(packet, IPV6_GROUPS + d);
+    }
+    const mac = this.neighbours.resolve(packet, a, b, c, d);
+    if (mac !== NO_MAC) this.frame(packet, mac);
+  }
+
+  broadcast(packet: TxPacket): void {
+    this.frame(packet, MacAddress.BROADCAST.value);
+  }
+
+  confirm(a: number, b: number, c: number, d: number): void {
+    this.neighbours.confirm(a, b, c, d);
+  }
+
+  dispose(): void {
+    this.arp.dispose();
+    this.neighbours.dispose();
+  }
+
+  private frame(packet: Frame, mac: number): void {
+    const version = packet.slab.view.getUint8(packet.start) >>> 4;
+    EthernetFrame.emit(packet, mac, this.device.mac.value, version === 6 ? EtherType.Ipv6 : EtherType.Ipv4);
+    transmit(this, packet, this.env);
+  }
+
+  private fail(packet: Frame): void {
+    this.env.drops.report(DropReason.NeighbourUnreachable, packet, 'neighbour');
+    this.failed?.(packet);
+    packet.release();
+  }
+}

@@ -1,0 +1,95 @@
+/** What a neighbour cache remembers of one neighbour, and the constants of its state machine (RFC 4861 10, RFC 7048). */
+
+import type { IpAddress } from '../core/address.js';
+import type { Frame } from '../core/frame.js';
+import type { Timer } from '../core/timers.js';
+
+/** States of RFC 4861 7.3.2, `unreachable` of RFC 7048 3, and entries that the user fixed. */
+export type NeighbourState = 'incomplete' | 'reachable' | 'stale' | 'delay' | 'probe' | 'unreachable' | 'static';
+
+/** What happened to a neighbour. */
+export interface NeighbourEvent {
+  readonly kind: 'added' | 'changed' | 'removed';
+  readonly address: IpAddress;
+  /** Its MAC address as a number, or `undefined` while it is not known. */
+  readonly mac: number | undefined;
+  readonly state: NeighbourState;
+  /** When, in milliseconds of the clock. */
+  readonly time: number;
+}
+
+/** Limits and times of a neighbour cache, in milliseconds; the defaults are those of RFC 4861 10 and RFC 7048. */
+export interface NeighbourTimes {
+  /** Queries before resolution fails. Default 3. */
+  readonly maxMulticastSolicit: number;
+  /** Unicast probes before a neighbour counts as unreachable. Default 3. */
+  readonly maxUnicastSolicit: number;
+  /** Between two queries. Default 1,000. */
+  readonly retransTimer: number;
+  /** How long a confirmation holds, before it is randomised by 0.5 to 1.5. Default 30,000. */
+  readonly baseReachable: number;
+  /** How long upper layers may confirm before we probe. Default 5,000. */
+  readonly delayFirstProbe: number;
+  /** Factor between two queries for an unreachable neighbour. Default 3. */
+  readonly backoffMultiple: number;
+  /** Longest pause between them. Default 60,000. */
+  readonly maxRetransTimer: number;
+  /** Packets that wait for one neighbour. Default 10. */
+  readonly maxPending: number;
+  /** Entries above which unused ones are collected; at twice as many new ones are refused. Default 512. */
+  readonly maxEntries: number;
+  /** Shortest time between two collections. Default 30,000. */
+  readonly collectInterval: number;
+}
+
+export const NEIGHBOUR_TIMES: NeighbourTimes = {
+  maxMulticastSolicit: 3,
+  maxUnicastSolicit: 3,
+  retransTimer: 1_000,
+  baseReachable: 30_000,
+  delayFirstProbe: 5_000,
+  backoffMultiple: 3,
+  maxRetransTimer: 60_000,
+  maxPending: 10,
+  maxEntries: 512,
+  collectInterval: 30_000,
+};
+
+/** MAC address value of an entry that has none yet. */
+export const NO_MAC = -1;
+
+/** One neighbour; its address also as words, so that the hot path compares numbers. */
+export class NeighbourEntry {
+  readonly address: IpAddress;
+  readonly a: number;
+  readonly b: number;
+  readonly c: number;
+  readonly d: number;
+  state: NeighbourState = 'incomplete';
+  mac: number = NO_MAC;
+  isRouter = false;
+  /** Queries sent in this state. */
+  solicits = 0;
+  /** When a packet was last sent to it. */
+  used: number;
+  /** In `unreachable`: whether a packet was sent since the last query, and so it is worth asking again (RFC 7048 3). */
+  wanted = false;
+  readonly pending: Frame[] = [];
+  readonly timer: Timer;
+  /** The next entry of the same hash. */
+  next: NeighbourEntry | undefined = undefined;
+
+  constructor(address: IpAddress, now: number, makeTimer: (entry: NeighbourEntry) => Timer) {
+    this.address = address;
+    this.a = address.word(0);
+    this.b = address.word(1);
+    this.c = address.word(2);
+    this.d = address.word(3);
+    this.used = now;
+    this.timer = makeTimer(this);
+  }
+
+  is(a: number, b: number, c: number, d: number): boolean {
+    return this.d === d && this.c === c && this.b === b && this.a === a;
+  }
+}

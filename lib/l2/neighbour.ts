@@ -1,0 +1,346 @@
+/**
+ * The neighbour cache of one link: which MAC address an IP address has, and whether it still answers.
+ *
+ * One state machine for ARP and neighbour discovery: RFC 4861 7.2 and 7.3 (address resolution and unreachability detection) with
+ * the patience of RFC 7048. How a query looks is left to a {@link NeighbourProtocol}; what the link layer heard comes in by
+ * {@link NeighbourCache.advertised} and {@link NeighbourCache.heard}. Routers and redirects are not its business.
+ */
+
+import type { IpAddress } from '../core/address.js';
+import { DropReason } from '../core/drops.js';
+import type { Env } from '../core/env.js';
+import type { Frame } from '../core/frame.js';
+import type { Timer } from '../core/timers.js';
+import {
+  NEIGHBOUR_TIMES,
+  NeighbourEntry,
+  type NeighbourEvent,
+  type NeighbourState,
+  type NeighbourTimes,
+  NO_MAC,
+} from './neighbour-entry.js';
+import { addressOfWords, NeighbourTable } from './neighbour-table.js';
+
+/** What a neighbour cache needs of the link that it serves. */
+export interface NeighbourProtocol {
+  /** Asks who has `target`: everybody, or only `mac` where one is given. */
+  solicit(target: IpAddress, mac: number | undefined): void;
+  /** Sends a packet that waited; takes over its reference. */
+  resolved(packet: Frame, mac: number): void;
+  /** A packet that waited in vain; takes over its reference. */
+  failed(packet: Frame): void;
+}
+
+/** What an advertisement says besides the address (RFC 4861 4.4); ARP replies map onto it. */
+export interface Advertisement {
+  /** It answers a query of ours, so it proves that the neighbour hears us. */
+  readonly solicited: boolean;
+  /** It may replace a MAC address that we know. */
+  readonly override: boolean;
+  /** The neighbour is a router; `undefined` where the protocol does not say. */
+  readonly isRouter?: boolean;
+}
+
+/** A neighbour as shown to users. */
+export interface NeighbourInfo {
+  readonly address: IpAddress;
+  readonly mac: number | undefined;
+  readonly state: NeighbourState;
+  readonly isRouter: boolean;
+  /** Packets that wait for it. */
+  readonly pending: number;
+}
+
+/** The neighbours of one link. */
+export class NeighbourCache {
+  private readonly env: Env;
+  private readonly protocol: NeighbourProtocol;
+  private readonly times: NeighbourTimes;
+  private readonly table = new NeighbourTable();
+  private readonly collector: Timer;
+  private collected = Number.NEGATIVE_INFINITY;
+  private listeners: readonly ((event: NeighbourEvent) => void)[] = [];
+
+  constructor(protocol: NeighbourProtocol, env: Env, times: Partial<NeighbourTimes> = {}) {
+    this.env = env;
+    this.protocol = protocol;
+    this.times = { ...NEIGHBOUR_TIMES, ...times };
+    this.collector = env.timers.timer(() => this.collect());
+  }
+
+  get size(): number {
+    return this.table.size;
+  }
+
+  /**
+   * The MAC address to send `packet` to. Where it is not known, takes the packet over, to send it once it is, and returns
+   * {@link NO_MAC}. The address is given as the four words of `IpAddress.word`.
+   */
+  resolve(packet: Frame, a: number, b: number, c: number, d: number): number {
+    const entry = this.table.find(a, b, c, d) ?? this.begin(a, b, c, d);
+    if (entry === undefined) {
+      this.env.drops.report(DropReason.NeighbourTableFull, packet, 'neighbour');
+      packet.release();
+      return NO_MAC;
+    }
+    entry.used = this.env.timers.now();
+    if (entry.state === 'incomplete') {
+      this.queue(entry, packet);
+      return NO_MAC;
+    }
+    if (entry.state === 'stale') this.enter(entry, 'delay');
+    else if (entry.state === 'unreachable') this.askAgain(entry);
+    return entry.mac;
+  }
+
+  /** A neighbour announced its MAC address: RFC 4861 7.2.5. Does not create entries; returns whether there is one. */
+  advertised(a: number, b: number, c: number, d: number, mac: number, what: Advertisement): boolean {
+    const entry = this.table.find(a, b, c, d);
+    if (entry === undefined) return false;
+    if (entry.state === 'static') return true;
+    if (what.isRouter !== undefined) entry.isRouter = what.isRouter;
+    const differs = entry.mac !== mac;
+    if (entry.state === 'incomplete') {
+      this.learn(entry, mac, what.solicited ? 'reachable' : 'stale');
+    } else if (differs && !what.override) {
+      // Somebody else claims the address, but may not replace what we know: verify what we know (7.2.5 I).
+      if (entry.state === 'reachable') this.enter(entry, 'stale');
+    } else if (what.solicited) {
+      this.learn(entry, mac, 'reachable');
+    } else if (differs) {
+      this.learn(entry, mac, 'stale');
+    }
+    return true;
+  }
+
+  /**
+   * A neighbour sent us a query, and so we know its MAC address but not that it hears us: RFC 4861 7.2.3. Creates the entry
+   * unless `create` is false; returns whether there is one.
+   */
+  heard(a: number, b: number, c: number, d: number, mac: number, create: boolean): boolean {
+    const known = this.table.find(a, b, c, d);
+    if (known === undefined) {
+      const entry = create ? this.add(addressOfWords(a, b, c, d)) : undefined;
+      if (entry === undefined) return false;
+      entry.mac = mac;
+      entry.state = 'stale';
+      this.tell('added', entry);
+    } else if (known.state !== 'static' && known.mac !== mac) {
+      this.learn(known, mac, 'stale');
+    }
+    return true;
+  }
+
+  /** An upper layer made progress with the neighbour, which proves that it hears us (RFC 4861 7.3.1). */
+  confirm(a: number, b: number, c: number, d: number): void {
+    const entry = this.table.find(a, b, c, d);
+    if (entry === undefined || entry.state === 'incomplete' || entry.state === 'static') return;
+    this.enter(entry, 'reachable');
+  }
+
+  /** Fixes the MAC address of a neighbour: nothing that the network says changes it, and it is never collected. */
+  setStatic(address: IpAddress, mac: number): void {
+    const known = this.findAddress(address);
+    const entry = known ?? this.insert(address);
+    entry.mac = mac;
+    entry.state = 'static';
+    entry.timer.cancel();
+    this.tell(known === undefined ? 'added' : 'changed', entry);
+    this.flushPending(entry);
+  }
+
+  /** Forgets a neighbour; packets that wait for it fail. Returns whether it was known. */
+  remove(address: IpAddress): boolean {
+    const entry = this.findAddress(address);
+    if (entry === undefined) return false;
+    this.discard(entry);
+    return true;
+  }
+
+  /** Forgets everything that was learnt; static entries stay, and so do those being resolved, which know nothing yet. */
+  flush(): void {
+    for (const entry of this.table.entries()) {
+      if (entry.state !== 'static' && entry.state !== 'incomplete') this.discard(entry);
+    }
+  }
+
+  /** The neighbours as they are now. */
+  entries(): NeighbourInfo[] {
+    return this.table.entries().map(infoOf);
+  }
+
+  /** One neighbour, or `undefined`. */
+  get(address: IpAddress): NeighbourInfo | undefined {
+    const entry = this.findAddress(address);
+    return entry && infoOf(entry);
+  }
+
+  /** Calls `listener` for each event from now on; returns how to stop. Listeners must not throw. */
+  observe(listener: (event: NeighbourEvent) => void): () => void {
+    this.listeners = [...this.listeners, listener];
+    return () => {
+      this.listeners = this.listeners.filter((other) => other !== listener);
+    };
+  }
+
+  /** Cancels all timers and drops what waits. The cache is empty afterwards, without events, and can be used again. */
+  dispose(): void {
+    this.collector.cancel();
+    for (const entry of this.table.entries()) {
+      entry.timer.cancel();
+      this.table.delete(entry);
+      for (const packet of entry.pending.splice(0)) {
+        this.env.drops.report(DropReason.Disposed, packet, 'neighbour');
+        packet.release();
+      }
+    }
+  }
+
+  private findAddress(address: IpAddress): NeighbourEntry | undefined {
+    return this.table.find(address.word(0), address.word(1), address.word(2), address.word(3));
+  }
+
+  private begin(a: number, b: number, c: number, d: number): NeighbourEntry | undefined {
+    const entry = this.add(addressOfWords(a, b, c, d));
+    if (entry === undefined) return undefined;
+    this.tell('added', entry);
+    entry.timer.arm(this.env.timers.now() + this.times.retransTimer);
+    entry.solicits = 1;
+    this.protocol.solicit(entry.address, undefined);
+    // The query may have been answered within the call (an in-memory link): the entry is still the one to use.
+    return entry;
+  }
+
+  /** A new entry, unless the table is full. */
+  private add(address: IpAddress): NeighbourEntry | undefined {
+    if (this.table.size >= this.times.maxEntries) this.wantCollection();
+    return this.table.size < this.times.maxEntries * 2 ? this.insert(address) : undefined;
+  }
+
+  private insert(address: IpAddress): NeighbourEntry {
+    const { timers } = this.env;
+    const entry = new NeighbourEntry(address, timers.now(), (owner) => timers.timer(() => this.expired(owner)));
+    this.table.insert(entry);
+    return entry;
+  }
+
+  private queue(entry: NeighbourEntry, packet: Frame): void {
+    if (entry.pending.length >= this.times.maxPending) {
+      const oldest = entry.pending.shift();
+      if (oldest !== undefined) {
+        this.env.drops.report(DropReason.NeighbourQueueFull, oldest, 'neighbour');
+        oldest.release();
+      }
+    }
+    entry.pending.push(packet);
+  }
+
+  private learn(entry: NeighbourEntry, mac: number, state: 'reachable' | 'stale'): void {
+    const differs = entry.mac !== mac;
+    entry.mac = mac;
+    this.enter(entry, state, differs);
+    this.flushPending(entry);
+  }
+
+  private flushPending(entry: NeighbourEntry): void {
+    if (entry.pending.length === 0) return;
+    const packets = entry.pending.splice(0);
+    // They are packets sent to a neighbour that may have just turned stale (RFC 4861 7.3.3).
+    if (entry.state === 'stale') this.enter(entry, 'delay');
+    for (const packet of packets) this.protocol.resolved(packet, entry.mac);
+  }
+
+  /** Goes to a state, arms its timer, does what it begins with; tells observers if anything changed. */
+  private enter(entry: NeighbourEntry, state: NeighbourState, changed = entry.state !== state): void {
+    const { times } = this;
+    const now = this.env.timers.now();
+    const differs = changed || entry.state !== state;
+    entry.state = state;
+    entry.solicits = 0;
+    entry.wanted = false;
+    if (state === 'reachable') entry.timer.arm(now + times.baseReachable * (0.5 + this.env.random.float()));
+    else if (state === 'delay') entry.timer.arm(now + times.delayFirstProbe);
+    else entry.timer.cancel();
+    if (differs) this.tell('changed', entry);
+    if (state === 'probe') this.probe(entry);
+  }
+
+  private probe(entry: NeighbourEntry): void {
+    entry.solicits++;
+    entry.timer.arm(this.env.timers.now() + this.times.retransTimer);
+    this.protocol.solicit(entry.address, entry.mac);
+  }
+
+  private expired(entry: NeighbourEntry): void {
+    const { times } = this;
+    switch (entry.state) {
+      case 'incomplete':
+        if (entry.solicits >= times.maxMulticastSolicit) return this.discard(entry);
+        entry.solicits++;
+        entry.timer.arm(this.env.timers.now() + times.retransTimer);
+        return this.protocol.solicit(entry.address, undefined);
+      case 'reachable':
+        return this.enter(entry, 'stale');
+      case 'delay':
+        return this.enter(entry, 'probe');
+      case 'probe':
+        return entry.solicits >= times.maxUnicastSolicit ? this.enter(entry, 'unreachable') : this.probe(entry);
+      case 'unreachable':
+        if (entry.wanted) this.solicitWithBackoff(entry);
+        return undefined;
+      default:
+        return undefined;
+    }
+  }
+
+  /** A packet goes to an unreachable neighbour's last known address: ask everybody, ever more seldom (RFC 7048 3). */
+  private askAgain(entry: NeighbourEntry): void {
+    if (entry.timer.armed) entry.wanted = true;
+    else this.solicitWithBackoff(entry);
+  }
+
+  private solicitWithBackoff(entry: NeighbourEntry): void {
+    const { retransTimer, backoffMultiple, maxRetransTimer } = this.times;
+    const pause = Math.min(retransTimer * backoffMultiple ** (entry.solicits + 1), maxRetransTimer);
+    entry.solicits++;
+    entry.wanted = false;
+    entry.timer.arm(this.env.timers.now() + pause);
+    this.protocol.solicit(entry.address, undefined);
+  }
+
+  private discard(entry: NeighbourEntry): void {
+    entry.timer.cancel();
+    this.table.delete(entry);
+    this.tell('removed', entry);
+    for (const packet of entry.pending.splice(0)) this.protocol.failed(packet);
+  }
+
+  private wantCollection(): void {
+    const due = this.collected + this.times.collectInterval;
+    if (this.env.timers.now() >= due) this.collect();
+    else if (!this.collector.armed) this.collector.arm(due);
+  }
+
+  /** Forgets neighbours that nothing vouches for, those unused for the longest time first, until the table fits. */
+  private collect(): void {
+    this.collected = this.env.timers.now();
+    const idle = this.table.entries().filter((entry) => entry.state === 'stale' || entry.state === 'unreachable');
+    idle.sort((one, other) => one.used - other.used);
+    for (const entry of idle) {
+      if (this.table.size < this.times.maxEntries) return;
+      this.discard(entry);
+    }
+  }
+
+  private tell(kind: NeighbourEvent['kind'], entry: NeighbourEntry): void {
+    if (this.listeners.length === 0) return;
+    const { address, mac, state } = entry;
+    const event = { kind, address, mac: mac === NO_MAC ? undefined : mac, state, time: this.env.timers.now() };
+    for (const listener of this.listeners) listener(event);
+  }
+}
+
+function infoOf(entry: NeighbourEntry): NeighbourInfo {
+  const { address, mac, state, isRouter, pending } = entry;
+  return { address, mac: mac === NO_MAC ? undefined : mac, state, isRouter, pending: pending.length };
+}

@@ -1,0 +1,170 @@
+/**
+ * The way out: finds the route and the link of an outgoing packet, cuts it to the path's MTU, and hands it to the link, which resolves
+ * the next hop. What cannot leave is dropped, and reported to the transport that sent it.
+ *
+ * Reports are delivered from a timer, never from within the call that sent the packet: a transport in the middle of sending need not
+ * expect to be told that it failed.
+ */
+
+import type { IpAddress } from '../core/address.js';
+import type { Device } from '../core/device.js';
+import { DropReason } from '../core/drops.js';
+import type { Env } from '../core/env.js';
+import type { NetCode } from '../core/errors.js';
+import { asTx, asTxPacket, type Frame, GsoType, type TxFrame, type TxPacket, UNDER_WAY } from '../core/frame.js';
+import type { Timer } from '../core/timers.js';
+import type { IpLink } from '../l2/link.js';
+import { Ipv4Packet } from '../wire/ipv4.js';
+import { fragmentIpv4 } from './fragment.js';
+import type { IcmpErrorKind } from './icmp-report.js';
+import type { IcmpReports } from './icmp-reports.js';
+import type { IpTables } from './ip-tables.js';
+import type { Route } from './routes.js';
+
+/** Options of {@link Egress} and of `routeAndResolve`. */
+export interface EgressOptions {
+  readonly tables: IpTables;
+  /** One link per device that routes lead to. */
+  readonly links: readonly IpLink[];
+  /** Where packets to ourselves go; takes over the reference. Without it they are dropped as `IpNoRoute`. */
+  readonly loopback?: (packet: TxPacket) => void;
+  /** Who is told of packets that could not be sent. */
+  readonly reports?: IcmpReports;
+  /** Send packets from addresses that are not ours: for routers and for tests. Default false (RFC 1122 3.2.1.3). */
+  readonly anySource?: boolean;
+}
+
+interface Failure {
+  readonly frame: Frame;
+  readonly kind: IcmpErrorKind;
+  readonly code: NetCode;
+  readonly mtu: number;
+}
+
+const MAPPED = 0xffff;
+
+/** Routes packets to links. */
+export class Egress {
+  private readonly env: Env;
+  private readonly options: EgressOptions;
+  private readonly emit: (frame: TxFrame) => void;
+  private readonly links = new Map<Device, IpLink>();
+  private readonly failures: Failure[] = [];
+  private readonly reporter: Timer;
+
+  /** Takes the links over until {@link Egress.dispose}. */
+  constructor(options: EgressOptions, emit: (frame: TxFrame) => void, env: Env) {
+    this.options = options;
+    this.emit = emit;
+    this.env = env;
+    this.reporter = env.timers.timer(() => this.report());
+    for (const link of options.links) {
+      this.links.set(link.device, link);
+      link.emit = emit;
+      link.failed = (packet) => this.fail(packet, 'host-unreachable', 'EHOSTUNREACH');
+    }
+  }
+
+  /** Sends a packet on its way; takes over its reference. A frame that has its link header already goes out as it is. */
+  send(frame: TxPacket | TxFrame): void {
+    if (frame.start === frame.link) {
+      this.emit(asTx(frame));
+      return;
+    }
+    if (frame.slab.view.getUint8(frame.start) >>> 4 !== 4) this.drop(DropReason.IpUnknownVersion, frame);
+    else this.send4(asTxPacket(frame));
+  }
+
+  /** An upper layer made progress with `destination`: its next hop is reachable (RFC 4861 7.3.1). */
+  confirm(destination: IpAddress): void {
+    if (destination.version !== 4 || this.options.tables.isOurs(destination.value)) return;
+    const route = this.options.tables.route(destination.value);
+    if (route === undefined) return;
+    this.links.get(route.device)?.confirm(0, 0, MAPPED, route.gateway?.value ?? destination.value);
+  }
+
+  /** Lets go of the links; reports that were not delivered yet are not. */
+  dispose(): void {
+    this.reporter.cancel();
+    for (const { frame } of this.failures.splice(0)) frame.release();
+    for (const link of this.options.links) {
+      if (link.emit === this.emit) link.emit = link.failed = undefined;
+      link.dispose();
+    }
+  }
+
+  private send4(frame: TxPacket): void {
+    const { tables, loopback, anySource = false } = this.options;
+    const packet = new Ipv4Packet(frame, frame.start);
+    const { source, destination } = packet;
+    if (tables.isOurs(destination) && loopback !== undefined) {
+      loopback(frame);
+      return;
+    }
+    const fromLoopback = source >>> 24 === 127;
+    const allowed = !fromLoopback && (anySource || source === 0 || tables.addresses.has(source));
+    if (!allowed) return this.drop(DropReason.IpNotOurSource, frame);
+    // Loopback addresses never appear on a wire (RFC 1122 3.2.1.3 g).
+    const route = tables.isOurs(destination) ? undefined : tables.route(destination);
+    const link = route && this.links.get(route.device);
+    if (route === undefined || link === undefined) {
+      this.fail(frame, 'net-unreachable', 'ENETUNREACH');
+      return this.drop(DropReason.IpNoRoute, frame);
+    }
+    const mtu = tables.mtu(route, destination);
+    // A super-segment is cut by the device.
+    if (frame.length <= mtu || frame.gsoType !== GsoType.None) this.transmit(frame, route, link, destination);
+    else this.sendInPieces(frame, packet, route, link, mtu);
+  }
+
+  private sendInPieces(frame: TxPacket, packet: Ipv4Packet, route: Route<4>, link: IpLink, mtu: number): void {
+    const { destination } = packet;
+    const cut =
+      !packet.dontFragment &&
+      fragmentIpv4(frame, mtu, this.env.pool, (piece) => this.transmit(asTxPacket(piece), route, link, destination));
+    if (cut) {
+      frame.release();
+      return;
+    }
+    this.fail(frame, 'packet-too-big', 'EMSGSIZE', mtu);
+    this.drop(DropReason.IpTooBig, frame);
+  }
+
+  private transmit(frame: TxPacket, route: Route<4>, link: IpLink, destination: number): void {
+    frame.network = frame.start;
+    if (this.options.tables.addresses.isBroadcast(destination)) return link.broadcast(frame);
+    const group = destination >>> 28 === 14;
+    const nextHop = group || route.gateway === undefined ? destination : route.gateway.value;
+    return link.send(frame, 0, 0, MAPPED, nextHop);
+  }
+
+  private drop(reason: DropReason, frame: Frame): void {
+    this.env.drops.report(reason, frame, 'routeAndResolve');
+    frame.release();
+  }
+
+  /** Remembers to report a packet, which still is the caller's. */
+  private fail(frame: Frame, kind: IcmpErrorKind, code: NetCode, mtu = 0): void {
+    if (this.options.reports === undefined) return;
+    this.failures.push({ frame: frame.retain(), kind, code, mtu });
+    if (!this.reporter.armed) this.reporter.arm(this.env.timers.now());
+  }
+
+  private report(): void {
+    for (const { frame, kind, code, mtu } of this.failures.splice(0)) {
+      this.options.reports?.local(frame, kind, code, mtu);
+      frame.release();
+    }
+  }
+}
+
+/** Makes a packet to ourselves look as if it had just come in: what was known of its sending is forgotten. */
+export function loopBack(packet: TxPacket, now: number): Frame {
+  packet.fate = UNDER_WAY;
+  packet.device = undefined;
+  packet.link = packet.network = -1;
+  packet.linkCast = packet.ipCast = 0;
+  packet.wholeEnd = packet.end;
+  packet.time = now;
+  return packet;
+}

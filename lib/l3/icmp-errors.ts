@@ -1,0 +1,100 @@
+/**
+ * Makes ICMP errors about received packets, where that is allowed (RFC 1122 3.2.2, RFC 1812 4.3.2): never about an ICMP error, a
+ * packet to a group on the link or in IP, a later fragment, or one whose sender is not a single host; and not too many.
+ */
+
+import type { Env } from '../core/env.js';
+import { asTxPacket, Cast, type TxPacket } from '../core/frame.js';
+import { Icmpv4Message, isIcmpv4Error } from '../wire/icmpv4.js';
+import { type IpPacket, IpProtocol } from '../wire/ip.js';
+import { IPV4_HEADER, Ipv4Packet } from '../wire/ipv4.js';
+import type { IcmpErrorKind } from './icmp-report.js';
+import { icmpv4Of, isHostAddress } from './icmp-reports.js';
+import type { IpPaths } from './ip-output.js';
+import { TokenBucket } from './token-bucket.js';
+
+/** Options of {@link IcmpErrors}. */
+export interface IcmpErrorsOptions {
+  readonly tables: IpPaths;
+  /** Errors per second. Default 1,000. */
+  readonly rate?: number;
+  /** Errors at once. Default 50. */
+  readonly burst?: number;
+}
+
+// RFC 1812 4.3.2.3: as much of the packet as fits into 576 bytes.
+const MAX_ERROR = 576;
+const ICMP_HEADER = 8;
+// RFC 1812 4.3.2.5: precedence 6, internetwork control.
+const TOS_CONTROL = 0xc0;
+
+/** Makes ICMP errors. One per host, since the limit is the host's. */
+export class IcmpErrors {
+  /** Errors that were not sent because of the rate limit. */
+  limited = 0;
+  private readonly env: Env;
+  private readonly tables: IpPaths;
+  private readonly bucket: TokenBucket;
+  private identification: number;
+
+  constructor(options: IcmpErrorsOptions, env: Env) {
+    this.env = env;
+    this.tables = options.tables;
+    this.bucket = new TokenBucket(env.timers, options.rate ?? 1_000, options.burst ?? 50);
+    this.identification = env.random.uint32() & 0xffff;
+  }
+
+  /**
+   * An error about a received packet, which the caller then owns, or `undefined` where there must be none. `detail` is the MTU with
+   * `packet-too-big`, and the offset of the offending byte with `parameter-problem`.
+   */
+  about(packet: IpPacket, kind: IcmpErrorKind, detail = 0): TxPacket | undefined {
+    if (!(packet instanceof Ipv4Packet) || !isAllowed(packet) || this.tables.isBroadcast(packet.sourceAddress)) {
+      return undefined;
+    }
+    const source = this.sourceFor(packet);
+    if (source === undefined) return undefined;
+    if (!this.bucket.take()) {
+      this.limited++;
+      return undefined;
+    }
+    return this.build(packet, source, kind, detail);
+  }
+
+  /** The address that the packet was sent to, if it is ours (RFC 1122 3.2.2), else the one nearest to its sender. */
+  private sourceFor(packet: Ipv4Packet): number | undefined {
+    const { destinationAddress } = packet;
+    if (this.tables.isLocal(destinationAddress)) return destinationAddress.value;
+    const source = this.tables.path(packet.sourceAddress)?.source;
+    return source?.version === 4 ? source.value : undefined;
+  }
+
+  private build(packet: Ipv4Packet, source: number, kind: IcmpErrorKind, detail: number): TxPacket {
+    const { type, code } = icmpv4Of(kind);
+    const quoted = Math.min(packet.totalLength, MAX_ERROR - IPV4_HEADER - ICMP_HEADER);
+    const frame = this.env.pool.alloc(MAX_ERROR);
+    const { bytes } = packet.frame.slab;
+    frame.slab.bytes.set(bytes.subarray(packet.offset, packet.offset + quoted), frame.put(quoted));
+    const rest = kind === 'packet-too-big' ? detail & 0xffff : kind === 'parameter-problem' ? detail << 24 : 0;
+    Icmpv4Message.emit(frame, type, code, rest >>> 0);
+    this.identification = (this.identification + 1) & 0xffff;
+    Ipv4Packet.emit(frame, {
+      source,
+      destination: packet.source,
+      protocol: IpProtocol.Icmp,
+      tos: TOS_CONTROL,
+      identification: this.identification,
+    });
+    return asTxPacket(frame);
+  }
+}
+
+function isAllowed(packet: Ipv4Packet): boolean {
+  const { frame, offset } = packet;
+  if (frame.linkCast !== Cast.Unicast || frame.ipCast !== Cast.Unicast) return false;
+  const { destination } = packet;
+  if (packet.fragmentOffset > 0 || !isHostAddress(packet.source) || !isHostAddress(destination)) return false;
+  if (packet.protocol !== IpProtocol.Icmp) return true;
+  const message = offset + packet.headerLength;
+  return packet.totalLength > packet.headerLength && !isIcmpv4Error(frame.slab.view.getUint8(message));
+}

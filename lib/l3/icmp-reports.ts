@@ -1,0 +1,100 @@
+/** Brings reports about packets of ours to whoever sent them: what routers and hosts wrote in ICMP, and what we found out ourselves. */
+
+import { Ipv4Address } from '../core/address.js';
+import type { NetCode } from '../core/errors.js';
+import type { Frame } from '../core/frame.js';
+import { Icmpv4Type, Icmpv4Unreachable } from '../wire/icmpv4.js';
+import { Ipv4Packet } from '../wire/ipv4.js';
+import type { IcmpErrorKind, IcmpReport } from './icmp-report.js';
+
+/** Receives reports of one protocol, synchronously. It must not throw. */
+export type IcmpReportHandler = (report: IcmpReport) => void;
+
+/** Handlers of reports, one per protocol. */
+export class IcmpReports {
+  private readonly handlers = new Map<number, IcmpReportHandler>();
+
+  /** Sends reports about packets of `protocol` to `handler` from now on; returns how to stop. */
+  on(protocol: number, handler: IcmpReportHandler): () => void {
+    this.handlers.set(protocol, handler);
+    return () => {
+      if (this.handlers.get(protocol) === handler) this.handlers.delete(protocol);
+    };
+  }
+
+  /** Returns whether anybody cared. */
+  deliver(report: IcmpReport): boolean {
+    const handler = this.handlers.get(report.protocol);
+    handler?.(report);
+    return handler !== undefined;
+  }
+
+  /**
+   * Reports what we know ourselves about the outgoing packet that starts at `frame.start`: no ICMP message crosses the wire.
+   * Later fragments are not reported, since whoever sent the packet cannot recognise them.
+   */
+  local(frame: Frame, kind: IcmpErrorKind, code: NetCode, mtu = 0): void {
+    const packet = new Ipv4Packet(frame, frame.start);
+    const transport = frame.start + packet.headerLength;
+    if (packet.fragmentOffset > 0 || frame.end - transport < 8) return;
+    const { sourceAddress: source, destinationAddress: destination, protocol } = packet;
+    this.deliver({ kind, code, reporter: source, source, destination, protocol, mtu, frame, transport });
+  }
+}
+
+interface Meaning {
+  readonly kind: IcmpErrorKind;
+  readonly code: NetCode;
+}
+
+// Indexed by code; the errors that Linux gives to sockets (GP-23).
+const UNREACHABLE: readonly Meaning[] = [
+  { kind: 'net-unreachable', code: 'ENETUNREACH' },
+  { kind: 'host-unreachable', code: 'EHOSTUNREACH' },
+  { kind: 'protocol-unreachable', code: 'ENOPROTOOPT' },
+  { kind: 'port-unreachable', code: 'ECONNREFUSED' },
+  { kind: 'packet-too-big', code: 'EMSGSIZE' },
+  { kind: 'source-route-failed', code: 'EOPNOTSUPP' },
+  { kind: 'net-unreachable', code: 'ENETUNREACH' },
+  { kind: 'host-unreachable', code: 'EHOSTDOWN' },
+  { kind: 'host-unreachable', code: 'ENONET' },
+  { kind: 'prohibited', code: 'ENETUNREACH' },
+  { kind: 'prohibited', code: 'EHOSTUNREACH' },
+  { kind: 'net-unreachable', code: 'ENETUNREACH' },
+  { kind: 'host-unreachable', code: 'EHOSTUNREACH' },
+  { kind: 'prohibited', code: 'EHOSTUNREACH' },
+  { kind: 'prohibited', code: 'EHOSTUNREACH' },
+  { kind: 'prohibited', code: 'EHOSTUNREACH' },
+];
+
+/** What an ICMPv4 error of this type and code means, or `undefined` where it means nothing to sockets. */
+export function meaningOfIcmpv4(type: number, code: number): Meaning | undefined {
+  switch (type) {
+    case Icmpv4Type.DestinationUnreachable:
+      return UNREACHABLE[code];
+    case Icmpv4Type.TimeExceeded:
+      return { kind: code === 0 ? 'time-exceeded' : 'reassembly-timeout', code: 'EHOSTUNREACH' };
+    case Icmpv4Type.ParameterProblem:
+      return { kind: 'parameter-problem', code: 'EINVAL' };
+    default:
+      return undefined;
+  }
+}
+
+/** Type and code that say `kind`. */
+export function icmpv4Of(kind: IcmpErrorKind): { readonly type: number; readonly code: number } {
+  if (kind === 'time-exceeded') return { type: Icmpv4Type.TimeExceeded, code: 0 };
+  if (kind === 'reassembly-timeout') return { type: Icmpv4Type.TimeExceeded, code: 1 };
+  if (kind === 'parameter-problem') return { type: Icmpv4Type.ParameterProblem, code: 0 };
+  return { type: Icmpv4Type.DestinationUnreachable, code: unreachableCode(kind) };
+}
+
+function unreachableCode(kind: IcmpErrorKind): number {
+  if (kind === 'prohibited') return Icmpv4Unreachable.AdminProhibited;
+  return UNREACHABLE.findIndex((meaning) => meaning.kind === kind);
+}
+
+/** Whether the address, as a number, can be of one host: neither unspecified, nor a group, nor reserved (RFC 1122 3.2.2). */
+export function isHostAddress(address: number): boolean {
+  return address !== Ipv4Address.ANY.value && address >>> 28 < 14;
+}

@@ -1,0 +1,62 @@
+/** Path MTUs that routers reported (RFC 1191), per destination. IPv4 for now. */
+
+import type { Env } from '../core/env.js';
+
+// RFC 1191 6.3: after ten minutes try larger packets again.
+const LIFETIME = 600_000;
+const MAX_ENTRIES = 256;
+/** No link needs packets smaller than this; below it a report is an attack (RFC 791, Linux `min_pmtu` 552). */
+export const MIN_PATH_MTU = 552;
+// RFC 1191 7.1: common MTUs, for routers that do not say theirs.
+const PLATEAUS = [32_000, 17_914, 8_166, 4_352, 2_002, 1_492, 1_006, MIN_PATH_MTU] as const;
+
+interface Entry {
+  readonly mtu: number;
+  readonly until: number;
+}
+
+/** Path MTUs by destination, the least recently reported forgotten first. */
+export class PathMtus {
+  private readonly env: Env;
+  private readonly entries = new Map<number, Entry>();
+
+  constructor(env: Env) {
+    this.env = env;
+  }
+
+  get size(): number {
+    return this.entries.size;
+  }
+
+  /** The path MTU to `destination`, `Infinity` if it is not known. */
+  get(destination: number): number {
+    const entry = this.entries.get(destination);
+    if (entry === undefined) return Number.POSITIVE_INFINITY;
+    if (entry.until > this.env.timers.now()) return entry.mtu;
+    this.entries.delete(destination);
+    return Number.POSITIVE_INFINITY;
+  }
+
+  /**
+   * A router said that a packet of `length` bytes is too big for a next hop of `mtu` (0: it did not say). Returns the path MTU from
+   * now on. It only ever shrinks until it expires.
+   */
+  reported(destination: number, mtu: number, length: number): number {
+    const said = mtu >= 68 && mtu < length ? mtu : (PLATEAUS.find((plateau) => plateau < length) ?? MIN_PATH_MTU);
+    const now = Math.min(Math.max(said, MIN_PATH_MTU), this.get(destination));
+    this.entries.delete(destination);
+    this.entries.set(destination, { mtu: now, until: this.env.timers.now() + LIFETIME });
+    if (this.entries.size > MAX_ENTRIES) {
+      for (const oldest of this.entries.keys()) {
+        this.entries.delete(oldest);
+        break;
+      }
+    }
+    return now;
+  }
+
+  /** Forgets everything. */
+  clear(): void {
+    this.entries.clear();
+  }
+}

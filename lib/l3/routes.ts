@@ -1,0 +1,107 @@
+/**
+ * The routing table: longest prefix match (RFC 1812 5.2.4.3), then the lowest metric. Written for a host's few routes: an ordered
+ * list and the last answer. Tables of routers stand behind the same methods.
+ */
+
+import type { Address, Cidr, IpVersion } from '../core/address.js';
+import type { Device } from '../core/device.js';
+
+/** A route: where packets to a prefix go. */
+export interface Route<V extends IpVersion = IpVersion> {
+  readonly destination: Cidr<V>;
+  /** The next hop; without one the destination is on the link. */
+  readonly gateway?: Address<V>;
+  readonly device: Device;
+  /** Of routes to the same prefix the one with the lowest metric is taken. Default 0. */
+  readonly metric?: number;
+  /** The address to send from where the sender does not care. Default: one of the device's. */
+  readonly source?: Address<V>;
+  /** Largest packet in bytes, where it is less than the device's. */
+  readonly mtu?: number;
+}
+
+interface Row<V extends IpVersion> {
+  readonly route: Route<V>;
+  readonly network: readonly [number, number, number, number];
+  readonly mask: readonly [number, number, number, number];
+}
+
+function maskWord(length: number, index: number): number {
+  const bits = length - index * 32;
+  return bits <= 0 ? 0 : bits >= 32 ? 0xffff_ffff : (0xffff_ffff << (32 - bits)) >>> 0;
+}
+
+function rowOf<V extends IpVersion>(route: Route<V>): Row<V> {
+  const { address, length } = route.destination;
+  const bits = address.version === 4 ? length + 96 : length;
+  const mask = [maskWord(bits, 0), maskWord(bits, 1), maskWord(bits, 2), maskWord(bits, 3)] as const;
+  const word = (index: 0 | 1 | 2 | 3) => (address.word(index) & mask[index]) >>> 0;
+  return { route, network: [word(0), word(1), word(2), word(3)], mask };
+}
+
+/** Routes of one IP version. */
+export class RouteTable<V extends IpVersion = IpVersion> {
+  private rows: Row<V>[] = [];
+  private cached: Route<V> | undefined = undefined;
+  private valid = false;
+  private a = 0;
+  private b = 0;
+  private c = 0;
+  private d = 0;
+
+  get size(): number {
+    return this.rows.length;
+  }
+
+  /** Adds a route; one to the same prefix by the same way and with the same metric is replaced. */
+  add(route: Route<V>): void {
+    this.remove((other) => sameWay(other, route));
+    const order = (row: Row<V>) => -row.route.destination.length * 2 ** 32 + (row.route.metric ?? 0);
+    this.rows.push(rowOf(route));
+    this.rows.sort((one, other) => order(one) - order(other));
+  }
+
+  /** Removes the routes that `matches` says; returns how many there were. */
+  remove(matches: (route: Route<V>) => boolean): number {
+    const before = this.rows.length;
+    this.rows = this.rows.filter((row) => !matches(row.route));
+    this.valid = false;
+    return before - this.rows.length;
+  }
+
+  /** The best route to the address of these words (`IpAddress.word`). */
+  lookup(a: number, b: number, c: number, d: number): Route<V> | undefined {
+    if (this.valid && this.d === d && this.c === c && this.b === b && this.a === a) return this.cached;
+    this.a = a;
+    this.b = b;
+    this.c = c;
+    this.d = d;
+    this.valid = true;
+    this.cached = this.rows.find(({ network, mask }) => {
+      return (
+        ((d & mask[3]) ^ network[3]) === 0 &&
+        ((c & mask[2]) ^ network[2]) === 0 &&
+        ((b & mask[1]) ^ network[1]) === 0 &&
+        ((a & mask[0]) ^ network[0]) === 0
+      );
+    })?.route;
+    return this.cached;
+  }
+
+  /** The routes, the most specific first. */
+  list(): Route<V>[] {
+    return this.rows.map((row) => row.route);
+  }
+}
+
+function sameWay<V extends IpVersion>(one: Route<V>, other: Route<V>): boolean {
+  const { gateway } = one;
+  const sameGateway = gateway === undefined ? other.gateway === undefined : other.gateway?.equals(gateway) === true;
+  return (
+    one.destination.length === other.destination.length &&
+    one.destination.network.equals(other.destination.network) &&
+    one.device === other.device &&
+    (one.metric ?? 0) === (other.metric ?? 0) &&
+    sameGateway
+  );
+}

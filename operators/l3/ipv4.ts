@@ -1,0 +1,75 @@
+import type { OperatorFunction } from 'rxjs';
+import { DropReason } from '../../lib/core/drops.js';
+import type { Env } from '../../lib/core/env.js';
+import { Cast } from '../../lib/core/frame.js';
+import type { LinkPacket } from '../../lib/wire/ethernet.js';
+import { IpProtocol } from '../../lib/wire/ip.js';
+import { Ipv4Packet } from '../../lib/wire/ipv4.js';
+import { layer } from '../flow/layer.js';
+import { defaultEnvironment } from '../time/environment.js';
+
+/** Which addresses are ours; read for each packet, so they may change at run time. `Ipv4Addresses` of `lib/l3` is one. */
+export interface Ipv4Acceptance {
+  /** How a packet to `destination` is addressed to us, or `undefined` if it is not. */
+  accepts(destination: number): Cast | undefined;
+  /** Whether no packet from a wire can come from `source`: an address of ours, or a broadcast address. */
+  refusesSource(source: number): boolean;
+}
+
+/** Options of {@link ipv4}. */
+export interface Ipv4Options {
+  /** Addresses to accept; a packet to any other address stops here, before its payload is looked at. */
+  readonly addresses: Ipv4Acceptance;
+  /** The packets are our own, looped back: sources and destinations may be ours and in 127.0.0.0/8. Default false. */
+  readonly loopback?: boolean;
+}
+
+/**
+ * Reads IPv4 packets and lets through the sound ones for this host (RFC 791, RFC 1122 3.2.1).
+ *
+ *     in   --f--g--h--|
+ *     out  --4-----4--|     g was for another host
+ *
+ * The frame's range becomes the payload, without options and padding; `frame.network` and `frame.ipCast` are set. A TTL of 0 is no
+ * reason to refuse a packet that has arrived (RFC 1122 3.2.1.7).
+ *
+ * **Drops** `Ipv4Truncated`, `Ipv4BadHeader`, `Ipv4BadChecksum`, `Ipv4BadOptions`, `Ipv4NotForUs`, `Ipv4BadSource`,
+ * `Ipv4UnicastInBroadcast`. **State and timers** none.
+ *
+ * @example
+ * ```ts
+ * const net$ = link$.on(EtherType.Ipv4).pipe(ipv4({ addresses }), demux((packet) => packet.protocol));
+ * ```
+ */
+export function ipv4(options: Ipv4Options, env: Env = defaultEnvironment()): OperatorFunction<LinkPacket, Ipv4Packet> {
+  const { addresses, loopback = false } = options;
+  const { drops } = env;
+  return layer(() => ({ frame }) => {
+    const wrong = Ipv4Packet.check(frame, frame.start);
+    if (wrong !== undefined) return drops.report(wrong, frame, 'ipv4');
+    const packet = new Ipv4Packet(frame, frame.start);
+    const { destination } = packet;
+    const cast = loopback && destination >>> 24 === 127 ? Cast.Unicast : addresses.accepts(destination);
+    if (cast === undefined) return drops.report(DropReason.Ipv4NotForUs, frame, 'ipv4');
+    if (cast === Cast.Unicast && frame.linkCast !== Cast.Unicast) {
+      return drops.report(DropReason.Ipv4UnicastInBroadcast, frame, 'ipv4');
+    }
+    if (isBadSource(packet, cast) || (!loopback && addresses.refusesSource(packet.source))) {
+      if (!(loopback && packet.source >>> 24 === 127)) return drops.report(DropReason.Ipv4BadSource, frame, 'ipv4');
+    }
+    if (frame.link < 0) frame.wholeEnd = frame.end;
+    frame.network = frame.start;
+    frame.ipCast = cast;
+    frame.end = frame.start + packet.totalLength;
+    frame.start += packet.headerLength;
+    return packet;
+  });
+}
+
+/** Addresses that no sender has (RFC 1122 3.2.1.3): this network, except a host's that has none yet; loopback; groups; reserved. */
+function isBadSource(packet: Ipv4Packet, cast: Cast): boolean {
+  const { source } = packet;
+  const top = source >>> 24;
+  if (top === 0) return source !== 0 || cast !== Cast.Broadcast || packet.protocol !== IpProtocol.Udp;
+  return top === 127 || top >= 224;
+}
