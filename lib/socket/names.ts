@@ -1,0 +1,78 @@
+/**
+ * From what an application writes as a host to an address: literals, `localhost`, and for every other name the `lookup` that the
+ * application brings along, in the shape of Node's `dns.lookup`.
+ */
+
+import type { LookupOptions } from 'node:dns';
+import type { LookupFunction } from 'node:net';
+import { type IpAddress, type IpVersion, Ipv4Address, Ipv6Address, parseIp } from '../core/address.js';
+import type { Endpoint } from '../l4/tcp/api.js';
+import { notFound, typeError } from './node-errors.js';
+
+/** A literal address read, or `undefined` if `host` is a name. */
+export function literal(host: string): IpAddress | undefined {
+  try {
+    return parseIp(host);
+  } catch {
+    return undefined;
+  }
+}
+
+/** 4, 6, or 0 for what is no address, as `net.isIP`. */
+export function isIP(text: string): 0 | IpVersion {
+  return literal(String(text))?.version ?? 0;
+}
+
+/** Node's word for a version. */
+export function familyName(version: IpVersion): 'IPv4' | 'IPv6' {
+  return version === 4 ? 'IPv4' : 'IPv6';
+}
+
+/** Reads Node's ways of saying a version: 4, 6, 'IPv4', 'IPv6'; 0 for either. */
+export function familyOf(family: unknown): 0 | IpVersion {
+  if (family === 4 || family === 'IPv4') return 4;
+  return family === 6 || family === 'IPv6' ? 6 : 0;
+}
+
+/** Node's description of an end: what `address()` gives. */
+export interface EndpointInfo {
+  address: string;
+  family: 'IPv4' | 'IPv6';
+  port: number;
+}
+
+/** An endpoint in Node's words. */
+export function describe(endpoint: Endpoint): EndpointInfo {
+  const { address, port } = endpoint;
+  return { address: address.toString(), family: familyName(address.version), port };
+}
+
+/** What a lookup ends with. */
+export type Resolved = (error: Error | null, address: IpAddress | undefined) => void;
+
+/** The lookup used when none is given: knows `localhost` and nothing else. Answers in a later tick, like any lookup. */
+export const localLookup: LookupFunction = (hostname, options, callback) => {
+  const local = /^(?:localhost|.+\.localhost)\.?$/i.test(hostname);
+  process.nextTick(() => {
+    if (!local) return callback(notFound(hostname), '', 0);
+    const address = familyOf(options.family) === 6 ? Ipv6Address.LOOPBACK : Ipv4Address.LOOPBACK;
+    callback(null, address.toString(), address.version);
+  });
+};
+
+function firstAddress(answer: unknown): string {
+  const first: unknown = Array.isArray(answer) ? answer[0] : answer;
+  if (typeof first === 'object' && first !== null && 'address' in first) return String(first.address);
+  return String(first);
+}
+
+/** Asks `lookup` for the address of `host`; takes the first one where it gives several. */
+export function resolve(host: string, options: LookupOptions, lookup: LookupFunction, resolved: Resolved): void {
+  lookup(host, { ...options, all: false }, (error, answer) => {
+    if (error) return resolved(error, undefined);
+    const text = firstAddress(answer);
+    const address = literal(text);
+    if (address !== undefined) return resolved(null, address);
+    resolved(typeError('ERR_INVALID_IP_ADDRESS', `Invalid IP address: ${text}`), undefined);
+  });
+}

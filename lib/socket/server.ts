@@ -1,0 +1,265 @@
+/**
+ * A `net.Server` over the stack's TCP. Left out: handles, file descriptors, UNIX sockets, clusters. Without a host it listens on all IPv4
+ * addresses (`family: 6` for IPv6), where Node would listen on both.
+ */
+
+import { EventEmitter } from 'node:events';
+import type { LookupFunction } from 'node:net';
+import { type IpAddress, anyAddress } from '../core/address.js';
+import type { Timers } from '../core/timers.js';
+import type { TcpConnection, TcpConnectionOptions, TcpListener, TcpSockets } from '../l4/tcp/api.js';
+import { describe, type EndpointInfo, familyOf, literal, localLookup, resolve } from './names.js';
+import { codedError, describedError, netCode, portOf, typeError } from './node-errors.js';
+import { Socket } from './socket.js';
+
+/** Options of {@link Server}. */
+export interface ServerOptions {
+  /** The host's TCP. */
+  readonly tcp: TcpSockets;
+  /** The clock of the sockets' `setTimeout`. Default: that of the process. */
+  readonly timers?: Timers;
+  readonly lookup?: LookupFunction | undefined;
+  readonly allowHalfOpen?: boolean | undefined;
+  readonly pauseOnConnect?: boolean | undefined;
+  readonly noDelay?: boolean | undefined;
+  readonly keepAlive?: boolean | undefined;
+  /** Milliseconds. */
+  readonly keepAliveInitialDelay?: number | undefined;
+  readonly highWaterMark?: number | undefined;
+  /** Buffers, segment size and more of the connections it accepts. */
+  readonly connectionOptions?: TcpConnectionOptions;
+}
+
+/** Options of {@link Server.listen}. */
+export interface ListenOptions {
+  /** Default 0: any free one. */
+  readonly port?: number | string | null | undefined;
+  /** An address of this host, or a name of one. Default: all of them. */
+  readonly host?: string | undefined;
+  /** Which version's addresses, where no host is given. Default 4. */
+  readonly family?: number | string | undefined;
+  readonly backlog?: number | undefined;
+  readonly exclusive?: boolean | undefined;
+  readonly ipv6Only?: boolean | undefined;
+  /** Closes the server. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Arguments of {@link Server.listen}: options, or `[port][, host][, backlog]`, and a callback last. */
+export type ListenArguments = readonly (ListenOptions | number | string | null | undefined | (() => void))[];
+
+/** Stands in for `net.Server`. Events: `listening`, `connection`, `drop`, `close`, `error`. */
+export class Server extends EventEmitter {
+  /** Connections beyond this many are closed at once and reported by `drop`. */
+  maxConnections: number | undefined = undefined;
+  readonly allowHalfOpen: boolean;
+  readonly pauseOnConnect: boolean;
+
+  readonly #options: ServerOptions;
+  readonly #sockets = new Set<Socket>();
+  #listener: TcpListener | undefined;
+  /** Makes the answer of a lookup that was overtaken by `close` void. */
+  #attempt = 0;
+  #starting = false;
+
+  constructor(options: ServerOptions, onConnection?: (socket: Socket) => void) {
+    super();
+    this.#options = options;
+    this.allowHalfOpen = options.allowHalfOpen ?? false;
+    this.pauseOnConnect = options.pauseOnConnect ?? false;
+    if (onConnection !== undefined) this.on('connection', onConnection);
+  }
+
+  get listening(): boolean {
+    return this.#listener !== undefined;
+  }
+
+  /**
+   * Starts listening; `listening` or `error` follows.
+   *
+   * @throws Error `ERR_SERVER_ALREADY_LISTEN`; RangeError `ERR_SOCKET_BAD_PORT`
+   */
+  listen(...args: ListenArguments): this {
+    if (this.#listener !== undefined || this.#starting) {
+      throw codedError('ERR_SERVER_ALREADY_LISTEN', 'Listen method has been called more than once without closing.');
+    }
+    const callback = args.find((argument) => typeof argument === 'function');
+    const options = listenOptions(args);
+    const port = portOf(options.port ?? 0, 'options.port');
+    if (callback !== undefined) this.once('listening', callback);
+    const attempt = ++this.#attempt;
+    if (options.signal !== undefined) this.#closeOn(options.signal);
+    const address = options.host ? literal(options.host) : anyAddress(familyOf(options.family) || 4);
+    if (address !== undefined) this.#start(address, port, options.backlog);
+    else this.#lookup(options, port, attempt);
+    return this;
+  }
+
+  #closeOn(signal: AbortSignal): void {
+    if (signal.aborted) return process.nextTick(() => this.close());
+    const onAbort = () => this.close();
+    signal.addEventListener('abort', onAbort, { once: true });
+    this.once('close', () => signal.removeEventListener('abort', onAbort));
+  }
+
+  #lookup(options: ListenOptions, port: number, attempt: number): void {
+    this.#starting = true;
+    const how = { family: familyOf(options.family) };
+    resolve(options.host ?? '', how, this.#options.lookup ?? localLookup, (error, address) => {
+      if (attempt !== this.#attempt) return;
+      this.#starting = false;
+      if (address === undefined) this.emit('error', error);
+      else this.#start(address, port, options.backlog);
+    });
+  }
+
+  #start(address: IpAddress, port: number, backlog: number | undefined): void {
+    try {
+      const options = { ...this.#options.connectionOptions, ...(backlog ? { backlog } : {}) };
+      this.#listener = this.#options.tcp.listen({ address, port }, options);
+    } catch (error) {
+      const failure = describedError(netCode(error, 'EINVAL'), 'listen', address.toString(), port);
+      process.nextTick(() => this.emit('error', failure));
+      return;
+    }
+    const listener = this.#listener;
+    process.nextTick(() => {
+      if (this.#listener !== listener) return;
+      this.emit('listening');
+      this.#acceptFrom(listener);
+    });
+  }
+
+  /** Connections are handed over in a tick of their own, never from within the stack. */
+  #acceptFrom(listener: TcpListener): void {
+    let scheduled = false;
+    listener.acceptable = () => {
+      if (scheduled) return;
+      scheduled = true;
+      process.nextTick(() => {
+        scheduled = false;
+        this.#drain(listener);
+      });
+    };
+  }
+
+  #drain(listener: TcpListener): void {
+    while (this.#listener === listener) {
+      const connection = listener.accept();
+      if (connection === undefined) return;
+      try {
+        this.#admit(connection);
+      } catch (error) {
+        // The application's own exception: it goes uncaught, and the other connections are still handed over.
+        process.nextTick(() => this.#drain(listener));
+        throw error;
+      }
+    }
+  }
+
+  #admit(connection: TcpConnection): void {
+    if (this.maxConnections && this.#sockets.size >= this.maxConnections) {
+      this.emit('drop', dropped(connection));
+      connection.close();
+      return;
+    }
+    const { tcp, timers, lookup, noDelay, keepAlive, keepAliveInitialDelay, highWaterMark } = this.#options;
+    const socket = new Socket({
+      tcp,
+      connection,
+      lookup,
+      noDelay,
+      keepAlive,
+      keepAliveInitialDelay,
+      highWaterMark,
+      ...(timers === undefined ? {} : { timers }),
+      allowHalfOpen: this.allowHalfOpen,
+      pauseOnCreate: this.pauseOnConnect,
+      released: () => this.#release(socket),
+    });
+    this.#sockets.add(socket);
+    socket.server = this;
+    this.emit('connection', socket);
+  }
+
+  #release(socket: Socket): void {
+    if (this.#sockets.delete(socket)) this.#emitCloseIfDone();
+  }
+
+  #emitCloseIfDone(): void {
+    if (this.#listener !== undefined || this.#sockets.size > 0) return;
+    process.nextTick(() => this.emit('close'));
+  }
+
+  /** Stops listening; `close` follows when the last connection has ended. */
+  close(callback?: (error?: Error) => void): this {
+    const running = this.#listener !== undefined || this.#starting;
+    if (callback !== undefined) {
+      const notRunning = codedError('ERR_SERVER_NOT_RUNNING', 'Server is not running.');
+      this.once('close', () => (running ? callback() : callback(notRunning)));
+    }
+    this.#starting = false;
+    this.#attempt++;
+    this.#listener?.close();
+    this.#listener = undefined;
+    this.#emitCloseIfDone();
+    return this;
+  }
+
+  /** Destroys every connection that is open. */
+  closeAllConnections(): void {
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  /** Where it listens, or `null`. */
+  address(): EndpointInfo | null {
+    return this.#listener === undefined ? null : describe(this.#listener.local);
+  }
+
+  getConnections(callback: (error: Error | null, count: number) => void): this {
+    process.nextTick(() => callback(null, this.#sockets.size));
+    return this;
+  }
+
+  ref(): this {
+    return this;
+  }
+  unref(): this {
+    return this;
+  }
+
+  /** Stops listening and waits for the connections to end. */
+  [Symbol.asyncDispose](): Promise<void> {
+    if (!this.listening) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      this.close((error) => (error === undefined ? resolve() : reject(error)));
+    });
+  }
+}
+
+function listenOptions(args: ListenArguments): ListenOptions {
+  const [first, second, third] = args;
+  if (typeof first === 'object' && first !== null) {
+    if ('port' in first) return first;
+    throw typeError('ERR_INVALID_ARG_VALUE', 'The argument \'options\' must have the property "port" or "path"');
+  }
+  const backlog = [second, third].find((argument) => typeof argument === 'number');
+  return {
+    port: typeof first === 'function' ? 0 : first,
+    ...(typeof second === 'string' ? { host: second } : {}),
+    ...(backlog === undefined ? {} : { backlog }),
+  };
+}
+
+function dropped(connection: TcpConnection): Record<string, string | number> {
+  const local = describe(connection.local);
+  const remote = describe(connection.remote);
+  return {
+    localAddress: local.address,
+    localPort: local.port,
+    localFamily: local.family,
+    remoteAddress: remote.address,
+    remotePort: remote.port,
+    remoteFamily: remote.family,
+  };
+}

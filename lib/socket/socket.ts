@@ -1,0 +1,497 @@
+/**
+ * A `net.Socket` over the stack's TCP: a Duplex with the events, properties and closing rules of Node's, in Node's order, so that `http` and
+ * whatever else was written for Node's sockets runs over it unmodified. Left out: file descriptors, UNIX sockets, `onread` buffers, and the
+ * race of address families (`autoSelectFamily` is ignored). Nothing here keeps a process alive, so `ref` and `unref` do nothing.
+ */
+
+import type { LookupFunction } from 'node:net';
+import { addAbortSignal, Duplex } from 'node:stream';
+import type { IpAddress } from '../core/address.js';
+import type { NetError } from '../core/errors.js';
+import type { Timer, Timers } from '../core/timers.js';
+import type { TcpConnection, TcpConnectionOptions, TcpSockets } from '../l4/tcp/api.js';
+import { type ConnectArguments, type ConnectOptions, connectArguments } from './connect-options.js';
+import { Inbox } from './inbox.js';
+import { describe, type EndpointInfo, familyName, familyOf, literal, localLookup, resolve } from './names.js';
+import { codedError, netCode, systemError, typeError } from './node-errors.js';
+import { Outbox, type WriteDone } from './outbox.js';
+import { wallTimers } from './wall-timers.js';
+
+/** Most bytes of one `data` event: what libuv reads at a time. */
+const READ_SIZE = 0x1_0000;
+
+/** Options of {@link Socket}. */
+export interface SocketOptions {
+  /** The host's TCP. */
+  readonly tcp: TcpSockets;
+  /** The clock of `setTimeout`. Default: that of the process. */
+  readonly timers?: Timers;
+  /** Finds the addresses of names, like Node's `dns.lookup`. Default: knows only `localhost`. */
+  readonly lookup?: LookupFunction | undefined;
+  /** A connection that is established already. */
+  readonly connection?: TcpConnection;
+  /** Stay writable after the peer's end of stream. Default false: end too. */
+  readonly allowHalfOpen?: boolean | undefined;
+  readonly readable?: boolean | undefined;
+  readonly writable?: boolean | undefined;
+  /** Bytes buffered on either side before back-pressure sets in. */
+  readonly highWaterMark?: number | undefined;
+  readonly noDelay?: boolean | undefined;
+  readonly keepAlive?: boolean | undefined;
+  /** Milliseconds of silence before the first keepalive probe. */
+  readonly keepAliveInitialDelay?: number | undefined;
+  /** Destroys the socket with an `AbortError`. */
+  readonly signal?: AbortSignal | undefined;
+  /** Start paused, reading nothing until `resume`. */
+  readonly pauseOnCreate?: boolean;
+  /** Buffers, segment size and more of the connections it opens. */
+  readonly connectionOptions?: TcpConnectionOptions;
+  /** Called when the socket is destroyed: how a server counts. */
+  readonly released?: () => void;
+}
+
+/** Stands in for `net.Socket`. */
+export class Socket extends Duplex {
+  /** An attempt to connect is under way. */
+  connecting = false;
+  /** Milliseconds given to `setTimeout`. */
+  timeout: number | undefined = undefined;
+  /** Whoever accepted the connection; set by servers. */
+  server: unknown = null;
+  /** Host name being connected to, if it is a name. */
+  _host: string | null = null;
+
+  readonly #options: SocketOptions;
+  readonly #timers: Timers;
+  readonly #outbox = new Outbox();
+  #inbox: Inbox | undefined;
+  #connection: TcpConnection | undefined;
+  #target: { readonly address: string; readonly port: number } | undefined;
+  #peer: EndpointInfo | undefined;
+  #idle: Timer | undefined;
+  #wanted = false;
+  #peerEnded = false;
+  #over = false;
+  #overError: NetError | undefined;
+  #resetting = false;
+  #bytesRead = 0;
+  #noDelay: boolean;
+  #keepAlive: boolean;
+  #keepAliveDelay: number;
+
+  constructor(options: SocketOptions) {
+    const stream = {
+      allowHalfOpen: options.allowHalfOpen ?? false,
+      readable: options.readable ?? true,
+      writable: options.writable ?? true,
+      emitClose: false, // `close` carries hadError, so it is emitted here
+      autoDestroy: true,
+      decodeStrings: false, // strings become buffers of our own, which need no copy
+      ...(options.highWaterMark === undefined ? {} : { highWaterMark: options.highWaterMark }),
+    };
+    super(stream);
+    this.#options = options;
+    this.#timers = options.timers ?? wallTimers;
+    this.#noDelay = options.noDelay ?? false;
+    this.#keepAlive = options.keepAlive ?? false;
+    this.#keepAliveDelay = Math.max(0, options.keepAliveInitialDelay ?? 0);
+    if (options.connection !== undefined) this.#adopt(options.connection, options.pauseOnCreate ?? false);
+    if (options.signal !== undefined) addAbortSignal(options.signal, this);
+  }
+
+  #adopt(connection: TcpConnection, paused: boolean): void {
+    this.#own(connection);
+    this.#applyOptions(connection);
+    if (paused) this.pause();
+    else this.read(0);
+    // Ended before anybody owned it: what it told then went to nobody.
+    if (connection.state === 'CLOSED') this.#inbox?.closed(undefined);
+  }
+
+  #own(connection: TcpConnection): void {
+    this.#connection = connection;
+    this.#inbox ??= new Inbox(this.#events());
+    connection.handler = this.#inbox;
+    this.#peer = describe(connection.remote);
+  }
+
+  #events(): ConstructorParameters<typeof Inbox>[0] {
+    return {
+      onConnected: () => this.#onConnected(),
+      onReadable: () => this.#pull(),
+      onProgress: () => this.#onProgress(),
+      onClosed: (error) => this.#onClosed(error),
+    };
+  }
+
+  // --- opening
+
+  connect(options: ConnectOptions, connected?: () => void): this;
+  connect(port: number | string, host: string, connected?: () => void): this;
+  connect(port: number | string, connected?: () => void): this;
+  /**
+   * Opens a connection; `connect` and `ready` follow, or `error` and `close`.
+   *
+   * @throws TypeError, RangeError with Node's codes for arguments that can never work
+   */
+  connect(...args: ConnectArguments): this {
+    const { options, port, connected } = connectArguments(args);
+    if (connected !== undefined) this.once('connect', connected);
+    if (this.destroyed) this.#revive();
+    this.connecting = true;
+    this.#touch();
+    if (options.timeout) this.setTimeout(options.timeout);
+    if (options.noDelay !== undefined) this.#noDelay = options.noDelay;
+    if (options.keepAlive !== undefined) this.#keepAlive = options.keepAlive;
+    if (options.keepAliveInitialDelay !== undefined) this.#keepAliveDelay = Math.max(0, options.keepAliveInitialDelay);
+    const host = options.host || 'localhost';
+    const address = literal(host);
+    if (address === undefined) this.#lookup(host, port, options);
+    else process.nextTick(() => this.#open(address, port, options));
+    return this;
+  }
+
+  /** A closed socket may connect again; only the stream's own undoing of `destroy` makes that possible. */
+  #revive(): void {
+    const stream: { _undestroy?: () => void } = this as object;
+    stream._undestroy?.();
+    this.#inbox = undefined;
+    this.#connection = undefined;
+    this.#wanted = false;
+    this.#peerEnded = false;
+    this.#over = false;
+    this.#overError = undefined;
+  }
+
+  #lookup(host: string, port: number, options: ConnectOptions): void {
+    this._host = host;
+    const how = { family: familyOf(options.family), ...(options.hints === undefined ? {} : { hints: options.hints }) };
+    resolve(host, how, options.lookup ?? this.#options.lookup ?? localLookup, (error, address) => {
+      this.emit('lookup', error, address?.toString(), address?.version, host);
+      if (!this.connecting) return;
+      if (address !== undefined) this.#open(address, port, options);
+      else process.nextTick(() => this.connecting && this.destroy(error ?? undefined));
+    });
+  }
+
+  #open(address: IpAddress, port: number, options: ConnectOptions): void {
+    if (!this.connecting) return;
+    this.#touch();
+    this.#target = { address: address.toString(), port };
+    const localAddress = options.localAddress === undefined ? undefined : literal(options.localAddress);
+    const inbox = new Inbox(this.#events());
+    this.#inbox = inbox;
+    try {
+      const connection = this.#options.tcp.connect({ address, port }, inbox, {
+        ...this.#options.connectionOptions,
+        ...(localAddress === undefined ? {} : { localAddress }),
+        ...(options.localPort ? { localPort: options.localPort } : {}),
+      });
+      this.#own(connection);
+    } catch (error) {
+      this.destroy(systemError(netCode(error, 'EINVAL'), 'connect', address.toString(), port));
+    }
+  }
+
+  #onConnected(): void {
+    const connection = this.#connection;
+    if (!this.connecting || connection === undefined) return;
+    this.connecting = false;
+    this.#touch();
+    this.#applyOptions(connection);
+    this.emit('connect');
+    this.emit('ready');
+    if (!this.destroyed && !this.isPaused()) this.read(0);
+  }
+
+  #applyOptions(connection: TcpConnection): void {
+    if (this.#noDelay) connection.setNoDelay(true);
+    if (this.#keepAlive) connection.setKeepAlive(true, this.#keepAliveDelay || undefined);
+  }
+
+  // --- reading
+
+  override _read(): void {
+    const connection = this.#connection;
+    if (this.connecting || connection === undefined) {
+      this.once('connect', () => this._read());
+      return;
+    }
+    this.#wanted = true;
+    // In a later tick: `push` within `_read` takes the slow way through the stream's buffer.
+    if (connection.readableBytes > 0 || connection.readEnded || this.#over) this.#inbox?.readable();
+  }
+
+  /** Moves bytes from the connection to the stream while the stream wants them; what it does not want keeps the window closed. */
+  #pull(): void {
+    const connection = this.#connection;
+    if (connection === undefined || this.connecting) return;
+    while (this.#wanted && this.#connection === connection) {
+      const bytes = connection.read(READ_SIZE);
+      if (bytes === undefined) break;
+      this.#touch();
+      this.#bytesRead += bytes.length;
+      if (!this.push(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length))) this.#wanted = false;
+    }
+    if (this.#connection !== connection) return;
+    // An error is seen by the next read, as in Node: a reader that is paused keeps what it has.
+    const reading = this.#wanted || this.#peerEnded;
+    if (this.#overError !== undefined && connection.readableBytes === 0) {
+      if (reading) this.#fail(this.#overError);
+      return;
+    }
+    if (connection.readEnded || (this.#over && connection.readableBytes === 0)) this.#endReading();
+  }
+
+  #endReading(): void {
+    if (this.#peerEnded) return;
+    this.#peerEnded = true;
+    this.#touch();
+    this.push(null);
+    this.read(0);
+  }
+
+  #onClosed(error: NetError | undefined): void {
+    if (this.destroyed) return;
+    if (this.connecting) {
+      const { address, port } = this.#target ?? {};
+      this.destroy(systemError(error?.code ?? 'ECONNABORTED', 'connect', address, port));
+      return;
+    }
+    this.#over = true;
+    this.#overError = error;
+    // Received bytes may be read before the error is seen, but a write cannot wait for a paused reader.
+    if (error !== undefined && this.#outbox.busy) this.#fail(error);
+    else this.#pull();
+  }
+
+  #fail(error: NetError): void {
+    // As Linux does: a reset that finds the peer's end of stream already received is a broken pipe.
+    const broken = this.#peerEnded && error.code === 'ECONNRESET';
+    this.destroy(systemError(broken ? 'EPIPE' : error.code, this.#peerEnded ? 'write' : 'read'));
+  }
+
+  // --- writing
+
+  override write(chunk: unknown, callback?: (error: Error | null | undefined) => void): boolean;
+  override write(
+    chunk: unknown,
+    encoding: BufferEncoding | undefined,
+    callback?: (error: Error | null | undefined) => void,
+  ): boolean;
+  override write(
+    chunk: unknown,
+    encoding?: BufferEncoding | ((error: Error | null | undefined) => void),
+    callback?: (error: Error | null | undefined) => void,
+  ): boolean {
+    const done = typeof encoding === 'function' ? encoding : callback;
+    const how = typeof encoding === 'function' ? undefined : encoding;
+    if (!this.readableEnded || this.allowHalfOpen || !this.writableEnded)
+      return super.write(chunk, how as 'utf8', done);
+    const error = codedError('EPIPE', 'This socket has been ended by the other party');
+    if (done !== undefined) process.nextTick(done, error);
+    this.destroy(error);
+    return false;
+  }
+
+  override _write(chunk: Uint8Array | string, encoding: BufferEncoding, done: WriteDone): void {
+    const owned = typeof chunk === 'string';
+    this.#send(() => (owned ? Buffer.from(chunk, encoding) : chunk), owned, done);
+  }
+
+  override _writev(chunks: { chunk: Uint8Array | string; encoding: BufferEncoding }[], done: WriteDone): void {
+    const bytes = ({ chunk, encoding }: { chunk: Uint8Array | string; encoding: BufferEncoding }) =>
+      typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk;
+    // One copy into one buffer of ours: fewer, fuller segments than chunk by chunk.
+    this.#send(() => Buffer.concat(chunks.map(bytes)), true, done);
+  }
+
+  #send(bytes: () => Uint8Array, owned: boolean, done: WriteDone): void {
+    if (!this.connecting && this.#connection === undefined)
+      return done(codedError('ERR_SOCKET_CLOSED', 'Socket is closed'));
+    if (this.#overError !== undefined) return done(systemError('EPIPE', 'write'));
+    this.#touch();
+    this.#outbox.put(bytes(), owned, done);
+    if (this.connecting) this.#sendOnConnect(done);
+    else this.#pump();
+  }
+
+  /** By listeners, so that the callback of the write comes where Node calls it: between the listeners of the application. */
+  #sendOnConnect(done: WriteDone): void {
+    const onConnect = () => {
+      this.off('close', onClose);
+      this.#pump();
+    };
+    const onClose = () => {
+      this.off('connect', onConnect);
+      done(codedError('ERR_SOCKET_CLOSED_BEFORE_CONNECTION', 'Socket closed before the connection was established'));
+    };
+    this.once('connect', onConnect);
+    this.once('close', onClose);
+  }
+
+  #pump(): void {
+    const connection = this.#connection;
+    if (connection === undefined || this.connecting) return;
+    try {
+      this.#outbox.pump(connection);
+    } catch (error) {
+      this.#outbox.cancel();
+      this.destroy(systemError(netCode(error, 'EPIPE'), 'write'));
+    }
+  }
+
+  #onProgress(): void {
+    this.#touch();
+    this.#pump();
+  }
+
+  override _final(done: WriteDone): void {
+    if (this.pending && !this.destroyed) {
+      this.once('connect', () => this._final(done));
+      return;
+    }
+    this.#connection?.end();
+    process.nextTick(done); // a write after this one still finds the stream unfinished, as while a kernel shuts down
+  }
+
+  // --- closing
+
+  /**
+   * As Node over a kernel: closing sends FIN after what the connection has taken, or RST if received bytes were not read (the connection
+   * decides), whether there is an error or not; only {@link resetAndDestroy} always resets.
+   */
+  override _destroy(exception: Error | null, done: WriteDone): void {
+    const connection = this.#connection;
+    const pending = this.#outbox.cancel();
+    const opening = this.connecting;
+    this.connecting = false;
+    this.#idle?.cancel();
+    this.#inbox?.detach();
+    this.#connection = undefined;
+    if (connection !== undefined) {
+      if (this.#resetting) connection.abort();
+      else connection.close();
+    }
+    this.#resetting = false;
+    done(exception);
+    process.nextTick(() => {
+      if (!opening) pending?.();
+      if (opening || connection !== undefined) this.emit('close', Boolean(exception));
+      else this.emit('close');
+    });
+    this.#options.released?.();
+  }
+
+  /** Ends the writing side and destroys the socket once everything was handed over. */
+  destroySoon(): void {
+    if (this.writable) this.end();
+    if (this.writableFinished) this.destroy();
+    else this.once('finish', () => this.destroy());
+  }
+
+  /** Closes with a RST. A socket that is not connected is destroyed with `ERR_SOCKET_CLOSED`. */
+  resetAndDestroy(): this {
+    if (this.connecting) this.once('connect', () => this.#reset());
+    else if (this.#connection === undefined) this.destroy(codedError('ERR_SOCKET_CLOSED', 'Socket is closed'));
+    else this.#reset();
+    return this;
+  }
+
+  #reset(): void {
+    this.#resetting = true;
+    this.destroy();
+  }
+
+  // --- options and properties
+
+  /** Emits `timeout` after `milliseconds` without activity; 0 stops that. Does not close the socket. */
+  setTimeout(milliseconds: number, callback?: () => void): this {
+    if (this.destroyed) return this;
+    if (typeof milliseconds !== 'number') {
+      throw typeError('ERR_INVALID_ARG_TYPE', 'The "msecs" argument must be of type number.');
+    }
+    this.timeout = milliseconds;
+    this.#idle?.cancel();
+    if (callback !== undefined) {
+      if (milliseconds === 0) this.off('timeout', callback);
+      else this.once('timeout', callback);
+    }
+    if (milliseconds > 0) {
+      this.#idle ??= this.#timers.timer(() => this.emit('timeout'));
+      this.#touch();
+    }
+    return this;
+  }
+
+  #touch(): void {
+    if (this.timeout && !this.destroyed) this.#idle?.arm(this.#timers.now() + this.timeout);
+  }
+
+  setNoDelay(on = true): this {
+    this.#noDelay = Boolean(on);
+    if (!this.connecting) this.#connection?.setNoDelay(this.#noDelay);
+    return this;
+  }
+
+  /** @param initialDelay milliseconds of silence before the first probe; 0 for the default */
+  setKeepAlive(on = false, initialDelay = 0): this {
+    this.#keepAlive = Boolean(on);
+    this.#keepAliveDelay = Math.max(0, initialDelay);
+    if (!this.connecting) this.#connection?.setKeepAlive(this.#keepAlive, this.#keepAliveDelay || undefined);
+    return this;
+  }
+
+  ref(): this {
+    return this;
+  }
+  unref(): this {
+    return this;
+  }
+
+  /** The local end, or an empty object without a connection. */
+  address(): EndpointInfo | Record<string, never> {
+    return this.#connection === undefined ? {} : describe(this.#connection.local);
+  }
+
+  get pending(): boolean {
+    return this.#connection === undefined || this.connecting;
+  }
+  get readyState(): 'opening' | 'open' | 'readOnly' | 'writeOnly' | 'closed' {
+    if (this.connecting) return 'opening';
+    if (this.readable) return this.writable ? 'open' : 'readOnly';
+    return this.writable ? 'writeOnly' : 'closed';
+  }
+  get bytesRead(): number {
+    return this.#bytesRead;
+  }
+  /** Bytes handed to the socket, whether the connection has taken them yet or not. */
+  get bytesWritten(): number {
+    let bytes = this.#outbox.accepted + this.#outbox.waiting;
+    const waiting = (this as { writableBuffer?: { chunk: Uint8Array | string; encoding: BufferEncoding }[] })
+      .writableBuffer;
+    for (const { chunk, encoding } of waiting ?? []) {
+      bytes += typeof chunk === 'string' ? Buffer.byteLength(chunk, encoding) : chunk.length;
+    }
+    return bytes;
+  }
+  get remoteAddress(): string | undefined {
+    return this.connecting ? undefined : this.#peer?.address;
+  }
+  get remotePort(): number | undefined {
+    return this.connecting ? undefined : this.#peer?.port;
+  }
+  get remoteFamily(): 'IPv4' | 'IPv6' | undefined {
+    return this.connecting ? undefined : this.#peer?.family;
+  }
+  get localAddress(): string | undefined {
+    return this.#connection?.local.address.toString();
+  }
+  get localPort(): number | undefined {
+    return this.#connection?.local.port;
+  }
+  get localFamily(): 'IPv4' | 'IPv6' | undefined {
+    const version = this.#connection?.local.address.version;
+    return version === undefined ? undefined : familyName(version);
+  }
+}
