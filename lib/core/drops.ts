@@ -150,6 +150,8 @@ export const DropReason = {
   DeviceOtherMedium: 69,
   /** A source quench (RFC 6633), or a redirect that we do not heed. */
   Icmpv4Ignored: 70,
+  /** Nobody subscribed to its key of a `demux`. */
+  NotSubscribed: 71,
 } as const;
 export type DropReason = (typeof DropReason)[keyof typeof DropReason];
 

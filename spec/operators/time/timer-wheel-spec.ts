@@ -61,9 +61,9 @@ describe('TimerWheel', () => {
     let scheduled = 0;
     const counting: SchedulerLike = {
       now: () => base.now(),
-      schedule: (work: () => void, ms?: number) => {
+      schedule: (work: unknown, ms?: number) => {
         scheduled++;
-        return base.schedule(work, ms);
+        return base.schedule(work as () => void, ms);
       },
     };
     const wheel = new TimerWheel(counting);
@@ -91,7 +91,7 @@ describe('TimerWheel', () => {
     let set = 0;
     const skewed: SchedulerLike = {
       now: () => base.now() + set,
-      schedule: (work: () => void, ms?: number) => base.schedule(work, ms),
+      schedule: (work: unknown, ms?: number) => base.schedule(work as () => void, ms),
     };
     const wheel = new TimerWheel(skewed);
     const fired: number[] = [];
