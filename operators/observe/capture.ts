@@ -1,0 +1,107 @@
+import type { MonoTypeOperatorFunction } from 'rxjs';
+import { type ByteSink, type CaptureDirection, captureTime, LinkType } from '../../lib/capture/capture.js';
+import { PcapngWriter } from '../../lib/capture/pcapng-writer.js';
+import { DropReason } from '../../lib/core/drops.js';
+import type { Env } from '../../lib/core/env.js';
+import { Frame, NOT_PARSED } from '../../lib/core/frame.js';
+import { layer } from '../flow/layer.js';
+import { defaultEnvironment } from '../time/environment.js';
+
+/** What can be recorded: a frame of any kind, or a layer's view of one. */
+export type Capturable = Frame | { readonly frame: Frame };
+
+/** Options of {@link capture}. */
+export interface CaptureOptions<T extends Capturable> {
+  /** Name of the interface in the capture: of this point of the pipeline. */
+  readonly name?: string;
+  readonly direction?: CaptureDirection;
+  /** A comment for each packet; a function may leave some without. */
+  readonly comment?: string | ((packet: T) => string | undefined);
+  /** Which packets to record; default all. All pass. */
+  readonly filter?: (packet: T) => boolean;
+  /** Most bytes kept per packet; default 262,144. */
+  readonly snapLength?: number;
+}
+
+/**
+ * Records packets as pcapng at any point of a pipeline, and passes them on unchanged.
+ *
+ *     in    --a--b--c--|
+ *     out   --a--b--c--|
+ *     sink  s-a--b--c         s: section header, at once
+ *
+ * A frame is recorded as it stands; of a view, the whole packet that it belongs to, from the link header on where there was
+ * one, with its padding. What starts at a link header is of link type Ethernet, what starts at an IP header is raw IP; each
+ * becomes an interface of the capture when it first occurs. Bytes are copied at once and no frame is held. Several points record
+ * into one capture if they are given the same {@link PcapngWriter}.
+ *
+ * **Drops** no packet; where `filter`, `comment` or the sink throws, the record is left out and counted as `CallbackThrew`.
+ * **State and timers** none; the time of a record is that of `env`.
+ *
+ * @example
+ * ```ts
+ * const writer = new PcapngWriter(file);
+ * tap.frames$.pipe(capture(writer, { direction: 'inbound' }), host(options), capture(writer, { direction: 'outbound' })).subscribe(tap.sink);
+ * ```
+ */
+export function capture<T extends Capturable>(
+  sink: ByteSink | PcapngWriter,
+  options: CaptureOptions<T> = {},
+  env: Env = defaultEnvironment(),
+): MonoTypeOperatorFunction<T> {
+  const { filter, comment, direction } = options;
+  const writer = sink instanceof PcapngWriter ? sink : new PcapngWriter(sink, { application: 'rx-netstack' });
+  const interfaces = new Map<number, number>();
+
+  function interfaceOf(linkType: number): number {
+    const known = interfaces.get(linkType);
+    if (known !== undefined) return known;
+    const { name, snapLength } = options;
+    const added = writer.addInterface({
+      linkType,
+      ...(name === undefined ? {} : { name }),
+      ...(snapLength === undefined ? {} : { snapLength }),
+    });
+    interfaces.set(linkType, added);
+    return added;
+  }
+
+  function record(packet: T): void {
+    if (filter?.(packet) === false) return;
+    const { frame, start, end, linkType } = rangeOf(packet);
+    writer.write({
+      ...captureTime(env.timers.now()),
+      interfaceId: interfaceOf(linkType),
+      data: frame.slab.bytes.subarray(start, end),
+      direction,
+      comment: typeof comment === 'function' ? comment(packet) : comment,
+    });
+  }
+
+  return layer(() => (packet) => {
+    try {
+      record(packet);
+    } catch {
+      env.drops.report(DropReason.CallbackThrew, undefined, 'capture');
+    }
+    return packet;
+  });
+}
+
+/** Which bytes are the packet, and what they start with. */
+function rangeOf(packet: Capturable): { frame: Frame; start: number; end: number; linkType: number } {
+  if (packet instanceof Frame) {
+    const { start, end } = packet;
+    return { frame: packet, start, end, linkType: startsAtIp(packet) ? LinkType.RawIp : LinkType.Ethernet };
+  }
+  const { frame } = packet;
+  const end = Math.max(frame.end, frame.wholeEnd);
+  if (frame.link !== NOT_PARSED) return { frame, start: frame.link, end, linkType: LinkType.Ethernet };
+  if (frame.network !== NOT_PARSED) return { frame, start: frame.network, end, linkType: LinkType.RawIp };
+  return rangeOf(frame);
+}
+
+function startsAtIp(frame: Frame): boolean {
+  if (frame.start === frame.link) return false;
+  return frame.start === frame.network || frame.device?.medium === 'ip';
+}
