@@ -22,7 +22,7 @@ function checkOf(bytes: Uint8Array | string): DropReason | undefined {
 function changed(hex: string, changes: Record<number, number>): Uint8Array {
   const bytes = hexBytes(hex);
   for (const [at, value] of Object.entries(changes)) bytes[Number(at)] = value;
-  refreshIpv4Checksum(new DataView(bytes.buffer), 0);
+  if (((bytes[0] ?? 0) & 0x0f) * 4 <= bytes.length) refreshIpv4Checksum(new DataView(bytes.buffer), 0);
   return bytes;
 }
 

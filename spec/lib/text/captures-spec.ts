@@ -1,0 +1,82 @@
+/** Every capture of the shared collection, against what tshark says of it. Skipped where the collection is missing. */
+
+import { expect } from 'chai';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { readCapture } from '../../../lib/capture/index.js';
+import { Frame } from '../../../lib/core/frame.js';
+import { describe as describePacket, type PacketDescription } from '../../../lib/text/describe.js';
+import { pretty } from '../../../lib/text/pretty.js';
+
+const FOLDER = fileURLToPath(new URL('../../../../shared/captures/', import.meta.url));
+
+interface Truth {
+  readonly frames: readonly (Readonly<Record<string, unknown>> & { readonly n: number; readonly protos: string })[];
+}
+
+/** The outermost of a field's values. */
+function first(value: unknown): string | undefined {
+  const outermost: unknown = Array.isArray(value) ? value[0] : value;
+  return typeof outermost === 'string' ? outermost : undefined;
+}
+
+/** What tshark says, in our words: only of the outermost headers that we decode. */
+function expected(truth: Truth['frames'][number], ours: PacketDescription): Record<string, unknown> {
+  const protocols = truth.protos.split(':').filter((name) => name !== 'ethertype' && name !== 'vlan');
+  const told: Record<string, unknown> = {};
+  if (truth['ipSrc'] !== undefined && protocols[1] === 'ip') {
+    told['src'] = first(truth['ipSrc']);
+    told['dst'] = first(truth['ipDst']);
+    told['ipv4'] = first(truth['ipCk']);
+  } else if (protocols[1] === 'ipv6') {
+    told['src'] = first(truth['ip6Src']);
+    told['dst'] = first(truth['ip6Dst']);
+  } else if (protocols[1] === 'arp') {
+    told['src'] = first(truth['arpSip']);
+    told['dst'] = first(truth['arpTip']);
+  }
+  if (protocols[1] !== 'ip' || ours.fragment !== undefined) return told;
+  for (const [layer, port, checksum] of [
+    ['tcp', 'tcpSp', 'tcpCk'],
+    ['udp', 'udpSp', 'udpCk'],
+    ['icmp', '', 'icmpCk'],
+  ] as const) {
+    if (protocols[2] !== layer) continue;
+    if (port !== '') {
+      told['sport'] = Number(first(truth[port]));
+      told['dport'] = Number(first(truth[port.replace('S', 'D')]));
+    }
+    if (truth[checksum] !== undefined) told[layer] = first(truth[checksum]);
+  }
+  return told;
+}
+
+function project(ours: PacketDescription, keys: readonly string[]): Record<string, unknown> {
+  const flat: Record<string, unknown> = { ...ours, ...ours.checksums };
+  return Object.fromEntries(keys.map((key) => [key, flat[key]]));
+}
+
+describe('every shared capture', () => {
+  const names = existsSync(FOLDER) ? readdirSync(FOLDER).filter((name) => name.endsWith('.truth.json')) : [];
+  if (names.length === 0) {
+    it('SKIPPED: ../shared/captures is not there, so nothing was compared with tshark');
+    return;
+  }
+  for (const name of names) {
+    it(`is described as tshark does: ${name.replace('.truth.json', '')}`, () => {
+      const truth = JSON.parse(readFileSync(FOLDER + name, 'utf8')) as Truth;
+      const records = readCapture(readFileSync(FOLDER + name.replace('.truth.json', '')));
+      let index = 0;
+      for (const record of records) {
+        const facts = truth.frames[index++];
+        if (facts === undefined) break;
+        const frame = Frame.from(record.data);
+        const ours = describePacket(frame, { wireLength: record.originalLength });
+        expect(pretty(frame, { wireLength: record.originalLength })).to.not.match(/undefined|NaN/);
+        const told = expected(facts, ours);
+        expect(project(ours, Object.keys(told)), `frame ${facts.n}: ${facts.protos}`).to.deep.equal(told);
+      }
+      expect(index, 'frames compared').to.equal(truth.frames.length);
+    });
+  }
+});
