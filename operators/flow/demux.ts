@@ -20,14 +20,18 @@ import { frameOf, type Packet } from './packet.js';
 // Keys below this, such as IP protocols, are looked up in an array; others, such as EtherTypes, in a Map.
 const SMALL_KEYS = 256;
 
+/** What is connected to a source and has branches; {@link Demux} says which. */
+export interface Branches {
+  /** Subscribes to the source now, if that is not done yet, and stays subscribed without branches, until unsubscribed. */
+  connect(): Subscription;
+}
+
 /** The branches of a {@link demux}. */
-export interface Demux<T> {
+export interface Demux<T> extends Branches {
   /** The packets of one key. Any number of subscribers may come and go at any time, also from within a `next`. */
   on(key: number): Observable<T>;
   /** The packets of keys that nobody is subscribed to. */
   readonly rest$: Observable<T>;
-  /** Subscribes to the source now, if that is not done yet, and stays subscribed without branches, until unsubscribed. */
-  connect(): Subscription;
 }
 
 /** Options of {@link demux}. */
@@ -36,33 +40,6 @@ export interface DemuxOptions {
   readonly reason?: DropReason;
   /** Whether the first subscriber of a branch connects the source. Default: true; otherwise only `connect()` does. */
   readonly autoConnect?: boolean;
-}
-
-// RxJS lets `pipe` return whatever its last function returns; its types know only Observables.
-declare module 'rxjs' {
-  // oxlint-disable-next-line no-unused-vars
-  interface Observable<T> {
-    pipe<D extends Demux<never>>(op1: UnaryFunction<Observable<T>, D>): D;
-    pipe<A, D extends Demux<never>>(op1: OperatorFunction<T, A>, op2: UnaryFunction<Observable<A>, D>): D;
-    pipe<A, B, D extends Demux<never>>(
-      op1: OperatorFunction<T, A>,
-      op2: OperatorFunction<A, B>,
-      op3: UnaryFunction<Observable<B>, D>,
-    ): D;
-    pipe<A, B, C, D extends Demux<never>>(
-      op1: OperatorFunction<T, A>,
-      op2: OperatorFunction<A, B>,
-      op3: OperatorFunction<B, C>,
-      op4: UnaryFunction<Observable<C>, D>,
-    ): D;
-    pipe<A, B, C, E, D extends Demux<never>>(
-      op1: OperatorFunction<T, A>,
-      op2: OperatorFunction<A, B>,
-      op3: OperatorFunction<B, C>,
-      op4: OperatorFunction<C, E>,
-      op5: UnaryFunction<Observable<E>, D>,
-    ): D;
-  }
 }
 
 /**
@@ -82,17 +59,18 @@ declare module 'rxjs' {
  * **State and timers** the branches; packets held while connecting; none.
  *
  * @example
- * const link$ = tap.frames$.pipe(ethernet({ mac }), demux((frame) => frame.etherType));
+ * const link$ = demux(tap.frames$.pipe(ethernet({ mac })), (frame) => frame.etherType);
  * merge(link$.on(EtherType.Arp).pipe(arp(neighbours)), link$.on(EtherType.Ipv4).pipe(ipv4({ addresses }), icmpEcho()));
  *
  * @param key - an integer of the packet; if it throws, that packet is dropped
  */
 export function demux<T extends Packet>(
+  source: Observable<T>,
   key: (packet: T) => number,
   options: DemuxOptions = {},
   env: Env = defaultEnvironment(),
-): UnaryFunction<Observable<T>, Demux<T>> {
-  return (source) => new Dispatcher(source, key, options, env);
+): Demux<T> {
+  return new Dispatcher(source, key, options, env);
 }
 
 /** The subscribers of one key. The array is replaced, never changed, so that a packet under way sees the one it started with. */
