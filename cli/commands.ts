@@ -1,0 +1,85 @@
+/** The commands, loaded when they are needed, and how one is run. */
+
+import { UsageError, NetError } from '../lib/core/errors.js';
+import { ArgumentError } from './args.js';
+import { type Command, CommandError, commandHelp, type Io, messageOf, print } from './command.js';
+
+/** One line per command. */
+const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+  dump: async () => (await import('./dump.js')).dump,
+};
+
+/** What runs where no command is named. */
+const DEFAULT = 'demo';
+
+const HELP = ['--help', '-h', 'help'];
+
+/**
+ * Runs a command line, without the program's name, to its exit code: 0 all went well, 1 it failed, 2 the command line is wrong.
+ * It never throws.
+ */
+export async function runCommand(argv: readonly string[], io: Io): Promise<number> {
+  const [first, ...rest] = argv;
+  if (first !== undefined && HELP.includes(first)) return help(rest[0], io);
+  const implied = first === undefined || first.startsWith('-');
+  const name = implied ? DEFAULT : first;
+  if (!Object.hasOwn(COMMANDS, name)) {
+    if (first === undefined) return help(undefined, io);
+    return complain(
+      io,
+      'rx-netstack',
+      `unknown ${implied ? 'option' : 'command'} ${JSON.stringify(first)}`,
+      'rx-netstack --help',
+    );
+  }
+  const args = implied ? argv : rest;
+  const end = args.indexOf('--');
+  if (args.slice(0, end < 0 ? args.length : end).some((arg) => arg === '--help' || arg === '-h')) return help(name, io);
+  try {
+    const command = await COMMANDS[name]?.();
+    return (await command?.run(args, io)) ?? 1;
+  } catch (error) {
+    return failed(error, name, io);
+  }
+}
+
+function failed(error: unknown, name: string, io: Io): number {
+  const program = `rx-netstack ${name}`;
+  if (error instanceof ArgumentError) return complain(io, program, error.message, `${program} --help`);
+  if (io.signal.aborted) return 0;
+  const expected = error instanceof CommandError || error instanceof UsageError || error instanceof NetError;
+  const system = error instanceof Error && 'code' in error && typeof error.code === 'string';
+  io.stderr.write(`${program}: ${expected || system ? '' : 'unexpected: '}${messageOf(error)}\n`);
+  return 1;
+}
+
+/** A wrong command line: one line. */
+function complain(io: Io, program: string, message: string, see: string): number {
+  io.stderr.write(`${program}: ${message} (see ${see})\n`);
+  return 2;
+}
+
+async function help(name: string | undefined, io: Io): Promise<number> {
+  if (name !== undefined && !Object.hasOwn(COMMANDS, name)) {
+    return complain(io, 'rx-netstack', `unknown command ${JSON.stringify(name)}`, 'rx-netstack --help');
+  }
+  if (name !== undefined) {
+    const command = await COMMANDS[name]?.();
+    if (command !== undefined) await print(io, commandHelp(command));
+    return 0;
+  }
+  const commands = await Promise.all(Object.values(COMMANDS).map((load) => load()));
+  const width = Math.max(...commands.map((command) => command.name.length));
+  const lines = commands.map((command) => `  ${command.name.padEnd(width)}  ${command.summary}\n`);
+  const examples = commands
+    .flatMap((command) => command.examples.slice(0, 1))
+    .map(([line]) => `  rx-netstack ${line}\n`);
+  await print(
+    io,
+    `A network stack in user space, as streams.\n\nUsage:\n  rx-netstack COMMAND [OPTION]...\n\nCommands:\n${lines.join('')}
+Without a command, ${DEFAULT} runs. Each command explains itself: rx-netstack COMMAND --help
+
+Examples:\n${examples.join('')}`,
+  );
+  return 0;
+}
