@@ -66,15 +66,15 @@ export class StackAgent extends Agent {
     this.#net = nodeNet(tcp, options);
   }
 
+  /** The request's `signal` stays with the request: it destroys the socket too, unless that serves another request by then. */
   override createConnection(options: ClientRequestArgs): Duplex {
-    const { host, port, localAddress, localPort, family, lookup, timeout, signal } = options;
+    const { host, port, localAddress, localPort, family, lookup, timeout } = options;
     return this.#net.connect({
       port: port ?? 80,
       host: host ?? 'localhost',
       localAddress,
       family,
       timeout,
-      signal,
       ...(localPort === undefined ? {} : { localPort }),
       ...(lookup === undefined ? {} : { lookup }),
     });

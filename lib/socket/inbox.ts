@@ -1,12 +1,13 @@
 /**
  * What a connection tells a Node socket, held back until the call that caused it has returned. The stack calls its handlers from within a
  * segment; Node programs expect `data` never to come from within their own `write`, their exceptions to be uncaught rather than to land in
- * somebody's protocol machine, and a parser not to be re-entered. So events are noted in flags and told in the next tick; a batch of segments
+ * somebody's protocol machine, and a parser not to be re-entered. So events are noted in flags and told a little later; a batch of segments
  * costs one tick and one read.
  */
 
 import type { NetError } from '../core/errors.js';
 import type { TcpHandler } from '../l4/tcp/api.js';
+import { later } from './later.js';
 
 const CONNECTED = 1;
 const READABLE = 2;
@@ -22,7 +23,7 @@ export interface InboxOwner {
   onClosed(error: NetError | undefined): void;
 }
 
-/** A {@link TcpHandler} that tells its owner in the next tick. */
+/** A {@link TcpHandler} that tells its owner {@link later}. */
 export class Inbox implements TcpHandler {
   #owner: InboxOwner | undefined;
   #waiting = 0;
@@ -62,27 +63,19 @@ export class Inbox implements TcpHandler {
     this.#waiting |= event;
     if (this.#scheduled) return;
     this.#scheduled = true;
-    process.nextTick(this.#deliver);
+    later(this.#deliver);
   }
 
+  /** One event a time: what it sets going, promises too, comes before the next one. */
   #tell(): void {
     this.#scheduled = false;
-    let told = false;
-    try {
-      if (this.#take(CONNECTED)) this.#owner?.onConnected();
-      if (this.#take(READABLE)) this.#owner?.onReadable();
-      if (this.#take(PROGRESS)) this.#owner?.onProgress();
-      if (this.#take(CLOSED)) this.#owner?.onClosed(this.#error);
-      told = true;
-    } finally {
-      // A listener of the application threw: that is its own uncaught exception; what was left unread and untold follows.
-      if (!told) this.#note(READABLE);
-    }
-  }
-
-  #take(event: number): boolean {
-    const there = (this.#waiting & event) !== 0;
+    const event = this.#waiting & -this.#waiting;
     this.#waiting &= ~event;
-    return there;
+    if (this.#waiting !== 0) this.#note(0);
+    const owner = this.#owner;
+    if (event === CONNECTED) owner?.onConnected();
+    else if (event === READABLE) owner?.onReadable();
+    else if (event === PROGRESS) owner?.onProgress();
+    else if (event === CLOSED) owner?.onClosed(this.#error);
   }
 }

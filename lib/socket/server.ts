@@ -8,6 +8,7 @@ import type { LookupFunction } from 'node:net';
 import { type IpAddress, anyAddress } from '../core/address.js';
 import type { Timers } from '../core/timers.js';
 import type { TcpConnection, TcpConnectionOptions, TcpListener, TcpSockets } from '../l4/tcp/api.js';
+import { later } from './later.js';
 import { describe, type EndpointInfo, familyOf, literal, localLookup, resolve } from './names.js';
 import { codedError, describedError, netCode, portOf, typeError } from './node-errors.js';
 import { Socket } from './socket.js';
@@ -130,31 +131,22 @@ export class Server extends EventEmitter {
     });
   }
 
-  /** Connections are handed over in a tick of their own, never from within the stack. */
+  /** Connections are handed over one by one, never from within the stack. */
   #acceptFrom(listener: TcpListener): void {
     let scheduled = false;
-    listener.acceptable = () => {
+    const schedule = () => {
       if (scheduled) return;
       scheduled = true;
-      process.nextTick(() => {
-        scheduled = false;
-        this.#drain(listener);
-      });
+      later(acceptOne);
     };
-  }
-
-  #drain(listener: TcpListener): void {
-    while (this.#listener === listener) {
-      const connection = listener.accept();
+    const acceptOne = () => {
+      scheduled = false;
+      const connection = this.#listener === listener ? listener.accept() : undefined;
       if (connection === undefined) return;
-      try {
-        this.#admit(connection);
-      } catch (error) {
-        // The application's own exception: it goes uncaught, and the other connections are still handed over.
-        process.nextTick(() => this.#drain(listener));
-        throw error;
-      }
-    }
+      schedule();
+      this.#admit(connection);
+    };
+    listener.acceptable = schedule;
   }
 
   #admit(connection: TcpConnection): void {

@@ -12,6 +12,7 @@ import type { Timer, Timers } from '../core/timers.js';
 import type { TcpConnection, TcpConnectionOptions, TcpSockets } from '../l4/tcp/api.js';
 import { type ConnectArguments, type ConnectOptions, connectArguments } from './connect-options.js';
 import { Inbox } from './inbox.js';
+import { later } from './later.js';
 import { describe, type EndpointInfo, familyName, familyOf, literal, localLookup, resolve } from './names.js';
 import { codedError, netCode, systemError, typeError } from './node-errors.js';
 import { Outbox, type WriteDone } from './outbox.js';
@@ -218,7 +219,7 @@ export class Socket extends Duplex {
       return;
     }
     this.#wanted = true;
-    // In a later tick: `push` within `_read` takes the slow way through the stream's buffer.
+    // Told by the inbox: `push` within `_read` takes the slow way through the stream's buffer.
     if (connection.readableBytes > 0 || connection.readEnded || this.#over) this.#inbox?.readable();
   }
 
@@ -226,21 +227,20 @@ export class Socket extends Duplex {
   #pull(): void {
     const connection = this.#connection;
     if (connection === undefined || this.connecting) return;
-    while (this.#wanted && this.#connection === connection) {
-      const bytes = connection.read(READ_SIZE);
-      if (bytes === undefined) break;
-      this.#touch();
-      this.#bytesRead += bytes.length;
-      if (!this.push(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length))) this.#wanted = false;
-    }
-    if (this.#connection !== connection) return;
-    // An error is seen by the next read, as in Node: a reader that is paused keeps what it has.
-    const reading = this.#wanted || this.#peerEnded;
+    const bytes = this.#wanted ? connection.read(READ_SIZE) : undefined;
+    if (bytes === undefined) return this.#afterReading(connection);
+    this.#touch();
+    this.#bytesRead += bytes.length;
+    // The next read, or the end, is an event of its own; noted first, in case a listener throws.
+    this.#inbox?.readable();
+    if (!this.push(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length))) this.#wanted = false;
+  }
+
+  #afterReading(connection: TcpConnection): void {
     if (this.#overError !== undefined && connection.readableBytes === 0) {
-      if (reading) this.#fail(this.#overError);
-      return;
-    }
-    if (connection.readEnded || (this.#over && connection.readableBytes === 0)) this.#endReading();
+      // An error is seen by the next read, as in Node: a reader that is paused keeps what it has.
+      if (this.#wanted || this.#peerEnded) this.#fail(this.#overError);
+    } else if (connection.readEnded || (this.#over && connection.readableBytes === 0)) this.#endReading();
   }
 
   #endReading(): void {
@@ -375,7 +375,7 @@ export class Socket extends Duplex {
     }
     this.#resetting = false;
     done(exception);
-    process.nextTick(() => {
+    later(() => {
       if (!opening) pending?.();
       if (opening || connection !== undefined) this.emit('close', Boolean(exception));
       else this.emit('close');

@@ -151,7 +151,7 @@ describe("Node's http over the sockets", () => {
     const sent = request('/', { signal: controller.signal });
     sent.end();
     await once(sent, 'response');
-    const failed = once(sent, 'close');
+    const failed = new Promise((resolve) => sent.once('close', resolve));
     sent.on('error', () => undefined);
     controller.abort();
     await failed;
@@ -198,9 +198,10 @@ describe("Node's http over the sockets", () => {
     await open(() => undefined, { headersTimeout: 20, requestTimeout: 30, connectionsCheckingInterval: 10 });
     const socket = nodeNet(client).connect(80, SERVER);
     socket.write('GET / HTTP/1.1\r\nHo');
+    const closed = once(socket, 'close');
     const [answer] = await once(socket, 'data');
     expect(String(answer)).to.match(/^HTTP\/1.1 408 /);
-    await once(socket, 'close');
+    await closed;
   });
 
   it('connection refused', async () => {
@@ -222,9 +223,10 @@ describe("Node's http over the sockets", () => {
       .listen(0, '127.0.0.1');
     await once(real, 'listening');
     const got = await fetch(`http://127.0.0.1:${(real.address() as AddressInfo).port}`);
-    expect((await fetchBody('/')).data.toString()).to.equal(await got.text());
+    const text = await got.text();
     real.close();
     real.closeAllConnections();
+    expect((await fetchBody('/')).data.toString()).to.equal(text);
   });
 
   it('closing the http server closes the port', async () => {

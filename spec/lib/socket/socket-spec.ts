@@ -133,6 +133,20 @@ describe('Socket and Server', () => {
     server.close();
   });
 
+  it('leaves promises time between events', async () => {
+    const network = new FakeNetwork();
+    const server = nodeNet(network.host('10.0.0.2'))
+      .createServer((socket) => socket.end('x'))
+      .listen(7);
+    await once(server, 'listening');
+    const client = nodeNet(network.host('10.0.0.1')).connect(7, '10.0.0.2');
+    await once(client, 'connect');
+    await once(client, 'data');
+    await once(client, 'close');
+    server.close();
+    await once(server, 'close');
+  });
+
   it('disposes a server asynchronously', async () => {
     const network = new FakeNetwork();
     const tcp = network.host('10.0.0.2');
