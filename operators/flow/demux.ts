@@ -42,6 +42,36 @@ export interface DemuxOptions {
   readonly autoConnect?: boolean;
 }
 
+// What an operator of type `any` yields: as good an Observable as without the overloads below.
+type AnyBranches = Branches & Observable<unknown>;
+
+// RxJS lets `pipe` return whatever its last function returns; its types know only Observables. `Branches` is not generic, so
+// that an Observable of a packet stays one of its base type.
+declare module 'rxjs' {
+  interface Observable<T> {
+    pipe<D extends Branches = AnyBranches>(op1: UnaryFunction<Observable<T>, D>): D;
+    pipe<A, D extends Branches = AnyBranches>(op1: OperatorFunction<T, A>, op2: UnaryFunction<Observable<A>, D>): D;
+    pipe<A, B, D extends Branches = AnyBranches>(
+      op1: OperatorFunction<T, A>,
+      op2: OperatorFunction<A, B>,
+      op3: UnaryFunction<Observable<B>, D>,
+    ): D;
+    pipe<A, B, C, D extends Branches = AnyBranches>(
+      op1: OperatorFunction<T, A>,
+      op2: OperatorFunction<A, B>,
+      op3: OperatorFunction<B, C>,
+      op4: UnaryFunction<Observable<C>, D>,
+    ): D;
+    pipe<A, B, C, E, D extends Branches = AnyBranches>(
+      op1: OperatorFunction<T, A>,
+      op2: OperatorFunction<A, B>,
+      op3: OperatorFunction<B, C>,
+      op4: OperatorFunction<C, E>,
+      op5: UnaryFunction<Observable<E>, D>,
+    ): D;
+  }
+}
+
 /**
  * Hands each packet to the subscribers of its key, and to nobody else.
  *
@@ -59,12 +89,42 @@ export interface DemuxOptions {
  * **State and timers** the branches; packets held while connecting; none.
  *
  * @example
- * const link$ = demux(tap.frames$.pipe(ethernet({ mac })), (frame) => frame.etherType);
+ * const link$ = tap.frames$.pipe(ethernet({ mac }), demux((frame) => frame.etherType));
  * merge(link$.on(EtherType.Arp).pipe(arp(neighbours)), link$.on(EtherType.Ipv4).pipe(ipv4({ addresses }), icmpEcho()));
  *
  * @param key - an integer of the packet; if it throws, that packet is dropped
+ * @returns the last function of a `pipe`; given the source, too, the branches themselves
  */
 export function demux<T extends Packet>(
+  key: (packet: T) => number,
+  options?: DemuxOptions,
+  env?: Env,
+): UnaryFunction<Observable<T>, Demux<T>>;
+export function demux<T extends Packet>(
+  source: Observable<T>,
+  key: (packet: T) => number,
+  options?: DemuxOptions,
+  env?: Env,
+): Demux<T>;
+export function demux<T extends Packet>(
+  ...given: [Observable<T>, ...KeyArguments<T>] | KeyArguments<T>
+): Demux<T> | UnaryFunction<Observable<T>, Demux<T>> {
+  if (startsWithSource(given)) {
+    const [source, ...rest] = given;
+    return branchesOf(source, ...rest);
+  }
+  return (source) => branchesOf(source, ...given);
+}
+
+type KeyArguments<T> = [key: (packet: T) => number, options?: DemuxOptions | undefined, env?: Env | undefined];
+
+function startsWithSource<T>(
+  given: [Observable<T>, ...KeyArguments<T>] | KeyArguments<T>,
+): given is [Observable<T>, ...KeyArguments<T>] {
+  return typeof given[0] !== 'function';
+}
+
+function branchesOf<T extends Packet>(
   source: Observable<T>,
   key: (packet: T) => number,
   options: DemuxOptions = {},
