@@ -1,0 +1,69 @@
+/** UDP without packets: the contract of `lib/l4/udp-api.ts` between sockets in memory, for the tests of what is built on it. */
+
+import { Ipv4Address } from '../../../lib/core/address.js';
+import { NetError } from '../../../lib/core/errors.js';
+import type { Endpoint } from '../../../lib/l4/tcp/api.js';
+import type { UdpHandler, UdpOptions, UdpSocket, UdpSockets } from '../../../lib/l4/udp-api.js';
+
+/** One host that talks to itself. */
+export class FakeUdp implements UdpSockets {
+  readonly sockets: Map<number, FakeUdpSocket> = new Map();
+  #nextPort = 50_000;
+
+  bind(local: Endpoint, handler: UdpHandler, options: UdpOptions = {}): UdpSocket {
+    const where = local.address.toString();
+    if (this.sockets.has(local.port)) throw NetError.of('EADDRINUSE', 'bind', where, local.port);
+    if (!local.address.isUnspecified && !local.address.isLoopback) throw NetError.of('EADDRNOTAVAIL', 'bind', where);
+    const socket = new FakeUdpSocket(
+      this,
+      { address: local.address, port: local.port || this.#nextPort++ },
+      handler,
+      options.broadcast ?? false,
+    );
+    this.sockets.set(socket.local.port, socket);
+    return socket;
+  }
+}
+
+class FakeUdpSocket implements UdpSocket {
+  readonly local: Endpoint;
+  remote: Endpoint | undefined;
+  broadcast: boolean;
+  hopLimit = 64;
+  trafficClass = 0;
+  readonly handler: UdpHandler;
+  readonly #udp: FakeUdp;
+  #closed = false;
+
+  constructor(udp: FakeUdp, local: Endpoint, handler: UdpHandler, broadcast: boolean) {
+    this.#udp = udp;
+    this.local = local;
+    this.handler = handler;
+    this.broadcast = broadcast;
+  }
+
+  send(data: Uint8Array, to?: Endpoint): void {
+    if (this.#closed) throw NetError.of('EBADF', 'send');
+    const target = to ?? this.remote;
+    if (target === undefined) throw NetError.of('EDESTADDRREQ', 'send');
+    if (data.length > 65_507) throw NetError.of('EMSGSIZE', 'send');
+    if (target.address.isBroadcast && !this.broadcast) throw NetError.of('EACCES', 'send');
+    const copy = new Uint8Array(data);
+    setImmediate(() => {
+      const peer = this.#udp.sockets.get(target.port);
+      if (peer === undefined && this.remote !== undefined) this.handler.error(new NetError('ECONNREFUSED', 'refused'));
+      if (peer === undefined || (peer.remote !== undefined && peer.remote.port !== this.local.port)) return;
+      const source = { address: Ipv4Address.LOOPBACK, port: this.local.port };
+      peer.handler.message({ data: copy, source, destination: target, hopLimit: this.hopLimit, trafficClass: 0 });
+    });
+  }
+
+  connect(to: Endpoint | undefined): void {
+    this.remote = to;
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#udp.sockets.delete(this.local.port);
+  }
+}
