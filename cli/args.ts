@@ -7,7 +7,9 @@ import { parseArgs } from 'node:util';
 import { Cidr, Ipv4Address, MacAddress, parseIp, type IpAddress } from '../lib/core/address.js';
 
 /** The command line is wrong: one line for the user, and exit code 2. */
-export class ArgumentError extends Error {}
+export class ArgumentError extends Error {
+  readonly code = 'ERR_BAD_ARGUMENTS';
+}
 
 /** An option without a value. */
 export interface Flag {

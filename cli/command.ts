@@ -27,7 +27,9 @@ export interface Command {
 }
 
 /** The failure is the user's to know, not ours to trace: its message is printed, and the exit code is 1. */
-export class CommandError extends Error {}
+export class CommandError extends Error {
+  readonly code = 'ERR_COMMAND_FAILED';
+}
 
 /** The help of a command. */
 export function commandHelp(command: Command): string {

@@ -1,8 +1,7 @@
 /** The commands, loaded when they are needed, and how one is run. */
 
-import { UsageError, NetError } from '../lib/core/errors.js';
-import { ArgumentError } from './args.js';
-import { type Command, CommandError, commandHelp, type Io, messageOf, print } from './command.js';
+import type { ArgumentError } from './args.js';
+import { type Command, commandHelp, type Io, messageOf, print } from './command.js';
 
 /** One line per command. */
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
@@ -11,6 +10,8 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
 
 /** What runs where no command is named. */
 const DEFAULT = 'demo';
+
+const ARGUMENTS: ArgumentError['code'] = 'ERR_BAD_ARGUMENTS';
 
 const HELP = ['--help', '-h', 'help'];
 
@@ -45,11 +46,11 @@ export async function runCommand(argv: readonly string[], io: Io): Promise<numbe
 
 function failed(error: unknown, name: string, io: Io): number {
   const program = `rx-netstack ${name}`;
-  if (error instanceof ArgumentError) return complain(io, program, error.message, `${program} --help`);
+  // Told apart by code: errors of wrong use, of the network, of Node and of the file system all have one.
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  if (code === ARGUMENTS) return complain(io, program, messageOf(error), `${program} --help`);
   if (io.signal.aborted) return 0;
-  const expected = error instanceof CommandError || error instanceof UsageError || error instanceof NetError;
-  const system = error instanceof Error && 'code' in error && typeof error.code === 'string';
-  io.stderr.write(`${program}: ${expected || system ? '' : 'unexpected: '}${messageOf(error)}\n`);
+  io.stderr.write(`${program}: ${typeof code === 'string' ? '' : 'unexpected: '}${messageOf(error)}\n`);
   return 1;
 }
 

@@ -3,7 +3,7 @@ import { type ByteSink, type CaptureDirection, captureTime, LinkType } from '../
 import { PcapngWriter } from '../../lib/capture/pcapng-writer.js';
 import { DropReason } from '../../lib/core/drops.js';
 import type { Env } from '../../lib/core/env.js';
-import { Frame, NOT_PARSED } from '../../lib/core/frame.js';
+import { type Frame, NOT_PARSED } from '../../lib/core/frame.js';
 import { layer } from '../flow/layer.js';
 import { defaultEnvironment } from '../time/environment.js';
 
@@ -50,7 +50,7 @@ export function capture<T extends Capturable>(
   env: Env = defaultEnvironment(),
 ): MonoTypeOperatorFunction<T> {
   const { filter, comment, direction } = options;
-  const writer = sink instanceof PcapngWriter ? sink : new PcapngWriter(sink, { application: 'rx-netstack' });
+  const writer = 'addInterface' in sink ? sink : new PcapngWriter(sink, { application: 'rx-netstack' });
   const interfaces = new Map<number, number>();
 
   function interfaceOf(linkType: number): number {
@@ -90,7 +90,7 @@ export function capture<T extends Capturable>(
 
 /** Which bytes are the packet, and what they start with. */
 function rangeOf(packet: Capturable): { frame: Frame; start: number; end: number; linkType: number } {
-  if (packet instanceof Frame) {
+  if ('slab' in packet) {
     const { start, end } = packet;
     return { frame: packet, start, end, linkType: startsAtIp(packet) ? LinkType.RawIp : LinkType.Ethernet };
   }
