@@ -4,7 +4,7 @@ import { Subject } from 'rxjs';
 import { MacAddress } from '../../../lib/core/address.js';
 import type { Device, Medium } from '../../../lib/core/device.js';
 import type { Env } from '../../../lib/core/env.js';
-import { asRx, Frame, FramePool, type RxFrame, type TxFrame } from '../../../lib/core/frame.js';
+import { asRx, Frame, FramePool, type RxFrame, Slab, type TxFrame } from '../../../lib/core/frame.js';
 import { environment } from '../../../operators/time/environment.js';
 import { SimulationScheduler } from '../../../operators/time/simulation-scheduler.js';
 
@@ -66,9 +66,11 @@ export function fakeDevice(
   return device;
 }
 
-/** The bytes that `build` pushes into an empty frame. */
+/** The bytes that `build` pushes into an empty frame; up to 64 KiB and more. */
 export function bytesOf(build: (frame: Frame) => void): Uint8Array {
-  const frame = Frame.from(new Uint8Array(0));
+  const slab = new Slab(70_000);
+  const frame = new Frame(slab, 0, slab.bytes.length);
+  frame.start = frame.end = slab.bytes.length;
   build(frame);
   return Uint8Array.from(frame.bytes());
 }
