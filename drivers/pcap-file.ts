@@ -6,7 +6,7 @@
  */
 
 import { resolve } from 'node:path';
-import { Observable, Subject } from 'rxjs';
+import { Observable } from 'rxjs';
 import {
   type CaptureEnd,
   type CaptureRecord,
@@ -19,15 +19,14 @@ import type { Device, DeviceFeatures, Medium } from '../lib/core/device.js';
 import { DropReason } from '../lib/core/drops.js';
 import type { Env } from '../lib/core/env.js';
 import { UsageError } from '../lib/core/errors.js';
-import { asRx, type Frame, type RxFrame, type TxFrame } from '../lib/core/frame.js';
+import type { Frame, RxFrame, TxFrame } from '../lib/core/frame.js';
 import type { Timer } from '../lib/core/timers.js';
 import { type CaptureFileOptions, CaptureFileReader, CaptureFileWriter } from './capture-file.js';
+import { Intake, longestLinkHeader, misfit, refuse, unhandled } from './port.js';
 
 /** Records delivered before the event loop gets control again. */
 const BATCH = 256;
 const MAX_MTU = 65_535;
-// A link header with two VLAN tags.
-const MAX_LINK_HEADER = 22;
 const OPERATOR = 'pcap-file';
 const DEFAULT_MAC = 0x02_00_5e_00_53_01;
 
@@ -80,7 +79,7 @@ export class PcapFileDevice implements Device {
   /** How the file that is replayed ended, once it has. */
   end: CaptureEnd | undefined = undefined;
   private readonly env: Env;
-  private readonly received = new Subject<RxFrame>();
+  private readonly intake: Intake;
   private readonly replay: CaptureFileReader | undefined;
   private readonly filter: ((record: CaptureRecord) => boolean) | undefined;
   private readonly timer: Timer;
@@ -91,7 +90,6 @@ export class PcapFileDevice implements Device {
   private origin: CaptureTime | undefined = undefined;
   private started = 0;
   private done = false;
-  private listeners = 0;
   private readonly file: CaptureFileWriter | undefined;
   private closing: Promise<void> | undefined = undefined;
 
@@ -117,18 +115,18 @@ export class PcapFileDevice implements Device {
     }
     this.mac = this.medium === 'ip' ? MacAddress.ZERO : mac;
     this.timer = env.timers.timer(() => this.deliver());
+    this.intake = new Intake(this, env);
     this.frames$ = new Observable((subscriber) => {
-      this.listeners++;
-      const subscription = this.received.subscribe(subscriber);
+      const subscription = this.intake.frames$.subscribe(subscriber);
       this.wake();
       return () => {
         subscription.unsubscribe();
-        if (--this.listeners === 0) this.rest();
+        if (!this.intake.observed) this.rest();
       };
     });
     this.sink = {
       next: (frame) => this.send(frame),
-      error: () => this.file?.flush(),
+      error: unhandled,
       complete: () => this.file?.flush(),
     };
   }
@@ -137,7 +135,7 @@ export class PcapFileDevice implements Device {
   close(): Promise<void> {
     this.closing ??= new Promise((done) => {
       this.stop();
-      this.received.complete();
+      this.intake.complete();
       this.file?.close();
       done();
     });
@@ -179,7 +177,7 @@ export class PcapFileDevice implements Device {
 
   private fail(error: unknown): void {
     this.stop();
-    this.received.error(error);
+    this.intake.fail(error);
   }
 
   /** When a record is to be delivered; the first one sets the clock. */
@@ -198,7 +196,7 @@ export class PcapFileDevice implements Device {
   private deliver(): void {
     const { timers } = this.env;
     const now = timers.now();
-    for (let left = BATCH; this.listeners > 0 && !this.done; left--) {
+    for (let left = BATCH; this.intake.observed && !this.done; left--) {
       const record = this.pending ?? this.take();
       if (record === undefined) return;
       this.pending = record;
@@ -219,7 +217,7 @@ export class PcapFileDevice implements Device {
       if (typeof next === 'object') return next;
       this.end = next;
       this.stop();
-      this.received.complete();
+      this.intake.complete();
     } catch (error) {
       this.fail(error);
     }
@@ -234,7 +232,7 @@ export class PcapFileDevice implements Device {
       drops.report(DropReason.CallbackThrew, undefined, OPERATOR);
       return false;
     }
-    const fits = record.data.length <= MAX_MTU + MAX_LINK_HEADER;
+    const fits = record.data.length <= MAX_MTU + longestLinkHeader(this.medium);
     const ours = mediumOf(record.linkType) === this.medium;
     if (!ours) drops.report(DropReason.DeviceOtherMedium, undefined, OPERATOR);
     else if (!fits) drops.report(DropReason.DeviceTooBig, undefined, OPERATOR);
@@ -245,25 +243,25 @@ export class PcapFileDevice implements Device {
     const { pool } = this.env;
     const frame = pool.alloc(record.data.length);
     frame.slab.bytes.set(record.data, frame.put(record.data.length));
-    frame.wholeEnd = frame.end;
-    frame.device = this;
-    frame.time = now;
-    frame.shared = this.listeners > 1;
-    try {
-      this.received.next(asRx(frame));
-    } finally {
-      frame.release();
-    }
+    this.intake.deliver(frame, now);
   }
 
   private send(frame: Frame): void {
-    const { drops, timers } = this.env;
-    const header = this.medium === 'ethernet' ? MAX_LINK_HEADER : 0;
-    if (this.file === undefined || this.closing !== undefined || this.file.failed) {
-      drops.report(DropReason.DeviceDown, frame, OPERATOR);
-    } else if (frame.length > this.mtu + header) drops.report(DropReason.DeviceTooBig, frame, OPERATOR);
-    else this.file.write({ ...captureTime(timers.now()), data: frame.bytes(), direction: 'outbound' });
-    frame.release();
+    const { env, file } = this;
+    if (file === undefined || this.closing !== undefined || file.failed) {
+      refuse(env, DropReason.DeviceDown, frame, OPERATOR);
+      return;
+    }
+    const wrong = misfit(frame, this.medium, this.mtu);
+    if (wrong !== undefined) {
+      refuse(env, wrong, frame, OPERATOR);
+      return;
+    }
+    try {
+      file.write({ ...captureTime(env.timers.now()), data: frame.bytes(), direction: 'outbound' });
+    } finally {
+      frame.release();
+    }
   }
 }
 

@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { VirtualTimeScheduler } from 'rxjs';
+import { config, VirtualTimeScheduler } from 'rxjs';
 import { CaptureFileWriter } from '../../drivers/capture-file.js';
 import { FileSink } from '../../drivers/file-sink.js';
 import { openPcapFile, type PcapFileOptions } from '../../drivers/pcap-file.js';
@@ -130,13 +130,18 @@ describe('pcap-file', () => {
       expect(second.log).to.deep.equal([`61@${since}`, `62@${since + 100}`, 'end']);
     });
 
-    it('is one replay for all subscribers, who must not change what others see', () => {
-      const device = open({ read: capture([packet(60, 0)]) });
-      const shared: boolean[] = [];
-      device.frames$.subscribe((frame) => shared.push(frame.exclusive));
-      device.frames$.subscribe((frame) => shared.push(frame.exclusive));
+    it('is one replay for all subscribers, and what one does to its frame the others do not see', () => {
+      const device = open({ read: capture([packet(60, 0), packet(61, 0)]) });
+      const seen: number[] = [];
+      for (let i = 0; i < 2; i++) {
+        device.frames$.subscribe((frame) => {
+          seen.push(frame.length);
+          expect(frame.exclusive).to.equal(true);
+          frame.start += 14;
+        });
+      }
       scheduler.flush();
-      expect(shared).to.deep.equal([false, false]);
+      expect(seen).to.deep.equal([60, 60, 61, 61]);
     });
 
     it('stops at once when the subscriber leaves or the device is closed in the middle of a batch', async () => {
@@ -254,13 +259,22 @@ describe('pcap-file', () => {
       expect(env.drops.toJSON()).to.deep.equal({ 'device-too-big': 1, 'device-down': 2 });
     });
 
-    it('stays open when the stream into it ends, also with an error', async () => {
-      const device = open({ write: path('out') });
-      device.sink.complete();
-      device.sink.error(new Error('of the pipeline'));
-      device.sink.next(frame(60));
-      await device.close();
-      expect(written('out').length).to.equal(1);
+    it('stays open when the stream into it ends, also with an error, which nobody swallows', async () => {
+      const unhandled: unknown[] = [];
+      config.onUnhandledError = (error) => unhandled.push(error);
+      try {
+        const device = open({ write: path('out') });
+        const failure = new Error('of the pipeline');
+        device.sink.complete();
+        device.sink.error(failure);
+        device.sink.next(frame(60));
+        await device.close();
+        expect(written('out').length).to.equal(1);
+        await new Promise((done) => setTimeout(done, 5));
+        expect(unhandled).to.deep.equal([failure]);
+      } finally {
+        config.onUnhandledError = null;
+      }
     });
 
     it('makes frames$ fail and close() reject when the file cannot be written', async () => {
