@@ -1,0 +1,120 @@
+/** What a line of the notation leaves unsaid: whose addresses and ports, and where each connection's sequence numbers begin. */
+
+import { ipOf, type IpVersion, MacAddress } from '../core/address.js';
+import type { Direction, PacketSpec } from './packet-spec.js';
+
+/** Options of a notation; the default addresses are those of packetdrill. */
+export interface NotationOptions {
+  readonly version?: IpVersion;
+  /** Our address, default 192.168.0.1. */
+  readonly local?: string;
+  /** The other side's, default 192.0.2.1. */
+  readonly remote?: string;
+  /** Default 8080. */
+  readonly localPort?: number;
+  /** Default 40000. */
+  readonly remotePort?: number;
+  /** Default 02:00:00:00:00:01 and 02:00:00:00:00:02. */
+  readonly macs?: { readonly local: string; readonly remote: string };
+  /** What frames start with, default `ethernet`. */
+  readonly linkType?: 'ethernet' | 'ip';
+  /** Live sequence number that the remote side's 0 stands for, default 0. */
+  readonly remoteIsn?: number;
+}
+
+/** The ends of one direction. */
+export interface Ends {
+  readonly source: string;
+  readonly destination: string;
+  readonly sourcePort: number;
+  readonly destinationPort: number;
+  readonly macFrom: number;
+  readonly macTo: number;
+}
+
+/** A checked set of options: who the two sides are. */
+export class NotationContext {
+  readonly linkType: 'ethernet' | 'ip';
+  readonly remoteIsn: number;
+  private readonly outbound: Ends;
+  private readonly inbound: Ends;
+
+  /** @throws UsageError `ERR_INVALID_ADDRESS` */
+  constructor(options: NotationOptions = {}) {
+    this.linkType = options.linkType ?? 'ethernet';
+    this.remoteIsn = options.remoteIsn ?? 0;
+    const local = ipOf(options.local ?? (options.version === 6 ? 'fd3d:a0b:17d6::1' : '192.168.0.1')).toString();
+    const remote = ipOf(options.remote ?? (options.version === 6 ? 'fd3d:fa7b:d17d::1' : '192.0.2.1')).toString();
+    const macFrom = MacAddress.parse(options.macs?.local ?? '02:00:00:00:00:01').value;
+    const macTo = MacAddress.parse(options.macs?.remote ?? '02:00:00:00:00:02').value;
+    const { localPort = 8080, remotePort = 40000 } = options;
+    this.outbound = {
+      source: local,
+      destination: remote,
+      sourcePort: localPort,
+      destinationPort: remotePort,
+      macFrom,
+      macTo,
+    };
+    this.inbound = {
+      source: remote,
+      destination: local,
+      sourcePort: remotePort,
+      destinationPort: localPort,
+      macFrom: macTo,
+      macTo: macFrom,
+    };
+  }
+
+  ends(direction: Direction): Ends {
+    return direction === '>' ? this.outbound : this.inbound;
+  }
+
+  /** Where a packet goes on the link unless it says so itself: an ARP request to everybody. */
+  macTo(spec: Pick<PacketSpec, 'kind'> & { readonly operation?: number }, direction: Direction): number {
+    return spec.kind === 'arp' && spec.operation === 1 ? MacAddress.BROADCAST.value : this.ends(direction).macTo;
+  }
+}
+
+interface Offsets {
+  local: number;
+  remote: number;
+}
+
+/**
+ * Per connection, the live sequence numbers that the 0 of each side stands for. Ours is learnt from the first SYN or SYN-ACK
+ * that we send; the remote side's is what the context says.
+ */
+export class SequenceMap {
+  private readonly offsets = new Map<string, Offsets>();
+  private readonly remoteIsn: number;
+
+  constructor(remoteIsn = 0) {
+    this.remoteIsn = remoteIsn;
+  }
+
+  /** The live number for 0 of the side that sends in `direction`. */
+  offset(direction: Direction, connection: Ends): number {
+    const known = this.offsets.get(keyOf(direction, connection));
+    return direction === '>' ? (known?.local ?? 0) : (known?.remote ?? this.remoteIsn);
+  }
+
+  /** Notes that the live number `isn` is 0 of the side that sends in `direction`. */
+  learn(direction: Direction, connection: Ends, isn: number): void {
+    const key = keyOf(direction, connection);
+    const offsets = this.offsets.get(key) ?? { local: 0, remote: this.remoteIsn };
+    if (direction === '>') offsets.local = isn;
+    else offsets.remote = isn;
+    this.offsets.set(key, offsets);
+  }
+}
+
+function keyOf(direction: Direction, ends: Ends): string {
+  const source = `${ends.source} ${ends.sourcePort}`;
+  const destination = `${ends.destination} ${ends.destinationPort}`;
+  return direction === '>' ? `${source} ${destination}` : `${destination} ${source}`;
+}
+
+export function opposite(direction: Direction): Direction {
+  return direction === '<' ? '>' : '<';
+}

@@ -1,0 +1,115 @@
+/** Writes packet specifications as canonical lines: the same packet always gives the same line, and parsing it the same specification. */
+
+import { MacAddress } from '../core/address.js';
+import { ArpOperation } from '../wire/arp.js';
+import { icmpCodeName, icmpTypeName } from './icmp-names.js';
+import { type IcmpSpec, type PacketSpec, type PayloadSpec, TCP_FLAG_LETTERS, type TcpSpec } from './packet-spec.js';
+import { formatTcpOptions } from './tcp-option-list.js';
+
+const ACK = 0x10;
+
+/** The canonical line of a packet. */
+export function formatPacket(spec: PacketSpec): string {
+  const words = [bodyOf(spec)];
+  if (spec.direction !== undefined) words.unshift(spec.direction);
+  if (spec.fragment !== undefined) {
+    words.push(`frag ${spec.fragment.from}:${spec.fragment.to}${spec.fragment.more ? '+' : ''}`);
+  }
+  if (spec.ttl !== undefined) words.push(`ttl ${spec.ttl}`);
+  if (spec.tos !== undefined) words.push(`tos 0x${spec.tos.toString(16).padStart(2, '0')}`);
+  if (spec.ecn !== undefined) words.push(`[${spec.ecn}]`);
+  if (spec.ipId !== undefined) words.push(`ipid ${spec.ipId}`);
+  if (spec.dontFragment === true) words.push('df');
+  if (spec.from !== undefined) words.push(`from ${spec.from}`);
+  if (spec.to !== undefined) words.push(`to ${spec.to}`);
+  if (spec.macFrom !== undefined) words.push(`mac-from ${mac(spec.macFrom)}`);
+  if (spec.macTo !== undefined) words.push(`mac-to ${mac(spec.macTo)}`);
+  if (spec.vlan !== undefined) words.push(`vlan ${spec.vlan}`);
+  if (spec.badChecksum === true) words.push('bad-checksum');
+  if (spec.badIpChecksum === true) words.push('bad-ip-checksum');
+  return words.join(' ');
+}
+
+function mac(value: number): string {
+  return value === MacAddress.BROADCAST.value ? 'broadcast' : new MacAddress(value).toString();
+}
+
+function bodyOf(spec: PacketSpec): string {
+  switch (spec.kind) {
+    case 'tcp':
+      return formatTcp(spec);
+    case 'udp':
+      return `udp ${portsOf(spec)}${payloadText(spec.payload)}`;
+    case 'icmp':
+      return formatIcmp(spec);
+    case 'arp':
+      if (spec.operation === ArpOperation.Reply) return `arp reply ${spec.senderIp} is-at ${mac(spec.senderMac ?? 0)}`;
+      return `arp who-has ${spec.targetIp} tell ${spec.senderIp}`;
+    case 'ip':
+      return `ip ${spec.protocol} ${payloadText(spec.payload)}`;
+    case 'ether':
+      return `ether 0x${spec.etherType.toString(16).padStart(4, '0')} ${payloadText(spec.payload)}`;
+  }
+}
+
+function portsOf(spec: { readonly sourcePort?: number; readonly destinationPort?: number }): string {
+  if (spec.sourcePort === undefined || spec.destinationPort === undefined) return '';
+  return `${spec.sourcePort} > ${spec.destinationPort} `;
+}
+
+/** The TCP line as packetdrill writes it. */
+export function formatTcp(spec: TcpSpec): string {
+  const letters = TCP_FLAG_LETTERS.filter(([, bit]) => (spec.flags & bit) !== 0).map(([letter]) => letter);
+  const flags = letters.join('') + ((spec.flags & ACK) === 0 ? '' : '.');
+  const words = [portsOf(spec) + (flags === '' ? '-' : flags), rangeText(spec)];
+  if (spec.ack !== undefined) words.push(`ack ${spec.ack}${spec.absoluteAck === true ? '!' : ''}`);
+  if (spec.window !== undefined) words.push(`win ${spec.window}`);
+  if (spec.urgent !== undefined) words.push(`urg ${spec.urgent}`);
+  if (spec.options === 'any') words.push('<...>');
+  else if (spec.options !== undefined) words.push(`<${formatTcpOptions(spec.options)}>`);
+  return words.join(' ');
+}
+
+function rangeText(spec: TcpSpec): string {
+  const data = payloadText(spec.payload);
+  if (spec.sequence === undefined) return `...${data}`;
+  const { length } = spec.payload;
+  const end = length === undefined ? '...' : (spec.sequence + length) % 0x1_0000_0000;
+  return `${spec.sequence}:${end}${data}${spec.absoluteSequence === true ? '!' : ''}`;
+}
+
+function formatIcmp(spec: IcmpSpec): string {
+  const name = icmpTypeName(spec.type);
+  const code = icmpCodeName(spec.type, spec.code);
+  const words = ['icmp', name ?? `type ${spec.type}`];
+  if (code !== undefined) words.push(code);
+  else if (spec.code !== 0) words.push(`code ${spec.code}`);
+  if (spec.id !== undefined) words.push(`id ${spec.id}`);
+  if (spec.seq !== undefined) words.push(`seq ${spec.seq}`);
+  if (spec.mtu !== undefined) words.push(`mtu ${spec.mtu}`);
+  if (spec.pointer !== undefined) words.push(`pointer ${spec.pointer}`);
+  if (spec.gateway !== undefined) words.push(`gateway ${spec.gateway}`);
+  if (spec.quote !== undefined) words.push(`[${quoteText(spec.quote)}]`);
+  if (spec.payload !== undefined) words.push(payloadText(spec.payload));
+  return words.join(' ');
+}
+
+function quoteText(quote: PacketSpec): string {
+  if (quote.kind === 'tcp') return `tcp ${portsOf(quote)}${rangeText(quote)}`;
+  return bodyOf(quote);
+}
+
+function payloadText(payload: PayloadSpec): string {
+  const { length, bytes } = payload;
+  if (length === undefined) return '(...)';
+  if (bytes === undefined) return `(${length})`;
+  return bytes === 'any' ? `(${length} ...)` : `(${length} ${bytesText(bytes)})`;
+}
+
+/** Text where it is printable ASCII, else hex. */
+function bytesText(bytes: Uint8Array): string {
+  if (bytes.every((byte) => (byte >= 0x20 && byte < 0x7f) || byte === 0x0a || byte === 0x0d)) {
+    return JSON.stringify(String.fromCharCode(...bytes));
+  }
+  return `0x${Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')}`;
+}

@@ -1,0 +1,212 @@
+/**
+ * Reads one packet of the notation. In short (docs of `PacketNotation` have examples):
+ *
+ *     packet   = [ "<" | ">" ] { ip-info } body { modifier }
+ *     body     = [ port ">" port ] tcp-line | "udp" [ port ">" port ] data | "icmp" type [code] ... | "arp" ...
+ *              | "ip" protocol data | "ether" type data
+ *     data     = "(" length ")" | "(" length "..." ")" | "(" "..." ")" | "(" [ length ] string ")" | "(" 0xhex ")"
+ *     modifier = "ttl" N | "tos" N | "ipid" N | "df" | "frag" a ":" b [ "+" ] | "from" IP | "to" IP | "mac-from" MAC
+ *              | "mac-to" MAC | "vlan" N | "bad-checksum" | "bad-ip-checksum" | ip-info
+ *     ip-info  = "[" ( "noecn" | "ect0" | "ect1" | "ect01" | "ce" | "tos" N ) "]" | "(" "ttl" N ")"
+ */
+
+import { MacAddress, parseIp } from '../core/address.js';
+import { ArpOperation } from '../wire/arp.js';
+import { Icmpv4Type, Icmpv4Unreachable } from '../wire/icmpv4.js';
+import { icmpCodeOf, icmpTypeOf } from './icmp-names.js';
+import { TokenCursor, tokenize } from './notation-lexer.js';
+import { atTcpFlags, parseLength, parseTcp } from './notation-tcp.js';
+import type { ArpSpec, EnvelopeSpec, IcmpSpec, IpSpec, PacketSpec, TcpSpec, UdpSpec } from './packet-spec.js';
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
+const ECN_WORDS = ['noecn', 'ect0', 'ect1', 'ect01', 'ce'] as const;
+
+/** Parses a text that is one packet. @throws NotationError with line and column */
+export function parsePacket(text: string): PacketSpec {
+  const cursor = new TokenCursor(tokenize(text));
+  const spec = parsePacketAt(cursor);
+  if (!cursor.done) throw cursor.error('expected the end of the packet');
+  return spec;
+}
+
+/** Parses a packet that other tokens may follow, in a script. @throws NotationError */
+export function parsePacketAt(cursor: TokenCursor): PacketSpec {
+  const envelope: Mutable<EnvelopeSpec> = {};
+  if (cursor.accept('<')) envelope.direction = '<';
+  else if (cursor.accept('>')) envelope.direction = '>';
+  while (parseIpInfo(cursor, envelope));
+  const body = parseBody(cursor);
+  while (parseModifier(cursor, envelope) || parseIpInfo(cursor, envelope));
+  return { ...body, ...envelope };
+}
+
+function parseBody(cursor: TokenCursor): PacketSpec {
+  if (cursor.accept('udp')) return parseUdp(cursor);
+  if (cursor.accept('icmp')) return parseIcmp(cursor);
+  if (cursor.accept('arp')) return parseArp(cursor);
+  if (cursor.accept('ip')) return parseIpBody(cursor);
+  if (cursor.accept('ether')) {
+    return { kind: 'ether', etherType: cursor.number('an EtherType', 0xffff), payload: parseLength(cursor) };
+  }
+  cursor.accept('tcp');
+  const ports = parsePorts(cursor);
+  if (!atTcpFlags(cursor)) throw cursor.error('expected TCP flags, udp, icmp, arp, ip or ether');
+  return { ...parseTcp(cursor), ...ports };
+}
+
+function parsePorts(cursor: TokenCursor): Pick<UdpSpec, 'sourcePort' | 'destinationPort'> {
+  if (cursor.peek().kind !== 'integer' || !cursor.at('>', 1)) return {};
+  const sourcePort = cursor.number('a port', 0xffff);
+  cursor.expect('>');
+  return { sourcePort, destinationPort: cursor.number('a port', 0xffff) };
+}
+
+function parseUdp(cursor: TokenCursor): UdpSpec {
+  const ports = parsePorts(cursor);
+  const given = cursor.at('(');
+  return { kind: 'udp', ...ports, payload: given ? parseLength(cursor) : { length: undefined, bytes: 'any' } };
+}
+
+function parseIpBody(cursor: TokenCursor): IpSpec {
+  return { kind: 'ip', protocol: cursor.number('a protocol', 255), payload: parseLength(cursor) };
+}
+
+function parseIcmp(cursor: TokenCursor): IcmpSpec {
+  const type = parseIcmpType(cursor);
+  const spec: Mutable<IcmpSpec> = { kind: 'icmp', type, code: parseIcmpCode(cursor, type) };
+  for (;;) {
+    if (cursor.accept('id')) spec.id = cursor.number('an identifier', 0xffff);
+    else if (cursor.accept('seq')) spec.seq = cursor.number('a sequence number', 0xffff);
+    else if (cursor.accept('mtu')) spec.mtu = cursor.number('an MTU', 0xffff);
+    else if (cursor.accept('pointer')) spec.pointer = cursor.number('an offset', 0xff);
+    else if (cursor.accept('gateway')) spec.gateway = parseAddress(cursor);
+    else if (cursor.at('[') && !atIpInfo(cursor)) spec.quote = parseQuote(cursor);
+    else break;
+  }
+  if (cursor.at('(') && !cursor.at('ttl', 1)) spec.payload = parseLength(cursor);
+  return spec;
+}
+
+function parseIcmpType(cursor: TokenCursor): number {
+  if (cursor.accept('type')) return cursor.number('an ICMP type', 255);
+  const type = icmpTypeOf(cursor.peek().text);
+  if (type === undefined) throw cursor.error('expected an ICMP type');
+  cursor.take();
+  return type;
+}
+
+function parseIcmpCode(cursor: TokenCursor, type: number): number {
+  if (cursor.accept('code')) return cursor.number('an ICMP code', 255);
+  const code = cursor.peek().kind === 'word' ? icmpCodeOf(type, cursor.peek().text) : undefined;
+  if (code !== undefined) {
+    cursor.take();
+    return code;
+  }
+  if (type !== Icmpv4Type.DestinationUnreachable) return 0;
+  if (!cursor.at('mtu')) throw cursor.error('expected a reason why it is unreachable');
+  return Icmpv4Unreachable.FragmentationNeeded;
+}
+
+/** `[udp 1024 > 53 (12)]`, `[tcp 1:1001(1000)]`, or as packetdrill has it `[1:1001(1000)]`. */
+function parseQuote(cursor: TokenCursor): TcpSpec | UdpSpec | IcmpSpec | IpSpec {
+  cursor.expect('[');
+  let quoted: TcpSpec | UdpSpec | IcmpSpec | IpSpec;
+  if (cursor.accept('udp')) quoted = parseUdp(cursor);
+  else if (cursor.accept('icmp')) quoted = parseIcmp(cursor);
+  else if (cursor.accept('ip')) quoted = parseIpBody(cursor);
+  else {
+    cursor.accept('tcp');
+    const ports = parsePorts(cursor);
+    const whole = atTcpFlags(cursor) ? parseTcp(cursor) : parseTcp(withFlags(cursor));
+    quoted = { ...whole, ...ports };
+  }
+  cursor.expect(']');
+  return quoted;
+}
+
+/** Only the range of a quoted segment is given: its control bits are an ACK's. */
+function withFlags(cursor: TokenCursor): TokenCursor {
+  const range: ReturnType<TokenCursor['take']>[] = [{ ...cursor.peek(), kind: 'punctuation', text: '.' }];
+  while (!cursor.at(']') && !cursor.done) range.push(cursor.take());
+  range.push({ ...cursor.peek(), kind: 'end', text: '' });
+  return new TokenCursor(range);
+}
+
+function parseArp(cursor: TokenCursor): ArpSpec {
+  if (cursor.accept('reply')) {
+    const senderIp = parseAddress(cursor);
+    cursor.expect('is-at');
+    return { kind: 'arp', operation: ArpOperation.Reply, senderIp, senderMac: parseMac(cursor) };
+  }
+  cursor.accept('request');
+  cursor.expect('who-has');
+  const targetIp = parseAddress(cursor);
+  cursor.expect('tell');
+  return { kind: 'arp', operation: ArpOperation.Request, targetIp, senderIp: parseAddress(cursor) };
+}
+
+function parseAddress(cursor: TokenCursor): string {
+  const { kind, text } = cursor.peek();
+  if (kind !== 'ipv4' && kind !== 'ipv6') throw cursor.error('expected an IP address');
+  try {
+    const address = parseIp(text).toString();
+    cursor.take();
+    return address;
+  } catch {
+    throw cursor.error('expected an IP address');
+  }
+}
+
+function parseMac(cursor: TokenCursor): number {
+  if (cursor.accept('broadcast')) return MacAddress.BROADCAST.value;
+  if (cursor.peek().kind !== 'mac') throw cursor.error('expected a MAC address');
+  return MacAddress.parse(cursor.take().text).value;
+}
+
+function atIpInfo(cursor: TokenCursor): boolean {
+  const { text } = cursor.peek(1);
+  return cursor.at('[') && (text === 'tos' || (ECN_WORDS as readonly string[]).includes(text));
+}
+
+function parseIpInfo(cursor: TokenCursor, envelope: Mutable<EnvelopeSpec>): boolean {
+  if (cursor.at('(') && cursor.at('ttl', 1)) {
+    cursor.take();
+    cursor.take();
+    envelope.ttl = cursor.number('a TTL', 255);
+    cursor.expect(')');
+    return true;
+  }
+  if (!atIpInfo(cursor)) return false;
+  cursor.take();
+  if (cursor.accept('tos')) envelope.tos = cursor.number('a traffic class', 255);
+  else envelope.ecn = cursor.take().text as (typeof ECN_WORDS)[number];
+  cursor.expect(']');
+  return true;
+}
+
+function parseModifier(cursor: TokenCursor, envelope: Mutable<EnvelopeSpec>): boolean {
+  if (cursor.accept('ttl')) envelope.ttl = cursor.number('a TTL', 255);
+  else if (cursor.accept('tos')) envelope.tos = cursor.number('a traffic class', 255);
+  else if (cursor.accept('ipid')) envelope.ipId = cursor.number('an identification', 0xffff);
+  else if (cursor.accept('df')) envelope.dontFragment = true;
+  else if (cursor.accept('from')) envelope.from = parseAddress(cursor);
+  else if (cursor.accept('to')) envelope.to = parseAddress(cursor);
+  else if (cursor.accept('mac-from')) envelope.macFrom = parseMac(cursor);
+  else if (cursor.accept('mac-to')) envelope.macTo = parseMac(cursor);
+  else if (cursor.accept('vlan')) envelope.vlan = cursor.number('a VLAN identifier', 4094);
+  else if (cursor.accept('bad-checksum')) envelope.badChecksum = true;
+  else if (cursor.accept('bad-ip-checksum')) envelope.badIpChecksum = true;
+  else if (cursor.accept('frag')) envelope.fragment = parseFragment(cursor);
+  else return false;
+  return true;
+}
+
+function parseFragment(cursor: TokenCursor): NonNullable<EnvelopeSpec['fragment']> {
+  const place = cursor.error('a fragment starts at a multiple of 8 and ends behind its start');
+  const from = cursor.number('an offset', 0xffff);
+  cursor.expect(':');
+  const to = cursor.number('an offset', 0x1_ffff);
+  if (from % 8 !== 0 || to < from) throw place;
+  return { from, to, more: cursor.accept('+') };
+}

@@ -1,0 +1,204 @@
+/** Reads frames as packet specifications, in which what goes without saying (the context's addresses and ports) is left out. */
+
+import { Ipv4Address } from '../core/address.js';
+import type { Frame } from '../core/frame.js';
+import { ArpOperation } from '../wire/arp.js';
+import { type Icmpv4Message, type Icmpv4Quote, Icmpv4Type, isIcmpv4Error } from '../wire/icmpv4.js';
+import { IpProtocol } from '../wire/ip.js';
+import type { Ipv4Packet } from '../wire/ipv4.js';
+import { TCP_HEADER, TcpFlag, type TcpSegment } from '../wire/tcp.js';
+import { Dissection } from './dissect.js';
+import { reversed, shifted } from './notation-builder.js';
+import { type Ends, type NotationContext, opposite, type SequenceMap } from './notation-context.js';
+import {
+  type Direction,
+  type EnvelopeSpec,
+  type IcmpSpec,
+  type IpSpec,
+  type PacketSpec,
+  type PayloadSpec,
+  TCP_AE,
+  type TcpSpec,
+  type UdpSpec,
+} from './packet-spec.js';
+import { readTcpOptionList } from './tcp-option-list.js';
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
+/** Reads frames for one context. */
+export class PacketReader {
+  private readonly context: NotationContext;
+  private readonly sequences: SequenceMap;
+
+  constructor(context: NotationContext, sequences: SequenceMap) {
+    this.context = context;
+    this.sequences = sequences;
+  }
+
+  /** What the frame, sent in `direction`, says; a SYN of ours teaches the map where our sequence numbers begin. Never throws. */
+  read(frame: Frame, direction: Direction): PacketSpec {
+    const packet = new Dissection(frame, { linkType: this.context.linkType });
+    const body = packet.ipv4 === undefined ? linkBody(packet, frame) : this.internet(packet, direction);
+    return { ...body, direction, ...this.link(packet, body, direction) };
+  }
+
+  private link(packet: Dissection, body: PacketSpec, direction: Direction): EnvelopeSpec {
+    const { ethernet, tags } = packet;
+    if (ethernet === undefined) return {};
+    const { source, destination } = ethernet;
+    const target = body.kind === 'arp' && body.operation === ArpOperation.Reply ? body.targetIp : undefined;
+    return {
+      ...(target === undefined || target === this.context.ends(direction).destination ? {} : { to: target }),
+      ...(source === this.context.ends(direction).macFrom ? {} : { macFrom: source }),
+      ...(destination === this.context.macTo(body, direction) ? {} : { macTo: destination }),
+      ...(tags[0] === undefined ? {} : { vlan: tags[0].vid }),
+    };
+  }
+
+  private internet(packet: Dissection, direction: Direction): PacketSpec {
+    const { ipv4, checksums } = packet;
+    if (ipv4 === undefined) return rawIp(0, packet.frame);
+    const defaults = this.context.ends(direction);
+    const ends = portsOf(packet, {
+      ...defaults,
+      source: ipv4.sourceAddress.toString(),
+      destination: ipv4.destinationAddress.toString(),
+    });
+    const envelope: Mutable<EnvelopeSpec> = envelopeOf(ipv4, packet.frame);
+    if (ends.source !== defaults.source) envelope.from = ends.source;
+    if (ends.destination !== defaults.destination) envelope.to = ends.destination;
+    if (checksums.ipv4 === 'bad') envelope.badIpChecksum = true;
+    if ([checksums.tcp, checksums.udp, checksums.icmp].includes('bad')) envelope.badChecksum = true;
+    return { ...this.transport(packet, ipv4, ends, direction), ...envelope };
+  }
+
+  private transport(packet: Dissection, ipv4: Ipv4Packet, ends: Ends, direction: Direction): PacketSpec {
+    const { tcp, udp, icmp, frame } = packet;
+    if (packet.malformed !== undefined) return rawIp(ipv4.protocol, frame);
+    if (tcp !== undefined) return this.tcp(tcp, frame, ends, direction);
+    if (udp !== undefined) return { kind: 'udp', ...shownPorts(ends, undefined), payload: payloadOf(frame) };
+    if (icmp !== undefined) return this.icmp(icmp, frame, direction);
+    return rawIp(ipv4.protocol, frame);
+  }
+
+  private tcp(tcp: TcpSegment, frame: Frame, ends: Ends, direction: Direction): TcpSpec {
+    const { view } = frame.slab;
+    const flags = tcp.flags | ((view.getUint8(tcp.offset + 12) & 1) === 1 ? TCP_AE : 0);
+    if ((flags & TcpFlag.Syn) !== 0 && direction === '>') this.sequences.learn(direction, ends, tcp.sequence);
+    const ours = this.sequences.offset(direction, ends);
+    const theirs = this.sequences.offset(opposite(direction), reversed(ends));
+    const options = readTcpOptionList(view, tcp.offset + TCP_HEADER, tcp.payload);
+    return {
+      kind: 'tcp',
+      ...shownPorts(ends, this.context.ends(direction)),
+      flags,
+      sequence: (tcp.sequence - ours) >>> 0,
+      payload: payloadOf(frame),
+      ...((flags & TcpFlag.Ack) === 0 ? {} : { ack: (tcp.acknowledgment - theirs) >>> 0 }),
+      window: tcp.window,
+      ...(tcp.urgentPointer === 0 ? {} : { urgent: tcp.urgentPointer }),
+      ...(options.length === 0 ? {} : { options: shifted(options, -theirs) }),
+    };
+  }
+
+  private icmp(icmp: Icmpv4Message, frame: Frame, direction: Direction): IcmpSpec {
+    const { type, code } = icmp;
+    const spec: Mutable<IcmpSpec> = { kind: 'icmp', type, code };
+    if (!isIcmpv4Error(type)) {
+      return { ...spec, id: icmp.identifier, seq: icmp.sequence, payload: payloadOf(frame) };
+    }
+    if (type === Icmpv4Type.DestinationUnreachable && code === 4) spec.mtu = icmp.mtu;
+    if (type === Icmpv4Type.ParameterProblem) spec.pointer = icmp.pointer;
+    if (type === Icmpv4Type.Redirect) spec.gateway = new Ipv4Address(icmp.rest).toString();
+    const { quoted } = icmp;
+    if (quoted === undefined) spec.payload = payloadOf(frame);
+    else spec.quote = this.quote(quoted, opposite(direction));
+    return spec;
+  }
+
+  /** The quoted packet went the other way; only what RFC 792 guarantees to be there is told. */
+  private quote(quoted: Icmpv4Quote, direction: Direction): TcpSpec | UdpSpec | IcmpSpec | IpSpec {
+    const { packet, transport, end, ports } = quoted;
+    const { frame, totalLength, headerLength, protocol } = packet;
+    const { view } = frame.slab;
+    const defaults = this.context.ends(direction);
+    const source = packet.sourceAddress.toString();
+    const destination = packet.destinationAddress.toString();
+    const addresses = {
+      ...(source === defaults.source ? {} : { from: source }),
+      ...(destination === defaults.destination ? {} : { to: destination }),
+    };
+    const size = totalLength - headerLength;
+    const any = (header: number): PayloadSpec => ({ length: Math.max(0, size - header), bytes: 'any' });
+    if (ports !== undefined && end - transport >= 8) {
+      const ends = { ...defaults, source, destination, sourcePort: ports.source, destinationPort: ports.destination };
+      if (protocol === IpProtocol.Udp)
+        return { kind: 'udp', ...addresses, ...shownPorts(ends, undefined), payload: any(8) };
+      const header = end - transport > 12 ? (view.getUint8(transport + 12) >>> 4) * 4 : TCP_HEADER;
+      return {
+        kind: 'tcp',
+        ...addresses,
+        ...shownPorts(ends, defaults),
+        flags: TcpFlag.Ack,
+        sequence: (view.getUint32(transport + 4) - this.sequences.offset(direction, ends)) >>> 0,
+        payload: any(header),
+      };
+    }
+    if (protocol === IpProtocol.Icmp && packet.fragmentOffset === 0 && end - transport >= 8) {
+      const [type, code] = [view.getUint8(transport), view.getUint8(transport + 1)];
+      const [id, seq] = [view.getUint16(transport + 4), view.getUint16(transport + 6)];
+      return { kind: 'icmp', ...addresses, type, code, id, seq, payload: any(8) };
+    }
+    return { kind: 'ip', ...addresses, protocol, payload: any(0) };
+  }
+}
+
+function linkBody(packet: Dissection, frame: Frame): PacketSpec {
+  const { arp } = packet;
+  if (arp !== undefined) {
+    const senderIp = new Ipv4Address(arp.senderIp).toString();
+    const targetIp = new Ipv4Address(arp.targetIp).toString();
+    const { operation, senderMac, targetMac } = arp;
+    return { kind: 'arp', operation, senderIp, targetIp, senderMac, targetMac };
+  }
+  if (packet.ethernet === undefined) return { kind: 'ether', etherType: 0, payload: payloadOf(frame) };
+  return { kind: 'ether', etherType: packet.etherType, payload: payloadOf(packet.frame) };
+}
+
+function envelopeOf(ipv4: Ipv4Packet, frame: Frame): EnvelopeSpec {
+  const from = ipv4.fragmentOffset;
+  return {
+    ttl: ipv4.hopLimit,
+    tos: ipv4.trafficClass,
+    ipId: ipv4.identification,
+    dontFragment: ipv4.dontFragment,
+    ...(ipv4.isFragment ? { fragment: { from, to: from + frame.length, more: ipv4.moreFragments } } : {}),
+  };
+}
+
+function portsOf(packet: Dissection, ends: Ends): Ends {
+  if (packet.ports < 0) return ends;
+  const { view } = packet.frame.slab;
+  return {
+    ...ends,
+    sourcePort: view.getUint16(packet.ports),
+    destinationPort: view.getUint16(packet.ports + 2),
+  };
+}
+
+/** The ports, unless both are those that go without saying. */
+function shownPorts(ends: Ends, defaults: Ends | undefined): Pick<UdpSpec, 'sourcePort' | 'destinationPort'> {
+  const { sourcePort, destinationPort } = ends;
+  return sourcePort === defaults?.sourcePort && destinationPort === defaults.destinationPort
+    ? {}
+    : { sourcePort, destinationPort };
+}
+
+function rawIp(protocol: number, frame: Frame): IpSpec {
+  return { kind: 'ip', protocol, payload: payloadOf(frame) };
+}
+
+function payloadOf(frame: Frame): PayloadSpec {
+  const bytes = frame.slab.bytes.slice(frame.start, frame.end);
+  return { length: bytes.length, bytes: bytes.every((byte) => byte === 0) ? undefined : bytes };
+}

@@ -1,0 +1,100 @@
+/**
+ * The packet notation: one line of text for one packet, both ways. TCP lines are those of packetdrill.
+ *
+ *     < S 0:0(0) win 65535 <mss 1460,sackOK,TS val 1 ecr 0,nop,wscale 7>
+ *     > S. 0:0(0) ack 1 <...>
+ *     < P. 1:6(5 "hello") ack 1 win 100
+ *     < icmp echo_request id 7 seq 1 (56)
+ *     > icmp unreachable port [udp 40000 > 53 (12)]
+ *     < udp 53 > 1024 (12) bad-checksum
+ *     > arp who-has 10.0.0.1 tell 10.0.0.2
+ *     < arp reply 10.0.0.1 is-at 02:00:00:00:00:02
+ *     < icmp echo_request id 7 seq 1 (2000) frag 0:1480+ ipid 9
+ *
+ * `<` is what the remote side sends, `>` what we send. Sequence numbers are relative to each side's first. Data are zeros unless they
+ * are given. What a packet to be built leaves out is filled in; what an expected packet leaves out matches anything, except
+ * addresses, ports, TCP options, fragmentation, tags and checksums, which then must be the context's, none, none, none and right.
+ */
+
+import type { Frame, FramePool } from '../core/frame.js';
+import { PacketBuilder } from './notation-builder.js';
+import { NotationContext, type NotationOptions, SequenceMap } from './notation-context.js';
+import { formatPacket } from './notation-format.js';
+import { matchPacket } from './notation-match.js';
+import { parsePacket } from './notation-parser.js';
+import { PacketReader } from './notation-reader.js';
+import type { Direction, PacketSpec } from './packet-spec.js';
+
+/** Two canonical lines, reduced to what was expected; the packets match when they are equal. */
+export interface Comparison {
+  readonly equal: boolean;
+  readonly expected: string;
+  readonly actual: string;
+}
+
+/** Packets as text and back, for one pair of hosts. It remembers where connections' sequence numbers begin. */
+export class PacketNotation {
+  readonly context: NotationContext;
+  readonly sequences: SequenceMap;
+  private readonly builder: PacketBuilder;
+  private readonly reader: PacketReader;
+
+  /** @throws UsageError `ERR_INVALID_ADDRESS` */
+  constructor(options: NotationOptions = {}) {
+    this.context = new NotationContext(options);
+    this.sequences = new SequenceMap(this.context.remoteIsn);
+    this.builder = new PacketBuilder(this.context, this.sequences);
+    this.reader = new PacketReader(this.context, this.sequences);
+  }
+
+  /** @throws NotationError `ERR_BAD_PACKET_TEXT`, with line and column */
+  parse(text: string): PacketSpec {
+    return parsePacket(text);
+  }
+
+  /**
+   * The frame of a packet. A line that does not say which way it goes, goes in `direction`.
+   *
+   * @param pool where the frame comes from; without one it has memory of its own
+   * @throws NotationError `ERR_BAD_PACKET_TEXT`
+   */
+  build(packet: string | PacketSpec, direction: Direction = '<', pool?: FramePool): Frame {
+    const spec = typeof packet === 'string' ? parsePacket(packet) : packet;
+    return this.builder.build(spec, spec.direction ?? direction, pool);
+  }
+
+  /** What a frame says. Never throws, whatever the bytes. */
+  read(frame: Frame, direction: Direction = '>'): PacketSpec {
+    return this.reader.read(frame, direction);
+  }
+
+  /** The canonical line of a packet. */
+  format(packet: PacketSpec | Frame, direction: Direction = '>'): string {
+    return formatPacket('kind' in packet ? packet : this.read(packet, direction));
+  }
+
+  /** Holds a frame, or what was read from one, against an expected packet. @throws NotationError `ERR_BAD_PACKET_TEXT` */
+  compare(expected: string | PacketSpec, actual: Frame | PacketSpec, direction: Direction = '>'): Comparison {
+    const wanted = typeof expected === 'string' ? parsePacket(expected) : expected;
+    const way = wanted.direction ?? direction;
+    const found = 'kind' in actual ? actual : this.read(actual, way);
+    // An expected fragment is what its bytes are, since no header of its transport may be in it.
+    const whole = wanted.fragment === undefined || wanted.kind === 'ip';
+    const spec = whole ? wanted : onlySaid(this.read(this.build(wanted, way), way), wanted);
+    const lines = matchPacket({ ...spec, direction: way }, found, this.context);
+    return { equal: lines.expected === lines.actual, ...lines };
+  }
+}
+
+/** Of the values that an IP header always has, only those that were said. */
+function onlySaid(built: PacketSpec, wanted: PacketSpec): PacketSpec {
+  const { ttl: _ttl, tos: _tos, ipId: _ipId, dontFragment: _df, ...rest } = built;
+  const { ttl, tos, ipId, dontFragment } = wanted;
+  return {
+    ...rest,
+    ...(ttl === undefined ? {} : { ttl }),
+    ...(tos === undefined ? {} : { tos }),
+    ...(ipId === undefined ? {} : { ipId }),
+    ...(dontFragment === undefined ? {} : { dontFragment }),
+  };
+}

@@ -1,0 +1,121 @@
+/**
+ * What one line of the packet notation says: the syntax tree between parser, builder, reader and formatter. Sequence numbers are as
+ * written, relative to the connection. An absent value means "the default" in a packet to be built and "anything" in one that is expected.
+ */
+
+import type { TcpOptionItem } from './tcp-option-list.js';
+
+/** `<`: the remote side sends it to us; `>`: we send it. */
+export type Direction = '<' | '>';
+
+/** Data of a packet: its length, and its bytes unless they are all zero (`undefined`) or do not matter (`any`). */
+export interface PayloadSpec {
+  /** `undefined` matches any length. */
+  readonly length: number | undefined;
+  readonly bytes: Uint8Array | 'any' | undefined;
+}
+
+/** What can be said of any packet's link and IP headers. */
+export interface EnvelopeSpec {
+  readonly direction?: Direction;
+  /** MAC addresses as 48-bit numbers. */
+  readonly macFrom?: number;
+  readonly macTo?: number;
+  readonly vlan?: number;
+  /** IP addresses as text. */
+  readonly from?: string;
+  readonly to?: string;
+  readonly ttl?: number;
+  /** The whole traffic class; with `ecn` only the low two bits are meant. */
+  readonly tos?: number;
+  /** `ect01`: one of both. */
+  readonly ecn?: 'noecn' | 'ect0' | 'ect1' | 'ce' | 'ect01';
+  readonly ipId?: number;
+  readonly dontFragment?: boolean;
+  /** Bytes `from` (inclusive) to `to` (exclusive) of the IP payload, and whether more follow. */
+  readonly fragment?: { readonly from: number; readonly to: number; readonly more: boolean };
+  /** The transport's, or the IP header's, checksum is wrong on purpose. */
+  readonly badChecksum?: boolean;
+  readonly badIpChecksum?: boolean;
+}
+
+/** A TCP segment as packetdrill writes it. */
+export interface TcpSpec extends EnvelopeSpec {
+  readonly kind: 'tcp';
+  readonly sourcePort?: number;
+  readonly destinationPort?: number;
+  /** Nine control bits: `TcpFlag`, and 0x100 for AE. */
+  readonly flags: number;
+  readonly sequence?: number;
+  /** The sequence number is the live one, not relative: `a:b(n)!`. */
+  readonly absoluteSequence?: boolean;
+  readonly payload: PayloadSpec;
+  readonly ack?: number;
+  readonly absoluteAck?: boolean;
+  readonly window?: number;
+  readonly urgent?: number;
+  /** `any` for `<...>`; absent means none. */
+  readonly options?: readonly TcpOptionItem[] | 'any';
+}
+
+export interface UdpSpec extends EnvelopeSpec {
+  readonly kind: 'udp';
+  readonly sourcePort?: number;
+  readonly destinationPort?: number;
+  readonly payload: PayloadSpec;
+}
+
+/** An ICMPv4 message; an error quotes a packet that went the other way. */
+export interface IcmpSpec extends EnvelopeSpec {
+  readonly kind: 'icmp';
+  readonly type: number;
+  readonly code: number;
+  readonly id?: number;
+  readonly seq?: number;
+  readonly mtu?: number;
+  readonly pointer?: number;
+  readonly gateway?: string;
+  readonly quote?: TcpSpec | UdpSpec | IcmpSpec | IpSpec;
+  readonly payload?: PayloadSpec;
+}
+
+export interface ArpSpec extends EnvelopeSpec {
+  readonly kind: 'arp';
+  readonly operation: number;
+  readonly senderIp: string;
+  readonly targetIp?: string;
+  /** 48-bit numbers. */
+  readonly senderMac?: number;
+  readonly targetMac?: number;
+}
+
+/** Any IP payload that has no notation of its own, fragments that were received among them. */
+export interface IpSpec extends EnvelopeSpec {
+  readonly kind: 'ip';
+  readonly protocol: number;
+  readonly payload: PayloadSpec;
+}
+
+/** Any other Ethernet frame. */
+export interface EtherSpec extends EnvelopeSpec {
+  readonly kind: 'ether';
+  readonly etherType: number;
+  readonly payload: PayloadSpec;
+}
+
+export type PacketSpec = TcpSpec | UdpSpec | IcmpSpec | ArpSpec | IpSpec | EtherSpec;
+
+/** AE, the ninth control bit (RFC 9768). */
+export const TCP_AE = 0x100;
+
+/** Letters of the control bits, in the order in which a line has them. */
+export const TCP_FLAG_LETTERS: readonly (readonly [letter: string, bit: number])[] = [
+  ['F', 0x01],
+  ['S', 0x02],
+  ['R', 0x04],
+  ['P', 0x08],
+  ['U', 0x20],
+  ['E', 0x40],
+  ['W', 0x80],
+  ['A', TCP_AE],
+];

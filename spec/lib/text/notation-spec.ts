@@ -1,0 +1,309 @@
+import { expect } from 'chai';
+import * as fc from 'fast-check';
+import { FramePool } from '../../../lib/core/frame.js';
+import { describe as describePacket } from '../../../lib/text/describe.js';
+import { PacketNotation } from '../../../lib/text/notation.js';
+import { tokenize } from '../../../lib/text/notation-lexer.js';
+import { frameOf, hexOf } from '../wire/frames.js';
+
+const LINES = [
+  'S 0:0(0) win 65535 <mss 1460,sackOK,TS val 1 ecr 0,nop,wscale 7>',
+  '. 1:1461(1460) ack 1 win 100',
+  'P. 1:6(5 "hello") ack 1 win 100',
+  'FP. 1:3(2 0x00ff) ack 1 win 0 <nop,nop,TS val 4294967295 ecr 7>',
+  'R. 0:0(0) ack 1 win 0',
+  'R 5:5(0) win 0',
+  '- 1:1(0) win 100',
+  'SEWA 0:0(0) win 100',
+  'PU. 1:3(2) ack 1 win 100 urg 1',
+  '. 4294967295:1(2) ack 1 win 100 <nop,nop,sack 1:11 21:31>',
+  '. 1:1(0) ack 1 win 100 <unknown 253 0xf989>',
+  '50000 > 80 S 0:0(0) win 65535',
+  'icmp echo_request id 7 seq 1 (56)',
+  'icmp echo_reply id 65535 seq 0 (3 "abc") bad-checksum',
+  'icmp unreachable port [udp 1024 > 53 (12 ...)]',
+  'icmp unreachable frag_needed mtu 1400 [tcp 1:1001(1000 ...)]',
+  'icmp time_exceeded ttl [icmp echo_request id 7 seq 1 (56 ...)]',
+  'icmp parameter_problem pointer 20 [ip 99 (8 ...)]',
+  'icmp redirect host gateway 10.0.0.254 [udp 1024 > 53 (12 ...)]',
+  'icmp type 42 code 1 id 0 seq 0 (0)',
+  'udp 53 > 1024 (12)',
+  'udp 53 > 1024 (12) bad-checksum',
+  'udp 53 > 1024 (0) from 10.9.9.9 to 255.255.255.255 mac-to broadcast vlan 5',
+  'udp 53 > 1024 (3 "a\\"b") ttl 1 tos 0xb8 ipid 7 df bad-ip-checksum',
+  'ip 99 (8 0x0000000000000001)',
+  'ip 17 (8) frag 16:24+',
+  'ether 0x88cc (46)',
+] as const;
+
+/** The lines say less than the reader does: reduce what was read to what the line says. */
+function again(notation: PacketNotation, line: string): { expected: string; actual: string } {
+  const { expected, actual } = notation.compare(line, notation.build(line, '>'));
+  return { expected, actual };
+}
+
+describe('PacketNotation', () => {
+  for (const line of LINES) {
+    it(`writes and reads: ${line}`, () => {
+      const { expected, actual } = again(new PacketNotation(), line);
+      expect(actual).to.equal(`> ${line}`);
+      expect(expected).to.equal(`> ${line}`);
+    });
+  }
+
+  it('reads ARP, whose requests go to everybody', () => {
+    const notation = new PacketNotation({ local: '10.0.0.2', remote: '10.0.0.1' });
+    for (const line of ['arp who-has 10.0.0.1 tell 10.0.0.2', 'arp reply 10.0.0.2 is-at 02:00:00:00:00:07']) {
+      expect(again(notation, line).actual).to.equal(`> ${line}`);
+    }
+    expect(hexOf(notation.build('arp who-has 10.0.0.1 tell 10.0.0.2', '>'))).to.equal(
+      'ffffffffffff020000000001080600010800060400010200000000010a0000020000000000000a000001',
+    );
+    expect(hexOf(notation.build('arp reply 10.0.0.1 is-at 02:00:00:00:00:02'))).to.equal(
+      '020000000001020000000002080600010800060400020200000000020a0000010200000000010a000002',
+    );
+  });
+
+  it('writes right checksums, and wrong ones on request', () => {
+    const notation = new PacketNotation();
+    expect(describePacket(notation.build('P. 1:4(3) ack 1')).checksums).to.deep.equal({ ipv4: 'good', tcp: 'good' });
+    expect(describePacket(notation.build('udp 1 > 2 (3)')).checksums).to.deep.equal({ ipv4: 'good', udp: 'good' });
+    for (const line of ['. 1:1(0) ack 1', 'udp 1 > 2 (3)', 'icmp echo_request id 1 seq 1 (3)']) {
+      const { checksums, malformed } = describePacket(notation.build(`${line} bad-checksum`));
+      expect(Object.values(checksums ?? {})).to.deep.equal(['good', 'bad']);
+      expect(malformed).to.equal(undefined);
+    }
+    expect(describePacket(notation.build('udp 1 > 2 (3) bad-ip-checksum')).checksums).to.include({ ipv4: 'bad' });
+  });
+
+  it('sends inbound packets from the remote side and outbound ones to it', () => {
+    const notation = new PacketNotation({ local: '10.0.0.2', remote: '10.0.0.1', localPort: 80, remotePort: 999 });
+    const ends = { src: '10.0.0.1', dst: '10.0.0.2', sport: 999, dport: 80 };
+    expect(describePacket(notation.build('S 0:0(0)'))).to.include(ends);
+    expect(describePacket(notation.build('> S. 0:0(0) ack 1'))).to.include({ src: '10.0.0.2', dport: 999 });
+  });
+
+  it('maps sequence numbers per connection, learning ours from our SYN', () => {
+    const notation = new PacketNotation({ remoteIsn: 0xffff_fff0 });
+    const live = new PacketNotation();
+    live.sequences.learn('>', live.context.ends('>'), 5000);
+    live.sequences.learn('<', live.context.ends('<'), 0xffff_fff0);
+    const synAck = live.build('> S. 0:0(0) ack 1');
+    expect(notation.compare('> S. 0:0(0) ack 1', synAck).equal).to.equal(true);
+    const data = live.build('> P. 1:6(5) ack 21 win 9 <sack 31:41>');
+    expect(notation.compare('P. 1:6(5) ack 21 <sack 31:41,eol,eol>', data).actual).to.equal(
+      '> P. 1:6(5) ack 21 <sack 31:41,eol,eol>',
+    );
+    expect(hexOf(notation.build('. 1:1(0) ack 6 win 9 <sack 7:8>'))).to.equal(
+      hexOf(live.build('. 1:1(0) ack 6 win 9 <sack 7:8>')),
+    );
+  });
+
+  it('quotes with the sequence numbers of the connection', () => {
+    const notation = new PacketNotation();
+    notation.sequences.learn('>', notation.context.ends('>'), 5000);
+    const frame = notation.build('< icmp unreachable frag_needed mtu 1400 [1:1001(1000)]');
+    const at = frame.start + 14 + 20 + 8 + 20;
+    expect(frame.slab.view.getUint32(at + 4)).to.equal(5001);
+    expect(notation.compare('< icmp unreachable frag_needed mtu 1400 [1:1001(1000)]', frame).equal).to.equal(true);
+    expect(notation.compare('< icmp unreachable port [1:1001(1000)]', frame).equal).to.equal(false);
+  });
+
+  describe('compare', () => {
+    const notation = new PacketNotation();
+    const segment = notation.build('> P. 1:6(5 "hello") ack 1 win 77 <nop,nop,TS val 9 ecr 8> ttl 64');
+    const equal = (line: string): boolean => notation.compare(line, segment).equal;
+
+    it('leaves open what is not said', () => {
+      for (const line of [
+        'P. 1:6(5 "hello") ack 1 win 77 <nop,nop,TS val 9 ecr 8>',
+        'P. 1:6(5 "hello") ack 1 <nop,nop,TS val ... ecr 8>',
+        'P. 1:6(5 ...) ack 1 <...>',
+        'P. 1:...(...) <...>',
+        'P. ...(5 ...) ack ... <...> ttl 64',
+        '> 8080 > 40000 P. 1:6(...) <...> from 192.168.0.1 to 192.0.2.1',
+      ]) {
+        expect(equal(line), line).to.equal(true);
+      }
+    });
+
+    it('tells every difference', () => {
+      for (const line of [
+        '. 1:6(5 "hello") ack 1 <...>',
+        'P. 2:7(5 "hello") ack 1 <...>',
+        'P. 1:6(5) ack 1 <...>',
+        'P. 1:6(5 "hallo") ack 1 <...>',
+        'P. 1:7(6 ...) ack 1 <...>',
+        'P. 1:6(5 "hello") ack 2 <...>',
+        'P. 1:6(5 "hello") ack 1 win 78 <...>',
+        'P. 1:6(5 "hello") ack 1',
+        'P. 1:6(5 "hello") ack 1 <TS val 9 ecr 8,nop,nop>',
+        'P. 1:6(5 "hello") ack 1 <nop,nop,TS val 9 ecr 7>',
+        'P. 1:6(5 "hello") ack 1 <...> ttl 63',
+        'P. 1:6(5 "hello") ack 1 <...> [ce]',
+        'P. 1:6(5 "hello") ack 1 <...> from 10.0.0.1',
+        'P. 1:6(5 "hello") ack 1 <...> vlan 1',
+        'P. 1:6(5 "hello") ack 1 <...> bad-checksum',
+        '80 > 40000 P. 1:6(5 "hello") ack 1 <...>',
+        'udp 8080 > 40000 (...)',
+      ]) {
+        expect(equal(line), line).to.equal(false);
+      }
+    });
+
+    it('compares fragments by their bytes', () => {
+      const whole = '> udp 53 > 1024 (2000)';
+      const first = notation.build(`${whole} frag 0:1480+`);
+      expect(notation.compare(`${whole} frag 0:1480+`, first).equal).to.equal(true);
+      expect(notation.compare(`${whole} frag 0:1480`, first).equal).to.equal(false);
+      expect(notation.compare('> udp 54 > 1024 (2000) frag 0:1480+', first).equal).to.equal(false);
+      expect(notation.compare(whole, first).equal).to.equal(false);
+    });
+
+    it('leaves an ICMP message open where it is not said', () => {
+      const error = notation.build('> icmp unreachable port [udp 40000 > 53 (12)]');
+      expect(notation.compare('icmp unreachable port', error).equal).to.equal(true);
+      expect(notation.compare('icmp unreachable port_unreachable [udp 40000 > 53 (12)]', error).equal).to.equal(true);
+      expect(notation.compare('icmp unreachable port [udp 40000 > 54 (12)]', error).equal).to.equal(false);
+      expect(notation.compare('icmp unreachable host', error).equal).to.equal(false);
+    });
+
+    it('asks for wildcards of ECN', () => {
+      const marked = notation.build('> . 1:1(0) ack 1 [ect0]');
+      for (const [word, verdict] of [
+        ['ect0', true],
+        ['ect01', true],
+        ['ect1', false],
+        ['ce', false],
+        ['noecn', false],
+      ] as const) {
+        expect(notation.compare(`> [${word}] . 1:1(0) ack 1`, marked).equal, word).to.equal(verdict);
+      }
+    });
+  });
+
+  it('takes frames from a pool, poisoned or not, and writes every byte', () => {
+    const pool = new FramePool({ poison: true });
+    const notation = new PacketNotation();
+    for (const line of LINES) {
+      const frame = notation.build(line, '<', pool);
+      expect(hexOf(frame), line).to.equal(hexOf(notation.build(line)));
+      frame.release();
+    }
+    expect(pool.outstanding).to.equal(0);
+  });
+
+  it('says where a line is wrong', () => {
+    const notation = new PacketNotation();
+    for (const [line, place, message] of [
+      ['< S 0:0(0) win 65535 <mss 1460,bogus>', '1:32', /expected a TCP option, found 'bogus'/],
+      ['< S 0:1(0)', '1:7', /does not span its length/],
+      ['\n  icmp echo id 1', '2:8', /expected an ICMP type/],
+      ['< . 1:1(0) ack', '1:15', /found the end/],
+      ['. 1:1(0) ack 4294967296', '1:14', /not in 0..4294967295/],
+      ['udp 53 > 70000 (1)', '1:10', /not in 0..65535/],
+      ['udp 53 > 1 (2 "abc")', '1:15', /not that long/],
+      ['arp who-has 10.0.0.256 tell 10.0.0.1', '1:13', /expected an IP address/],
+      ['. 1:1(0) ack 1 nonsense', '1:16', /expected the end of the packet/],
+      ['', '1:1', /expected TCP flags/],
+      ['< icmp unreachable', '1:19', /expected a reason/],
+    ] as const) {
+      expect(() => notation.parse(line), line)
+        .to.throw(message)
+        .with.property('code', 'ERR_BAD_PACKET_TEXT');
+      expect(() => notation.parse(line), line).to.throw(new RegExp(`^${place}: `));
+    }
+  });
+
+  it('throws nothing but its own error, on any text', () => {
+    const words = fc.constantFrom(
+      '<',
+      '>',
+      'S',
+      '.',
+      '0:0(0)',
+      'icmp',
+      'udp',
+      'arp',
+      '[',
+      ']',
+      '...',
+      'ack',
+      '(',
+      '7',
+      '"x"',
+      'TS',
+    );
+    fc.assert(
+      fc.property(
+        fc.oneof(
+          fc.array(words, { maxLength: 8 }).map((list) => list.join(' ')),
+          fc.string(),
+        ),
+        (text) => {
+          try {
+            new PacketNotation().parse(text);
+          } catch (error) {
+            expect(error).to.have.property('code', 'ERR_BAD_PACKET_TEXT');
+          }
+        },
+      ),
+    );
+  });
+
+  it('reads any bytes, and its line parses to the same line', () => {
+    const notation = new PacketNotation();
+    const mutated = fc
+      .tuple(fc.constantFrom(...LINES), fc.array(fc.tuple(fc.nat(79), fc.nat(255)), { maxLength: 3 }), fc.nat(90))
+      .map(([line, changes, length]) => {
+        const bytes = notation.build(line).bytes().slice();
+        for (const [at, value] of changes) bytes[at] = value;
+        return bytes.subarray(0, length);
+      });
+    fc.assert(
+      fc.property(fc.oneof(mutated, fc.uint8Array({ maxLength: 90 })), (bytes) => {
+        const line = notation.format(notation.read(frameOf(bytes), '<'));
+        if (!line.includes('arp')) expect(notation.format(notation.parse(line))).to.equal(line);
+      }),
+      { numRuns: 500 },
+    );
+  });
+});
+
+describe('tokenize', () => {
+  it('tells numbers, ranges, addresses and words apart, with places', () => {
+    const kinds = tokenize(
+      '1:1001 .1 -3 0x1f 10.0.0.1 fd3d::1 02:00:00:00:00:01 who-has S. ... "a" `b` %{c}% --mss',
+    ).map((token) => `${token.kind} ${token.text}`);
+    expect(kinds).to.deep.equal([
+      'integer 1',
+      'punctuation :',
+      'integer 1001',
+      'float .1',
+      'integer -3',
+      'hex 0x1f',
+      'ipv4 10.0.0.1',
+      'ipv6 fd3d::1',
+      'mac 02:00:00:00:00:01',
+      'word who-has',
+      'word S',
+      'punctuation .',
+      'ellipsis ...',
+      'string a',
+      'command b',
+      'code c',
+      'option --mss',
+      'end ',
+    ]);
+  });
+
+  it('skips comments and counts lines', () => {
+    const [first, second] = tokenize('// one\n/* two\n */ S /**/ .');
+    expect(first).to.include({ text: 'S', line: 3, column: 5 });
+    expect(second).to.include({ text: '.', adjacent: false });
+  });
+
+  it('ends', () => {
+    expect(tokenize('')).to.deep.equal([{ kind: 'end', text: '', line: 1, column: 1, adjacent: false }]);
+  });
+});
