@@ -35,7 +35,8 @@ function linkHeader(frame: Frame): number {
 export function misfit(frame: Frame, medium: Medium, mtu: number): DropReason | undefined {
   const { length } = frame;
   if (medium === 'ip') {
-    if (length === 0) return DropReason.IpUnknownVersion;
+    const version = length === 0 ? 0 : frame.slab.view.getUint8(frame.start) >>> 4;
+    if (version !== 4 && version !== 6) return DropReason.IpUnknownVersion;
     return length > mtu && frame.gsoType === GsoType.None ? DropReason.DeviceTooBig : undefined;
   }
   if (length < ETHERNET_HEADER) return DropReason.EthernetTruncated;

@@ -7,10 +7,9 @@
  */
 
 import { createRequire } from 'node:module';
+import type * as Koffi from 'koffi';
 import { NetError } from '../../lib/core/errors.js';
 import type { Slab } from '../../lib/core/frame.js';
-
-type Koffi = typeof import('koffi');
 
 /** A watch of a descriptor's readiness by the event loop. Keep it referenced: a collected one stops. */
 export interface PollHandle {
@@ -51,7 +50,7 @@ export interface Libc {
 let bound: Libc | undefined;
 
 function bind(): Libc {
-  const koffi = createRequire(import.meta.url)('koffi') as Koffi;
+  const koffi = createRequire(import.meta.url)('koffi') as typeof Koffi;
   // The process itself is linked with the C library, whichever it is.
   const lib = koffi.load(null);
   const ifNameToIndex = lib.func('unsigned int if_nametoindex(const char *name)');

@@ -7,7 +7,7 @@
  */
 
 import { closeSync } from 'node:fs';
-import { MacAddress } from '../../lib/core/address.js';
+import type { MacAddress } from '../../lib/core/address.js';
 import type { Device, DeviceFeatures, Medium } from '../../lib/core/device.js';
 import { DropReason } from '../../lib/core/drops.js';
 import type { Env } from '../../lib/core/env.js';

@@ -33,6 +33,7 @@ export interface RunOptions {
 export class Namespace {
   readonly name: string;
   private readonly children = new Set<ChildProcess>();
+  private readonly devices: Device[] = [];
 
   constructor(label = '') {
     this.name = `rxns-${process.pid}-${randomBytes(3).toString('hex')}${label === '' ? '' : `-${label}`}`;
@@ -92,16 +93,22 @@ export class Namespace {
 
   /** Opens a TAP in the namespace. */
   openTap(options: TapOptions, env: Env): Device {
-    return openTapIn(this, options, env);
+    return this.keep(openTapIn(this, options, env));
   }
 
   /** Opens a TUN in the namespace. */
   openTun(options: TunOptions, env: Env): Device {
-    return inNamespace(this.name, () => openTun(options, env));
+    return this.keep(inNamespace(this.name, () => openTun(options, env)));
   }
 
-  /** Kills what still runs in it, and removes it. */
+  private keep(device: Device): Device {
+    this.devices.push(device);
+    return device;
+  }
+
+  /** Kills what still runs in it, closes what was opened in it, and removes it. */
   remove(): void {
+    for (const device of this.devices) void device.close();
     for (const child of this.children) child.kill('SIGKILL');
     this.children.clear();
     execFileSync('ip', ['netns', 'del', this.name], { stdio: 'pipe', timeout: 5000 });
