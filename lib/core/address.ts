@@ -24,7 +24,10 @@ export class MacAddress {
   static readonly BROADCAST: MacAddress = new MacAddress(0xffff_ffff_ffff);
   readonly value: number;
 
+  /** @throws UsageError `ERR_INVALID_ADDRESS` unless `value` is an integer of 48 bits */
   constructor(value: number) {
+    if (!Number.isInteger(value) || value < 0 || value > 0xffff_ffff_ffff)
+      throw invalid('a MAC address', String(value));
     this.value = value;
   }
 

@@ -236,9 +236,11 @@ export class Drops {
 
   /** Calls `listener` for each drop from now on; returns how to stop. Listeners must not throw. */
   observe(listener: (drop: Drop) => void): () => void {
-    this.listeners = [...this.listeners, listener];
+    // One of its own, so that who observes twice can stop once.
+    const own = (drop: Drop) => listener(drop);
+    this.listeners = [...this.listeners, own];
     return () => {
-      this.listeners = this.listeners.filter((other) => other !== listener);
+      this.listeners = this.listeners.filter((other) => other !== own);
     };
   }
 }

@@ -22,8 +22,11 @@ abstract class WordRandom implements Random {
     return this.uint32() / 0x1_0000_0000;
   }
 
+  // With b bits of bound the odds of two values differ by up to 2^(b-32): a second word where that would show.
   below(bound: number): number {
-    return Math.floor(this.float() * bound);
+    if (bound <= 0x1_0000) return Math.floor(this.float() * bound);
+    const high = this.uint32();
+    return Math.floor(((high * 0x20_0000 + (this.uint32() >>> 11)) / 0x20_0000_0000_0000) * bound);
   }
 
   fill(bytes: Uint8Array): void {

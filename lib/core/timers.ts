@@ -8,7 +8,10 @@ export interface Timer {
   /** When it fires, in milliseconds of the clock; `Infinity` while it is not armed. */
   readonly deadline: number;
   readonly armed: boolean;
-  /** Sets or moves the deadline. A deadline in the past fires as soon as the clock's owner gets control, never in this call. */
+  /**
+   * Sets or moves the deadline. A deadline in the past fires as soon as the clock's owner gets control, never in this call.
+   * `Infinity` cancels.
+   */
   arm(deadline: number): void;
   cancel(): void;
 }

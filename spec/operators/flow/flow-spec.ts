@@ -102,7 +102,6 @@ describe('retain', () => {
     marbles(({ env, rx, scheduler, expectObservable }) => {
       expectObservable(rx('-a-b--c---|').pipe(retain(delay(3, scheduler), env), letters())).toBe('----a-b--c|');
     });
-    });
   });
 
   it('restores the range, whatever happened to the frame meanwhile', async () => {
