@@ -17,7 +17,10 @@ for (const name of ['SIGINT', 'SIGTERM'] as const) {
 /** Where nobody reads any more (`| head`), that is the end, and no failure. */
 function closed(error: NodeJS.ErrnoException): void {
   if (error.code === 'EPIPE' || error.code === 'ERR_STREAM_DESTROYED') ending.abort();
-  else throw error;
+  else {
+    process.stderr.write(`rx-netstack: cannot write: ${messageOf(error)}\n`);
+    process.exit(1);
+  }
 }
 process.stdout.on('error', closed);
 process.stderr.on('error', closed);

@@ -13,7 +13,7 @@ const MAX_OPTION = 0xffff;
 // Bytes of a block that are not its body: type and both lengths.
 const FRAMING = 12;
 const INTERFACE_BODY = 8;
-const PACKET_BODY = 20;
+const PACKET_DATA = 28;
 
 const utf8 = new TextEncoder();
 
@@ -52,10 +52,7 @@ export class PcapngWriter {
     body.setUint16(4, 1, this.littleEndian);
     // Draft 4.1: a section length of -1 says that it was not known in advance.
     body.setBigInt64(8, -1n, this.littleEndian);
-    this.block(BlockType.Section, body, undefined, [
-      ...text(OptionCode.Comment, comment),
-      ...text(APPLICATION, application),
-    ]);
+    this.block(BlockType.Section, body, [...text(OptionCode.Comment, comment), ...text(APPLICATION, application)]);
   }
 
   /** Adds an interface, at any time; returns its number. @throws UsageError `ERR_INVALID_OPTION` */
@@ -65,7 +62,7 @@ export class PcapngWriter {
     const body = new DataView(new ArrayBuffer(INTERFACE_BODY));
     body.setUint16(0, checkLinkType(options.linkType), this.littleEndian);
     body.setUint32(4, snapLength, this.littleEndian);
-    this.block(BlockType.Interface, body, undefined, [
+    this.block(BlockType.Interface, body, [
       ...text(OptionCode.Comment, options.comment),
       ...text(OptionCode.InterfaceName, options.name),
       ...text(OptionCode.InterfaceDescription, options.description),
@@ -84,24 +81,35 @@ export class PcapngWriter {
     const clock = this.clocks[interfaceId];
     if (clock === undefined) throw new UsageError('ERR_INVALID_OPTION', `no interface ${interfaceId} was added`);
     const length = Math.min(data.length, clock.snapLength);
-    const stamp = ticks(packet, clock);
-    const body = new DataView(new ArrayBuffer(PACKET_BODY));
-    body.setUint32(0, interfaceId, this.littleEndian);
-    body.setUint32(4, Number(stamp >> 32n), this.littleEndian);
-    body.setUint32(8, Number(stamp & 0xffff_ffffn), this.littleEndian);
-    body.setUint32(12, length, this.littleEndian);
-    body.setUint32(16, packet.originalLength ?? data.length, this.littleEndian);
-    const options = packet.comment === undefined ? [] : text(OptionCode.Comment, packet.comment);
-    if (packet.direction !== undefined) {
-      const flags = new DataView(new ArrayBuffer(4));
-      flags.setUint32(0, packet.direction === 'inbound' ? INBOUND : OUTBOUND, this.littleEndian);
-      options.push([OptionCode.PacketFlags, new Uint8Array(flags.buffer)]);
+    const comment = packet.comment === undefined ? undefined : encoded(packet.comment);
+    const { direction } = packet;
+    // Written in place, unlike the other blocks: there are many of these.
+    const commentLength = comment === undefined ? 0 : OPTION_LENGTH + padded(comment.length);
+    const options = commentLength + (direction === undefined ? 0 : OPTION_LENGTH + 4);
+    const optionsAt = PACKET_DATA + padded(length);
+    const bytes = new Uint8Array(optionsAt + (options === 0 ? 0 : options + OPTION_LENGTH) + 4);
+    const view = new DataView(bytes.buffer);
+    const { littleEndian } = this;
+    view.setUint32(0, BlockType.Enhanced, littleEndian);
+    view.setUint32(4, bytes.length, littleEndian);
+    view.setUint32(8, interfaceId, littleEndian);
+    putTicks(view, packet, clock, littleEndian);
+    view.setUint32(20, length, littleEndian);
+    view.setUint32(24, packet.originalLength ?? data.length, littleEndian);
+    bytes.set(length === data.length ? data : data.subarray(0, length), PACKET_DATA);
+    if (comment !== undefined) putOption(bytes, view, optionsAt, OptionCode.Comment, comment, littleEndian);
+    if (direction !== undefined) {
+      const at = optionsAt + commentLength;
+      view.setUint16(at, OptionCode.PacketFlags, littleEndian);
+      view.setUint16(at + 2, 4, littleEndian);
+      view.setUint32(at + OPTION_LENGTH, direction === 'inbound' ? INBOUND : OUTBOUND, littleEndian);
     }
-    this.block(BlockType.Enhanced, body, length === data.length ? data : data.subarray(0, length), options);
+    view.setUint32(bytes.length - 4, bytes.length, littleEndian);
+    this.sink.write(bytes);
   }
 
-  private block(type: number, body: DataView, data: Uint8Array | undefined, options: readonly Option[]): void {
-    let length = FRAMING + body.byteLength + padded(data?.length ?? 0);
+  private block(type: number, body: DataView, options: readonly Option[]): void {
+    let length = FRAMING + body.byteLength;
     for (const [, value] of options) length += OPTION_LENGTH + padded(value.length);
     if (options.length > 0) length += OPTION_LENGTH;
     const bytes = new Uint8Array(length);
@@ -111,38 +119,51 @@ export class PcapngWriter {
     view.setUint32(length - 4, length, this.littleEndian);
     bytes.set(new Uint8Array(body.buffer), 8);
     let at = 8 + body.byteLength;
-    if (data !== undefined) {
-      bytes.set(data, at);
-      at += padded(data.length);
-    }
     // The end-of-options marker is four zero bytes, which are there already.
-    for (const [code, value] of options) {
-      view.setUint16(at, code, this.littleEndian);
-      view.setUint16(at + 2, value.length, this.littleEndian);
-      bytes.set(value, at + OPTION_LENGTH);
-      at += OPTION_LENGTH + padded(value.length);
-    }
+    for (const [code, value] of options) at = putOption(bytes, view, at, code, value, this.littleEndian);
     this.sink.write(bytes);
   }
 }
 
-/** An option of text, cut at a character's border where it is longer than an option can be. */
-function text(code: number, value: string | undefined): Option[] {
-  if (value === undefined) return [];
-  const bytes = new Uint8Array(Math.min(MAX_OPTION, value.length * 3));
-  const { written } = utf8.encodeInto(value, bytes);
-  return [[code, bytes.subarray(0, written)]];
+function putOption(
+  bytes: Uint8Array,
+  view: DataView,
+  at: number,
+  code: number,
+  value: Uint8Array,
+  le: boolean,
+): number {
+  view.setUint16(at, code, le);
+  view.setUint16(at + 2, value.length, le);
+  bytes.set(value, at + OPTION_LENGTH);
+  return at + OPTION_LENGTH + padded(value.length);
 }
 
-function ticks({ seconds, nanoseconds }: CapturePacket, clock: Clock): bigint {
-  const whole = Number.isInteger(seconds) && seconds >= 0 && Number.isInteger(nanoseconds) && nanoseconds >= 0;
-  const stamp = whole
-    ? clock.nanoseconds
-      ? BigInt(seconds) * 1_000_000_000n + BigInt(nanoseconds)
-      : BigInt(seconds) * 1_000_000n + BigInt(Math.floor(nanoseconds / 1000))
-    : -1n;
-  if (stamp < 0n || stamp >= 1n << 64n) {
+/** Text as UTF-8, cut at a character's border where it is longer than an option can be. */
+function encoded(value: string): Uint8Array {
+  const bytes = new Uint8Array(Math.min(MAX_OPTION, value.length * 3));
+  const { written } = utf8.encodeInto(value, bytes);
+  return bytes.subarray(0, written);
+}
+
+/** An option of text, if there is any. */
+function text(code: number, value: string | undefined): Option[] {
+  return value === undefined ? [] : [[code, encoded(value)]];
+}
+
+/**
+ * Writes a time as a 64-bit count of ticks: the upper half first, whatever the byte order (draft 4.3). Doubles hold 53 bits, so the
+ * product is made of seconds in two parts, of 16 bits and the rest.
+ */
+function putTicks(view: DataView, { seconds, nanoseconds }: CapturePacket, clock: Clock, littleEndian: boolean): void {
+  const perSecond = clock.nanoseconds ? 1e9 : 1e6;
+  const upper = Math.floor(seconds / 0x1_0000) * perSecond;
+  const fraction = clock.nanoseconds ? nanoseconds : Math.floor(nanoseconds / 1000);
+  const lower = (upper % 0x1_0000) * 0x1_0000 + (seconds % 0x1_0000) * perSecond + fraction;
+  const high = Math.floor(upper / 0x1_0000) + Math.floor(lower / 0x1_0000_0000);
+  if (!(Number.isInteger(seconds) && seconds >= 0 && nanoseconds >= 0 && high < 0x1_0000_0000)) {
     throw new UsageError('ERR_INVALID_OPTION', `pcapng cannot say a time of ${seconds} s and ${nanoseconds} ns`);
   }
-  return stamp;
+  view.setUint32(12, high, littleEndian);
+  view.setUint32(16, lower % 0x1_0000_0000, littleEndian);
 }

@@ -235,6 +235,21 @@ describe('pcapng', () => {
     expect(readOut(file.bytes).records[0]?.comment).to.equal('ö'.repeat(32_767));
   });
 
+  it('writes times up to the last tick that 64 bits can count, in either precision', () => {
+    for (const [precision, seconds, nanoseconds] of [
+      ['ns', 18_446_744_073, 709_551_615],
+      ['us', 18_446_744_073_709, 551_615_000],
+    ] as const) {
+      const file = new Gathered();
+      const writer = new PcapngWriter(file);
+      writer.addInterface({ precision });
+      const packet = { seconds, nanoseconds, data: new Uint8Array(1) };
+      writer.write(packet);
+      expect(readOut(file.bytes).records).to.deep.equal([expected(packet, LinkType.Ethernet)]);
+      expect(() => writer.write({ ...packet, nanoseconds: nanoseconds + 1000 })).to.throw(UsageError, 'time');
+    }
+  });
+
   it('refuses to write for an interface that was not added, or at impossible times', () => {
     const writer = new PcapngWriter(new Gathered());
     const packet = { seconds: 0, nanoseconds: 0, data: new Uint8Array(1) };
