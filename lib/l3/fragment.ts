@@ -2,8 +2,12 @@
 
 import { ChecksumState, type Frame, type FramePool } from '../core/frame.js';
 import { complement, sum16 } from '../wire/checksum.js';
-import { IPV4_HEADER, type Ipv4Option, Ipv4Packet } from '../wire/ipv4.js';
+import { IPV4_HEADER, type Ipv4Option, Ipv4Packet, refreshIpv4Checksum } from '../wire/ipv4.js';
 
+// RFC 791 3.1.
+const TOTAL_LENGTH = 2;
+const FLAGS_OFFSET = 6;
+const DONT_FRAGMENT = 0x4000;
 /** Set in the type of options that every fragment carries (RFC 791 3.1). */
 const COPIED = 0x80;
 
@@ -54,6 +58,21 @@ export function fragmentIpv4(frame: Frame, mtu: number, pool: FramePool, emit: (
     done += size;
     emit(piece);
   }
+  return true;
+}
+
+/**
+ * Makes the header of the first fragment at `frame.network` that of the whole packet, whose payload is the range. False if that would be
+ * longer than a packet can be.
+ */
+export function mendIpv4Header(frame: Frame): boolean {
+  const at = frame.network;
+  const { view } = frame.slab;
+  if (frame.end - at > 0xffff) return false;
+  view.setUint16(at + TOTAL_LENGTH, frame.end - at);
+  view.setUint16(at + FLAGS_OFFSET, view.getUint16(at + FLAGS_OFFSET) & DONT_FRAGMENT);
+  refreshIpv4Checksum(view, at);
+  frame.wholeEnd = frame.end;
   return true;
 }
 

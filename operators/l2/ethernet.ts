@@ -39,7 +39,7 @@ const ALL_GROUPS: GroupFilter = { has: () => true };
  *
  * @example
  * ```ts
- * const link$ = tap.frames$.pipe(ethernet({ mac: tap.mac }), demux((frame) => frame.etherType));
+ * const link$ = demux(tap.frames$.pipe(ethernet({ mac: tap.mac })), (frame) => frame.etherType);
  * ```
  */
 export function ethernet(

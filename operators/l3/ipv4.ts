@@ -38,7 +38,7 @@ export interface Ipv4Options {
  *
  * @example
  * ```ts
- * const net$ = link$.on(EtherType.Ipv4).pipe(ipv4({ addresses }), demux((packet) => packet.protocol));
+ * const net$ = demux(link$.on(EtherType.Ipv4).pipe(ipv4({ addresses })), (packet) => packet.protocol);
  * ```
  */
 export function ipv4(options: Ipv4Options, env: Env = defaultEnvironment()): OperatorFunction<LinkPacket, Ipv4Packet> {

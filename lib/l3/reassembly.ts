@@ -1,0 +1,278 @@
+/**
+ * Reassembly of IP fragments (RFC 791 3.2, RFC 815, RFC 8200 4.5), for both versions: datagrams are told apart by the bytes of their
+ * addresses, and fragments are copied straight to their place in a frame of the pool.
+ *
+ * Fragments that overlap without one being inside the other, or whose common bytes differ, are an attack (RFC 1858, RFC 5722): the
+ * whole datagram is discarded and stays so until its time is over. Duplicates, and fragments cut again on the way, are not.
+ */
+
+import { DropReason } from '../core/drops.js';
+import type { Env } from '../core/env.js';
+import { type Frame, NOT_PARSED } from '../core/frame.js';
+import type { Timer } from '../core/timers.js';
+import { type IpPacket, IpProtocol } from '../wire/ip.js';
+import { type Fit, Ranges } from './ranges.js';
+
+/** What a fragment says of its place; offsets and lengths in bytes. */
+export interface FragmentPlace {
+  readonly identification: number;
+  readonly offset: number;
+  readonly more: boolean;
+}
+
+/** Options of {@link Reassembler}. */
+export interface ReassemblyOptions {
+  /**
+   * How long a datagram may take, in milliseconds. Default 30,000, as Linux and gVisor: RFC 1122 3.3.2 recommends 60 to 120 s, which
+   * at today's rates outlives the 16-bit identification (RFC 4963) and mixes datagrams.
+   */
+  readonly timeout?: number;
+  /** Memory for incomplete datagrams, in bytes. Default 4 MiB; above it the oldest datagram is given up. */
+  readonly memory?: number;
+  /** Incomplete datagrams of one source at once. Default 64. */
+  readonly perSource?: number;
+  /**
+   * A datagram was not complete in time. `frame` is its first fragment, header included, if that has come: there ICMP may report it
+   * (RFC 1122 3.3.2). Valid during the call.
+   */
+  readonly expired?: (frame: Frame | undefined) => void;
+}
+
+const DEFAULT_TIMEOUT = 30_000;
+const DEFAULT_MEMORY = 4 * 1024 * 1024;
+const DEFAULT_PER_SOURCE = 64;
+const MAX_PACKET = 65_535;
+/** What a datagram takes besides its frame, roughly. */
+const OVERHEAD = 512;
+const OPERATOR = 'reassemble';
+
+/** A datagram of which fragments have come. */
+class Datagram {
+  readonly key: string;
+  readonly source: string;
+  readonly deadline: number;
+  readonly ranges: Ranges = new Ranges();
+  /** Its payload starts at `frame.start`; the first fragment's header stands in front. `undefined` once it was given up. */
+  frame: Frame | undefined = undefined;
+  /** Length of the first fragment's header and payload, 0 until it came. */
+  headerLength = 0;
+  firstLength = 0;
+  /** Length of the whole payload, or -1 until the last fragment came. */
+  length = -1;
+
+  constructor(key: string, source: string, deadline: number) {
+    this.key = key;
+    this.source = source;
+    this.deadline = deadline;
+  }
+}
+
+/** Puts the datagrams of one IP version together. */
+export class Reassembler {
+  /** Bytes in use for datagrams that are not complete. */
+  memory = 0;
+  private readonly env: Env;
+  private readonly options: ReassemblyOptions;
+  private readonly timer: Timer;
+  // In order of their deadlines, since all are given the same time.
+  private readonly datagrams = new Map<string, Datagram>();
+  private readonly sources = new Map<string, number>();
+
+  constructor(options: ReassemblyOptions, env: Env) {
+    this.options = options;
+    this.env = env;
+    this.timer = env.timers.timer(() => this.expire());
+  }
+
+  /** Datagrams that are not complete, and those given up whose time is not over. */
+  get size(): number {
+    return this.datagrams.size;
+  }
+
+  /**
+   * Takes a fragment, the range of the packet's frame. If it completes its datagram, returns a new frame, which the caller then owns:
+   * its range is the whole payload, and the first fragment's header, unchanged, is at `frame.network` in front of it.
+   */
+  add(packet: IpPacket, place: FragmentPlace): Frame | undefined {
+    const { frame } = packet;
+    if (!isPossible(packet, place)) return this.refuse(DropReason.FragmentBad, frame);
+    const datagram = this.find(packet, place.identification);
+    if (datagram === undefined) return this.refuse(DropReason.FragmentMemory, frame);
+    const fit = datagram.frame === undefined && datagram.ranges.covered > 0 ? 'overlap' : fitOf(datagram, frame, place);
+    if (fit === 'overlap') {
+      this.giveUp(datagram, DropReason.FragmentOverlap);
+      return this.refuse(DropReason.FragmentOverlap, frame);
+    }
+    this.env.drops.deliver(frame);
+    if (fit === 'known') return undefined;
+    this.store(datagram, packet, place);
+    if (datagram.ranges.covered !== datagram.length) {
+      this.limit();
+      return undefined;
+    }
+    const whole = datagram.frame;
+    this.account(datagram, undefined);
+    this.forget(datagram);
+    return whole;
+  }
+
+  /** Gives everything up. */
+  dispose(): void {
+    for (const datagram of this.datagrams.values()) {
+      this.giveUp(datagram, DropReason.Disposed);
+      this.forget(datagram);
+    }
+    this.timer.cancel();
+  }
+
+  private refuse(reason: DropReason, frame: Frame): undefined {
+    return this.env.drops.report(reason, frame, OPERATOR);
+  }
+
+  private find(packet: IpPacket, identification: number): Datagram | undefined {
+    const source = wordsAt(packet, packet.sourceOffset);
+    // IPv6 leaves the protocol out, since only the first fragment's counts (RFC 8200 4.5).
+    const protocol = packet.version === 4 ? packet.protocol : 0;
+    const key = `${source}>${wordsAt(packet, packet.destinationOffset)}#${identification}/${protocol}`;
+    const known = this.datagrams.get(key);
+    if (known !== undefined) return known;
+    const ofSource = this.sources.get(source) ?? 0;
+    if (ofSource >= (this.options.perSource ?? DEFAULT_PER_SOURCE)) return undefined;
+    const deadline = this.env.timers.now() + (this.options.timeout ?? DEFAULT_TIMEOUT);
+    const datagram = new Datagram(key, source, deadline);
+    this.datagrams.set(key, datagram);
+    this.sources.set(source, ofSource + 1);
+    this.memory += OVERHEAD;
+    if (!this.timer.armed) this.timer.arm(deadline);
+    return datagram;
+  }
+
+  private store(datagram: Datagram, packet: IpPacket, place: FragmentPlace): void {
+    const { offset, more } = place;
+    const source = packet.frame;
+    const to = offset + source.length;
+    const target = this.room(datagram, more ? to : Math.max(to, datagram.length));
+    target.slab.bytes.set(source.bytes(), target.start + offset);
+    datagram.ranges.add(offset, to);
+    target.end = Math.max(target.end, target.start + to);
+    if (!more) datagram.length = to;
+    if (offset > 0) return;
+    datagram.headerLength = source.start - packet.offset;
+    datagram.firstLength = source.length;
+    const header = source.slab.bytes.subarray(packet.offset, source.start);
+    target.network = target.start - header.length;
+    target.slab.bytes.set(header, target.network);
+    target.device = source.device;
+    target.time = source.time;
+    target.linkCast = source.linkCast;
+    target.ipCast = source.ipCast;
+    target.mark = source.mark;
+  }
+
+  /** The datagram's frame, with room for `length` bytes of payload: moved to a larger one if need be. */
+  private room(datagram: Datagram, length: number): Frame {
+    const { frame, headerLength } = datagram;
+    if (frame !== undefined && frame.limit - frame.start >= length) return frame;
+    const larger = this.env.pool.alloc(length);
+    if (frame !== undefined) {
+      const from = frame.start - headerLength;
+      larger.slab.bytes.set(frame.slab.bytes.subarray(from, frame.end), larger.start - headerLength);
+      larger.end = larger.start + frame.length;
+      larger.adopt(frame);
+      larger.network = headerLength > 0 ? larger.start - headerLength : NOT_PARSED;
+    }
+    this.account(datagram, larger);
+    frame?.release();
+    return larger;
+  }
+
+  /** Gives the datagram another frame, or none, and counts the memory. */
+  private account(datagram: Datagram, frame: Frame | undefined): void {
+    const slot = (of: Frame | undefined) => (of === undefined ? 0 : of.limit - of.base);
+    this.memory += slot(frame) - slot(datagram.frame);
+    datagram.frame = frame;
+  }
+
+  /** Gives up the oldest datagrams until the memory suffices: honest ones are complete long before they are the oldest. */
+  private limit(): void {
+    const most = this.options.memory ?? DEFAULT_MEMORY;
+    for (const datagram of this.datagrams.values()) {
+      if (this.memory <= most) return;
+      this.giveUp(datagram, DropReason.FragmentMemory);
+      this.forget(datagram);
+    }
+  }
+
+  private giveUp(datagram: Datagram, reason: DropReason): void {
+    const { frame } = datagram;
+    if (frame === undefined) return;
+    this.env.drops.report(reason, frame, OPERATOR);
+    this.account(datagram, undefined);
+    frame.release();
+  }
+
+  private forget(datagram: Datagram): void {
+    this.datagrams.delete(datagram.key);
+    this.memory -= OVERHEAD;
+    const left = (this.sources.get(datagram.source) ?? 1) - 1;
+    if (left > 0) this.sources.set(datagram.source, left);
+    else this.sources.delete(datagram.source);
+    if (this.datagrams.size === 0) this.timer.cancel();
+  }
+
+  private expire(): void {
+    const now = this.env.timers.now();
+    for (const datagram of this.datagrams.values()) {
+      if (datagram.deadline > now) {
+        this.timer.arm(datagram.deadline);
+        return;
+      }
+      const { frame, headerLength, firstLength } = datagram;
+      if (frame !== undefined) {
+        frame.end = frame.start + firstLength;
+        frame.start -= headerLength;
+        this.options.expired?.(headerLength > 0 ? frame : undefined);
+      }
+      this.giveUp(datagram, DropReason.FragmentTimeout);
+      this.forget(datagram);
+    }
+  }
+}
+
+function wordsAt(packet: IpPacket, offset: number): string {
+  const { view } = packet.frame.slab;
+  let words = '';
+  for (let at = 0; at < packet.addressLength; at += 4) words += `${view.getUint32(offset + at)}.`;
+  return words;
+}
+
+/** Whether a fragment can be part of any packet (RFC 791 3.2), and is not one that hides TCP's flags (RFC 3128). */
+function isPossible(packet: IpPacket, place: FragmentPlace): boolean {
+  const { frame, protocol } = packet;
+  const { length } = frame;
+  if (length === 0 || (place.more && length % 8 !== 0)) return false;
+  if (protocol === IpProtocol.Tcp && place.offset === 8) return false;
+  return frame.start - packet.offset + place.offset + length <= MAX_PACKET;
+}
+
+function fitOf(datagram: Datagram, frame: Frame, place: FragmentPlace): Fit {
+  const { ranges, length } = datagram;
+  const to = place.offset + frame.length;
+  // Only one fragment is the last, and nothing comes after it.
+  const fitsEnd = place.more ? length < 0 || to < length : (length < 0 || length === to) && ranges.end <= to;
+  if (!fitsEnd) return 'overlap';
+  let same = true;
+  const fit = ranges.fit(place.offset, to, (from, end) => {
+    same &&= datagram.frame !== undefined && equal(datagram.frame, from, frame, from - place.offset, end - from);
+  });
+  return same ? fit : 'overlap';
+}
+
+function equal(one: Frame, from: number, other: Frame, otherFrom: number, length: number): boolean {
+  const a = one.slab.bytes;
+  const b = other.slab.bytes;
+  for (let i = 0; i < length; i++) {
+    if (a[one.start + from + i] !== b[other.start + otherFrom + i]) return false;
+  }
+  return true;
+}
