@@ -1,0 +1,77 @@
+/** What an acknowledgment does (RFC 9293 3.10.7.4, fifth check; RFC 5961 5): takes data off the queue, measures, opens windows. */
+
+import { DropReason } from '../../core/drops.js';
+import { TcpFlag } from '../../wire/tcp.js';
+import { type Connection } from './connection.js';
+import { challenge, drop } from './refuse.js';
+import type { Segment } from './segment.js';
+import { timestamp } from './send.js';
+import { updateSendWindow } from './window.js';
+
+/** Processes SEG.ACK in a synchronised state; returns whether the rest of the segment counts. */
+export function acknowledge(c: Connection, segment: Segment): boolean {
+  const { snd } = c;
+  const advance = (segment.ack - snd.una) | 0;
+  if (advance > ((snd.nxt - snd.una) | 0) || advance < -snd.maxWnd) {
+    challenge(c);
+    drop(c, segment, DropReason.TcpBadAck);
+    return false;
+  }
+  c.unanswered = 0;
+  // An old acknowledgment says nothing, but what comes with it counts.
+  if (advance < 0) return true;
+  const windowChanged = updateSendWindow(c, segment.seq, segment.ack, segment.window);
+  if (advance > 0) acknowledgeNew(c, segment, advance);
+  else if (c.sent.head !== undefined && !windowChanged && segment.length === 0 && !segment.has(TcpFlag.Fin)) {
+    c.recovery.duplicate(c);
+  }
+  return true;
+}
+
+function acknowledgeNew(c: Connection, segment: Segment, advance: number): void {
+  const { snd, sent } = c;
+  const flight = sent.pipe;
+  const finAcked = c.finSent && segment.ack === snd.nxt;
+  sent.acknowledge(segment.ack);
+  c.queue.consume(finAcked ? advance - 1 : advance);
+  snd.una = segment.ack;
+  c.retries = 0;
+  measure(c, segment, flight);
+  c.recovery.acknowledged(c, advance, flight);
+  if (sent.head === undefined) c.timers.retransmit.cancel();
+  else c.timers.armRetransmit();
+  c.drained();
+  if (finAcked) finAcknowledged(c);
+}
+
+/** Takes a sample of the round-trip time where it is unambiguous (RFC 6298 3, RFC 7323 4). */
+function measure(c: Connection, segment: Segment, flight: number): void {
+  const { sent, rtt } = c;
+  const { options } = segment;
+  const expected = Math.max(1, Math.ceil(flight / (2 * c.snd.mss)));
+  if (!sent.ambiguous) {
+    if (sent.sampleSentAt >= 0) rtt.sample(c.host.now - sent.sampleSentAt, expected);
+  } else if (c.ts.on && options.hasTimestamps && options.timestampEcho !== 0) {
+    const elapsed = (timestamp(c) - options.timestampEcho) | 0;
+    if (elapsed >= 0) rtt.sample(elapsed, expected);
+  }
+}
+
+function finAcknowledged(c: Connection): void {
+  c.to('ack-of-fin');
+  if (c.state === 'TIME-WAIT') enterTimeWait(c);
+  else if (c.state === 'CLOSED') c.finish();
+  else if (c.state === 'FIN-WAIT-2' && c.abandoned) c.timers.waitForFin();
+}
+
+/** Both FINs are acknowledged: only late segments of the peer's are still to be answered. */
+export function enterTimeWait(c: Connection): void {
+  if (!c.host.admitTimeWait()) {
+    c.to('timeout');
+    c.finish();
+    return;
+  }
+  c.inTimeWait = true;
+  c.timers.timeWait();
+  c.finish();
+}

@@ -1,0 +1,66 @@
+/** What the rooms of a connection need from the host that they are part of. */
+
+import type { Env } from '../../core/env.js';
+import type { IpOutput } from '../../l3/ip-output.js';
+import type { Connection } from './connection.js';
+import type { TcpConfig } from './options.js';
+import type { SentSegmentPool } from './sent-queue.js';
+
+/** Counts of what happened, for statistics (RFC 4022 in spirit). All only grow. */
+export class TcpCounters {
+  segmentsIn = 0;
+  segmentsOut = 0;
+  /** Active opens. */
+  opened = 0;
+  /** Passive opens that reached ESTABLISHED. */
+  accepted = 0;
+  /** Connection attempts, either way, that ended before ESTABLISHED. */
+  failed = 0;
+  /** Connections that a RST, sent or received, ended. */
+  reset = 0;
+  timedOut = 0;
+  /** Segments sent again. */
+  retransmits: number = 0;
+  fastRetransmits = 0;
+  timeouts = 0;
+  resetsSent = 0;
+  resetsReceived = 0;
+  challengeAcks = 0;
+  windowProbes = 0;
+  keepaliveProbes = 0;
+  outOfOrder = 0;
+  backlogDrops = 0;
+  /** Handlers that threw; their connections were reset. */
+  handlersThrew = 0;
+}
+
+/** A host as its connections see it. */
+export interface TcpContext {
+  readonly env: Env;
+  readonly config: TcpConfig;
+  readonly output: IpOutput;
+  readonly counters: TcpCounters;
+  readonly sentSegments: SentSegmentPool;
+  /** The time of the current event, in milliseconds. */
+  readonly now: number;
+  /** An event begins: a segment, a timer, a call of the application. Events may nest. */
+  enter(): void;
+  /** The event ends; if it was the outermost, connections now tell their owners, and what came in meanwhile is processed. */
+  leave(): void;
+  /** The same for a call of the application that must not be answered before it returned: the rest happens right after. */
+  leaveLater(): void;
+  /** The connection has something to tell or to acknowledge when the event ends. */
+  wake(connection: Connection): void;
+  /** The connection ended: forget it. */
+  release(connection: Connection): void;
+  /** Whether one more connection may linger in TIME-WAIT; counts it if so. */
+  admitTimeWait(): boolean;
+}
+
+/** What a listener is to the connections that it spawned. */
+export interface Parent {
+  /** The handshake is done: whether there is room to wait for `accept`. */
+  admit(connection: Connection): boolean;
+  /** It ended before it was accepted. */
+  lost(connection: Connection): void;
+}

@@ -1,0 +1,152 @@
+/** Opening (RFC 9293 3.5, 3.10.7.2 to 3.10.7.4): options of the SYN, active, passive and simultaneous open. */
+
+import { DropReason } from '../../core/drops.js';
+import type { IpPacket } from '../../wire/ip.js';
+import { ipHeaderLength } from '../../l3/ip-output.js';
+import { TCP_HEADER, TcpFlag } from '../../wire/tcp.js';
+import { initialWindow } from './congestion/congestion.js';
+import { type Connection, Tell } from './connection.js';
+import { peerMss, windowScaleFor } from './options.js';
+import { drop, refuse } from './refuse.js';
+import type { Segment } from './segment.js';
+import { sendSyn, timestamp } from './send.js';
+import { after } from './seq.js';
+
+const { Ack, Rst, Syn } = TcpFlag;
+const TIMESTAMPS_LENGTH = 12;
+// However small the path or the peer's MSS: a segment carries at least this much (GT-52).
+const MIN_PAYLOAD = 8;
+
+/** What a path of `mtu` bytes leaves for a segment's payload. */
+export function mssOf(c: Connection, mtu: number): number {
+  return Math.max(MIN_PAYLOAD, Math.min(c.mssLimit, mtu - ipHeaderLength(c.flow.version) - TCP_HEADER, 0xffff));
+}
+
+/** Computes Eff.snd.MSS (RFC 9293 3.7.1) from what the peer and the path allow. */
+export function updateMss(c: Connection, pathMss: number): void {
+  const mss = Math.min(c.peerMss, pathMss) - (c.ts.on ? TIMESTAMPS_LENGTH : 0);
+  c.snd.mss = Math.max(MIN_PAYLOAD, mss);
+}
+
+/** Gives a new connection its sequence numbers and sends its SYN, or SYN-ACK. */
+export function open(c: Connection, iss: number, timestampOffset: number, mtu: number): void {
+  const { snd, rcv } = c;
+  snd.iss = snd.una = iss;
+  snd.nxt = (iss + 1) | 0;
+  snd.lastAt = c.host.now;
+  c.recovery.start(iss);
+  c.ts.offset = timestampOffset;
+  c.mssOffered = mssOf(c, mtu);
+  rcv.edge = (rcv.nxt + Math.min(0xffff, c.receiveBuffer)) | 0;
+  sendSyn(c);
+  c.timers.armRetransmit();
+}
+
+/** Takes in the peer's SYN: its sequence number, window and options. */
+export function readSyn(c: Connection, segment: Segment): void {
+  const { rcv, snd, ts } = c;
+  const { config } = c.host;
+  const { options } = segment;
+  rcv.irs = rcv.up = segment.seq;
+  rcv.nxt = (segment.seq + 1) | 0;
+  rcv.edge = (rcv.nxt + Math.min(0xffff, c.receiveBuffer)) | 0;
+  rcv.ackSent = rcv.nxt;
+  // A window in a SYN is never scaled (RFC 7323 2.2).
+  snd.wnd = snd.maxWnd = segment.window;
+  snd.wl1 = segment.seq;
+  snd.wl2 = segment.ack;
+  c.peerMss = peerMss(options.mss, c.flow.version);
+  c.scaling = config.windowScaling && options.windowScale >= 0;
+  snd.scale = c.scaling ? Math.min(14, options.windowScale) : 0;
+  rcv.scale = c.scaling ? windowScaleFor(c.receiveBuffer) : 0;
+  c.sackPermitted = config.sack && options.sackPermitted;
+  ts.on = config.timestamps && options.hasTimestamps;
+  if (ts.on) {
+    ts.recent = options.timestampValue | 0;
+    ts.recentAt = c.host.now;
+  }
+}
+
+/** A segment came in SYN-SENT (RFC 9293 3.10.7.3). Returns whether the rest of it is to be processed as in ESTABLISHED. */
+export function receiveInSynSent(c: Connection, segment: Segment, packet: IpPacket): boolean {
+  const { snd } = c;
+  const acked = segment.has(Ack);
+  if (acked && (segment.ack !== snd.nxt || segment.ack === snd.iss)) {
+    if (refuse(c.host.env, c.host.output, packet, segment)) c.host.counters.resetsSent++;
+    drop(c, segment, DropReason.TcpBadAck);
+    return false;
+  }
+  if (segment.has(Rst)) {
+    if (acked) {
+      c.host.counters.resetsReceived++;
+      c.terminate('ECONNREFUSED');
+    } else drop(c, segment, DropReason.TcpBadReset);
+    return false;
+  }
+  if (!segment.has(Syn)) {
+    drop(c, segment, DropReason.TcpUnexpected);
+    return false;
+  }
+  readSyn(c, segment);
+  if (!acked) {
+    c.to('syn');
+    sendSyn(c);
+    c.timers.armRetransmit();
+    return false;
+  }
+  snd.una = segment.ack;
+  c.to('syn-ack');
+  complete(c, segment);
+  c.oweAck();
+  // What follows the SYN is text like any other.
+  segment.seq = (segment.seq + 1) | 0;
+  segment.flags &= ~Syn;
+  return true;
+}
+
+/**
+ * The ACK of our SYN-ACK, in SYN-RECEIVED. Returns whether the connection is established now; the segment's window and text are still to be
+ * processed.
+ */
+export function receiveInSynReceived(c: Connection, segment: Segment, packet: IpPacket): boolean {
+  const { snd } = c;
+  if (!after(segment.ack, snd.una) || after(segment.ack, snd.nxt)) {
+    if (refuse(c.host.env, c.host.output, packet, segment)) c.host.counters.resetsSent++;
+    drop(c, segment, DropReason.TcpBadAck);
+    return false;
+  }
+  if (c.parent !== undefined && !c.parent.admit(c)) {
+    c.host.counters.backlogDrops++;
+    drop(c, segment, DropReason.TcpBacklogFull);
+    return false;
+  }
+  snd.una = segment.ack;
+  snd.wnd = segment.window << snd.scale;
+  snd.wl1 = segment.seq;
+  snd.wl2 = segment.ack;
+  if (snd.wnd > snd.maxWnd) snd.maxWnd = snd.wnd;
+  c.to('ack-of-syn');
+  complete(c, segment);
+  return true;
+}
+
+/** The connection is established: measure, size the window, let the application in. */
+function complete(c: Connection, segment: Segment): void {
+  const { snd, rtt, host } = c;
+  const { options } = segment;
+  c.timers.retransmit.cancel();
+  if (c.retries === 0) rtt.sample(host.now - c.synSentAt);
+  else if (c.ts.on && options.hasTimestamps && options.timestampEcho !== 0) {
+    rtt.sample(Math.max(0, (timestamp(c) - options.timestampEcho) | 0));
+  }
+  rtt.restartAfterLostSyn();
+  updateMss(c, c.mssOffered);
+  // RFC 5681 3.1: a lost SYN or SYN-ACK leaves a window of one segment.
+  const window = c.retries > 0 ? snd.mss : initialWindow(snd.mss, host.config.initialWindow);
+  c.congestion = host.config.congestion(snd.mss, window);
+  c.retries = 0;
+  snd.smallEnd = snd.una;
+  c.timers.watchIdle();
+  if (c.parent === undefined) c.tell(Tell.CONNECTED);
+  if (c.finQueued) c.to('close');
+}

@@ -1,0 +1,46 @@
+/** Initial sequence numbers and timestamp offsets (RFC 6528, RFC 7323 5.4): a clock plus a keyed hash of the connection's ends. */
+
+import type { IpAddress } from '../../core/address.js';
+import type { Random } from '../../core/random.js';
+import { SipHash } from './hash.js';
+
+// RFC 9293 3.4.1: the clock increments every 4 microseconds.
+const TICKS_PER_MS = 250;
+
+/** Draws what must not be guessed from outside, from one secret per host. */
+export class SequenceNumbers {
+  private readonly hash: SipHash;
+  private readonly words: Uint32Array = new Uint32Array(10);
+
+  constructor(random: Random) {
+    this.hash = SipHash.random(random);
+  }
+
+  /** The initial sequence number for a connection at `now` milliseconds; signed. */
+  initial(local: IpAddress, localPort: number, remote: IpAddress, remotePort: number, now: number): number {
+    this.load(local, remote, localPort, remotePort, 0);
+    return (Math.floor(now * TICKS_PER_MS) + this.hash.low(this.words, 10)) | 0;
+  }
+
+  /** What the connection adds to the millisecond clock in its timestamps. */
+  timestampOffset(local: IpAddress, localPort: number, remote: IpAddress, remotePort: number): number {
+    this.load(local, remote, localPort, remotePort, 1);
+    return this.hash.low(this.words, 10);
+  }
+
+  /** Where the search for an ephemeral port towards a destination starts (RFC 6056 3.3.3). */
+  portOffset(local: IpAddress, remote: IpAddress, remotePort: number): number {
+    this.load(local, remote, 0, remotePort, 2);
+    return this.hash.low(this.words, 10);
+  }
+
+  private load(local: IpAddress, remote: IpAddress, localPort: number, remotePort: number, use: number): void {
+    const { words } = this;
+    for (const i of [0, 1, 2, 3] as const) {
+      words[i] = local.word(i);
+      words[4 + i] = remote.word(i);
+    }
+    words[8] = (localPort << 16) | remotePort;
+    words[9] = use;
+  }
+}

@@ -1,0 +1,39 @@
+/** Keepalive (RFC 9293 3.8.4): off unless asked for, only while idle, and one missing answer is not death. */
+
+// RFC 9293 MUST-28: at least two hours by default; the rest as Linux.
+const IDLE = 7_200_000;
+const INTERVAL = 75_000;
+const COUNT = 9;
+
+/** Settings and progress of one connection's keepalive. Times in milliseconds. */
+export class Keepalive {
+  readonly idle: number;
+  readonly interval: number;
+  readonly count: number;
+  /** When the peer was last heard. */
+  heardAt = 0;
+  /** Probes since then. */
+  probes = 0;
+
+  constructor(idle: number = IDLE, interval: number = INTERVAL, count: number = COUNT) {
+    this.idle = idle;
+    this.interval = interval;
+    this.count = count;
+  }
+
+  /** The peer was heard. */
+  heard(now: number): void {
+    this.heardAt = now;
+    this.probes = 0;
+  }
+
+  /** When the next probe, or the verdict, is due. */
+  get deadline(): number {
+    return this.heardAt + this.idle + this.probes * this.interval;
+  }
+
+  /** Whether as many probes as allowed were sent and none was answered. */
+  get exhausted(): boolean {
+    return this.probes >= this.count;
+  }
+}

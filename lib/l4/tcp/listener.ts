@@ -1,0 +1,147 @@
+/** Listening ports (RFC 9293 3.10.1): their embryonic connections, those that wait for `accept`, and which listener a SYN is for. */
+
+import type { IpAddress } from '../../core/address.js';
+import type { Endpoint, TcpConnection, TcpConnectionOptions, TcpListener } from './api.js';
+import type { Connection } from './connection.js';
+import type { Parent } from './context.js';
+
+/** What a listener needs of its host. */
+export interface ListenerHost {
+  /** The listener has something to tell when the event ends. */
+  wake(listener: Listener): void;
+  enter(): void;
+  leave(): void;
+  /** Forget the listener. */
+  unlisten(listener: Listener): void;
+}
+
+/** One listening port. */
+export class Listener implements TcpListener, Parent {
+  readonly local: Endpoint;
+  readonly options: TcpConnectionOptions;
+  readonly backlog: number;
+  listed = false;
+  private readonly host: ListenerHost;
+  private readonly maxEmbryonic: number;
+  private readonly embryonic: Set<Connection> = new Set();
+  private waiting: Connection[] = [];
+  private callback: (() => void) | undefined = undefined;
+  private closed = false;
+
+  constructor(
+    host: ListenerHost,
+    local: Endpoint,
+    options: TcpConnectionOptions,
+    backlog: number,
+    maxEmbryonic: number,
+  ) {
+    this.host = host;
+    this.local = local;
+    this.options = options;
+    this.backlog = Math.max(1, backlog);
+    this.maxEmbryonic = maxEmbryonic;
+  }
+
+  get acceptable(): (() => void) | undefined {
+    return this.callback;
+  }
+  set acceptable(callback: (() => void) | undefined) {
+    this.callback = callback;
+    if (callback === undefined || this.waiting.length === 0) return;
+    this.host.enter();
+    this.host.wake(this);
+    this.host.leave();
+  }
+
+  accept(): TcpConnection | undefined {
+    const connection = this.waiting.shift();
+    if (connection !== undefined) connection.parent = undefined;
+    return connection;
+  }
+
+  close(): void {
+    if (this.closed) return;
+    this.closed = true;
+    this.host.enter();
+    this.host.unlisten(this);
+    const orphans = [...this.embryonic, ...this.waiting];
+    this.embryonic.clear();
+    this.waiting = [];
+    for (const connection of orphans) {
+      connection.parent = undefined;
+      connection.abort();
+    }
+    this.host.leave();
+  }
+
+  /** Whether a SYN may be answered. */
+  get hasRoom(): boolean {
+    return this.waiting.length < this.backlog && this.embryonic.size < this.maxEmbryonic;
+  }
+
+  /** A connection in SYN-RECEIVED was made. */
+  adopt(connection: Connection): void {
+    connection.parent = this;
+    this.embryonic.add(connection);
+  }
+
+  admit(connection: Connection): boolean {
+    if (this.waiting.length >= this.backlog) return false;
+    this.embryonic.delete(connection);
+    this.waiting.push(connection);
+    this.host.wake(this);
+    return true;
+  }
+
+  lost(connection: Connection): void {
+    if (!this.embryonic.delete(connection)) this.waiting = this.waiting.filter((other) => other !== connection);
+  }
+
+  /** Called by the host when an event ends. */
+  flush(): void {
+    if (this.waiting.length > 0) this.callback?.();
+  }
+}
+
+/** The listeners of a host, by port and address. */
+export class ListenerTable {
+  private readonly ports: Map<number, Listener[]> = new Map();
+
+  add(listener: Listener): void {
+    const { port } = listener.local;
+    const there = this.ports.get(port);
+    if (there === undefined) this.ports.set(port, [listener]);
+    else there.push(listener);
+  }
+
+  remove(listener: Listener): void {
+    const { port } = listener.local;
+    const rest = (this.ports.get(port) ?? []).filter((other) => other !== listener);
+    if (rest.length === 0) this.ports.delete(port);
+    else this.ports.set(port, rest);
+  }
+
+  hasPort(port: number): boolean {
+    return this.ports.has(port);
+  }
+
+  /** Whether exactly this address and port are listened on. */
+  has(local: Endpoint): boolean {
+    return this.ports.get(local.port)?.some((other) => other.local.address.equals(local.address)) ?? false;
+  }
+
+  /** The listener for a SYN to `address`: its own first, then the unspecified address of its version, then `::` for both. */
+  find(address: IpAddress, port: number): Listener | undefined {
+    const there = this.ports.get(port);
+    if (there === undefined) return undefined;
+    return (
+      there.find(({ local }) => local.address.equals(address)) ??
+      there.find(({ local }) => local.address.isUnspecified && local.address.version === address.version) ??
+      there.find(({ local }) => local.address.isUnspecified && local.address.version === 6)
+    );
+  }
+
+  all(): Listener[] {
+    return [...this.ports.values()].flat();
+  }
+}

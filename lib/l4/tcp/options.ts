@@ -1,0 +1,143 @@
+/** The knobs of TCP, their defaults, and what a connection makes of its peer's SYN options. */
+
+import type { NetCode } from '../../core/errors.js';
+import { UsageError } from '../../core/errors.js';
+import type { CongestionFactory } from './congestion/congestion.js';
+import { NewReno } from './congestion/newreno.js';
+
+/** Options of a TCP host. Times are in milliseconds, sizes in bytes. */
+export interface TcpOptions {
+  /** Timestamps (RFC 7323). Default true. */
+  readonly timestamps?: boolean;
+  /** Window scaling (RFC 7323). Default true. */
+  readonly windowScaling?: boolean;
+  /** Selective acknowledgments: blocks are sent where the peer permits them (RFC 2018, 2883). Default true. */
+  readonly sack?: boolean;
+  /** Retransmission timeout before the first measurement (RFC 6298 2.1). Default 1000. */
+  readonly initialRto?: number;
+  /** Default 200, as Linux; RFC 6298 2.4 asks for 1000. */
+  readonly minRto?: number;
+  /** Default 120,000. */
+  readonly maxRto?: number;
+  /** Retransmissions of a SYN before the connection attempt fails. Default 6. */
+  readonly synRetries?: number;
+  /** Retransmissions of a SYN-ACK before an embryonic connection is forgotten. Default 5. */
+  readonly synAckRetries?: number;
+  /** Retransmissions of data, or unanswered window probes, before the connection fails: R2 (RFC 9293 3.8.3). Default 15. */
+  readonly dataRetries?: number;
+  /** Retransmissions after which the way is doubted (R1). Default 3. */
+  readonly doubtRetries?: number;
+  /** 2 MSL. Default 60,000, as Linux. */
+  readonly timeWait?: number;
+  /** Connections in TIME-WAIT beyond this many are forgotten at once. Default 16,384. */
+  readonly maxTimeWait?: number;
+  /** How long a closed connection waits for the peer's FIN. Default 60,000. */
+  readonly finWait2Timeout?: number;
+  /** Longest delay of an acknowledgment; under 500 (RFC 9293 MUST-40). Default 40; 0 acknowledges at once. */
+  readonly delayedAck?: number;
+  /** Data segments at the start of a connection that are acknowledged at once. Default 16, as Linux. */
+  readonly quickAcks?: number;
+  /** Initial congestion window in segments (RFC 6928). Default 10. */
+  readonly initialWindow?: number;
+  /** Makes the congestion control of a connection. Default NewReno. */
+  readonly congestion?: CongestionFactory;
+  /** Challenge acknowledgments per connection and {@link TcpOptions.challengePeriod} (RFC 5961 7). Default 10. */
+  readonly challengeLimit?: number;
+  /** Default 5000. */
+  readonly challengePeriod?: number;
+  /** Accept segments without the negotiated timestamp, as Linux does. Default false (RFC 7323 3.2). */
+  readonly acceptMissingTimestamps?: boolean;
+  /** Ignore every RST in TIME-WAIT (RFC 1337). Default false: an exact one ends it. */
+  readonly ignoreTimeWaitResets?: boolean;
+  /** Default 1 MiB. */
+  readonly receiveBuffer?: number;
+  /** Default 1 MiB. */
+  readonly sendBuffer?: number;
+  /** Embryonic connections per listener. Default 1024. */
+  readonly maxEmbryonic?: number;
+  /** Default backlog of listeners. Default 511. */
+  readonly backlog?: number;
+  /** Ephemeral ports, inclusive (RFC 6335 6). Default 49152 to 65535. */
+  readonly portRange?: readonly [first: number, last: number];
+}
+
+/** The options of a host with all defaults filled in. */
+export type TcpConfig = Required<TcpOptions>;
+
+const DEFAULTS: TcpConfig = {
+  timestamps: true,
+  windowScaling: true,
+  sack: true,
+  initialRto: 1000,
+  minRto: 200,
+  maxRto: 120_000,
+  synRetries: 6,
+  synAckRetries: 5,
+  dataRetries: 15,
+  doubtRetries: 3,
+  timeWait: 60_000,
+  maxTimeWait: 16_384,
+  finWait2Timeout: 60_000,
+  delayedAck: 40,
+  quickAcks: 16,
+  initialWindow: 10,
+  congestion: (mss, initialWindow) => new NewReno(mss, initialWindow),
+  challengeLimit: 10,
+  challengePeriod: 5000,
+  acceptMissingTimestamps: false,
+  ignoreTimeWaitResets: false,
+  receiveBuffer: 1 << 20,
+  sendBuffer: 1 << 20,
+  maxEmbryonic: 1024,
+  backlog: 511,
+  portRange: [49152, 65535],
+};
+
+// RFC 7323 2.3: a window of at most 2^30 bytes.
+const MAX_BUFFER = 1 << 30;
+
+/** Fills in the defaults. @throws UsageError `ERR_INVALID_OPTION` */
+export function tcpConfig(options: TcpOptions): TcpConfig {
+  const config: TcpConfig = { ...DEFAULTS, ...options };
+  requireRange('receiveBuffer', config.receiveBuffer, 1, MAX_BUFFER);
+  requireRange('sendBuffer', config.sendBuffer, 1, MAX_BUFFER);
+  requireRange('delayedAck', config.delayedAck, 0, 499);
+  requireRange('minRto', config.minRto, 1, config.maxRto);
+  requireRange('portRange', config.portRange[0], 1, config.portRange[1]);
+  requireRange('portRange', config.portRange[1], config.portRange[0], 65535);
+  return config;
+}
+
+/** @throws UsageError `ERR_INVALID_OPTION` unless `value` is in `low`..`high` */
+export function requireRange(name: string, value: number, low: number, high: number): void {
+  if (value >= low && value <= high) return;
+  throw new UsageError('ERR_INVALID_OPTION', `${name} must be in ${low}..${high}, not ${value}`);
+}
+
+/** Largest size of a receive or send buffer. */
+export function clampBuffer(bytes: number): number {
+  return Math.max(1, Math.min(MAX_BUFFER, Math.floor(bytes)));
+}
+
+/** The shift that lets a 16-bit window cover `buffer` bytes; at most 14 (RFC 7323 2.3). */
+export function windowScaleFor(buffer: number): number {
+  let scale = 0;
+  while (scale < 14 && 0xffff * 2 ** scale < buffer) scale++;
+  return scale;
+}
+
+/** RFC 9293 3.7.1: what to assume where the SYN had no MSS option. */
+export function defaultMss(version: 4 | 6): number {
+  return version === 4 ? 536 : 1220;
+}
+
+// Smaller offers would make every segment mostly header; Linux has the same floor for what it sends.
+const MIN_MSS = 48;
+
+/** The peer's maximum segment size for an option value, 0 where there was none. */
+export function peerMss(offered: number, version: 4 | 6): number {
+  return offered === 0 ? defaultMss(version) : Math.max(MIN_MSS, offered);
+}
+
+/** Why a connection ended: an error code, or `undefined` for the regular end. */
+export type EndCode = NetCode | undefined;

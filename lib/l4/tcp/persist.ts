@@ -1,0 +1,32 @@
+/** Probing a window that is shut, or too small to be worth a segment (RFC 9293 3.8.6.1 and 3.8.6.2.1). */
+
+import type { Connection } from './connection.js';
+import { sendForced, sendProbe } from './send.js';
+
+/** Time until the next probe: the retransmission timeout, doubled per probe (SHLD-29, SHLD-30). */
+export function persistInterval(c: Connection): number {
+  return Math.min(c.host.config.maxRto, c.rtt.rto * 2 ** Math.min(c.probes, 30));
+}
+
+/** The persist timer fired. */
+export function onPersistTimer(c: Connection): void {
+  const { now, config, counters } = c.host;
+  const usable = (c.snd.una + c.snd.wnd - c.snd.nxt) | 0;
+  if (usable > 0) {
+    // The override timer of silly-window avoidance: a small window is better than none.
+    sendForced(c, usable);
+    return;
+  }
+  const since = c.unanswered === 0 ? now : c.unansweredSince;
+  if (c.unanswered >= config.dataRetries || (c.userTimeout > 0 && now - since >= c.userTimeout)) {
+    counters.timedOut++;
+    c.terminate(c.softError ?? 'ETIMEDOUT');
+    return;
+  }
+  // MUST-37: only unanswered probes count against the peer.
+  if (c.unanswered++ === 0) c.unansweredSince = now;
+  c.probes++;
+  counters.windowProbes++;
+  sendProbe(c);
+  c.timers.armRetransmit();
+}

@@ -1,0 +1,271 @@
+/** A segment for a connection (RFC 9293 3.10.7.3 and 3.10.7.4, with RFC 5961 and RFC 7323): check by check, in the order of the RFC. */
+
+import { DropReason } from '../../core/drops.js';
+import type { IpPacket } from '../../wire/ip.js';
+import { TcpFlag } from '../../wire/tcp.js';
+import { acknowledge, enterTimeWait } from './acknowledge.js';
+import { type Connection, Tell } from './connection.js';
+import { receiveInSynReceived, receiveInSynSent } from './handshake.js';
+import { challenge, drop } from './refuse.js';
+import type { Segment } from './segment.js';
+import { reset, sendSyn, transmit } from './send.js';
+import { after, before } from './seq.js';
+import { canReceive } from './state.js';
+import { isAcceptable, isWithin, receiveWindow } from './window.js';
+
+const { Ack, Fin, Rst, Syn, Urg } = TcpFlag;
+// RFC 7323 5.5: after 24 days of silence the timestamps may have wrapped.
+const TIMESTAMP_LIFETIME = 24 * 24 * 3600 * 1000;
+
+/** Processes a segment of the connection, which is in any state but CLOSED, LISTEN and TIME-WAIT. */
+export function receive(c: Connection, segment: Segment, packet: IpPacket): void {
+  c.keepalive?.heard(c.host.now);
+  if (c.state === 'SYN-SENT') {
+    if (!receiveInSynSent(c, segment, packet)) return;
+  } else if (!check(c, segment, packet) || !acknowledge(c, segment)) return;
+  if (segment.has(Urg)) urgent(c, segment);
+  text(c, segment);
+  transmit(c);
+}
+
+/** Everything that may stand against the segment before its ACK counts. */
+function check(c: Connection, segment: Segment, packet: IpPacket): boolean {
+  const { rcv } = c;
+  const special = segment.flags & (Rst | Syn);
+  if (special === Syn && c.state === 'SYN-RECEIVED' && segment.seq === rcv.irs && !repeatedSyn(c, segment))
+    return false;
+  if (c.ts.on && !(segment.flags & Rst) && !checkTimestamp(c, segment)) return false;
+  if (segment.flags & Rst) {
+    receiveReset(c, segment);
+    return false;
+  }
+  if (!isInWindow(c, segment)) return false;
+  if (segment.flags & Syn) {
+    // RFC 5961 4: whoever lost his state will answer the ACK with a RST.
+    challenge(c);
+    drop(c, segment, DropReason.TcpBadSyn);
+    return false;
+  }
+  if (!(segment.flags & Ack)) {
+    drop(c, segment, DropReason.TcpNoAck);
+    return false;
+  }
+  if (c.ts.on && segment.options.hasTimestamps) updateTimestamp(c, segment);
+  return c.state !== 'SYN-RECEIVED' || receiveInSynReceived(c, segment, packet);
+}
+
+/** The peer's SYN again: our SYN-ACK was lost; or, in a simultaneous open, its SYN-ACK. Returns whether that one is to be processed. */
+function repeatedSyn(c: Connection, segment: Segment): boolean {
+  if (segment.has(Ack) && c.parent === undefined) {
+    if (segment.ack !== c.snd.nxt) return true;
+    segment.seq = (segment.seq + 1) | 0;
+    segment.flags &= ~Syn;
+    c.oweAck();
+    return true;
+  }
+  if (!segment.has(Ack)) {
+    sendSyn(c);
+    drop(c, segment, DropReason.TcpUnexpected);
+    return false;
+  }
+  return true;
+}
+
+/** PAWS (RFC 7323 5.3). */
+function checkTimestamp(c: Connection, segment: Segment): boolean {
+  const { ts } = c;
+  if (!segment.options.hasTimestamps) {
+    if (c.host.config.acceptMissingTimestamps) return true;
+    drop(c, segment, DropReason.TcpOldTimestamp);
+    return false;
+  }
+  if (!before(segment.options.timestampValue | 0, ts.recent)) return true;
+  if (c.host.now - ts.recentAt > TIMESTAMP_LIFETIME) return true;
+  answer(c, segment);
+  drop(c, segment, DropReason.TcpOldTimestamp);
+  return false;
+}
+
+/** RFC 7323 4.3 (2): only a segment at the left edge of the window moves TS.Recent, so that a delayed ACK echoes the oldest. */
+function updateTimestamp(c: Connection, segment: Segment): void {
+  const { ts } = c;
+  const value = segment.options.timestampValue | 0;
+  if (after(segment.seq, c.rcv.ackSent)) return;
+  if (before(value, ts.recent) && c.host.now - ts.recentAt <= TIMESTAMP_LIFETIME) return;
+  ts.recent = value;
+  ts.recentAt = c.host.now;
+}
+
+/** An ACK in answer to something unacceptable; those without data could otherwise be answered forever. */
+function answer(c: Connection, segment: Segment): void {
+  if (segment.span > 0) c.oweAck();
+  else challenge(c);
+}
+
+function isInWindow(c: Connection, segment: Segment): boolean {
+  const { rcv } = c;
+  const window = receiveWindow(c);
+  if (isAcceptable(segment.seq, segment.span, rcv.nxt, window)) return true;
+  // A bare FIN where the window is shut costs nothing (SM-13).
+  if (segment.seq === rcv.nxt && segment.length === 0) return true;
+  answer(c, segment);
+  // The peer has filled our window: its pure ACKs come with the sequence number behind it, and count.
+  if (segment.span === 0 && segment.seq === rcv.edge) return true;
+  if (segment.length > 0 && c.sackPermitted && before(segment.seq, rcv.nxt)) {
+    c.gaps.reportDuplicate(segment.seq, (segment.seq + segment.length) | 0);
+  }
+  drop(c, segment, DropReason.TcpOutOfWindow);
+  return false;
+}
+
+/** RFC 5961 3: only an exact RST ends the connection; another one in the window is challenged. */
+function receiveReset(c: Connection, segment: Segment): void {
+  const { rcv, host } = c;
+  if (segment.seq !== rcv.nxt) {
+    if (isWithin(segment.seq, rcv.nxt, receiveWindow(c))) challenge(c);
+    drop(c, segment, DropReason.TcpBadReset);
+    return;
+  }
+  host.counters.resetsReceived++;
+  host.counters.reset++;
+  const { state } = c;
+  const nothingLost = c.abandoned && c.queue.length === 0;
+  if (state === 'SYN-RECEIVED') c.terminate('ECONNREFUSED');
+  else if (nothingLost || state === 'CLOSING' || (state === 'LAST-ACK' && c.queue.length === 0)) c.terminate(undefined);
+  else c.terminate('ECONNRESET');
+}
+
+/** RFC 6093: the pointer is to the byte behind the urgent data, which stay in line; the application is told how far they reach. */
+function urgent(c: Connection, segment: Segment): void {
+  if (!canReceive(c.state)) return;
+  const up = (segment.seq + segment.urgentPointer) | 0;
+  if (!after(up, c.rcv.up) || !after(up, c.rcv.nxt)) return;
+  c.rcv.up = up;
+  c.tell(Tell.URGENT);
+}
+
+/** The payload and the FIN: trims them to the window, queues them, and decides on the ACK. */
+function text(c: Connection, segment: Segment): void {
+  const { rcv } = c;
+  const { drops } = c.host.env;
+  const { frame } = segment;
+  if (frame === undefined) return;
+  if (segment.span === 0) {
+    drops.deliver(frame);
+    return;
+  }
+  if (!canReceive(c.state)) {
+    drop(c, segment, DropReason.TcpClosed);
+    return;
+  }
+  if (c.abandoned && segment.length > 0) {
+    // RFC 9293 3.10.4: nobody will ever read this, and the peer must know.
+    drop(c, segment, DropReason.TcpClosed);
+    reset(c);
+    c.terminate(c.queue.length > 0 ? 'ECONNABORTED' : undefined);
+    return;
+  }
+  trim(c, segment);
+  const { from, to, seq } = segment;
+  if (segment.has(Fin) && !rcv.finKnown) {
+    rcv.finKnown = true;
+    rcv.finSeq = (seq + to - from) | 0;
+  }
+  if (seq === rcv.nxt) inOrder(c, segment);
+  else if (to > from) {
+    c.host.counters.outOfOrder++;
+    c.oweAck();
+    if (!c.gaps.insert(seq, frame.slab.bytes, from, to)) drop(c, segment, DropReason.TcpOutOfMemory);
+  } else c.oweAck();
+  drops.deliver(frame);
+  if (rcv.finKnown && rcv.nxt === rcv.finSeq) finReceived(c);
+}
+
+/** Cuts off what was received before, what is beyond the window, and what is beyond the FIN. */
+function trim(c: Connection, segment: Segment): void {
+  const { rcv } = c;
+  const old = (rcv.nxt - segment.seq) | 0;
+  if (old > 0) {
+    const cut = Math.min(old, segment.length);
+    if (cut > 0 && c.sackPermitted) c.gaps.reportDuplicate(segment.seq, (segment.seq + cut) | 0);
+    segment.from += cut;
+    segment.seq = (segment.seq + cut) | 0;
+    if (cut > 0) c.oweAck();
+  }
+  const end = (segment.seq + segment.length) | 0;
+  const excess = (end - rcv.edge) | 0;
+  if (excess > 0 && segment.length > 0) {
+    segment.to -= Math.min(excess, segment.length);
+    segment.flags &= ~Fin;
+  }
+  if (rcv.finKnown && after((segment.seq + segment.length) | 0, rcv.finSeq)) {
+    segment.to = segment.from + Math.max(0, (rcv.finSeq - segment.seq) | 0);
+  }
+}
+
+function inOrder(c: Connection, segment: Segment): void {
+  const { rcv } = c;
+  const { from, to, frame } = segment;
+  const length = to - from;
+  if (length === 0 || frame === undefined) return;
+  c.received.append(frame.slab.bytes, from, to);
+  rcv.nxt = (rcv.nxt + length) | 0;
+  if (length > rcv.mss) rcv.mss = Math.min(length, c.mssOffered);
+  c.tellReadable();
+  const { reassembly } = c;
+  if (reassembly !== undefined && !reassembly.empty) {
+    // RFC 5681 4.2: what fills a gap is acknowledged at once.
+    rcv.nxt = reassembly.drain(rcv.nxt, c.received);
+    c.oweAck();
+    return;
+  }
+  scheduleAck(c);
+}
+
+/** RFC 9293 3.8.6.3: at least every second full segment at once, the rest a little later, and at once while the peer's window is opening. */
+function scheduleAck(c: Connection): void {
+  if (c.ackNow) return;
+  if (c.quickAcks > 0) {
+    c.quickAcks--;
+    c.oweAck();
+  } else if (((c.rcv.nxt - c.rcv.ackSent) | 0) >= 2 * c.rcv.mss || c.host.config.delayedAck === 0) c.oweAck();
+  else c.timers.delayAck();
+}
+
+/** The peer's FIN is next: its stream has ended. */
+function finReceived(c: Connection): void {
+  c.rcv.nxt = (c.rcv.nxt + 1) | 0;
+  c.eof = true;
+  c.to('fin');
+  c.oweAck();
+  c.tellReadable();
+  if (c.state === 'TIME-WAIT') enterTimeWait(c);
+}
+
+/** A segment in TIME-WAIT (RFC 9293 3.10.7.4, RFC 1337). New connections were looked for before. */
+export function receiveInTimeWait(c: Connection, segment: Segment): void {
+  const { rcv, host } = c;
+  if (segment.has(Rst)) {
+    if (segment.seq !== rcv.nxt || host.config.ignoreTimeWaitResets) {
+      if (segment.seq !== rcv.nxt && isWithin(segment.seq, rcv.nxt, receiveWindow(c))) challenge(c);
+      drop(c, segment, DropReason.TcpBadReset);
+    } else c.terminate(undefined);
+    return;
+  }
+  const isFin = segment.has(Fin) && ((segment.seq + segment.span) | 0) === rcv.nxt;
+  if (isFin) c.timers.timeWait();
+  // Our ACK of the FIN may have been lost; anything else old is told where we are.
+  if (segment.span > 0) c.oweAck();
+  else if (segment.seq !== rcv.nxt) challenge(c);
+  drop(c, segment, isFin ? DropReason.TcpUnexpected : DropReason.TcpOutOfWindow);
+}
+
+/** Whether a SYN may open a new connection in the place of one in TIME-WAIT (RFC 6191, RFC 9293 MAY-2). */
+export function mayReopen(c: Connection, segment: Segment): boolean {
+  if ((segment.flags & (Syn | Ack | Rst | Fin)) !== Syn) return false;
+  const { options } = segment;
+  const isLater = after(segment.seq, c.rcv.nxt) || segment.seq === c.rcv.nxt;
+  if (!c.ts.on || !options.hasTimestamps) return isLater;
+  const value = options.timestampValue | 0;
+  return after(value, c.ts.recent) || (value === c.ts.recent && isLater);
+}

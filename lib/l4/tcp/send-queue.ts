@@ -1,0 +1,102 @@
+/**
+ * What the application wrote and the peer has not acknowledged: its own arrays, by reference. Each byte is copied once, into the
+ * frame that carries it, and again for each retransmission.
+ */
+
+/** A queue of bytes that are read at any offset and consumed at the front. */
+export class SendQueue {
+  /** Bytes in the queue. */
+  length = 0;
+  private chunks: (Uint8Array | undefined)[] = [];
+  /** Stream position of each chunk's first byte. */
+  private starts: number[] = [];
+  /** Index of the first chunk in use. */
+  private first = 0;
+  /** Stream positions of the queue's first byte and of the byte after its last. */
+  private head = 0;
+  private tail = 0;
+  /** The chunk that was found last: the next copy most often starts there or in the next. */
+  private hint = 0;
+
+  /** Appends bytes by reference; they must not change while they are queued. */
+  push(bytes: Uint8Array): void {
+    if (bytes.length === 0) return;
+    this.chunks.push(bytes);
+    this.starts.push(this.tail);
+    this.tail += bytes.length;
+    this.length += bytes.length;
+  }
+
+  /** Copies `count` bytes, from `offset` bytes behind the front, to `target` at `at`. */
+  copy(offset: number, count: number, target: Uint8Array, at: number): void {
+    const from = this.head + offset;
+    let index = this.find(from);
+    let done = 0;
+    while (done < count) {
+      const chunk = this.chunks[index];
+      if (chunk === undefined) return;
+      const skip = from + done - (this.starts[index] ?? 0);
+      const part = Math.min(chunk.length - skip, count - done);
+      if (skip === 0 && part === chunk.length) target.set(chunk, at + done);
+      else if (part <= 16) for (let i = 0; i < part; i++) target[at + done + i] = chunk[skip + i] ?? 0;
+      else target.set(chunk.subarray(skip, skip + part), at + done);
+      done += part;
+      this.hint = index;
+      index++;
+    }
+  }
+
+  /** Drops `count` bytes at the front. */
+  consume(count: number): void {
+    this.head += count;
+    this.length -= count;
+    while (this.first < this.chunks.length) {
+      const end = (this.starts[this.first] ?? 0) + (this.chunks[this.first]?.length ?? 0);
+      if (end > this.head) break;
+      this.chunks[this.first] = undefined;
+      this.first++;
+    }
+    if (this.first === this.chunks.length) this.clearChunks();
+    else if (this.first >= 32 && this.first * 2 > this.chunks.length) this.compact();
+  }
+
+  /** Drops everything. */
+  clear(): void {
+    this.head = this.tail;
+    this.length = 0;
+    this.clearChunks();
+  }
+
+  private clearChunks(): void {
+    if (this.chunks.length > 64) {
+      this.chunks = [];
+      this.starts = [];
+    } else this.chunks.length = this.starts.length = 0;
+    this.first = this.hint = 0;
+  }
+
+  private compact(): void {
+    this.chunks.splice(0, this.first);
+    this.starts.splice(0, this.first);
+    this.hint = Math.max(0, this.hint - this.first);
+    this.first = 0;
+  }
+
+  /** Index of the chunk that holds stream position `position`. */
+  private find(position: number): number {
+    const { starts, hint } = this;
+    const isIn = (index: number) =>
+      (starts[index] ?? Number.POSITIVE_INFINITY) <= position &&
+      position < (starts[index + 1] ?? Number.POSITIVE_INFINITY);
+    if (isIn(hint)) return hint;
+    if (isIn(hint + 1)) return hint + 1;
+    let low = this.first;
+    let high = starts.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >>> 1;
+      if ((starts[middle] ?? 0) <= position) low = middle;
+      else high = middle - 1;
+    }
+    return low;
+  }
+}

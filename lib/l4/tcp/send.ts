@@ -1,0 +1,228 @@
+/** Sending (RFC 9293 3.7.4, 3.8.6): what may go out now, and the segments themselves. */
+
+import { pseudoHeaderSum } from '../../l3/ip-output.js';
+import { TCP_HEADER, type TcpFields, TcpFlag, TcpSegment } from '../../wire/tcp.js';
+import { MAX_SACK_BLOCKS, TcpOptions } from '../../wire/tcp-options.js';
+import type { Connection } from './connection.js';
+import { windowScaleFor } from './options.js';
+import type { SentSegment } from './sent-queue.js';
+import { after } from './seq.js';
+import { canSend } from './state.js';
+import { advertiseWindow } from './window.js';
+
+const { Ack, Fin, Psh, Rst, Syn } = TcpFlag;
+const ALIGNED_TIMESTAMPS = 0x0101_080a;
+const TIMESTAMPS_LENGTH = 12;
+
+class Header implements TcpFields {
+  sourcePort = 0;
+  destinationPort = 0;
+  sequence = 0;
+  acknowledgment = 0;
+  flags = 0;
+  window = 0;
+  urgentPointer = 0;
+}
+
+// Filled and read within one call, whatever the connection.
+const header = new Header();
+const options = new TcpOptions();
+
+/** Bytes that were written and never sent. */
+export function unsentBytes(c: Connection): number {
+  const inFlight = ((c.snd.nxt - c.snd.una) | 0) - (c.finSent ? 1 : 0);
+  return c.queue.length - inFlight;
+}
+
+/** Whether something waits for the window while nothing is in flight that would bring news of it. */
+function needsPersist(c: Connection): boolean {
+  return unsentBytes(c) > 0 || (c.finQueued && !c.finSent);
+}
+
+/** Sends whatever the windows allow: first what was lost, then what is new, then the FIN. */
+export function transmit(c: Connection): void {
+  if (!canSend(c.state)) return;
+  if (retransmitLost(c)) sendNew(c);
+  if (c.sent.head !== undefined) {
+    if (!c.timers.retransmit.armed) c.timers.armRetransmit();
+  } else if (needsPersist(c)) {
+    if (!c.timers.retransmit.armed) c.timers.armPersist();
+  } else c.timers.retransmit.cancel();
+}
+
+/** Sends again what is believed lost; returns whether nothing of that is left. */
+function retransmitLost(c: Connection): boolean {
+  const { sent } = c;
+  for (let segment = sent.firstLost(); segment !== undefined; segment = sent.firstLost()) {
+    if (sent.pipe > 0 && sent.pipe + Math.min(segment.span, c.snd.mss) > c.congestion.cwnd) return false;
+    // RFC 9293 SHLD-16: old data only within the window, but for the segment that probes it.
+    if (segment !== sent.head && after(segment.end, (c.snd.una + c.snd.wnd) | 0)) return false;
+    retransmit(c, segment);
+  }
+  return true;
+}
+
+/** Sends a segment again, in smaller ones if the path became narrower. */
+export function retransmit(c: Connection, segment: SentSegment): void {
+  const { mss } = c.snd;
+  const data = segment.span - (segment.fin ? 1 : 0);
+  if (data > mss) c.sent.split(segment, mss);
+  const length = segment.span - (segment.fin ? 1 : 0);
+  const offset = (segment.seq - c.snd.una) | 0;
+  const push = offset + length === c.queue.length && length > 0;
+  c.sent.resent(segment, c.host.now);
+  c.host.counters.retransmits++;
+  emit(c, segment.seq, Ack | (push ? Psh : 0) | (segment.fin ? Fin : 0), offset, length);
+}
+
+function sendNew(c: Connection): void {
+  const { snd, sent } = c;
+  for (;;) {
+    const unsent = unsentBytes(c);
+    const finDue = c.finQueued && !c.finSent;
+    if (unsent <= 0 && !finDue) return;
+    if (sent.head === undefined && c.host.now - snd.lastAt > c.rtt.rto) c.congestion.idle();
+    const usable = (snd.una + snd.wnd - snd.nxt) | 0;
+    if (usable <= 0) return;
+    const length = unsent <= 0 ? 0 : sizeOfNext(c, unsent, usable, finDue);
+    if (length < 0) return;
+    sendSegment(c, length, finDue && length === unsent && usable > length);
+    if (length === unsent && !c.finQueued) return;
+    if (length === unsent && c.finSent) return;
+  }
+}
+
+/** Payload of the next segment, or -1 if it is better to wait (RFC 9293 3.7.4, 3.8.6.2.1). */
+function sizeOfNext(c: Connection, unsent: number, usable: number, finDue: boolean): number {
+  const { snd, sent } = c;
+  const length = Math.min(unsent, snd.mss);
+  const room = c.congestion.cwnd + c.recovery.allowance(snd.mss) - sent.pipe;
+  if (room < length && sent.pipe > 0) return -1;
+  if (usable < length) {
+    // Less than what there is to send: only if that is much for this receiver, and nothing is in flight that may open the window.
+    return sent.head === undefined && 2 * usable >= snd.maxWnd ? usable : -1;
+  }
+  if (length === snd.mss || c.noDelay || finDue) return length;
+  // Nagle's algorithm, Minshall's variant: one small segment in flight at a time.
+  return sent.head !== undefined && after(snd.smallEnd, snd.una) ? -1 : length;
+}
+
+/** The override timer of silly-window avoidance: sends what fits. */
+export function sendForced(c: Connection, usable: number): void {
+  const length = Math.min(usable, c.snd.mss, unsentBytes(c));
+  sendSegment(c, length, c.finQueued && length === unsentBytes(c) && usable > length);
+  transmit(c);
+}
+
+function sendSegment(c: Connection, length: number, fin: boolean): void {
+  const { snd, sent } = c;
+  const seq = snd.nxt;
+  const offset = (seq - snd.una) | 0;
+  const idle = sent.head === undefined;
+  const last = offset + length === c.queue.length;
+  if (length > 0 && length < snd.mss) snd.smallEnd = (seq + length) | 0;
+  snd.nxt = (seq + length + (fin ? 1 : 0)) | 0;
+  snd.lastAt = c.host.now;
+  if (fin) c.finSent = true;
+  // An application that answers is interactive: its ACKs may wait for its data.
+  if (length > 0) c.quickAcks = 0;
+  sent.push(seq, snd.nxt, fin, c.host.now);
+  if (idle) c.timers.armRetransmit();
+  c.probes = 0;
+  emit(c, seq, Ack | (last && length > 0 ? Psh : 0) | (fin ? Fin : 0), offset, length);
+}
+
+/** Sends an acknowledgment, with SACK blocks where there are gaps. */
+export function sendAck(c: Connection): void {
+  emit(c, c.snd.nxt, Ack, 0, 0);
+}
+
+/** A window or keepalive probe: the sequence number before SND.UNA, and no data; the peer answers with an ACK. */
+export function sendProbe(c: Connection): void {
+  emit(c, (c.snd.una - 1) | 0, Ack, 0, 0);
+}
+
+/** Sends RST with SND.NXT, so that it is exact for the peer (RFC 9293 3.10.5). */
+export function reset(c: Connection): void {
+  c.host.counters.resetsSent++;
+  c.host.counters.reset++;
+  emit(c, c.snd.nxt, Rst | Ack, 0, 0);
+}
+
+/** Sends our SYN, or in answer to the peer's the SYN-ACK; again, if it was sent before. */
+export function sendSyn(c: Connection): void {
+  const flags = c.state === 'SYN-SENT' ? Syn : Syn | Ack;
+  c.synSentAt = c.host.now;
+  if (c.retries > 0) c.host.counters.retransmits++;
+  synOptions(c);
+  write(c, c.host.env.pool.alloc(0), c.snd.iss, flags, Math.min(0xffff, c.receiveBuffer), options.length);
+}
+
+/** What the SYN says of us; in a SYN-ACK only what the peer's SYN offered too (RFC 7323 1.3, RFC 2018 2). */
+function synOptions(c: Connection): void {
+  const { config } = c.host;
+  const answer = c.state !== 'SYN-SENT';
+  options.clear();
+  options.mss = c.mssOffered;
+  options.sackPermitted = answer ? c.sackPermitted : config.sack;
+  options.hasTimestamps = answer ? c.ts.on : config.timestamps;
+  options.timestampValue = timestamp(c);
+  options.timestampEcho = c.ts.recent >>> 0;
+  if (config.windowScaling && (!answer || c.scaling)) options.windowScale = windowScaleFor(c.receiveBuffer);
+}
+
+/** The value of our timestamp clock (RFC 7323 5.4: milliseconds, and a random offset). */
+export function timestamp(c: Connection): number {
+  return (Math.floor(c.host.now) + c.ts.offset) >>> 0;
+}
+
+function emit(c: Connection, seq: number, flags: number, offset: number, length: number): void {
+  const frame = c.host.env.pool.alloc(length);
+  if (length > 0) c.queue.copy(offset, length, frame.slab.bytes, frame.put(length));
+  options.sackCount = 0;
+  const { reassembly } = c;
+  let optionsLength = c.ts.on ? TIMESTAMPS_LENGTH : 0;
+  if (length === 0 && reassembly !== undefined && c.sackPermitted && reassembly.hasBlocks) {
+    options.clear();
+    options.hasTimestamps = c.ts.on;
+    options.timestampValue = timestamp(c);
+    options.timestampEcho = c.ts.recent >>> 0;
+    reassembly.blocks(options, c.ts.on ? MAX_SACK_BLOCKS - 1 : MAX_SACK_BLOCKS);
+    optionsLength = options.length;
+  }
+  write(c, frame, seq, flags, advertiseWindow(c), optionsLength);
+}
+
+type Outgoing = ReturnType<Connection['host']['env']['pool']['alloc']>;
+
+/** Puts the header in front of the payload and hands the segment to IP. With SYN or SACK, `options` holds the options. */
+function write(
+  c: Connection,
+  frame: Outgoing,
+  seq: number,
+  flags: number,
+  window: number,
+  optionsLength: number,
+): void {
+  header.sourcePort = c.local.port;
+  header.destinationPort = c.remote.port;
+  header.sequence = seq;
+  header.acknowledgment = flags & Ack ? c.rcv.nxt : 0;
+  header.flags = flags;
+  header.window = window;
+  TcpSegment.emit(frame, header, optionsLength);
+  if (optionsLength > 0) {
+    const { view } = frame.slab;
+    const at = frame.start + TCP_HEADER;
+    if (flags & Syn || options.sackCount > 0) options.write(view, at);
+    else {
+      view.setUint32(at, ALIGNED_TIMESTAMPS);
+      view.setUint32(at + 4, timestamp(c));
+      view.setUint32(at + 8, c.ts.recent);
+    }
+  }
+  TcpSegment.seal(frame, pseudoHeaderSum(c.flow, frame.length));
+  if (flags & Ack) c.timers.acknowledged();
+  c.host.counters.segmentsOut++;
+  c.host.output.send(frame, c.flow);
+}

@@ -1,0 +1,372 @@
+/**
+ * TCP of one host: finds the connection or listener of each segment, makes new ones, and conducts events.
+ *
+ * An event (a segment, a timer, a call) runs to completion: state, then segments, then what the applications are told. Segments that come
+ * in while one is being processed (a loopback may hand us our own output from within `emit`) wait their turn, so no room ever sees a connection
+ * half changed.
+ */
+
+import type { IpAddress } from '../../core/address.js';
+import { DropReason } from '../../core/drops.js';
+import type { Env } from '../../core/env.js';
+import { NetError, type NetCode } from '../../core/errors.js';
+import { Cast } from '../../core/frame.js';
+import type { Timer } from '../../core/timers.js';
+import type { IcmpReport } from '../../l3/icmp-report.js';
+import { IpOutput, type IpPaths } from '../../l3/ip-output.js';
+import type { IpPacket } from '../../wire/ip.js';
+import { TcpFlag, TcpSegment } from '../../wire/tcp.js';
+import type { Endpoint, TcpConnection, TcpConnectionOptions, TcpHandler, TcpListener, TcpSockets } from './api.js';
+import { Connection } from './connection.js';
+import { type TcpContext, TcpCounters } from './context.js';
+import { ConnectionTable } from './demux.js';
+import { open, readSyn } from './handshake.js';
+import { receiveIcmp } from './icmp.js';
+import { SequenceNumbers } from './isn.js';
+import { Listener, type ListenerHost, ListenerTable } from './listener.js';
+import { type TcpConfig, type TcpOptions, tcpConfig } from './options.js';
+import { mayReopen, receive, receiveInTimeWait } from './receive.js';
+import { refuse } from './refuse.js';
+import { Segment } from './segment.js';
+import { SentSegmentPool } from './sent-queue.js';
+import { after } from './seq.js';
+
+const { Ack, Fin, Rst, Syn } = TcpFlag;
+
+/** Something that has news when the event ends. */
+interface Wakeable {
+  listed: boolean;
+  flush(): void;
+}
+
+/** A segment that came while another was being processed. */
+interface Waiting {
+  readonly packet: IpPacket;
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Options of an active open. */
+export type ConnectOptions = TcpConnectionOptions & { readonly localAddress?: IpAddress; readonly localPort?: number };
+
+/** The TCP of one host. */
+export class TcpHost implements TcpSockets, TcpContext, ListenerHost {
+  readonly env: Env;
+  readonly config: TcpConfig;
+  readonly output: IpOutput;
+  readonly counters: TcpCounters = new TcpCounters();
+  readonly sentSegments: SentSegmentPool = new SentSegmentPool();
+  now = 0;
+  private readonly paths: IpPaths;
+  private readonly table: ConnectionTable;
+  private readonly listeners: ListenerTable = new ListenerTable();
+  private readonly numbers: SequenceNumbers;
+  private readonly segment: Segment = new Segment();
+  private depth = 0;
+  private woken: Wakeable[] = [];
+  private readonly waiting: Waiting[] = [];
+  private readonly afterwards: Timer;
+  private timeWaits = 0;
+  private portStep = 0;
+  private disposed = false;
+
+  constructor(paths: IpPaths, options: TcpOptions, env: Env) {
+    this.env = env;
+    this.config = tcpConfig(options);
+    this.output = new IpOutput(env);
+    this.paths = paths;
+    this.table = new ConnectionTable(env.random);
+    this.numbers = new SequenceNumbers(env.random);
+    this.afterwards = env.timers.timer(() => {
+      this.enter();
+      this.leave();
+    });
+  }
+
+  connect(remote: Endpoint, handler: TcpHandler, options: ConnectOptions = {}): TcpConnection {
+    const refusal = (code: NetCode) => NetError.of(code, 'connect', remote.address.toString(), remote.port);
+    const { address, port } = remote;
+    if (this.disposed) throw refusal('ENETDOWN');
+    if (!isPort(port) || !this.isUnicast(address)) throw refusal('EINVAL');
+    const { localAddress } = options;
+    if (localAddress !== undefined && !this.paths.isLocal(localAddress)) throw refusal('EADDRNOTAVAIL');
+    const path = this.paths.path(address, localAddress);
+    if (path === undefined) throw refusal('ENETUNREACH');
+    const localPort = options.localPort ?? 0;
+    const chosen = localPort === 0 ? this.ephemeralPort(path.source, remote) : localPort;
+    if (chosen === undefined || !isPort(chosen)) throw refusal(chosen === undefined ? 'EADDRNOTAVAIL' : 'EINVAL');
+    if (this.table.get(path.source, chosen, address, port) !== undefined) throw refusal('EADDRINUSE');
+    const connection = new Connection(this, { address: path.source, port: chosen }, remote, handler, options);
+    this.enter();
+    this.counters.opened++;
+    connection.to('active-open');
+    this.table.insert(connection);
+    this.start(connection, path.mtu);
+    this.leaveLater();
+    return connection;
+  }
+
+  listen(local: Endpoint, options: TcpConnectionOptions & { readonly backlog?: number } = {}): TcpListener {
+    const refusal = (code: NetCode) => NetError.of(code, 'listen', local.address.toString(), local.port);
+    if (this.disposed) throw refusal('ENETDOWN');
+    if (!local.address.isUnspecified && !this.paths.isLocal(local.address)) throw refusal('EADDRNOTAVAIL');
+    const port = local.port === 0 ? this.ephemeralPort(local.address) : local.port;
+    if (port === undefined) throw refusal('EADDRINUSE');
+    if (!isPort(port)) throw refusal('EINVAL');
+    const endpoint = { address: local.address, port };
+    if (this.listeners.has(endpoint)) throw refusal('EADDRINUSE');
+    const backlog = options.backlog ?? this.config.backlog;
+    const listener = new Listener(this, endpoint, options, backlog, this.config.maxEmbryonic);
+    this.listeners.add(listener);
+    return listener;
+  }
+
+  /** Takes in one packet, whose frame's range is a TCP segment. Sets the frame's fate; never throws. */
+  receive(packet: IpPacket): void {
+    const { frame } = packet;
+    if (this.disposed) {
+      this.env.drops.report(DropReason.Disposed, frame, 'tcp');
+      return;
+    }
+    if (this.depth > 0) {
+      this.waiting.push({ packet, start: frame.start, end: frame.end });
+      frame.retain();
+      return;
+    }
+    this.enter();
+    try {
+      this.process(packet);
+    } finally {
+      this.leave();
+    }
+  }
+
+  /** An ICMP error about a packet of ours; returns whether it belonged to a connection and its quote was believable (RFC 5927 4). */
+  icmp(report: IcmpReport): boolean {
+    const { view } = report.frame.slab;
+    const localPort = view.getUint16(report.transport);
+    const remotePort = view.getUint16(report.transport + 2);
+    const connection = this.table.get(report.source, localPort, report.destination, remotePort);
+    if (connection === undefined) return false;
+    this.enter();
+    const believed = receiveIcmp(connection, report, view.getInt32(report.transport + 4));
+    this.leave();
+    return believed;
+  }
+
+  /** All connections, those in TIME-WAIT included. */
+  connections(): IterableIterator<Connection> {
+    return this.table[Symbol.iterator]();
+  }
+
+  /** How many connections there are, those in TIME-WAIT included. */
+  get size(): number {
+    return this.table.size;
+  }
+
+  /** Ends everything: connections close with `ENETDOWN`, listeners stop, timers are cancelled, memory is released. */
+  dispose(): void {
+    if (this.disposed) return;
+    this.enter();
+    for (const listener of this.listeners.all()) listener.close();
+    for (const connection of this.table) {
+      connection.terminate('ENETDOWN');
+      connection.received.clear();
+    }
+    this.leave();
+    this.disposed = true;
+    this.afterwards.cancel();
+    for (const { packet } of this.waiting.splice(0)) {
+      this.env.drops.report(DropReason.Disposed, packet.frame, 'tcp');
+      packet.frame.release();
+    }
+  }
+
+  enter(): void {
+    if (this.depth++ === 0) this.now = this.env.timers.now();
+  }
+
+  leave(): void {
+    if (this.depth === 1) this.settle();
+    this.depth--;
+  }
+
+  leaveLater(): void {
+    this.depth--;
+    if (this.depth > 0 || (this.woken.length === 0 && this.waiting.length === 0)) return;
+    if (!this.afterwards.armed) this.afterwards.arm(this.now);
+  }
+
+  wake(party: Wakeable): void {
+    if (party.listed) return;
+    party.listed = true;
+    this.woken.push(party);
+  }
+
+  release(connection: Connection): void {
+    if (connection.inTimeWait) this.timeWaits--;
+    connection.inTimeWait = false;
+    this.table.remove(connection);
+  }
+
+  admitTimeWait(): boolean {
+    if (this.timeWaits >= this.config.maxTimeWait) return false;
+    this.timeWaits++;
+    return true;
+  }
+
+  unlisten(listener: Listener): void {
+    this.listeners.remove(listener);
+  }
+
+  /** Ends an event: tells who has news, then processes what came meanwhile, until all is quiet. */
+  private settle(): void {
+    for (;;) {
+      const { woken } = this;
+      if (woken.length > 0) {
+        this.woken = [];
+        for (const party of woken) {
+          party.listed = false;
+          this.flush(party);
+        }
+        if (this.woken.length === 0) {
+          woken.length = 0;
+          this.woken = woken;
+        }
+        continue;
+      }
+      const next = this.waiting.shift();
+      if (next === undefined) return;
+      const { frame } = next.packet;
+      frame.start = next.start;
+      frame.end = next.end;
+      this.process(next.packet);
+      frame.release();
+    }
+  }
+
+  private flush(party: Wakeable): void {
+    try {
+      party.flush();
+    } catch {
+      // The contract forbids it; one broken application must not take the others with it.
+      this.counters.handlersThrew++;
+      this.env.drops.report(DropReason.CallbackThrew, undefined, 'tcp');
+      if (party instanceof Connection) party.abort();
+    }
+  }
+
+  private process(packet: IpPacket): void {
+    const { frame } = packet;
+    const { drops } = this.env;
+    const wrong = TcpSegment.check(packet);
+    if (wrong !== undefined) {
+      drops.report(wrong, frame, 'tcp');
+      return;
+    }
+    this.counters.segmentsIn++;
+    const { segment } = this;
+    segment.read(frame);
+    if (frame.ipCast !== Cast.Unicast) {
+      drops.report(DropReason.TcpNotUnicast, frame, 'tcp');
+      return;
+    }
+    const connection = this.table.find(packet, segment.destinationPort, segment.sourcePort);
+    if (connection === undefined) this.receiveForNobody(packet, segment);
+    else if (connection.state !== 'TIME-WAIT') receive(connection, segment, packet);
+    else if (mayReopen(connection, segment) && this.listenerOf(packet, segment) !== undefined) {
+      this.reopen(connection, packet, segment);
+    } else receiveInTimeWait(connection, segment);
+    // Whatever was not refused for a reason has done its work.
+    drops.deliver(frame);
+  }
+
+  private listenerOf(packet: IpPacket, segment: Segment): Listener | undefined {
+    if (!this.listeners.hasPort(segment.destinationPort)) return undefined;
+    return this.listeners.find(packet.destinationAddress, segment.destinationPort);
+  }
+
+  private reopen(old: Connection, packet: IpPacket, segment: Segment): void {
+    const { nxt } = old.snd;
+    old.terminate(undefined);
+    this.receiveForNobody(packet, segment, nxt);
+  }
+
+  /** A segment without a connection (RFC 9293 3.10.7.1, 3.10.7.2). @param beyond an initial sequence number must be after this */
+  private receiveForNobody(packet: IpPacket, segment: Segment, beyond?: number): void {
+    const { drops } = this.env;
+    const { frame } = packet;
+    // RFC 9293 MUST-57, MUST-63.
+    if (!this.isUnicast(packet.sourceAddress)) {
+      drops.report(DropReason.TcpNotUnicast, frame, 'tcp');
+      return;
+    }
+    const listener = this.listenerOf(packet, segment);
+    if (listener === undefined || (segment.flags & (Ack | Rst)) === Ack) {
+      this.refuse(packet, segment, listener === undefined ? DropReason.TcpNoConnection : DropReason.TcpBadAck);
+    } else if (segment.has(Rst)) drops.report(DropReason.TcpBadReset, frame, 'tcp');
+    else if (!segment.has(Syn)) drops.report(DropReason.TcpUnexpected, frame, 'tcp');
+    else if (segment.has(Fin)) drops.report(DropReason.TcpBadSyn, frame, 'tcp');
+    else this.passiveOpen(listener, packet, segment, beyond);
+  }
+
+  private refuse(packet: IpPacket, segment: Segment, reason: DropReason): void {
+    if (refuse(this.env, this.output, packet, segment)) this.counters.resetsSent++;
+    this.env.drops.report(reason, packet.frame, 'tcp');
+  }
+
+  private passiveOpen(listener: Listener, packet: IpPacket, segment: Segment, beyond: number | undefined): void {
+    const { drops } = this.env;
+    if (!listener.hasRoom) {
+      this.counters.backlogDrops++;
+      drops.report(DropReason.TcpBacklogFull, packet.frame, 'tcp');
+      return;
+    }
+    const local = { address: packet.destinationAddress, port: segment.destinationPort };
+    const remote = { address: packet.sourceAddress, port: segment.sourcePort };
+    const path = this.paths.path(remote.address, local.address);
+    if (path === undefined) {
+      drops.report(DropReason.IpNoRoute, packet.frame, 'tcp');
+      return;
+    }
+    const connection = new Connection(this, local, remote, undefined, listener.options);
+    connection.to('passive-open');
+    readSyn(connection, segment);
+    connection.to('syn');
+    this.table.insert(connection);
+    listener.adopt(connection);
+    drops.deliver(packet.frame);
+    this.start(connection, path.mtu, beyond);
+  }
+
+  private start(connection: Connection, mtu: number, beyond?: number): void {
+    const { local, remote } = connection;
+    let iss = this.numbers.initial(local.address, local.port, remote.address, remote.port, this.now);
+    // RFC 9293 3.6.1: not within what the old connection has used.
+    if (beyond !== undefined && !after(iss, beyond)) iss = (beyond + 0x10000) | 0;
+    const offset = this.numbers.timestampOffset(local.address, local.port, remote.address, remote.port);
+    open(connection, iss, offset, mtu);
+  }
+
+  private isUnicast(address: IpAddress): boolean {
+    return !address.isUnspecified && !address.isMulticast && !address.isBroadcast && !this.paths.isBroadcast(address);
+  }
+
+  /** A free port that no listener uses (RFC 6056 3.3.3): towards `remote`, or for a listener of its own. */
+  private ephemeralPort(local: IpAddress, remote?: Endpoint): number | undefined {
+    const [first, last] = this.config.portRange;
+    const count = last - first + 1;
+    const towards = remote ?? { address: local, port: 0 };
+    const offset = this.numbers.portOffset(local, towards.address, towards.port) + this.portStep++;
+    for (let i = 0; i < count; i++) {
+      const port = first + ((offset + i) % count);
+      if (this.listeners.hasPort(port)) continue;
+      if (remote === undefined || this.table.get(local, port, remote.address, remote.port) === undefined) return port;
+    }
+    return undefined;
+  }
+}
+
+function isPort(port: number): boolean {
+  return Number.isInteger(port) && port > 0 && port <= 0xffff;
+}

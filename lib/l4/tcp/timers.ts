@@ -1,0 +1,186 @@
+/**
+ * The deadlines of a connection. One timer serves the handshake, retransmission and window probes, which exclude each other; another
+ * delays acknowledgments; a third, made when first needed, watches idle connections and counts down FIN-WAIT-2 and TIME-WAIT.
+ */
+
+import type { Timer } from '../../core/timers.js';
+import type { Connection } from './connection.js';
+import { onPersistTimer, persistInterval } from './persist.js';
+import { reset, retransmit, sendAck, sendProbe, sendSyn, transmit } from './send.js';
+
+/** The timers of one connection. */
+export class ConnectionTimers {
+  readonly retransmit: Timer;
+  private delayedAck: Timer | undefined = undefined;
+  private idle: Timer | undefined = undefined;
+  private readonly c: Connection;
+
+  constructor(c: Connection) {
+    this.c = c;
+    this.retransmit = c.host.env.timers.timer(() => run(c, onRetransmitTimer));
+  }
+
+  /** Starts the retransmission timeout anew (RFC 6298 5.1, 5.3). */
+  armRetransmit(): void {
+    const { c } = this;
+    if (c.sent.head === undefined && c.state !== 'SYN-SENT' && c.state !== 'SYN-RECEIVED') {
+      this.armPersist();
+      return;
+    }
+    this.retransmit.arm(Math.min(c.host.now + c.rtt.rto, this.userDeadline()));
+  }
+
+  /** Starts the interval to the next window probe. */
+  armPersist(): void {
+    const { c } = this;
+    const limit = c.userTimeout > 0 && c.unanswered > 0 ? c.unansweredSince + c.userTimeout : Number.POSITIVE_INFINITY;
+    this.retransmit.arm(Math.min(c.host.now + persistInterval(c), limit));
+  }
+
+  /** A user timeout was set: it may be due before the timer. */
+  limitByUserTimeout(): void {
+    const deadline = this.userDeadline();
+    if (this.retransmit.armed && deadline < this.retransmit.deadline) this.retransmit.arm(deadline);
+  }
+
+  private userDeadline(): number {
+    const { head } = this.c.sent;
+    if (this.c.userTimeout <= 0 || head === undefined) return Number.POSITIVE_INFINITY;
+    return head.firstSentAt + this.c.userTimeout;
+  }
+
+  /** Data came that may be acknowledged a little later. */
+  delayAck(): void {
+    const { c } = this;
+    this.delayedAck ??= c.host.env.timers.timer(() => run(c, sendAck));
+    if (!this.delayedAck.armed) this.delayedAck.arm(c.host.now + c.host.config.delayedAck);
+  }
+
+  /** A segment with an ACK is on its way: none is owed. */
+  acknowledged(): void {
+    const { c } = this;
+    c.ackNow = false;
+    c.rcv.ackSent = c.rcv.nxt;
+    if (this.delayedAck?.armed === true) this.delayedAck.cancel();
+  }
+
+  /** Watches for idleness if keepalive is on; called when it is switched, and when the connection is established. */
+  watchIdle(): void {
+    const { c } = this;
+    if (c.keepalive === undefined) {
+      if (c.state !== 'FIN-WAIT-2' && c.state !== 'TIME-WAIT') this.idle?.cancel();
+      return;
+    }
+    if (c.state !== 'ESTABLISHED' && c.state !== 'CLOSE-WAIT') return;
+    c.keepalive.heard(c.host.now);
+    this.idleTimer().arm(c.keepalive.deadline);
+  }
+
+  /** Nobody reads any more: the peer's FIN is waited for only so long. */
+  waitForFin(): void {
+    this.idleTimer().arm(this.c.host.now + this.c.host.config.finWait2Timeout);
+  }
+
+  /** Starts 2 MSL. */
+  timeWait(): void {
+    this.retransmit.cancel();
+    this.delayedAck?.cancel();
+    this.idleTimer().arm(this.c.host.now + this.c.host.config.timeWait);
+  }
+
+  private idleTimer(): Timer {
+    const { c } = this;
+    this.idle ??= c.host.env.timers.timer(() => run(c, onIdleTimer));
+    return this.idle;
+  }
+
+  /** Next look at an idle connection. */
+  armIdle(deadline: number): void {
+    this.idleTimer().arm(deadline);
+  }
+
+  cancel(): void {
+    this.retransmit.cancel();
+    this.delayedAck?.cancel();
+    this.idle?.cancel();
+  }
+}
+
+function run(c: Connection, event: (c: Connection) => void): void {
+  if (c.state === 'CLOSED') return;
+  c.host.enter();
+  event(c);
+  c.host.leave();
+}
+
+function onRetransmitTimer(c: Connection): void {
+  if (c.state === 'SYN-SENT' || c.state === 'SYN-RECEIVED') onHandshakeTimeout(c);
+  else if (c.sent.head === undefined) onPersistTimer(c);
+  else onRetransmissionTimeout(c);
+}
+
+function onHandshakeTimeout(c: Connection): void {
+  const { config, now, counters } = c.host;
+  const limit = c.state === 'SYN-SENT' ? config.synRetries : config.synAckRetries;
+  if (c.retries >= limit || (c.userTimeout > 0 && now - c.snd.lastAt >= c.userTimeout)) {
+    counters.timedOut++;
+    c.terminate(c.softError ?? 'ETIMEDOUT');
+    return;
+  }
+  c.retries++;
+  c.rtt.backOff();
+  sendSyn(c);
+  c.timers.armRetransmit();
+}
+
+function onRetransmissionTimeout(c: Connection): void {
+  const { config, now, counters } = c.host;
+  const { head } = c.sent;
+  if (head === undefined) return;
+  // A peer that shrank its window to nothing but still answers is not dead (RFC 9293 SHLD-17, MUST-37).
+  const shut = c.snd.wnd === 0 && c.unanswered < config.dataRetries;
+  const late = c.userTimeout > 0 && now - head.firstSentAt >= c.userTimeout;
+  if (late || (c.retries >= config.dataRetries && !shut)) {
+    counters.timedOut++;
+    c.terminate(c.softError ?? 'ETIMEDOUT');
+    return;
+  }
+  c.retries++;
+  c.unanswered++;
+  counters.timeouts++;
+  c.recovery.timeout(c);
+  c.rtt.backOff();
+  retransmit(c, head);
+  c.timers.armRetransmit();
+  transmit(c);
+}
+
+function onIdleTimer(c: Connection): void {
+  if (c.state === 'TIME-WAIT') {
+    c.to('timeout');
+    c.finish();
+  } else if (c.state === 'FIN-WAIT-2' && c.abandoned) c.terminate(undefined);
+  else onKeepaliveTimer(c);
+}
+
+function onKeepaliveTimer(c: Connection): void {
+  const { keepalive } = c;
+  if (keepalive === undefined) return;
+  const { now, counters } = c.host;
+  // RFC 9293 MUST-26: only while nothing is in flight; what is has its own timeout.
+  if (c.sent.head !== undefined) keepalive.heard(now);
+  if (now < keepalive.deadline) {
+    c.timers.armIdle(keepalive.deadline);
+    return;
+  }
+  if (keepalive.exhausted || (c.userTimeout > 0 && keepalive.probes > 0 && now - keepalive.heardAt >= c.userTimeout)) {
+    counters.timedOut++;
+    reset(c);
+    c.terminate(c.softError ?? 'ETIMEDOUT');
+    return;
+  }
+  keepalive.probes++;
+  counters.keepaliveProbes++;
+  sendProbe(c);
+  c.timers.armIdle(keepalive.deadline);
+}

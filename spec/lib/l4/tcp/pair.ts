@@ -1,0 +1,195 @@
+/** Two TCP hosts joined by a function that carries packets with a delay, in virtual time; what it does to them is a parameter. */
+
+import { expect } from 'chai';
+import { type IpAddress, Ipv4Address } from '../../../../lib/core/address.js';
+import type { Env } from '../../../../lib/core/env.js';
+import type { NetError } from '../../../../lib/core/errors.js';
+import { Frame, FramePool, type TxPacket } from '../../../../lib/core/frame.js';
+import type { IpPaths } from '../../../../lib/l3/ip-output.js';
+import type { TcpConnection, TcpConnectionOptions, TcpHandler } from '../../../../lib/l4/tcp/api.js';
+import type { TcpOptions } from '../../../../lib/l4/tcp/options.js';
+import { TcpHost } from '../../../../lib/l4/tcp/tcp-host.js';
+import { Ipv4Packet } from '../../../../lib/wire/ipv4.js';
+import { environment } from '../../../../operators/time/environment.js';
+import { SimulationScheduler } from '../../../../operators/time/simulation-scheduler.js';
+
+/** Addresses of the two ends, by IP version. Version 6 joins as soon as it has an emitter. */
+export const VERSIONS = [4] as const;
+export const ENDS: Record<4, readonly [IpAddress, IpAddress]> = {
+  4: [Ipv4Address.parse('10.0.0.1'), Ipv4Address.parse('10.0.0.2')],
+};
+
+/** Ways of a host with one address, everything on link. */
+export function paths(own: IpAddress, mtu = 1500): IpPaths {
+  return {
+    path: (destination) => (destination.version === own.version ? { source: own, mtu } : undefined),
+    isLocal: (address) => address.equals(own),
+    isBroadcast: (address) => address.toString() === '10.0.0.255',
+  };
+}
+
+/** What the pipe does with one packet: the delays in ms after which copies arrive; it may change the bytes. */
+export type Carry = (bytes: Uint8Array, from: 0 | 1) => readonly number[];
+
+/** Makes a packet view of the bytes of an IP packet and narrows the frame to its payload. */
+export function viewOf(frame: Frame): Ipv4Packet | undefined {
+  if (Ipv4Packet.check(frame, frame.start) !== undefined) return undefined;
+  const packet = new Ipv4Packet(frame, frame.start);
+  frame.end = frame.start + packet.totalLength;
+  frame.start += packet.headerLength;
+  return packet;
+}
+
+/** Two hosts. */
+export class Pair {
+  readonly scheduler: SimulationScheduler = new SimulationScheduler();
+  readonly env: Env;
+  readonly hosts: readonly [TcpHost, TcpHost];
+  readonly ends: readonly [IpAddress, IpAddress];
+  carry: Carry;
+  /** Packets on their way. */
+  underWay = 0;
+
+  constructor(options: { seed?: number; carry?: Carry; tcp?: readonly [TcpOptions, TcpOptions]; mtu?: number } = {}) {
+    this.env = environment({
+      scheduler: this.scheduler,
+      seed: options.seed ?? 1,
+      pool: new FramePool({ poison: true }),
+    });
+    this.ends = ENDS[4];
+    this.carry = options.carry ?? (() => [5]);
+    const make = (i: 0 | 1) => new TcpHost(paths(this.ends[i], options.mtu), options.tcp?.[i] ?? {}, this.env);
+    this.hosts = [make(0), make(1)];
+    this.hosts[0].output.emit = (packet) => this.pass(packet, 0);
+    this.hosts[1].output.emit = (packet) => this.pass(packet, 1);
+  }
+
+  private pass(packet: TxPacket, from: 0 | 1): void {
+    const bytes = packet.bytes().slice();
+    packet.release();
+    for (const delay of this.carry(bytes, from)) {
+      this.underWay++;
+      this.env.scheduler.schedule(() => this.arrive(bytes, from === 0 ? 1 : 0), delay);
+    }
+  }
+
+  private arrive(bytes: Uint8Array, at: 0 | 1): void {
+    this.underWay--;
+    const frame = this.env.pool.copy(Frame.from(bytes));
+    const packet = viewOf(frame);
+    if (packet !== undefined) {
+      this.hosts[at].receive(packet);
+      expect(frame.fate, 'fate of a received frame').not.to.equal(0);
+    }
+    frame.release();
+  }
+
+  /** Nothing was left behind. */
+  expectClean(): void {
+    expect(this.env.pool.outstanding, 'frames').to.equal(0);
+    expect(this.scheduler.pending, 'timers').to.equal(0);
+    expect(
+      this.hosts.map((host) => host.size),
+      'connections',
+    ).to.deep.equal([0, 0]);
+  }
+}
+
+/** An application that sends what it was given, reads all it gets, and notes what it is told. */
+export class App implements TcpHandler {
+  readonly events: string[] = [];
+  readonly chunks: Uint8Array[] = [];
+  receivedBytes = 0;
+  error: NetError | undefined;
+  closedCount = 0;
+  connection: TcpConnection | undefined;
+  private rest: Uint8Array;
+  private readonly endAfter: boolean;
+
+  constructor(data: Uint8Array = new Uint8Array(0), endAfter = true) {
+    this.rest = data;
+    this.endAfter = endAfter;
+  }
+
+  attach(connection: TcpConnection): this {
+    this.connection = connection;
+    connection.handler = this;
+    return this;
+  }
+  start(): void {
+    this.pump();
+  }
+  connected(): void {
+    this.events.push('connected');
+    this.pump();
+  }
+  readable(): void {
+    this.events.push('readable');
+    for (let bytes = this.connection?.read(); bytes !== undefined; bytes = this.connection?.read()) {
+      this.chunks.push(bytes);
+      this.receivedBytes += bytes.length;
+    }
+    if (this.connection?.readEnded === true) this.events.push('end');
+  }
+  writable(): void {
+    this.events.push('writable');
+    this.pump();
+  }
+  flushed(): void {
+    this.events.push('flushed');
+  }
+  closed(error: NetError | undefined): void {
+    this.events.push(error === undefined ? 'closed' : `closed ${error.code}`);
+    this.error = error;
+    this.closedCount++;
+  }
+  urgent(bytes: number): void {
+    this.events.push(`urgent ${bytes}`);
+  }
+  get data(): Uint8Array {
+    const all = new Uint8Array(this.receivedBytes);
+    let at = 0;
+    for (const chunk of this.chunks) {
+      all.set(chunk, at);
+      at += chunk.length;
+    }
+    return all;
+  }
+  private pump(): void {
+    const { connection } = this;
+    if (connection === undefined) return;
+    while (this.rest.length > 0) {
+      const taken = connection.write(this.rest);
+      if (taken === 0) return;
+      this.rest = this.rest.subarray(taken);
+    }
+    if (this.endAfter) connection.end();
+  }
+}
+
+/** Bytes that differ from their neighbours everywhere. */
+export function pattern(length: number, seed = 1): Uint8Array {
+  const bytes = new Uint8Array(length);
+  let x = seed >>> 0 || 1;
+  for (let i = 0; i < length; i++) {
+    x = (Math.imul(x, 1664525) + 1013904223) >>> 0;
+    bytes[i] = x >>> 24;
+  }
+  return bytes;
+}
+
+/** Opens a connection from host 0 to host 1, both ends running an application. */
+export function join(
+  pair: Pair,
+  client: App,
+  server: App,
+  options: { client?: TcpConnectionOptions; server?: TcpConnectionOptions } = {},
+): void {
+  const listener = pair.hosts[1].listen({ address: pair.ends[1], port: 80 }, options.server);
+  listener.acceptable = () => {
+    for (let connection = listener.accept(); connection !== undefined; connection = listener.accept()) {
+      server.attach(connection).start();
+    }
+  };
+  client.connection = pair.hosts[0].connect({ address: pair.ends[1], port: 80 }, client, options.client);
+}
