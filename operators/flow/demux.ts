@@ -96,13 +96,13 @@ declare module 'rxjs' {
  * @returns the last function of a `pipe`; given the source, too, the branches themselves
  */
 export function demux<T extends Packet>(
-  key: (packet: T) => number,
+  key: (packet: NoInfer<T>) => number,
   options?: DemuxOptions,
   env?: Env,
 ): UnaryFunction<Observable<T>, Demux<T>>;
 export function demux<T extends Packet>(
   source: Observable<T>,
-  key: (packet: T) => number,
+  key: (packet: NoInfer<T>) => number,
   options?: DemuxOptions,
   env?: Env,
 ): Demux<T>;

@@ -263,6 +263,36 @@ describe('demux', () => {
       expect(made).to.equal(2);
     });
 
+    it('shows what waited with the range that it came with', () => {
+      const env = environment({ seed: 1, pool: new FramePool({ poison: true }) });
+      const moving$ = new Observable<Frame>((subscriber) => {
+        const frame = frameWith(env, 'a');
+        subscriber.next(frame);
+        frame.start = frame.end;
+        frame.release();
+      });
+      const letters$ = moving$.pipe(demux(key, {}, env));
+      const seen: string[] = [];
+      const out$ = merge(letters$.on(0), letters$.on(1));
+      out$.subscribe((frame) => seen.push(letterOf(frame)));
+      expect(seen).to.deep.equal(['a']);
+    });
+
+    it('does not nest packets when a branch attaches while it catches up', () => {
+      const env = environment({ seed: 1, pool: new FramePool({ poison: true }) });
+      const letters$ = burst(env, 'abc').pipe(demux(key, {}, env));
+      const seen: string[] = [];
+      const see = (frame: Frame) => seen.push(letterOf(frame));
+      const [a$, b$] = [letters$.on(0), letters$.on(1)];
+      a$.subscribe((frame) => {
+        letters$.on(2).subscribe(see);
+        see(frame);
+      });
+      b$.subscribe(see);
+      expect(seen).to.deep.equal(['a', 'b', 'c']);
+      expect(env.pool.outstanding).to.equal(0);
+    });
+
     it('shows a branch that attaches while it catches up only what follows', () => {
       const env = environment({ seed: 1, pool: new FramePool({ poison: true }) });
       const letters$ = demux(burst(env, 'abc'), key, {}, env);
