@@ -95,6 +95,12 @@ export class IpTables implements IpPaths {
     return this.routes.list()[0];
   }
 
+  /** The device that leads to an address that is not ours, or `undefined`. */
+  deviceTo(address: IpAddress | string): Device | undefined {
+    const destination = ipOf(address);
+    return destination.version === 4 ? this.route(destination.value)?.device : undefined;
+  }
+
   /** Largest packet, in bytes, for a destination by a route. */
   mtu(route: Route<4>, destination: number): number {
     const mtu = Math.min(route.mtu ?? Number.POSITIVE_INFINITY, route.device.mtu);

@@ -16,15 +16,15 @@ import { type IpLink, PointToPointLink } from '../../lib/l2/link.js';
 import type { NeighbourCache } from '../../lib/l2/neighbour.js';
 import type { NeighbourTimes } from '../../lib/l2/neighbour-entry.js';
 import type { IcmpOptions } from '../../lib/l3/icmp.js';
+import type { IcmpErrorKind } from '../../lib/l3/icmp-report.js';
 import { IcmpErrors, type IcmpErrorsOptions } from '../../lib/l3/icmp-errors.js';
 import { IcmpReports } from '../../lib/l3/icmp-reports.js';
 import { IpTables, type RouteOptions } from '../../lib/l3/ip-tables.js';
-import type { ReassemblyOptions } from '../../lib/l3/reassembly.js';
 import type { TcpOptions } from '../../lib/l4/tcp/options.js';
 import { TcpHost } from '../../lib/l4/tcp/tcp-host.js';
 import { UdpHost } from '../../lib/l4/udp.js';
 import { EtherType } from '../../lib/wire/ethernet.js';
-import { IpProtocol } from '../../lib/wire/ip.js';
+import { type IpPacket, IpProtocol } from '../../lib/wire/ip.js';
 import type { Ipv4Packet } from '../../lib/wire/ipv4.js';
 import { demux } from '../flow/demux.js';
 import { arp } from '../l2/arp.js';
@@ -32,7 +32,7 @@ import { ethernet } from '../l2/ethernet.js';
 import { rawIp } from '../l2/raw-ip.js';
 import { icmp } from '../l3/icmp.js';
 import { ipv4 } from '../l3/ipv4.js';
-import { reassemble } from '../l3/reassemble.js';
+import { reassemble, type ReassembleOptions } from '../l3/reassemble.js';
 import { routeAndResolve } from '../l3/route-and-resolve.js';
 import { protocolUnreachable } from '../l3/unreachable.js';
 import { tcp } from '../l4/tcp.js';
@@ -58,7 +58,7 @@ export interface HostOptions {
   /** Announce our addresses when the pipeline starts (RFC 5227 2.3). Default false. */
   readonly announce?: boolean;
   readonly neighbours?: Partial<NeighbourTimes>;
-  readonly reassembly?: ReassemblyOptions;
+  readonly reassembly?: Omit<ReassembleOptions, 'expired'>;
   readonly icmp?: Omit<IcmpOptions, 'tables' | 'reports'>;
   readonly icmpErrors?: Omit<IcmpErrorsOptions, 'tables'>;
   readonly tcp?: TcpOptions;
@@ -178,18 +178,20 @@ function pipeline(frames$: Observable<RxFrame>, parts: Parts): Observable<TxFram
   const { options, env, tables, reports, icmpErrors, links, tcpHost, udpHost } = parts;
   const ended = new Subject<void>();
   const loopback = new Loopback(env);
-  const portErrors = new Subject<TxPacket>();
-  udpHost.unreachable = (packet) => {
-    const error = icmpErrors.about(packet, 'port-unreachable');
-    if (error !== undefined) portErrors.next(error);
+  const errors = new Subject<TxPacket>();
+  const complain = (packet: IpPacket, kind: IcmpErrorKind): void => {
+    const error = icmpErrors.about(packet, kind);
+    if (error !== undefined) errors.next(error);
   };
+  udpHost.unreachable = (packet) => complain(packet, 'port-unreachable');
+  const expired = (first: IpPacket): void => complain(first, 'reassembly-timeout');
 
   const source$ = frames$.pipe(tap({ complete: () => ended.next() }));
   const devices$ = demux(source$, deviceNumber(links), { reason: DropReason.DeviceUnknown }, env);
   const inputs = links.map((link, number) => linkInput(devices$.on(number), link, tables, env));
   const looped$ = loopback.packets$.pipe(rawIp(env), ipv4({ addresses: tables.addresses, loopback: true }, env));
   const packets$ = merge(looped$.pipe(takeUntil(ended)), ...inputs.map((input) => input.packets$));
-  const whole$ = packets$.pipe(reassemble({ ...options.reassembly, errors: icmpErrors }, env));
+  const whole$ = packets$.pipe(reassemble({ ...options.reassembly, expired }, env));
   const net$ = demux(whole$, (packet) => packet.protocol, {}, env);
   return merge(
     ...inputs.map((input) => input.replies$),
@@ -197,7 +199,7 @@ function pipeline(frames$: Observable<RxFrame>, parts: Parts): Observable<TxFram
     net$.on(IpProtocol.Udp).pipe(udp(udpHost)),
     net$.on(IpProtocol.Tcp).pipe(tcp(tcpHost)),
     net$.rest$.pipe(protocolUnreachable(icmpErrors, env)),
-    portErrors.pipe(takeUntil(ended)),
+    errors.pipe(takeUntil(ended)),
   ).pipe(
     routeAndResolve({ tables, links, reports, loopback: (packet) => loopback.send(packet) }, env),
     tap({
@@ -260,10 +262,10 @@ function interfacesOf(options: HostOptions): readonly HostInterface[] {
 }
 
 function addGateway(tables: IpTables, gateway: IpAddress | string, interfaces: readonly HostInterface[]): void {
-  const text = gateway.toString();
-  const route = tables.routeTo(gateway);
-  const device = route?.device ?? (interfaces.length === 1 ? interfaces[0]?.device : undefined);
-  if (device === undefined) throw new UsageError('ERR_INVALID_OPTION', `no interface leads to the gateway ${text}`);
+  const device = tables.deviceTo(gateway) ?? (interfaces.length === 1 ? interfaces[0]?.device : undefined);
+  if (device === undefined) {
+    throw new UsageError('ERR_INVALID_OPTION', `no interface leads to the gateway ${gateway.toString()}`);
+  }
   tables.addRoute({ destination: 'default', gateway, device });
 }
 
@@ -273,7 +275,7 @@ function statsOf({ env, tcpHost, udpHost }: Parts): HostStats {
   return {
     delivered: env.drops.delivered,
     drops: env.drops.toJSON(),
-    tcp: { ...tcpHost.counters },
+    tcp: Object.fromEntries(Object.entries(tcpHost.counters)),
     connections,
     udpSockets: udpHost.size,
     frames: env.pool.outstanding,
