@@ -1,0 +1,222 @@
+import { expect } from 'chai';
+import { firstValueFrom, lastValueFrom, map, Subject, take, timer, toArray } from 'rxjs';
+import { ipOf } from '../../../lib/core/address.js';
+import type { Endpoint } from '../../../lib/l4/tcp/api.js';
+import { connect, datagrams, listen, type RxConnection } from '../../../operators/l4/sockets.js';
+import { FakeNetwork, type FakeTcp } from '../../lib/socket/fake-tcp.js';
+import { FakeUdp } from '../../lib/socket/fake-udp.js';
+
+const at = (port: number): Endpoint => ({ address: ipOf('10.0.0.2'), port });
+const any = (port: number): Endpoint => ({ address: ipOf('0.0.0.0'), port });
+const bytes = (string: string) => new TextEncoder().encode(string);
+const joined = (chunks: Uint8Array[]) => Buffer.concat(chunks);
+const sleep = (ms: number) => new Promise<void>((resolve) => void setTimeout(resolve, ms));
+const failure = (promise: Promise<unknown>) =>
+  promise.then(
+    () => undefined,
+    (error: unknown) => error as Error & { code?: string },
+  );
+
+describe('sockets as Observables', () => {
+  let network: FakeNetwork;
+  let client: FakeTcp;
+  let server: FakeTcp;
+
+  beforeEach(() => {
+    network = new FakeNetwork({ sendBuffer: 8192, receiveBuffer: 8192 });
+    client = network.host('10.0.0.1');
+    server = network.host('10.0.0.2');
+  });
+  afterEach(async () => {
+    await sleep(5);
+    expect(network.connections, 'connections left behind').to.equal(0);
+    expect(server.listeners.size).to.equal(0);
+  });
+
+  const pair = async (): Promise<[RxConnection, RxConnection]> => {
+    const accepted = firstValueFrom(listen(server, any(7)));
+    return [await firstValueFrom(connect(client, at(7))), await accepted];
+  };
+
+  it('echoes any amount through a sink', async () => {
+    const listening = listen(server, any(7)).subscribe((c) => c.data$.subscribe(c.sink));
+    const c = await firstValueFrom(connect(client, at(7)));
+    const sent = new Uint8Array(100_000).map((_, i) => i * 5);
+    const back = lastValueFrom(c.data$.pipe(toArray()));
+    c.sink.next(sent);
+    c.sink.complete();
+    expect(joined(await back).equals(sent)).to.equal(true);
+    await lastValueFrom(c.closed$, { defaultValue: undefined });
+    listening.unsubscribe();
+  });
+
+  it('reads nothing while nobody is subscribed, and goes on when somebody is again', async () => {
+    const [a, b] = await pair();
+    a.sink.next(new Uint8Array(20_000));
+    await sleep(10);
+    expect(b.raw.readableBytes).to.equal(8192);
+    expect(a.pending).to.be.greaterThan(0);
+    const drained = firstValueFrom(a.drained$);
+    const first = await firstValueFrom(b.data$);
+    await sleep(5);
+    let read = first.length;
+    a.end();
+    await new Promise<void>((resolve) => {
+      b.data$.subscribe({ next: (chunk) => (read += chunk.length), complete: resolve });
+    });
+    await drained;
+    expect(read).to.equal(20_000);
+    expect(a.pending).to.equal(0);
+    b.end();
+  });
+
+  it('gives chunks in the call in which they came', async () => {
+    const [a, b] = await pair();
+    let inside = false;
+    let seen = false;
+    const handler = b.raw.handler;
+    b.raw.handler = {
+      ...handler,
+      readable() {
+        inside = true;
+        handler.readable();
+        inside = false;
+      },
+    };
+    b.data$.subscribe(() => (seen = inside));
+    a.sink.next(bytes('x'));
+    await sleep(5);
+    expect(seen).to.equal(true);
+    a.end();
+    b.end();
+  });
+
+  it('consume works one chunk off before it reads the next', async () => {
+    const [a, b] = await pair();
+    let working = 0;
+    let most = 0;
+    const done = lastValueFrom(
+      b
+        .consume((chunk) => {
+          most = Math.max(most, ++working);
+          return timer(2).pipe(
+            map(() => {
+              working--;
+              return chunk.length;
+            }),
+          );
+        })
+        .pipe(toArray()),
+    );
+    a.sink.next(new Uint8Array(50_000));
+    await sleep(5);
+    expect(b.raw.readableBytes).to.be.greaterThan(0);
+    a.end();
+    const sizes = await done;
+    expect(sizes.reduce((sum, size) => sum + size, 0)).to.equal(50_000);
+    expect(most).to.equal(1);
+    b.end();
+  });
+
+  it('consume does not grow the stack when the work is done at once', async () => {
+    network = new FakeNetwork({ segment: 1, receiveBuffer: 1 });
+    client = network.host('10.0.0.1');
+    server = network.host('10.0.0.2');
+    const [a, b] = await pair();
+    const done = lastValueFrom(b.consume((chunk) => [chunk]).pipe(toArray()));
+    a.sink.next(new Uint8Array(500));
+    a.end();
+    expect((await done).length).to.equal(500);
+    b.end();
+  });
+
+  it('two subscribers at once are refused', async () => {
+    const [a, b] = await pair();
+    const first = b.data$.subscribe();
+    expect((await failure(firstValueFrom(b.data$)))?.code).to.equal('ERR_INVALID_STATE');
+    first.unsubscribe();
+    b.data$.subscribe();
+    a.end();
+    b.end();
+  });
+
+  it('write resolves when taken, in order, and lets the bytes be reused', async () => {
+    const [a, b] = await pair();
+    const buffer = new Uint8Array(30_000).fill(1);
+    let taken = false;
+    const first = a.write(buffer).then(() => {
+      taken = true;
+      buffer.fill(9);
+    });
+    const second = a.write(new Uint8Array(10).fill(2));
+    await sleep(5);
+    expect(taken).to.equal(false);
+    const all = lastValueFrom(b.data$.pipe(toArray()));
+    await Promise.all([first, second]);
+    a.end();
+    const expected = Buffer.concat([Buffer.alloc(30_000, 1), Buffer.alloc(10, 2)]);
+    expect(joined(await all).equals(expected)).to.equal(true);
+    b.end();
+  });
+
+  it('write rejects after the end, on a reset and by its signal', async () => {
+    const [a, b] = await pair();
+    const stuck = failure(a.write(new Uint8Array(100_000)));
+    const withdrawn = failure(a.write(bytes('x'), { signal: AbortSignal.timeout(5) }));
+    expect((await withdrawn)?.name).to.equal('TimeoutError');
+    b.abort();
+    expect((await stuck)?.code).to.equal('ECONNRESET');
+    expect((await failure(lastValueFrom(a.closed$)))?.code).to.equal('ECONNRESET');
+    expect((await failure(lastValueFrom(a.data$)))?.code).to.equal('ECONNRESET');
+    const [c, d] = await pair();
+    c.end();
+    expect((await failure(c.write(bytes('late'))))?.code).to.equal('EPIPE');
+    d.end();
+    c.close();
+    d.close();
+  });
+
+  it('an error given to the sink resets', async () => {
+    const [a, b] = await pair();
+    const failed = failure(lastValueFrom(b.data$));
+    a.sink.error(new Error('mine'));
+    expect((await failed)?.code).to.equal('ECONNRESET');
+  });
+
+  it('connecting fails with its code; unsubscribing gives it up', async () => {
+    expect((await failure(firstValueFrom(connect(client, at(8)))))?.code).to.equal('ECONNREFUSED');
+    network.silent.add('10.0.0.2');
+    const attempt = connect(client, at(7)).subscribe();
+    expect(client.connections.size).to.equal(1);
+    attempt.unsubscribe();
+    expect(client.connections.size).to.equal(0);
+  });
+
+  it('listening tells where, fails with its code, and stops when left', async () => {
+    let port = 0;
+    const first = listen(server, any(0), { onListening: (local) => (port = local.port) }).subscribe();
+    expect(port).to.be.greaterThan(0);
+    expect((await failure(firstValueFrom(listen(server, any(port)))))?.code).to.equal('EADDRINUSE');
+    first.unsubscribe();
+  });
+
+  it('datagrams come by messages$ and leave by the sink', async () => {
+    const udp = new FakeUdp();
+    const local = (port: number): Endpoint => ({ address: ipOf('127.0.0.1'), port });
+    const echo = datagrams(udp, local(7));
+    echo.messages$.pipe(map(({ data, source }) => ({ data, to: source }))).subscribe(echo.sink);
+    const me = datagrams(udp, local(0));
+    const answers = lastValueFrom(me.messages$.pipe(take(2), toArray()));
+    const out = new Subject<string>();
+    out.pipe(map((text) => ({ data: bytes(text), to: local(7) }))).subscribe(me.sink);
+    out.next('one');
+    out.next('two');
+    expect((await answers).map(({ data }) => new TextDecoder().decode(data))).to.deep.equal(['one', 'two']);
+    const wrong = firstValueFrom(me.errors$);
+    me.sink.next({ data: new Uint8Array(70_000), to: local(7) });
+    expect((await wrong).code).to.equal('EMSGSIZE');
+    out.complete();
+    echo.close();
+    expect(udp.sockets.size).to.equal(0);
+  });
+});
