@@ -136,6 +136,8 @@ describeNetns('tap', (netns) => {
     const tap = open(netns, env);
     const dump = netns.namespace.start('tcpdump', [
       '--immediate-mode',
+      '-s',
+      '128',
       '-i',
       'tap0',
       '-c',
@@ -164,6 +166,8 @@ describeNetns('tap', (netns) => {
     const tap = open(netns, env);
     const dump = netns.namespace.run('tcpdump', [
       '--immediate-mode',
+      '-s',
+      '128',
       '-i',
       'tap0',
       '-c',

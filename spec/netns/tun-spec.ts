@@ -27,7 +27,7 @@ describeNetns('tun', (netns) => {
     ]);
     expect(ping.stdout).to.match(/20 received, 0% packet loss/);
     await netns.namespace.run('ping', ['-6', '-c', '1', '-W', '0.1', 'fd00::2']);
-    expect([...versions].sort()).to.deep.equal([4, 6]);
+    expect([4, 6].every((version) => versions.has(version))).to.equal(true);
     await tun.close();
     expect(env.pool.outstanding).to.equal(0);
   });
