@@ -5,7 +5,7 @@ import type { Frame } from '../core/frame.js';
 import { ArpOperation } from '../wire/arp.js';
 import { type Icmpv4Message, type Icmpv4Quote, Icmpv4Type, isIcmpv4Error } from '../wire/icmpv4.js';
 import { IpProtocol } from '../wire/ip.js';
-import type { Ipv4Packet } from '../wire/ipv4.js';
+import { Ipv4Packet } from '../wire/ipv4.js';
 import { TCP_HEADER, TcpFlag, type TcpSegment } from '../wire/tcp.js';
 import { Dissection } from './dissect.js';
 import { reversed, shifted } from './notation-builder.js';
@@ -37,7 +37,8 @@ export class PacketReader {
 
   /** What the frame, sent in `direction`, says; a SYN of ours teaches the map where our sequence numbers begin. Never throws. */
   read(frame: Frame, direction: Direction): PacketSpec {
-    const packet = new Dissection(frame, { linkType: this.context.linkType });
+    const bare = this.context.linkType === 'ip' || startsAtIp(frame);
+    const packet = new Dissection(frame, { linkType: bare ? 'ip' : 'ethernet' });
     const body = packet.ipv4 === undefined ? linkBody(packet, frame) : this.internet(packet, direction);
     return { ...body, direction, ...this.link(packet, body, direction) };
   }
@@ -151,6 +152,11 @@ export class PacketReader {
     }
     return { kind: 'ip', ...addresses, protocol, payload: any(0) };
   }
+}
+
+/** Whether this is a packet that has no link header yet, although its link has them. */
+function startsAtIp(frame: Frame): boolean {
+  return frame.link !== frame.start && Ipv4Packet.check(frame, frame.start) === undefined;
 }
 
 function linkBody(packet: Dissection, frame: Frame): PacketSpec {

@@ -1,0 +1,22 @@
+/** Tests of packet pipelines: marble diagrams whose values are packets, and packet assertions. Published as `./testing`. */
+
+export {
+  type ChecksumVerdict,
+  type Comparison,
+  describe as describePacket,
+  type Direction,
+  hexdump,
+  NotationError,
+  type NotationOptions,
+  type PacketDescription,
+  PacketNotation,
+  type PacketSpec,
+  pretty,
+} from '../../lib/text/index.js';
+export { chaiPackets } from './chai-packets.js';
+export { sameTimeline, timelineDiff, type TimelineEntry } from './diff.js';
+export type { DropExpectation } from './expect-drops.js';
+export type { PacketLine, TxExpectation } from './expect-tx.js';
+export type { Legend } from './marbles.js';
+export { net, type NetHelpers, type NetOptions } from './net.js';
+export { MarbleMismatch } from './test-run.js';
