@@ -17,8 +17,8 @@
  */
 
 import type { Frame, FramePool } from '../core/frame.js';
-import { PacketBuilder } from './notation-builder.js';
-import { NotationContext, type NotationOptions, SequenceMap } from './notation-context.js';
+import { endsOf, PacketBuilder, reversed } from './notation-builder.js';
+import { type Ends, NotationContext, type NotationOptions, opposite, SequenceMap } from './notation-context.js';
 import { formatPacket } from './notation-format.js';
 import { matchPacket } from './notation-match.js';
 import { parsePacket } from './notation-parser.js';
@@ -81,8 +81,26 @@ export class PacketNotation {
     // An expected fragment is what its bytes are, since no header of its transport may be in it.
     const whole = wanted.fragment === undefined || wanted.kind === 'ip';
     const spec = whole ? wanted : onlySaid(this.read(this.build(wanted, way), way), wanted);
-    const lines = matchPacket({ ...spec, direction: way }, found, this.context);
+    const lines = matchPacket({ ...spec, direction: way }, this.likewise(spec, found, way), this.context);
     return { equal: lines.expected === lines.actual, ...lines };
+  }
+
+  /** Says absolute numbers where the expected segment does. */
+  private likewise(wanted: PacketSpec, found: PacketSpec, direction: Direction): PacketSpec {
+    if (wanted.kind !== 'tcp' || found.kind !== 'tcp') return found;
+    const ends = endsOf(found, this.context.ends(direction));
+    const { sequence, ack } = found;
+    const live = (relative: number, way: Direction, of: Ends): number =>
+      (relative + this.sequences.offset(way, of)) >>> 0;
+    return {
+      ...found,
+      ...(wanted.absoluteSequence === true && sequence !== undefined
+        ? { sequence: live(sequence, direction, ends), absoluteSequence: true }
+        : {}),
+      ...(wanted.absoluteAck === true && ack !== undefined
+        ? { ack: live(ack, opposite(direction), reversed(ends)), absoluteAck: true }
+        : {}),
+    };
   }
 }
 

@@ -101,7 +101,9 @@ function segment(tcp: TcpSegment, packet: Dissection): string {
   const { flags, sequence, headerLength, payload } = tcp;
   const whole = headerLength >= TCP_HEADER && payload <= packet.frame.end && packet.frame.start === payload;
   const length = whole ? packet.payloadLength : 0;
-  const parts = [`Flags [${tcpFlagLetters(flags)}]`];
+  // Accurate ECN's bit is the lowest of the byte that holds the data offset (RFC 9768 3.1).
+  const accurate = (packet.frame.slab.view.getUint8(tcp.offset + 12) & 1) === 1 ? 'e' : '';
+  const parts = [`Flags [${tcpFlagLetters(flags)}${accurate}]`];
   parts.push(length > 0 ? `seq ${sequence}:${(sequence + length) >>> 0}` : `seq ${sequence}`);
   if ((flags & TcpFlag.Ack) !== 0) parts.push(`ack ${tcp.acknowledgment}`);
   parts.push(`win ${tcp.window}`);

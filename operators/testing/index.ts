@@ -20,3 +20,4 @@ export type { PacketLine, TxExpectation } from './expect-tx.js';
 export type { Legend } from './marbles.js';
 export { net, type NetHelpers, type NetOptions } from './net.js';
 export { MarbleMismatch } from './test-run.js';
+export { testDevice, type TestDeviceOptions } from './test-device.js';

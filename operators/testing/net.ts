@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { deepStrictEqual } from 'node:assert/strict';
 import type { Observable } from 'rxjs';
 import { TestScheduler } from 'rxjs/testing';
+import type { Device } from '../../lib/core/device.js';
 import type { Env } from '../../lib/core/env.js';
 import { type Frame, FramePool, type RxFrame } from '../../lib/core/frame.js';
 import { PacketNotation } from '../../lib/text/notation.js';
@@ -12,6 +13,7 @@ import { expectDrops, type DropExpectation } from './expect-drops.js';
 import { expectTx, type PacketLine, type TxExpectation } from './expect-tx.js';
 import type { Legend } from './marbles.js';
 import { receive } from './receive.js';
+import { testDevice, type TestDeviceOptions } from './test-device.js';
 import { Recording } from './recording.js';
 import { TestRun } from './test-run.js';
 
@@ -29,14 +31,19 @@ export interface NetOptions extends NotationOptions {
 
 /** What a test is given. */
 export interface NetHelpers {
-  /** Frames that come in, each built when it is due, delivered as a driver does: valid during `next`, then released. */
-  readonly rx: (marbles: string, legend?: Legend<PacketLine | Uint8Array>) => Observable<RxFrame>;
+  /**
+   * Frames that come in, `from` a device if there are several: each built when it is due, delivered as a driver does, that is valid during
+   * `next`, then released.
+   */
+  readonly rx: (marbles: string, legend?: Legend<PacketLine | Uint8Array>, from?: Device) => Observable<RxFrame>;
   /** Subscribes to what goes out, from the start (or as the subscription marbles say), and takes it as a device's sink does. */
   readonly expectTx: (stream$: Observable<Frame>, subscription?: string) => TxExpectation;
   /** The drops of `env`. */
   readonly expectDrops: () => DropExpectation;
   /** The environment to give to operators: virtual time, seeded random numbers, a poisoned pool. */
   readonly env: Env;
+  /** A device for what is built on one, a host say; its MAC address is the notation's local one. */
+  readonly device: (options?: TestDeviceOptions) => Device;
   readonly notation: PacketNotation;
   /** The scheduler of `env`, for what RxJS offers: `createHotObservable`, `createTime`, `expectObservable`. */
   readonly scheduler: TestScheduler;
@@ -73,10 +80,11 @@ export function net(test: (helpers: NetHelpers) => void, options: NetOptions = {
     const run = new TestRun(scheduler, env, notation, recording);
     if (options.until !== undefined) run.lastUntil(options.until);
     test({
-      rx: (marbles, legend = {}) => receive(run, marbles, legend),
+      rx: (marbles, legend = {}, from) => receive(run, marbles, legend, from),
       expectTx: (stream$, subscription) => expectTx(run, stream$, subscription),
       expectDrops: () => expectDrops(run),
       env,
+      device: (deviceOptions) => testDevice(notation.context, deviceOptions),
       notation,
       scheduler,
     });

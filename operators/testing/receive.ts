@@ -1,4 +1,5 @@
 import { type Observable, Subject } from 'rxjs';
+import type { Device } from '../../lib/core/device.js';
 import { asRx, type Frame, type RxFrame } from '../../lib/core/frame.js';
 import type { PacketSpec } from '../../lib/text/packet-spec.js';
 import type { PacketLine } from './expect-tx.js';
@@ -11,7 +12,12 @@ import type { TestRun } from './test-run.js';
  *
  * @throws NotationError `ERR_BAD_PACKET_TEXT`, UsageError `ERR_INVALID_OPTION`
  */
-export function receive(run: TestRun, marbles: string, legend: Legend<PacketLine | Uint8Array>): Observable<RxFrame> {
+export function receive(
+  run: TestRun,
+  marbles: string,
+  legend: Legend<PacketLine | Uint8Array>,
+  device?: Device,
+): Observable<RxFrame> {
   const { notation, env } = run;
   const packets = new Map<string, PacketSpec | Uint8Array>();
   for (const [letter, packet] of Object.entries(legend)) {
@@ -34,6 +40,7 @@ export function receive(run: TestRun, marbles: string, legend: Legend<PacketLine
     if (packet === undefined) return;
     const frame = build(packet);
     frame.time = run.now();
+    frame.device = device;
     frame.shared = frames.observers.length > 1;
     run.recording.add(frame, 'inbound', run.now());
     try {

@@ -94,6 +94,9 @@ describe('PacketNotation', () => {
     expect(notation.compare('P. 1:6(5) ack 21 <sack 31:41,eol,eol>', data).actual).to.equal(
       '> P. 1:6(5) ack 21 <sack 31:41,eol,eol>',
     );
+    expect(notation.compare('P. 5001:5006(5)! ack 5! <...>', data).equal).to.equal(true);
+    expect(notation.compare('P. 5001:5006(5)! ack 21 <...>', data).equal).to.equal(true);
+    expect(notation.compare('P. 1:6(5)! ack 21 <...>', data).equal).to.equal(false);
     expect(hexOf(notation.build('. 1:1(0) ack 6 win 9 <sack 7:8>'))).to.equal(
       hexOf(live.build('. 1:1(0) ack 6 win 9 <sack 7:8>')),
     );
