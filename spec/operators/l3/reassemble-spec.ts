@@ -1,0 +1,267 @@
+import { expect } from 'chai';
+import fc from 'fast-check';
+import { map, type Subscription } from 'rxjs';
+import { DropReason } from '../../../lib/core/drops.js';
+import { Frame, FramePool } from '../../../lib/core/frame.js';
+import { fragmentIpv4 } from '../../../lib/l3/fragment.js';
+import { EtherType } from '../../../lib/wire/ethernet.js';
+import { IpProtocol } from '../../../lib/wire/ip.js';
+import { Ipv4OptionType, Ipv4Packet } from '../../../lib/wire/ipv4.js';
+import { ipv4 } from '../../../operators/l3/ipv4.js';
+import { reassemble, type ReassembleOptions } from '../../../operators/l3/reassemble.js';
+import { Cast } from '../../../lib/core/frame.js';
+import { type FakeDevice, fakeDevice, type VirtualEnv, virtualEnv } from '../../lib/l2/fake-device.js';
+import { ipPacket, pattern, US } from './packets.js';
+
+interface Piece {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** The pieces of a packet of `data`, as packets. */
+function piece(data: Uint8Array, { from, to }: Piece, more: boolean = to < data.length, id = 7): Uint8Array {
+  return ipPacket({ fragmentOffset: from, moreFragments: more, identification: id }, data.slice(from, to));
+}
+
+describe('reassemble', () => {
+  let env: VirtualEnv;
+  let device: FakeDevice;
+  let running: Subscription;
+  let got: Uint8Array[];
+  let expired: Uint8Array[];
+
+  function run(options: ReassembleOptions = {}): void {
+    const addresses = {
+      accepts: (to: number) => (to === US.ip ? Cast.Unicast : undefined),
+      refusesSource: () => false,
+    };
+    running = device.frames$
+      .pipe(
+        map((frame) => ({ frame, etherType: EtherType.Ipv4 })),
+        ipv4({ addresses }, env),
+        reassemble(
+          {
+            expired: (first) =>
+              expired.push(first.frame.slab.bytes.slice(first.offset, first.offset + first.totalLength)),
+            ...options,
+          },
+          env,
+        ),
+      )
+      .subscribe((packet) => {
+        const { frame, offset } = packet;
+        expect(Ipv4Packet.check(Frame.from(frame.slab.bytes.slice(offset, frame.end)), 160)).to.equal(undefined);
+        expect(packet.isFragment).to.equal(false);
+        expect(frame.network).to.equal(offset);
+        expect(packet.totalLength).to.equal(frame.end - offset);
+        env.drops.deliver(frame);
+        got.push(Uint8Array.from(frame.bytes()));
+      });
+  }
+  beforeEach(() => {
+    env = virtualEnv();
+    device = fakeDevice(env, { medium: 'ip' });
+    got = [];
+    expired = [];
+  });
+  afterEach(() => {
+    running.unsubscribe();
+    expect(env.pool.outstanding).to.equal(0);
+    expect(env.scheduler.pending).to.equal(0);
+  });
+  const data = pattern(3_000);
+  const receive = (...pieces: Piece[]) => pieces.map((one) => device.receive(piece(data, one)));
+
+  it('lets whole packets pass', () => {
+    run();
+    device.receive(ipPacket({ dontFragment: true }, data));
+    expect(got).to.deep.equal([data]);
+  });
+  it('GP-01: puts 0, 1000, 2000 together', () => {
+    run();
+    receive({ from: 0, to: 1000 }, { from: 1000, to: 2000 }, { from: 2000, to: 3000 });
+    expect(got).to.deep.equal([data]);
+  });
+  it('GP-02: also with the last one first', () => {
+    run();
+    receive({ from: 2000, to: 3000 }, { from: 1000, to: 2000 }, { from: 0, to: 1000 });
+    expect(got).to.deep.equal([data]);
+  });
+  it('GP-03: ignores exact duplicates', () => {
+    run();
+    receive({ from: 0, to: 1000 }, { from: 0, to: 1000 }, { from: 2000, to: 3000 }, { from: 2000, to: 3000 });
+    receive({ from: 1000, to: 2000 });
+    expect(got).to.deep.equal([data]);
+    expect(env.drops.total).to.equal(0);
+  });
+  it('GP-04: a fragment inside another, earlier or later, does no harm', () => {
+    run();
+    receive({ from: 512, to: 768 }, { from: 0, to: 1000 }, { from: 256, to: 512 }, { from: 1000, to: 3000 });
+    expect(got).to.deep.equal([data]);
+  });
+  it('GP-05: a partial overlap discards the datagram, in any order, until its time is over', () => {
+    const pieces = [
+      { from: 0, to: 1000 },
+      { from: 1000, to: 2000 },
+      { from: 2000, to: 3000 },
+      { from: 1512, to: 2512 },
+    ];
+    run();
+    for (const order of [
+      [0, 1, 3, 2],
+      [3, 1, 2, 0],
+      [1, 2, 3, 0],
+      [2, 3, 0, 1],
+    ]) {
+      for (const i of order) receive(pieces[i] ?? { from: 0, to: 8 });
+      expect(got).to.deep.equal([]);
+      receive(...pieces.slice(0, 3));
+      expect(got).to.deep.equal([]);
+      env.scheduler.runFor(30_000);
+    }
+    receive(...pieces.slice(0, 3));
+    expect(got).to.deep.equal([data]);
+  });
+  it('discards a datagram whose duplicates differ', () => {
+    run();
+    receive({ from: 0, to: 1000 });
+    const forged = piece(pattern(3_000, 1), { from: 0, to: 1000 });
+    expect(device.receive(forged)).to.equal(DropReason.FragmentOverlap);
+    receive({ from: 1000, to: 3000 });
+    expect(got).to.deep.equal([]);
+  });
+  it('discards a datagram with two ends, or with something behind its end', () => {
+    run();
+    device.receive(piece(data, { from: 1000, to: 2000 }, false));
+    expect(device.receive(piece(data, { from: 2000, to: 2008 }, true))).to.equal(DropReason.FragmentOverlap);
+    device.receive(piece(data, { from: 1000, to: 2000 }, false, 8));
+    expect(device.receive(piece(data, { from: 2000, to: 2500 }, false, 8))).to.equal(DropReason.FragmentOverlap);
+    device.receive(piece(data, { from: 2000, to: 3000 }, true, 9));
+    expect(device.receive(piece(data, { from: 1000, to: 2000 }, false, 9))).to.equal(DropReason.FragmentOverlap);
+  });
+  it('refuses impossible fragments', () => {
+    run();
+    expect(device.receive(piece(data, { from: 0, to: 1001 }))).to.equal(DropReason.FragmentBad);
+    expect(device.receive(piece(data, { from: 8, to: 8 }))).to.equal(DropReason.FragmentBad);
+    const far = ipPacket({ fragmentOffset: 65_528, identification: 1 }, pattern(100));
+    expect(device.receive(far)).to.equal(DropReason.FragmentBad);
+    const hiding = { protocol: IpProtocol.Tcp, fragmentOffset: 8, identification: 1 };
+    expect(device.receive(ipPacket(hiding, pattern(8)))).to.equal(DropReason.FragmentBad);
+  });
+  it('keeps datagrams apart by identification, protocol and source', () => {
+    run();
+    device.receive(piece(data, { from: 0, to: 1000 }, true, 1));
+    device.receive(piece(data, { from: 1000, to: 3000 }, false, 2));
+    device.receive(ipPacket({ fragmentOffset: 1000, identification: 1, protocol: 252 }, data.slice(1000)));
+    device.receive(ipPacket({ fragmentOffset: 1000, identification: 1, source: 0x0a00_0003 }, data.slice(1000)));
+    expect(got).to.deep.equal([]);
+    device.receive(piece(data, { from: 1000, to: 3000 }, false, 1));
+    expect(got).to.have.length(1);
+  });
+  it('1122-I6: gives up after 30 s, and shows the first fragment, as it came', () => {
+    run();
+    const first = piece(data, { from: 0, to: 1000 });
+    device.receive(first);
+    receive({ from: 2000, to: 3000 });
+    env.scheduler.runFor(29_999);
+    expect(expired).to.deep.equal([]);
+    env.scheduler.runFor(1);
+    expect(expired).to.deep.equal([first]);
+    expect(env.drops.count(DropReason.FragmentTimeout)).to.equal(1);
+  });
+  it('GP-11: shows nothing if the first fragment never came', () => {
+    run();
+    receive({ from: 1000, to: 2000 });
+    env.scheduler.runFor(60_000);
+    expect(expired).to.deep.equal([]);
+    expect(env.drops.count(DropReason.FragmentTimeout)).to.equal(1);
+  });
+  it('gives the oldest up when memory runs out', () => {
+    run({ memory: 20_000 });
+    for (let id = 0; id < 20; id++) device.receive(piece(data, { from: 0, to: 1000 }, true, id));
+    expect(env.drops.count(DropReason.FragmentMemory)).to.be.within(10, 15);
+    device.receive(piece(data, { from: 1000, to: 3000 }, false, 0));
+    expect(got).to.deep.equal([]);
+    device.receive(piece(data, { from: 1000, to: 3000 }, false, 19));
+    expect(got).to.deep.equal([data]);
+  });
+  it('bounds what one source may begin', () => {
+    run({ perSource: 3 });
+    for (let id = 0; id < 4; id++) device.receive(piece(data, { from: 0, to: 1000 }, true, id));
+    expect(env.drops.count(DropReason.FragmentMemory)).to.equal(1);
+  });
+  it('takes the largest packet there is', () => {
+    run();
+    const large = pattern(65_515);
+    for (let from = 65_280; from >= 0; from -= 1_280) {
+      device.receive(piece(large, { from, to: Math.min(from + 1_280, large.length) }));
+    }
+    expect(got).to.deep.equal([large]);
+  });
+
+  it('property: what is cut, and cut again, comes together in any order, with duplicates', () => {
+    const pool = new FramePool({ poison: true });
+    const packets = fc.record({
+      length: fc.integer({ min: 1, max: 9_000 }),
+      mtu: fc.integer({ min: 68, max: 3_000 }),
+      again: fc.integer({ min: 68, max: 3_000 }),
+      order: fc.array(fc.nat(), { minLength: 5, maxLength: 50 }),
+      options: fc.boolean(),
+    });
+    run();
+    let id = 0;
+    fc.assert(
+      fc.property(packets, ({ length, mtu, again, order, options }) => {
+        const payload = pattern(length, id);
+        const some = [
+          { type: Ipv4OptionType.RouterAlert, data: Uint8Array.of(0, 0) },
+          { type: Ipv4OptionType.RecordRoute, data: Uint8Array.of(4, 0, 0, 0, 0) },
+        ];
+        const fields = { identification: ++id & 0xffff, ...(options ? { options: some } : {}) };
+        const frame = Frame.from(ipPacket(fields, payload));
+        const pieces: Uint8Array[] = [];
+        const collect = (one: Frame) => {
+          expect(one.length).to.be.at.most(again);
+          expect(Ipv4Packet.check(one, one.start)).to.equal(undefined);
+          pieces.push(Uint8Array.from(one.bytes()));
+          one.release();
+        };
+        fragmentIpv4(frame, mtu, pool, (one) => {
+          expect(one.length).to.be.at.most(mtu);
+          fragmentIpv4(one, again, pool, collect);
+          one.release();
+        });
+        if (pieces.length > 1) pieces.push(...pieces.slice(0, 3));
+        const shuffled = pieces.map((one, i) => ({ one, key: order[i % order.length] ?? 0 }));
+        shuffled.sort((a, b) => a.key - b.key);
+        got = [];
+        for (const { one } of shuffled) device.receive(one);
+        expect(got[0]).to.deep.equal(payload);
+        // Duplicates that came after the packet was complete wait for a packet of their own.
+        env.scheduler.runFor(30_000);
+      }),
+      { numRuns: 60 },
+    );
+    expect(pool.outstanding).to.equal(0);
+  });
+  it('property: any fragments at all leave nothing behind and throw nothing', () => {
+    const any = fc.record({
+      from: fc.integer({ min: 0, max: 8_191 }).map((n) => n * 8),
+      length: fc.integer({ min: 0, max: 200 }),
+      more: fc.boolean(),
+      id: fc.integer({ min: 0, max: 3 }),
+    });
+    run();
+    fc.assert(
+      fc.property(fc.array(any, { maxLength: 30 }), (pieces) => {
+        for (const { from, length, more, id } of pieces) {
+          const fields = { fragmentOffset: from, moreFragments: more, identification: id };
+          expect(device.receive(ipPacket(fields, pattern(length, from)))).to.not.equal(0);
+        }
+        env.scheduler.runFor(30_000);
+        expect(env.pool.outstanding).to.equal(0);
+      }),
+      { numRuns: 100 },
+    );
+  });
+});
