@@ -241,8 +241,9 @@ export class Connection implements TcpConnection {
   read(max: number = Number.POSITIVE_INFINITY): Uint8Array | undefined {
     if (this.abandoned) return undefined;
     const bytes = this.received.read(max);
-    if (bytes === undefined) return undefined;
+    // Also where there was nothing: the owner may have been quicker than the news.
     this.told = false;
+    if (bytes === undefined) return undefined;
     if (this.over || this.eof) {
       this.host.enter();
       this.maybeClosed();
@@ -403,7 +404,9 @@ export class Connection implements TcpConnection {
   private call(news: number): void {
     if (news & CONNECTED && !this.abandoned) this.owner.connected();
     if (news & URGENT && !this.abandoned) this.owner.urgent?.(this.urgentAhead);
-    if (news & READABLE && !this.abandoned && !this.told && !this.closedTold) {
+    // The owner may have read everything meanwhile: telling it of nothing would keep it from hearing of what comes next.
+    const readable = this.received.length > 0 || this.readEnded;
+    if (news & READABLE && readable && !this.abandoned && !this.told && !this.closedTold) {
       this.told = true;
       this.owner.readable();
     }
