@@ -199,7 +199,7 @@ describe('TCP with promises', () => {
       const sent = new Uint8Array(100_000).map((_, i) => i * 3);
       const source = new Blob([sent]).stream() as ReadableStream<Uint8Array>;
       const answer = source.pipeThrough(socket);
-      const got = Buffer.from(await new Response(answer as unknown as BodyInit).arrayBuffer());
+      const got = Buffer.from(await new Response(answer as ConstructorParameters<typeof Response>[0]).arrayBuffer());
       expect(got.equals(sent)).to.equal(true);
       await Promise.all([serving, socket.closed]);
     });

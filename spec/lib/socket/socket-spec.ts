@@ -3,25 +3,32 @@ import { once } from 'node:events';
 import * as nodeNetModule from 'node:net';
 import { nodeNet } from '../../../lib/socket/net.js';
 import { FakeNetwork } from './fake-tcp.js';
+import { RealNetwork } from './real-tcp.js';
 import { Log, type Net, scenarios } from './scenarios.js';
 
 const HOST = '127.0.0.1';
 
 describe('Socket and Server', () => {
-  describe('tell the same story as Node', () => {
-    for (const [name, scenario] of Object.entries(scenarios)) {
-      it(name, async () => {
-        const theirs = new Log();
-        await scenario(nodeNetModule, theirs, HOST);
-        const network = new FakeNetwork();
-        const ours = new Log();
-        await scenario(nodeNet(network.host(HOST)) as unknown as Net, ours, HOST);
-        expect(ours.parties).to.deep.equal(theirs.parties);
-        await new Promise((resolve) => setTimeout(resolve, 2));
-        expect(network.connections, 'connections left behind').to.equal(0);
-      });
-    }
-  });
+  for (const [kind, Network] of [
+    ['connections in memory', FakeNetwork],
+    ['the TCP of the stack', RealNetwork],
+  ] as const) {
+    describe(`tell the same story as Node, over ${kind}`, () => {
+      for (const [name, scenario] of Object.entries(scenarios)) {
+        it(name, async () => {
+          const theirs = new Log();
+          await scenario(nodeNetModule, theirs, HOST);
+          const network = new Network();
+          const ours = new Log();
+          await scenario(nodeNet(network.host(HOST)) as unknown as Net, ours, HOST);
+          expect(ours.parties).to.deep.equal(theirs.parties);
+          for (let i = 0; i < 20 && network.connections > 0; i++)
+            await new Promise((resolve) => setTimeout(resolve, 5));
+          expect(network.connections, 'connections left behind').to.equal(0);
+        });
+      }
+    });
+  }
 
   it('lets a buffer be reused as soon as the callback was called', async () => {
     const network = new FakeNetwork({ sendBuffer: 4096, receiveBuffer: 4096 });
