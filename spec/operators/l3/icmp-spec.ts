@@ -117,7 +117,9 @@ describe('icmp', () => {
       const other = device.frames$.subscribe((frame) => (frame.shared = true));
       run();
       other.add(
-        device.frames$.subscribe(({ slab, network, end }) => seen.push(Uint8Array.from(slab.bytes.slice(network, end)))),
+        device.frames$.subscribe(({ slab, network, end }) =>
+          seen.push(Uint8Array.from(slab.bytes.slice(network, end))),
+        ),
       );
       const request = icmpPacket(echoRequest());
       receive(request);
