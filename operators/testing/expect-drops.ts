@@ -15,6 +15,7 @@ export interface DropExpectation {
 
 /** Watches the drops of the run's environment. They have no end: a diagram of them has neither `|` nor `#`. */
 export function expectDrops(run: TestRun): DropExpectation {
+  const said = run.open('expectDrops');
   const actual: TimelineEntry[] = [];
   run.subscriptions.add(
     run.env.drops.observe(({ reason }) => {
@@ -23,6 +24,7 @@ export function expectDrops(run: TestRun): DropExpectation {
   );
   return {
     toBe(marbles, legend = {}) {
+      said();
       for (const name of Object.values(legend)) {
         if (dropReasonOf(name) === undefined) {
           throw new UsageError('ERR_INVALID_OPTION', `no drop reason is called '${name}'`);

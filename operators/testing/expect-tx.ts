@@ -26,6 +26,7 @@ type Event = MarbleEvent<PacketSpec>;
  * is gone afterwards.
  */
 export function expectTx(run: TestRun, stream$: Observable<Frame>, subscription = '^'): TxExpectation {
+  const said = run.open('expectTx');
   const actual: Event[] = [];
   const errors: unknown[] = [];
   const { subscribedFrame, unsubscribedFrame } = TestScheduler.parseMarblesAsSubscriptions(subscription, true);
@@ -52,6 +53,7 @@ export function expectTx(run: TestRun, stream$: Observable<Frame>, subscription 
   run.subscriptions.add(scheduler.schedule(begin, subscribedFrame === Infinity ? 0 : subscribedFrame));
   return {
     toBe(marbles, legend = {}) {
+      said();
       const packets: Record<string, PacketSpec> = {};
       for (const [letter, packet] of Object.entries(legend)) {
         packets[letter] = typeof packet === 'string' ? run.notation.parse(packet) : packet;

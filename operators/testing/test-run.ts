@@ -3,6 +3,7 @@
 import { Subscription } from 'rxjs';
 import type { TestScheduler } from 'rxjs/testing';
 import type { Env } from '../../lib/core/env.js';
+import { UsageError } from '../../lib/core/errors.js';
 import type { PacketNotation } from '../../lib/text/notation.js';
 import { sameTimeline, timelineDiff, type TimelineEntry } from './diff.js';
 import type { Recording } from './recording.js';
@@ -32,7 +33,9 @@ export class TestRun {
   readonly subscriptions: Subscription = new Subscription();
   private readonly verdicts: (() => Verdict)[] = [];
   private readonly failures: unknown[] = [];
+  private readonly unsaid = new Set<string>();
   private end = 0;
+  private opened = 1;
 
   constructor(scheduler: TestScheduler, env: Env, notation: PacketNotation, recording: Recording) {
     this.scheduler = scheduler;
@@ -51,6 +54,13 @@ export class TestRun {
     this.end = Math.max(this.end, time);
   }
 
+  /** Notes an expectation that does not say yet what it expects; returns what it calls when it does. */
+  open(name: string): () => void {
+    const key = `expectation ${this.opened++}, ${name}()`;
+    this.unsaid.add(key);
+    return () => void this.unsaid.delete(key);
+  }
+
   /** Has something compared at the end. */
   check(verdict: () => Verdict): void {
     this.verdicts.push(verdict);
@@ -61,8 +71,15 @@ export class TestRun {
     this.failures.push(error);
   }
 
-  /** Lets virtual time pass, tears everything down, and checks. @throws MarbleMismatch */
+  /**
+   * Lets virtual time pass, tears everything down, and checks.
+   *
+   * @throws MarbleMismatch, UsageError `ERR_INVALID_STATE` for an expectation without `toBe`
+   */
   finish(flush: () => void, pendingTimers: () => number): void {
+    // An expectation that expects nothing could never fail.
+    const [name] = this.unsaid;
+    if (name !== undefined) throw new UsageError('ERR_INVALID_STATE', `${name}, has no toBe()`);
     this.scheduler.maxFrames = this.end;
     try {
       flush();

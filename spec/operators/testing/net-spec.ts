@@ -210,8 +210,20 @@ describe('net', () => {
     expect(() => net(({ expectTx }) => expectTx(NEVER).toBe('-a-'))).to.throw("the legend does not say what 'a' is");
   });
 
-  it('does not lose what a step throws into a legend or an assertion', () => {
+  it('does not lose what is thrown while the run goes on', () => {
     expect(() => net(({ rx }) => rx('-a-', { a: '< udp 1 > 2 (3) frag 0:800' }))).to.throw('ends behind the packet');
+    const thrower = (): never => {
+      throw new Error('in a subscriber');
+    };
+    expect(() => net(({ rx }) => void rx('-a-', { a: PING }).subscribe(thrower))).to.throw('in a subscriber');
+    expect(() => net(({ rx, env }) => void [rx('---'), env.scheduler.schedule(thrower, 1)])).to.throw('in a sub');
+  });
+
+  it('refuses an expectation that expects nothing', () => {
+    expect(() => net(({ expectDrops }) => void expectDrops())).to.throw('expectation 1, expectDrops(), has no toBe()');
+    expect(() => net(({ expectTx }) => void expectTx(NEVER)))
+      .to.throw('expectTx(), has no toBe()')
+      .with.property('code', 'ERR_INVALID_STATE');
   });
 
   it('takes raw bytes', () => {

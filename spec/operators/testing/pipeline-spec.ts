@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { Ipv4Address } from '../../../lib/core/address.js';
 import { IcmpReports } from '../../../lib/l3/icmp-reports.js';
 import { IpTables } from '../../../lib/l3/ip-tables.js';
 import { ethernet } from '../../../operators/l2/ethernet.js';
@@ -50,6 +51,27 @@ describe('packet marbles over the real layers', () => {
         s: '> R. 0:0(0) ack 1 from 192.0.2.7',
       });
     });
+  });
+
+  it('a SYN for a listening port: answered in the same call, the answer repeated by its timer', () => {
+    net(
+      ({ rx, expectTx, env, device }) => {
+        const me = host({ device: device(), addresses: ['192.168.0.1/16'], gateway: '192.168.0.9' }, env);
+        const listener = me.tcp.listen({ address: Ipv4Address.ANY, port: 8080 });
+        const in$ = rx('          s 2000ms a d - r', {
+          s: '< S 0:0(0) win 65535 <mss 1460>',
+          a: '< . 1:1(0) ack 1 win 65535',
+          d: '< P. 1:6(5 "hello") ack 1 win 65535',
+          r: '< R. 6:6(0) ack 1 win 65535',
+        });
+        expectTx(in$.pipe(me)).toBe('s 999ms s 1000ms - a--', {
+          s: '> S. 0:0(0) ack 1 <mss 1460>',
+          a: '> . 1:1(0) ack 6',
+        });
+        env.scheduler.schedule(() => expect(listener.accept()?.readableBytes).to.equal(5), 2003);
+      },
+      { linkType: 'ip' },
+    );
   });
 
   it('fails where the answer is another', () => {
