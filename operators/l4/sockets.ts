@@ -206,7 +206,7 @@ export class RxConnection {
         if (this.#outbox.busy) return;
         const next = this.#queue.shift();
         if (next === undefined) return this.#afterDraining(busy);
-        this.#outbox.put(next.bytes, next.owned, () => next.done());
+        this.#outbox.put(next.bytes, next.owned, (error) => next.done(error ?? undefined));
       }
     } catch (error) {
       this.#fail(error);
