@@ -30,7 +30,7 @@ export function expectTx(run: TestRun, stream$: Observable<Frame>, subscription 
   const actual: Event[] = [];
   const errors: unknown[] = [];
   const { subscribedFrame, unsubscribedFrame } = TestScheduler.parseMarblesAsSubscriptions(subscription, true);
-  run.lastUntil(marblesEnd(subscription.replaceAll(/[\^!]/g, '-')) - 1);
+  run.lastUntil(marblesEnd(subscription.replaceAll(/[\^!]/g, '-')));
   const { scheduler } = run;
   const begin = (): void => {
     const running = stream$.subscribe({

@@ -49,7 +49,7 @@ export class TestRun {
     return this.scheduler.now();
   }
 
-  /** Lets the run last until `time` at least. */
+  /** Lets the run last until just before `time` at least. */
   lastUntil(time: number): void {
     this.end = Math.max(this.end, time);
   }
@@ -80,7 +80,8 @@ export class TestRun {
     // An expectation that expects nothing could never fail.
     const [name] = this.unsaid;
     if (name !== undefined) throw new UsageError('ERR_INVALID_STATE', `${name}, has no toBe()`);
-    this.scheduler.maxFrames = this.end;
+    // The end itself is in no diagram any more.
+    this.scheduler.maxFrames = Math.max(0, this.end - 1);
     try {
       flush();
     } finally {

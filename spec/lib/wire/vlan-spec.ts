@@ -35,6 +35,7 @@ describe('VlanTag', () => {
     expect(new VlanTag(frame, frame.start + 14).vid).to.equal(7);
     expect(popVlanTag(frame)).to.equal(true);
     expect(hexOf(frame)).to.equal(compact(PLAIN));
+    expect(frame.link).to.equal(frame.start);
     expect(popVlanTag(frame)).to.equal(false);
     expect(hexOf(frame)).to.equal(compact(PLAIN));
   });

@@ -197,6 +197,13 @@ describe('net', () => {
     });
   });
 
+  it('does not look beyond the longest diagram, unless told to', () => {
+    const test = ({ rx, expectTx, env }: NetHelpers): void =>
+      expectTx(rx('e--', { e: PING }).pipe(later(env, 3))).toBe('---');
+    net(test);
+    expect(mismatch(test, { until: 4 })).to.include('+       3 ms  > icmp echo_request');
+  });
+
   it('unsubscribes where the marbles say so', () => {
     net(({ rx, expectTx, env }) => {
       const in$ = rx('          -e-e-e-|', { e: PING });
