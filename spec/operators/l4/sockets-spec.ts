@@ -4,6 +4,7 @@ import { ipOf } from '../../../lib/core/address.js';
 import type { Endpoint } from '../../../lib/l4/tcp/api.js';
 import { connect, datagrams, listen, type RxConnection } from '../../../operators/l4/sockets.js';
 import { FakeNetwork, type FakeTcp } from '../../lib/socket/fake-tcp.js';
+import { Pair } from '../../lib/l4/tcp/pair.js';
 import { FakeUdp } from '../../lib/socket/fake-udp.js';
 
 const at = (port: number): Endpoint => ({ address: ipOf('10.0.0.2'), port });
@@ -190,6 +191,23 @@ describe('sockets as Observables', () => {
     expect(client.connections.size).to.equal(1);
     attempt.unsubscribe();
     expect(client.connections.size).to.equal(0);
+  });
+
+  it('runs to completion in virtual time, over the TCP of the stack', () => {
+    const stack = new Pair();
+    const port: Endpoint = { address: stack.ends[1], port: 7 };
+    const listening = listen(stack.hosts[1], port).subscribe((c) => c.data$.subscribe(c.sink));
+    const sent = new Uint8Array(300_000).map((_, i) => i * 11);
+    const back: Uint8Array[] = [];
+    connect(stack.hosts[0], port).subscribe((c) => {
+      c.data$.subscribe((chunk) => back.push(chunk));
+      c.sink.next(sent);
+      c.sink.complete();
+    });
+    stack.scheduler.run();
+    listening.unsubscribe();
+    expect(joined(back).equals(sent)).to.equal(true);
+    stack.expectClean();
   });
 
   it('listening tells where, fails with its code, and stops when left', async () => {
