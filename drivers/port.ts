@@ -4,10 +4,11 @@
  */
 
 import { Observable, type Subscriber, throwError } from 'rxjs';
+import { MacAddress } from '../lib/core/address.js';
 import type { Device, Medium } from '../lib/core/device.js';
 import { DropReason } from '../lib/core/drops.js';
 import type { Env } from '../lib/core/env.js';
-import { asRx, type Frame, GsoType, type RxFrame, UNDER_WAY } from '../lib/core/frame.js';
+import { asRx, type Frame, GsoType, type RxFrame } from '../lib/core/frame.js';
 import { ETHERNET_HEADER, EtherType } from '../lib/wire/ethernet.js';
 
 const VLAN_TAG = 4;
@@ -44,16 +45,14 @@ export function misfit(frame: Frame, medium: Medium, mtu: number): DropReason | 
   return length > mtu + linkHeader(frame) ? DropReason.DeviceTooBig : undefined;
 }
 
-/**
- * Ends an outgoing frame's way: reports and releases it. Its way out has an account of its own, since a frame that answers in
- * place was delivered before, on its way in.
- */
+/** Ends an outgoing frame's way: see `Drops.refuse`. */
 export function refuse(env: Env, reason: DropReason, frame: Frame, operator: string): void {
-  const { fate } = frame;
-  frame.fate = UNDER_WAY;
-  env.drops.report(reason, frame, operator);
-  if (fate !== UNDER_WAY) frame.fate = fate;
-  frame.release();
+  env.drops.refuse(reason, frame, operator);
+}
+
+/** A locally administered unicast MAC address (IEEE 802 8.4), drawn from the environment. */
+export function anyMac(env: Env): MacAddress {
+  return new MacAddress(0x0200_0000_0000 + env.random.below(0x100_0000) * 0x1_0000 + env.random.below(0x1_0000));
 }
 
 /** The receiving half of a device: its subscribers. */

@@ -8,6 +8,7 @@ import type { Device } from '../lib/core/device.js';
 import type { Env } from '../lib/core/env.js';
 import { UsageError } from '../lib/core/errors.js';
 import { IFF_TAP, openTunInterface, type TunOptions } from './native/open-tun.js';
+import { anyMac } from './port.js';
 import { TunDevice } from './native/tun-device.js';
 
 /** Options of {@link openTap}. */
@@ -18,13 +19,6 @@ export interface TapOptions extends TunOptions {
   readonly peerMac?: MacAddress | string;
   /** Whether frames carry a virtio-net header, for offloads. Not supported yet. */
   readonly vnetHeader?: false;
-}
-
-/** A locally administered unicast address (IEEE 802 8.4). */
-function anyMac(env: Env): MacAddress {
-  return new MacAddress(
-    0x0200_0000_0000 + env.random.below(0x1_0000) * 0x1_0000 * 0x100 + env.random.below(0x100_0000),
-  );
 }
 
 function unicast(address: MacAddress | string): MacAddress {

@@ -15,7 +15,7 @@ import { NetError } from '../../lib/core/errors.js';
 import type { Frame, RxFrame, TxFrame } from '../../lib/core/frame.js';
 import { ETHERNET_MINIMUM } from '../../lib/wire/ethernet.js';
 import type { Observable, Observer } from 'rxjs';
-import { Intake, longestLinkHeader, misfit, refuse, unhandled } from '../port.js';
+import { Intake, longestLinkHeader, misfit, unhandled } from '../port.js';
 import { EAGAIN, EBADFD, EINTR, EINVAL, EIO, ENOBUFS, ENOMEM, systemError } from './errno.js';
 import { type Libc, libc, type PollHandle, SlabAddresses } from './libc.js';
 
@@ -99,7 +99,7 @@ export class TunDevice implements Device {
     this.poll.stop();
     this.poll.close();
     closeSync(this.fd);
-    for (const frame of this.queue.splice(0)) refuse(this.env, DropReason.DeviceDown, frame, this.name);
+    for (const frame of this.queue.splice(0)) this.env.drops.refuse(DropReason.DeviceDown, frame, this.name);
   }
 
   private fail(error: NetError): void {
@@ -149,7 +149,7 @@ export class TunDevice implements Device {
     } else {
       frame.device = this;
       frame.time = time;
-      refuse(env, wrong, frame, this.name);
+      env.drops.refuse(wrong, frame, this.name);
     }
     return true;
   }
@@ -169,8 +169,9 @@ export class TunDevice implements Device {
 
   private send(frame: TxFrame): void {
     const wrong = this.open ? misfit(frame, this.medium, this.mtu) : DropReason.DeviceDown;
-    if (wrong !== undefined) return refuse(this.env, wrong, frame, this.name);
-    if (this.queue.length >= this.queueLimit) return refuse(this.env, DropReason.DeviceQueueFull, frame, this.name);
+    if (wrong !== undefined) return this.env.drops.refuse(wrong, frame, this.name);
+    if (this.queue.length >= this.queueLimit)
+      return this.env.drops.refuse(DropReason.DeviceQueueFull, frame, this.name);
     this.queue.push(frame);
     if (this.blocked) return;
     if (this.queue.length >= WRITE_BATCH) this.flush();
@@ -207,7 +208,7 @@ export class TunDevice implements Device {
       if (errno === EAGAIN || errno === ENOBUFS || errno === ENOMEM) return this.block();
       // The interface is down, or the kernel does not take such a packet: the device itself is well.
       if (errno === EIO || errno === EINVAL) {
-        refuse(this.env, DropReason.DeviceDown, frame.retain(), this.name);
+        this.env.drops.refuse(DropReason.DeviceDown, frame.retain(), this.name);
         return true;
       }
       this.fail(this.failure(errno, 'write'));

@@ -208,6 +208,18 @@ export class Drops {
     return undefined;
   }
 
+  /**
+   * Ends an outgoing frame's way: reports it and gives its reference back. Its way out has an account of its own, since a frame that
+   * answers in place was delivered before, on its way in.
+   */
+  refuse(reason: DropReason, frame: Frame, operator = ''): void {
+    const { fate } = frame;
+    frame.fate = UNDER_WAY;
+    this.report(reason, frame, operator);
+    if (fate !== UNDER_WAY) frame.fate = fate;
+    frame.release();
+  }
+
   /** Marks a received frame as taken for good: answered, queued, learnt from. */
   deliver(frame: Frame): void {
     if (frame.fate !== UNDER_WAY) return;
