@@ -10,6 +10,10 @@ export class FakeUdp implements UdpSockets {
   readonly sockets: Map<number, FakeUdpSocket> = new Map();
   #nextPort = 50_000;
 
+  get size(): number {
+    return this.sockets.size;
+  }
+
   bind(local: Endpoint, handler: UdpHandler, options: UdpOptions = {}): UdpSocket {
     const where = local.address.toString();
     if (this.sockets.has(local.port)) throw NetError.of('EADDRINUSE', 'bind', where, local.port);
