@@ -75,14 +75,6 @@ export class Egress {
     else this.send4(asTxPacket(frame));
   }
 
-  /** An upper layer made progress with `destination`: its next hop is reachable (RFC 4861 7.3.1). */
-  confirm(destination: IpAddress): void {
-    if (destination.version !== 4 || this.options.tables.isOurs(destination.value)) return;
-    const route = this.options.tables.route(destination.value);
-    if (route === undefined) return;
-    this.links.get(route.device)?.confirm(0, 0, MAPPED, route.gateway?.value ?? destination.value);
-  }
-
   /** Lets go of the links; reports that were not delivered yet are not. */
   dispose(): void {
     this.reporter.cancel();
@@ -156,6 +148,15 @@ export class Egress {
       frame.release();
     }
   }
+}
+
+/** An upper layer made progress with `destination`: its next hop is reachable, and need not be asked (RFC 4861 7.3.1). */
+export function confirmNextHop(options: Pick<EgressOptions, 'tables' | 'links'>, destination: IpAddress): void {
+  const { tables, links } = options;
+  if (destination.version !== 4 || tables.isOurs(destination.value)) return;
+  const route = tables.route(destination.value);
+  const link = links.find((one) => one.device === route?.device);
+  link?.confirm(0, 0, MAPPED, route?.gateway?.value ?? destination.value);
 }
 
 /** Makes a packet to ourselves look as if it had just come in: what was known of its sending is forgotten. */

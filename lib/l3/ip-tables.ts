@@ -46,26 +46,16 @@ export class IpTables implements IpPaths {
   addAddress(device: Device, address: Cidr | string): void {
     const cidr = cidr4(address);
     this.addresses.add(device, cidr);
-    if (cidr.length < 32) {
-      this.routes.add({
-        destination: cidr4(`${cidr.network.toString()}/${cidr.length}`),
-        device,
-        source: cidr.address,
-      });
-    }
+    this.connect(device, cidr);
   }
 
   /** Takes an address away, with its network's route unless another address of the device needs it. */
   removeAddress(device: Device, address: IpAddress | string): void {
     const ip = ip4(address);
-    const gone = this.addresses.list().find((one) => one.device === device && one.cidr.address.equals(ip));
-    if (gone === undefined || !this.addresses.remove(device, ip)) return;
-    const { cidr } = gone;
+    if (!this.addresses.remove(device, ip)) return;
     this.routes.remove((route) => route.device === device && route.source?.equals(ip) === true);
-    const heir = this.addresses.list().find((one) => one.device === device && one.cidr.contains(cidr.network));
-    if (heir !== undefined && heir.cidr.length < 32) {
-      const destination = cidr4(`${heir.cidr.network.toString()}/${heir.cidr.length}`);
-      this.routes.add({ destination, device, source: heir.cidr.address });
+    for (const other of this.addresses.list()) {
+      if (other.device === device) this.connect(device, other.cidr);
     }
   }
 
@@ -148,6 +138,15 @@ export class IpTables implements IpPaths {
     if (known) this.removeRoute(new Cidr<4>(destination, 32));
     this.addRoute({ destination: new Cidr<4>(destination, 32), gateway, device: route.device });
     return true;
+  }
+
+  /** Adds the route to an address's network, unless an earlier address of it has done so: the first is the one to send from. */
+  private connect(device: Device, cidr: Cidr<4>): void {
+    const destination = cidr4(`${cidr.network.toString()}/${cidr.length}`);
+    const isThere = this.routes
+      .list()
+      .some((route) => route.device === device && route.gateway === undefined && route.destination.equals(destination));
+    if (cidr.length < 32 && !isThere) this.routes.add({ destination, device, source: cidr.address });
   }
 
   /** What ARP on `device` needs to know; a live view. */

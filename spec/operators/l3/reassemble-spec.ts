@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { map, type Subscription } from 'rxjs';
 import { DropReason } from '../../../lib/core/drops.js';
 import { Frame, FramePool } from '../../../lib/core/frame.js';

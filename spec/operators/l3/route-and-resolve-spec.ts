@@ -5,7 +5,7 @@ import { DropReason } from '../../../lib/core/drops.js';
 import { asTxPacket, ChecksumState, type Frame, type TxFrame, type TxPacket } from '../../../lib/core/frame.js';
 import { EthernetLink } from '../../../lib/l2/ethernet-link.js';
 import { PointToPointLink } from '../../../lib/l2/link.js';
-import { type EgressOptions, loopBack } from '../../../lib/l3/egress.js';
+import { confirmNextHop, type EgressOptions, loopBack } from '../../../lib/l3/egress.js';
 import { IcmpReports } from '../../../lib/l3/icmp-reports.js';
 import { IpTables } from '../../../lib/l3/ip-tables.js';
 import { EtherType, EthernetFrame, readMac } from '../../../lib/wire/ethernet.js';
@@ -158,6 +158,14 @@ describe('routeAndResolve', () => {
       [48, 5, -1],
     ]);
     expect(eth.sent).to.deep.equal([]);
+  });
+  it('hears from upper layers that a next hop is reachable', () => {
+    const gateway = Ipv4Address.parse('10.0.0.254');
+    link.neighbours.remove(gateway);
+    link.neighbours.heard(0, 0, 0xffff, gateway.value, GATEWAY, true);
+    confirmNextHop({ tables, links: [link] }, Ipv4Address.parse('192.0.2.1'));
+    expect(link.neighbours.get(gateway)?.state).to.equal('reachable');
+    confirmNextHop({ tables, links: [] }, Ipv4Address.parse('192.0.2.1'));
   });
   it('passes frames that have a link header', () => {
     const frame = packet({});
