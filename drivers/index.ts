@@ -1,0 +1,7 @@
+/** The drivers that need nothing native; TAP and TUN are entry points of their own. */
+
+export * from './compliance.js';
+export * from './link.js';
+export * from './pcap-file.js';
+export * from './port.js';
+export * from './tuntap2.js';

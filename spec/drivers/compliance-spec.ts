@@ -1,0 +1,81 @@
+import { Duplex } from 'node:stream';
+import { compliance, type Rig } from '../../drivers/compliance.js';
+import { link, type LinkOptions } from '../../drivers/link.js';
+import { tuntap2 } from '../../drivers/tuntap2.js';
+import { asTx, FramePool } from '../../lib/core/frame.js';
+import { environment } from '../../operators/time/environment.js';
+import { SimulationScheduler } from '../../operators/time/simulation-scheduler.js';
+
+function linkRig(options: LinkOptions): Rig {
+  const scheduler = new SimulationScheduler();
+  const env = environment({ scheduler, seed: 1, pool: new FramePool({ poison: true }) });
+  const wire = link(options, env);
+  const [device, far] = wire.ends;
+  const sent: Uint8Array[] = [];
+  far.frames$.subscribe((frame) => void sent.push(Uint8Array.from(frame.bytes())));
+  return {
+    device,
+    env,
+    inject(bytes) {
+      const frame = env.pool.alloc(bytes.length);
+      frame.slab.bytes.set(bytes, frame.put(bytes.length));
+      far.sink.next(asTx(frame));
+    },
+    sent: () => sent,
+    settle: () => Promise.resolve(scheduler.runFor(1000)),
+    pendingTimers: () => scheduler.pending,
+    dispose: () => wire.close(),
+  };
+}
+
+/** Stands in for an instance of `tuntap2`: the same interface, and an array for a wire. */
+class StandIn extends Duplex {
+  readonly name = 'tap0';
+  mtu = 1500;
+  isUp = true;
+  readonly mac?: string;
+  readonly wire: Uint8Array[] = [];
+
+  constructor(mac?: string) {
+    super({ readableObjectMode: true, writableHighWaterMark: 300 });
+    if (mac !== undefined) this.mac = mac;
+  }
+
+  override _read(): void {
+    // Frames are pushed when they come.
+  }
+
+  override _write(chunk: Uint8Array, _encoding: string, done: () => void): void {
+    this.wire.push(chunk);
+    setImmediate(done);
+  }
+
+  release(): void {
+    this.destroy();
+  }
+}
+
+function standInRig(mac?: string): Rig {
+  const env = environment({ scheduler: new SimulationScheduler(), seed: 1, pool: new FramePool({ poison: true }) });
+  const standIn = new StandIn(mac);
+  return {
+    device: tuntap2(standIn, {}, env),
+    env,
+    inject: (bytes) => void standIn.push(bytes),
+    sent: () => standIn.wire,
+    settle: async () => {
+      for (let i = 0; i < 50; i++) await new Promise((resolve) => setImmediate(resolve));
+    },
+    fail: () => void standIn.destroy(new Error('unplugged')),
+  };
+}
+
+compliance('link', () => linkRig({}), { describe, it });
+compliance('link without link layer', () => linkRig({ medium: 'ip', mtu: 576 }), { describe, it });
+compliance('link with delay and rate', () => linkRig({ impair: { delay: 10, jitter: 5, rate: 1e7 } }), {
+  describe,
+  it,
+});
+compliance('link, deferred to microtasks', () => linkRig({ defer: queueMicrotask }), { describe, it });
+compliance('tuntap2, TAP', () => standInRig('02:00:00:00:00:01'), { describe, it });
+compliance('tuntap2, TUN', () => standInRig(), { describe, it });
