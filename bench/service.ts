@@ -1,0 +1,74 @@
+/**
+ * The application of the TAP benchmark: discard, source and echo on Node's `net` API. The same code runs on the kernel's sockets
+ * and on ours, so that the difference is the stack's.
+ *
+ *     service.ts kernel ADDRESS
+ *     service.ts stack ADDRESS/LENGTH PEER/LENGTH     on a TAP that it makes
+ */
+
+import dgram from 'node:dgram';
+import kernelNet from 'node:net';
+import type { Duplex } from 'node:stream';
+import { openTap } from '../drivers/tap.js';
+import { anyEndpoint } from '../lib/l4/udp.js';
+import { nodeNet } from '../lib/socket/net.js';
+import { host } from '../operators/stack/host.js';
+import { environment } from '../operators/time/environment.js';
+import { PORTS } from './ports.js';
+
+/** What the application needs of a `net` module. */
+interface NetModule {
+  createServer(
+    options: { allowHalfOpen?: boolean; noDelay?: boolean },
+    handle: (socket: Duplex) => void,
+  ): { listen(port: number): unknown };
+}
+
+const BLOCK = Buffer.alloc(65_536, 'rx-netstack ');
+
+function serve(net: NetModule): void {
+  const listen = (port: number, handle: (socket: Duplex) => void) => {
+    net
+      .createServer({ noDelay: true }, (socket) => {
+        socket.on('error', () => socket.destroy());
+        handle(socket);
+      })
+      .listen(port);
+  };
+  listen(PORTS.discard, (socket) => socket.resume());
+  listen(PORTS.echo, (socket) => socket.on('data', (data: Buffer) => socket.write(data)));
+  listen(PORTS.source, (socket) => {
+    const fill = () => {
+      while (socket.write(BLOCK));
+    };
+    socket.on('drain', fill);
+    fill();
+  });
+}
+
+function kernel(address: string): void {
+  serve(kernelNet);
+  const udp = dgram.createSocket('udp4');
+  udp.on('message', (data, { port, address: to }) => udp.send(data, port, to)).bind(PORTS.udp, address);
+}
+
+function stack(address: string, peer: string): void {
+  const env = environment();
+  const tap = openTap({ name: 'bench0', peer: [peer] }, env);
+  const me = host({ device: tap, addresses: [address] }, env);
+  tap.frames$.pipe(me).subscribe(tap.sink);
+  serve(nodeNet(me.tcp));
+  const udp = me.udp.bind(anyEndpoint(4, PORTS.udp), {
+    message: (message) => udp.send(message.data, message.source),
+    error: () => {},
+  });
+  process.on('SIGTERM', () => {
+    process.stderr.write(`${JSON.stringify(me.stats())}\n`);
+    process.exit(0);
+  });
+}
+
+const [mode = '', address = '', peer = ''] = process.argv.slice(2);
+if (mode === 'kernel') kernel(address);
+else stack(address, peer);
+process.stdout.write('ready\n');
