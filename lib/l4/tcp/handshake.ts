@@ -17,6 +17,9 @@ const TIMESTAMPS_LENGTH = 12;
 // However small the path or the peer's MSS: a segment carries at least this much (GT-52).
 const MIN_PAYLOAD = 8;
 
+// Until larger ones are seen, segments of this size count as full (as with Linux).
+const LEAST_FULL_SEGMENT = 536;
+
 /** What a path of `mtu` bytes leaves for a segment's payload. */
 export function mssOf(c: Connection, mtu: number): number {
   return Math.max(MIN_PAYLOAD, Math.min(c.mssLimit, mtu - ipHeaderLength(c.flow.version) - TCP_HEADER, 0xffff));
@@ -146,6 +149,7 @@ function complete(c: Connection, segment: Segment): void {
   c.congestion = host.config.congestion(snd.mss, window);
   c.retries = 0;
   snd.smallEnd = snd.una;
+  c.rcv.mss = Math.min(LEAST_FULL_SEGMENT, c.mssOffered);
   c.timers.watchIdle();
   if (c.parent === undefined) c.tell(Tell.CONNECTED);
   if (c.finQueued) c.to('close');

@@ -106,6 +106,8 @@ function isInWindow(c: Connection, segment: Segment): boolean {
   const { rcv } = c;
   const window = receiveWindow(c);
   if (isAcceptable(segment.seq, segment.span, rcv.nxt, window)) return true;
+  // What begins before the window and ends behind it has all that we wait for, though neither end is acceptable.
+  if (window > 0 && before(segment.seq, rcv.nxt) && after((segment.seq + segment.length) | 0, rcv.nxt)) return true;
   // A bare FIN where the window is shut costs nothing (SM-13).
   if (segment.seq === rcv.nxt && segment.length === 0) return true;
   answer(c, segment);

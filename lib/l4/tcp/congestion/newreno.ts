@@ -10,6 +10,8 @@ export class NewReno implements Congestion {
   private readonly restart: number;
   /** Bytes acknowledged in congestion avoidance since the window last grew (RFC 5681 3.1, appropriate byte counting). */
   private credit = 0;
+  /** Segments that one acknowledgment may add in slow start (RFC 3465 2.2, 2.3): two, but one after a timeout. */
+  private perAck = 2;
 
   constructor(mss: number, initialWindow: number) {
     this.mss = mss;
@@ -21,10 +23,11 @@ export class NewReno implements Congestion {
     // RFC 7661: a window that was not used says nothing about the network.
     if (!limited) return;
     if (this.cwnd < this.ssthresh) {
-      // Up to 2 segments per ACK (RFC 3465 2.2), so that delayed ACKs do not halve the growth.
-      this.cwnd += Math.min(bytes, 2 * this.mss);
+      // Two, so that delayed ACKs do not halve the growth.
+      this.cwnd += Math.min(bytes, this.perAck * this.mss);
       return;
     }
+    this.perAck = 2;
     this.credit += bytes;
     if (this.credit >= this.cwnd) {
       this.credit -= this.cwnd;
@@ -56,6 +59,7 @@ export class NewReno implements Congestion {
     if (!again) this.ssthresh = this.halved(flight);
     this.cwnd = this.mss;
     this.credit = 0;
+    this.perAck = 1;
   }
 
   idle(): void {

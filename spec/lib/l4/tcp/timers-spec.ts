@@ -1,0 +1,285 @@
+import { expect } from 'chai';
+import { Dut } from './dut.js';
+import { VERSIONS } from './pair.js';
+
+const HOUR = 3_600_000;
+
+/** Times, from now on, at which a segment came out that `pattern` matches. */
+function times(dut: Dut, until: number, step: number, pattern = /./): number[] {
+  const found: number[] = [];
+  const start = dut.scheduler.now();
+  while (dut.scheduler.now() - start < until) {
+    dut.wait(step);
+    for (const line of dut.take()) if (pattern.test(line)) found.push(dut.scheduler.now() - start);
+  }
+  return found;
+}
+
+for (const version of VERSIONS) {
+  describe(`TCP timers over IPv${version}`, () => {
+    it('retransmits at doubling intervals up to the limit, and gives up after 15 (GP-44, GT-70, MUST-19, MUST-20)', () => {
+      const dut = new Dut(version, { maxRto: 10_000 });
+      const { connection, app } = dut.accepted();
+      connection.write(new Uint8Array(10));
+      dut.take();
+      const found = times(dut, 200_000, 100);
+      expect(found.slice(0, 6)).to.deep.equal([200, 600, 1400, 3000, 6200, 12_600]);
+      expect(found.length).to.equal(15);
+      expect(found[7]).to.equal((found[6] ?? 0) + 10_000);
+      expect(app.events).to.deep.equal(['closed ETIMEDOUT']);
+      dut.expectClean();
+    });
+
+    it('measures no retransmitted segment, and keeps the backoff until a new sample (MUST-18, 6298-4, 6298-5)', () => {
+      const dut = new Dut(version);
+      const { connection } = dut.accepted();
+      connection.write(new Uint8Array(10));
+      dut.wait(200);
+      dut.wait(100);
+      dut.take();
+      dut.rx('. 1:1(0) ack 11');
+      connection.write(new Uint8Array(10));
+      dut.take();
+      expect(times(dut, 399, 1)).to.deep.equal([]);
+      expect(times(dut, 1, 1)).to.deep.equal([1]);
+      dut.expectClean();
+    });
+
+    it('computes the timeout as RFC 6298 says (6298-2)', () => {
+      const dut = new Dut(version, { minRto: 1 });
+      const { connection } = dut.connecting();
+      dut.wait(100);
+      dut.rx('S. 0:0(0) ack 1 win 65535 <mss 1460>');
+      // SRTT 100, RTTVAR 50.
+      connection.write(new Uint8Array(10));
+      dut.take();
+      expect(times(dut, 1000, 1)[0]).to.equal(300);
+      dut.expectClean();
+    });
+
+    it('slows down and starts over after a timeout (5681-7, GP-28)', () => {
+      const dut = new Dut(version);
+      const { connection } = dut.accepted({ mss: 1000 });
+      connection.write(new Uint8Array(20_000));
+      expect(dut.take().length).to.equal(10);
+      dut.wait(200);
+      dut.tx('. 1:1001(1000) ack 1 win 65535');
+      dut.rx('. 1:1(0) ack 1001');
+      expect(dut.take().map((line) => line.split(' ')[1])).to.deep.equal(['1001:2001(1000)', '2001:3001(1000)']);
+      dut.rx('. 1:1(0) ack 10001');
+      expect(dut.take().length).to.equal(3);
+      dut.expectClean();
+    });
+
+    it('retransmits fast on the third duplicate ACK, sends on the first two, and recovers (5681-8, 5681-9, 3042-1, GT-72)', () => {
+      const dut = new Dut(version);
+      const { connection } = dut.accepted({ mss: 1000 });
+      connection.write(new Uint8Array(40_000));
+      expect(dut.take().length).to.equal(10);
+      dut.rx('. 1:1(0) ack 1');
+      dut.rx('. 1:1(0) ack 1');
+      expect(dut.take().map((line) => line.split(' ')[1])).to.deep.equal(['10001:11001(1000)', '11001:12001(1000)']);
+      dut.rx('. 1:1(0) ack 1');
+      dut.tx('. 1:1001(1000) ack 1 win 65535');
+      // cwnd is 6 + 3 segments, 12 are in flight; each further duplicate inflates by one.
+      for (let i = 0; i < 3; i++) dut.rx('. 1:1(0) ack 1');
+      dut.tx();
+      dut.rx('. 1:1(0) ack 1');
+      expect(dut.take().map((line) => line.split(' ')[1])).to.deep.equal(['12001:13001(1000)']);
+      // A partial ACK: the next gap is filled at once, and recovery goes on.
+      dut.rx('. 1:1(0) ack 5001');
+      expect(dut.take().map((line) => line.split(' ')[1])).to.deep.equal(['5001:6001(1000)', '13001:14001(1000)']);
+      dut.rx('. 1:1(0) ack 12001');
+      expect(dut.take().length).to.equal(1);
+      expect(dut.host.counters.fastRetransmits).to.equal(1);
+      dut.expectClean();
+    });
+
+    it('doubles the window in slow start (5681-4, GT-72)', () => {
+      const dut = new Dut(version);
+      const { connection } = dut.accepted({ mss: 1000 });
+      connection.write(new Uint8Array(60_000));
+      expect(dut.take().length).to.equal(10);
+      for (let ack = 2001; ack <= 10_001; ack += 2000) dut.rx(`. 1:1(0) ack ${ack}`);
+      expect(dut.take().length).to.equal(20);
+      dut.expectClean();
+    });
+
+    it('starts with one segment after a lost SYN (5681-3), and with 3 s (6298-1)', () => {
+      const dut = new Dut(version);
+      const { connection } = dut.connecting();
+      dut.wait(1000);
+      dut.take();
+      dut.rx('S. 0:0(0) ack 1 win 65535 <mss 1000>');
+      dut.take();
+      connection.write(new Uint8Array(5000));
+      dut.tx('. 1:1001(1000) ack 1 win 65535');
+      expect(times(dut, 3000, 1)[0]).to.equal(3000);
+      dut.expectClean();
+    });
+
+    it('probes a shut window with SND.UNA-1, first after the timeout, doubling (GP-53, GP-56, GP-57, SM-14, MUST-35, SHLD-29)', () => {
+      const dut = new Dut(version);
+      const { connection } = dut.accepted();
+      dut.rx('. 1:1(0) ack 1 win 0');
+      expect(times(dut, 10_000, 100)).to.deep.equal([]);
+      connection.write(new Uint8Array(10));
+      dut.tx();
+      dut.wait(200);
+      dut.tx('. 0:0(0) ack 1 win 65535');
+      expect(times(dut, 3000, 100)).to.deep.equal([400, 1200, 2800]);
+      dut.rx('. 1:1(0) ack 1 win 500');
+      dut.tx('P. 1:11(10) ack 1 win 65535');
+      dut.expectClean();
+    });
+
+    it('keeps probing for hours as long as probes are answered (MUST-37)', () => {
+      const dut = new Dut(version);
+      const { connection } = dut.accepted({ win: 0 });
+      connection.write(new Uint8Array(10));
+      for (let t = 0; t < 5 * HOUR; t += 1000) {
+        dut.wait(1000);
+        for (const _ of dut.take()) dut.rx('. 1:1(0) ack 1 win 0');
+      }
+      expect(connection.state).to.equal('ESTABLISHED');
+      dut.rx('. 1:1(0) ack 1 win 500');
+      expect(dut.take().length).to.equal(1);
+      dut.expectClean();
+    });
+
+    it('gives up probing where nothing answers', () => {
+      const dut = new Dut(version);
+      const { connection, app } = dut.accepted({ win: 0 });
+      connection.write(new Uint8Array(10));
+      dut.wait(HOUR);
+      expect(dut.take().length).to.equal(15);
+      expect(app.events).to.deep.equal(['closed ETIMEDOUT']);
+      dut.expectClean();
+    });
+
+    it('survives a window that shuts on what is in flight (SHLD-16, SHLD-17)', () => {
+      const dut = new Dut(version);
+      const { connection } = dut.accepted();
+      connection.write(new Uint8Array(100));
+      dut.take();
+      for (let t = 0; t < 2 * HOUR; t += 1000) {
+        dut.wait(1000);
+        for (const _ of dut.take()) dut.rx('. 1:1(0) ack 1 win 0');
+      }
+      expect(connection.state).to.equal('ESTABLISHED');
+      dut.rx('. 1:1(0) ack 101 win 1000');
+      expect(connection.unacknowledgedBytes).to.equal(0);
+      dut.expectClean();
+    });
+
+    it('sends into a small window at last (silly-window override, RFC 9293 3.8.6.2.1)', () => {
+      const dut = new Dut(version);
+      const { connection } = dut.accepted();
+      dut.rx('. 1:1(0) ack 1 win 100');
+      connection.write(new Uint8Array(1000));
+      dut.tx();
+      dut.wait(200);
+      dut.tx('. 1:101(100) ack 1 win 65535');
+      dut.expectClean();
+    });
+
+    it('answers window and keepalive probes (GP-56, SM-16)', () => {
+      const dut = new Dut(version);
+      dut.accepted();
+      dut.rx('. 0:0(0) ack 1');
+      dut.tx('. 1:1(0) ack 1 win 65535');
+      dut.rx('. 0:1(1) ack 1');
+      dut.tx('. 1:1(0) ack 1 win 65535');
+      dut.expectClean();
+    });
+
+    it('keeps alive: nothing by default, a probe after two idle hours, death after nine (GT-92, MUST-24..29)', () => {
+      const dut = new Dut(version);
+      const { connection, app } = dut.accepted();
+      expect(times(dut, 4 * HOUR, 10_000)).to.deep.equal([]);
+      connection.setKeepAlive(true);
+      const found = times(dut, 3 * HOUR, 1000, /^\. 0:0/);
+      const expected = Array.from({ length: 9 }, (_, i) => 2 * HOUR + i * 75_000);
+      expect(found).to.deep.equal(expected);
+      expect(app.events).to.deep.equal(['closed ETIMEDOUT']);
+      dut.rx('. 1:1(0) ack 1');
+      dut.tx('R 1:1(0) win 0');
+      dut.expectClean();
+    });
+
+    it('takes one answer as life, and counts idleness from the last segment (GT-92, MUST-29)', () => {
+      const dut = new Dut(version);
+      const { connection } = dut.accepted();
+      connection.setKeepAlive(true, 10_000, 1000, 3);
+      dut.wait(9000);
+      dut.rx('. 1:2(1) ack 1');
+      dut.wait(100);
+      dut.take();
+      expect(times(dut, 12_000, 100)).to.deep.equal([9900, 10_900, 11_900]);
+      dut.rx('. 2:2(0) ack 1');
+      expect(times(dut, 10_000, 100)).to.deep.equal([10_000]);
+      connection.setKeepAlive(false);
+      expect(times(dut, 100_000, 1000)).to.deep.equal([]);
+      expect(connection.state).to.equal('ESTABLISHED');
+      dut.expectClean();
+    });
+
+    it('does not probe while data are in flight (GT-92, MUST-26)', () => {
+      const dut = new Dut(version);
+      const { connection } = dut.accepted();
+      connection.setKeepAlive(true, 500, 100, 3);
+      connection.write(new Uint8Array(10));
+      dut.take();
+      expect(times(dut, 5000, 100, /^\. 0:0/)).to.deep.equal([]);
+      expect(connection.state).to.equal('ESTABLISHED');
+      dut.expectClean();
+    });
+
+    for (const [what, act] of [
+      ['data', 'write'],
+      ['a FIN', 'end'],
+    ] as const) {
+      it(`closes silently when ${what} stay unacknowledged for the user timeout (GP-52, GT-93, MUST-21)`, () => {
+        const dut = new Dut(version);
+        const { connection, app } = dut.accepted();
+        connection.setUserTimeout(3000);
+        dut.wait(10_000);
+        if (act === 'write') connection.write(new Uint8Array(10));
+        else connection.end();
+        dut.wait(2999);
+        expect(app.events).to.deep.equal([]);
+        dut.wait(1);
+        expect(app.events).to.deep.equal(['closed ETIMEDOUT']);
+        dut.take();
+        dut.rx('. 1:1(0) ack 2');
+        dut.tx('R 2:2(0) win 0');
+        dut.expectClean();
+      });
+    }
+
+    it('accepts an ACK before the user timeout (GP-52)', () => {
+      const dut = new Dut(version);
+      const { connection, app } = dut.accepted({ userTimeout: 3000 });
+      connection.write(new Uint8Array(10));
+      dut.wait(2900);
+      dut.rx('. 1:1(0) ack 11');
+      dut.wait(HOUR);
+      expect(app.events).to.deep.equal(['flushed']);
+      dut.expectClean();
+    });
+
+    it('applies the user timeout to unanswered window probes (GP-58)', () => {
+      const dut = new Dut(version);
+      const { connection, app } = dut.accepted({ userTimeout: 3000, win: 0 });
+      connection.write(new Uint8Array(10));
+      dut.wait(3199);
+      expect(app.events).to.deep.equal([]);
+      dut.wait(1);
+      expect(app.events).to.deep.equal(['closed ETIMEDOUT']);
+      dut.take();
+      dut.rx('. 1:1(0) ack 1');
+      dut.tx('R 1:1(0) win 0');
+      dut.expectClean();
+    });
+  });
+}
