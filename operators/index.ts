@@ -1,0 +1,79 @@
+/** Every operator, the schedulers, and what the operators are made of and take as options. Published as `./operators`. */
+
+// Frames and links.
+export { arp } from './l2/arp.js';
+export { ethernet, type EthernetOptions, type GroupFilter } from './l2/ethernet.js';
+export { rawIp } from './l2/raw-ip.js';
+export { tagVlan, vlan } from './l2/vlan.js';
+export { EthernetLink, type EthernetLinkOptions } from '../lib/l2/ethernet-link.js';
+export { type IpLink, PointToPointLink } from '../lib/l2/link.js';
+export type { AddressConflict } from '../lib/l2/arp-claims.js';
+export type { NeighbourCache, NeighbourInfo } from '../lib/l2/neighbour.js';
+export type { NeighbourEvent, NeighbourState, NeighbourTimes } from '../lib/l2/neighbour-entry.js';
+
+// Internet.
+export { icmp } from './l3/icmp.js';
+export { ipv4, type Ipv4Acceptance, type Ipv4Options } from './l3/ipv4.js';
+export { reassemble, type ReassembleOptions } from './l3/reassemble.js';
+export { routeAndResolve } from './l3/route-and-resolve.js';
+export { protocolUnreachable } from './l3/unreachable.js';
+export type { EgressOptions } from '../lib/l3/egress.js';
+export type { IcmpOptions } from '../lib/l3/icmp.js';
+export { IcmpErrors, type IcmpErrorsOptions } from '../lib/l3/icmp-errors.js';
+export type { IcmpErrorKind, IcmpReport } from '../lib/l3/icmp-report.js';
+export { type IcmpReportHandler, IcmpReports } from '../lib/l3/icmp-reports.js';
+export { IpTables, type RouteOptions } from '../lib/l3/ip-tables.js';
+
+// Transports, and their sockets as Observables.
+export {
+  connect,
+  type Datagram,
+  datagrams,
+  listen,
+  type ListenOptions,
+  RxConnection,
+  type RxDatagrams,
+} from './l4/sockets.js';
+export { tcp } from './l4/tcp.js';
+export { udp } from './l4/udp.js';
+export type { Congestion, CongestionFactory } from '../lib/l4/tcp/congestion/congestion.js';
+export { NewReno } from '../lib/l4/tcp/congestion/newreno.js';
+export type { TcpOptions } from '../lib/l4/tcp/options.js';
+export { TcpHost } from '../lib/l4/tcp/tcp-host.js';
+export { anyEndpoint, UdpHost } from '../lib/l4/udp.js';
+
+// Flow.
+export { batch, type BatchOptions } from './flow/batch.js';
+export { type Branches, type Demux, demux, type DemuxOptions } from './flow/demux.js';
+export { type BurstLoss, impair, type Impairments, impairOutgoing } from './flow/impair.js';
+export { layer, type Step } from './flow/layer.js';
+export { frameOf, type Packet } from './flow/packet.js';
+export { type Responder, responder } from './flow/responder.js';
+export { retain } from './flow/retain.js';
+export { tag, type Tags } from './flow/tag.js';
+export { trampoline } from './flow/trampoline.js';
+export { unbatch } from './flow/unbatch.js';
+export { where, whereOutgoing } from './flow/where.js';
+
+// Observation.
+export { type Capturable, capture, type CaptureOptions } from './observe/capture.js';
+export { countPackets, PacketCounter } from './observe/count.js';
+export { drops$ } from './observe/drops.js';
+export { logPackets } from './observe/log.js';
+
+// Assemblies.
+export {
+  type Host,
+  host,
+  type HostConflict,
+  type HostInterface,
+  type HostOptions,
+  type HostStats,
+} from './stack/host.js';
+export { Loopback } from './stack/loopback.js';
+
+// Time.
+export { defaultEnvironment, environment, type EnvironmentOptions } from './time/environment.js';
+export { SimulationScheduler, type SimulationSchedulerOptions } from './time/simulation-scheduler.js';
+export { TimerWheel, type TimerWheelOptions } from './time/timer-wheel.js';
+export { timersOf } from './time/timers-of.js';

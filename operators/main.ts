@@ -1,0 +1,60 @@
+/**
+ * What most programs need: a host, its sockets in the shapes of Node, promises and WHATWG streams, and the vocabulary that everything
+ * shares. Published as `.`; the operators that a host is made of, and Observable sockets, are in `./operators`.
+ */
+
+export {
+  type Host,
+  host,
+  type HostConflict,
+  type HostInterface,
+  type HostOptions,
+  type HostStats,
+} from './stack/host.js';
+export { defaultEnvironment, environment, type EnvironmentOptions } from './time/environment.js';
+export { SimulationScheduler, type SimulationSchedulerOptions } from './time/simulation-scheduler.js';
+export { where, whereOutgoing } from './flow/where.js';
+export { capture, type CaptureOptions } from './observe/capture.js';
+export { countPackets, PacketCounter } from './observe/count.js';
+export { drops$ } from './observe/drops.js';
+export { logPackets } from './observe/log.js';
+
+// Sockets.
+export * from '../lib/socket/index.js';
+export type {
+  Endpoint,
+  TcpConnection,
+  TcpConnectionOptions,
+  TcpHandler,
+  TcpListener,
+  TcpSockets,
+  TcpState,
+} from '../lib/l4/tcp/api.js';
+export type { UdpHandler, UdpMessage, UdpOptions, UdpSocket, UdpSockets } from '../lib/l4/udp-api.js';
+
+// The vocabulary.
+export * from '../lib/core/address.js';
+export type { Device, DeviceFeatures, Medium } from '../lib/core/device.js';
+export { type Drop, DropReason, dropReasonName, dropReasonOf, Drops } from '../lib/core/drops.js';
+export type { Env } from '../lib/core/env.js';
+export { NetError, type NetCode, type UsageCode, UsageError } from '../lib/core/errors.js';
+export {
+  asRx,
+  asTx,
+  asTxPacket,
+  Cast,
+  ChecksumState,
+  Frame,
+  FramePool,
+  type FramePoolOptions,
+  GsoType,
+  type RxFrame,
+  type TxFrame,
+  type TxPacket,
+} from '../lib/core/frame.js';
+export { type Random, SeededRandom, SystemRandom } from '../lib/core/random.js';
+export type { Timer, Timers } from '../lib/core/timers.js';
+
+// Packets as text, and captures.
+export { describe, hexdump, type PacketDescription, pretty } from '../lib/text/index.js';
+export * from '../lib/capture/index.js';
