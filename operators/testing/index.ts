@@ -19,5 +19,14 @@ export type { DropExpectation } from './expect-drops.js';
 export type { PacketLine, TxExpectation } from './expect-tx.js';
 export type { Legend } from './marbles.js';
 export { net, type NetHelpers, type NetOptions } from './net.js';
+export { network, type Network, type NetworkLink } from './network.js';
+export type {
+  NetworkAddresses,
+  NetworkHostOptions,
+  NetworkLinkOptions,
+  NetworkNode,
+  NetworkOptions,
+  NetworkRoute,
+} from './network-options.js';
 export { MarbleMismatch } from './test-run.js';
 export { testDevice, type TestDeviceOptions } from './test-device.js';

@@ -1,0 +1,200 @@
+import { expect } from 'chai';
+import http from 'node:http';
+import { text } from 'node:stream/consumers';
+import { map } from 'rxjs';
+import { readCapture } from '../../../lib/capture/index.js';
+import { Ipv4Address } from '../../../lib/core/address.js';
+import { asTx } from '../../../lib/core/frame.js';
+import { agent, nodeNet, serveHttp } from '../../../lib/socket/index.js';
+import { type Network, network, type NetworkNode } from '../../../operators/testing/index.js';
+
+const TWO = { a: '10.0.0.1/24', b: '10.0.0.2/24' } as const;
+const ROUGH = { delay: 10, jitter: 8, loss: 0.1, duplicate: 0.05, corrupt: 0.05, reorder: 0.1 };
+
+/** Has `a` send a few kilobytes to `b`, which sends them back. */
+function exchange(net: Network<'a' | 'b'>): Promise<string> {
+  nodeNet(net.hosts.b.tcp, { timers: net.hosts.b.env.timers })
+    .createServer((socket) => socket.pipe(socket))
+    .listen(7);
+  const socket = nodeNet(net.hosts.a.tcp, { timers: net.hosts.a.env.timers }).connect(7, '10.0.0.2');
+  socket.end('hello '.repeat(3000));
+  return net.runUntilSettled(text(socket));
+}
+
+async function traceOf(seed: number): Promise<string> {
+  const net = network({ seed, hosts: TWO, links: { lan: { impair: ROUGH } } });
+  expect(await exchange(net)).to.equal('hello '.repeat(3000));
+  net.run();
+  net.assertIdle();
+  const hash = net.traceHash();
+  net.dispose();
+  net.assertIdle();
+  return hash;
+}
+
+describe('network', () => {
+  it('runs Node programs unmodified, over hosts that need nothing but addresses', async () => {
+    const net = network({ hosts: TWO });
+    const web = http.createServer((request, response) => response.end(`you asked for ${request.url}`));
+    const server = serveHttp(web, { tcp: net.hosts.b.tcp, port: 80 });
+    const body = new Promise<string>((resolve, reject) => {
+      const request = http.get({ host: '10.0.0.2', path: '/x', agent: agent(net.hosts.a.tcp) }, (response) =>
+        text(response).then(resolve, reject),
+      );
+      request.on('error', reject);
+    });
+    expect(await net.runUntilSettled(body)).to.equal('you asked for /x');
+    server.close();
+    await net.advance(Infinity);
+    net.assertIdle();
+    net.dispose();
+  });
+
+  it('is determined by its seed', async () => {
+    const [first, again, other] = [await traceOf(7), await traceOf(7), await traceOf(8)];
+    expect(again)
+      .to.equal(first)
+      .and.match(/^[0-9a-f]{64}$/);
+    expect(other).to.not.equal(first);
+  });
+
+  it('gives each host chance of its own, which does not depend on who else is there', () => {
+    const numbers = (hosts: Record<string, string>): number[] => {
+      const net = network({ seed: 3, hosts });
+      return ['a', 'b'].map((name) => net.hosts[name]?.env.random.uint32() ?? 0);
+    };
+    const [a, b] = numbers(TWO);
+    expect(a).to.not.equal(b);
+    expect(numbers({ c: '10.0.0.3/24', ...TWO })).to.deep.equal([a, b]);
+  });
+
+  it('records a link at each of its ends, before and after what happens on the way', async () => {
+    const net = network({ hosts: TWO, links: { lan: { capture: true, impair: { delay: 20 } } } });
+    await exchange(net);
+    const records = [...readCapture(net.links.lan.pcapng())];
+    expect(
+      records.slice(0, 4).map(({ interfaceId, direction, nanoseconds }) => [interfaceId, direction, nanoseconds]),
+    ).to.deep.equal([
+      [0, 'outbound', 0],
+      [1, 'inbound', 20_000_000],
+      [1, 'outbound', 20_000_000],
+      [0, 'inbound', 40_000_000],
+    ]);
+    net.dispose();
+  });
+
+  it('says what is left, by host', async () => {
+    const net = network({ seed: 5, hosts: TWO });
+    const listener = net.hosts.b.tcp.listen({ address: Ipv4Address.ANY, port: 80 });
+    net.hosts.a.tcp.connect({ address: Ipv4Address.parse('10.0.0.2'), port: 80 }, silent());
+    net.runFor(1);
+    expect(() => net.assertIdle())
+      .to.throw(
+        /not idle at 1 ms \(seed 5\): .*a: connection in ESTABLISHED from 10\.0\.0\.1 port \d+ to 10\.0\.0\.2 port 80/,
+      )
+      .with.property('name', 'AssertionError');
+    expect(() => net.assertIdle()).to.throw(/timers armed, the first for/);
+    listener.close();
+    net.dispose();
+    net.assertIdle();
+  });
+
+  it('says that frames are in use, and that callbacks threw', () => {
+    const net = network({ hosts: TWO });
+    const frame = net.hosts.a.env.pool.alloc(1);
+    expect(() => net.assertIdle()).to.throw('a: 1 frames in use');
+    frame.release();
+    net.assertIdle();
+    net.hosts.a.tcp.connect(
+      { address: Ipv4Address.parse('10.0.0.2'), port: 80 },
+      { ...silent(), closed: () => expect.fail('thrown in a callback') },
+    );
+    net.run();
+    expect(() => net.assertIdle()).to.throw('a: 1 callbacks threw');
+    net.dispose();
+  });
+
+  it('joins hosts by several links, with routes', () => {
+    const net = network({
+      hosts: {
+        a: {
+          on: { left: '10.1.0.1/24', right: '10.2.0.1/24' },
+          routes: [{ destination: '10.9.0.0/16', gateway: '10.2.0.2', link: 'right' }],
+        },
+        b: '10.1.0.2/24',
+        c: ['10.2.0.2/24', '10.9.0.1/16'],
+      },
+      links: { left: { between: ['a', 'b'] }, right: { between: ['a', 'c'], mtu: 900, medium: 'ip' } },
+    });
+    const reached: string[] = [];
+    for (const [name, host] of Object.entries(net.hosts)) {
+      const address = Ipv4Address.ANY;
+      host.udp.bind(
+        { address, port: 9 },
+        { message: ({ data }) => reached.push(`${name} ${data.length}`), error: () => undefined },
+      );
+    }
+    const socket = net.hosts.a.udp.bind(
+      { address: Ipv4Address.ANY, port: 1000 },
+      { message: () => undefined, error: () => undefined },
+    );
+    socket.send(new Uint8Array(1400), { address: Ipv4Address.parse('10.1.0.2'), port: 9 });
+    socket.send(new Uint8Array(1401), { address: Ipv4Address.parse('10.9.0.1'), port: 9 });
+    net.run();
+    expect(reached).to.have.members(['b 1400', 'c 1401']);
+    expect(net.links.right.end('a').mtu).to.equal(900);
+    net.dispose();
+  });
+
+  it('cuts links and heals them', async () => {
+    const net = network({ hosts: TWO });
+    net.links.lan.partition();
+    net.scheduler.schedule(() => net.links.lan.heal(), 1500);
+    expect(await exchange(net)).to.have.length(18_000);
+    expect(net.now).to.be.greaterThan(1500);
+    net.dispose();
+  });
+
+  it('takes other nodes than hosts: here a repeater between two links', async () => {
+    const repeater: NetworkNode = ({ west, east }, env) =>
+      map((frame) => {
+        const copy = env.pool.copy(frame);
+        copy.device = frame.device === west ? east : west;
+        return asTx(copy);
+      });
+    const net = network({
+      hosts: TWO,
+      links: { west: { between: ['a', 'r'] }, east: { between: ['r', 'b'], impair: { delay: 1 } } },
+      nodes: { r: repeater },
+    });
+    expect(await exchange(net)).to.have.length(18_000);
+    net.run();
+    net.assertIdle();
+    net.dispose();
+  });
+
+  it('throws what a stream failed with, and refuses impossible networks', () => {
+    const net = network({ hosts: TWO, nodes: { bad: () => map(() => expect.fail('in a node')) } });
+    net.hosts.a.tcp.connect({ address: Ipv4Address.parse('10.0.0.9'), port: 80 }, silent());
+    expect(() => net.run()).to.throw('in a node');
+    net.dispose();
+    const refused = (make: () => unknown, message: string) =>
+      expect(make).to.throw(message).with.property('code', 'ERR_INVALID_OPTION');
+    refused(() => network({ hosts: { a: '10.0.0.1/24' } }), 'at least two ends');
+    refused(() => network({ hosts: TWO, links: { x: { between: ['a', 'c'] } } }), "'c', which is no host and no node");
+    refused(
+      () => network({ hosts: { ...TWO, c: '10.0.0.3/24' }, links: { x: { between: ['a', 'b'] } } }),
+      "no link joins 'c'",
+    );
+    refused(() => network({ hosts: TWO, nodes: { a: () => map(asTx) } }), "'a' is the name of a host and of a node");
+    refused(() => network({ hosts: { ...TWO, c: { on: { x: '10.0.0.3/24' } } } }), "host 'c' is not on link 'x'");
+    refused(() => network({ hosts: TWO, links: { lan: { impairFrom: { c: {} } } } }), "link 'lan' does not join 'c'");
+    refused(() => network({ hosts: TWO, links: { x: {}, y: {} } }), "host 'a' is on several links");
+    refused(() => network({ hosts: TWO }).links.lan.end('c'), "link 'lan' does not join 'c'");
+    expect(() => network({ hosts: TWO }).links.lan.pcapng()).to.throw('without capture');
+  });
+});
+
+function silent() {
+  return { connected() {}, readable() {}, writable() {}, flushed() {}, closed() {} };
+}
