@@ -27,7 +27,8 @@ export interface TunTap2 {
   on(event: 'data', listener: (chunk: Uint8Array) => void): unknown;
   on(event: 'error', listener: (error: Error) => void): unknown;
   on(event: 'close' | 'drain', listener: () => void): unknown;
-  off(event: string, listener: (...args: never[]) => void): unknown;
+  off(event: 'data', listener: (chunk: Uint8Array) => void): unknown;
+  off(event: 'close' | 'drain', listener: () => void): unknown;
   /** False when the stream's buffer is full; `drain` tells when it has room. */
   write(chunk: Uint8Array): boolean;
   release(): unknown;

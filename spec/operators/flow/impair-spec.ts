@@ -1,0 +1,91 @@
+import { expect } from 'chai';
+import { Subject } from 'rxjs';
+import { asRx, asTx, FramePool, type RxFrame, type TxFrame } from '../../../lib/core/frame.js';
+import { impair, impairOutgoing } from '../../../operators/flow/impair.js';
+import { environment } from '../../../operators/time/environment.js';
+import { SimulationScheduler } from '../../../operators/time/simulation-scheduler.js';
+
+function bench() {
+  const scheduler = new SimulationScheduler();
+  return { scheduler, env: environment({ scheduler, seed: 1, pool: new FramePool({ poison: true }) }) };
+}
+
+describe('impair', () => {
+  it('keeps received frames alive while they are on their way, and releases them afterwards', () => {
+    const { scheduler, env } = bench();
+    const source = new Subject<RxFrame>();
+    const seen: number[] = [];
+    source.pipe(impair({ delay: 10 }, env)).subscribe((frame) => {
+      expect(frame.exclusive).to.equal(true);
+      seen.push(frame.slab.bytes[frame.start] ?? 0, scheduler.now());
+    });
+    const frame = env.pool.alloc(1);
+    frame.slab.bytes[frame.put(1)] = 42;
+    source.next(asRx(frame));
+    frame.release();
+    expect(env.pool.outstanding).to.equal(1);
+    scheduler.run();
+    expect(seen).to.deep.equal([42, 10]);
+    expect(env.pool.outstanding).to.equal(0);
+  });
+
+  it('passes on at once where there is no delay', () => {
+    const { env } = bench();
+    const source = new Subject<RxFrame>();
+    const seen: RxFrame[] = [];
+    source.pipe(impair({}, env)).subscribe((frame) => seen.push(frame));
+    const frame = asRx(env.pool.alloc(1));
+    source.next(frame);
+    expect(seen).to.deep.equal([frame]);
+    frame.release();
+    expect(env.pool.outstanding).to.equal(0);
+  });
+
+  it('drops what is on its way when its subscriber leaves or its source ends', () => {
+    for (const end of ['unsubscribe', 'complete', 'error'] as const) {
+      const { scheduler, env } = bench();
+      const source = new Subject<RxFrame>();
+      const subscription = source.pipe(impair({ delay: 10 }, env)).subscribe({ error: () => undefined });
+      const frame = asRx(env.pool.alloc(1));
+      source.next(frame);
+      frame.release();
+      if (end === 'unsubscribe') subscription.unsubscribe();
+      else if (end === 'complete') source.complete();
+      else source.error(new Error('broken'));
+      expect(env.pool.outstanding, end).to.equal(0);
+      expect(scheduler.pending, end).to.equal(0);
+      expect(env.drops.toJSON(), end).to.deep.equal({ disposed: 1 });
+    }
+  });
+
+  it('hands on the references of outgoing frames, and releases those that it loses', () => {
+    const { scheduler, env } = bench();
+    const source = new Subject<TxFrame>();
+    let seen = 0;
+    source.pipe(impairOutgoing({ delay: 5, loss: 0.5, duplicate: 0.5 }, env)).subscribe((frame) => {
+      seen++;
+      frame.release();
+    });
+    for (let i = 0; i < 100; i++) source.next(asTx(env.pool.alloc(100)));
+    scheduler.run();
+    expect(seen).to.be.greaterThan(40);
+    expect(env.drops.toJSON()['link-loss']).to.be.within(30, 70);
+    expect(env.pool.outstanding).to.equal(0);
+  });
+
+  it('has a state of its own for every subscription', () => {
+    const { env } = bench();
+    const source = new Subject<RxFrame>();
+    const impaired = source.pipe(impair({ seed: 5, loss: 0.5 }, env));
+    const seen: number[][] = [[], []];
+    for (const numbers of seen) impaired.subscribe((frame) => numbers.push(frame.mark));
+    for (let i = 0; i < 50; i++) {
+      const frame = asRx(env.pool.alloc(1));
+      frame.mark = i;
+      source.next(frame);
+      frame.release();
+    }
+    expect(seen[0]).to.deep.equal(seen[1]);
+    expect(seen[0]?.length).to.be.within(10, 40);
+  });
+});
