@@ -129,6 +129,7 @@ export function receiveInSynReceived(c: Connection, segment: Segment, packet: Ip
   snd.wl2 = segment.ack;
   if (snd.wnd > snd.maxWnd) snd.maxWnd = snd.wnd;
   c.to('ack-of-syn');
+  if (c.parent !== undefined) c.host.counters.accepted++;
   complete(c, segment);
   return true;
 }

@@ -85,11 +85,8 @@ export class SendQueue {
   /** Index of the chunk that holds stream position `position`. */
   private find(position: number): number {
     const { starts, hint } = this;
-    const isIn = (index: number) =>
-      (starts[index] ?? Number.POSITIVE_INFINITY) <= position &&
-      position < (starts[index + 1] ?? Number.POSITIVE_INFINITY);
-    if (isIn(hint)) return hint;
-    if (isIn(hint + 1)) return hint + 1;
+    if (this.holds(hint, position)) return hint;
+    if (this.holds(hint + 1, position)) return hint + 1;
     let low = this.first;
     let high = starts.length - 1;
     while (low < high) {
@@ -98,5 +95,10 @@ export class SendQueue {
       else high = middle - 1;
     }
     return low;
+  }
+
+  private holds(index: number, position: number): boolean {
+    const start = this.starts[index];
+    return start !== undefined && start <= position && position < (this.starts[index + 1] ?? this.tail);
   }
 }

@@ -144,7 +144,7 @@ export class Dut {
       hopLimit: 64,
       trafficClass: 0,
       dontFragment: true,
-    } as IpFlow;
+    };
   }
 
   private sent(packet: TxPacket): void {

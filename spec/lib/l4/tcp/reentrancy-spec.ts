@@ -46,7 +46,7 @@ const ACTIONS: Record<string, (c: TcpConnection, pair: Pair) => void> = {
     c.setNoDelay(true);
     c.setKeepAlive(true, 100, 10, 2);
     c.setUserTimeout(5000);
-    void pair.hosts[0]
+    pair.hosts[0]
       .connect(
         { address: pair.ends[1], port: 81 },
         handler(() => {}, []),

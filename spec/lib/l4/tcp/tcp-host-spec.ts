@@ -15,6 +15,8 @@ describe('two TCP hosts', () => {
     expect(client.events.at(0)).to.equal('connected');
     expect(client.events.at(-1)).to.equal('closed');
     expect(server.events.at(-1)).to.equal('closed');
+    expect(pair.hosts[0].counters).to.deep.include({ opened: 1, accepted: 0 });
+    expect(pair.hosts[1].counters).to.deep.include({ opened: 0, accepted: 1 });
     expect(pair.hosts[0].counters.retransmits + pair.hosts[1].counters.retransmits).to.equal(0);
     pair.expectClean();
   });

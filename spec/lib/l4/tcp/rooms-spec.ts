@@ -1,0 +1,313 @@
+import { expect } from 'chai';
+import * as fc from 'fast-check';
+import { Ipv4Address, Ipv6Address, type IpAddress } from '../../../../lib/core/address.js';
+import { Frame } from '../../../../lib/core/frame.js';
+import { SeededRandom } from '../../../../lib/core/random.js';
+import type { TcpState } from '../../../../lib/l4/tcp/api.js';
+import { initialWindow } from '../../../../lib/l4/tcp/congestion/congestion.js';
+import { NewReno } from '../../../../lib/l4/tcp/congestion/newreno.js';
+import type { Connection } from '../../../../lib/l4/tcp/connection.js';
+import { ConnectionTable } from '../../../../lib/l4/tcp/demux.js';
+import { SipHash } from '../../../../lib/l4/tcp/hash.js';
+import { tcpConfig, windowScaleFor } from '../../../../lib/l4/tcp/options.js';
+import { Reassembly } from '../../../../lib/l4/tcp/reassembly.js';
+import { ReceiveQueue } from '../../../../lib/l4/tcp/receive-queue.js';
+import { RttEstimator } from '../../../../lib/l4/tcp/rto.js';
+import { SendQueue } from '../../../../lib/l4/tcp/send-queue.js';
+import { SentQueue, SentSegmentPool } from '../../../../lib/l4/tcp/sent-queue.js';
+import { after, before, latest } from '../../../../lib/l4/tcp/seq.js';
+import { type TcpEvent, transition } from '../../../../lib/l4/tcp/state.js';
+import type { IpPacket } from '../../../../lib/wire/ip.js';
+import { TcpOptions } from '../../../../lib/wire/tcp-options.js';
+import { pattern } from './pair.js';
+
+describe('TCP sequence numbers', () => {
+  it('compare modulo 2^32', () => {
+    fc.assert(
+      fc.property(fc.integer(), fc.integer({ min: 1, max: 0x7fff_ffff }), (a, n) => {
+        const b = (a + n) | 0;
+        return before(a, b) && after(b, a) && !before(b, a) && !after(a, b) && latest(a, b) === b && latest(b, a) === b;
+      }),
+    );
+  });
+});
+
+describe('SipHash-2-4', () => {
+  // The reference vectors of its authors: key 00..0f, message 00, 01, ...
+  const key = Uint32Array.of(0x03020100, 0x07060504, 0x0b0a0908, 0x0f0e0d0c);
+  const message = Uint32Array.of(0x03020100, 0x07060504);
+  for (const [words, high, low] of [
+    [0, 0x726fdb47, 0xdd0e0e31],
+    [1, 0xcf2794e0, 0x277187b7],
+    [2, 0x93f5f579, 0x9a932462],
+  ] as const) {
+    it(`agrees with the reference for ${words * 4} bytes`, () => {
+      const hash = new SipHash(key);
+      expect(hash.high(message, words).toString(16)).to.equal(high.toString(16));
+      expect(hash.low(message, words).toString(16)).to.equal(low.toString(16));
+    });
+  }
+});
+
+describe('TCP state table (figure 5 of RFC 9293)', () => {
+  const rows: readonly [TcpState, TcpEvent, TcpState][] = [
+    ['CLOSED', 'active-open', 'SYN-SENT'],
+    ['CLOSED', 'passive-open', 'LISTEN'],
+    ['LISTEN', 'syn', 'SYN-RECEIVED'],
+    ['SYN-SENT', 'syn', 'SYN-RECEIVED'],
+    ['SYN-SENT', 'syn-ack', 'ESTABLISHED'],
+    ['SYN-RECEIVED', 'ack-of-syn', 'ESTABLISHED'],
+    ['ESTABLISHED', 'close', 'FIN-WAIT-1'],
+    ['ESTABLISHED', 'fin', 'CLOSE-WAIT'],
+    ['FIN-WAIT-1', 'ack-of-fin', 'FIN-WAIT-2'],
+    ['FIN-WAIT-1', 'fin', 'CLOSING'],
+    ['FIN-WAIT-2', 'fin', 'TIME-WAIT'],
+    ['CLOSING', 'ack-of-fin', 'TIME-WAIT'],
+    ['CLOSE-WAIT', 'close', 'LAST-ACK'],
+    ['LAST-ACK', 'ack-of-fin', 'CLOSED'],
+    ['TIME-WAIT', 'timeout', 'CLOSED'],
+    ['LISTEN', 'close', 'CLOSED'],
+  ];
+  const states = [...new Set(rows.flatMap(([from, , to]) => [from, to]))];
+  const events = [...new Set(rows.map(([, event]) => event))];
+
+  it('has these transitions, RST from anywhere, and no other', () => {
+    for (const state of states) {
+      expect(transition(state, 'abort')).to.equal('CLOSED');
+      for (const event of events) {
+        const row = rows.find(([from, what]) => from === state && what === event);
+        expect(transition(state, event), `${state}, ${event}`).to.equal(row?.[2] ?? state);
+      }
+    }
+  });
+});
+
+describe('TCP send queue', () => {
+  it('gives any part of what was written and not consumed', () => {
+    const operations = fc.array(
+      fc.oneof(
+        fc.record({ push: fc.integer({ min: 0, max: 60 }) }),
+        fc.record({ consume: fc.float({ min: 0, max: 1, noNaN: true }) }),
+      ),
+      { maxLength: 300 },
+    );
+    fc.assert(
+      fc.property(operations, fc.integer(), (steps, seed) => {
+        const random = new SeededRandom(seed);
+        const queue = new SendQueue();
+        let model: number[] = [];
+        for (const step of steps) {
+          if ('push' in step) {
+            const bytes = pattern(step.push, random.uint32());
+            queue.push(bytes);
+            model.push(...bytes);
+          } else {
+            const count = Math.floor(step.consume * model.length);
+            queue.consume(count);
+            model = model.slice(count);
+          }
+          const from = random.below(model.length + 1);
+          const count = random.below(model.length - from + 1);
+          const target = new Uint8Array(count + 2);
+          queue.copy(from, count, target, 1);
+          expect([...target]).to.deep.equal([0, ...model.slice(from, from + count), 0]);
+          expect(queue.length).to.equal(model.length);
+        }
+      }),
+      { numRuns: 60 },
+    );
+  });
+});
+
+describe('TCP reassembly', () => {
+  it('gives the bytes in order whatever the order, overlap and repetition of their arrival', () => {
+    fc.assert(
+      fc.property(fc.integer(), fc.integer(), (seed, base) => {
+        const random = new SeededRandom(seed);
+        const data = pattern(400, seed);
+        const room = new Reassembly(100_000);
+        const queue = new ReceiveQueue();
+        let next = base;
+        const end = (base + data.length) | 0;
+        const options = new TcpOptions();
+        const held = new Set<number>();
+        for (let i = 0; next !== end; i++) {
+          const from = i > 500 ? (next - base) | 0 : random.below(data.length);
+          const to = Math.min(data.length, from + 1 + random.below(30));
+          const seq = (base + from) | 0;
+          if (after(seq, next)) room.insert(seq, data, from, to);
+          else if (after((base + to) | 0, next)) {
+            queue.append(data, (next - base) | 0, to);
+            next = room.drain((base + to) | 0, queue);
+          }
+          for (let at = from; at < to; at++) held.add(at);
+          // Every block of the SACK option is data that were received, above what is acknowledged.
+          options.clear();
+          room.blocks(options, 4);
+          for (let b = 0; b < options.sackCount; b++) {
+            const left = ((options.sackBlocks[2 * b] ?? 0) - base) | 0;
+            const right = ((options.sackBlocks[2 * b + 1] ?? 0) - base) | 0;
+            expect(left).to.be.lessThan(right);
+            for (let at = left; at < right; at++)
+              if (!held.has(at)) expect.fail(`block with byte ${at}, never received`);
+          }
+        }
+        const read: number[] = [];
+        for (let chunk = queue.read(1 + random.below(50)); chunk; chunk = queue.read(1 + random.below(50))) {
+          read.push(...chunk);
+        }
+        expect(read).to.deep.equal([...data]);
+        expect([room.length, room.empty, queue.length]).to.deep.equal([0, true, 0]);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it('has a bound on its pieces', () => {
+    const room = new Reassembly(1000);
+    let held = 0;
+    for (let i = 0; i < 5000; i += 2) if (room.insert(i, new Uint8Array(1), 0, 1)) held++;
+    expect(held).to.equal(64);
+    expect(room.length).to.equal(64);
+  });
+});
+
+describe('TCP retransmission queue', () => {
+  it('keeps the pipe equal to what is neither acknowledged nor lost', () => {
+    fc.assert(
+      fc.property(fc.integer(), (seed) => {
+        const random = new SeededRandom(seed);
+        const queue = new SentQueue(new SentSegmentPool());
+        let una = random.uint32() | 0;
+        let next = una;
+        for (let i = 0; i < 200; i++) {
+          const action = random.below(5);
+          if (action <= 1) {
+            const end = (next + 1 + random.below(1000)) | 0;
+            queue.push(next, end, false, i);
+            next = end;
+          } else if (action === 2) {
+            una = (una + random.below(((next - una) | 0) + 1)) | 0;
+            queue.acknowledge(una);
+          } else if (action === 3) {
+            if (random.below(4) === 0) queue.markAllLost();
+            else if (queue.head !== undefined) queue.markLost(queue.head);
+          } else {
+            const lost = queue.firstLost();
+            if (lost !== undefined && lost.span > 10) queue.split(lost, 5);
+            if (lost !== undefined) queue.resent(lost, i);
+          }
+          let pipe = 0;
+          let at = una;
+          for (let segment = queue.head; segment !== undefined; segment = segment.next) {
+            expect(segment.seq).to.equal(at);
+            at = segment.end;
+            if (!segment.lost) pipe += segment.span;
+          }
+          expect(at).to.equal(next);
+          expect(queue.pipe).to.equal(pipe);
+        }
+      }),
+      { numRuns: 60 },
+    );
+  });
+});
+
+describe('TCP retransmission timeout', () => {
+  it('follows RFC 6298 (6298-1, 6298-2, 6298-3, SM-20)', () => {
+    const rtt = new RttEstimator(tcpConfig({ minRto: 1 }));
+    expect(rtt.rto).to.equal(1000);
+    rtt.sample(100);
+    expect([rtt.srtt, rtt.rttvar, rtt.rto]).to.deep.equal([100, 50, 300]);
+    rtt.sample(200);
+    // RTTVAR first, with the old SRTT.
+    expect([rtt.srtt, rtt.rttvar, rtt.rto]).to.deep.equal([112.5, 62.5, 362.5]);
+    rtt.backOff();
+    rtt.backOff();
+    expect(rtt.rto).to.equal(1450);
+    for (let i = 0; i < 100; i++) rtt.backOff();
+    expect(rtt.rto).to.equal(120_000);
+    rtt.sample(100);
+    expect(rtt.rto).to.be.lessThan(400);
+    expect(new RttEstimator(tcpConfig({})).rto).to.equal(1000);
+  });
+});
+
+describe('NewReno', () => {
+  it('starts with ten segments (6928-1, 5681-2)', () => {
+    expect([initialWindow(1460, 10), initialWindow(536, 10), initialWindow(9000, 10)]).to.deep.equal([
+      14_600, 5360, 18_000,
+    ]);
+  });
+
+  it('grows by at most a segment a window in congestion avoidance, and only when the window limits (5681-5, 7661)', () => {
+    const reno = new NewReno(1000, 10_000);
+    reno.enterRecovery(20_000);
+    reno.exitRecovery(20_000);
+    expect([reno.cwnd, reno.ssthresh]).to.deep.equal([10_000, 10_000]);
+    for (let i = 0; i < 9; i++) reno.acknowledged(1000, true);
+    expect(reno.cwnd).to.equal(10_000);
+    reno.acknowledged(1000, true);
+    expect(reno.cwnd).to.equal(11_000);
+    for (let i = 0; i < 100; i++) reno.acknowledged(1000, false);
+    expect(reno.cwnd).to.equal(11_000);
+  });
+
+  it('halves what was in flight, not the window, and once per timeout series (5681-6, 5681-7)', () => {
+    const reno = new NewReno(1000, 100_000);
+    reno.timeout(8000, false);
+    expect([reno.cwnd, reno.ssthresh]).to.deep.equal([1000, 4000]);
+    reno.timeout(1000, true);
+    expect(reno.ssthresh).to.equal(4000);
+    reno.timeout(1000, false);
+    expect(reno.ssthresh).to.equal(2000);
+  });
+});
+
+describe('TCP window scale', () => {
+  it('covers the buffer', () => {
+    expect([1, 65_535, 65_536, 1 << 20, 1 << 30].map(windowScaleFor)).to.deep.equal([0, 0, 1, 5, 14]);
+  });
+});
+
+describe('TCP connection table', () => {
+  const address = (n: number): IpAddress =>
+    n % 3 === 0 ? new Ipv6Address(1, n, 3, n) : new Ipv4Address(0x0a00_0000 + n);
+
+  function packetTo(local: IpAddress, remote: IpAddress): IpPacket {
+    const frame = Frame.from(new Uint8Array(32));
+    remote.write(frame.slab.view, frame.start);
+    local.write(frame.slab.view, frame.start + 16);
+    const offsets = { sourceOffset: frame.start, destinationOffset: frame.start + 16 };
+    return { version: local.version, frame, ...offsets } as unknown as IpPacket;
+  }
+
+  it('finds what is in it and nothing else, for both versions, while it grows and shrinks', () => {
+    const random = new SeededRandom(9);
+    const table = new ConnectionTable(random);
+    const model = new Map<string, Connection>();
+    for (let i = 0; i < 6000; i++) {
+      const n = random.below(40);
+      const local = { address: address(n), port: 1 + random.below(3) };
+      const remote = { address: address(n + 3 * random.below(12)), port: 1 + random.below(5) };
+      const name = [local.address.toString(), local.port, remote.address.toString(), remote.port].join(' ');
+      const there = model.get(name);
+      const packet = packetTo(local.address, remote.address);
+      expect(table.find(packet, local.port, remote.port)).to.equal(there);
+      expect(table.get(local.address, local.port, remote.address, remote.port)).to.equal(there);
+      const growing = Math.floor(i / 1500) % 2 === 0;
+      if (there === undefined && (growing || random.below(4) === 0)) {
+        const connection = { local, remote } as unknown as Connection;
+        table.insert(connection);
+        model.set(name, connection);
+      } else if (there !== undefined && (!growing || random.below(4) === 0)) {
+        table.remove(there);
+        model.delete(name);
+      }
+      expect(table.size).to.equal(model.size);
+    }
+    const left = new Set(model.values());
+    for (const connection of table) expect(left.delete(connection)).to.equal(true);
+    expect(left.size).to.equal(0);
+  });
+});
