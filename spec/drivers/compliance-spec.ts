@@ -1,7 +1,12 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Duplex } from 'node:stream';
 import { compliance, type Rig } from '../../drivers/compliance.js';
 import { link, type LinkOptions } from '../../drivers/link.js';
+import { openPcapFile } from '../../drivers/pcap-file.js';
 import { tuntap2 } from '../../drivers/tuntap2.js';
+import { readCapture } from '../../lib/capture/index.js';
 import { asTx, FramePool } from '../../lib/core/frame.js';
 import { environment } from '../../operators/time/environment.js';
 import { SimulationScheduler } from '../../operators/time/simulation-scheduler.js';
@@ -70,6 +75,23 @@ function standInRig(mac?: string): Rig {
   };
 }
 
+/** A file takes frames only: what it replays is there before the device is, and is tested with the driver. */
+function pcapFileRig(name: string): Rig {
+  const scheduler = new SimulationScheduler();
+  const env = environment({ scheduler, seed: 1, pool: new FramePool({ poison: true }) });
+  const folder = mkdtempSync(join(tmpdir(), 'rx-netstack-'));
+  const write = join(folder, name);
+  const device = openPcapFile({ write, mtu: 1500, env });
+  return {
+    device,
+    env,
+    sent: () => [...readCapture(readFileSync(write))].map((record) => record.data),
+    settle: () => Promise.resolve(scheduler.runFor(1000)),
+    pendingTimers: () => scheduler.pending,
+    dispose: () => rmSync(folder, { recursive: true }),
+  };
+}
+
 compliance('link', () => linkRig({}), { describe, it });
 compliance('link without link layer', () => linkRig({ medium: 'ip', mtu: 576 }), { describe, it });
 compliance('link with delay and rate', () => linkRig({ impair: { delay: 10, jitter: 5, rate: 1e7 } }), {
@@ -79,3 +101,5 @@ compliance('link with delay and rate', () => linkRig({ impair: { delay: 10, jitt
 compliance('link, deferred to microtasks', () => linkRig({ defer: queueMicrotask }), { describe, it });
 compliance('tuntap2, TAP', () => standInRig('02:00:00:00:00:01'), { describe, it });
 compliance('tuntap2, TUN', () => standInRig(), { describe, it });
+compliance('pcap-file, pcapng', () => pcapFileRig('out.pcapng'), { describe, it });
+compliance('pcap-file, pcap', () => pcapFileRig('out.pcap'), { describe, it });
