@@ -62,11 +62,20 @@ function retransmitLost(c: Connection): boolean {
   return true;
 }
 
-/** Sends a segment again, in smaller ones if the path became narrower. */
+/**
+ * Sends a segment again, in smaller ones if the path became narrower; with those behind it that are lost too, as far as they fit
+ * (RFC 1122 4.2.2.15): many small ones would each be waited for again.
+ */
 export function retransmit(c: Connection, segment: SentSegment): void {
-  const { mss } = c.snd;
+  const { mss, una, wnd } = c.snd;
   const data = segment.span - (segment.fin ? 1 : 0);
   if (data > mss) c.sent.split(segment, mss);
+  else if (segment.lost) {
+    for (let { next } = segment; next?.lost === true && !next.fin; { next } = segment) {
+      if (((next.end - segment.seq) | 0) > mss || after(next.end, (una + wnd) | 0)) break;
+      c.sent.merge(segment);
+    }
+  }
   const length = segment.span - (segment.fin ? 1 : 0);
   const offset = (segment.seq - c.snd.una) | 0;
   const push = offset + length === c.queue.length && length > 0;
@@ -124,8 +133,8 @@ function sendSegment(c: Connection, length: number, fin: boolean): void {
   snd.nxt = (seq + length + (fin ? 1 : 0)) | 0;
   snd.lastAt = c.host.now;
   if (fin) c.finSent = true;
-  // An application that answers is interactive: its ACKs may wait for its data.
-  if (length > 0) c.quickAcks = 0;
+  // An application that answers what it was sent is interactive: its ACKs may wait for its data.
+  if (length > 0 && c.rcv.nxt !== c.rcv.ackSent) c.quickAcks = 0;
   sent.push(seq, snd.nxt, fin, c.host.now);
   if (idle) c.timers.armRetransmit();
   c.probes = 0;

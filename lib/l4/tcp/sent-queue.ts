@@ -151,6 +151,19 @@ export class SentQueue {
     if (this.tail === segment) this.tail = rest;
   }
 
+  /** Makes one of `segment` and the next, both lost, so that they are sent again as one. */
+  merge(segment: SentSegment): void {
+    const { next } = segment;
+    if (next === undefined) return;
+    segment.end = next.end;
+    segment.fin = next.fin;
+    segment.transmissions = Math.max(segment.transmissions, next.transmissions);
+    segment.next = next.next;
+    if (this.tail === next) this.tail = segment;
+    this.lostCount--;
+    this.pool.give(next);
+  }
+
   /** Forgets everything. */
   clear(): void {
     let segment = this.head;

@@ -32,18 +32,20 @@ function badLink(random: SeededRandom): NetworkLinkOptions {
 
 /** An end; `window` is what the smaller of the buffers lets through in a round trip. */
 function side(random: SeededRandom, window: number, buffers: { receiveBuffer: number; sendBuffer: number }): Side {
-  const size = pick(random, [0, 1, random.below(1000), random.below(200_000)]);
+  const size = pick(random, [0, 1, random.below(1000), random.below(100_000), random.below(1_000_000)]);
+  const piece = 1 + random.below(pick(random, [10, 2000, 100_000]));
+  const segment = random.below(4) === 0 ? 1 + random.below(1460) : 1460;
   return {
     plan: {
-      data: bytesOf(Math.min(size, window * 150), random),
-      piece: 1 + random.below(pick(random, [10, 2000, 100_000])),
+      data: bytesOf(Math.min(size, 150 * window, 1000 * piece, 300 * segment), random),
+      piece,
       ...(random.below(3) === 0 ? { sip: 1 + random.below(20_000) } : {}),
       ...(random.below(4) === 0 ? { pause: random.float() * 100 } : {}),
     },
     options: {
       ...buffers,
       noDelay: random.below(2) === 0,
-      ...(random.below(4) === 0 ? { maxSegmentSize: 1 + random.below(1460) } : {}),
+      maxSegmentSize: segment === 1460 ? 65_535 : segment,
     },
     tcp: {
       timestamps: random.below(2) === 0,

@@ -195,6 +195,7 @@ describe('TCP retransmission queue', () => {
           } else {
             const lost = queue.firstLost();
             if (lost !== undefined && lost.span > 10) queue.split(lost, 5);
+            else if (lost?.next?.lost === true) queue.merge(lost);
             if (lost !== undefined) queue.resent(lost, i);
           }
           let pipe = 0;

@@ -71,6 +71,20 @@ for (const version of VERSIONS) {
       dut.expectClean();
     });
 
+    it('sends many small segments again as few large ones', () => {
+      const dut = new Dut(version);
+      const { connection } = dut.accepted({ mss: 1000 });
+      connection.setNoDelay(true);
+      for (let i = 0; i < 23; i++) connection.write(new Uint8Array(100));
+      expect(dut.take().length).to.equal(23);
+      dut.wait(200);
+      dut.tx('. 1:1001(1000) ack 1 win 65535');
+      dut.rx('. 1:1(0) ack 1001');
+      dut.tx('. 1001:2001(1000) ack 1 win 65535', 'P. 2001:2301(300) ack 1 win 65535');
+      dut.rx('. 1:1(0) ack 2301');
+      dut.expectClean();
+    });
+
     it('retransmits fast on the third duplicate ACK, sends on the first two, and recovers (5681-8, 5681-9, 3042-1, GT-72)', () => {
       const dut = new Dut(version);
       const { connection } = dut.accepted({ mss: 1000 });
@@ -177,6 +191,22 @@ for (const version of VERSIONS) {
       const { connection } = dut.accepted();
       dut.rx('. 1:1(0) ack 1 win 100');
       connection.write(new Uint8Array(1000));
+      dut.tx();
+      dut.wait(200);
+      dut.tx('. 1:101(100) ack 1 win 65535');
+      dut.expectClean();
+    });
+
+    it('does so soon after the window opened, however long it was shut', () => {
+      const dut = new Dut(version);
+      const { connection } = dut.accepted();
+      dut.rx('. 1:1(0) ack 1 win 0');
+      connection.write(new Uint8Array(1000));
+      for (let i = 0; i < 100; i++) {
+        dut.wait(1000);
+        for (const _ of dut.take()) dut.rx('. 1:1(0) ack 1 win 0');
+      }
+      dut.rx('. 1:1(0) ack 1 win 100');
       dut.tx();
       dut.wait(200);
       dut.tx('. 1:101(100) ack 1 win 65535');
