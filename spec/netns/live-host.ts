@@ -1,0 +1,109 @@
+/** A host of ours on a TAP or TUN in a namespace, in the test's process, with the services of `rx-netstack host` on it. */
+
+import { expect } from 'chai';
+import { asyncScheduler, type Subscription } from 'rxjs';
+import { type RunningServices, SERVICE_NAMES, startServices } from '../../cli/services.js';
+import type { Device } from '../../lib/core/device.js';
+import type { Env } from '../../lib/core/env.js';
+import { FramePool } from '../../lib/core/frame.js';
+import { type NodeNet, nodeNet } from '../../lib/socket/net.js';
+import { impair, impairOutgoing, type Impairments } from '../../operators/flow/impair.js';
+import { host, type Host, type HostOptions } from '../../operators/stack/host.js';
+import { environment } from '../../operators/time/environment.js';
+import { TimerWheel } from '../../operators/time/timer-wheel.js';
+import type { Namespace } from './namespace.js';
+import { complaints, type Recording } from './recording.js';
+
+export const OUR_MAC = '02:77:00:00:00:02';
+export const OURS = '10.77.0.2';
+export const THEIRS = '10.77.0.1';
+
+/** Options of {@link LiveHost}. */
+export interface LiveOptions extends Omit<HostOptions, 'device' | 'interfaces'> {
+  readonly medium?: 'ethernet' | 'ip';
+  /** Name of the interface. Default `tap0`. */
+  readonly name?: string;
+  readonly mac?: string;
+  readonly mtu?: number;
+  /** Addresses of the kernel's side. Default 10.77.0.1/24. */
+  readonly peer?: readonly string[];
+  /** Where what is sent is recorded. */
+  readonly recording?: Recording;
+  /** Whether to record what is received as well. */
+  readonly both?: boolean;
+  /** What is wrong with the wire, each way. */
+  readonly impairments?: Impairments;
+  /** Default: all. */
+  readonly services?: readonly string[];
+}
+
+/** See the module. */
+export class LiveHost {
+  readonly env: Env;
+  readonly timers: TimerWheel = new TimerWheel(asyncScheduler);
+  readonly device: Device;
+  readonly me: Host;
+  readonly net: NodeNet;
+  private readonly namespace: Namespace;
+  private readonly services: RunningServices;
+  private readonly subscription: Subscription;
+
+  constructor(namespace: Namespace, options: LiveOptions = {}) {
+    const { medium = 'ethernet', name = 'tap0', mac = OUR_MAC, mtu = 1500, peer = [`${THEIRS}/24`] } = options;
+    const { recording, impairments, services = SERVICE_NAMES, both = false, ...rest } = options;
+    this.namespace = namespace;
+    this.env = environment({ scheduler: this.timers, pool: new FramePool({ poison: true }) });
+    const { env } = this;
+    this.device =
+      medium === 'ip' ? namespace.openTun({ name, mtu, peer }, env) : namespace.openTap({ name, mac, mtu, peer }, env);
+    this.me = host({ addresses: [`${OURS}/24`], ...rest, device: this.device }, env);
+    let received$ = this.device.frames$;
+    if (impairments !== undefined) received$ = received$.pipe(impair(impairments, env));
+    if (recording !== undefined && both) received$ = received$.pipe(recording.incoming(env));
+    let sent$ = received$.pipe(this.me);
+    if (recording !== undefined) sent$ = sent$.pipe(recording.outgoing(env));
+    if (impairments !== undefined) sent$ = sent$.pipe(impairOutgoing(impairments, env));
+    this.subscription = sent$.subscribe(this.device.sink);
+    this.net = nodeNet(this.me.tcp);
+    this.services = startServices(services, { tcp: this.me.tcp, udp: this.me.udp }, () => this.me.stats());
+  }
+
+  /** Connections of ours by state. */
+  get connections(): Readonly<Record<string, number>> {
+    return this.me.stats().connections;
+  }
+
+  /** Waits until no connection is left, or only some in TIME-WAIT. */
+  async quiet(options: { readonly timeWait?: boolean; readonly timeout?: number } = {}): Promise<void> {
+    const { timeWait = false, timeout = 5000 } = options;
+    const open = () => Object.keys(this.connections).filter((state) => !(timeWait && state === 'TIME-WAIT'));
+    await until(() => open().length === 0, timeout).catch(() => undefined);
+    const { connections } = this;
+    const expected =
+      timeWait && connections['TIME-WAIT'] !== undefined ? { 'TIME-WAIT': connections['TIME-WAIT'] } : {};
+    expect(connections).to.deep.equal(expected);
+    expect(this.env.pool.outstanding, 'frames held').to.equal(0);
+  }
+
+  /** Stops everything and holds that nothing is left: no connection, socket, timer or frame, and no complaint of the kernel. */
+  async close(options: { readonly complaints?: boolean } = {}): Promise<void> {
+    if (options.complaints !== true) expect(await complaints(this.namespace), 'the kernel').to.deep.equal({});
+    await this.services.close();
+    this.subscription.unsubscribe();
+    await this.device.close();
+    expect(this.me.tcp.size, 'connections').to.equal(0);
+    expect(this.me.udp.size, 'UDP sockets').to.equal(0);
+    expect(this.timers.pending, 'timers').to.equal(0);
+    expect(this.env.pool.outstanding, 'frames').to.equal(0);
+    expect(this.env.drops.toJSON()['callback-threw'], 'exceptions').to.equal(undefined);
+  }
+}
+
+/** Waits for a condition, looking every few milliseconds. */
+export async function until(condition: () => boolean, timeout = 5000): Promise<void> {
+  const end = performance.now() + timeout;
+  while (!condition()) {
+    if (performance.now() > end) throw new Error(`not within ${timeout} ms: ${condition.toString()}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
