@@ -15,6 +15,7 @@ export type UsageCode =
   | 'ERR_FRAME_TOO_LARGE'
   | 'ERR_BAD_PACKET_TEXT'
   | 'ERR_BAD_CAPTURE'
+  | 'ERR_BAD_MESSAGE'
   | 'ERR_UNSUPPORTED'
   | 'ERR_TOO_MANY_EVENTS';
 
