@@ -152,6 +152,74 @@ export const DropReason = {
   Icmpv4Ignored: 70,
   /** Nobody subscribed to its key of a `demux`. */
   NotSubscribed: 71,
+  /** Too short for its header or for the payload length that the header states. */
+  Ipv6Truncated: 72,
+  /** Version other than 6, or a jumbogram (RFC 2675), which we do not take. */
+  Ipv6BadHeader: 73,
+  /** To an address that this host does not have. */
+  Ipv6NotForUs: 74,
+  /** From a multicast address, from loopback on a wire, or from ourselves (RFC 4291 2.7, 2.5.3). */
+  Ipv6BadSource: 75,
+  /** An extension header that ends early or is out of place, or more headers or options than we walk. */
+  Ipv6BadExtension: 76,
+  /** An option that we do not know and whose type asks to discard the packet (RFC 8200 4.2). */
+  Ipv6UnknownOption: 77,
+  /** A routing header with segments left: no type is followed here, type 0 least of all (RFC 8200 4.4, RFC 5095). */
+  Ipv6SourceRouted: 78,
+  /** Too short for its type. */
+  Icmpv6Truncated: 79,
+  /** The checksum is wrong. */
+  Icmpv6BadChecksum: 80,
+  /** An informational message of a type that hosts do not handle; silently discarded (RFC 4443 2.4 b). */
+  Icmpv6UnknownType: 81,
+  /** An error about a packet that we did not send, or whose quoted packet is unusable. */
+  Icmpv6BadQuote: 82,
+  /** An echo reply that nobody waits for. */
+  Icmpv6Unsolicited: 83,
+  /** Too short for its type or its options (RFC 4861 6.1, 7.1, 8.1). */
+  NdpTruncated: 84,
+  /** A hop limit other than 255: it came from beyond the link. */
+  NdpBadHopLimit: 85,
+  /** A code other than 0. */
+  NdpBadCode: 86,
+  /** An option of length 0, or one that must not be there. */
+  NdpBadOption: 87,
+  /** A target that is multicast, or not the redirected destination's or a router's. */
+  NdpBadTarget: 88,
+  /** A source that this type of message must not have. */
+  NdpBadSource: 89,
+  /** A destination that this type of message must not have, or flags that do not go with it. */
+  NdpBadDestination: 90,
+  /** It came in fragments (RFC 6980 5). */
+  NdpFragmented: 91,
+  /** About an address that is not ours, and for which we do not answer. */
+  NdpNotForUs: 92,
+  /** An answer that nobody asked for. */
+  NdpUnsolicited: 93,
+  /** Too short for its type, or of a length that no version has (RFC 3810 8.1). */
+  MldTruncated: 94,
+  /** Not a hop limit of 1, no router alert, or a source that is not link-local (RFC 3810 5.1.14, 6.2). */
+  MldBadHeader: 95,
+  /** A group that is not multicast. */
+  MldBadGroup: 96,
+  /** Too short for its type, or of a length that no version has (RFC 3376 7.1). */
+  IgmpTruncated: 97,
+  /** The checksum is wrong. */
+  IgmpBadChecksum: 98,
+  /** A type that hosts do not handle (RFC 3376 4). */
+  IgmpUnknownType: 99,
+  /** A group that is not multicast. */
+  IgmpBadGroup: 100,
+  /** A message that hosts ignore: another host's report, a router's. */
+  GroupIgnored: 101,
+  /** Shorter than its header. */
+  Dhcpv6Truncated: 102,
+  /** Options that end early or contradict themselves. */
+  Dhcpv6BadOption: 103,
+  /** A type that clients do not handle, relays' among them. */
+  Dhcpv6UnknownType: 104,
+  /** It answers no request of ours. */
+  Dhcpv6Unsolicited: 105,
 } as const;
 export type DropReason = (typeof DropReason)[keyof typeof DropReason];
 
