@@ -21,11 +21,18 @@ export function acknowledge(c: Connection, segment: Segment): boolean {
   // An old acknowledgment says nothing, but what comes with it counts.
   if (advance < 0) return true;
   const windowChanged = updateSendWindow(c, segment.seq, segment.ack, segment.window);
+  if (windowChanged && c.probes > 0 && snd.wnd > 0) windowOpened(c);
   if (advance > 0) acknowledgeNew(c, segment, advance);
   else if (c.sent.head !== undefined && !windowChanged && segment.length === 0 && !segment.has(TcpFlag.Fin)) {
     c.recovery.duplicate(c);
   }
   return true;
+}
+
+/** The window was shut and is not any more: if it is too small to be used at once, the override timer counts from now. */
+function windowOpened(c: Connection): void {
+  c.probes = 0;
+  if (c.sent.head === undefined) c.timers.retransmit.cancel();
 }
 
 function acknowledgeNew(c: Connection, segment: Segment, advance: number): void {

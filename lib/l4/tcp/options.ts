@@ -25,8 +25,6 @@ export interface TcpOptions {
   readonly synAckRetries?: number;
   /** Retransmissions of data, or unanswered window probes, before the connection fails: R2 (RFC 9293 3.8.3). Default 15. */
   readonly dataRetries?: number;
-  /** Retransmissions after which the way is doubted (R1). Default 3. */
-  readonly doubtRetries?: number;
   /** 2 MSL. Default 60,000, as Linux. */
   readonly timeWait?: number;
   /** Connections in TIME-WAIT beyond this many are forgotten at once. Default 16,384. */
@@ -74,7 +72,6 @@ const DEFAULTS: TcpConfig = {
   synRetries: 6,
   synAckRetries: 5,
   dataRetries: 15,
-  doubtRetries: 3,
   timeWait: 60_000,
   maxTimeWait: 16_384,
   finWait2Timeout: 60_000,

@@ -32,6 +32,8 @@ import { SentSegmentPool } from './sent-queue.js';
 import { after } from './seq.js';
 
 const { Ack, Fin, Rst, Syn } = TcpFlag;
+// Segments to ourselves that one event may lead to before others get their turn.
+const LOOP_BUDGET = 1000;
 
 /** Something that has news when the event ends. */
 interface Wakeable {
@@ -128,9 +130,12 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost {
       this.env.drops.report(DropReason.Disposed, frame, 'tcp');
       return;
     }
-    if (this.depth > 0) {
+    if (this.depth > 0 || this.waiting.length > 0) {
       this.waiting.push({ packet, start: frame.start, end: frame.end });
       frame.retain();
+      if (this.depth > 0) return;
+      this.enter();
+      this.leave();
       return;
     }
     this.enter();
@@ -221,7 +226,7 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost {
 
   /** Ends an event: tells who has news, then processes what came meanwhile, until all is quiet. */
   private settle(): void {
-    for (;;) {
+    for (let budget = LOOP_BUDGET; ; ) {
       const { woken } = this;
       if (woken.length > 0) {
         this.woken = [];
@@ -234,6 +239,10 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost {
           this.woken = woken;
         }
         continue;
+      }
+      if (budget-- === 0 && this.waiting.length > 0) {
+        this.afterwards.arm(this.now);
+        return;
       }
       const next = this.waiting.shift();
       if (next === undefined) return;

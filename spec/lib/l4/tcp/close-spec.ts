@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { Dut } from './dut.js';
+import { Dut, type Opened } from './dut.js';
 import { VERSIONS } from './pair.js';
 
 for (const version of VERSIONS) {
@@ -285,6 +285,93 @@ for (const version of VERSIONS) {
       dut.wait(0);
       expect(app.events.at(-1)).to.equal('closed');
       dut.expectClean();
+    });
+
+    it('answers the calls of its application in every state (E-16)', () => {
+      const calls = (dut: Dut, { connection }: Opened) => {
+        const attempt = () => {
+          try {
+            return connection.write(Uint8Array.of(1)) === 1 ? 'taken' : 'full';
+          } catch (error) {
+            return (error as { code: string }).code;
+          }
+        };
+        const result = [connection.state, attempt(), connection.read() === undefined];
+        connection.end();
+        connection.end();
+        result.push(connection.state, attempt());
+        dut.expectClean();
+        result.push(connection.state, attempt());
+        connection.close();
+        connection.abort();
+        return result;
+      };
+      const synSent = new Dut(version);
+      expect(calls(synSent, synSent.connecting())).to.deep.equal([
+        'SYN-SENT',
+        'taken',
+        true,
+        'SYN-SENT',
+        'EPIPE',
+        'CLOSED',
+        'EPIPE',
+      ]);
+      const states: readonly (readonly [lines: readonly string[], state: string, write: string, ended: string])[] = [
+        [[], 'ESTABLISHED', 'taken', 'FIN-WAIT-1'],
+        [['F. 1:1(0) ack 1'], 'CLOSE-WAIT', 'taken', 'LAST-ACK'],
+      ];
+      for (const [lines, state, write, ended] of states) {
+        const dut = new Dut(version);
+        const opened = dut.accepted();
+        for (const line of lines) dut.rx(line);
+        expect(calls(dut, opened)).to.deep.equal([state, write, true, ended, 'EPIPE', 'CLOSED', 'EPIPE']);
+      }
+      const after: readonly (readonly [line: string, state: string])[] = [
+        ['. 1:1(0) ack 2', 'FIN-WAIT-2'],
+        ['F. 1:1(0) ack 1', 'CLOSING'],
+        ['F. 1:1(0) ack 2', 'TIME-WAIT'],
+      ];
+      for (const [line, state] of after) {
+        const dut = new Dut(version);
+        const opened = dut.accepted();
+        opened.connection.end();
+        dut.rx(line);
+        expect(calls(dut, opened)).to.deep.equal([state, 'EPIPE', true, state, 'EPIPE', 'CLOSED', 'EPIPE']);
+      }
+    });
+
+    it('gives up a FIN that nobody acknowledges (SM-15, GT-100)', () => {
+      for (const lines of [[], ['F. 1:1(0) ack 1']]) {
+        const dut = new Dut(version, { dataRetries: 4 });
+        const { connection, app } = dut.accepted();
+        for (const line of lines) dut.rx(line);
+        dut.take();
+        connection.end();
+        dut.wait(60_000);
+        expect(dut.take().length).to.equal(5);
+        expect(app.events.at(-1)).to.equal('closed ETIMEDOUT');
+        dut.expectClean();
+      }
+    });
+
+    it('is reset in the middle of closing (GT-106)', () => {
+      const cases: readonly (readonly [lines: readonly string[], end: boolean, reset: string, event: string])[] = [
+        [[], true, 'R 1:1(0) win 0', 'closed ECONNRESET'],
+        [['. 1:1(0) ack 2'], true, 'R 1:1(0) win 0', 'closed ECONNRESET'],
+        [['F. 1:1(0) ack 1'], false, 'R 2:2(0) win 0', 'closed ECONNRESET'],
+        [['F. 1:1(0) ack 1'], true, 'R 2:2(0) win 0', 'closed'],
+      ];
+      for (const [lines, end, reset, event] of cases) {
+        const dut = new Dut(version);
+        const { connection, app } = dut.accepted();
+        if (end) connection.end();
+        for (const line of lines) dut.rx(line);
+        dut.take();
+        dut.rx(reset);
+        dut.tx();
+        expect(app.events.at(-1)).to.equal(event);
+        dut.expectClean();
+      }
     });
 
     it('ends everything with ENETDOWN when disposed', () => {

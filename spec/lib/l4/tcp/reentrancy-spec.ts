@@ -141,6 +141,40 @@ describe('TCP handlers that call back', () => {
     }
   });
 
+  it('may answer each other for ever over a loopback: others get their turn', () => {
+    const pair = new Pair();
+    const [host] = pair.hosts;
+    host.output.emit = (packet) => {
+      const view = viewed(packet);
+      if (view !== undefined) host.receive(view);
+      packet.release();
+    };
+    const nothing = { connected() {}, readable() {}, writable() {}, flushed() {}, closed() {} };
+    let turns = 0;
+    const answer = (connection: () => TcpConnection | undefined): TcpHandler => ({
+      ...nothing,
+      readable: () => {
+        while (connection()?.read() !== undefined);
+        connection()?.write(Uint8Array.of(++turns & 0xff));
+      },
+    });
+    const listener = host.listen({ address: pair.ends[0], port: 80 });
+    listener.acceptable = () => {
+      const connection = listener.accept();
+      if (connection !== undefined) connection.handler = answer(() => connection);
+    };
+    const client: TcpConnection = host.connect(
+      { address: pair.ends[0], port: 80 },
+      answer(() => client),
+    );
+    client.write(Uint8Array.of(0));
+    for (let i = 0; i < 10; i++) pair.scheduler.step();
+    expect(turns).to.be.within(1000, 20_000);
+    host.dispose();
+    pair.hosts[1].dispose();
+    pair.expectClean();
+  });
+
   it('that throw lose their connection, and nobody else does', () => {
     const pair = new Pair();
     const listener = pair.hosts[1].listen({ address: pair.ends[1], port: 80 });

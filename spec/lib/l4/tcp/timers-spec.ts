@@ -119,6 +119,23 @@ for (const version of VERSIONS) {
       dut.expectClean();
     });
 
+    it('starts over with the initial window after a pause (5681-11)', () => {
+      const dut = new Dut(version);
+      const { connection } = dut.accepted({ mss: 1000 });
+      connection.write(new Uint8Array(60_000));
+      let largest = 0;
+      for (let lines = dut.take(); lines.length > 0; lines = dut.take()) {
+        largest = Math.max(largest, lines.length);
+        for (const line of lines) dut.rx(`. 1:1(0) ack ${line.replace(/^\S+ \d+:(\d+).*/, '$1')}`);
+      }
+      expect(largest).to.be.greaterThan(10);
+      dut.wait(1000);
+      dut.take();
+      connection.write(new Uint8Array(40_000));
+      expect(dut.take().length).to.equal(10);
+      dut.expectClean();
+    });
+
     it('starts with one segment after a lost SYN (5681-3), and with 3 s (6298-1)', () => {
       const dut = new Dut(version);
       const { connection } = dut.connecting();
