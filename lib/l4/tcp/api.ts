@@ -90,6 +90,8 @@ export interface TcpListener {
   accept(): TcpConnection | undefined;
   /** Called whenever a connection became acceptable. Setting it reports those that already wait. */
   acceptable: (() => void) | undefined;
+  /** Called when a SYN of `remote` was answered: its handshake is under way, and there is nothing to accept yet. For observers. */
+  incoming?: ((remote: Endpoint) => void) | undefined;
   /** Stops listening; connections that were not accepted are reset. */
   close(): void;
 }

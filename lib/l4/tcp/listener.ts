@@ -21,10 +21,13 @@ export class Listener implements TcpListener, Parent {
   readonly options: TcpConnectionOptions;
   readonly backlog: number;
   listed = false;
+  incoming: ((remote: Endpoint) => void) | undefined = undefined;
   private readonly host: ListenerHost;
   private readonly maxEmbryonic: number;
   private readonly embryonic: Set<Connection> = new Set();
   private waiting: Connection[] = [];
+  /** Whose SYN came in the current event, if anybody wants to know. */
+  private arrivals: Endpoint[] = [];
   private callback: (() => void) | undefined = undefined;
   private closed = false;
 
@@ -83,6 +86,9 @@ export class Listener implements TcpListener, Parent {
   adopt(connection: Connection): void {
     connection.parent = this;
     this.embryonic.add(connection);
+    if (this.incoming === undefined) return;
+    this.arrivals.push(connection.remote);
+    this.host.wake(this);
   }
 
   admit(connection: Connection): boolean {
@@ -99,6 +105,7 @@ export class Listener implements TcpListener, Parent {
 
   /** Called by the host when an event ends. */
   flush(): void {
+    for (const remote of this.arrivals.splice(0)) this.incoming?.(remote);
     if (this.waiting.length > 0) this.callback?.();
   }
 }
