@@ -22,7 +22,7 @@ const ANY = Ipv4Address.ANY;
 interface Subject {
   readonly operator: OperatorFunction<RxFrame, Frame>;
   readonly tcp: TcpHost;
-  dispose?(): void;
+  readonly dispose?: () => void;
 }
 
 const subjects: Record<string, (helpers: NetHelpers, device: Device) => Subject> = {
