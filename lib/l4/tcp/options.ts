@@ -15,7 +15,7 @@ export interface TcpOptions {
   readonly sack?: boolean;
   /** Retransmission timeout before the first measurement (RFC 6298 2.1). Default 1000. */
   readonly initialRto?: number;
-  /** Default 200, as Linux; RFC 6298 2.4 asks for 1000. */
+  /** What the timeout exceeds the round-trip time by, at least. Default 200, as Linux; RFC 6298 2.4 asks for 1000 in all. */
   readonly minRto?: number;
   /** Default 120,000. */
   readonly maxRto?: number;

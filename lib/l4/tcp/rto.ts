@@ -39,7 +39,8 @@ export class RttEstimator {
       this.srtt += (rtt - this.srtt) / (8 * expected);
     }
     const { minRto, maxRto } = this.config;
-    this.base = Math.min(maxRto, Math.max(minRto, this.srtt + Math.max(GRANULARITY, 4 * this.rttvar)));
+    // The floor lies under the variance, as with Linux: a steady path whose time is near the minimum would time out at a trifle.
+    this.base = Math.min(maxRto, this.srtt + Math.max(GRANULARITY, minRto, 4 * this.rttvar));
     // RFC 6298 5: only a valid measurement takes back the backoff.
     this.backoffs = 0;
   }

@@ -8,12 +8,18 @@ import type { Connection } from './connection.js';
 import { onPersistTimer, persistInterval } from './persist.js';
 import { reset, retransmit, sendAck, sendProbe, sendSyn, transmit } from './send.js';
 
+// A timeout that comes this late (ms) says that this process slept, and acknowledgments may lie unread; it gets this grace, once.
+const LATE = 5;
+const GRACE = 10;
+
 /** The timers of one connection. */
 export class ConnectionTimers {
   readonly retransmit: Timer;
   private delayedAck: Timer | undefined = undefined;
   private idle: Timer | undefined = undefined;
   private readonly c: Connection;
+  /** When the retransmission timeout is due; -1 once it was put off. */
+  private due = 0;
 
   constructor(c: Connection) {
     this.c = c;
@@ -27,7 +33,17 @@ export class ConnectionTimers {
       this.armPersist();
       return;
     }
-    this.retransmit.arm(Math.min(c.host.now + c.rtt.rto, this.userDeadline()));
+    this.due = Math.min(c.host.now + c.rtt.rto, this.userDeadline());
+    this.retransmit.arm(this.due);
+  }
+
+  /** Whether the timeout came so late that what arrived meanwhile is to be looked at first; if so it is put off. */
+  putOff(): boolean {
+    const { now } = this.c.host;
+    if (this.due < 0 || now - this.due < LATE) return false;
+    this.due = -1;
+    this.retransmit.arm(now + GRACE);
+    return true;
   }
 
   /** Starts the interval to the next window probe. */
@@ -136,7 +152,7 @@ function onHandshakeTimeout(c: Connection): void {
 function onRetransmissionTimeout(c: Connection): void {
   const { config, now, counters } = c.host;
   const { head } = c.sent;
-  if (head === undefined) return;
+  if (head === undefined || c.timers.putOff()) return;
   // A peer that shrank its window to nothing but still answers is not dead (RFC 9293 SHLD-17, MUST-37).
   const shut = c.snd.wnd === 0 && c.unanswered < config.dataRetries;
   const late = c.userTimeout > 0 && now - head.firstSentAt >= c.userTimeout;

@@ -197,6 +197,15 @@ export class Dut {
     this.scheduler.runFor(ms);
   }
 
+  /** Time passes while nobody runs: timers that were due meanwhile fire late. */
+  oversleep(ms: number): void {
+    const { scheduler } = this;
+    const now = scheduler.now.bind(scheduler);
+    scheduler.now = () => now() + ms;
+    this.wait(ms);
+    scheduler.now = now;
+  }
+
   drops(reason: keyof typeof DropReason): number {
     return this.env.drops.count(DropReason[reason]);
   }

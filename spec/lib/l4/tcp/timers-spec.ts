@@ -30,6 +30,31 @@ for (const version of VERSIONS) {
       dut.expectClean();
     });
 
+    it('looks at what has arrived first where the timer came late', () => {
+      const dut = new Dut(version);
+      const { connection } = dut.accepted();
+      connection.write(new Uint8Array(10));
+      dut.take();
+      // The process sleeps, the acknowledgment is read after the timer ran.
+      dut.oversleep(500);
+      dut.tx();
+      dut.wait(5);
+      dut.rx('. 1:1(0) ack 11');
+      dut.wait(1000);
+      dut.tx();
+      dut.expectClean();
+      const other = new Dut(version);
+      other.accepted().connection.write(new Uint8Array(10));
+      other.take();
+      // Due after 200, run at 700, put off by 10.
+      other.oversleep(500);
+      other.wait(209);
+      other.tx();
+      other.wait(1);
+      other.tx('P. 1:11(10) ack 1 win 65535');
+      other.expectClean();
+    });
+
     it('measures no retransmitted segment, and keeps the backoff until a new sample (MUST-18, 6298-4, 6298-5)', () => {
       const dut = new Dut(version);
       const { connection } = dut.accepted();
