@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { Ipv4Address, Ipv6Address } from '../../../lib/core/address.js';
 import { UsageError } from '../../../lib/core/errors.js';
 import {
