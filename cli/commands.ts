@@ -6,6 +6,8 @@ import { type Command, commandHelp, type Io, messageOf, print } from './command.
 /** One line per command. */
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   dump: async () => (await import('./dump.js')).dump,
+  host: async () => (await import('./host.js')).host,
+  demo: async () => (await import('./demo.js')).demo,
 };
 
 /** What runs where no command is named. */

@@ -40,7 +40,7 @@ export function httpService(stats: () => unknown): Server {
 }
 
 async function answer(request: IncomingMessage, response: ServerResponse, stats: () => unknown): Promise<void> {
-  const { pathname } = new URL(request.url ?? '/', 'http://host');
+  const pathname = pathOf(request.url ?? '/');
   const isGet = request.method === 'GET' || request.method === 'HEAD';
   if (request.method === 'POST' && pathname === '/sha256') return digest(request, response);
   if (!isGet) return reply(response, 405, 'text/plain', 'method not allowed\n');
@@ -55,6 +55,12 @@ async function answer(request: IncomingMessage, response: ServerResponse, stats:
     return undefined;
   }
   return pipeline(Readable.from(bytesOf(Number(wanted)), { objectMode: false, highWaterMark: CHUNK }), response);
+}
+
+/** The path of a request's target, without its query; a proxy's absolute form is understood, too. */
+function pathOf(target: string): string {
+  const [path = ''] = target.replace(/^https?:\/\/[^/?#]*/i, '').split(/[?#]/);
+  return path === '' ? '/' : path;
 }
 
 async function digest(request: IncomingMessage, response: ServerResponse): Promise<void> {

@@ -1,19 +1,20 @@
 /** The services of `rx-netstack host`: echo (RFC 862), discard (RFC 863), chargen (RFC 864) over TCP and UDP, and HTTP. */
 
-import type { Server as HttpServer } from 'node:http';
 import { Readable } from 'node:stream';
 import { UsageError } from '../lib/core/errors.js';
 import type { IpVersion } from '../lib/core/address.js';
 import { anyEndpoint } from '../lib/l4/udp.js';
 import type { UdpMessage, UdpSocket, UdpSockets } from '../lib/l4/udp-api.js';
-import type { NodeNet } from '../lib/socket/net.js';
+import type { TcpSockets } from '../lib/l4/tcp/api.js';
+import { serveHttp } from '../lib/socket/http.js';
+import { nodeNet } from '../lib/socket/net.js';
 import type { Server } from '../lib/socket/server.js';
 import type { Socket } from '../lib/socket/socket.js';
 import { httpService } from './http-service.js';
 
 /** What the services are served over. */
 export interface ServiceHost {
-  readonly net: NodeNet;
+  readonly tcp: TcpSockets;
   readonly udp: UdpSockets;
 }
 
@@ -64,34 +65,40 @@ const SERVICES: Readonly<Record<string, Service>> = {
   },
 };
 
-/** Names that {@link startServices} knows. */
-export const SERVICE_NAMES: readonly string[] = [...Object.keys(SERVICES), 'http'];
+const HTTP = 80;
 
-/** Starts services by name. @throws UsageError `ERR_INVALID_OPTION` for a name that it does not know */
+/** Names that {@link startServices} knows. */
+export const SERVICE_NAMES = ['echo', 'discard', 'chargen', 'http'] as const;
+
+/** What each service listens to, for people: `echo 7`. */
+export function servicePorts(names: readonly string[]): readonly string[] {
+  return names.map((name) => `${name} ${SERVICES[name]?.port ?? HTTP}`);
+}
+
+/** Starts services by name; naming one twice changes nothing. @throws UsageError `ERR_INVALID_OPTION` for a name that it does not know */
 export function startServices(names: readonly string[], host: ServiceHost, stats: () => unknown): RunningServices {
-  const unknown = names.find((name) => !SERVICE_NAMES.includes(name));
+  const known: readonly string[] = SERVICE_NAMES;
+  const unknown = names.find((name) => !known.includes(name));
   if (unknown !== undefined) {
-    throw new UsageError('ERR_INVALID_OPTION', `no such service: ${unknown} (there are ${SERVICE_NAMES.join(', ')})`);
+    throw new UsageError('ERR_INVALID_OPTION', `no such service: ${unknown} (there are ${known.join(', ')})`);
   }
+  const wanted = [...new Set(names)];
   const sockets = new Set<Socket>();
   const servers: Server[] = [];
   const datagrams: UdpSocket[] = [];
-  let http: HttpServer | undefined;
-  for (const name of names) {
+  for (const name of wanted) {
     const service = SERVICES[name];
     if (service === undefined) {
-      http = httpService(stats);
-      servers.push(serve(host.net, 80, sockets, (socket) => http?.emit('connection', socket), false));
-    } else {
-      servers.push(serve(host.net, service.port, sockets, service.stream, true));
-      if (service.datagram !== undefined) datagrams.push(answer(host.udp, service.port, service.datagram, 4));
+      servers.push(serveHttp(httpService(stats), { tcp: host.tcp, port: HTTP }).on('connection', keep(sockets)));
+      continue;
     }
+    servers.push(serve(host.tcp, service, keep(sockets)));
+    if (service.datagram !== undefined) datagrams.push(answer(host.udp, service.port, service.datagram, 4));
   }
   return {
-    names,
+    names: wanted,
     async close() {
       for (const socket of datagrams) socket.close();
-      http?.closeAllConnections();
       const closed = servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())));
       for (const socket of sockets) socket.destroy();
       await Promise.all(closed);
@@ -99,21 +106,22 @@ export function startServices(names: readonly string[], host: ServiceHost, stats
   };
 }
 
-function serve(
-  net: NodeNet,
-  port: number,
-  sockets: Set<Socket>,
-  handle: (socket: Socket) => void,
-  allowHalfOpen: boolean,
-): Server {
-  const server = net.createServer({ allowHalfOpen }, (socket) => {
+/** Remembers the sockets that are open, so that closing can end them. */
+function keep(sockets: Set<Socket>): (socket: Socket) => void {
+  return (socket) => {
     sockets.add(socket);
+    socket.on('close', () => sockets.delete(socket));
+  };
+}
+
+function serve(tcp: TcpSockets, service: Service, opened: (socket: Socket) => void): Server {
+  const server = nodeNet(tcp).createServer({ allowHalfOpen: true }, (socket) => {
+    opened(socket);
     // A connection that breaks is the peer's business; it is counted by TCP.
-    socket.on('error', () => {}).on('close', () => sockets.delete(socket));
-    handle(socket);
+    socket.on('error', () => {});
+    service.stream(socket);
   });
-  server.listen(port);
-  return server;
+  return server.listen(service.port);
 }
 
 function answer(

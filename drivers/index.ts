@@ -1,6 +1,7 @@
 /** The drivers that need nothing native; TAP and TUN are entry points of their own. */
 
 export * from './compliance.js';
+export * from './file-sink.js';
 export * from './link.js';
 export * from './pcap-file.js';
 export * from './port.js';

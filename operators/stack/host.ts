@@ -3,7 +3,7 @@
  * `pipeline()` below and take it apart, re-order it or replace its parts as you need.
  */
 
-import { defer, merge, type Observable, type OperatorFunction, Subject, takeUntil, tap } from 'rxjs';
+import { defer, EMPTY, merge, type Observable, type OperatorFunction, Subject, takeUntil, tap } from 'rxjs';
 import type { Cidr, IpAddress } from '../../lib/core/address.js';
 import type { Device } from '../../lib/core/device.js';
 import { DropReason } from '../../lib/core/drops.js';
@@ -200,10 +200,14 @@ function pipeline(frames$: Observable<RxFrame>, parts: Parts): Observable<TxFram
     net$.on(IpProtocol.Tcp).pipe(tcp(tcpHost)),
     net$.rest$.pipe(protocolUnreachable(icmpErrors, env)),
     errors.pipe(takeUntil(ended)),
+    // Last, when there is a way out.
+    defer(() => {
+      announce(parts);
+      return EMPTY;
+    }),
   ).pipe(
     routeAndResolve({ tables, links, reports, loopback: (packet) => loopback.send(packet) }, env),
     tap({
-      subscribe: () => announce(parts),
       finalize: () => {
         tcpHost.dispose();
         udpHost.dispose();
