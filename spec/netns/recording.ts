@@ -21,7 +21,7 @@ import type { Namespace } from './namespace.js';
 
 const execute = promisify(execFile);
 
-/** All frames up to this many, then one in so many. */
+/** Of each host: all frames up to this many, then one in so many. */
 const WHOLE = 2000;
 const ONE_IN = 61;
 
@@ -56,8 +56,6 @@ export class Recording {
   private readonly directory: string;
   private readonly file: FileSink;
   private readonly writer: PcapngWriter;
-  private sent = 0;
-  private received = 0;
 
   constructor() {
     this.directory = mkdtempSync(join(tmpdir(), 'rxns-'));
@@ -68,12 +66,12 @@ export class Recording {
 
   /** Records what is sent; to stand behind the host, and before anything that spoils frames on purpose. */
   outgoing(env: Env): MonoTypeOperatorFunction<TxFrame> {
-    return capture<TxFrame>(this.writer, { direction: 'outbound', filter: () => chosen(this.sent++) }, env);
+    return capture<TxFrame>(this.writer, { direction: 'outbound', filter: thinned() }, env);
   }
 
   /** Records what is received, for tests that look at both directions. */
   incoming(env: Env): MonoTypeOperatorFunction<RxFrame> {
-    return capture<RxFrame>(this.writer, { direction: 'inbound', filter: () => chosen(this.received++) }, env);
+    return capture<RxFrame>(this.writer, { direction: 'inbound', filter: thinned() }, env);
   }
 
   /** Lines of tshark for the frames that a display filter lets through. */
@@ -123,8 +121,9 @@ export class Recording {
   }
 }
 
-function chosen(index: number): boolean {
-  return index < WHOLE || index % ONE_IN === 0;
+function thinned(): () => boolean {
+  let index = 0;
+  return () => index++ < WHOLE || index % ONE_IN === 0;
 }
 
 // Counters of /proc/net/snmp and /proc/net/netstat that say: what you sent was broken.
