@@ -12,7 +12,7 @@ import { DropReason } from '../core/drops.js';
 import type { Env } from '../core/env.js';
 import { asTx, ChecksumState, type Frame, GsoType, type TxFrame } from '../core/frame.js';
 import { ARP_LENGTH, type ArpFields, ArpOperation, ArpPacket } from '../wire/arp.js';
-import { ETHERNET_MINIMUM, EtherType, EthernetFrame } from '../wire/ethernet.js';
+import { ETHERNET_HEADER, ETHERNET_MINIMUM, EtherType, EthernetFrame } from '../wire/ethernet.js';
 import { ArpClaims } from './arp-claims.js';
 import type { NeighbourCache } from './neighbour.js';
 
@@ -134,9 +134,10 @@ export class Arp {
     return this.build(this.reuse(frame), fields, senderMac);
   }
 
-  /** The request's own frame, emptied, if nobody else looks at it; a new one else. */
+  /** The request's own frame, emptied, if nobody else looks at it and it has room for padding; a new one else. */
   private reuse(frame: Frame): Frame {
-    if (!frame.exclusive) return this.env.pool.alloc(ETHERNET_MINIMUM);
+    const room = frame.limit - frame.start + ETHERNET_HEADER;
+    if (!frame.exclusive || room < ETHERNET_MINIMUM) return this.env.pool.alloc(ETHERNET_MINIMUM);
     frame.start = frame.end = frame.start + ARP_LENGTH;
     frame.checksum = ChecksumState.None;
     frame.gsoType = GsoType.None;
