@@ -4,9 +4,9 @@ import type { IpAddress, IpVersion } from '../core/address.js';
 import { DropReason, type Drops } from '../core/drops.js';
 import type { Env } from '../core/env.js';
 import { asTxPacket, type Frame, type TxPacket } from '../core/frame.js';
-import { UsageError } from '../core/errors.js';
 import type { IpFlow } from '../wire/ip.js';
 import { Ipv4Packet, ipv4PseudoHeaderSum } from '../wire/ipv4.js';
+import { Ipv6Packet, ipv6PseudoHeaderSum } from '../wire/ipv6.js';
 
 /** The way to a destination, as far as a transport needs to know it. */
 export interface IpPath {
@@ -52,7 +52,7 @@ export class IpOutput {
   }
 }
 
-/** Pushes the IP header that `flow` asks for in front of the frame, whose range is the payload. */
+/** Pushes the IP header that `flow` asks for in front of the frame, whose range is the payload. `identification` is IPv4's. */
 export function pushIpHeader(frame: Frame, flow: IpFlow, identification: number): void {
   if (isVersion(flow, 4)) {
     Ipv4Packet.emit(frame, {
@@ -66,7 +66,8 @@ export function pushIpHeader(frame: Frame, flow: IpFlow, identification: number)
     });
     return;
   }
-  throw new UsageError('ERR_UNSUPPORTED', 'IPv6 is not implemented yet');
+  // `IpFlow` does not narrow by its version of itself.
+  Ipv6Packet.emit(frame, flow as IpFlow<6>);
 }
 
 /** The pseudo-header's sum for a segment of `length` bytes of `flow`. */
@@ -74,7 +75,8 @@ export function pseudoHeaderSum(flow: IpFlow, length: number): number {
   if (isVersion(flow, 4)) {
     return ipv4PseudoHeaderSum(flow.source.value, flow.destination.value, flow.protocol, length);
   }
-  throw new UsageError('ERR_UNSUPPORTED', 'IPv6 is not implemented yet');
+  const { source, destination, protocol } = flow as IpFlow<6>;
+  return ipv6PseudoHeaderSum(source, destination, protocol, length);
 }
 
 /** Bytes of the IP header that {@link pushIpHeader} pushes. */

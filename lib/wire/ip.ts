@@ -20,6 +20,9 @@ export const IpProtocol = {
   DestinationOptions: 60,
 } as const;
 
+/** Protocol number of the hop-by-hop options header, which is none of IPv4 (RFC 8200 4.3). */
+export const HOP_BY_HOP = 0;
+
 /** Explicit congestion notification, the low two bits of the traffic class (RFC 3168 5). */
 export const Ecn = { NotEct: 0, Ect1: 1, Ect0: 2, Ce: 3 } as const;
 

@@ -1,0 +1,215 @@
+/**
+ * IPv6 headers (RFC 8200 3). Extension headers are walked in `ipv6-extensions`, which then tells the packet what its payload is.
+ * Jumbograms (RFC 2675) are refused.
+ */
+
+import { Ipv6Address } from '../core/address.js';
+import { DropReason } from '../core/drops.js';
+import { UsageError } from '../core/errors.js';
+import type { Frame } from '../core/frame.js';
+import { fold } from './checksum.js';
+import { HOP_BY_HOP, type IpPacket } from './ip.js';
+
+// RFC 8200 3: byte offsets of the header's fields.
+const VERSION_CLASS_FLOW = 0;
+const PAYLOAD_LENGTH = 4;
+const NEXT_HEADER = 6;
+const HOP_LIMIT = 7;
+const SOURCE = 8;
+const DESTINATION = 24;
+export const IPV6_HEADER = 40;
+// RFC 8200 4.5: in a fragment header, and there the offset and the bit that says that more follow.
+const FRAGMENT_OFFSET = 2;
+const NOT_ATOMIC = 0xfff9;
+/** Every link carries packets of this size (RFC 8200 5). */
+export const IPV6_MINIMUM_MTU = 1280;
+/** Offset of the next-header byte, for parameter problems. */
+export const IPV6_NEXT_HEADER: number = NEXT_HEADER;
+/** Offset of the payload length, for parameter problems. */
+export const IPV6_PAYLOAD_LENGTH: number = PAYLOAD_LENGTH;
+
+/** The values of a header; the payload length is computed. */
+export interface Ipv6Fields {
+  readonly source: Ipv6Address;
+  readonly destination: Ipv6Address;
+  /** Of what follows the header: the payload's protocol, or that of the first extension header. */
+  readonly protocol: number;
+  /** Default 64. */
+  readonly hopLimit?: number;
+  readonly trafficClass?: number;
+  /** 20 bits (RFC 6437). */
+  readonly flowLabel?: number;
+}
+
+/** An IPv6 packet, read in place: getters decode when asked. Sound once {@link Ipv6Packet.check} has found nothing wrong. */
+export class Ipv6Packet implements IpPacket<6> {
+  readonly version = 6;
+  readonly frame: Frame;
+  readonly offset: number;
+  /** The payload's protocol; until extension headers were walked, what follows the fixed header. */
+  protocol: number;
+  /** Bytes up to the payload: 40, and the extension headers that were walked. */
+  headerLength: number = IPV6_HEADER;
+  /** Offset in the packet of the byte that names `protocol`, for parameter problems. */
+  protocolField: number = NEXT_HEADER;
+  /** Offset in the packet of its fragment header, or 0. It stays set after reassembly (RFC 6980 asks). */
+  fragmentHeader = 0;
+  /** Value of the router alert option (RFC 2711), or -1. */
+  routerAlert = -1;
+
+  constructor(frame: Frame, offset: number) {
+    this.frame = frame;
+    this.offset = offset;
+    this.protocol = frame.slab.view.getUint8(offset + NEXT_HEADER);
+  }
+
+  /** What is wrong with the header at `offset`, or `undefined`: afterwards no getter can fail. */
+  static check(frame: Frame, offset: number): DropReason | undefined {
+    const { view } = frame.slab;
+    const available = frame.end - offset;
+    if (available < IPV6_HEADER) return DropReason.Ipv6Truncated;
+    if (view.getUint8(offset) >>> 4 !== 6) return DropReason.Ipv6BadHeader;
+    const payloadLength = view.getUint16(offset + PAYLOAD_LENGTH);
+    if (payloadLength > available - IPV6_HEADER) return DropReason.Ipv6Truncated;
+    // RFC 2675 3: a payload length of 0 with a hop-by-hop header announces a jumbogram.
+    if (payloadLength === 0 && view.getUint8(offset + NEXT_HEADER) === HOP_BY_HOP) return DropReason.Ipv6BadHeader;
+    return undefined;
+  }
+
+  /**
+   * Pushes a header in front of the frame, whose range is the payload.
+   *
+   * @throws UsageError `ERR_FRAME_TOO_LARGE` over 65,535 bytes of payload
+   */
+  static emit(frame: Frame, fields: Ipv6Fields): void {
+    const payloadLength = frame.length;
+    if (payloadLength > 0xffff) {
+      throw new UsageError('ERR_FRAME_TOO_LARGE', 'an IPv6 packet holds at most 65,535 bytes of payload');
+    }
+    const at = frame.push(IPV6_HEADER);
+    const { view } = frame.slab;
+    const flow = ((fields.trafficClass ?? 0) << 20) | ((fields.flowLabel ?? 0) & 0xfffff);
+    view.setUint32(at + VERSION_CLASS_FLOW, 0x6000_0000 | (flow & 0x0fff_ffff));
+    view.setUint16(at + PAYLOAD_LENGTH, payloadLength);
+    view.setUint8(at + NEXT_HEADER, fields.protocol);
+    view.setUint8(at + HOP_LIMIT, fields.hopLimit ?? 64);
+    fields.source.write(view, at + SOURCE);
+    fields.destination.write(view, at + DESTINATION);
+    frame.network = at;
+  }
+
+  get trafficClass(): number {
+    return (this.frame.slab.view.getUint16(this.offset + VERSION_CLASS_FLOW) >>> 4) & 0xff;
+  }
+  get flowLabel(): number {
+    return this.frame.slab.view.getUint32(this.offset + VERSION_CLASS_FLOW) & 0xfffff;
+  }
+  /** Bytes behind the fixed header, extension headers included. */
+  get payloadLength(): number {
+    return this.frame.slab.view.getUint16(this.offset + PAYLOAD_LENGTH);
+  }
+  /** Header and payload. */
+  get totalLength(): number {
+    return IPV6_HEADER + this.payloadLength;
+  }
+  /** What follows the fixed header. */
+  get nextHeader(): number {
+    return this.frame.slab.view.getUint8(this.offset + NEXT_HEADER);
+  }
+  get hopLimit(): number {
+    return this.frame.slab.view.getUint8(this.offset + HOP_LIMIT);
+  }
+  get sourceOffset(): number {
+    return this.offset + SOURCE;
+  }
+  get destinationOffset(): number {
+    return this.offset + DESTINATION;
+  }
+  get addressLength(): 16 {
+    return 16;
+  }
+  get sourceAddress(): Ipv6Address {
+    return readIpv6(this.frame.slab.view, this.offset + SOURCE);
+  }
+  get destinationAddress(): Ipv6Address {
+    return readIpv6(this.frame.slab.view, this.offset + DESTINATION);
+  }
+  /** Whether this is a part of a packet; known once the extension headers were walked. An atomic fragment is whole (RFC 6946). */
+  get isFragment(): boolean {
+    const { fragmentHeader } = this;
+    if (fragmentHeader === 0) return false;
+    return (this.frame.slab.view.getUint16(this.offset + fragmentHeader + FRAGMENT_OFFSET) & NOT_ATOMIC) !== 0;
+  }
+  /** Whether its destination is multicast. */
+  get isToGroup(): boolean {
+    return this.frame.slab.view.getUint8(this.offset + DESTINATION) === 0xff;
+  }
+
+  pseudoHeaderSum(protocol: number, length: number): number {
+    const { view } = this.frame.slab;
+    const from = this.offset + SOURCE;
+    return fold(
+      view.getUint32(from) +
+        view.getUint32(from + 4) +
+        view.getUint32(from + 8) +
+        view.getUint32(from + 12) +
+        view.getUint32(from + 16) +
+        view.getUint32(from + 20) +
+        view.getUint32(from + 24) +
+        view.getUint32(from + 28) +
+        protocol +
+        length,
+    );
+  }
+}
+
+/** The pseudo-header's sum for addresses at hand rather than in a packet (RFC 8200 8.1). */
+export function ipv6PseudoHeaderSum(
+  source: Ipv6Address,
+  destination: Ipv6Address,
+  protocol: number,
+  length: number,
+): number {
+  return fold(
+    source.a +
+      source.b +
+      source.c +
+      source.d +
+      destination.a +
+      destination.b +
+      destination.c +
+      destination.d +
+      protocol +
+      length,
+  );
+}
+
+/** Reads the address at `at`. */
+export function readIpv6(view: DataView, at: number): Ipv6Address {
+  return new Ipv6Address(view.getUint32(at), view.getUint32(at + 4), view.getUint32(at + 8), view.getUint32(at + 12));
+}
+
+/** Whether the address at `at` is ::. */
+export function isUnspecifiedAt(view: DataView, at: number): boolean {
+  return (view.getUint32(at) | view.getUint32(at + 4) | view.getUint32(at + 8) | view.getUint32(at + 12)) === 0;
+}
+
+/** Whether the address at `at` is a multicast one (RFC 4291 2.7). */
+export function isMulticastAt(view: DataView, at: number): boolean {
+  return view.getUint8(at) === 0xff;
+}
+
+/** Whether the address at `at` is link-local: in fe80::/10. */
+export function isLinkLocalAt(view: DataView, at: number): boolean {
+  return view.getUint16(at) >>> 6 === 0x3fa;
+}
+
+/** The group ff02::1:ffXX:XXXX that listens for solicitations of `address` (RFC 4291 2.7.1). */
+export function solicitedNode(address: Ipv6Address): Ipv6Address {
+  return new Ipv6Address(0xff02_0000, 0, 1, 0xff00_0000 | (address.d & 0xff_ffff));
+}
+
+/** The MAC address 33:33:XX:XX:XX:XX of a group, as a number (RFC 2464 7). */
+export function groupMac(group: Ipv6Address): number {
+  return 0x3333_0000_0000 + group.d;
+}
