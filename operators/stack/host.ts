@@ -17,6 +17,7 @@ import type { NeighbourCache } from '../../lib/l2/neighbour.js';
 import type { NeighbourTimes } from '../../lib/l2/neighbour-entry.js';
 import type { IcmpOptions } from '../../lib/l3/icmp.js';
 import type { IcmpErrorKind } from '../../lib/l3/icmp-report.js';
+import { confirmNextHop } from '../../lib/l3/egress.js';
 import { IcmpErrors, type IcmpErrorsOptions } from '../../lib/l3/icmp-errors.js';
 import { IcmpReports } from '../../lib/l3/icmp-reports.js';
 import { IpTables, type RouteOptions } from '../../lib/l3/ip-tables.js';
@@ -131,6 +132,7 @@ export function host(options: HostOptions, env: Env = defaultEnvironment()): Hos
   if (options.gateway !== undefined) addGateway(tables, options.gateway, interfaces);
   const tcpHost = new TcpHost(tables, options.tcp ?? {}, env);
   const udpHost = new UdpHost(tables, env);
+  tcpHost.confirm = (remote) => confirmNextHop({ tables, links }, remote);
   reports.on(IpProtocol.Tcp, (report) => tcpHost.icmp(report));
   reports.on(IpProtocol.Udp, (report) => udpHost.icmp(report));
   const conflicts = new Subject<HostConflict>();

@@ -8,6 +8,9 @@ import type { Segment } from './segment.js';
 import { timestamp } from './send.js';
 import { updateSendWindow } from './window.js';
 
+// Shorter than a neighbour stays reachable without proof: 15 s at least (RFC 4861 6.3.2).
+const CONFIRM_INTERVAL = 5_000;
+
 /** Processes SEG.ACK in a synchronised state; returns whether the rest of the segment counts. */
 export function acknowledge(c: Connection, segment: Segment): boolean {
   const { snd } = c;
@@ -43,12 +46,20 @@ function acknowledgeNew(c: Connection, segment: Segment, advance: number): void 
   c.queue.consume(finAcked ? advance - 1 : advance);
   snd.una = segment.ack;
   c.retries = 0;
+  confirm(c);
   measure(c, segment, flight);
   c.recovery.acknowledged(c, advance, flight);
   if (sent.head === undefined) c.timers.retransmit.cancel();
   else c.timers.armRetransmit();
   c.drained();
   if (finAcked) finAcknowledged(c);
+}
+
+function confirm(c: Connection): void {
+  const { host } = c;
+  if (host.confirm === undefined || host.now - c.confirmedAt < CONFIRM_INTERVAL) return;
+  c.confirmedAt = host.now;
+  host.confirm(c.remote.address);
 }
 
 /** Takes a sample of the round-trip time where it is unambiguous (RFC 6298 3, RFC 7323 4). */

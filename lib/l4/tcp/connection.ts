@@ -124,6 +124,8 @@ export class Connection implements TcpConnection {
   unansweredSince = 0;
   /** When the SYN was sent last. */
   synSentAt = 0;
+  /** When the layers below were last told that the way to the peer works. */
+  confirmedAt: number = Number.NEGATIVE_INFINITY;
   /** An ACK is owed when the event ends. */
   ackNow = false;
   quickAcks: number;

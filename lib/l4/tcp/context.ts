@@ -1,5 +1,6 @@
 /** What the rooms of a connection need from the host that they are part of. */
 
+import type { IpAddress } from '../../core/address.js';
 import type { Env } from '../../core/env.js';
 import type { IpOutput } from '../../l3/ip-output.js';
 import type { Connection } from './connection.js';
@@ -43,6 +44,8 @@ export interface TcpContext {
   readonly sentSegments: SentSegmentPool;
   /** The time of the current event, in milliseconds. */
   readonly now: number;
+  /** Is told every few seconds that `remote` acknowledges: the way there works (RFC 4861 7.3.1). */
+  readonly confirm: ((remote: IpAddress) => void) | undefined;
   /** An event begins: a segment, a timer, a call of the application. Events may nest. */
   enter(): void;
   /** The event ends; if it was the outermost, connections now tell their owners, and what came in meanwhile is processed. */

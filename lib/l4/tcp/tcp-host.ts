@@ -59,6 +59,8 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost {
   readonly counters: TcpCounters = new TcpCounters();
   readonly sentSegments: SentSegmentPool = new SentSegmentPool();
   now = 0;
+  /** Is told every few seconds that `remote` acknowledges, so that its neighbour entry need not be verified (RFC 4861 7.3.1). */
+  confirm: ((remote: IpAddress) => void) | undefined = undefined;
   private readonly paths: IpPaths;
   private readonly table: ConnectionTable;
   private readonly listeners: ListenerTable = new ListenerTable();
