@@ -4,10 +4,10 @@
  */
 
 import type { IpAddress } from '../../core/address.js';
+import { halfSipHash } from '../../core/hash.js';
 import type { Random } from '../../core/random.js';
 import type { IpPacket } from '../../wire/ip.js';
 import type { Connection } from './connection.js';
-import { halfSipHash } from './hash.js';
 
 // Words of a key: local address, remote address, ports (local in the high half).
 const KEY_WORDS = 9;

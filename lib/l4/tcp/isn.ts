@@ -1,8 +1,8 @@
 /** Initial sequence numbers and timestamp offsets (RFC 6528, RFC 7323 5.4): a clock plus a keyed hash of the connection's ends. */
 
 import type { IpAddress } from '../../core/address.js';
+import { SipHash } from '../../core/hash.js';
 import type { Random } from '../../core/random.js';
-import { SipHash } from './hash.js';
 
 // RFC 9293 3.4.1: the clock increments every 4 microseconds.
 const TICKS_PER_MS = 250;

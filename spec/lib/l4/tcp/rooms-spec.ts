@@ -8,7 +8,7 @@ import { initialWindow } from '../../../../lib/l4/tcp/congestion/congestion.js';
 import { NewReno } from '../../../../lib/l4/tcp/congestion/newreno.js';
 import type { Connection } from '../../../../lib/l4/tcp/connection.js';
 import { ConnectionTable } from '../../../../lib/l4/tcp/demux.js';
-import { SipHash } from '../../../../lib/l4/tcp/hash.js';
+import { SipHash } from '../../../../lib/core/hash.js';
 import { tcpConfig, windowScaleFor } from '../../../../lib/l4/tcp/options.js';
 import { Reassembly } from '../../../../lib/l4/tcp/reassembly.js';
 import { ReceiveQueue } from '../../../../lib/l4/tcp/receive-queue.js';

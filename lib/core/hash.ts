@@ -1,10 +1,10 @@
 /**
  * Keyed hashes over 32-bit words. SipHash-2-4 (Aumasson and Bernstein, 2012) for what must not be guessed: sequence numbers,
- * ephemeral ports, timestamp offsets. HalfSipHash-1-3 for the connection table, where an attacker must merely not be able to
- * choose collisions.
+ * ephemeral ports, timestamp offsets, interface identifiers. HalfSipHash-1-3 for the connection table, where an attacker must
+ * merely not be able to choose collisions.
  */
 
-import type { Random } from '../../core/random.js';
+import type { Random } from './random.js';
 
 function rotl(x: number, n: number): number {
   return (x << n) | (x >>> (32 - n));
