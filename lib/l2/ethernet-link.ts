@@ -8,6 +8,7 @@ import { Ipv4Address, MacAddress } from '../core/address.js';
 import { EtherType, EthernetFrame } from '../wire/ethernet.js';
 import { Arp, type ArpAddresses } from './arp.js';
 import { type IpLink, transmit } from './link.js';
+import { Ndp, type NdpAddresses } from './ndp.js';
 import { NeighbourCache } from './neighbour.js';
 import { NO_MAC, type NeighbourTimes } from './neighbour-entry.js';
 
@@ -16,6 +17,8 @@ export interface EthernetLinkOptions {
   readonly device: Device;
   /** Our IPv4 addresses on this link; read live. */
   readonly addresses: ArpAddresses;
+  /** Our IPv6 addresses on this link; read live. Default: none. */
+  readonly addresses6?: NdpAddresses;
   /** Times and limits of the neighbour cache that differ from RFC 4861's. */
   readonly times?: Partial<NeighbourTimes>;
 }
@@ -28,23 +31,27 @@ export function ipv4GroupMac(group: number): number {
   return IPV4_GROUPS + (group & 0x7f_ffff);
 }
 
-/** The Ethernet side of one device: its neighbour cache and its ARP. */
+const NO_ADDRESSES: NdpAddresses = { has: () => false, isTentative: () => false, sourceFor: () => undefined };
+
+/** The Ethernet side of one device: its neighbour cache, its ARP and its neighbour discovery. */
 export class EthernetLink implements IpLink {
   readonly device: Device;
   readonly neighbours: NeighbourCache;
   readonly arp: Arp;
+  readonly ndp: Ndp;
   emit: ((frame: TxFrame) => void) | undefined = undefined;
   failed: ((packet: Frame) => void) | undefined = undefined;
   private readonly env: Env;
 
   constructor(options: EthernetLinkOptions, env: Env) {
-    const { device, addresses, times } = options;
+    const { device, addresses, addresses6 = NO_ADDRESSES, times } = options;
     this.device = device;
     this.env = env;
     this.neighbours = new NeighbourCache(
       {
         solicit: (target, mac) => {
           if (target instanceof Ipv4Address) this.arp.query(target.value, mac);
+          else this.ndp.query(target, mac);
         },
         resolved: (packet, mac) => this.frame(packet, mac),
         failed: (packet) => this.fail(packet),
@@ -54,6 +61,17 @@ export class EthernetLink implements IpLink {
     );
     this.arp = new Arp({ device, addresses, neighbours: this.neighbours }, env);
     this.arp.emit = (frame) => transmit(this, frame, env);
+    const { neighbours } = this;
+    this.ndp = new Ndp(
+      {
+        device,
+        addresses: addresses6,
+        neighbours,
+        send: (packet, a, b, c, d) => this.send(packet, a, b, c, d),
+        sendTo: (packet, mac) => this.frame(packet, mac),
+      },
+      env,
+    );
   }
 
   send(packet: TxPacket, a: number, b: number, c: number, d: number): void {

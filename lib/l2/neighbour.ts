@@ -98,11 +98,12 @@ export class NeighbourCache {
     const entry = this.table.find(a, b, c, d);
     if (entry === undefined) return false;
     if (entry.state === 'static') return true;
-    if (what.isRouter !== undefined) entry.isRouter = what.isRouter;
     const differs = entry.mac !== mac;
+    const refused = differs && !what.override && entry.state !== 'incomplete';
+    if (what.isRouter !== undefined && !refused) entry.isRouter = what.isRouter;
     if (entry.state === 'incomplete') {
       this.learn(entry, mac, what.solicited ? 'reachable' : 'stale');
-    } else if (differs && !what.override) {
+    } else if (refused) {
       // Somebody else claims the address, but may not replace what we know: verify what we know (7.2.5 I).
       if (entry.state === 'reachable') this.enter(entry, 'stale');
     } else if (what.solicited) {

@@ -6,7 +6,7 @@
  * expect to be told that it failed.
  */
 
-import type { IpAddress } from '../core/address.js';
+import type { IpAddress, Ipv6Address } from '../core/address.js';
 import type { Device } from '../core/device.js';
 import { DropReason } from '../core/drops.js';
 import type { Env } from '../core/env.js';
@@ -15,7 +15,8 @@ import { asTx, asTxPacket, type Frame, GsoType, type TxFrame, type TxPacket, UND
 import type { Timer } from '../core/timers.js';
 import type { IpLink } from '../l2/link.js';
 import { Ipv4Packet } from '../wire/ipv4.js';
-import { fragmentIpv4 } from './fragment.js';
+import { Ipv6Packet, isUnspecifiedAt, readIpv6 } from '../wire/ipv6.js';
+import { fragmentIpv4, fragmentIpv6 } from './fragment.js';
 import type { IcmpErrorKind } from './icmp-report.js';
 import type { IcmpReports } from './icmp-reports.js';
 import type { IpTables } from './ip-tables.js';
@@ -71,8 +72,10 @@ export class Egress {
       this.emit(asTx(frame));
       return;
     }
-    if (frame.slab.view.getUint8(frame.start) >>> 4 !== 4) this.drop(DropReason.IpUnknownVersion, frame);
-    else this.send4(asTxPacket(frame));
+    const version = frame.slab.view.getUint8(frame.start) >>> 4;
+    if (version === 4) this.send4(asTxPacket(frame));
+    else if (version === 6) this.send6(asTxPacket(frame));
+    else this.drop(DropReason.IpUnknownVersion, frame);
   }
 
   /** Lets go of the links; reports that were not delivered yet are not. */
@@ -130,6 +133,69 @@ export class Egress {
     return link.send(frame, 0, 0, MAPPED, nextHop);
   }
 
+  private send6(frame: TxPacket): void {
+    const { tables, loopback, anySource = false } = this.options;
+    const { view } = frame.slab;
+    const packet = new Ipv6Packet(frame, frame.start);
+    const { sourceOffset: from, destinationOffset: to } = packet;
+    const a = view.getUint32(to);
+    const b = view.getUint32(to + 4);
+    const c = view.getUint32(to + 8);
+    const d = view.getUint32(to + 12);
+    const toOurselves = tables.isOurs6(a, b, c, d);
+    if (toOurselves && loopback !== undefined) {
+      loopback(frame);
+      return;
+    }
+    const owner = tables.addresses6.ownerOf(
+      view.getUint32(from),
+      view.getUint32(from + 4),
+      view.getUint32(from + 8),
+      view.getUint32(from + 12),
+    );
+    if (owner === undefined && !anySource && !isUnspecifiedAt(view, from)) {
+      return this.drop(DropReason.IpNotOurSource, frame);
+    }
+    const route = toOurselves ? undefined : tables.route6(a, b, c, d, owner);
+    const link = route && this.links.get(route.device);
+    if (route === undefined || link === undefined) {
+      this.fail(frame, 'net-unreachable', 'ENETUNREACH');
+      return this.drop(DropReason.IpNoRoute, frame);
+    }
+    const mtu = tables.mtus6.size === 0 && route.mtu === undefined ? route.device.mtu : tables.mtu6(route, readIpv6(view, to));
+    if (frame.length <= mtu || frame.gsoType !== GsoType.None) this.transmit6(frame, route, link, a, b, c, d);
+    else this.sendInPieces6(frame, route, link, mtu);
+  }
+
+  private sendInPieces6(frame: TxPacket, route: Route<6>, link: IpLink, mtu: number): void {
+    const { a, b, c, d } = readIpv6(frame.slab.view, new Ipv6Packet(frame, frame.start).destinationOffset);
+    const { pool, random } = this.env;
+    const cut = fragmentIpv6(frame, mtu, random.uint32(), pool, (piece) =>
+      this.transmit6(asTxPacket(piece), route, link, a, b, c, d),
+    );
+    if (cut) {
+      frame.release();
+      return;
+    }
+    this.fail(frame, 'packet-too-big', 'EMSGSIZE', mtu);
+    this.drop(DropReason.IpTooBig, frame);
+  }
+
+  private transmit6(
+    frame: TxPacket,
+    route: Route<6>,
+    link: IpLink,
+    a: number,
+    b: number,
+    c: number,
+    d: number,
+  ): void {
+    frame.network = frame.start;
+    const { gateway } = route;
+    if (gateway === undefined || a >>> 24 === 0xff) link.send(frame, a, b, c, d);
+    else link.send(frame, gateway.a, gateway.b, gateway.c, gateway.d);
+  }
+
   private drop(reason: DropReason, frame: Frame): void {
     this.env.drops.report(reason, frame, 'routeAndResolve');
     frame.release();
@@ -153,10 +219,25 @@ export class Egress {
 /** An upper layer made progress with `destination`: its next hop is reachable, and need not be asked (RFC 4861 7.3.1). */
 export function confirmNextHop(options: Pick<EgressOptions, 'tables' | 'links'>, destination: IpAddress): void {
   const { tables, links } = options;
-  if (destination.version !== 4 || tables.isOurs(destination.value)) return;
+  if (destination.version === 6) return confirmNextHop6(options, destination);
+  if (tables.isOurs(destination.value)) return undefined;
   const route = tables.route(destination.value);
   const link = links.find((one) => one.device === route?.device);
-  link?.confirm(0, 0, MAPPED, route?.gateway?.value ?? destination.value);
+  return link?.confirm(0, 0, MAPPED, route?.gateway?.value ?? destination.value);
+}
+
+function confirmNextHop6({ tables, links }: Pick<EgressOptions, 'tables' | 'links'>, destination: Ipv6Address): void {
+  const { a, b, c, d } = destination;
+  if (tables.isOurs6(a, b, c, d)) return;
+  if (destination.isLinkLocal) {
+    // Which link it is on only the neighbour caches know.
+    for (const link of links) link.confirm(a, b, c, d);
+    return;
+  }
+  const route = tables.route6(a, b, c, d);
+  const link = links.find((one) => one.device === route?.device);
+  const hop = route?.gateway ?? destination;
+  link?.confirm(hop.a, hop.b, hop.c, hop.d);
 }
 
 /** Makes a packet to ourselves look as if it had just come in: what was known of its sending is forgotten. */

@@ -1,13 +1,21 @@
-/** IPv4 fragmentation (RFC 791 3.2): pieces in multiples of eight bytes, options repeated only where their type says so. */
+/**
+ * IP fragmentation, by which every piece but the last holds a multiple of eight bytes: of IPv4 (RFC 791 3.2), with options repeated only
+ * where their type says so, and at the source of IPv6 packets (RFC 8200 4.5).
+ */
 
 import { ChecksumState, type Frame, type FramePool } from '../core/frame.js';
 import { complement, sum16 } from '../wire/checksum.js';
+import { HOP_BY_HOP } from '../wire/ip.js';
 import { IPV4_HEADER, type Ipv4Option, Ipv4Packet, refreshIpv4Checksum } from '../wire/ipv4.js';
+import { IPV6_HEADER, IPV6_NEXT_HEADER, IPV6_PAYLOAD_LENGTH, Ipv6Packet } from '../wire/ipv6.js';
+import { FRAGMENT_HEADER, FragmentHeader } from '../wire/ipv6-extensions.js';
 
 // RFC 791 3.1.
 const TOTAL_LENGTH = 2;
 const FLAGS_OFFSET = 6;
 const DONT_FRAGMENT = 0x4000;
+// RFC 8200 4.5: in a fragment header, the offset and the bit that says that more follow.
+const FRAGMENT_OFFSET = 2;
 /** Set in the type of options that every fragment carries (RFC 791 3.1). */
 const COPIED = 0x80;
 
@@ -78,4 +86,60 @@ export function mendIpv4Header(frame: Frame): boolean {
 
 function optionsLength(options: readonly Ipv4Option[]): number {
   return (options.reduce((sum, option) => sum + 2 + option.data.length, 0) + 3) & ~3;
+}
+
+/**
+ * Cuts the IPv6 packet that starts at `frame.start` into fragments of at most `mtu` bytes and gives each to `emit`, which takes its
+ * reference over. The packet itself stays the caller's. Identifications are to be unpredictable (RFC 7739). False if `mtu` leaves no
+ * room for eight bytes.
+ */
+export function fragmentIpv6(
+  frame: Frame,
+  mtu: number,
+  identification: number,
+  pool: FramePool,
+  emit: (piece: Frame) => void,
+): boolean {
+  completeChecksum(frame);
+  const packet = new Ipv6Packet(frame, frame.start);
+  const { bytes, view } = frame.slab;
+  // What every fragment repeats: of the headers that this host sends, the hop-by-hop options are read on the way.
+  const hasOptions = packet.nextHeader === HOP_BY_HOP;
+  const fixed = IPV6_HEADER + (hasOptions ? (view.getUint8(frame.start + IPV6_HEADER + 1) + 1) * 8 : 0);
+  const field = hasOptions ? IPV6_HEADER : IPV6_NEXT_HEADER;
+  const room = (mtu - fixed - FRAGMENT_HEADER) & ~7;
+  if (room < 8) return false;
+  const length = packet.totalLength - fixed;
+  for (let done = 0; done < length; done += room) {
+    const size = Math.min(room, length - done);
+    const from = frame.start + fixed + done;
+    const piece = pool.alloc(size);
+    piece.mark = frame.mark;
+    piece.flow = frame.flow;
+    piece.slab.bytes.set(bytes.subarray(from, from + size), piece.put(size));
+    const nextHeader = view.getUint8(frame.start + field);
+    const own = FragmentHeader.emit(piece, nextHeader, done, done + size < length, identification);
+    const at = piece.push(fixed);
+    piece.slab.bytes.set(bytes.subarray(frame.start, frame.start + fixed), at);
+    piece.slab.view.setUint16(at + IPV6_PAYLOAD_LENGTH, piece.length - IPV6_HEADER);
+    piece.slab.view.setUint8(at + field, own);
+    emit(piece);
+  }
+  return true;
+}
+
+/**
+ * Makes the headers of the first fragment at `frame.network` those of the whole packet, whose payload is the range. Its fragment header
+ * stays, as that of an atomic fragment. False if the packet would be longer than one can be.
+ */
+export function mendIpv6Header(frame: Frame): boolean {
+  const at = frame.network;
+  const { view } = frame.slab;
+  const payloadLength = frame.end - at - IPV6_HEADER;
+  if (payloadLength > 0xffff) return false;
+  view.setUint16(at + IPV6_PAYLOAD_LENGTH, payloadLength);
+  // The fragment header is the last one in front of the payload.
+  view.setUint16(frame.start - FRAGMENT_HEADER + FRAGMENT_OFFSET, 0);
+  frame.wholeEnd = frame.end;
+  return true;
 }

@@ -1,15 +1,20 @@
 /**
- * Makes ICMP errors about received packets, where that is allowed (RFC 1122 3.2.2, RFC 1812 4.3.2): never about an ICMP error, a
+ * Makes ICMP errors about received packets, where that is allowed (RFC 1122 3.2.2, RFC 1812 4.3.2; RFC 4443 2.4): never about an ICMP error, a
  * packet to a group on the link or in IP, a later fragment, or one whose sender is not a single host; and not too many.
  */
 
 import type { Env } from '../core/env.js';
 import { asTxPacket, Cast, type TxPacket } from '../core/frame.js';
 import { Icmpv4Message, isIcmpv4Error } from '../wire/icmpv4.js';
+import { Icmpv6Type } from '../wire/icmpv6.js';
 import { type IpPacket, IpProtocol } from '../wire/ip.js';
 import { IPV4_HEADER, Ipv4Packet } from '../wire/ipv4.js';
+import { Ipv6Packet } from '../wire/ipv6.js';
+import type { ExtensionProblem } from '../wire/ipv6-extensions.js';
 import type { IcmpErrorKind } from './icmp-report.js';
 import { icmpv4Of, isHostAddress } from './icmp-reports.js';
+import { icmpv6Error, type Icmpv6Error, mayReportIpv6 } from './icmpv6-errors.js';
+import { icmpv6Of } from './icmpv6-meaning.js';
 import type { IpPaths } from './ip-output.js';
 import { TokenBucket } from './token-bucket.js';
 
@@ -49,6 +54,7 @@ export class IcmpErrors {
    * `packet-too-big`, and the offset of the offending byte with `parameter-problem`.
    */
   about(packet: IpPacket, kind: IcmpErrorKind, detail = 0): TxPacket | undefined {
+    if (packet instanceof Ipv6Packet) return this.about6(packet, { ...icmpv6Of(kind), rest: detail });
     if (!(packet instanceof Ipv4Packet) || !isAllowed(packet) || this.tables.isBroadcast(packet.sourceAddress)) {
       return undefined;
     }
@@ -59,6 +65,27 @@ export class IcmpErrors {
       return undefined;
     }
     return this.build(packet, source, kind, detail);
+  }
+
+  /** An error about what is wrong with a packet's extension headers, where that is asked for (RFC 8200 4.2). */
+  problem(packet: Ipv6Packet, { action, code, pointer }: ExtensionProblem): TxPacket | undefined {
+    const toGroup = packet.frame.ipCast !== Cast.Unicast;
+    if (action === 'discard' || (action === 'parameter-problem-unless-multicast' && toGroup)) return undefined;
+    return this.about6(packet, { type: Icmpv6Type.ParameterProblem, code, rest: pointer });
+  }
+
+  private about6(packet: Ipv6Packet, error: Icmpv6Error): TxPacket | undefined {
+    if (!mayReportIpv6(packet, error)) return undefined;
+    const { destinationAddress, sourceAddress } = packet;
+    const source = this.tables.isLocal(destinationAddress)
+      ? destinationAddress
+      : this.tables.path(sourceAddress)?.source;
+    if (source?.version !== 6) return undefined;
+    if (!this.bucket.take()) {
+      this.limited++;
+      return undefined;
+    }
+    return icmpv6Error(packet, source, error, this.env.pool);
   }
 
   /** The address that the packet was sent to, if it is ours (RFC 1122 3.2.2), else the one nearest to its sender. */

@@ -4,7 +4,9 @@ import { Ipv4Address } from '../core/address.js';
 import type { NetCode } from '../core/errors.js';
 import type { Frame } from '../core/frame.js';
 import { Icmpv4Type, Icmpv4Unreachable } from '../wire/icmpv4.js';
+import { Icmpv6Quote } from '../wire/icmpv6.js';
 import { Ipv4Packet } from '../wire/ipv4.js';
+import type { IpPacket } from '../wire/ip.js';
 import type { IcmpErrorKind, IcmpReport } from './icmp-report.js';
 
 /** Receives reports of one protocol, synchronously. It must not throw. */
@@ -34,15 +36,22 @@ export class IcmpReports {
    * Later fragments are not reported, since whoever sent the packet cannot recognise them.
    */
   local(frame: Frame, kind: IcmpErrorKind, code: NetCode, mtu = 0): void {
-    const packet = new Ipv4Packet(frame, frame.start);
-    const transport = frame.start + packet.headerLength;
-    if (packet.fragmentOffset > 0 || frame.end - transport < 8) return;
+    const quote = Icmpv6Quote.at(frame, frame.start, frame.end);
+    const packet = quote?.packet ?? new Ipv4Packet(frame, frame.start);
+    const transport = quote?.transport ?? transportOf(packet);
+    if (transport < 0 || frame.end - transport < 8) return;
     const { sourceAddress: source, destinationAddress: destination, protocol } = packet;
     this.deliver({ kind, code, reporter: source, source, destination, protocol, mtu, frame, transport });
   }
 }
 
-interface Meaning {
+/** Offset of the transport header, or -1 in a later fragment. */
+function transportOf(packet: IpPacket): number {
+  return packet instanceof Ipv4Packet && packet.fragmentOffset === 0 ? packet.offset + packet.headerLength : -1;
+}
+
+/** What an ICMP error means. */
+export interface Meaning {
   readonly kind: IcmpErrorKind;
   readonly code: NetCode;
 }

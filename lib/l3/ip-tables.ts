@@ -2,22 +2,26 @@
  * What a host knows about IP: its addresses and its routes, and the ways to destinations that follow from both.
  *
  * It is a weak end system (RFC 1122 3.3.4.2), as Linux is: a packet for any address of ours is accepted from any device, and may be
- * sent from any of them. ARP is strong: a device answers for its own addresses only.
+ * sent from any of them. ARP is strong: a device answers for its own addresses only. What IPv6 does differently has a name that ends in
+ * 6; link-local addresses, and groups, are reached by the device that has the address that is sent from.
  */
 
-import { Cidr, Ipv4Address, type IpAddress, ipOf } from '../core/address.js';
+import { Cidr, Ipv4Address, Ipv6Address, type IpAddress, ipOf } from '../core/address.js';
 import type { Device } from '../core/device.js';
 import { UsageError } from '../core/errors.js';
-import type { ArpAddresses } from '../l2/arp.js';
-import { Ipv4Addresses } from './addresses.js';
-import type { IpPath, IpPaths } from './ip-output.js';
-import { PathMtus } from './path-mtu.js';
-import { type Route, RouteTable } from './routes.js';
 import type { Env } from '../core/env.js';
+import type { ArpAddresses } from '../l2/arp.js';
+import type { NdpAddresses } from '../l2/ndp.js';
+import { Ipv4Addresses } from './addresses.js';
+import { type Ipv6AddressState, Ipv6Addresses } from './addresses6.js';
+import type { IpPath, IpPaths } from './ip-output.js';
+import { MIN_PATH_MTU_IPV6, PathMtus } from './path-mtu.js';
+import { type Route, RouteTable } from './routes.js';
+import { isOnOneLink } from './scope.js';
 
 /** A route as users write it. */
 export interface RouteOptions {
-  /** `default` is short for 0.0.0.0/0. */
+  /** `default` is short for 0.0.0.0/0, or ::/0 where the gateway is an IPv6 one. */
   readonly destination: Cidr | string;
   readonly gateway?: IpAddress | string;
   readonly device: Device;
@@ -30,6 +34,7 @@ const MAPPED = 0xffff;
 /** Nothing is cut on the way to ourselves. */
 const LOOPBACK_MTU = 65_535;
 const LIMITED_BROADCAST = 0xffff_ffff;
+const LINK_LOCAL = new Cidr<6>(Ipv6Address.parse('fe80::'), 64);
 
 /** Addresses and routes of one host. */
 export class IpTables implements IpPaths {
@@ -37,32 +42,56 @@ export class IpTables implements IpPaths {
   readonly routes: RouteTable<4> = new RouteTable();
   /** MTUs that routers reported (RFC 1191). */
   readonly mtus: PathMtus;
+  readonly addresses6: Ipv6Addresses = new Ipv6Addresses();
+  readonly routes6: RouteTable<6> = new RouteTable();
+  /** The same for IPv6 (RFC 8201), by the address's text. */
+  readonly mtus6: PathMtus<string>;
+  /** MAC addresses of all groups that we are members of; a live view, for `ethernet({ multicast })`. */
+  readonly groupMacs: { has(mac: number): boolean } = {
+    has: (mac) => this.addresses.groupMacs.has(mac) || this.addresses6.groupMacs.has(mac),
+  };
+  /** The way to the neighbours on each link that has an IPv6 address. */
+  private readonly onLink = new Map<Device, Route<6>>();
 
   constructor(env: Env) {
     this.mtus = new PathMtus(env);
+    this.mtus6 = new PathMtus(env, MIN_PATH_MTU_IPV6);
   }
 
-  /** Gives `device` an address, and adds the route to its network. @throws UsageError `ERR_INVALID_ADDRESS` */
-  addAddress(device: Device, address: Cidr | string): void {
-    const cidr = cidr4(address);
-    this.addresses.add(device, cidr);
-    this.connect(device, cidr);
+  /**
+   * Gives `device` an address, and adds the route to its network. Of IPv6 addresses `state` says in which part of their life they are.
+   *
+   * @throws UsageError `ERR_INVALID_ADDRESS`
+   */
+  addAddress(device: Device, address: Cidr | string, state?: Ipv6AddressState): void {
+    const cidr = Cidr.of(address);
+    if (cidr.address.version === 6) {
+      this.addresses6.add(device, new Cidr<6>(cidr.address, cidr.length), state);
+      this.connect6(device, cidr);
+      return;
+    }
+    const own = cidr4(cidr);
+    this.addresses.add(device, own);
+    this.connect(device, own);
   }
 
   /** Takes an address away, with its network's route unless another address of the device needs it. */
   removeAddress(device: Device, address: IpAddress | string): void {
-    const ip = ip4(address);
-    if (!this.addresses.remove(device, ip)) return;
+    const ip = ipOf(address);
+    if (ip.version === 6) return this.removeAddress6(device, ip);
+    if (!this.addresses.remove(device, ip)) return undefined;
     this.routes.remove((route) => route.device === device && route.source?.equals(ip) === true);
     for (const other of this.addresses.list()) {
       if (other.device === device) this.connect(device, other.cidr);
     }
+    return undefined;
   }
 
   /** @throws UsageError `ERR_INVALID_ADDRESS`, `ERR_INVALID_OPTION` */
   addRoute(options: RouteOptions): void {
     const { destination, gateway, device, metric, source, mtu } = options;
-    this.routes.add({
+    if (isVersion6(options)) return this.addRoute6(options);
+    return this.routes.add({
       destination: cidr4(destination === 'default' ? '0.0.0.0/0' : destination),
       device,
       ...(gateway === undefined ? {} : { gateway: ip4(gateway) }),
@@ -74,7 +103,8 @@ export class IpTables implements IpPaths {
 
   /** Removes the routes to exactly this prefix; returns how many there were. */
   removeRoute(destination: Cidr | string): number {
-    const cidr = cidr4(destination === 'default' ? '0.0.0.0/0' : destination);
+    const cidr = Cidr.of(destination === 'default' ? '0.0.0.0/0' : destination);
+    if (cidr.version === 6) return this.routes6.remove((route) => route.destination.equals(cidr));
     return this.routes.remove((route) => route.destination.equals(cidr));
   }
 
@@ -88,7 +118,19 @@ export class IpTables implements IpPaths {
   /** The device that leads to an address that is not ours, or `undefined`. */
   deviceTo(address: IpAddress | string): Device | undefined {
     const destination = ipOf(address);
-    return destination.version === 4 ? this.route(destination.value)?.device : undefined;
+    if (destination.version === 4) return this.route(destination.value)?.device;
+    return this.route6(destination.a, destination.b, destination.c, destination.d, this.zone(destination))?.device;
+  }
+
+  /**
+   * The route that a packet to this IPv6 address takes. For addresses of one link, and for groups, that is the way out of `device`, or
+   * of the first that has addresses where that is not known.
+   */
+  route6(a: number, b: number, c: number, d: number, device?: Device): Route<6> | undefined {
+    if (!isOnOneLink(a)) return this.routes6.lookup(a, b, c, d);
+    if (device !== undefined) return this.onLink.get(device);
+    for (const route of this.onLink.values()) return route;
+    return undefined;
   }
 
   /** Largest packet, in bytes, for a destination by a route. */
@@ -97,15 +139,37 @@ export class IpTables implements IpPaths {
     return this.mtus.size === 0 ? mtu : Math.min(mtu, this.mtus.get(destination));
   }
 
+  /** The same for an IPv6 destination. */
+  mtu6(route: Route<6>, destination: Ipv6Address): number {
+    const mtu = Math.min(route.mtu ?? Number.POSITIVE_INFINITY, route.device.mtu);
+    return this.mtus6.size === 0 ? mtu : Math.min(mtu, this.mtus6.get(mtuKey(destination)));
+  }
+
+  /**
+   * A router said that a packet of ours of `length` bytes is too big for a next hop of `mtu` (0: it did not say). Returns the path MTU
+   * to `destination` from now on.
+   */
+  tooBig(destination: IpAddress, mtu: number, length: number): number {
+    return destination.version === 4
+      ? this.mtus.reported(destination.value, mtu, length)
+      : this.mtus6.reported(mtuKey(destination), mtu, length);
+  }
+
+  /** Whether packets to this IPv6 address stay on this host. */
+  isOurs6(a: number, b: number, c: number, d: number): boolean {
+    return this.addresses6.has(a, b, c, d) || ((a | b | c) === 0 && d === 1);
+  }
+
   /** Whether packets to this IPv4 address stay on this host. */
   isOurs(address: number): boolean {
     return address >>> 24 === 127 || this.addresses.has(address);
   }
 
   path(destination: IpAddress, source?: IpAddress): IpPath | undefined {
-    if (destination.version !== 4 || destination.isUnspecified) return undefined;
+    if (destination.isUnspecified) return undefined;
     if (source !== undefined && !source.isUnspecified && !this.isLocal(source)) return undefined;
     const wanted = source === undefined || source.isUnspecified ? undefined : source;
+    if (destination.version === 6) return this.path6(destination, wanted);
     if (this.isOurs(destination.value)) return { source: wanted ?? destination, mtu: LOOPBACK_MTU };
     const route = this.route(destination.value);
     if (route === undefined) return undefined;
@@ -114,7 +178,9 @@ export class IpTables implements IpPaths {
   }
 
   isLocal(address: IpAddress): boolean {
-    return address.version === 4 && this.isOurs(address.value);
+    return address.version === 4
+      ? this.isOurs(address.value)
+      : this.isOurs6(address.a, address.b, address.c, address.d);
   }
 
   isBroadcast(address: IpAddress): boolean {
@@ -149,6 +215,70 @@ export class IpTables implements IpPaths {
     if (cidr.length < 32 && !isThere) this.routes.add({ destination, device, source: cidr.address });
   }
 
+  private connect6(device: Device, cidr: Cidr): void {
+    if (!this.onLink.has(device)) this.onLink.set(device, { destination: LINK_LOCAL, device });
+    const { network } = cidr;
+    if (network.version !== 6 || cidr.length === 128 || network.isLinkLocal) return;
+    const destination = new Cidr<6>(network, cidr.length);
+    const isThere = this.routes6
+      .list()
+      .some((route) => route.device === device && route.gateway === undefined && route.destination.equals(destination));
+    if (!isThere) this.routes6.add({ destination, device });
+  }
+
+  private removeAddress6(device: Device, address: Ipv6Address): void {
+    const known = this.addresses6.find(device, address);
+    if (known === undefined) return;
+    this.addresses6.remove(device, address);
+    const left = this.addresses6.list().filter((one) => one.device === device);
+    if (left.length === 0) this.onLink.delete(device);
+    const isNeeded = left.some(({ cidr }) => cidr.length === known.cidr.length && cidr.contains(address));
+    if (isNeeded) return;
+    const isNetwork = ({ destination, gateway, device: by }: Route<6>) =>
+      by === device && gateway === undefined && destination.length === known.cidr.length && destination.contains(address);
+    this.routes6.remove(isNetwork);
+  }
+
+  private addRoute6(options: RouteOptions): void {
+    const { destination, gateway, device, metric, source, mtu } = options;
+    this.routes6.add({
+      destination: cidr6(destination === 'default' ? '::/0' : destination),
+      device,
+      ...(gateway === undefined ? {} : { gateway: ip6(gateway) }),
+      ...(metric === undefined ? {} : { metric }),
+      ...(source === undefined ? {} : { source: ip6(source) }),
+      ...(mtu === undefined ? {} : { mtu }),
+    });
+  }
+
+  private path6(destination: Ipv6Address, wanted: IpAddress | undefined): IpPath | undefined {
+    const { a, b, c, d } = destination;
+    if (wanted?.version === 4) return undefined;
+    if (this.isOurs6(a, b, c, d)) return { source: wanted ?? withoutZone(destination), mtu: LOOPBACK_MTU };
+    const owner = wanted && this.addresses6.ownerOf(wanted.a, wanted.b, wanted.c, wanted.d);
+    const device = destination.zone === '' ? owner : this.zone(destination);
+    if (destination.zone !== '' && device === undefined) return undefined;
+    const route = this.route6(a, b, c, d, device);
+    if (route === undefined) return undefined;
+    const from = wanted ?? route.source ?? this.addresses6.sourceFor(route.device, destination);
+    return from && { source: withoutZone(from), mtu: this.mtu6(route, destination) };
+  }
+
+  /** The device that the zone of an address names (RFC 4007). */
+  private zone(address: Ipv6Address): Device | undefined {
+    for (const device of this.onLink.keys()) if (device.name === address.zone) return device;
+    return undefined;
+  }
+
+  /** What neighbour discovery on `device` needs to know; a live view. */
+  ndpAddresses(device: Device): NdpAddresses {
+    return {
+      has: (address) => this.addresses6.deviceHas(device, address),
+      isTentative: (address) => this.addresses6.find(device, address)?.tentative === true,
+      sourceFor: (target) => this.addresses6.sourceFor(device, target),
+    };
+  }
+
   /** What ARP on `device` needs to know; a live view. */
   arpAddresses(device: Device): ArpAddresses {
     return {
@@ -161,11 +291,37 @@ export class IpTables implements IpPaths {
 function cidr4(cidr: Cidr | string): Cidr<4> {
   const parsed = Cidr.of(cidr);
   if (parsed.address.version === 4) return new Cidr<4>(parsed.address, parsed.length);
-  throw new UsageError('ERR_UNSUPPORTED', 'IPv6 is not implemented yet');
+  throw new UsageError('ERR_INVALID_OPTION', `${parsed.toString()} is not an IPv4 prefix`);
 }
 
 function ip4(address: IpAddress | string): Ipv4Address {
   const parsed = ipOf(address);
   if (parsed.version === 4) return parsed;
-  throw new UsageError('ERR_UNSUPPORTED', 'IPv6 is not implemented yet');
+  throw new UsageError('ERR_INVALID_OPTION', `${parsed.toString()} is not an IPv4 address`);
+}
+
+function cidr6(cidr: Cidr | string): Cidr<6> {
+  const parsed = Cidr.of(cidr);
+  if (parsed.address.version === 6) return new Cidr<6>(parsed.address, parsed.length);
+  throw new UsageError('ERR_INVALID_OPTION', `${parsed.toString()} is not an IPv6 prefix`);
+}
+
+function ip6(address: IpAddress | string): Ipv6Address {
+  const parsed = ipOf(address);
+  if (parsed.version === 6) return parsed;
+  throw new UsageError('ERR_INVALID_OPTION', `${parsed.toString()} is not an IPv6 address`);
+}
+
+function isVersion6({ destination, gateway }: RouteOptions): boolean {
+  if (destination !== 'default') return Cidr.of(destination).version === 6;
+  return gateway !== undefined && ipOf(gateway).version === 6;
+}
+
+/** Packets carry no zones. */
+function withoutZone(address: Ipv6Address): Ipv6Address {
+  return address.zone === '' ? address : new Ipv6Address(address.a, address.b, address.c, address.d);
+}
+
+function mtuKey({ a, b, c, d }: Ipv6Address): string {
+  return `${a}.${b}.${c}.${d}`;
 }

@@ -1,4 +1,4 @@
-/** Path MTUs that routers reported (RFC 1191), per destination. IPv4 for now. */
+/** Path MTUs that routers reported (RFC 1191, RFC 8201), per destination. */
 
 import type { Env } from '../core/env.js';
 
@@ -7,21 +7,26 @@ const LIFETIME = 600_000;
 const MAX_ENTRIES = 256;
 /** No link needs packets smaller than this; below it a report is an attack (RFC 791, Linux `min_pmtu` 552). */
 export const MIN_PATH_MTU = 552;
+/** IPv6 needs no packets smaller than this (RFC 8200 5, RFC 8201 4). */
+export const MIN_PATH_MTU_IPV6 = 1280;
 // RFC 1191 7.1: common MTUs, for routers that do not say theirs.
-const PLATEAUS = [32_000, 17_914, 8_166, 4_352, 2_002, 1_492, 1_006, MIN_PATH_MTU] as const;
+const PLATEAUS = [32_000, 17_914, 8_166, 4_352, 2_002, 1_492, 1_006] as const;
 
 interface Entry {
   readonly mtu: number;
   readonly until: number;
 }
 
-/** Path MTUs by destination, the least recently reported forgotten first. */
-export class PathMtus {
+/** Path MTUs by destination, the least recently reported forgotten first. A destination is a number (IPv4) or a text (IPv6). */
+export class PathMtus<Key extends number | string = number> {
   private readonly env: Env;
-  private readonly entries = new Map<number, Entry>();
+  private readonly least: number;
+  private readonly entries = new Map<Key, Entry>();
 
-  constructor(env: Env) {
+  /** @param least no report makes a path smaller than this */
+  constructor(env: Env, least: number = MIN_PATH_MTU) {
     this.env = env;
+    this.least = least;
   }
 
   get size(): number {
@@ -29,7 +34,7 @@ export class PathMtus {
   }
 
   /** The path MTU to `destination`, `Infinity` if it is not known. */
-  get(destination: number): number {
+  get(destination: Key): number {
     const entry = this.entries.get(destination);
     if (entry === undefined) return Number.POSITIVE_INFINITY;
     if (entry.until > this.env.timers.now()) return entry.mtu;
@@ -41,9 +46,9 @@ export class PathMtus {
    * A router said that a packet of `length` bytes is too big for a next hop of `mtu` (0: it did not say). Returns the path MTU from
    * now on. It only ever shrinks until it expires.
    */
-  reported(destination: number, mtu: number, length: number): number {
-    const said = mtu >= 68 && mtu < length ? mtu : (PLATEAUS.find((plateau) => plateau < length) ?? MIN_PATH_MTU);
-    const now = Math.min(Math.max(said, MIN_PATH_MTU), this.get(destination));
+  reported(destination: Key, mtu: number, length: number): number {
+    const said = mtu >= 68 && mtu < length ? mtu : (PLATEAUS.find((plateau) => plateau < length) ?? this.least);
+    const now = Math.min(Math.max(said, this.least), this.get(destination));
     this.entries.delete(destination);
     this.entries.set(destination, { mtu: now, until: this.env.timers.now() + LIFETIME });
     if (this.entries.size > MAX_ENTRIES) {

@@ -11,6 +11,7 @@ import type { Env } from '../core/env.js';
 import { type Frame, NOT_PARSED } from '../core/frame.js';
 import type { Timer } from '../core/timers.js';
 import { type IpPacket, IpProtocol } from '../wire/ip.js';
+import { IPV6_HEADER } from '../wire/ipv6.js';
 import { type Fit, Ranges } from './ranges.js';
 
 /** What a fragment says of its place; offsets and lengths in bytes. */
@@ -41,6 +42,7 @@ export interface ReassemblyOptions {
 const DEFAULT_TIMEOUT = 30_000;
 const DEFAULT_MEMORY = 4 * 1024 * 1024;
 const DEFAULT_PER_SOURCE = 64;
+/** Of IPv4 with the header, of IPv6 without its fixed one. */
 const MAX_PACKET = 65_535;
 /** What a datagram takes besides its frame, roughly. */
 const OVERHEAD = 512;
@@ -252,7 +254,8 @@ function isPossible(packet: IpPacket, place: FragmentPlace): boolean {
   const { length } = frame;
   if (length === 0 || (place.more && length % 8 !== 0)) return false;
   if (protocol === IpProtocol.Tcp && place.offset === 8) return false;
-  return frame.start - packet.offset + place.offset + length <= MAX_PACKET;
+  const headers = frame.start - packet.offset - (packet.version === 4 ? 0 : IPV6_HEADER);
+  return headers + place.offset + length <= MAX_PACKET;
 }
 
 function fitOf(datagram: Datagram, frame: Frame, place: FragmentPlace): Fit {
