@@ -72,7 +72,7 @@ describeNetns('rx-netstack host', (netns) => {
     const slow = namespace.run('curl', [
       '-s',
       '--limit-rate',
-      '1k',
+      '500k',
       '-o',
       '/dev/null',
       'http://10.77.0.2/bytes/100000000',
