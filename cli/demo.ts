@@ -33,9 +33,8 @@ const OPTIONS = {
 const FILE = 'rx-netstack-demo.pcapng';
 const CLIENT = '10.0.0.1';
 const SERVER = '10.0.0.2';
-/** Virtual milliseconds within which the page has to come, and those after it in which connections are forgotten (2 MSL). */
+/** Virtual milliseconds within which the page has to come. */
 const PATIENCE = 600_000;
-const AFTERWARDS = 180_000;
 const CAPTION = 'The quick brown fox jumps over the lazy dog.';
 
 /** The command. */
@@ -124,8 +123,8 @@ class Show {
     const outcome = await this.fetch();
     const took = scheduler.now() - this.began;
     listener.close();
-    // Long after the connection is over nothing may be left of it.
-    await scheduler.advance(AFTERWARDS, () => io.signal.aborted);
+    // Until nothing is left to happen, after the time in which connections are remembered (2 MSL): nothing of them may be left either.
+    await scheduler.advance(Infinity, () => io.signal.aborted);
     const left = [client, server].reduce((sum, { me }) => sum + me.tcp.size, this.pool.outstanding + scheduler.pending);
     const right = typeof outcome !== 'string' && outcome.equals(page);
     await print(

@@ -104,8 +104,7 @@ export class EthernetLink implements IpLink {
   }
 
   private fail(packet: Frame): void {
-    this.env.drops.report(DropReason.NeighbourUnreachable, packet, 'neighbour');
     this.failed?.(packet);
-    packet.release();
+    this.env.drops.refuse(DropReason.NeighbourUnreachable, packet, 'neighbour');
   }
 }

@@ -54,6 +54,5 @@ export function transmit(link: IpLink, frame: Frame, env: Env): void {
     link.emit(asTx(frame));
     return;
   }
-  env.drops.report(DropReason.DeviceDown, frame, 'link');
-  frame.release();
+  env.drops.refuse(DropReason.DeviceDown, frame, 'link');
 }

@@ -79,8 +79,7 @@ export class NeighbourCache {
   resolve(packet: Frame, a: number, b: number, c: number, d: number): number {
     const entry = this.table.find(a, b, c, d) ?? this.begin(a, b, c, d);
     if (entry === undefined) {
-      this.env.drops.report(DropReason.NeighbourTableFull, packet, 'neighbour');
-      packet.release();
+      this.env.drops.refuse(DropReason.NeighbourTableFull, packet, 'neighbour');
       return NO_MAC;
     }
     entry.used = this.env.timers.now();
@@ -191,8 +190,7 @@ export class NeighbourCache {
       entry.timer.cancel();
       this.table.delete(entry);
       for (const packet of entry.pending.splice(0)) {
-        this.env.drops.report(DropReason.Disposed, packet, 'neighbour');
-        packet.release();
+        this.env.drops.refuse(DropReason.Disposed, packet, 'neighbour');
       }
     }
   }
@@ -229,8 +227,7 @@ export class NeighbourCache {
     if (entry.pending.length >= this.times.maxPending) {
       const oldest = entry.pending.shift();
       if (oldest !== undefined) {
-        this.env.drops.report(DropReason.NeighbourQueueFull, oldest, 'neighbour');
-        oldest.release();
+        this.env.drops.refuse(DropReason.NeighbourQueueFull, oldest, 'neighbour');
       }
     }
     entry.pending.push(packet);

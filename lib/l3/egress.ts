@@ -197,8 +197,7 @@ export class Egress {
   }
 
   private drop(reason: DropReason, frame: Frame): void {
-    this.env.drops.report(reason, frame, 'routeAndResolve');
-    frame.release();
+    this.env.drops.refuse(reason, frame, 'routeAndResolve');
   }
 
   /** Remembers to report a packet, which still is the caller's. */

@@ -83,7 +83,8 @@ export class IcmpHost {
     const { view } = reply.slab;
     const checksum = view.getUint16(reply.start + CHECKSUM);
     view.setUint8(reply.start, Icmpv4Type.EchoReply);
-    view.setUint16(reply.start + CHECKSUM, updateChecksum(checksum, ECHO_REQUEST_WORD, 0));
+    // 0 would be wrong where the reply is nothing but zeros, and 0xffff is right everywhere (RFC 1624 3).
+    view.setUint16(reply.start + CHECKSUM, updateChecksum(checksum, ECHO_REQUEST_WORD, 0) || 0xffff);
     reply.checksum = ChecksumState.None;
     reply.gsoType = GsoType.None;
     reply.link = NOT_PARSED;

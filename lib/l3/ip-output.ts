@@ -41,8 +41,7 @@ export class IpOutput {
   /** Pushes the IP header in front of the transport segment in `frame`, whose reference it takes over, and emits the packet. */
   send(frame: Frame, flow: IpFlow): void {
     if (this.emit === undefined) {
-      this.drops.report(DropReason.DeviceDown, frame, 'ip-output');
-      frame.release();
+      this.drops.refuse(DropReason.DeviceDown, frame, 'ip-output');
       return;
     }
     // IDs are unique per datagram that may be fragmented (RFC 6864 4.2).

@@ -239,7 +239,7 @@ export class UdpHost implements UdpSockets {
       const score = socket.match(source, datagram.sourcePort, destination);
       if (score === NO_MATCH) continue;
       if (isGroup) {
-        hand(socket, packet, datagram, source, destination);
+        this.hand(socket, packet, datagram, source, destination);
         taken++;
       } else if (score >= bestScore) {
         best = socket;
@@ -247,26 +247,32 @@ export class UdpHost implements UdpSockets {
       }
     }
     if (best === undefined) return taken;
-    hand(best, packet, datagram, source, destination);
+    this.hand(best, packet, datagram, source, destination);
     return 1;
   }
-}
 
-function hand(
-  socket: BoundSocket,
-  packet: IpPacket,
-  datagram: UdpDatagram,
-  source: IpAddress,
-  destination: IpAddress,
-): void {
-  const { offset } = datagram;
-  socket.handler.message({
-    data: packet.frame.slab.bytes.slice(offset + UDP_HEADER, offset + datagram.length),
-    source: { address: source, port: datagram.sourcePort },
-    destination: { address: destination, port: datagram.destinationPort },
-    hopLimit: packet.hopLimit,
-    trafficClass: packet.trafficClass,
-  });
+  private hand(
+    socket: BoundSocket,
+    packet: IpPacket,
+    datagram: UdpDatagram,
+    source: IpAddress,
+    destination: IpAddress,
+  ): void {
+    const { offset } = datagram;
+    const message = {
+      data: packet.frame.slab.bytes.slice(offset + UDP_HEADER, offset + datagram.length),
+      source: { address: source, port: datagram.sourcePort },
+      destination: { address: destination, port: datagram.destinationPort },
+      hopLimit: packet.hopLimit,
+      trafficClass: packet.trafficClass,
+    };
+    try {
+      socket.handler.message(message);
+    } catch {
+      // The contract forbids it; neither the stack nor the other sockets shall suffer.
+      this.env.drops.report(DropReason.CallbackThrew, packet.frame, NAME);
+    }
+  }
 }
 
 /** Errors that end what was asked for, as opposed to those that may pass (RFC 1122 4.2.3.9, as deployed for UDP). */

@@ -34,8 +34,7 @@ export class Loopback {
   dispose(): void {
     this.timer.cancel();
     for (const packet of this.queue.splice(0)) {
-      this.env.drops.report(DropReason.Disposed, packet, 'loopback');
-      packet.release();
+      this.env.drops.refuse(DropReason.Disposed, packet, 'loopback');
     }
     this.packets.complete();
   }

@@ -13,6 +13,7 @@ export {
   type PacketSpec,
   pretty,
 } from '../../lib/text/index.js';
+export { compliance, type Rig, type TestFramework } from '../../drivers/compliance.js';
 export { chaiPackets } from './chai-packets.js';
 export { sameTimeline, timelineDiff, type TimelineEntry } from './diff.js';
 export type { DropExpectation } from './expect-drops.js';

@@ -1,5 +1,6 @@
 /** A host of ours on a TAP or TUN in a namespace, in the test's process, with the services of `rx-netstack host` on it. */
 
+import type { ChildProcess } from 'node:child_process';
 import { expect } from 'chai';
 import { asyncScheduler, type Subscription } from 'rxjs';
 import { type RunningServices, SERVICE_NAMES, startServices } from '../../cli/services.js';
@@ -105,5 +106,19 @@ export async function until(condition: () => boolean, timeout = 5000): Promise<v
   while (!condition()) {
     if (performance.now() > end) throw new Error(`not within ${timeout} ms: ${condition.toString()}`);
     await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+/** Starts a server of the kernel's, and waits until it listens. */
+export async function listening(
+  namespace: Namespace,
+  port: number,
+  command: string,
+  ...args: string[]
+): Promise<ChildProcess> {
+  const child = namespace.start(command, args);
+  for (;;) {
+    const { stdout } = await namespace.run('ss', ['-Hltn', `sport = :${port}`]);
+    if (stdout !== '') return child;
   }
 }

@@ -12,6 +12,17 @@ export interface Netns {
   make(label?: string): Namespace;
 }
 
+/** Made, and not yet removed. */
+const standing = new Set<Namespace>();
+
+function removeAll(): void {
+  for (const namespace of standing) namespace.remove();
+  standing.clear();
+}
+
+// A process that is stopped in mid-test still cleans up.
+process.once('exit', removeAll);
+
 /** A `describe` whose tests each get a fresh namespace; skipped with a message where that cannot be. */
 export function describeNetns(title: string, body: (netns: Netns) => void): void {
   const why = whyNoNamespaces();
@@ -21,24 +32,16 @@ export function describeNetns(title: string, body: (netns: Netns) => void): void
     return;
   }
   describe(title, () => {
-    let made: Namespace[] = [];
     const make = (label?: string): Namespace => {
       const namespace = new Namespace(label);
-      made.push(namespace);
+      standing.add(namespace);
       return namespace;
-    };
-    const removeAll = () => {
-      const all = made;
-      made = [];
-      for (const namespace of all) namespace.remove();
     };
     beforeEach(() => void make());
     afterEach(removeAll);
-    // A process that is stopped in mid-test still cleans up.
-    process.once('exit', removeAll);
     body({
       get namespace(): Namespace {
-        const [first] = made;
+        const [first] = standing;
         if (first === undefined) throw new Error('there is a namespace only while a test runs');
         return first;
       },

@@ -2,12 +2,11 @@
 
 import { once } from 'node:events';
 import { expect } from 'chai';
-import type { ChildProcess } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { Ipv4Address } from '../../lib/core/address.js';
 import type { Socket } from '../../lib/socket/socket.js';
-import { LiveHost, OURS, THEIRS, until } from './live-host.js';
-import { describeNetns, type Namespace } from './namespace.js';
+import { listening, LiveHost, OURS, THEIRS, until } from './live-host.js';
+import { describeNetns } from './namespace.js';
 import { Recording } from './recording.js';
 import { digestOf, opensslBytes } from './transfers.js';
 
@@ -19,20 +18,6 @@ async function failure(socket: Socket): Promise<{ code: string; after: number }>
     once(socket, 'connect').then(() => [{ code: 'connected' }]),
   ]).catch((thrown: unknown) => [thrown])) as [{ code: string }];
   return { code: error.code, after: performance.now() - start };
-}
-
-/** Starts a server of the kernel's, and waits until it listens. */
-async function listening(
-  namespace: Namespace,
-  port: number,
-  command: string,
-  ...args: string[]
-): Promise<ChildProcess> {
-  const child = namespace.start(command, args);
-  for (;;) {
-    const { stdout } = await namespace.run('ss', ['-Hltn', `sport = :${port}`]);
-    if (stdout !== '') return child;
-  }
 }
 
 describeNetns('a living host, row 4: refused to the kernel', (netns) => {
@@ -217,7 +202,8 @@ describeNetns('a living host, row 4: a peer that is gone in the middle', (netns)
   /** A server of ours that sends without end; what became of its connection. */
   function flooding(live: LiveHost, port: number, accepted?: (socket: Socket) => void): Promise<string> {
     return new Promise((resolve) => {
-      const server = live.net.createServer((socket) => {
+      // Half open, so that it goes on after the peer's FIN, which a killed one may send before it resets.
+      const server = live.net.createServer({ allowHalfOpen: true }, (socket) => {
         accepted?.(socket);
         const chunk = Buffer.alloc(65_536);
         const more = () => {

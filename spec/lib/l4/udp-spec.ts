@@ -128,6 +128,19 @@ for (const family of families) {
       ]);
     });
 
+    it('drops a datagram whose receiver throws, and serves the others', () => {
+      const app = new Recorder();
+      const thrower = { message: () => expect.fail('thrown by a receiver'), error() {} };
+      host.bind(anyEndpoint(family.version, 7), thrower, { reuseAddress: true });
+      host.bind(anyEndpoint(family.version, 7), app, { reuseAddress: true });
+      host.bind(anyEndpoint(family.version, 8), thrower);
+      expect(receive(at(peer, 5000), at(us, 8), 'hello')).to.equal(DropReason.CallbackThrew);
+      expect(receive(at(peer, 5000), at(broadcast, 7), 'all')).to.equal(DropReason.CallbackThrew);
+      expect(app.messages.length).to.equal(1);
+      expect(env.drops.toJSON()).to.deep.equal({ 'callback-threw': 2 });
+      expect(env.drops.delivered).to.equal(0);
+    });
+
     it('prefers a connected socket to a bound one to a wildcard', () => {
       const [any, bound, connected] = [new Recorder(), new Recorder(), new Recorder()];
       host.bind(anyEndpoint(family.version, 7), any, { reuseAddress: true });

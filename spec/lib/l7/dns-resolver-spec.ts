@@ -415,7 +415,7 @@ describe('DNS resolver', () => {
   it('gives up a question over TCP as well', async () => {
     const bench = new Bench((_name, _type, { tcp }) => (tcp ? undefined : { truncated: true }));
     const promise = bench.settle(bench.resolver.resolve4('a.test'));
-    await bench.net.advance(200);
+    bench.net.runFor(200);
     expect(bench.net.hosts.us.tcp.size).to.equal(1);
     bench.resolver.cancel();
     expect(await promise).to.equal('ECANCELLED');

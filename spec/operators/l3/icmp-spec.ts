@@ -107,6 +107,11 @@ describe('icmp', () => {
         expect(message.frame.slab.bytes.slice(message.payload)).to.deep.equal(pattern(length));
       }
     });
+    it('is answered rightly where the answer is nothing but zeros, whose checksum is not 0', () => {
+      expect(receive(icmpPacket(icmpMessage(Icmpv4Type.EchoRequest, 0, 0, new Uint8Array(56))))).to.equal('taken');
+      expect(answer().message.type).to.equal(Icmpv4Type.EchoReply);
+    });
+
     it('is answered without the options that the request carried', () => {
       receive(icmpPacket(echoRequest(), { options: [{ type: 7, data: Uint8Array.of(4, 0, 0, 0, 0) }] }));
       expect(answer().packet.headerLength).to.equal(20);

@@ -1,0 +1,140 @@
+/** Runs every program of `examples/`, and holds the README to them. */
+
+import { execFile } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect } from 'chai';
+import { CaptureReader } from '../lib/capture/reader.js';
+import { describeNetns } from './netns/namespace.js';
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+const TSX = import.meta.resolve('tsx');
+const README = readFileSync(join(ROOT, 'README.md'), 'utf8');
+const SECONDS = 20;
+
+/** The programs of the README, in its order. */
+const PROGRAMS = ['firewall-between-layers', 'http-over-the-stack', 'syn-marbles'] as const;
+
+const sourceOf = (name: string) => readFileSync(join(ROOT, 'examples', `${name}.ts`), 'utf8');
+const nodeArgs = (name: string) => [`--import=${TSX}`, join(ROOT, 'examples', `${name}.ts`)];
+
+/** Runs a program to its end, elsewhere than here; fails unless it ends well, in time, and says nothing on standard error. */
+function run(name: string, args: readonly string[] = []): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const options = { cwd: tmpdir(), timeout: SECONDS * 1000, killSignal: 'SIGKILL' } as const;
+    execFile(process.execPath, [...nodeArgs(name), ...args], options, (error, stdout, stderr) => {
+      if (error !== null || stderr !== '') reject(new Error(`${name}: ${error?.message ?? ''}\n${stdout}\n${stderr}`));
+      else resolve(stdout);
+    });
+  });
+}
+
+/** What each program prints, and what else is to be seen afterwards. */
+const EXPECTED: Readonly<Record<string, () => Promise<void>>> = {
+  'firewall-between-layers': async () => {
+    expect(await run('firewall-between-layers')).to.equal('port 7: hello\nport 8: no answer\n{ filtered: 1 }\n');
+  },
+  'http-over-the-stack': async () => {
+    expect(await run('http-over-the-stack')).to.equal('200 true\nPOST /hello from 10.0.0.2\n');
+  },
+  'syn-marbles': async () => {
+    expect(await run('syn-marbles')).to.equal(
+      'in, out, listener told, out, out, in\naccepted: ESTABLISHED\nas expected; nothing is left: no frame, no timer\n',
+    );
+  },
+  'loss-in-virtual-time': async () => {
+    const lines = (await run('loss-in-virtual-time')).trimEnd().split('\n');
+    expect(lines.map((line) => line.split(' loss')[0])).to.deep.equal(['0 %', '0.1 %', '1 %', '5 %']);
+    for (const line of lines) expect(line).to.match(/: \d+ ms, \d+ segments sent again, right: true$/);
+    expect(lines[0]).to.contain(' 0 segments');
+    expect(lines[3]).to.not.contain(' 0 segments');
+  },
+  'capture-anywhere': async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'rx-example-'));
+    try {
+      const path = join(directory, 'x.pcapng');
+      const stdout = await run('capture-anywhere', [path]);
+      expect(stdout).to.match(/^ARP, Request who-has 10\.0\.0\.1 tell 10\.0\.0\.2\nIP .* Flags \[S\]/);
+      expect(stdout).to.match(/\nechoed: hello\nwritten to .*x\.pcapng\n$/);
+      const reader = new CaptureReader();
+      reader.push(readFileSync(path));
+      let records = 0;
+      while (reader.next() !== undefined) records++;
+      expect(reader.end()).to.equal('complete');
+      expect(reader.interfaces.map(({ name }) => name)).to.deep.equal(['all', 'small']);
+      // Each printed packet was recorded at both points.
+      expect(records).to.equal(2 * (stdout.match(/^(ARP|IP) /gm) ?? []).length);
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
+  },
+};
+
+/** Needs a network namespace: tested below. */
+const ON_TAP = 'udp-echo-on-tap';
+
+describe('examples', () => {
+  it('are all known here', () => {
+    const files = readdirSync(join(ROOT, 'examples')).map((file) => file.replace(/\.ts$/, ''));
+    expect(files).to.have.members([...Object.keys(EXPECTED), ON_TAP]);
+  });
+
+  for (const [name, test] of Object.entries(EXPECTED)) {
+    it(`${name} runs, and ends by itself`, test).timeout((SECONDS + 5) * 1000);
+  }
+});
+
+describeNetns('examples on a TAP', (netns) => {
+  it(`${ON_TAP} echoes datagrams of the kernel, and ends when told`, async function () {
+    this.timeout(30_000);
+    const { namespace } = netns;
+    const child = namespace.start(process.execPath, [...nodeArgs(ON_TAP), 'ex0']);
+    let printed = '';
+    child.stdout?.setEncoding('utf8').on('data', (text: string) => (printed += text));
+    while (!printed.includes('\n')) await once(child.stdout ?? child, 'data');
+    expect(printed).to.equal('echoing on 10.77.0.2 port 7, by ex0\n');
+    const echoed = await namespace.run('nc', ['-u', '-w', '1', '10.77.0.2', '7'], { input: 'hello' });
+    expect(echoed.stdout).to.equal('hello');
+    const closed = once(child, 'close') as Promise<[number]>;
+    child.kill('SIGTERM');
+    expect((await closed)[0]).to.equal(0);
+    expect(printed).to.match(/\n\d+ packets delivered, drops: \{.*\}\n$/);
+  });
+});
+
+describe('README', () => {
+  for (const name of PROGRAMS) {
+    it(`has ${name} as it is in examples/, in under 40 lines`, () => {
+      const source = sourceOf(name);
+      expect(README).to.contain(`\`\`\`ts\n${source}\`\`\`\n`);
+      expect(source.trimEnd().split('\n')).to.have.length.below(40);
+    });
+  }
+
+  it('has no other programs', () => {
+    expect(README.match(/^```ts$/gm)).to.have.length(PROGRAMS.length);
+  });
+
+  for (const file of ['README.md', 'CONTRIBUTING.md']) {
+    it(`${file} leads nowhere that is not there`, () => {
+      const text = readFileSync(join(ROOT, file), 'utf8');
+      const targets = [...text.matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g)].map(([, target = '']) => target);
+      expect(targets).to.not.be.empty;
+      for (const target of targets) expect(existsSync(join(ROOT, target)), target).to.equal(true);
+    });
+  }
+
+  it('names scripts, entry points and commands that there are', () => {
+    const { scripts, exports } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
+      readonly scripts: Readonly<Record<string, string>>;
+      readonly exports: Readonly<Record<string, unknown>>;
+    };
+    const text = README + readFileSync(join(ROOT, 'CONTRIBUTING.md'), 'utf8');
+    for (const [, script = ''] of text.matchAll(/npm run ([a-z:]+)/g)) expect(scripts).to.have.property(script);
+    const named = [...README.matchAll(/`rx-netstack((?:\/[a-z]+)*)`/g)].map(([, path = '']) => `.${path}`);
+    expect(new Set(named)).to.deep.equal(new Set(Object.keys(exports).filter((path) => path !== './package.json')));
+  });
+});

@@ -1,0 +1,201 @@
+/** A host that is fed with whatever comes, and an exact account of what becomes of every frame; and ways to make frames bad. */
+
+import { expect } from 'chai';
+import { type Observer, Subject } from 'rxjs';
+import { Ipv4Address } from '../../../lib/core/address.js';
+import type { Device, Medium } from '../../../lib/core/device.js';
+import { type DropReason, Drops } from '../../../lib/core/drops.js';
+import type { Env } from '../../../lib/core/env.js';
+import { asRx, Frame, FramePool, type RxFrame, type TxFrame, UNDER_WAY } from '../../../lib/core/frame.js';
+import type { TcpConnection } from '../../../lib/l4/tcp/api.js';
+import { describe as describePacket } from '../../../lib/text/describe.js';
+import { pretty } from '../../../lib/text/pretty.js';
+import { complement, sum16 } from '../../../lib/wire/checksum.js';
+import { type Host, host } from '../../../operators/stack/host.js';
+import { environment } from '../../../operators/time/environment.js';
+import { SimulationScheduler } from '../../../operators/time/simulation-scheduler.js';
+
+const GATEWAY = '198.18.0.1';
+
+/** Counts the words that were said about each frame: exactly one must be said about every frame that came in. */
+class Account extends Drops {
+  readonly words = new Map<Frame, number>();
+  private refusing = false;
+
+  override report(reason: DropReason, frame?: Frame, operator?: string): undefined {
+    if (!this.refusing) this.note(frame);
+    return super.report(reason, frame, operator);
+  }
+  override deliver(frame: Frame): void {
+    this.note(frame);
+    super.deliver(frame);
+  }
+  override refuse(reason: DropReason, frame: Frame, operator?: string): void {
+    // About an outgoing frame.
+    this.refusing = true;
+    super.refuse(reason, frame, operator);
+    this.refusing = false;
+  }
+  private note(frame: Frame | undefined): void {
+    if (frame?.fate === UNDER_WAY) this.words.set(frame, (this.words.get(frame) ?? 0) + 1);
+  }
+}
+
+/** Whom the frames are for. */
+export interface TargetOptions {
+  readonly mac?: Device['mac'];
+  readonly addresses: readonly string[];
+  readonly medium?: Medium;
+  /** Ports that are listened on and bound: what comes is read and sent back. */
+  readonly ports?: readonly number[];
+  readonly seed?: number;
+}
+
+/** The host, in virtual time, with a poisoned pool. */
+export class Target {
+  readonly scheduler: SimulationScheduler = new SimulationScheduler();
+  readonly env: Env;
+  readonly host: Host;
+  /** What it sent since this was emptied. */
+  readonly sent: Uint8Array[] = [];
+  fed = 0;
+  private readonly drops = new Account();
+  private readonly device: Device;
+  private readonly frames = new Subject<RxFrame>();
+  private readonly end: () => void;
+
+  constructor(options: TargetOptions, mac: Device['mac']) {
+    const { addresses, medium = 'ethernet', ports = [], seed = 1 } = options;
+    const pool = new FramePool({ poison: true });
+    this.env = environment({ scheduler: this.scheduler, seed, pool, drops: this.drops });
+    this.device = deviceOf(mac, medium, (frame) => this.take(frame));
+    this.host = host({ device: this.device, addresses, icmp: { redirects: true } }, this.env);
+    this.host.tables.addRoute({ destination: 'default', gateway: GATEWAY, device: this.device });
+    this.host.neighbours(this.device)?.setStatic(Ipv4Address.parse(GATEWAY), 0x0200_0000_00fe);
+    for (const port of ports) this.serve(port);
+    const subscription = this.frames.pipe(this.host).subscribe(this.device.sink);
+    this.end = () => subscription.unsubscribe();
+  }
+
+  /** A frame comes in; its fate must be told, once. */
+  feed(bytes: Uint8Array): void {
+    const { env, drops } = this;
+    const frame = env.pool.alloc(bytes.length);
+    frame.slab.bytes.set(bytes, frame.put(bytes.length));
+    frame.wholeEnd = frame.end;
+    frame.device = this.device;
+    frame.time = this.scheduler.now();
+    drops.words.clear();
+    const before = drops.total + drops.delivered;
+    this.fed++;
+    this.frames.next(asRx(frame));
+    const told = drops.words.get(frame) ?? 0;
+    // More is only said of others: datagrams that this fragment completed.
+    const others = [...drops.words].filter(([other]) => other !== frame).map(([, words]) => words);
+    if (told !== 1 || frame.fate === UNDER_WAY || others.some((words) => words !== 1)) {
+      expect.fail(`${told} fates were told, and ${others.join()} of others, of ${text(bytes)}`);
+    }
+    if (others.length === 0 && drops.total + drops.delivered < before + 1) expect.fail(`not counted: ${text(bytes)}`);
+    frame.release();
+  }
+
+  /** Time passes. */
+  wait(ms: number): void {
+    this.scheduler.runFor(ms);
+  }
+
+  /** All timers run out, the host ends, and nothing is left. */
+  finish(): void {
+    this.scheduler.run();
+    expect(this.env.pool.outstanding, 'frames in use after all timers').to.equal(0);
+    this.end();
+    expect(this.env.pool.outstanding, 'frames in use').to.equal(0);
+    expect(this.scheduler.pending, 'timers armed').to.equal(0);
+    expect(this.host.tcp.size, 'connections').to.equal(0);
+  }
+
+  private take(frame: TxFrame): void {
+    const copy = Frame.from(frame.bytes());
+    frame.release();
+    const { malformed, checksums = {} } = describePacket(copy, { linkType: this.device.medium });
+    if (malformed !== undefined || Object.values(checksums).includes('bad')) {
+      expect.fail(`sent a bad packet: ${text(copy.bytes())}`);
+    }
+    this.sent.push(copy.bytes());
+  }
+
+  private serve(port: number): void {
+    const local = { address: Ipv4Address.ANY, port };
+    const listener = this.host.tcp.listen(local, { receiveBuffer: 10_000, keepAlive: true });
+    listener.acceptable = () => {
+      const connection = listener.accept();
+      if (connection !== undefined) echo(connection);
+    };
+    const socket = this.host.udp.bind(local, {
+      message: ({ data, source }) => {
+        if (source.port > 0 && data.length < 10_000) socket.send(data, source);
+      },
+      error() {},
+    });
+    socket.broadcast = true;
+  }
+}
+
+function echo(connection: TcpConnection): void {
+  const pump = (): void => {
+    for (let bytes = connection.read(1000); bytes !== undefined; bytes = connection.read(1000)) {
+      if (connection.writableBytes > 0) connection.write(bytes);
+    }
+    if (connection.readEnded) connection.end();
+  };
+  connection.handler = { connected() {}, readable: pump, writable: pump, flushed() {}, closed() {} };
+}
+
+function deviceOf(mac: Device['mac'], medium: Medium, take: (frame: TxFrame) => void): Device {
+  const close = (): Promise<void> => Promise.resolve();
+  const sink: Observer<TxFrame> = { next: take, error: () => undefined, complete: () => undefined };
+  const features = { checksum: false, segmentation: false };
+  return {
+    name: 'hostile0',
+    mac,
+    mtu: 1500,
+    medium,
+    features,
+    frames$: new Subject(),
+    sink,
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+}
+
+function text(bytes: Uint8Array): string {
+  return `${pretty(Frame.from(bytes))}\n${Buffer.from(bytes).toString('hex')}`;
+}
+
+/** Where the IPv4 header of an Ethernet frame starts and ends, or `undefined` if it has none. */
+export function ipv4Of(
+  bytes: Uint8Array,
+): { readonly at: number; readonly payload: number; readonly view: DataView } | undefined {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  if (bytes.length < 34 || view.getUint16(12) !== 0x800 || view.getUint8(14) >>> 4 !== 4) return undefined;
+  const payload = 14 + (view.getUint8(14) & 0x0f) * 4;
+  return payload < 34 || payload > bytes.length ? undefined : { at: 14, payload, view };
+}
+
+const CHECKSUM_FIELD: Readonly<Record<number, number>> = { 1: 2, 6: 16, 17: 6 };
+
+/** Makes the checksums of an IPv4 packet right, so that what is wrong with it gets past them. */
+export function repair(bytes: Uint8Array): void {
+  const ip = ipv4Of(bytes);
+  if (ip === undefined) return;
+  const { at, payload, view } = ip;
+  view.setUint16(at + 10, 0);
+  view.setUint16(at + 10, complement(sum16(view, at, payload)));
+  const protocol = view.getUint8(at + 9);
+  const end = Math.min(bytes.length, at + view.getUint16(at + 2));
+  const field = payload + (CHECKSUM_FIELD[protocol] ?? Number.POSITIVE_INFINITY);
+  if (field + 2 > end || (view.getUint16(at + 6) & 0x3fff) !== 0) return;
+  view.setUint16(field, 0);
+  const pseudo = protocol === 1 ? 0 : sum16(view, at + 12, at + 20, protocol + end - payload);
+  view.setUint16(field, complement(sum16(view, payload, end, pseudo)) || 0xffff);
+}
