@@ -1,5 +1,6 @@
 /** The face of UDP towards applications: what the socket adapters of `lib/socket` are written against. */
 
+import type { Device } from '../core/device.js';
 import type { NetError } from '../core/errors.js';
 import type { Endpoint } from './tcp/api.js';
 
@@ -11,6 +12,8 @@ export interface UdpMessage {
   readonly destination: Endpoint;
   readonly hopLimit: number;
   readonly trafficClass: number;
+  /** The device that it came in by; `undefined` where there is only one. */
+  readonly device?: Device | undefined;
 }
 
 /** What a socket tells its owner, synchronously. It must not throw. */

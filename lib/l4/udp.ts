@@ -265,6 +265,7 @@ export class UdpHost implements UdpSockets {
       destination: { address: destination, port: datagram.destinationPort },
       hopLimit: packet.hopLimit,
       trafficClass: packet.trafficClass,
+      device: packet.frame.device,
     };
     try {
       socket.handler.message(message);

@@ -227,3 +227,14 @@ export function writeOptions(options: DhcpOptions): [code: number, bytes: Uint8A
   for (const [code, data] of options.others ?? []) written.push([code, data]);
   return written;
 }
+
+/** The options whose codes a client listed (RFC 2132 9.8). */
+export function requestedOptions(options: DhcpOptions, codes: readonly number[]): DhcpOptions {
+  const kept: { [key: string]: unknown } = {};
+  for (const { key, code } of ROWS) {
+    if (codes.includes(code) && options[key] !== undefined) kept[key] = options[key];
+  }
+  const others = [...(options.others ?? [])].filter(([code]) => codes.includes(code));
+  if (others.length > 0) kept['others'] = new Map(others);
+  return kept;
+}
