@@ -178,6 +178,10 @@ export class Dhcpv4Client {
     return this.env.timers.now();
   }
 
+  private get isStopped(): boolean {
+    return this.state === 'STOPPED';
+  }
+
   private halt(): void {
     this.retry.cancel();
     this.lifetime.cancel();
@@ -366,17 +370,19 @@ export class Dhcpv4Client {
     this.refusals = 0;
     this.retry.cancel();
     this.lifetime.cancel();
-    this.options.fallback?.stop();
     const { claims } = this.options;
     const isNew = this.lease === undefined || !this.lease.address.equals(lease.address);
     if (!isNew || claims === undefined) return this.bind(lease);
-    this.replace(undefined, 'refused');
     this.state = 'CHECKING';
+    this.replace(undefined, 'refused');
+    // Who was told may have stopped us.
+    if (this.isStopped) return undefined;
     this.cancelProbe = claims.probe(lease.address.address.value, (free) => {
       this.cancelProbe = undefined;
       if (free) this.bind(lease);
       else this.decline(lease);
     });
+    return undefined;
   }
 
   private receivedNak(message: DhcpMessage): void {
@@ -393,7 +399,9 @@ export class Dhcpv4Client {
     const event = this.lease?.address.equals(lease.address) === true ? 'renewed' : 'bound';
     this.offered = undefined;
     this.state = 'BOUND';
+    this.options.fallback?.stop();
     this.replace(lease, event);
+    if (this.isStopped) return;
     this.lifetime.arm(lease.renewAt);
     if (event === 'bound') this.options.claims?.announce(lease.address.address.value);
   }
@@ -421,7 +429,7 @@ export class Dhcpv4Client {
     this.replace(undefined, event);
     this.previous = undefined;
     this.began = this.now;
-    this.init(delay);
+    if (!this.isStopped) this.init(delay);
   }
 
   private replace(lease: DhcpLease | undefined, event: DhcpEvent): void {

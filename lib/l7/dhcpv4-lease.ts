@@ -38,7 +38,7 @@ export function leaseOf(ack: DhcpMessage, asked: number, from: Ipv4Address): Dhc
   const { options, yiaddr } = ack;
   const { leaseTime } = options;
   const length = prefixLength(options.subnetMask ?? classMask(yiaddr));
-  if (leaseTime === undefined || !isHost(yiaddr) || length === undefined) return undefined;
+  if (leaseTime === undefined || leaseTime === 0 || !isHost(yiaddr) || length === undefined) return undefined;
   const at = (seconds: number) => (leaseTime === DHCP_FOREVER ? Infinity : asked + seconds * 1000);
   // Times that are out of order are replaced by the usual ones (RFC 2131 4.4.5).
   const given = options.rebindingTime;

@@ -29,6 +29,8 @@ export interface DhcpPort {
   readonly mac: MacAddress;
   /** Who is told of messages. */
   received: ((message: DhcpMessage, from: Ipv4Address) => void) | undefined;
+  /** Who is told that the stack has ended. */
+  ended: (() => void) | undefined;
   /** Sends to everybody on the link, from an address that need not be ours yet. */
   broadcast(bytes: Uint8Array, source: Ipv4Address): void;
   /** Sends to a host that cannot answer ARP for its address yet. */
@@ -55,6 +57,7 @@ export function dhcpPort(udp: DhcpUdp, device: Device, role: DhcpRole, env: Env)
 class UdpDhcpPort implements DhcpPort {
   readonly mac: MacAddress;
   received: ((message: DhcpMessage, from: Ipv4Address) => void) | undefined = undefined;
+  ended: (() => void) | undefined = undefined;
   private readonly udp: DhcpUdp;
   private readonly device: Device;
   private readonly env: Env;
@@ -105,16 +108,20 @@ class UdpDhcpPort implements DhcpPort {
   close(): void {
     this.anywhere.close();
     this.here?.close();
-    this.here = this.received = undefined;
+    this.here = this.received = this.ended = undefined;
   }
 
   private bind(address: Ipv4Address): UdpSocket {
     return this.udp.bind(
       { address, port: this.localPort },
-      // Errors about datagrams of ours are lost datagrams; sockets that are not connected hear of none.
-      { message: (message) => this.receive(message), error: () => undefined },
+      { message: (message) => this.receive(message), error: ({ code }) => this.failed(code, address) },
       { reuseAddress: true },
     );
+  }
+
+  /** Errors about datagrams of ours are lost datagrams; but both sockets hear when the stack ends. */
+  private failed(code: string, { isUnspecified }: Ipv4Address): void {
+    if (code === 'ENETDOWN' && isUnspecified) this.ended?.();
   }
 
   private receive({ data, source, device }: UdpMessage): void {

@@ -73,6 +73,33 @@ export class Dhcpv6Message {
   }
 }
 
+/** A message as values: what sockets give and take. */
+export interface Dhcpv6Values {
+  readonly type: number;
+  /** 24 bits. */
+  readonly transaction: number;
+  readonly options: readonly Dhcpv6Option[];
+}
+
+/** Reads the payload of a datagram; `undefined` if that is no message between a client and a server. */
+export function parseDhcpv6(bytes: Uint8Array): Dhcpv6Values | undefined {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  if (bytes.length < OPTIONS || !checkDhcpv6Options(view, OPTIONS, bytes.length)) return undefined;
+  const type = view.getUint8(TYPE);
+  if (type === 0 || type > Dhcpv6Type.InformationRequest) return undefined;
+  const transaction = view.getUint32(TYPE) & 0xff_ffff;
+  return { type, transaction, options: readDhcpv6Options(view, OPTIONS, bytes.length) };
+}
+
+/** The payload of a datagram. @throws UsageError `ERR_INVALID_OPTION` */
+export function emitDhcpv6({ type, transaction, options }: Dhcpv6Values): Uint8Array {
+  const rest = dhcpv6OptionBytes(options);
+  const bytes = new Uint8Array(OPTIONS + rest.length);
+  new DataView(bytes.buffer).setUint32(TYPE, ((type << 24) | (transaction & 0xff_ffff)) >>> 0);
+  bytes.set(rest, OPTIONS);
+  return bytes;
+}
+
 /** The DUID-LL of an Ethernet address (RFC 8415 11.4). */
 export function duidOfMac(mac: number): Uint8Array {
   const bytes = new Uint8Array(10);
