@@ -107,7 +107,7 @@ describe('Ipv4Address', () => {
     );
   });
 
-  it('knows the special addresses of RFC 6890', () => {
+  it('6890: knows the special addresses', () => {
     const kinds = (text: string) => {
       const { isUnspecified, isLoopback, isMulticast, isBroadcast, isLinkLocal } = Ipv4Address.parse(text);
       return Object.entries({ isUnspecified, isLoopback, isMulticast, isBroadcast, isLinkLocal })
@@ -226,7 +226,7 @@ describe('Ipv6Address', () => {
     expect(of('ff02::1').isBroadcast).to.equal(false);
   });
 
-  it('is another address in another zone, and never an IPv4 one', () => {
+  it('4007: is another address in another zone, and never an IPv4 one', () => {
     expect(Ipv6Address.parse('fe80::1%a').equals(Ipv6Address.parse('fe80::1%b'))).to.equal(false);
     expect(Ipv6Address.parse('::ffff:1.2.3.4').equals(Ipv4Address.parse('1.2.3.4'))).to.equal(false);
     expect(Ipv4Address.ANY.equals(Ipv6Address.ANY)).to.equal(false);

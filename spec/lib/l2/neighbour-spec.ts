@@ -91,7 +91,7 @@ for (const [name, addressOf] of versions) {
         expect(log).to.deep.equal(['0 all']);
         expect(cache.get(peer)).to.include({ mac: undefined, pending: 1 });
       });
-      it('asks three times, a second apart, and then fails what waits and forgets the neighbour', () => {
+      it('asks three times, a second apart, and then fails what waits and forgets the neighbour (4861-2)', () => {
         send();
         send();
         wait(10_000);
@@ -102,7 +102,7 @@ for (const [name, addressOf] of versions) {
         for (let i = 0; i < 50; i++) send();
         expect(log).to.deep.equal(['0 all']);
       });
-      it('keeps ten packets, and drops the oldest for an eleventh', () => {
+      it('keeps ten packets, and drops the oldest for an eleventh (1122-L2)', () => {
         for (let i = 0; i < 12; i++) send();
         expect(cache.get(peer)?.pending).to.equal(10);
         expect(env.drops.count(DropReason.NeighbourQueueFull)).to.equal(2);
@@ -125,7 +125,7 @@ for (const [name, addressOf] of versions) {
         expect(state()).to.equal('delay');
         expect(sent).to.have.length(1);
       });
-      it('-> learns although override is not set', () => {
+      it('-> learns although override is not set (4861-4)', () => {
         send();
         advertised(MAC, CAUTIOUS);
         expect(cache.get(peer)?.mac).to.equal(MAC);
@@ -154,7 +154,7 @@ for (const [name, addressOf] of versions) {
         expect(send()).to.equal(MAC);
         expect(log).to.deep.equal([]);
       });
-      it('-> stale after 15 to 45 s', () => {
+      it('-> stale after 15 to 45 s (4861-3)', () => {
         given('reachable');
         wait(14_999);
         expect(state()).to.equal('reachable');
@@ -181,17 +181,17 @@ for (const [name, addressOf] of versions) {
         advertised(MAC, GRATUITOUS);
         expect(state()).to.equal('reachable');
       });
-      it('-> stale with the other address by an unsolicited advertisement that may override', () => {
+      it('-> stale with the other address by an unsolicited advertisement that may override (4861-4)', () => {
         given('reachable');
         advertised(OTHER, GRATUITOUS);
         expect(cache.get(peer)).to.include({ state: 'stale', mac: OTHER });
       });
-      it('-> stale with the known address by one that may not', () => {
+      it('-> stale with the known address by one that may not (4861-4)', () => {
         given('reachable');
         advertised(OTHER, CAUTIOUS);
         expect(cache.get(peer)).to.include({ state: 'stale', mac: MAC });
       });
-      it('stays with the other address by an answer that may override', () => {
+      it('stays with the other address by an answer that may override (4861-4)', () => {
         given('reachable');
         advertised(OTHER, REPLY);
         expect(cache.get(peer)).to.include({ state: 'reachable', mac: OTHER });
@@ -224,7 +224,7 @@ for (const [name, addressOf] of versions) {
         confirm();
         expect(state()).to.equal('reachable');
       });
-      it('ignores another address that may not override', () => {
+      it('ignores another address that may not override (4861-4)', () => {
         given('stale');
         advertised(OTHER, CAUTIOUS);
         advertised(OTHER, { solicited: true, override: false });
@@ -233,7 +233,7 @@ for (const [name, addressOf] of versions) {
     });
 
     describe('delay', () => {
-      it('-> probe after 5 s: asks the neighbour alone', () => {
+      it('-> probe after 5 s: asks the neighbour alone (4861-3)', () => {
         given('delay');
         wait(4_999);
         expect(log).to.deep.equal([]);
@@ -269,7 +269,7 @@ for (const [name, addressOf] of versions) {
     });
 
     describe('probe', () => {
-      it('asks three times, a second apart, then -> unreachable', () => {
+      it('asks three times, a second apart, then -> unreachable (4861-3)', () => {
         given('delay');
         wait(8_000);
         expect(log.map((line) => line.split(' ')[0])).to.deep.equal(['5000', '6000', '7000']);
@@ -401,7 +401,7 @@ for (const [name, addressOf] of versions) {
         send();
         expect(events).to.deep.equal(['0 added incomplete', '500 changed reachable', '500 removed reachable']);
       });
-      it('remembers who is a router', () => {
+      it('remembers who is a router (4861-4)', () => {
         given('stale');
         advertised(MAC, { solicited: true, override: false, isRouter: true });
         expect(cache.get(peer)?.isRouter).to.equal(true);

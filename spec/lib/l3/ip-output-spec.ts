@@ -1,9 +1,10 @@
 import { expect } from 'chai';
 import { Ipv4Address, Ipv6Address } from '../../../lib/core/address.js';
-import { ipHeaderLength, pseudoHeaderSum, pushIpHeader } from '../../../lib/l3/ip-output.js';
+import { IpOutput, ipHeaderLength, pseudoHeaderSum, pushIpHeader } from '../../../lib/l3/ip-output.js';
 import { type IpFlow, IpProtocol } from '../../../lib/wire/ip.js';
 import { Ipv4Packet } from '../../../lib/wire/ipv4.js';
 import { Ipv6Packet } from '../../../lib/wire/ipv6.js';
+import { virtualEnv } from '../l2/fake-device.js';
 import { frameWith, hexBytes } from '../wire/frames.js';
 
 const COMMON = { protocol: IpProtocol.Udp, hopLimit: 17, trafficClass: 0xb9 } as const;
@@ -51,3 +52,27 @@ for (const flow of FLOWS) {
     });
   });
 }
+
+describe('IpOutput', () => {
+  it('6864: gives each IPv4 datagram an identification that none of the 65,535 before it had', () => {
+    const output = new IpOutput(virtualEnv());
+    const seen: number[] = [];
+    output.emit = (packet) => void seen.push(new Ipv4Packet(packet, packet.start).identification);
+    for (let i = 0; i < 0x1_0000; i++) {
+      const frame = frameWith(hexBytes('01'));
+      for (const flow of FLOWS) if (flow.version === 4) output.send(frame, { ...flow, dontFragment: false });
+    }
+    expect(new Set(seen).size).to.equal(0x1_0000);
+  });
+
+  it('begins with an identification that nobody can guess', () => {
+    const firsts = [1, 2, 3, 4].map((seed) => {
+      let first = -1;
+      const output = new IpOutput(virtualEnv(seed));
+      output.emit = (packet) => void (first = new Ipv4Packet(packet, packet.start).identification);
+      for (const flow of FLOWS) if (flow.version === 4) output.send(frameWith(hexBytes('01')), flow);
+      return first;
+    });
+    expect(new Set(firsts).size).to.equal(4);
+  });
+});

@@ -61,7 +61,7 @@ describe('checksum', () => {
     expect(updateChecksum(0xdd2f, 0x5555, 0x3285)).to.equal(0x0000);
   });
 
-  it('updates incrementally to what a full computation gives', () => {
+  it('1624: updates incrementally to what a full computation gives', () => {
     const words = fc.uint8Array({ minLength: 8, maxLength: 40 }).filter((bytes) => bytes.some((byte) => byte !== 0));
     fc.assert(
       fc.property(words, fc.nat(), fc.nat(0xffff), fc.nat(0xffff), (original, index, high, low) => {

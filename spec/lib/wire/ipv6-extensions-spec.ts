@@ -275,7 +275,7 @@ describe('extension headers', () => {
 });
 
 describe('holdsAllHeaders', () => {
-  it('RFC 7112: wants the whole chain in the first fragment', () => {
+  it('8200-4 RFC 7112: wants the whole chain in the first fragment', () => {
     const first = [Fragment, '00 0001 00000007'] as const;
     const whole = (packet: Ipv6Packet): boolean => {
       expect(walkExtensions(packet)).to.equal(undefined);

@@ -162,7 +162,7 @@ describe('IPv6 addresses in memory', () => {
     }
   });
 
-  it('have solicited-node groups (RFC 4291 2.7.1) and group MACs (RFC 2464 7)', () => {
+  it('have solicited-node groups (RFC 4291 2.7.1, 4291-1) and group MACs (RFC 2464 7)', () => {
     const group = solicitedNode(address('4037::1:800:200e:8c6c'));
     expect(group.toString()).to.equal('ff02::1:ff0e:8c6c');
     expect(groupMac(group).toString(16)).to.equal('3333ff0e8c6c');

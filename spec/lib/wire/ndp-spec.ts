@@ -141,7 +141,7 @@ describe('NdpMessage', () => {
     expect(message.options()).to.deep.equal([{ kind: 'redirected', packet: new Uint8Array(48).fill(7) }]);
   });
 
-  it('finds the nonce of a probe (RFC 7527)', () => {
+  it('7527: finds the nonce of a probe', () => {
     const packet = sent((frame) =>
       NeighbourSolicitation.emit(frame, GLOBAL, [{ kind: 'nonce', nonce: hexBytes('010203040506') }]),
     );

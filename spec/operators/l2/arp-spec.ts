@@ -137,7 +137,7 @@ describe('arp', () => {
       expect(peer()).to.include({ mac: PEER.mac, state: 'reachable' });
       expect(device.sent.splice(0)).to.have.length(1);
     });
-    it('create nothing if nobody asked', () => {
+    it('arp-sec: create nothing if nobody asked', () => {
       expect(receive(arpReply())).to.equal('arp-unsolicited');
       expect(link.neighbours.size).to.equal(0);
     });
@@ -165,7 +165,7 @@ describe('arp', () => {
       receive(arpReply({ targetIp: PEER.ip }, { to: BROADCAST_MAC }));
       expect(peer()).to.include({ mac: PEER.mac, state: 'stale' });
     });
-    it('creates none', () => {
+    it('arp-sec: creates none', () => {
       expect(receive(arpFrame({ targetIp: PEER.ip }))).to.equal('arp-not-for-us');
       expect(receive(arpReply({ targetIp: PEER.ip }))).to.equal('arp-unsolicited');
       expect(link.neighbours.size).to.equal(0);

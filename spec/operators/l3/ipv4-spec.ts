@@ -64,7 +64,7 @@ describe('ipv4', () => {
     receive(Uint8Array.from([...ipPacket({ options }, pattern(8)), 1, 2, 3]));
     expect(got).to.deep.equal(['0 24 8 3']);
   });
-  it('1122-I1: refuses a wrong version, length or checksum', () => {
+  it('1122-I1, 1812-1: refuses a wrong version, length or checksum', () => {
     expect(receive(broken(0, 0x55))).to.equal('ipv4-bad-header');
     expect(receive(broken(0, 0x44))).to.equal('ipv4-bad-header');
     expect(receive(broken(3, 19))).to.equal('ipv4-truncated');

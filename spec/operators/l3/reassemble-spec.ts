@@ -77,12 +77,12 @@ describe('reassemble', () => {
     device.receive(ipPacket({ dontFragment: true }, data));
     expect(got).to.deep.equal([data]);
   });
-  it('GP-01: puts 0, 1000, 2000 together', () => {
+  it('GP-01 815: puts 0, 1000, 2000 together', () => {
     run();
     receive({ from: 0, to: 1000 }, { from: 1000, to: 2000 }, { from: 2000, to: 3000 });
     expect(got).to.deep.equal([data]);
   });
-  it('GP-02: also with the last one first', () => {
+  it('GP-02 815: also with the last one first', () => {
     run();
     receive({ from: 2000, to: 3000 }, { from: 1000, to: 2000 }, { from: 0, to: 1000 });
     expect(got).to.deep.equal([data]);
@@ -99,7 +99,7 @@ describe('reassemble', () => {
     receive({ from: 512, to: 768 }, { from: 0, to: 1000 }, { from: 256, to: 512 }, { from: 1000, to: 3000 });
     expect(got).to.deep.equal([data]);
   });
-  it('GP-05: a partial overlap discards the datagram, in any order, until its time is over', () => {
+  it('GP-05 5722: a partial overlap discards the datagram, in any order, until its time is over', () => {
     const pieces = [
       { from: 0, to: 1000 },
       { from: 1000, to: 2000 },
@@ -122,7 +122,7 @@ describe('reassemble', () => {
     receive(...pieces.slice(0, 3));
     expect(got).to.deep.equal([data]);
   });
-  it('discards a datagram whose duplicates differ', () => {
+  it('5722: discards a datagram whose duplicates differ', () => {
     run();
     receive({ from: 0, to: 1000 });
     const forged = piece(pattern(3_000, 1), { from: 0, to: 1000 });
@@ -139,7 +139,7 @@ describe('reassemble', () => {
     device.receive(piece(data, { from: 2000, to: 3000 }, true, 9));
     expect(device.receive(piece(data, { from: 1000, to: 2000 }, false, 9))).to.equal(DropReason.FragmentOverlap);
   });
-  it('refuses impossible fragments', () => {
+  it('1858: refuses impossible fragments, and those that hide a TCP header', () => {
     run();
     expect(device.receive(piece(data, { from: 0, to: 1001 }))).to.equal(DropReason.FragmentBad);
     expect(device.receive(piece(data, { from: 8, to: 8 }))).to.equal(DropReason.FragmentBad);
@@ -199,7 +199,7 @@ describe('reassemble', () => {
     expect(got).to.deep.equal([large]);
   });
 
-  it('property: what is cut, and cut again, comes together in any order, with duplicates', () => {
+  it('1812-5, 815: property: what is cut, and cut again, comes together in any order, with duplicates', () => {
     const pool = new FramePool({ poison: true });
     const packets = fc.record({
       length: fc.integer({ min: 1, max: 9_000 }),

@@ -96,7 +96,7 @@ describe('routeAndResolve', () => {
     expect(env.drops.count(DropReason.NeighbourUnreachable)).to.equal(1);
     expect(eth.sent).to.have.length(3);
   });
-  it('drops what has no route, and tells the transport, but not within the call', () => {
+  it('1812-4: drops what has no route, and tells the transport, but not within the call', () => {
     tables.removeRoute('default');
     send({ destination: ip('192.0.2.1') });
     expect(told).to.deep.equal([]);
@@ -108,13 +108,13 @@ describe('routeAndResolve', () => {
     send({ destination: ip('10.9.0.2') }, 5_000);
     expect(tun.sent.map((bytes) => bytes.length)).to.deep.equal([1_396, 1_396, 1_396, 900]);
   });
-  it('does not cut what must not be cut, and tells the MTU', () => {
+  it('1812-5: does not cut what must not be cut, and tells the MTU (1191)', () => {
     send({ destination: ip('10.9.0.2'), dontFragment: true }, 1_400);
     env.scheduler.runFor(0);
     expect(told).to.deep.equal(['packet-too-big EMSGSIZE 10.9.0.2 1000 1400']);
     expect(env.drops.toJSON()).to.deep.equal({ 'ip-too-big': 1 });
   });
-  it('heeds the MTU of the route and of the path', () => {
+  it('1191: heeds the MTU of the route and of the path (1122-I7)', () => {
     tables.addRoute({ destination: '192.0.2.0/24', gateway: '10.0.0.254', device: eth, mtu: 1_000 });
     send({ destination: ip('192.0.2.1') }, 1_200);
     expect(eth.sent).to.have.length(2);
@@ -174,9 +174,9 @@ describe('routeAndResolve', () => {
     input.next(frame as TxFrame);
     expect(macOf(eth.sent[0])).to.equal(BROADCAST_MAC);
   });
-  it('refuses what is not IPv4', () => {
+  it('refuses what is of neither version', () => {
     const frame = packet({});
-    frame.slab.view.setUint8(frame.start, 0x65);
+    frame.slab.view.setUint8(frame.start, 0x75);
     input.next(asTxPacket(frame));
     expect(env.drops.count(DropReason.IpUnknownVersion)).to.equal(1);
   });

@@ -1,0 +1,85 @@
+/**
+ * The titles of the tests, read from their source: what `it...('...')` says, and the `describe...('...')` or `forBothVersions('...')` around it.
+ *
+ * A title names a requirement where the id is one of the words that it begins with (`1122-I1: refuses ...`, `GP-17 8200-2 refuses ...`,
+ * `RFC 6946: ...`), or stands in parentheses (`... (MUST-11, E-09)`). It has to be there literally: what is computed does not count.
+ * Skipped tests do not count either.
+ */
+
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** One test. */
+export interface Title {
+  /** Relative to the root of the repository. */
+  readonly file: string;
+  readonly line: number;
+  readonly title: string;
+  /** Words of the title, and of the titles around it, that stand where ids stand. */
+  readonly words: ReadonlySet<string>;
+}
+
+interface Suite {
+  readonly indent: number;
+  readonly skipped: boolean;
+  readonly words: readonly string[];
+}
+
+// A call at the start of a statement, with its title in quotes. The formatter sees to the indentation.
+const CALL =
+  /(?<![\w.$'"`])(describe|forBothVersions|it(?=[A-Z(.]))(\w*)(\.only|\.skip)?\(\s*(['"`])((?:\\.|(?!\4)[^\\])*)\4/g;
+
+/** The tests of all TypeScript files of a directory, and what is in it. */
+export function readTitles(root: string, directory = 'spec'): readonly Title[] {
+  return readdirSync(join(root, directory), { withFileTypes: true })
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
+    .flatMap(({ name }) => {
+      const path = `${directory}/${name}`;
+      if (name.endsWith('.ts')) return titlesOf(readFileSync(join(root, path), 'utf8'), path);
+      return name.includes('.') ? [] : readTitles(root, path);
+    });
+}
+
+/** The tests of one file. */
+export function titlesOf(source: string, file: string): readonly Title[] {
+  const found: Title[] = [];
+  let around: Suite[] = [];
+  for (const match of source.matchAll(CALL)) {
+    const [, kind = '', , modifier = '', , title = ''] = match;
+    const start = source.lastIndexOf('\n', match.index) + 1;
+    const before = source.slice(start, match.index).trim();
+    if (before.startsWith('//') || before.startsWith('*') || before.startsWith('/*')) continue;
+    const indent = source.slice(start).search(/\S/);
+    around = around.filter((suite) => suite.indent < indent);
+    const skipped = modifier === '.skip' || around.some((suite) => suite.skipped);
+    const words = wordsOf(title);
+    if (kind !== 'it') {
+      around.push({ indent, skipped, words });
+      continue;
+    }
+    if (skipped) continue;
+    const line = source.slice(0, match.index).split('\n').length;
+    found.push({ file, line, title, words: new Set([...around.flatMap((suite) => suite.words), ...words]) });
+  }
+  return found;
+}
+
+/** The words of a title that may be ids: those that it begins with, as long as they look like one, and those in parentheses. */
+export function wordsOf(title: string): readonly string[] {
+  const found: string[] = [];
+  for (const word of title.split(/[\s,]+/)) {
+    const id = word.replace(/:$/, '');
+    if (id !== 'RFC') {
+      if (!ID.test(id)) break;
+      found.push(id);
+    }
+    if (word.endsWith(':')) break;
+  }
+  for (const [, inside = ''] of title.matchAll(/\(([^()]*)\)/g)) {
+    found.push(...inside.split(/[\s,;:]+/).filter((word) => ID.test(word)));
+  }
+  return found;
+}
+
+/** What ids look like: those of RFC 9293, our own, an RFC's number. */
+const ID = /^(?:(?:MUST|SHLD|MAY|REC|E|GP|GT|GN|SM)-\d+|arp-sec|802\.1[QD]-\d|\d{3,4}(?:-[A-Z]?\d+)?)$/;
