@@ -7,6 +7,7 @@
 import { Cidr, Ipv4Address, type MacAddress } from '../core/address.js';
 import type { Env } from '../core/env.js';
 import { SeededRandom } from '../core/random.js';
+import type { Timer } from '../core/timers.js';
 import type { AddressConflict } from '../l2/arp-claims.js';
 import type { AddressClaims } from './dhcpv4-client.js';
 import type { InterfaceConfiguration } from './dhcpv4-lease.js';
@@ -34,6 +35,8 @@ export class Ipv4LinkLocal {
   private readonly options: Ipv4LinkLocalOptions;
   private readonly random: SeededRandom;
   private readonly env: Env;
+  /** Tries the next candidate from a timer: conflicts are told from within the handling of a packet about the old one. */
+  private readonly next: Timer;
   private readonly unobserve: () => void;
   private candidate: Ipv4Address;
   private cancelProbe: (() => void) | undefined = undefined;
@@ -43,6 +46,7 @@ export class Ipv4LinkLocal {
     const { mac, claims, previous } = options;
     this.options = options;
     this.env = env;
+    this.next = env.timers.timer(() => this.probe());
     this.random = new SeededRandom((mac.value % 2 ** 32) ^ Math.floor(mac.value / 2 ** 32));
     this.candidate = previous?.isLinkLocal === true ? previous : this.choose();
     this.unobserve = claims.observe((conflict) => this.contested(conflict));
@@ -57,6 +61,7 @@ export class Ipv4LinkLocal {
   /** Gives the address up: a server was found. It is tried first the next time. */
   stop(): void {
     this.running = false;
+    this.next.cancel();
     this.cancelProbe?.();
     this.cancelProbe = undefined;
     this.drop();
@@ -78,9 +83,7 @@ export class Ipv4LinkLocal {
     this.cancelProbe = claims.probe(candidate.value, (free) => {
       this.cancelProbe = undefined;
       if (free) return this.take(candidate);
-      this.candidate = this.choose();
-      // From a timer: the answer comes from within the handling of a packet about the old candidate.
-      return this.later(() => this.probe());
+      return this.tryNext();
     });
   }
 
@@ -96,8 +99,7 @@ export class Ipv4LinkLocal {
   private contested({ address, kind }: AddressConflict): void {
     if (kind !== 'persistent' || this.address?.value !== address) return;
     this.drop();
-    this.candidate = this.choose();
-    this.later(() => this.probe());
+    if (this.running) this.tryNext();
   }
 
   private drop(): void {
@@ -110,10 +112,8 @@ export class Ipv4LinkLocal {
     changed?.(undefined);
   }
 
-  private later(call: () => void): void {
-    const timer = this.env.timers.timer(() => {
-      if (this.running) call();
-    });
-    timer.arm(this.env.timers.now());
+  private tryNext(): void {
+    this.candidate = this.choose();
+    this.next.arm(this.env.timers.now());
   }
 }

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import * as fc from 'fast-check';
 import { DropReason } from '../../../lib/core/drops.js';
-import { Dhcpv6Message, Dhcpv6Type, duidOfMac } from '../../../lib/wire/dhcpv6.js';
+import { Dhcpv6Message, Dhcpv6Type, duidOfMac, emitDhcpv6, parseDhcpv6 } from '../../../lib/wire/dhcpv6.js';
 import { type Dhcpv6Option, dhcpv6OptionBytes, readDhcpv6Options } from '../../../lib/wire/dhcpv6-options.js';
 import { emptyFrame, frameOf, frameWith, hexBytes, hexOf, readAll, truncations } from './frames.js';
 import { address, anyAddress } from './packets6.js';
@@ -97,6 +97,19 @@ describe('Dhcpv6Message', () => {
       expect(hexOf(frame)).to.equal(hex);
     });
   }
+
+  it('is read and written as values, too', () => {
+    for (const [hex, type, transaction, options] of EXAMPLES) {
+      const bytes = hexBytes(hex);
+      expect(parseDhcpv6(bytes)).to.deep.equal({ type, transaction, options });
+      expect(emitDhcpv6({ type, transaction, options })).to.deep.equal(bytes);
+      expect(parseDhcpv6(bytes.subarray(0, -1))).to.equal(undefined);
+      expect(parseDhcpv6(bytes.subarray(0, 3))).to.equal(undefined);
+      for (const other of [0, Dhcpv6Type.RelayForward, 255]) {
+        expect(parseDhcpv6(Uint8Array.of(other, ...bytes.subarray(1)))).to.equal(undefined);
+      }
+    }
+  });
 
   it('is truncated or has a bad option at every byte boundary', () => {
     for (const [hex] of EXAMPLES) {
