@@ -13,12 +13,15 @@ export type { NeighbourEvent, NeighbourState, NeighbourTimes } from '../lib/l2/n
 
 // Internet.
 export { icmp } from './l3/icmp.js';
+export { icmpv6 } from './l3/icmpv6.js';
 export { ipv4, type Ipv4Acceptance, type Ipv4Options } from './l3/ipv4.js';
+export { ipv6, type Ipv6Acceptance, type Ipv6Options } from './l3/ipv6.js';
 export { reassemble, type ReassembleOptions } from './l3/reassemble.js';
 export { routeAndResolve } from './l3/route-and-resolve.js';
 export { protocolUnreachable } from './l3/unreachable.js';
 export type { EgressOptions } from '../lib/l3/egress.js';
 export type { IcmpOptions } from '../lib/l3/icmp.js';
+export type { Icmpv6Options } from '../lib/l3/icmpv6.js';
 export { IcmpErrors, type IcmpErrorsOptions } from '../lib/l3/icmp-errors.js';
 export type { IcmpErrorKind, IcmpReport } from '../lib/l3/icmp-report.js';
 export { type IcmpReportHandler, IcmpReports } from '../lib/l3/icmp-reports.js';

@@ -1,9 +1,9 @@
 /**
  * Neighbour discovery of one link (RFC 4861 7.2): asks for neighbours, answers for our addresses and published ones, and tells the
- * neighbour cache what it hears. Every message is validated first (RFC 4861 7.1, RFC 6980).
+ * neighbour cache what it hears, redirects (RFC 4861 8.3) included. Every message is validated first (RFC 4861 7.1, RFC 6980).
  *
- * What else the messages are good for (duplicate address detection, routers, redirects) is left to observers: they are shown every
- * sound message, and send their own with {@link Ndp.send}.
+ * What else the messages are good for (duplicate address detection, routers) is left to observers: they are shown every sound message,
+ * and send their own with {@link Ndp.send}.
  */
 
 import { Ipv6Address, isGroupMac } from '../core/address.js';
@@ -34,6 +34,11 @@ export interface NdpAddresses {
   isTentative(address: Ipv6Address): boolean;
   /** Which of them to ask for `target` with; `undefined` if there is none. */
   sourceFor(target: Ipv6Address): Ipv6Address | undefined;
+  /**
+   * `router`, on this link, says that packets to `destination` are better sent to `target`, which is another router, or the destination
+   * itself, which then is on this link. Returns whether that is heeded. Without it no redirect is.
+   */
+  redirect?(router: Ipv6Address, destination: Ipv6Address, target: Ipv6Address): boolean;
 }
 
 /** What neighbour discovery needs of the link that it serves. */
@@ -149,8 +154,9 @@ export class Ndp {
     if (message instanceof NeighbourSolicitation) return this.receiveSolicitation(packet, message);
     if (message instanceof NeighbourAdvertisement) return this.receiveAdvertisement(packet, message);
     if (message instanceof RouterAdvertisement) return this.receiveRouter(packet, message);
-    const isRedirect = message instanceof NdpRedirect;
-    return this.drop(isRedirect ? DropReason.NdpUnsolicited : DropReason.NdpNotForUs, packet);
+    if (message instanceof NdpRedirect) return this.receiveRedirect(packet, message);
+    // Router solicitations are the business of routers.
+    return this.drop(DropReason.NdpNotForUs, packet);
   }
 
   private receiveSolicitation(packet: Ipv6Packet, message: NeighbourSolicitation): void {
@@ -185,8 +191,20 @@ export class Ndp {
   }
 
   private receiveRouter(packet: Ipv6Packet, message: RouterAdvertisement): void {
-    this.learn(packet.sourceAddress, message.sourceLinkAddress);
+    const { sourceAddress } = packet;
+    this.learn(sourceAddress, message.sourceLinkAddress);
+    this.link.neighbours.knowRouter(sourceAddress, true);
     this.env.drops.deliver(packet.frame);
+  }
+
+  private receiveRedirect(packet: Ipv6Packet, message: NdpRedirect): void {
+    const { addresses, neighbours } = this.link;
+    const { target, destination } = message;
+    const heeded = addresses.redirect?.(packet.sourceAddress, destination, target) === true;
+    if (!heeded) return this.drop(DropReason.NdpUnsolicited, packet);
+    this.learn(target, message.targetLinkAddress);
+    if (!target.equals(destination)) neighbours.knowRouter(target, true);
+    return this.env.drops.deliver(packet.frame);
   }
 
   /** Who told us its MAC address is there, but need not hear us (RFC 4861 7.2.3, 6.3.4). */

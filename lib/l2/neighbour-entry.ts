@@ -14,6 +14,7 @@ export interface NeighbourEvent {
   /** Its MAC address as a number, or `undefined` while it is not known. */
   readonly mac: number | undefined;
   readonly state: NeighbourState;
+  readonly isRouter: boolean;
   /** When, in milliseconds of the clock. */
   readonly time: number;
 }

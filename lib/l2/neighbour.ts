@@ -55,7 +55,7 @@ export interface NeighbourInfo {
 export class NeighbourCache {
   private readonly env: Env;
   private readonly protocol: NeighbourProtocol;
-  private readonly times: NeighbourTimes;
+  private times: NeighbourTimes;
   private readonly table = new NeighbourTable();
   private readonly collector: Timer;
   private collected = Number.NEGATIVE_INFINITY;
@@ -70,6 +70,11 @@ export class NeighbourCache {
 
   get size(): number {
     return this.table.size;
+  }
+
+  /** Changes times and limits, as routers may say (RFC 4861 6.3.4); timers that run stay as they are. */
+  configure(times: Partial<NeighbourTimes>): void {
+    this.times = { ...this.times, ...times };
   }
 
   /**
@@ -99,7 +104,7 @@ export class NeighbourCache {
     if (entry.state === 'static') return true;
     const differs = entry.mac !== mac;
     const refused = differs && !what.override && entry.state !== 'incomplete';
-    if (what.isRouter !== undefined && !refused) entry.isRouter = what.isRouter;
+    if (what.isRouter !== undefined && !refused) this.mark(entry, what.isRouter);
     if (entry.state === 'incomplete') {
       this.learn(entry, mac, what.solicited ? 'reachable' : 'stale');
     } else if (refused) {
@@ -129,6 +134,12 @@ export class NeighbourCache {
       this.learn(known, mac, 'stale');
     }
     return true;
+  }
+
+  /** A neighbour showed by a message of its own whether it is a router (RFC 4861 6.2.6, 6.3.4, 8.3). */
+  knowRouter(address: IpAddress, isRouter: boolean): void {
+    const entry = this.findAddress(address);
+    if (entry !== undefined) this.mark(entry, isRouter);
   }
 
   /** An upper layer made progress with the neighbour, which proves that it hears us (RFC 4861 7.3.1). */
@@ -193,6 +204,12 @@ export class NeighbourCache {
         this.env.drops.refuse(DropReason.Disposed, packet, 'neighbour');
       }
     }
+  }
+
+  private mark(entry: NeighbourEntry, isRouter: boolean): void {
+    if (entry.isRouter === isRouter) return;
+    entry.isRouter = isRouter;
+    this.tell('changed', entry);
   }
 
   private findAddress(address: IpAddress): NeighbourEntry | undefined {
@@ -332,8 +349,9 @@ export class NeighbourCache {
 
   private tell(kind: NeighbourEvent['kind'], entry: NeighbourEntry): void {
     if (this.listeners.length === 0) return;
-    const { address, mac, state } = entry;
-    const event = { kind, address, mac: mac === NO_MAC ? undefined : mac, state, time: this.env.timers.now() };
+    const { address, mac, state, isRouter } = entry;
+    const known = mac === NO_MAC ? undefined : mac;
+    const event = { kind, address, mac: known, state, isRouter, time: this.env.timers.now() };
     for (const listener of this.listeners) listener(event);
   }
 }

@@ -4,13 +4,17 @@
  * whoever manages that says so with {@link Ipv6Addresses.update}. Reporting memberships to routers is not done here.
  */
 
-import type { Cidr, Ipv6Address } from '../core/address.js';
+import { type Cidr, type Ipv6Address, Ipv6Address as Address } from '../core/address.js';
 import type { Device } from '../core/device.js';
 import { UsageError } from '../core/errors.js';
 import { Cast } from '../core/frame.js';
 import { groupMac, solicitedNode } from '../wire/ipv6.js';
 import { ALL_NODES } from './scope.js';
-import { betterSource } from './source-selection.js';
+import { PolicyTable } from './policy-table.js';
+import { betterSource, isCandidate } from './source-selection.js';
+
+// The first ten bits of fe80::/10.
+const LINK_LOCAL = 0x3fa;
 
 /** What is known of an address besides the address. */
 export interface Ipv6AddressState {
@@ -20,6 +24,8 @@ export interface Ipv6AddressState {
   readonly deprecated?: boolean;
   /** A temporary address (RFC 8981). */
   readonly temporary?: boolean;
+  /** It says nothing of its network, so that no route comes and goes with it (RFC 5942 4): routers say what is on the link. */
+  readonly noPrefixRoute?: boolean;
 }
 
 /** An address of ours. */
@@ -43,6 +49,8 @@ interface Entry {
 export class Ipv6Addresses {
   /** MAC addresses of the joined groups, those that come with addresses included. */
   readonly groupMacs: ReadonlySet<number>;
+  /** What the choice of source and destination addresses prefers (RFC 6724 2.1). */
+  policies: PolicyTable = PolicyTable.DEFAULT;
   private readonly macs = new Set<number>();
   private readonly groups = new Map<string, { readonly group: Ipv6Address; count: number }>();
   private owned: InterfaceAddress6[] = [];
@@ -62,8 +70,8 @@ export class Ipv6Addresses {
     if (this.find(device, address) !== undefined) {
       throw new UsageError('ERR_INVALID_ADDRESS', `${device.name} already has the address ${address.toString()}`);
     }
-    const { tentative = false, deprecated = false, temporary = false } = state;
-    this.owned = [...this.owned, { device, cidr, tentative, deprecated, temporary }];
+    const { tentative = false, deprecated = false, temporary = false, noPrefixRoute = false } = state;
+    this.owned = [...this.owned, { device, cidr, tentative, deprecated, temporary, noPrefixRoute }];
     this.rebuild();
   }
 
@@ -113,9 +121,16 @@ export class Ipv6Addresses {
     return [ALL_NODES, ...solicited, ...[...this.groups.values()].map(({ group }) => group)];
   }
 
-  /** How a packet to this destination is addressed to us, or `undefined` if it is not. */
-  accepts(a: number, b: number, c: number, d: number): Cast | undefined {
-    return this.entry(a, b, c, d)?.cast;
+  /**
+   * How a packet to this destination is addressed to us, or `undefined` if it is not. A link-local address is accepted from the device
+   * that has it (RFC 4007 9), where the device is known.
+   */
+  accepts(a: number, b: number, c: number, d: number, device?: Device): Cast | undefined {
+    const entry = this.entry(a, b, c, d);
+    const anyDevice = a >>> 22 !== LINK_LOCAL || device === undefined || entry?.device === device;
+    if (entry === undefined || anyDevice) return entry?.cast;
+    // Two devices may have the same.
+    return this.deviceHas(device, new Address(a, b, c, d)) ? entry.cast : undefined;
   }
 
   /** Whether this is a unicast address of ours that is in use. */
@@ -137,8 +152,8 @@ export class Ipv6Addresses {
   sourceFor(device: Device, target: Ipv6Address): Ipv6Address | undefined {
     let best: InterfaceAddress6 | undefined;
     for (const one of this.owned) {
-      if (one.tentative || (one.device !== device && (one.cidr.address.isLinkLocal || target.isLinkLocal))) continue;
-      if (best === undefined || betterSource(one, best, device, target)) best = one;
+      if (!isCandidate(one, device, target)) continue;
+      if (best === undefined || betterSource(one, best, device, target, this.policies)) best = one;
     }
     return best?.cidr.address;
   }

@@ -8,14 +8,12 @@ import { complement, sum16 } from '../wire/checksum.js';
 import { HOP_BY_HOP } from '../wire/ip.js';
 import { IPV4_HEADER, type Ipv4Option, Ipv4Packet, refreshIpv4Checksum } from '../wire/ipv4.js';
 import { IPV6_HEADER, IPV6_NEXT_HEADER, IPV6_PAYLOAD_LENGTH, Ipv6Packet } from '../wire/ipv6.js';
-import { FRAGMENT_HEADER, FragmentHeader } from '../wire/ipv6-extensions.js';
+import { extensionLength, FRAGMENT_HEADER, FragmentHeader } from '../wire/ipv6-extensions.js';
 
 // RFC 791 3.1.
 const TOTAL_LENGTH = 2;
 const FLAGS_OFFSET = 6;
 const DONT_FRAGMENT = 0x4000;
-// RFC 8200 4.5: in a fragment header, the offset and the bit that says that more follow.
-const FRAGMENT_OFFSET = 2;
 /** Set in the type of options that every fragment carries (RFC 791 3.1). */
 const COPIED = 0x80;
 
@@ -129,17 +127,32 @@ export function fragmentIpv6(
 }
 
 /**
- * Makes the headers of the first fragment at `frame.network` those of the whole packet, whose payload is the range. Its fragment header
- * stays, as that of an atomic fragment. False if the packet would be longer than one can be.
+ * Makes the headers of the first fragment at `frame.network` those of the whole packet, whose payload is the range: its fragment header,
+ * the last one in front of the payload, is taken out (RFC 8200 4.5), and what is in front of it moves up. False if the packet would be
+ * longer than one can be.
  */
 export function mendIpv6Header(frame: Frame): boolean {
-  const at = frame.network;
-  const { view } = frame.slab;
-  const payloadLength = frame.end - at - IPV6_HEADER;
+  const from = frame.network;
+  const { bytes, view } = frame.slab;
+  const fragmentHeader = frame.start - FRAGMENT_HEADER;
+  const payloadLength = frame.end - from - IPV6_HEADER - FRAGMENT_HEADER;
   if (payloadLength > 0xffff) return false;
-  view.setUint16(at + IPV6_PAYLOAD_LENGTH, payloadLength);
-  // The fragment header is the last one in front of the payload.
-  view.setUint16(frame.start - FRAGMENT_HEADER + FRAGMENT_OFFSET, 0);
+  view.setUint16(from + IPV6_PAYLOAD_LENGTH, payloadLength);
+  view.setUint8(fieldOfNext(view, from, fragmentHeader), view.getUint8(fragmentHeader));
+  bytes.copyWithin(from + FRAGMENT_HEADER, from, fragmentHeader);
+  frame.network = from + FRAGMENT_HEADER;
   frame.wholeEnd = frame.end;
   return true;
+}
+
+/** Offset of the byte that says what the header at `end` is, in a packet whose headers up to there were walked. */
+function fieldOfNext(view: DataView, packet: number, end: number): number {
+  let field = packet + IPV6_NEXT_HEADER;
+  let at = packet + IPV6_HEADER;
+  while (at < end) {
+    const length = extensionLength(view, view.getUint8(field), at, end);
+    field = at;
+    at += length;
+  }
+  return field;
 }

@@ -16,7 +16,7 @@ import { Ipv4Addresses } from './addresses.js';
 import { type Ipv6AddressState, Ipv6Addresses } from './addresses6.js';
 import type { IpPath, IpPaths } from './ip-output.js';
 import { MIN_PATH_MTU_IPV6, PathMtus } from './path-mtu.js';
-import { type Route, RouteTable } from './routes.js';
+import { linkMtu, type Route, RouteTable } from './routes.js';
 import { isOnOneLink } from './scope.js';
 
 /** A route as users write it. */
@@ -34,6 +34,7 @@ const MAPPED = 0xffff;
 /** Nothing is cut on the way to ourselves. */
 const LOOPBACK_MTU = 65_535;
 const LIMITED_BROADCAST = 0xffff_ffff;
+const MAX_REDIRECTS = 64;
 const LINK_LOCAL = new Cidr<6>(Ipv6Address.parse('fe80::'), 64);
 
 /** Addresses and routes of one host. */
@@ -52,6 +53,10 @@ export class IpTables implements IpPaths {
   };
   /** The way to the neighbours on each link that has an IPv6 address. */
   private readonly onLink = new Map<Device, Route<6>>();
+  /** What routers say of the links' MTUs. */
+  private readonly limits = new Map<Device, { mtu: number }>();
+  /** Routes to single hosts that routers told us, by the host, the oldest first. */
+  private readonly redirects = new Map<string, Route<6>>();
 
   constructor(env: Env) {
     this.mtus = new PathMtus(env);
@@ -67,7 +72,7 @@ export class IpTables implements IpPaths {
     const cidr = Cidr.of(address);
     if (cidr.address.version === 6) {
       this.addresses6.add(device, new Cidr<6>(cidr.address, cidr.length), state);
-      this.connect6(device, cidr);
+      this.connect6(device, cidr, state?.noPrefixRoute === true);
       return;
     }
     const own = cidr4(cidr);
@@ -135,14 +140,19 @@ export class IpTables implements IpPaths {
 
   /** Largest packet, in bytes, for a destination by a route. */
   mtu(route: Route<4>, destination: number): number {
-    const mtu = Math.min(route.mtu ?? Number.POSITIVE_INFINITY, route.device.mtu);
+    const mtu = linkMtu(route);
     return this.mtus.size === 0 ? mtu : Math.min(mtu, this.mtus.get(destination));
   }
 
   /** The same for an IPv6 destination. */
   mtu6(route: Route<6>, destination: Ipv6Address): number {
-    const mtu = Math.min(route.mtu ?? Number.POSITIVE_INFINITY, route.device.mtu);
+    const mtu = linkMtu(route);
     return this.mtus6.size === 0 ? mtu : Math.min(mtu, this.mtus6.get(mtuKey(destination)));
+  }
+
+  /** Routers say that packets by IPv6 on the link of `device` have up to `mtu` bytes, which may be less than the device sends. */
+  limitMtu6(device: Device, mtu: number): void {
+    this.limitOf(device).mtu = mtu;
   }
 
   /**
@@ -153,6 +163,18 @@ export class IpTables implements IpPaths {
     return destination.version === 4
       ? this.mtus.reported(destination.value, mtu, length)
       : this.mtus6.reported(mtuKey(destination), mtu, length);
+  }
+
+  /** What such a report makes of the path, if it is believed; nothing is kept. */
+  estimateMtu({ version }: IpAddress, mtu: number, length: number): number {
+    return (version === 4 ? this.mtus : this.mtus6).estimate(mtu, length);
+  }
+
+  foundMtu(destination: IpAddress, mtu: number): void {
+    const isWhole = mtu >= (this.path(destination)?.linkMtu ?? 0);
+    const known = isWhole ? Number.POSITIVE_INFINITY : mtu;
+    if (destination.version === 4) this.mtus.found(destination.value, known);
+    else this.mtus6.found(mtuKey(destination), known);
   }
 
   /** Whether packets to this IPv6 address stay on this host. */
@@ -174,7 +196,7 @@ export class IpTables implements IpPaths {
     const route = this.route(destination.value);
     if (route === undefined) return undefined;
     const from = wanted ?? route.source ?? this.addresses.sourceFor(route.device, route.gateway ?? destination);
-    return from && { source: from, mtu: this.mtu(route, destination.value) };
+    return from && { source: from, mtu: this.mtu(route, destination.value), linkMtu: linkMtu(route) };
   }
 
   isLocal(address: IpAddress): boolean {
@@ -206,6 +228,40 @@ export class IpTables implements IpPaths {
     return true;
   }
 
+  /**
+   * The same for IPv6 (RFC 4861 8.1, 8.3): `router` is our first hop to `destination` by `device`, `target` another router on that link or the
+   * destination itself. Such routes are few: beyond 64 the oldest goes.
+   */
+  redirect6(device: Device, router: Ipv6Address, destination: Ipv6Address, target: Ipv6Address): boolean {
+    const { a, b, c, d } = destination;
+    if (isOnOneLink(a) || this.isOurs6(a, b, c, d) || this.isOurs6(target.a, target.b, target.c, target.d))
+      return false;
+    const route = this.route6(a, b, c, d);
+    if (route?.gateway === undefined || route.device !== device || !areSame(route.gateway, router)) return false;
+    const key = mtuKey(destination);
+    const earlier = this.redirects.get(key);
+    // What the user says of exactly this host holds.
+    if (route.destination.length === 128 && route !== earlier) return false;
+    this.forgetRedirect(key);
+    const direct = areSame(target, destination);
+    const way = direct ? {} : { gateway: target };
+    const made: Route<6> = { destination: new Cidr<6>(destination, 128), device, limit: this.limitOf(device), ...way };
+    this.routes6.add(made);
+    this.redirects.set(key, made);
+    for (const oldest of this.redirects.keys()) {
+      if (this.redirects.size <= MAX_REDIRECTS) break;
+      this.forgetRedirect(oldest);
+    }
+    return true;
+  }
+
+  private forgetRedirect(key: string): void {
+    const route = this.redirects.get(key);
+    if (route === undefined) return;
+    this.redirects.delete(key);
+    this.routes6.remove((one) => one === route);
+  }
+
   /** Adds the route to an address's network, unless an earlier address of it has done so: the first is the one to send from. */
   private connect(device: Device, cidr: Cidr<4>): void {
     const destination = cidr4(`${cidr.network.toString()}/${cidr.length}`);
@@ -215,15 +271,24 @@ export class IpTables implements IpPaths {
     if (cidr.length < 32 && !isThere) this.routes.add({ destination, device, source: cidr.address });
   }
 
-  private connect6(device: Device, cidr: Cidr): void {
-    if (!this.onLink.has(device)) this.onLink.set(device, { destination: LINK_LOCAL, device });
+  private limitOf(device: Device): { mtu: number } {
+    const known = this.limits.get(device);
+    if (known !== undefined) return known;
+    const limit = { mtu: device.mtu };
+    this.limits.set(device, limit);
+    return limit;
+  }
+
+  private connect6(device: Device, cidr: Cidr, alone: boolean): void {
+    const limit = this.limitOf(device);
+    if (!this.onLink.has(device)) this.onLink.set(device, { destination: LINK_LOCAL, device, limit });
     const { network } = cidr;
-    if (network.version !== 6 || cidr.length === 128 || network.isLinkLocal) return;
+    if (network.version !== 6 || cidr.length === 128 || network.isLinkLocal || alone) return;
     const destination = new Cidr<6>(network, cidr.length);
-    const isThere = this.routes6
-      .list()
-      .some((route) => route.device === device && route.gateway === undefined && route.destination.equals(destination));
-    if (!isThere) this.routes6.add({ destination, device });
+    // Routes with a metric came otherwise, and will go otherwise.
+    const isConnected = (route: Route<6>) =>
+      route.device === device && (route.gateway ?? route.metric) === undefined && route.destination.equals(destination);
+    if (!this.routes6.list().some(isConnected)) this.routes6.add({ destination, device, limit });
   }
 
   private removeAddress6(device: Device, address: Ipv6Address): void {
@@ -232,10 +297,16 @@ export class IpTables implements IpPaths {
     this.addresses6.remove(device, address);
     const left = this.addresses6.list().filter((one) => one.device === device);
     if (left.length === 0) this.onLink.delete(device);
-    const isNeeded = left.some(({ cidr }) => cidr.length === known.cidr.length && cidr.contains(address));
-    if (isNeeded) return;
-    const isNetwork = ({ destination, gateway, device: by }: Route<6>) =>
-      by === device && gateway === undefined && destination.length === known.cidr.length && destination.contains(address);
+    const { length } = known.cidr;
+    const isNeeded = left.some(
+      ({ cidr, noPrefixRoute }) => !noPrefixRoute && cidr.length === length && cidr.contains(address),
+    );
+    if (known.noPrefixRoute || isNeeded) return;
+    const isNetwork = ({ destination, gateway, device: by, metric }: Route<6>) =>
+      by === device &&
+      (gateway ?? metric) === undefined &&
+      destination.length === length &&
+      destination.contains(address);
     this.routes6.remove(isNetwork);
   }
 
@@ -244,6 +315,7 @@ export class IpTables implements IpPaths {
     this.routes6.add({
       destination: cidr6(destination === 'default' ? '::/0' : destination),
       device,
+      limit: this.limitOf(device),
       ...(gateway === undefined ? {} : { gateway: ip6(gateway) }),
       ...(metric === undefined ? {} : { metric }),
       ...(source === undefined ? {} : { source: ip6(source) }),
@@ -261,7 +333,7 @@ export class IpTables implements IpPaths {
     const route = this.route6(a, b, c, d, device);
     if (route === undefined) return undefined;
     const from = wanted ?? route.source ?? this.addresses6.sourceFor(route.device, destination);
-    return from && { source: withoutZone(from), mtu: this.mtu6(route, destination) };
+    return from && { source: withoutZone(from), mtu: this.mtu6(route, destination), linkMtu: linkMtu(route) };
   }
 
   /** The device that the zone of an address names (RFC 4007). */
@@ -276,6 +348,7 @@ export class IpTables implements IpPaths {
       has: (address) => this.addresses6.deviceHas(device, address),
       isTentative: (address) => this.addresses6.find(device, address)?.tentative === true,
       sourceFor: (target) => this.addresses6.sourceFor(device, target),
+      redirect: (router, destination, target) => this.redirect6(device, router, destination, target),
     };
   }
 
@@ -315,6 +388,11 @@ function ip6(address: IpAddress | string): Ipv6Address {
 function isVersion6({ destination, gateway }: RouteOptions): boolean {
   if (destination !== 'default') return Cidr.of(destination).version === 6;
   return gateway !== undefined && ipOf(gateway).version === 6;
+}
+
+/** Whether two addresses are the same but for the zone. */
+function areSame(one: Ipv6Address, other: Ipv6Address): boolean {
+  return one.d === other.d && one.c === other.c && one.b === other.b && one.a === other.a;
 }
 
 /** Packets carry no zones. */

@@ -1,4 +1,4 @@
-/** Path MTUs that routers reported (RFC 1191, RFC 8201), per destination. */
+/** Path MTUs that routers reported (RFC 1191, RFC 8201) or transports found out (RFC 4821, RFC 8899), per destination. */
 
 import type { Env } from '../core/env.js';
 
@@ -47,17 +47,30 @@ export class PathMtus<Key extends number | string = number> {
    * now on. It only ever shrinks until it expires.
    */
   reported(destination: Key, mtu: number, length: number): number {
-    const said = mtu >= 68 && mtu < length ? mtu : (PLATEAUS.find((plateau) => plateau < length) ?? this.least);
-    const now = Math.min(Math.max(said, this.least), this.get(destination));
+    const now = Math.min(this.estimate(mtu, length), this.get(destination));
+    this.found(destination, now);
+    return now;
+  }
+
+  /** What such a report makes of the path, if it is believed. */
+  estimate(mtu: number, length: number): number {
+    // Over IPv6 routers always say (RFC 4443 3.2).
+    const isSaid = this.least === MIN_PATH_MTU_IPV6 || (mtu >= 68 && mtu < length);
+    const said = isSaid ? mtu : (PLATEAUS.find((plateau) => plateau < length) ?? this.least);
+    return Math.max(said, this.least);
+  }
+
+  /** A transport found out itself what gets through: unlike a report that may also be more than was known. `Infinity` forgets. */
+  found(destination: Key, mtu: number): void {
     this.entries.delete(destination);
-    this.entries.set(destination, { mtu: now, until: this.env.timers.now() + LIFETIME });
+    if (mtu === Number.POSITIVE_INFINITY) return;
+    this.entries.set(destination, { mtu, until: this.env.timers.now() + LIFETIME });
     if (this.entries.size > MAX_ENTRIES) {
       for (const oldest of this.entries.keys()) {
         this.entries.delete(oldest);
         break;
       }
     }
-    return now;
   }
 
   /** Forgets everything. */

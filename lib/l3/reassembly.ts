@@ -11,7 +11,14 @@ import type { Env } from '../core/env.js';
 import { type Frame, NOT_PARSED } from '../core/frame.js';
 import type { Timer } from '../core/timers.js';
 import { type IpPacket, IpProtocol } from '../wire/ip.js';
-import { IPV6_HEADER } from '../wire/ipv6.js';
+import { IPV6_HEADER, IPV6_PAYLOAD_LENGTH, type Ipv6Packet } from '../wire/ipv6.js';
+import {
+  type ExtensionProblem,
+  FRAGMENT_HEADER,
+  FRAGMENT_OFFSET,
+  holdsAllHeaders,
+  Ipv6Problem,
+} from '../wire/ipv6-extensions.js';
 import { type Fit, Ranges } from './ranges.js';
 
 /** What a fragment says of its place; offsets and lengths in bytes. */
@@ -24,8 +31,8 @@ export interface FragmentPlace {
 /** Options of {@link Reassembler}. */
 export interface ReassemblyOptions {
   /**
-   * How long a datagram may take, in milliseconds. Default 30,000, as Linux and gVisor: RFC 1122 3.3.2 recommends 60 to 120 s, which
-   * at today's rates outlives the 16-bit identification (RFC 4963) and mixes datagrams.
+   * How long a datagram may take, in milliseconds. Default 30,000 of IPv4, as Linux and gVisor: RFC 1122 3.3.2 recommends 60 to 120 s,
+   * which at today's rates outlives the 16-bit identification (RFC 4963) and mixes datagrams. 60,000 of IPv6 (RFC 8200 4.5).
    */
   readonly timeout?: number;
   /** Memory for incomplete datagrams, in bytes. Default 4 MiB; above it the oldest datagram is given up. */
@@ -39,7 +46,7 @@ export interface ReassemblyOptions {
   readonly expired?: (frame: Frame | undefined) => void;
 }
 
-const DEFAULT_TIMEOUT = 30_000;
+const DEFAULT_TIMEOUT = { 4: 30_000, 6: 60_000 } as const;
 const DEFAULT_MEMORY = 4 * 1024 * 1024;
 const DEFAULT_PER_SOURCE = 64;
 /** Of IPv4 with the header, of IPv6 without its fixed one. */
@@ -140,7 +147,7 @@ export class Reassembler {
     if (known !== undefined) return known;
     const ofSource = this.sources.get(source) ?? 0;
     if (ofSource >= (this.options.perSource ?? DEFAULT_PER_SOURCE)) return undefined;
-    const deadline = this.env.timers.now() + (this.options.timeout ?? DEFAULT_TIMEOUT);
+    const deadline = this.env.timers.now() + (this.options.timeout ?? DEFAULT_TIMEOUT[packet.version]);
     const datagram = new Datagram(key, source, deadline);
     this.datagrams.set(key, datagram);
     this.sources.set(source, ofSource + 1);
@@ -254,8 +261,25 @@ function isPossible(packet: IpPacket, place: FragmentPlace): boolean {
   const { length } = frame;
   if (length === 0 || (place.more && length % 8 !== 0)) return false;
   if (protocol === IpProtocol.Tcp && place.offset === 8) return false;
-  const headers = frame.start - packet.offset - (packet.version === 4 ? 0 : IPV6_HEADER);
-  return headers + place.offset + length <= MAX_PACKET;
+  return isWithinPacket(packet, place);
+}
+
+/** Whether the whole packet can be one: its fragment header goes. */
+function isWithinPacket({ frame, offset, version }: IpPacket, place: FragmentPlace): boolean {
+  const headers = frame.start - offset - (version === 4 ? 0 : IPV6_HEADER + FRAGMENT_HEADER);
+  return headers + place.offset + frame.length <= MAX_PACKET;
+}
+
+/** What is wrong with an IPv6 fragment, the range of its frame, of which its sender is to be told (RFC 8200 4.5, RFC 7112 5). */
+export function fragmentProblem(packet: Ipv6Packet, place: FragmentPlace): ExtensionProblem | undefined {
+  const { length } = packet.frame;
+  const problem = (code: number, pointer: number): ExtensionProblem => {
+    return { reason: DropReason.FragmentBad, action: 'parameter-problem-unless-multicast', code, pointer };
+  };
+  if (place.more && length % 8 !== 0) return problem(Ipv6Problem.BadField, IPV6_PAYLOAD_LENGTH);
+  if (!isWithinPacket(packet, place)) return problem(Ipv6Problem.BadField, packet.fragmentHeader + FRAGMENT_OFFSET);
+  if (place.offset === 0 && !holdsAllHeaders(packet)) return problem(Ipv6Problem.IncompleteChain, 0);
+  return undefined;
 }
 
 function fitOf(datagram: Datagram, frame: Frame, place: FragmentPlace): Fit {

@@ -14,9 +14,10 @@ const LENGTH = 1;
 const OPTIONS = 2;
 const ROUTING_TYPE = 2;
 const SEGMENTS_LEFT = 3;
-const FRAGMENT_OFFSET = 2;
 const FRAGMENT_IDENTIFICATION = 4;
 export const FRAGMENT_HEADER = 8;
+/** Offset in a fragment header of its offset and the bit that says that more follow (RFC 8200 4.5). */
+export const FRAGMENT_OFFSET = 2;
 
 /** More extension headers, and more options than padding in one header, are taken for an attack (RFC 8504 5.3). */
 export const MAX_EXTENSION_HEADERS = 8;
@@ -59,9 +60,8 @@ export function isExtension(protocol: number): boolean {
 }
 
 /**
- * Walks the extension headers of a checked packet and tells it what its payload is: `protocol`, `headerLength`, `fragmentHeader` and
- * `routerAlert` and
- * `protocolField` are set. The walk ends behind the fragment header of a fragment, and goes on behind that of an atomic one
+ * Walks the extension headers of a checked packet and tells it what its payload is: `protocol`, `protocolField`, `headerLength`,
+ * `fragmentHeader`, `fragmented` and `routerAlert` are set. The walk ends behind the fragment header of a fragment, and goes on behind that of an atomic one
  * (RFC 6946). It can be called again once the packet is whole.
  *
  * @returns what is wrong, or `undefined`; a header that ends early is discarded in silence
@@ -104,6 +104,7 @@ function walk(packet: Ipv6Packet, view: DataView, end: number, strict: boolean):
     packet.headerLength = at + length - offset;
     if (isFragment) {
       packet.fragmentHeader = at - offset;
+      packet.fragmented = true;
       if (packet.isFragment) return undefined;
     }
     at += length;
@@ -111,8 +112,8 @@ function walk(packet: Ipv6Packet, view: DataView, end: number, strict: boolean):
   return undefined;
 }
 
-/** Bytes of the extension header at `at`, or 0 if it is not all there. */
-function extensionLength(view: DataView, protocol: number, at: number, end: number): number {
+/** Bytes of the extension header of this kind at `at`, or 0 if it is not all in front of `end`. */
+export function extensionLength(view: DataView, protocol: number, at: number, end: number): number {
   if (end - at < 8) return 0;
   if (protocol === IpProtocol.Fragment) return FRAGMENT_HEADER;
   const units = view.getUint8(at + LENGTH);

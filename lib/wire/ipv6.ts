@@ -52,8 +52,10 @@ export class Ipv6Packet implements IpPacket<6> {
   headerLength: number = IPV6_HEADER;
   /** Offset in the packet of the byte that names `protocol`, for parameter problems. */
   protocolField: number = NEXT_HEADER;
-  /** Offset in the packet of its fragment header, or 0. It stays set after reassembly (RFC 6980 asks). */
+  /** Offset in the packet of its fragment header, or 0. */
   fragmentHeader = 0;
+  /** Whether it came with a fragment header, in one piece or in several: neighbour discovery must not (RFC 6980). */
+  fragmented = false;
   /** Value of the router alert option (RFC 2711), or -1. */
   routerAlert = -1;
 

@@ -1,5 +1,6 @@
 import type { OperatorFunction } from 'rxjs';
 import { DropReason } from '../../lib/core/drops.js';
+import type { Device } from '../../lib/core/device.js';
 import type { Env } from '../../lib/core/env.js';
 import { Cast } from '../../lib/core/frame.js';
 import type { LinkPacket } from '../../lib/wire/ethernet.js';
@@ -10,8 +11,8 @@ import { defaultEnvironment } from '../time/environment.js';
 
 /** Which addresses are ours; read for each packet, so they may change at run time. `Ipv6Addresses` of `lib/l3` is one. */
 export interface Ipv6Acceptance {
-  /** How a packet to this destination, given in four words, is addressed to us, or `undefined` if it is not. */
-  accepts(a: number, b: number, c: number, d: number): Cast | undefined;
+  /** How a packet to this destination, given in four words, is addressed to us, or `undefined` if it is not. It came by `device`. */
+  accepts(a: number, b: number, c: number, d: number, device?: Device): Cast | undefined;
   /** Whether this is a unicast address of ours. */
   has(a: number, b: number, c: number, d: number): boolean;
 }
@@ -81,7 +82,7 @@ function castOf(packet: Ipv6Packet, { addresses, loopback }: Ipv6Options): Cast 
   const at = packet.destinationOffset;
   const [a, b, c, d] = [view.getUint32(at), view.getUint32(at + 4), view.getUint32(at + 8), view.getUint32(at + 12)];
   if (loopback === true && (a | b | c) === 0 && d === 1) return Cast.Unicast;
-  return addresses.accepts(a, b, c, d);
+  return addresses.accepts(a, b, c, d, packet.frame.device);
 }
 
 /** Sources that no packet has: groups; ours and ::1 from a wire; none at all where we alone are addressed (RFC 4291 2.5.2, 2.5.3, 2.7). */

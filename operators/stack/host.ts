@@ -3,48 +3,63 @@
  * `pipeline()` below and take it apart, re-order it or replace its parts as you need.
  */
 
-import { defer, EMPTY, merge, type Observable, type OperatorFunction, Subject, takeUntil, tap } from 'rxjs';
-import type { Cidr, IpAddress } from '../../lib/core/address.js';
+import { defer, EMPTY, merge, NEVER, type Observable, type OperatorFunction, Subject, takeUntil, tap } from 'rxjs';
+import { Cidr, type IpAddress, Ipv6Address } from '../../lib/core/address.js';
 import type { Device } from '../../lib/core/device.js';
 import { DropReason } from '../../lib/core/drops.js';
 import type { Env } from '../../lib/core/env.js';
 import { UsageError } from '../../lib/core/errors.js';
-import type { RxFrame, TxFrame, TxPacket } from '../../lib/core/frame.js';
-import type { AddressConflict } from '../../lib/l2/arp-claims.js';
+import type { Frame, RxFrame, TxFrame, TxPacket } from '../../lib/core/frame.js';
+import type { AddressConflict, ArpClaims } from '../../lib/l2/arp-claims.js';
 import { EthernetLink } from '../../lib/l2/ethernet-link.js';
 import { type IpLink, PointToPointLink } from '../../lib/l2/link.js';
 import type { NeighbourCache } from '../../lib/l2/neighbour.js';
 import type { NeighbourTimes } from '../../lib/l2/neighbour-entry.js';
 import type { IcmpOptions } from '../../lib/l3/icmp.js';
 import type { IcmpErrorKind } from '../../lib/l3/icmp-report.js';
+import { orderDestinations } from '../../lib/l3/destination-order.js';
 import { confirmNextHop } from '../../lib/l3/egress.js';
+import type { Icmpv6Options } from '../../lib/l3/icmpv6.js';
+import { eui64Address, randomAddress } from '../../lib/l3/interface-identifiers.js';
 import { IcmpErrors, type IcmpErrorsOptions } from '../../lib/l3/icmp-errors.js';
 import { IcmpReports } from '../../lib/l3/icmp-reports.js';
 import { IpTables, type RouteOptions } from '../../lib/l3/ip-tables.js';
 import type { TcpOptions } from '../../lib/l4/tcp/options.js';
 import { TcpHost } from '../../lib/l4/tcp/tcp-host.js';
 import { UdpHost } from '../../lib/l4/udp.js';
-import { EtherType } from '../../lib/wire/ethernet.js';
+import { PingHost } from '../../lib/l4/ping.js';
+import { DnsResolver, type DnsResolverOptions } from '../../lib/l7/dns-resolver.js';
+import { type EthernetFrame, EtherType, type LinkPacket } from '../../lib/wire/ethernet.js';
 import { type IpPacket, IpProtocol } from '../../lib/wire/ip.js';
 import type { Ipv4Packet } from '../../lib/wire/ipv4.js';
+import type { Ipv6Packet } from '../../lib/wire/ipv6.js';
+import type { ExtensionProblem } from '../../lib/wire/ipv6-extensions.js';
 import { demux } from '../flow/demux.js';
 import { arp } from '../l2/arp.js';
 import { ethernet } from '../l2/ethernet.js';
 import { rawIp } from '../l2/raw-ip.js';
 import { icmp } from '../l3/icmp.js';
+import { icmpv6 } from '../l3/icmpv6.js';
 import { ipv4 } from '../l3/ipv4.js';
+import { ipv6 } from '../l3/ipv6.js';
 import { reassemble, type ReassembleOptions } from '../l3/reassemble.js';
 import { routeAndResolve } from '../l3/route-and-resolve.js';
 import { protocolUnreachable } from '../l3/unreachable.js';
+import { echoRequests } from '../l4/echo-requests.js';
 import { tcp } from '../l4/tcp.js';
 import { udp } from '../l4/udp.js';
 import { defaultEnvironment } from '../time/environment.js';
 import { Loopback } from './loopback.js';
 
+const LINK_LOCAL = Ipv6Address.parse('fe80::');
+
 /** A device of a host, and its addresses. */
 export interface HostInterface {
   readonly device: Device;
-  /** With prefix lengths, e.g. `10.77.0.2/24`: the network's route comes with the address. */
+  /**
+   * With prefix lengths, e.g. `10.77.0.2/24`, `fd00::2/64`: the network's route comes with the address. A device with an IPv6 address
+   * also gets a link-local one, unless that is among them.
+   */
   readonly addresses?: readonly (Cidr | string)[];
 }
 
@@ -53,16 +68,20 @@ export interface HostOptions {
   readonly device?: Device;
   readonly addresses?: readonly (Cidr | string)[];
   readonly interfaces?: readonly HostInterface[];
-  /** The default gateway, on the network of an interface. */
-  readonly gateway?: IpAddress | string;
+  /** The default gateway, on the network of an interface; of either version, or one of each. */
+  readonly gateway?: IpAddress | string | readonly (IpAddress | string)[];
   readonly routes?: readonly RouteOptions[];
-  /** Announce our addresses when the pipeline starts (RFC 5227 2.3). Default false. */
+  /** Announce our addresses when the pipeline starts (RFC 5227 2.3, RFC 4861 7.2.6). Default false. */
   readonly announce?: boolean;
   readonly neighbours?: Partial<NeighbourTimes>;
-  readonly reassembly?: Omit<ReassembleOptions, 'expired'>;
+  /** Limits of reassembly, for each version. */
+  readonly reassembly?: Omit<ReassembleOptions, 'expired' | 'problem'>;
   readonly icmp?: Omit<IcmpOptions, 'tables' | 'reports'>;
+  readonly icmpv6?: Omit<Icmpv6Options, 'tables' | 'reports' | 'neighbourDiscovery'>;
   readonly icmpErrors?: Omit<IcmpErrorsOptions, 'tables'>;
   readonly tcp?: TcpOptions;
+  /** Name servers, domains to search, and more, for {@link Host.dns}. */
+  readonly dns?: DnsResolverOptions;
 }
 
 /** Another host uses, or wants to use, an address of ours on this device. */
@@ -77,11 +96,17 @@ export interface Host extends OperatorFunction<RxFrame, TxFrame> {
   readonly tables: IpTables;
   readonly tcp: TcpHost;
   readonly udp: UdpHost;
+  /** Ping sockets; see `ping` and `traceRoute` of the operators. */
+  readonly ping: PingHost;
+  /** Resolves names: `nodeNet(me.tcp, { lookup: lookup(me.dns) })`. Its servers may change at run time. */
+  readonly dns: DnsResolver;
   /** Makes ICMP errors; their rate limit is the host's. */
   readonly icmpErrors: IcmpErrors;
   readonly reports: IcmpReports;
-  /** The neighbour cache of an Ethernet device of this host. */
+  /** The neighbour cache of an Ethernet device of this host, for both versions. */
   neighbours(device: Device): NeighbourCache | undefined;
+  /** Finds out whether IPv4 addresses are free on an Ethernet device of this host (RFC 5227). */
+  claims(device: Device): ArpClaims | undefined;
   /** Conflicts about our addresses (RFC 5227 2.4). */
   readonly conflicts$: Observable<HostConflict>;
   /** Counters, for people. */
@@ -102,7 +127,7 @@ export interface HostStats {
 }
 
 /**
- * Makes a host: ARP, IPv4, ICMP, UDP and TCP over one or more devices.
+ * Makes a host: ARP, neighbour discovery, IPv4, IPv6, ICMP, UDP and TCP over one or more devices.
  *
  *     in   --a--e--s-----|     a: who has our address? e: echo request, s: SYN to a listener
  *     out  --A--E--S-----|     A: it is at our MAC, E: echo reply, S: SYN-ACK
@@ -115,7 +140,7 @@ export interface HostStats {
  *
  * @throws UsageError `ERR_INVALID_OPTION`, `ERR_INVALID_ADDRESS`; when subscribed twice, `ERR_INVALID_STATE`
  * @example
- * const me = host({ device: tap, addresses: ['10.77.0.2/24'], gateway: '10.77.0.1' });
+ * const me = host({ device: tap, addresses: ['10.77.0.2/24', 'fd77::2/64'], gateway: '10.77.0.1' });
  * tap.frames$.pipe(me).subscribe(tap.sink);
  * nodeNet(me.tcp).createServer((socket) => socket.pipe(socket)).listen(7);
  */
@@ -126,21 +151,26 @@ export function host(options: HostOptions, env: Env = defaultEnvironment()): Hos
   const icmpErrors = new IcmpErrors({ ...options.icmpErrors, tables }, env);
   const links = interfaces.map(({ device, addresses = [] }) => {
     for (const address of addresses) tables.addAddress(device, address);
+    addLinkLocal(tables, device, env);
     return linkOf(device, tables, options, env);
   });
   for (const route of options.routes ?? []) tables.addRoute(route);
-  if (options.gateway !== undefined) addGateway(tables, options.gateway, interfaces);
+  for (const gateway of [options.gateway ?? []].flat()) addGateway(tables, gateway, interfaces);
   const tcpHost = new TcpHost(tables, options.tcp ?? {}, env);
   const udpHost = new UdpHost(tables, env);
+  const pingHost = new PingHost(tables, env);
   tcpHost.confirm = (remote) => confirmNextHop({ tables, links }, remote);
   reports.on(IpProtocol.Tcp, (report) => tcpHost.icmp(report));
   reports.on(IpProtocol.Udp, (report) => udpHost.icmp(report));
+  reports.on(IpProtocol.Icmp, (report) => pingHost.icmp(report));
+  reports.on(IpProtocol.Icmpv6, (report) => pingHost.icmp(report));
+  const dns = new DnsResolver({ udp: udpHost, tcp: tcpHost }, { order: orderBy(tables), ...options.dns }, env);
   const conflicts = new Subject<HostConflict>();
   for (const link of links) {
     if (!(link instanceof EthernetLink)) continue;
     link.arp.claims.observe((conflict) => conflicts.next({ ...conflict, device: link.device }));
   }
-  const parts = { options, env, tables, reports, icmpErrors, links, tcpHost, udpHost };
+  const parts = { options, env, tables, reports, icmpErrors, links, tcpHost, udpHost, pingHost, dns };
   let started = false;
   const operator: OperatorFunction<RxFrame, TxFrame> = (frames$) =>
     defer(() => {
@@ -153,11 +183,17 @@ export function host(options: HostOptions, env: Env = defaultEnvironment()): Hos
     tables,
     tcp: tcpHost,
     udp: udpHost,
+    ping: pingHost,
+    dns,
     icmpErrors,
     reports,
     neighbours: (device: Device) => {
       const link = links.find((one) => one.device === device);
       return link instanceof EthernetLink ? link.neighbours : undefined;
+    },
+    claims: (device: Device) => {
+      const link = links.find((one) => one.device === device);
+      return link instanceof EthernetLink ? link.arp.claims : undefined;
     },
     conflicts$: conflicts.asObservable(),
     stats: () => statsOf(parts),
@@ -173,11 +209,13 @@ interface Parts {
   readonly links: readonly IpLink[];
   readonly tcpHost: TcpHost;
   readonly udpHost: UdpHost;
+  readonly pingHost: PingHost;
+  readonly dns: DnsResolver;
 }
 
 /** The composition that a host is. */
 function pipeline(frames$: Observable<RxFrame>, parts: Parts): Observable<TxFrame> {
-  const { options, env, tables, reports, icmpErrors, links, tcpHost, udpHost } = parts;
+  const { options, env, tables, reports, icmpErrors, links, tcpHost, udpHost, pingHost, dns } = parts;
   const ended = new Subject<void>();
   const loopback = new Loopback(env);
   const errors = new Subject<TxPacket>();
@@ -185,22 +223,41 @@ function pipeline(frames$: Observable<RxFrame>, parts: Parts): Observable<TxFram
     const error = icmpErrors.about(packet, kind);
     if (error !== undefined) errors.next(error);
   };
+  const problem = (packet: Ipv6Packet, wrong: ExtensionProblem): void => {
+    const error = icmpErrors.problem(packet, wrong);
+    if (error !== undefined) errors.next(error);
+  };
   udpHost.unreachable = (packet) => complain(packet, 'port-unreachable');
   const expired = (first: IpPacket): void => complain(first, 'reassembly-timeout');
+  const reassembly = { ...options.reassembly, expired, problem };
 
   const source$ = frames$.pipe(tap({ complete: () => ended.next() }));
-  const devices$ = demux(source$, deviceNumber(links), { reason: DropReason.DeviceUnknown }, env);
-  const inputs = links.map((link, number) => linkInput(devices$.on(number), link, tables, env));
-  const looped$ = loopback.packets$.pipe(rawIp(env), ipv4({ addresses: tables.addresses, loopback: true }, env));
-  const packets$ = merge(looped$.pipe(takeUntil(ended)), ...inputs.map((input) => input.packets$));
-  const whole$ = packets$.pipe(reassemble({ ...options.reassembly, expired }, env));
-  const net$ = demux(whole$, (packet) => packet.protocol, {}, env);
+  const number = deviceNumber(links);
+  const devices$ = demux(source$, number, { reason: DropReason.DeviceUnknown }, env);
+  const looped = { frames$: loopback.packets$.pipe(takeUntil(ended)), loopback: true };
+  const inputs = [
+    ...links.map((link, index) => linkInput({ frames$: devices$.on(index), link }, tables, problem, env)),
+    linkInput(looped, tables, problem, env),
+  ];
+  const whole4$ = merge(...inputs.map(({ ipv4$ }) => ipv4$)).pipe(reassemble(reassembly, env));
+  const whole6$ = merge(...inputs.map(({ ipv6$ }) => ipv6$)).pipe(reassemble(reassembly, env));
+  const net4$ = demux(whole4$, (packet) => packet.protocol, {}, env);
+  const net6$ = demux(whole6$, (packet) => packet.protocol, {}, env);
+  const neighbourDiscovery = (packet: Ipv6Packet): void => {
+    const link = links[number(packet.frame)];
+    if (link instanceof EthernetLink) link.ndp.receive(packet);
+    else env.drops.report(DropReason.NdpNotForUs, packet.frame, 'ndp');
+  };
+  const echoReplies: Icmpv6Options['echoReplies'] & IcmpOptions['echoReplies'] = (message, packet) =>
+    pingHost.received(message, packet);
   return merge(
-    ...inputs.map((input) => input.replies$),
-    net$.on(IpProtocol.Icmp).pipe(icmp({ ...options.icmp, tables, reports }, env)),
-    net$.on(IpProtocol.Udp).pipe(udp(udpHost)),
-    net$.on(IpProtocol.Tcp).pipe(tcp(tcpHost)),
-    net$.rest$.pipe(protocolUnreachable(icmpErrors, env)),
+    ...inputs.map(({ replies$ }) => replies$),
+    net4$.on(IpProtocol.Icmp).pipe(icmp({ echoReplies, ...options.icmp, tables, reports }, env)),
+    net6$.on(IpProtocol.Icmpv6).pipe(icmpv6({ echoReplies, ...options.icmpv6, tables, reports, neighbourDiscovery }, env)),
+    merge(net4$.on(IpProtocol.Udp), net6$.on(IpProtocol.Udp)).pipe(udp(udpHost)),
+    merge(net4$.on(IpProtocol.Tcp), net6$.on(IpProtocol.Tcp)).pipe(tcp(tcpHost)),
+    NEVER.pipe(takeUntil(ended), echoRequests(pingHost)),
+    merge(net4$.rest$, net6$.rest$).pipe(protocolUnreachable(icmpErrors, env)),
     errors.pipe(takeUntil(ended)),
     // Last, when there is a way out.
     defer(() => {
@@ -211,6 +268,8 @@ function pipeline(frames$: Observable<RxFrame>, parts: Parts): Observable<TxFram
     routeAndResolve({ tables, links, reports, loopback: (packet) => loopback.send(packet) }, env),
     tap({
       finalize: () => {
+        dns.cancel();
+        pingHost.dispose();
         tcpHost.dispose();
         udpHost.dispose();
         loopback.dispose();
@@ -219,32 +278,68 @@ function pipeline(frames$: Observable<RxFrame>, parts: Parts): Observable<TxFram
   );
 }
 
-/** What comes in by one link: IPv4 packets, and frames that answer at once. */
+/** Where frames come from: a link, or ourselves. */
+interface Source {
+  readonly frames$: Observable<RxFrame>;
+  readonly link?: IpLink;
+  readonly loopback?: boolean;
+}
+
+/** What comes in by one link: packets, and frames that answer at once. */
+interface Input {
+  readonly ipv4$: Observable<Ipv4Packet>;
+  readonly ipv6$: Observable<Ipv6Packet>;
+  readonly replies$: Observable<TxFrame>;
+}
+
 function linkInput(
-  frames$: Observable<RxFrame>,
-  link: IpLink,
+  { frames$, link, loopback = false }: Source,
   tables: IpTables,
+  problem: (packet: Ipv6Packet, wrong: ExtensionProblem) => void,
   env: Env,
-): { packets$: Observable<Ipv4Packet>; replies$: Observable<TxFrame> } {
-  const ip = ipv4({ addresses: tables.addresses }, env);
-  if (!(link instanceof EthernetLink)) return { packets$: frames$.pipe(rawIp(env), ip), replies$: merge() };
-  const ethernet$ = frames$.pipe(ethernet({ mac: link.device.mac, multicast: tables.addresses.groupMacs }, env));
-  const link$ = demux(ethernet$, (frame) => frame.etherType, { reason: DropReason.EthernetUnknownType }, env);
-  return { packets$: link$.on(EtherType.Ipv4).pipe(ip), replies$: link$.on(EtherType.Arp).pipe(arp(link)) };
+): Input {
+  const isEthernet = link instanceof EthernetLink;
+  const packets$: Observable<LinkPacket> = isEthernet
+    ? frames$.pipe(ethernet({ mac: link.device.mac, multicast: tables.groupMacs }, env))
+    : frames$.pipe(rawIp(env));
+  const link$ = demux(packets$, ({ etherType }) => etherType, { reason: DropReason.EthernetUnknownType }, env);
+  const ipv4$ = link$.on(EtherType.Ipv4).pipe(ipv4({ addresses: tables.addresses, loopback }, env));
+  const ipv6$ = link$.on(EtherType.Ipv6).pipe(ipv6({ addresses: tables.addresses6, loopback, problem }, env));
+  if (!isEthernet) return { ipv4$, ipv6$, replies$: EMPTY };
+  // Only Ethernet has ARP.
+  const arp$ = link$.on(EtherType.Arp) as Observable<EthernetFrame>;
+  return { ipv4$, ipv6$, replies$: arp$.pipe(arp(link)) };
 }
 
 function linkOf(device: Device, tables: IpTables, options: HostOptions, env: Env): IpLink {
   if (device.medium === 'ip') return new PointToPointLink(device, env);
   const times = options.neighbours;
   const addresses = tables.arpAddresses(device);
-  return new EthernetLink({ device, addresses, ...(times === undefined ? {} : { times }) }, env);
+  const addresses6 = tables.ndpAddresses(device);
+  return new EthernetLink({ device, addresses, addresses6, ...(times === undefined ? {} : { times }) }, env);
+}
+
+/** The address that every device with IPv6 has (RFC 4291 2.1): of its MAC address, or random where it has none. */
+function addLinkLocal(tables: IpTables, device: Device, env: Env): void {
+  const own = tables.addresses6.list().filter((one) => one.device === device);
+  if (own.length === 0 || own.some(({ cidr }) => cidr.address.isLinkLocal)) return;
+  const { value } = device.mac;
+  const address = value === 0 ? randomAddress(LINK_LOCAL, env.random) : eui64Address(LINK_LOCAL, value);
+  tables.addAddress(device, new Cidr<6>(address, 64));
 }
 
 /** The index of the link that a frame came by; with a single link frames need not know their device. */
-function deviceNumber(links: readonly IpLink[]): (frame: RxFrame) => number {
+function deviceNumber(links: readonly IpLink[]): (frame: Frame) => number {
   if (links.length === 1) return () => 0;
   const numbers = new Map(links.map((link, number) => [link.device, number]));
   return (frame) => (frame.device === undefined ? -1 : (numbers.get(frame.device) ?? -1));
+}
+
+/** The addresses of a name in the order in which to try them, from where we are (RFC 6724 6). */
+function orderBy(tables: IpTables): (addresses: readonly IpAddress[]) => IpAddress[] {
+  const isDeprecated = (source: IpAddress) =>
+    tables.addresses6.list().some(({ cidr, deprecated }) => deprecated && cidr.address.equals(source));
+  return (addresses) => orderDestinations(addresses, tables, isDeprecated, tables.addresses6.policies);
 }
 
 function announce({ options, links, tables }: Parts): void {
@@ -253,6 +348,9 @@ function announce({ options, links, tables }: Parts): void {
     if (!(link instanceof EthernetLink)) continue;
     for (const { device, cidr } of tables.addresses.list()) {
       if (device === link.device) link.arp.claims.announce(cidr.address.value);
+    }
+    for (const { device, cidr, tentative } of tables.addresses6.list()) {
+      if (device === link.device && !tentative) link.ndp.advertise(cidr.address);
     }
   }
 }

@@ -18,6 +18,15 @@ import { complaints, type Recording } from './recording.js';
 export const OUR_MAC = '02:77:00:00:00:02';
 export const OURS = '10.77.0.2';
 export const THEIRS = '10.77.0.1';
+export const OURS6 = 'fd77::2';
+export const THEIRS6 = 'fd77::1';
+/** Made of {@link OUR_MAC}. */
+export const OUR_LINK_LOCAL = 'fe80::77:ff:fe00:2';
+/** Options of a {@link LiveHost} that speaks both versions. */
+export const DUAL: { readonly addresses: readonly string[]; readonly peer: readonly string[] } = {
+  addresses: [`${OURS}/24`, `${OURS6}/64`],
+  peer: [`${THEIRS}/24`, `${THEIRS6}/64`],
+};
 
 /** Options of {@link LiveHost}. */
 export interface LiveOptions extends Omit<HostOptions, 'device' | 'interfaces'> {

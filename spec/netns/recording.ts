@@ -32,6 +32,7 @@ const FIELDS = [
   'tcp.checksum.status',
   'udp.checksum.status',
   'icmp.checksum.status',
+  'icmpv6.checksum.status',
   '_ws.malformed',
   'frame.protocols',
 ] as const;
@@ -39,13 +40,15 @@ const FIELDS = [
 const OUTBOUND = 2;
 const BAD = '0';
 const GOOD = '1';
+/** Whose checksums are counted. */
+const CHECKED = ['ip', 'tcp', 'udp', 'icmp', 'icmpv6'] as const;
 
 /** What tshark says about the frames that were sent. */
 export interface Verdict {
   /** How many frames were judged. */
   readonly frames: number;
   /** How many had a checksum of this protocol that is verified to be good. */
-  readonly good: Readonly<Record<'ip' | 'tcp' | 'udp' | 'icmp', number>>;
+  readonly good: Readonly<Record<(typeof CHECKED)[number], number>>;
   /** One line per frame that is malformed or has a bad checksum. */
   readonly wrong: readonly string[];
 }
@@ -89,13 +92,14 @@ export class Recording {
   async judge(): Promise<Verdict> {
     const fields = ['-T', 'fields', ...FIELDS.flatMap((field) => ['-e', field])];
     const lines = await this.tshark(`frame.packet_flags_direction == ${OUTBOUND}`, ...fields);
-    const good = { ip: 0, tcp: 0, udp: 0, icmp: 0 };
+    const good = { ip: 0, tcp: 0, udp: 0, icmp: 0, icmpv6: 0 };
     const wrong: string[] = [];
     for (const line of lines) {
-      const [, , ip = '', tcp = '', udp = '', icmp = '', malformed = '', protocols = ''] = line.split('\t');
-      const statuses = { ip, tcp, udp, icmp };
+      const [, , ip = '', tcp = '', udp = '', icmp = '', icmpv6 = '', malformed = '', protocols = ''] =
+        line.split('\t');
+      const statuses = { ip, tcp, udp, icmp, icmpv6 };
       // Behind the first there is what an ICMP error quotes.
-      for (const name of ['ip', 'tcp', 'udp', 'icmp'] as const) if (statuses[name].startsWith(GOOD)) good[name]++;
+      for (const name of CHECKED) if (statuses[name].startsWith(GOOD)) good[name]++;
       const bad = Object.values(statuses).some((status) => status.split(',').includes(BAD));
       const unverified = protocols.split(':').includes('ip') && !ip.startsWith(GOOD);
       if (bad || unverified || malformed !== '') wrong.push(line);
@@ -108,7 +112,7 @@ export class Recording {
     const { frames, good, wrong } = await this.judge();
     expect(wrong, `see ${this.path}`).to.deep.equal([]);
     expect(frames).to.be.at.least(least.frames ?? 1);
-    for (const name of ['ip', 'tcp', 'udp', 'icmp'] as const) {
+    for (const name of CHECKED) {
       expect(good[name], `verified ${name} checksums`).to.be.at.least(least[name] ?? 0);
     }
     this.remove();
@@ -126,7 +130,7 @@ function thinned(): () => boolean {
   return () => index++ < WHOLE || index % ONE_IN === 0;
 }
 
-// Counters of /proc/net/snmp that say: what you sent was broken. Tcp.InErrs is not among them: it also counts a SYN-ACK that was sent
+// Counters of /proc/net/snmp and snmp6 that say: what you sent was broken. Tcp.InErrs is not among them: it also counts a SYN-ACK that was sent
 // again because the kernel's ACK was lost.
 const COMPLAINTS = [
   'Ip.InHdrErrors',
@@ -135,17 +139,27 @@ const COMPLAINTS = [
   'Tcp.InCsumErrors',
   'Udp.InErrors',
   'Udp.InCsumErrors',
+  'Ip6InHdrErrors',
+  'Icmp6InErrors',
+  'Icmp6InCsumErrors',
+  'Udp6InErrors',
+  'Udp6InCsumErrors',
 ] as const;
 
 /** What the kernel of a namespace counted as broken, by counter; empty if nothing was. */
 export async function complaints(namespace: Namespace): Promise<Record<string, number>> {
   const { stdout } = await namespace.run('cat', ['/proc/net/snmp']);
+  const { stdout: version6 } = await namespace.run('cat', ['/proc/net/snmp6']);
   const lines = stdout.trim().split('\n');
   const counters = new Map<string, number>();
   for (let i = 0; i + 1 < lines.length; i += 2) {
     const names = lines[i]?.split(' ') ?? [];
     const values = lines[i + 1]?.split(' ') ?? [];
     names.slice(1).forEach((name, at) => counters.set(`${names[0]?.replace(':', '.')}${name}`, Number(values[at + 1])));
+  }
+  for (const line of version6.trim().split('\n')) {
+    const [name = '', value] = line.split(/\s+/);
+    counters.set(name, Number(value));
   }
   const found: Record<string, number> = {};
   for (const name of COMPLAINTS) {

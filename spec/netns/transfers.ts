@@ -38,7 +38,7 @@ export interface Transfers {
 }
 
 /** Transfers by curl from within a namespace; each must end within `timeout` milliseconds. */
-export function transfers(namespace: Namespace, timeout = 10_000): Transfers {
+export function transfers(namespace: Namespace, timeout = 10_000, host: string = OURS): Transfers {
   const run = async (line: string): Promise<string> => {
     const { code, stdout, stderr } = await namespace.sh(`set -o pipefail; ${line}`, { timeout });
     const digest = /^[0-9a-f]{64}/.exec(stdout)?.[0];
@@ -46,12 +46,12 @@ export function transfers(namespace: Namespace, timeout = 10_000): Transfers {
   };
   const curl = `curl -sS --fail --max-time ${timeout / 1000}`;
   return {
-    fetch: (length) => run(`${curl} http://${OURS}/bytes/${length} | sha256sum`),
+    fetch: (length) => run(`${curl} http://${host}/bytes/${length} | sha256sum`),
     upload: (length) => {
       // pipefail would count the SIGPIPE that ends OpenSSL.
       const body = `(set +o pipefail; ${opensslBytes(`${length}`)})`;
       const headers = `-H 'Expect:' -H 'Transfer-Encoding:' -H 'Content-Length: ${length}'`;
-      return run(`${body} | ${curl} -X POST -T - ${headers} http://${OURS}/sha256`);
+      return run(`${body} | ${curl} -X POST -T - ${headers} http://${host}/sha256`);
     },
   };
 }
