@@ -221,7 +221,7 @@ describe('icmp', () => {
       receive(reportOf(3, 4, 68, large.slice(0, 28)));
       expect(tables.path(new Ipv4Address(PEER.ip))?.mtu).to.equal(552);
     });
-    it('6633: source quench is ignored, unknown types are discarded', () => {
+    it('6633, 1122-C1: source quench is ignored, unknown types are discarded', () => {
       expect(receive(reportOf(4, 0))).to.equal('icmpv4-ignored');
       expect(receive(reportOf(3, 16))).to.equal('icmpv4-unknown-type');
       expect(receive(icmpPacket(icmpMessage(13, 0, 0, pattern(12))))).to.equal('icmpv4-unknown-type');

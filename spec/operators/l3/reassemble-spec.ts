@@ -190,7 +190,7 @@ describe('reassemble', () => {
     for (let id = 0; id < 4; id++) device.receive(piece(data, { from: 0, to: 1000 }, true, id));
     expect(env.drops.count(DropReason.FragmentMemory)).to.equal(1);
   });
-  it('takes the largest packet there is', () => {
+  it('1122-I6: takes the largest packet there is', () => {
     run();
     const large = pattern(65_515);
     for (let from = 65_280; from >= 0; from -= 1_280) {

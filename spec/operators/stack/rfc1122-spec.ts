@@ -2,6 +2,7 @@
 
 import { expect } from 'chai';
 import { Ipv4Address } from '../../../lib/core/address.js';
+import type { TcpHandler } from '../../../lib/l4/tcp/api.js';
 import { anyEndpoint } from '../../../lib/l4/udp.js';
 import type { UdpMessage } from '../../../lib/l4/udp-api.js';
 import { PacketNotation } from '../../../lib/text/notation.js';
@@ -51,6 +52,7 @@ function withOptions(packet: Uint8Array, options: readonly number[]): Uint8Array
   return bytes;
 }
 
+const SILENT: TcpHandler = { connected() {}, readable() {}, writable() {}, flushed() {}, closed() {} };
 const UNKNOWN_OPTION = [0x5e, 4, 1, 2];
 const ECHO = '< icmp echo_request id 7 seq 1 (8)';
 const ECHO_REPLY = '> icmp echo_reply id 7 seq 1 (8)';
@@ -226,6 +228,36 @@ describe('a host, by RFC 1122', () => {
         },
         { linkType: 'ip' },
       );
+    });
+    it('1122-I4: which sets them for a connection, too: they are those of all its segments (MUST-48, MUST-49, SHLD-22, SHLD-23)', () => {
+      net(
+        ({ rx, expectTx, env, device }) => {
+          const me = host({ device: device(), ...ADDRESSES }, env);
+          const options = { localPort: 8080, hopLimit: 9, trafficClass: 0x20 };
+          env.scheduler.schedule(() => {
+            const connection = me.tcp.connect({ address: PEER, port: 40_000 }, SILENT, options);
+            connection.write(new Uint8Array(3));
+          }, 1);
+          const answer = '< S. 0:0(0) ack 1 win 65535 <mss 1460>';
+          expectTx(rx('- 1000ms --a 1s -', { a: answer }).pipe(me)).toBe('-s 999ms s-a', {
+            s: '> S 0:0(0) <...> ttl 9 tos 0x20',
+            a: '> P. 1:4(3) ack 1 ttl 9 tos 0x20',
+          });
+        },
+        { linkType: 'ip', until: 1010 },
+      );
+    });
+    it('1122-I4: but never TTL 0', () => {
+      exchange('< udp 53 > 1024 (0)', {}, (me) => {
+        const socket = me.udp.bind(anyEndpoint(4, 1024), { message() {}, error() {} }, { hopLimit: 0 });
+        expect(() => socket.send(new Uint8Array(1), { address: PEER, port: 53 })).to.not.throw();
+        for (const hopLimit of [0, 256, 1.5]) {
+          const open = () => me.tcp.connect({ address: PEER, port: 7 }, SILENT, { hopLimit });
+          expect(open).to.throw().with.property('code', 'EINVAL');
+          const listen = () => me.tcp.listen(anyEndpoint(4, 7), { hopLimit });
+          expect(listen).to.throw().with.property('code', 'EINVAL');
+        }
+      });
     });
     it('1122-U3: which hears of an ICMP error about what it sent (1122-C6)', () => {
       const errors: string[] = [];
