@@ -177,6 +177,10 @@ export class Ipv6Address {
   get isLinkLocal(): boolean {
     return this.a >>> 22 === 0x3fa;
   }
+  /** Whether it stands for an IPv4 address (RFC 4291 2.5.5.2). */
+  get isMapped(): boolean {
+    return (this.a | this.b) === 0 && this.c === 0xffff;
+  }
 
   equals(other: IpAddress): boolean {
     return (
@@ -206,7 +210,7 @@ export class Ipv6Address {
   /** RFC 5952 canonical text, with the zone if there is one. */
   toString(): string {
     const zone = this.zone === '' ? '' : `%${this.zone}`;
-    if (this.a === 0 && this.b === 0 && this.c === 0xffff) return `::ffff:${new Ipv4Address(this.d).toString()}${zone}`;
+    if (this.isMapped) return `::ffff:${new Ipv4Address(this.d).toString()}${zone}`;
     const groups = [this.a, this.b, this.c, this.d].flatMap((word) => [word >>> 16, word & 0xffff]);
     let best = 0;
     let bestLength = 1;
@@ -259,6 +263,24 @@ export function parseIp(text: string): IpAddress {
 /** The address itself, or what its text says. */
 export function ipOf(address: IpAddress | string): IpAddress {
   return typeof address === 'string' ? parseIp(address) : address;
+}
+
+/** The IPv4 address that an IPv4-mapped one stands for; any other address as it is. */
+export function unmapped(address: IpAddress): IpAddress {
+  return address.version === 6 && address.isMapped ? new Ipv4Address(address.d) : address;
+}
+
+/** An IPv4 address in IPv6 form, `::ffff:10.0.0.1`; any other as it is. */
+export function mapped(address: IpAddress): Ipv6Address {
+  return address.version === 4 ? new Ipv6Address(0, 0, 0xffff, address.value) : address;
+}
+
+/** Whether two addresses are the same; one that names no zone is so in any. */
+export function isSameAddress(one: IpAddress, other: IpAddress): boolean {
+  if (one.version === 4 || other.version === 4) return one.equals(other);
+  const { a, b, c, d, zone } = other;
+  if (one.d !== d || one.c !== c || one.b !== b || one.a !== a) return false;
+  return one.zone === zone || one.zone === '' || zone === '';
 }
 
 /** The unspecified address of a version. */

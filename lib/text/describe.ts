@@ -1,13 +1,14 @@
 /** A packet as plain data for machines: which layers it has, who talks to whom, and what is wrong with it. */
 
-import { Ipv4Address, Ipv6Address, MacAddress } from '../core/address.js';
+import { Ipv4Address, MacAddress } from '../core/address.js';
 import { dropReasonName } from '../core/drops.js';
 import type { Frame } from '../core/frame.js';
+import { FragmentHeader } from '../wire/ipv6-extensions.js';
 import { type ChecksumVerdict, Dissection, type DissectOptions, type LayerName } from './dissect.js';
 
 /** What {@link describe} tells; keys are absent where they do not apply. */
 export interface PacketDescription {
-  /** Layers that could be read, outermost first. Fragments end at `ipv4`. */
+  /** Layers that could be read, outermost first. Fragments end at `ipv4` or `fragment`. */
   readonly layers: readonly LayerName[];
   /** MAC addresses. */
   readonly linkSrc?: string;
@@ -20,7 +21,7 @@ export interface PacketDescription {
   readonly sport?: number;
   readonly dport?: number;
   readonly checksums?: Readonly<Partial<Record<LayerName, ChecksumVerdict>>>;
-  /** Of an IPv4 fragment: where it belongs, in bytes. */
+  /** Of a fragment: where it belongs, in bytes. */
   readonly fragment?: { readonly id: number; readonly offset: number; readonly more: boolean };
   /** Name of the drop reason for a header that is cut short or contradicts itself. A bad checksum is not that. */
   readonly malformed?: string;
@@ -29,7 +30,8 @@ export interface PacketDescription {
 /** Describes a frame. Never throws, whatever the bytes, and changes nothing. */
 export function describe(frame: Frame, options: DissectOptions = {}): PacketDescription {
   const packet = new Dissection(frame, options);
-  const { ethernet, ipv4, malformed } = packet;
+  const { ethernet, malformed } = packet;
+  const fragment = fragmentOf(packet);
   const { ports } = packet;
   const { view } = packet.frame.slab;
   return {
@@ -44,23 +46,29 @@ export function describe(frame: Frame, options: DissectOptions = {}): PacketDesc
     ...addressesOf(packet),
     ...(ports < 0 ? {} : { sport: view.getUint16(ports), dport: view.getUint16(ports + 2) }),
     ...(Object.keys(packet.checksums).length > 0 ? { checksums: packet.checksums } : {}),
-    ...(ipv4?.isFragment === true
-      ? { fragment: { id: ipv4.identification, offset: ipv4.fragmentOffset, more: ipv4.moreFragments } }
-      : {}),
+    ...(fragment === undefined ? {} : { fragment }),
     ...(malformed === undefined ? {} : { malformed: dropReasonName(malformed) }),
   };
 }
 
+/** Where a fragment belongs, in bytes; `undefined` for whole packets. */
+export function fragmentOf(packet: Dissection): PacketDescription['fragment'] {
+  const { ipv4, ipv6 } = packet;
+  if (ipv4?.isFragment === true) {
+    return { id: ipv4.identification, offset: ipv4.fragmentOffset, more: ipv4.moreFragments };
+  }
+  if (ipv6?.isFragment !== true) return undefined;
+  const { identification, fragmentOffset, moreFragments } = new FragmentHeader(
+    ipv6.frame,
+    ipv6.offset + ipv6.fragmentHeader,
+  );
+  return { id: identification, offset: fragmentOffset, more: moreFragments };
+}
+
 /** The network addresses of a packet in text, where it has any. */
 export function addressesOf(packet: Dissection): { readonly src: string; readonly dst: string } | undefined {
-  const { arp, ipv4, ipv6 } = packet;
-  if (ipv4 !== undefined) return { src: ipv4.sourceAddress.toString(), dst: ipv4.destinationAddress.toString() };
-  if (arp !== undefined) {
-    return { src: new Ipv4Address(arp.senderIp).toString(), dst: new Ipv4Address(arp.targetIp).toString() };
-  }
-  if (ipv6 < 0) return undefined;
-  const { view } = packet.frame.slab;
-  const read = (at: number) =>
-    new Ipv6Address(view.getUint32(at), view.getUint32(at + 4), view.getUint32(at + 8), view.getUint32(at + 12));
-  return { src: read(ipv6 + 8).toString(), dst: read(ipv6 + 24).toString() };
+  const { arp, ip } = packet;
+  if (ip !== undefined) return { src: ip.sourceAddress.toString(), dst: ip.destinationAddress.toString() };
+  if (arp === undefined) return undefined;
+  return { src: new Ipv4Address(arp.senderIp).toString(), dst: new Ipv4Address(arp.targetIp).toString() };
 }

@@ -10,8 +10,12 @@ import { ARP_LENGTH, ArpPacket } from '../wire/arp.js';
 import { fold, sum16 } from '../wire/checksum.js';
 import { ETHERNET_HEADER, EthernetFrame, EtherType } from '../wire/ethernet.js';
 import { ICMPV4_HEADER, Icmpv4Message } from '../wire/icmpv4.js';
-import { IpProtocol } from '../wire/ip.js';
+import { ICMPV6_HEADER, Icmpv6Message, Icmpv6Type, isNdp } from '../wire/icmpv6.js';
+import { HOP_BY_HOP, type IpPacket, IpProtocol } from '../wire/ip.js';
 import { IPV4_HEADER, Ipv4Packet } from '../wire/ipv4.js';
+import { IPV6_HEADER, Ipv6Packet, ipv6PseudoHeaderSum, readIpv6 } from '../wire/ipv6.js';
+import { extensionLength, findPayload, Ipv6OptionType } from '../wire/ipv6-extensions.js';
+import { checkNdpOptions } from '../wire/ndp-options.js';
 import { TCP_HEADER, TcpSegment } from '../wire/tcp.js';
 import { UDP_HEADER, UdpDatagram } from '../wire/udp.js';
 import { isVlanType, VLAN_TAG, VlanTag } from '../wire/vlan.js';
@@ -28,10 +32,42 @@ export interface DissectOptions {
 }
 
 /** Names of layers, outermost first. */
-export type LayerName = 'eth' | 'vlan' | 'arp' | 'ipv4' | 'ipv6' | 'icmp' | 'udp' | 'tcp';
+export type LayerName =
+  | 'eth'
+  | 'vlan'
+  | 'arp'
+  | 'ipv4'
+  | 'ipv6'
+  | 'hopopts'
+  | 'dstopts'
+  | 'routing'
+  | 'fragment'
+  | 'ah'
+  | 'icmp'
+  | 'icmpv6'
+  | 'udp'
+  | 'tcp';
 
-const IPV6_HEADER = 40;
-const IPV6_PAYLOAD_LENGTH = 4;
+const EXTENSIONS: ReadonlyMap<number, LayerName> = new Map([
+  [HOP_BY_HOP, 'hopopts'],
+  [IpProtocol.DestinationOptions, 'dstopts'],
+  [IpProtocol.Routing, 'routing'],
+  [IpProtocol.Fragment, 'fragment'],
+  [IpProtocol.Ah, 'ah'],
+]);
+/** Bytes in front of the options of discovery messages, or of their group. */
+const FIXED_LENGTHS: ReadonlyMap<number, number> = new Map([
+  [Icmpv6Type.RouterSolicitation, 8],
+  [Icmpv6Type.RouterAdvertisement, 16],
+  [Icmpv6Type.NeighbourSolicitation, 24],
+  [Icmpv6Type.NeighbourAdvertisement, 24],
+  [Icmpv6Type.Redirect, 40],
+  [Icmpv6Type.ListenerQuery, 24],
+  [Icmpv6Type.ListenerReport, 24],
+  [Icmpv6Type.ListenerDone, 24],
+]);
+const SEGMENTS_LEFT = 3;
+const SEGMENT_ROUTING = 4;
 const LLC_SNAP = 8;
 
 /** The layers of one packet: views, each sound to read. They are valid as long as the frame is. */
@@ -45,15 +81,19 @@ export class Dissection {
   etherType = 0;
   arp: ArpPacket | undefined = undefined;
   ipv4: Ipv4Packet | undefined = undefined;
-  /** Offset of an IPv6 header that is all there. */
-  ipv6 = -1;
+  /** Its extension headers are walked as far as they can be read. */
+  ipv6: Ipv6Packet | undefined = undefined;
   icmp: Icmpv4Message | undefined = undefined;
+  icmpv6: Icmpv6Message | undefined = undefined;
   udp: UdpDatagram | undefined = undefined;
   tcp: TcpSegment | undefined = undefined;
   /** Offset of the two ports of a UDP or TCP header, even if the rest of it is missing; -1 where there are none. */
   ports = -1;
   readonly checksums: Partial<Record<LayerName, ChecksumVerdict>> = {};
   malformed: DropReason | undefined = undefined;
+  /** Offsets of the addresses that checksums are computed of, where these are not the header's; -1 for those that are. */
+  private checksumSource = -1;
+  private checksumDestination = -1;
   /** Where the payload of the current layer ends according to the headers; beyond `frame.end` if it was cut. */
   private wholeEnd: number;
 
@@ -66,6 +106,11 @@ export class Dissection {
     this.wholeEnd = frame.start + Math.max(frame.length, options.wireLength ?? 0);
     if (options.linkType === 'ip') this.network();
     else this.link();
+  }
+
+  /** The IP header of either version. */
+  get ip(): Ipv4Packet | Ipv6Packet | undefined {
+    return this.ipv4 ?? this.ipv6;
   }
 
   /** Bytes of payload behind the innermost readable header, as the headers state it. */
@@ -144,15 +189,73 @@ export class Dissection {
 
   private internet6(): void {
     const { frame } = this;
-    if (!this.has(IPV6_HEADER, DropReason.IpUnknownVersion)) return;
+    if (!this.has(IPV6_HEADER, DropReason.Ipv6Truncated)) return;
+    const packet = new Ipv6Packet(frame, frame.start);
     if (frame.slab.view.getUint8(frame.start) >>> 4 !== 6) {
-      this.malformed = DropReason.IpUnknownVersion;
+      this.malformed = DropReason.Ipv6BadHeader;
       return;
     }
     this.layers.push('ipv6');
-    this.ipv6 = frame.start;
-    const end = frame.start + IPV6_HEADER + frame.slab.view.getUint16(frame.start + IPV6_PAYLOAD_LENGTH);
-    this.narrow(IPV6_HEADER, end);
+    this.ipv6 = packet;
+    const end = packet.offset + packet.totalLength;
+    if (end > this.wholeEnd) this.malformed ??= DropReason.Ipv6Truncated;
+    else if (packet.payloadLength === 0 && packet.nextHeader === HOP_BY_HOP) this.malformed = DropReason.Ipv6BadHeader;
+    this.narrow(IPV6_HEADER, Math.min(end, this.wholeEnd));
+    if (!this.extensions(packet) || packet.isFragment) return;
+    if (packet.protocol === IpProtocol.Icmpv6) this.control6(packet);
+    else this.transport(packet);
+  }
+
+  /** Names the extension headers and steps over them; returns whether the payload's place is known. */
+  private extensions(packet: Ipv6Packet): boolean {
+    const { frame } = this;
+    const { view } = frame.slab;
+    const found = findPayload(packet, frame.end);
+    const end = packet.offset + packet.headerLength;
+    let protocol = packet.nextHeader;
+    let at = frame.start;
+    const tell = (): void => {
+      const name = EXTENSIONS.get(protocol);
+      if (name !== undefined) this.layers.push(name);
+    };
+    while (at < end) {
+      tell();
+      const length = extensionLength(view, protocol, at, end);
+      this.substitute(protocol, at, length);
+      protocol = view.getUint8(at);
+      at += length;
+    }
+    // One that is misplaced, or longer than the packet, is there all the same.
+    if (!found && frame.end - at >= 8) tell();
+    if (!found && !this.isCut) this.malformed ??= DropReason.Ipv6BadExtension;
+    this.narrow(end - frame.start, this.wholeEnd);
+    return found;
+  }
+
+  /** A source route that is not at its end, and a mobile node's home address, stand for those of the header (RFC 8200 8.1, RFC 6275 11.3.1). */
+  private substitute(protocol: number, at: number, length: number): void {
+    const { view } = this.frame.slab;
+    if (protocol === IpProtocol.Routing && view.getUint8(at + SEGMENTS_LEFT) > 0 && length >= 24) {
+      // In a segment routing header (RFC 8754 2) the last station is the first one listed.
+      this.checksumDestination = view.getUint8(at + 2) === SEGMENT_ROUTING ? at + 8 : at + length - 16;
+    }
+    if (protocol !== IpProtocol.DestinationOptions) return;
+    for (let i = at + 2; i < at + length; ) {
+      const type = view.getUint8(i);
+      const size = type === Ipv6OptionType.Pad1 ? 1 : i + 1 < at + length ? 2 + view.getUint8(i + 1) : length;
+      if (type === Ipv6OptionType.HomeAddress && size === 18 && i + size <= at + length) this.checksumSource = i + 2;
+      i += size;
+    }
+  }
+
+  /** The pseudo-header's sum, of the addresses that the sender meant. */
+  private pseudoSum(packet: IpPacket, protocol: number, length: number): number {
+    const { checksumSource, checksumDestination } = this;
+    if (checksumSource < 0 && checksumDestination < 0) return packet.pseudoHeaderSum(protocol, length);
+    const { view } = this.frame.slab;
+    const source = readIpv6(view, checksumSource < 0 ? packet.sourceOffset : checksumSource);
+    const destination = readIpv6(view, checksumDestination < 0 ? packet.destinationOffset : checksumDestination);
+    return ipv6PseudoHeaderSum(source, destination, protocol, length);
   }
 
   private internet(): void {
@@ -178,7 +281,11 @@ export class Dissection {
     this.narrow(headerLength, Math.min(end, this.wholeEnd));
     if (totalLength < headerLength || packet.isFragment) return;
     if (packet.protocol === IpProtocol.Icmp) this.control();
-    else if (packet.protocol === IpProtocol.Udp) this.datagram(packet);
+    else this.transport(packet);
+  }
+
+  private transport(packet: IpPacket): void {
+    if (packet.protocol === IpProtocol.Udp) this.datagram(packet);
     else if (packet.protocol === IpProtocol.Tcp) this.segment(packet);
   }
 
@@ -193,7 +300,19 @@ export class Dissection {
     this.narrow(ICMPV4_HEADER, this.wholeEnd);
   }
 
-  private datagram(packet: Ipv4Packet): void {
+  private control6(packet: Ipv6Packet): void {
+    const { frame } = this;
+    if (!this.has(ICMPV6_HEADER, DropReason.Icmpv6Truncated)) return;
+    this.layers.push('icmpv6');
+    const message = new Icmpv6Message(frame, frame.start);
+    const length = this.wholeEnd - frame.start;
+    this.checksums.icmpv6 = this.verdict(this.wholeEnd, this.pseudoSum(packet, IpProtocol.Icmpv6, length));
+    if (!this.isCut) this.malformed ??= unreadable(message);
+    this.icmpv6 = message;
+    this.narrow(ICMPV6_HEADER, this.wholeEnd);
+  }
+
+  private datagram(packet: IpPacket): void {
     const { frame } = this;
     this.findPorts('udp');
     if (!this.has(UDP_HEADER, DropReason.UdpTruncated)) return;
@@ -204,11 +323,11 @@ export class Dissection {
     if (!possible) this.malformed ??= DropReason.UdpBadLength;
     if (datagram.checksum === 0) this.checksums.udp = 'absent';
     else if (!possible) this.checksums.udp = 'unverified';
-    else this.checksums.udp = this.verdict(end, packet.pseudoHeaderSum(IpProtocol.Udp, datagram.length));
+    else this.checksums.udp = this.verdict(end, this.pseudoSum(packet, IpProtocol.Udp, datagram.length));
     this.narrow(UDP_HEADER, possible ? end : this.wholeEnd);
   }
 
-  private segment(packet: Ipv4Packet): void {
+  private segment(packet: IpPacket): void {
     const { frame } = this;
     this.findPorts('tcp');
     if (!this.has(TCP_HEADER, DropReason.TcpTruncated)) return;
@@ -216,7 +335,7 @@ export class Dissection {
     this.tcp = segment;
     const { headerLength } = segment;
     const length = this.wholeEnd - frame.start;
-    this.checksums.tcp = this.verdict(this.wholeEnd, packet.pseudoHeaderSum(IpProtocol.Tcp, length));
+    this.checksums.tcp = this.verdict(this.wholeEnd, this.pseudoSum(packet, IpProtocol.Tcp, length));
     if (headerLength < TCP_HEADER || headerLength > length) {
       this.malformed ??= DropReason.TcpBadHeader;
       return;
@@ -240,4 +359,12 @@ export class Dissection {
     if (end > frame.end || frame.checksum === ChecksumState.Partial) return 'unverified';
     return fold(sum16(frame.slab.view, frame.start, end, pseudoSum)) === 0xffff ? 'good' : 'bad';
   }
+}
+
+/** Why a discovery message cannot be read; unlike the protocols' own checks this does not ask whether to believe it. */
+function unreadable(message: Icmpv6Message): DropReason | undefined {
+  const { type, frame, offset } = message;
+  const options = offset + (FIXED_LENGTHS.get(type) ?? 0);
+  if (options > frame.end) return isNdp(type) ? DropReason.NdpTruncated : DropReason.MldTruncated;
+  return isNdp(type) && !checkNdpOptions(frame.slab.view, options, frame.end) ? DropReason.NdpBadOption : undefined;
 }

@@ -1,20 +1,26 @@
 /** Makes frames of packet specifications: every length and checksum is right unless the specification wants it wrong. */
 
-import { Ipv4Address, parseIp } from '../core/address.js';
+import { type IpAddress, type IpVersion, Ipv4Address, Ipv6Address, parseIp } from '../core/address.js';
 import { UsageError } from '../core/errors.js';
 import { Frame, type FramePool } from '../core/frame.js';
 import { ArpPacket } from '../wire/arp.js';
 import { EthernetFrame, EtherType } from '../wire/ethernet.js';
 import { ICMPV4_HEADER, Icmpv4Message, Icmpv4Type } from '../wire/icmpv4.js';
-import { Ecn, IpProtocol } from '../wire/ip.js';
+import { ICMPV6_CHECKSUM_OFFSET, ICMPV6_HEADER, Icmpv6Message, isNdp } from '../wire/icmpv6.js';
+import { Ecn, HOP_BY_HOP, IpProtocol } from '../wire/ip.js';
 import { Ipv4Packet, ipv4PseudoHeaderSum } from '../wire/ipv4.js';
+import { IPV6_HEADER, IPV6_MINIMUM_MTU, Ipv6Packet, ipv6PseudoHeaderSum } from '../wire/ipv6.js';
+import { FragmentHeader } from '../wire/ipv6-extensions.js';
+import { NDP_HOP_LIMIT } from '../wire/ndp.js';
 import { TCP_CHECKSUM_OFFSET, TCP_HEADER, TcpSegment } from '../wire/tcp.js';
 import { UDP_HEADER, UdpDatagram } from '../wire/udp.js';
 import { pushVlanTag } from '../wire/vlan.js';
+import { icmpv6Payload, icmpv6Rest } from './notation-icmpv6.js';
 import { type Ends, type NotationContext, opposite, type SequenceMap } from './notation-context.js';
 import {
   type ArpSpec,
   type Direction,
+  type ExtensionSpec,
   type IcmpSpec,
   type PacketSpec,
   type PayloadSpec,
@@ -26,6 +32,8 @@ import { type TcpOptionItem, tcpOptionBytes } from './tcp-option-list.js';
 
 // RFC 1812 4.3.2.3: an error message is at most 576 bytes long.
 const QUOTE_LIMIT = 576 - 20 - ICMPV4_HEADER;
+// RFC 4443 2.4 c: not longer than the minimum MTU.
+const QUOTE_LIMIT6 = IPV6_MINIMUM_MTU - IPV6_HEADER - ICMPV6_HEADER;
 const UDP_CHECKSUM_OFFSET = 6;
 const ICMP_CHECKSUM_OFFSET = 2;
 const IPV4_CHECKSUM_OFFSET = 10;
@@ -44,8 +52,8 @@ export class PacketBuilder {
   /** Builds the frame of `spec` as sent in `direction`, in memory of its own or of `pool`. */
   build(spec: PacketSpec, direction: Direction, pool?: FramePool): Frame {
     const frame = this.network(spec, direction, pool);
-    const etherType = spec.kind === 'arp' ? EtherType.Arp : spec.kind === 'ether' ? spec.etherType : EtherType.Ipv4;
     if (this.context.linkType === 'ethernet') {
+      const etherType = this.etherType(spec, direction);
       const macFrom = spec.macFrom ?? this.context.ends(direction).macFrom;
       EthernetFrame.emit(frame, spec.macTo ?? this.context.macTo(spec, direction), macFrom, etherType);
       if (spec.vlan !== undefined) pushVlanTag(frame, { vid: spec.vlan });
@@ -57,7 +65,8 @@ export class PacketBuilder {
   private network(spec: PacketSpec, direction: Direction, pool?: FramePool): Frame {
     if (spec.kind === 'arp') return this.arp(spec, direction, pool);
     if (spec.kind === 'ether') return payloadFrame(spec.payload, pool);
-    const ends = endsOf(spec, this.context.ends(direction));
+    const ends = this.ends(spec, direction);
+    const version = versionOf(spec, ends);
     const frame = this.transport(spec, ends, direction, pool);
     const { fragment } = spec;
     // Of a bare IP payload the line shows the fragment's own bytes, of all else the whole packet that it is cut from.
@@ -66,19 +75,20 @@ export class PacketBuilder {
       frame.end = frame.start + fragment.to;
       frame.start += fragment.from;
     }
-    Ipv4Packet.emit(frame, {
-      source: ipv4Of(ends.source),
-      destination: ipv4Of(ends.destination),
-      protocol: protocolOf(spec),
-      tos: (spec.tos ?? 0) | (spec.ecn === undefined ? 0 : ECN_BITS[spec.ecn]),
-      ...(spec.ttl === undefined ? {} : { ttl: spec.ttl }),
-      identification: spec.ipId ?? 0,
-      dontFragment: spec.dontFragment ?? false,
-      moreFragments: fragment?.more ?? false,
-      fragmentOffset: fragment?.from ?? 0,
-    });
-    if (spec.badIpChecksum === true) spoil(frame, frame.start + IPV4_CHECKSUM_OFFSET);
+    if (version === 6) pushIpv6(spec, ends, frame);
+    else pushIpv4(spec, ends, frame);
     return frame;
+  }
+
+  private etherType(spec: PacketSpec, direction: Direction): number {
+    if (spec.kind === 'arp') return EtherType.Arp;
+    if (spec.kind === 'ether') return spec.etherType;
+    return versionOf(spec, this.ends(spec, direction)) === 6 ? EtherType.Ipv6 : EtherType.Ipv4;
+  }
+
+  private ends(spec: PacketSpec, direction: Direction): Ends {
+    const defaults = this.context.ends(direction);
+    return endsOf(spec, { ...defaults, destination: this.context.destination(spec, direction) });
   }
 
   private transport(spec: PacketSpec, ends: Ends, direction: Direction, pool?: FramePool): Frame {
@@ -89,6 +99,8 @@ export class PacketBuilder {
         return udp(spec, ends, pool);
       case 'icmp':
         return this.icmp(spec, direction, pool);
+      case 'icmpv6':
+        return this.icmpv6(spec, ends, direction, pool);
       case 'ip':
       case 'ether':
         return payloadFrame(spec.payload, pool);
@@ -128,15 +140,25 @@ export class PacketBuilder {
     const frame =
       spec.quote === undefined
         ? payloadFrame(spec.payload ?? { length: 0, bytes: undefined }, pool)
-        : payloadFrame(this.quote(spec.quote, opposite(direction)), pool);
+        : payloadFrame(this.quote(spec.quote, opposite(direction), QUOTE_LIMIT), pool);
     Icmpv4Message.emit(frame, spec.type, spec.code, restOf(spec));
     if (spec.badChecksum === true) spoil(frame, frame.start + ICMP_CHECKSUM_OFFSET);
     return frame;
   }
 
-  private quote(spec: PacketSpec, direction: Direction): PayloadSpec {
+  private icmpv6(spec: IcmpSpec, ends: Ends, direction: Direction, pool?: FramePool): Frame {
+    const payload =
+      spec.quote === undefined ? icmpv6Payload(spec) : this.quote(spec.quote, opposite(direction), QUOTE_LIMIT6);
+    const frame = payloadFrame(payload, pool);
+    const sum = pseudoSum(ends, IpProtocol.Icmpv6, frame.length + ICMPV6_HEADER);
+    Icmpv6Message.emit(frame, spec.type, spec.code, icmpv6Rest(spec), sum);
+    if (spec.badChecksum === true) spoil(frame, frame.start + ICMPV6_CHECKSUM_OFFSET);
+    return frame;
+  }
+
+  private quote(spec: PacketSpec, direction: Direction, limit: number): PayloadSpec {
     const quoted = this.network(spec, direction);
-    const bytes = quoted.bytes().subarray(0, QUOTE_LIMIT);
+    const bytes = quoted.bytes().subarray(0, limit);
     return { length: bytes.length, bytes };
   }
 
@@ -189,6 +211,80 @@ export function shifted(items: readonly TcpOptionItem[], by: number): readonly T
   );
 }
 
+function pushIpv4(spec: PacketSpec, ends: Ends, frame: Frame): void {
+  const { fragment } = spec;
+  Ipv4Packet.emit(frame, {
+    source: ipv4Of(ends.source),
+    destination: ipv4Of(ends.destination),
+    protocol: protocolOf(spec),
+    tos: trafficClassOf(spec),
+    ...(spec.ttl === undefined ? {} : { ttl: spec.ttl }),
+    identification: spec.ipId ?? 0,
+    dontFragment: spec.dontFragment ?? false,
+    moreFragments: fragment?.more ?? false,
+    fragmentOffset: fragment?.from ?? 0,
+  });
+  if (spec.badIpChecksum === true) spoil(frame, frame.start + IPV4_CHECKSUM_OFFSET);
+}
+
+/** The IPv6 header, and behind it the extension headers that the line names and a fragment's. */
+function pushIpv6(spec: PacketSpec, ends: Ends, frame: Frame): void {
+  if (spec.badIpChecksum === true) throw new UsageError('ERR_INVALID_OPTION', 'IPv6 headers have no checksum');
+  const { fragment, extensions = [] } = spec;
+  let protocol = protocolOf(spec);
+  if (fragment !== undefined) {
+    protocol = FragmentHeader.emit(frame, protocol, fragment.from, fragment.more, spec.ipId ?? 0);
+  }
+  for (const extension of extensions.toReversed()) protocol = pushExtension(frame, protocol, extension);
+  const isDiscovery = spec.kind === 'icmpv6' && isNdp(spec.type);
+  Ipv6Packet.emit(frame, {
+    source: ipv6Of(ends.source),
+    destination: ipv6Of(ends.destination),
+    protocol,
+    hopLimit: spec.ttl ?? (isDiscovery ? NDP_HOP_LIMIT : 64),
+    trafficClass: trafficClassOf(spec),
+    flowLabel: spec.flowLabel ?? 0,
+  });
+}
+
+const EXTENSION_PROTOCOLS = {
+  hopopts: HOP_BY_HOP,
+  dstopts: IpProtocol.DestinationOptions,
+  routing: IpProtocol.Routing,
+  ah: IpProtocol.Ah,
+} as const;
+
+function pushExtension(frame: Frame, nextHeader: number, { kind, data }: ExtensionSpec): number {
+  const length = data.length + 2;
+  const at = frame.push(length);
+  const { bytes } = frame.slab;
+  bytes[at] = nextHeader;
+  bytes[at + 1] = kind === 'ah' ? length / 4 - 2 : length / 8 - 1;
+  bytes.set(data, at + 2);
+  return EXTENSION_PROTOCOLS[kind];
+}
+
+function trafficClassOf(spec: PacketSpec): number {
+  return (spec.tos ?? 0) | (spec.ecn === undefined ? 0 : ECN_BITS[spec.ecn]);
+}
+
+function versionOf(spec: PacketSpec, ends: Ends): IpVersion {
+  const { version } = parseIp(ends.source);
+  if (parseIp(ends.destination).version !== version) {
+    throw new UsageError('ERR_INVALID_ADDRESS', `a packet cannot go from ${ends.source} to ${ends.destination}`);
+  }
+  if (spec.kind === (version === 4 ? 'icmpv6' : 'icmp')) {
+    throw new UsageError('ERR_INVALID_OPTION', `${spec.kind} does not go over IPv${version}`);
+  }
+  return version;
+}
+
+function ipv6Of(text: string): Ipv6Address {
+  const address: IpAddress = parseIp(text);
+  if (address instanceof Ipv6Address) return address;
+  throw new UsageError('ERR_INVALID_ADDRESS', `not an IPv6 address: ${text}`);
+}
+
 function udp(spec: UdpSpec, ends: Ends, pool?: FramePool): Frame {
   const frame = payloadFrame(spec.payload, pool);
   const sum = pseudoSum(ends, IpProtocol.Udp, frame.length + UDP_HEADER);
@@ -214,17 +310,23 @@ function restOf(spec: IcmpSpec): number {
 
 function protocolOf(spec: PacketSpec): number {
   if (spec.kind === 'ip') return spec.protocol;
-  return spec.kind === 'tcp' ? IpProtocol.Tcp : spec.kind === 'udp' ? IpProtocol.Udp : IpProtocol.Icmp;
+  if (spec.kind === 'tcp') return IpProtocol.Tcp;
+  if (spec.kind === 'udp') return IpProtocol.Udp;
+  return spec.kind === 'icmpv6' ? IpProtocol.Icmpv6 : IpProtocol.Icmp;
 }
 
 function pseudoSum(ends: Ends, protocol: number, length: number): number {
-  return ipv4PseudoHeaderSum(ipv4Of(ends.source), ipv4Of(ends.destination), protocol, length);
+  const source = parseIp(ends.source);
+  const destination = parseIp(ends.destination);
+  return source instanceof Ipv6Address && destination instanceof Ipv6Address
+    ? ipv6PseudoHeaderSum(source, destination, protocol, length)
+    : ipv4PseudoHeaderSum(ipv4Of(ends.source), ipv4Of(ends.destination), protocol, length);
 }
 
 function ipv4Of(text: string): number {
   const address = parseIp(text);
   if (address instanceof Ipv4Address) return address.value;
-  throw new UsageError('ERR_UNSUPPORTED', 'IPv6 is not implemented yet');
+  throw new UsageError('ERR_INVALID_ADDRESS', `not an IPv4 address: ${text}`);
 }
 
 /** Makes a checksum wrong, without making it UDP's "none". */

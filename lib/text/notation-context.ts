@@ -1,14 +1,18 @@
 /** What a line of the notation leaves unsaid: whose addresses and ports, and where each connection's sequence numbers begin. */
 
-import { ipOf, type IpVersion, MacAddress } from '../core/address.js';
+import { ipOf, type IpVersion, MacAddress, parseIp } from '../core/address.js';
+import { UsageError } from '../core/errors.js';
+import { Icmpv6Type } from '../wire/icmpv6.js';
+import { groupMac, solicitedNode } from '../wire/ipv6.js';
 import type { Direction, PacketSpec } from './packet-spec.js';
 
 /** Options of a notation; the default addresses are those of packetdrill. */
 export interface NotationOptions {
+  /** Default: that of the addresses, or 4. */
   readonly version?: IpVersion;
-  /** Our address, default 192.168.0.1. */
+  /** Our address, default 192.168.0.1 or fd3d:a0b:17d6::1. */
   readonly local?: string;
-  /** The other side's, default 192.0.2.1. */
+  /** The other side's, default 192.0.2.1 or fd3d:fa7b:d17d::1. */
   readonly remote?: string;
   /** Default 8080. */
   readonly localPort?: number;
@@ -34,6 +38,8 @@ export interface Ends {
 
 /** A checked set of options: who the two sides are. */
 export class NotationContext {
+  /** Of the two addresses; a line that has others may be of the other version. */
+  readonly version: IpVersion;
   readonly linkType: 'ethernet' | 'ip';
   readonly remoteIsn: number;
   private readonly outbound: Ends;
@@ -43,8 +49,18 @@ export class NotationContext {
   constructor(options: NotationOptions = {}) {
     this.linkType = options.linkType ?? 'ethernet';
     this.remoteIsn = options.remoteIsn ?? 0;
-    const local = ipOf(options.local ?? (options.version === 6 ? 'fd3d:a0b:17d6::1' : '192.168.0.1')).toString();
-    const remote = ipOf(options.remote ?? (options.version === 6 ? 'fd3d:fa7b:d17d::1' : '192.0.2.1')).toString();
+    const given = options.local ?? options.remote;
+    this.version = options.version ?? (given === undefined ? 4 : ipOf(given).version);
+    const own = ipOf(options.local ?? (this.version === 6 ? 'fd3d:a0b:17d6::1' : '192.168.0.1'));
+    const other = ipOf(options.remote ?? (this.version === 6 ? 'fd3d:fa7b:d17d::1' : '192.0.2.1'));
+    if (own.version !== this.version || other.version !== this.version) {
+      throw new UsageError(
+        'ERR_INVALID_ADDRESS',
+        `${own.toString()} and ${other.toString()} are not both IPv${this.version}`,
+      );
+    }
+    const local = own.toString();
+    const remote = other.toString();
     const macFrom = MacAddress.parse(options.macs?.local ?? '02:00:00:00:00:01').value;
     const macTo = MacAddress.parse(options.macs?.remote ?? '02:00:00:00:00:02').value;
     const { localPort = 8080, remotePort = 40000 } = options;
@@ -70,9 +86,20 @@ export class NotationContext {
     return direction === '>' ? this.outbound : this.inbound;
   }
 
-  /** Where a packet goes on the link unless it says so itself: an ARP request to everybody. */
-  macTo(spec: Pick<PacketSpec, 'kind'> & { readonly operation?: number }, direction: Direction): number {
-    return spec.kind === 'arp' && spec.operation === 1 ? MacAddress.BROADCAST.value : this.ends(direction).macTo;
+  /** Where a packet goes unless it says so itself: a neighbour solicitation to the group of its target. */
+  destination(spec: PacketSpec, direction: Direction): string {
+    if (spec.kind === 'icmpv6' && spec.type === Icmpv6Type.NeighbourSolicitation && spec.target !== undefined) {
+      const target = parseIp(spec.target);
+      if (target.version === 6) return solicitedNode(target).toString();
+    }
+    return this.ends(direction).destination;
+  }
+
+  /** Where a packet goes on the link unless it says so itself: an ARP request to everybody, an IPv6 group's to the group's address. */
+  macTo(spec: PacketSpec, direction: Direction): number {
+    if (spec.kind === 'arp') return spec.operation === 1 ? MacAddress.BROADCAST.value : this.ends(direction).macTo;
+    const address = parseIp(spec.to ?? this.destination(spec, direction));
+    return address.version === 6 && address.isMulticast ? groupMac(address) : this.ends(direction).macTo;
   }
 }
 

@@ -20,6 +20,8 @@ export function formatPacket(spec: PacketSpec): string {
   if (spec.ecn !== undefined) words.push(`[${spec.ecn}]`);
   if (spec.ipId !== undefined) words.push(`ipid ${spec.ipId}`);
   if (spec.dontFragment === true) words.push('df');
+  if (spec.flowLabel !== undefined) words.push(`flow ${spec.flowLabel}`);
+  for (const { kind, data } of spec.extensions ?? []) words.push(`${kind} ${hexText(data)}`);
   if (spec.from !== undefined) words.push(`from ${spec.from}`);
   if (spec.to !== undefined) words.push(`to ${spec.to}`);
   if (spec.macFrom !== undefined) words.push(`mac-from ${mac(spec.macFrom)}`);
@@ -41,6 +43,7 @@ function bodyOf(spec: PacketSpec): string {
     case 'udp':
       return `udp ${portsOf(spec)}${payloadText(spec.payload)}`;
     case 'icmp':
+    case 'icmpv6':
       return formatIcmp(spec);
     case 'arp':
       if (spec.operation === ArpOperation.Reply) return `arp reply ${spec.senderIp} is-at ${mac(spec.senderMac ?? 0)}`;
@@ -79,9 +82,10 @@ function rangeText(spec: TcpSpec): string {
 }
 
 function formatIcmp(spec: IcmpSpec): string {
-  const name = icmpTypeName(spec.type);
-  const code = icmpCodeName(spec.type, spec.code);
-  const words = ['icmp', name ?? `type ${spec.type}`];
+  const version = spec.kind === 'icmp' ? 4 : 6;
+  const name = icmpTypeName(spec.type, version);
+  const code = icmpCodeName(spec.type, spec.code, version);
+  const words: string[] = [spec.kind, name ?? `type ${spec.type}`];
   if (code !== undefined) words.push(code);
   else if (spec.code !== 0) words.push(`code ${spec.code}`);
   if (spec.id !== undefined) words.push(`id ${spec.id}`);
@@ -89,6 +93,10 @@ function formatIcmp(spec: IcmpSpec): string {
   if (spec.mtu !== undefined) words.push(`mtu ${spec.mtu}`);
   if (spec.pointer !== undefined) words.push(`pointer ${spec.pointer}`);
   if (spec.gateway !== undefined) words.push(`gateway ${spec.gateway}`);
+  if (spec.target !== undefined) words.push(`target ${spec.target}`);
+  if (spec.flags !== undefined) words.push(`flags ${spec.flags === '' ? '-' : spec.flags}`);
+  if (spec.linkAddress !== undefined) words.push(`lladdr ${mac(spec.linkAddress)}`);
+  if (spec.rest !== undefined) words.push(`rest ${spec.rest}`);
   if (spec.quote !== undefined) words.push(`[${quoteText(spec.quote)}]`);
   if (spec.payload !== undefined) words.push(payloadText(spec.payload));
   return words.join(' ');
@@ -111,5 +119,9 @@ function bytesText(bytes: Uint8Array): string {
   if (bytes.every((byte) => (byte >= 0x20 && byte < 0x7f) || byte === 0x0a || byte === 0x0d)) {
     return JSON.stringify(String.fromCharCode(...bytes));
   }
+  return hexText(bytes);
+}
+
+function hexText(bytes: Uint8Array): string {
   return `0x${Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')}`;
 }

@@ -22,8 +22,9 @@ export function matchPacket(
 function normalized(spec: PacketSpec, context: NotationContext, direction: Direction): PacketSpec {
   const ends = context.ends(direction);
   const out: Mutable<PacketSpec> = { ...spec };
+  if (out.flowLabel === 0) delete out.flowLabel;
   if (out.from === ends.source) delete out.from;
-  if (out.to === ends.destination) delete out.to;
+  if (out.to === context.destination(out, direction)) delete out.to;
   if (out.macFrom === ends.macFrom) delete out.macFrom;
   if (out.macTo === context.macTo(out, direction)) delete out.macTo;
   if (out.kind === 'udp') {
@@ -34,7 +35,7 @@ function normalized(spec: PacketSpec, context: NotationContext, direction: Direc
     delete out.sourcePort;
     delete out.destinationPort;
   }
-  if (out.kind === 'icmp' && out.quote !== undefined) {
+  if ((out.kind === 'icmp' || out.kind === 'icmpv6') && out.quote !== undefined) {
     out.quote = normalized(out.quote, context, opposite(direction)) as NonNullable<IcmpSpec['quote']>;
   }
   return out;
@@ -44,16 +45,16 @@ function reduced(expected: PacketSpec, actual: PacketSpec): PacketSpec {
   const out: PacketSpec = { ...actual, ...envelope(expected, actual) };
   if (expected.ttl === undefined) delete (out as Mutable<EnvelopeSpec>).ttl;
   if (expected.kind === 'tcp' && out.kind === 'tcp') return reducedTcp(expected, out);
-  if (expected.kind === 'icmp' && out.kind === 'icmp') return reducedIcmp(expected, out);
+  if (isIcmp(expected) && isIcmp(out)) return reducedIcmp(expected, out);
   if (expected.kind === 'arp' || out.kind === 'arp') return out;
-  if (expected.kind === 'icmp' || out.kind === 'icmp') return out;
+  if (isIcmp(expected) || isIcmp(out)) return out;
   return { ...out, payload: reducedPayload(expected.payload, out.payload) };
 }
 
 /** Header values that are compared only where they were expected. */
 function envelope(expected: PacketSpec, actual: PacketSpec): EnvelopeSpec {
   const out: Mutable<EnvelopeSpec> = {};
-  for (const key of ['tos', 'ipId', 'dontFragment'] as const) {
+  for (const key of ['tos', 'ipId', 'dontFragment', 'flowLabel'] as const) {
     if (expected[key] === undefined) Object.assign(out, { [key]: undefined });
   }
   const bits = (actual.tos ?? 0) & 3;
@@ -94,9 +95,27 @@ function reducedOption(expected: TcpOptionItem | undefined, actual: TcpOptionIte
   return open && expected.kind === actual.kind ? { kind: expected.kind, value: undefined } : actual;
 }
 
+const OPEN_IN_ICMP = [
+  'id',
+  'seq',
+  'mtu',
+  'pointer',
+  'gateway',
+  'target',
+  'flags',
+  'linkAddress',
+  'rest',
+  'quote',
+  'payload',
+] as const;
+
+function isIcmp(spec: PacketSpec): spec is IcmpSpec {
+  return spec.kind === 'icmp' || spec.kind === 'icmpv6';
+}
+
 function reducedIcmp(expected: IcmpSpec, actual: IcmpSpec): IcmpSpec {
   const out: Mutable<IcmpSpec> = { ...actual };
-  for (const key of ['id', 'seq', 'mtu', 'pointer', 'gateway', 'quote', 'payload'] as const) {
+  for (const key of OPEN_IN_ICMP) {
     if (expected[key] === undefined) delete out[key];
   }
   if (expected.payload !== undefined && out.payload !== undefined) {

@@ -2,21 +2,32 @@
  * Reads one packet of the notation. In short (docs of `PacketNotation` have examples):
  *
  *     packet   = [ "<" | ">" ] { ip-info } body { modifier }
- *     body     = [ port ">" port ] tcp-line | "udp" [ port ">" port ] data | "icmp" type [code] ... | "arp" ...
+ *     body     = [ port ">" port ] tcp-line | "udp" [ port ">" port ] data | ( "icmp" | "icmpv6" ) type [code] ... | "arp" ...
  *              | "ip" protocol data | "ether" type data
  *     data     = "(" length ")" | "(" length "..." ")" | "(" "..." ")" | "(" [ length ] string ")" | "(" 0xhex ")"
  *     modifier = "ttl" N | "tos" N | "ipid" N | "df" | "frag" a ":" b [ "+" ] | "from" IP | "to" IP | "mac-from" MAC
- *              | "mac-to" MAC | "vlan" N | "bad-checksum" | "bad-ip-checksum" | ip-info
+ *              | "mac-to" MAC | "vlan" N | "flow" N | ( "hopopts" | "dstopts" | "routing" | "ah" ) 0xhex | "bad-checksum"
+ *              | "bad-ip-checksum" | ip-info
  *     ip-info  = "[" ( "noecn" | "ect0" | "ect1" | "ect01" | "ce" | "tos" N ) "]" | "(" "ttl" N ")"
  */
 
-import { MacAddress, parseIp } from '../core/address.js';
+import { type IpVersion, MacAddress, parseIp } from '../core/address.js';
 import { ArpOperation } from '../wire/arp.js';
 import { Icmpv4Type, Icmpv4Unreachable } from '../wire/icmpv4.js';
+import { Icmpv6Type } from '../wire/icmpv6.js';
 import { icmpCodeOf, icmpTypeOf } from './icmp-names.js';
 import { TokenCursor, tokenize } from './notation-lexer.js';
-import { atTcpFlags, parseLength, parseTcp } from './notation-tcp.js';
-import type { ArpSpec, EnvelopeSpec, IcmpSpec, IpSpec, PacketSpec, TcpSpec, UdpSpec } from './packet-spec.js';
+import { atTcpFlags, hexToBytes, parseLength, parseTcp } from './notation-tcp.js';
+import type {
+  ArpSpec,
+  EnvelopeSpec,
+  ExtensionSpec,
+  IcmpSpec,
+  IpSpec,
+  PacketSpec,
+  TcpSpec,
+  UdpSpec,
+} from './packet-spec.js';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
@@ -43,7 +54,8 @@ export function parsePacketAt(cursor: TokenCursor): PacketSpec {
 
 function parseBody(cursor: TokenCursor): PacketSpec {
   if (cursor.accept('udp')) return parseUdp(cursor);
-  if (cursor.accept('icmp')) return parseIcmp(cursor);
+  if (cursor.accept('icmp')) return parseIcmp(cursor, 4);
+  if (cursor.accept('icmpv6')) return parseIcmp(cursor, 6);
   if (cursor.accept('arp')) return parseArp(cursor);
   if (cursor.accept('ip')) return parseIpBody(cursor);
   if (cursor.accept('ether')) {
@@ -51,7 +63,7 @@ function parseBody(cursor: TokenCursor): PacketSpec {
   }
   cursor.accept('tcp');
   const ports = parsePorts(cursor);
-  if (!atTcpFlags(cursor)) throw cursor.error('expected TCP flags, udp, icmp, arp, ip or ether');
+  if (!atTcpFlags(cursor)) throw cursor.error('expected TCP flags, udp, icmp, icmpv6, arp, ip or ether');
   return { ...parseTcp(cursor), ...ports };
 }
 
@@ -72,15 +84,20 @@ function parseIpBody(cursor: TokenCursor): IpSpec {
   return { kind: 'ip', protocol: cursor.number('a protocol', 255), payload: parseLength(cursor) };
 }
 
-function parseIcmp(cursor: TokenCursor): IcmpSpec {
-  const type = parseIcmpType(cursor);
-  const spec: Mutable<IcmpSpec> = { kind: 'icmp', type, code: parseIcmpCode(cursor, type) };
+function parseIcmp(cursor: TokenCursor, version: IpVersion): IcmpSpec {
+  const type = parseIcmpType(cursor, version);
+  const kind = version === 4 ? 'icmp' : 'icmpv6';
+  const spec: Mutable<IcmpSpec> = { kind, type, code: parseIcmpCode(cursor, type, version) };
   for (;;) {
     if (cursor.accept('id')) spec.id = cursor.number('an identifier', 0xffff);
     else if (cursor.accept('seq')) spec.seq = cursor.number('a sequence number', 0xffff);
-    else if (cursor.accept('mtu')) spec.mtu = cursor.number('an MTU', 0xffff);
-    else if (cursor.accept('pointer')) spec.pointer = cursor.number('an offset', 0xff);
+    else if (cursor.accept('mtu')) spec.mtu = cursor.number('an MTU', version === 4 ? 0xffff : 0xffff_ffff);
+    else if (cursor.accept('pointer')) spec.pointer = cursor.number('an offset', version === 4 ? 0xff : 0xffff_ffff);
     else if (cursor.accept('gateway')) spec.gateway = parseAddress(cursor);
+    else if (cursor.accept('target')) spec.target = parseAddress(cursor);
+    else if (cursor.accept('flags')) spec.flags = parseNdpFlags(cursor);
+    else if (cursor.accept('lladdr')) spec.linkAddress = parseMac(cursor);
+    else if (cursor.accept('rest')) spec.rest = cursor.number('a word');
     else if (cursor.at('[') && !atIpInfo(cursor)) spec.quote = parseQuote(cursor);
     else break;
   }
@@ -88,23 +105,31 @@ function parseIcmp(cursor: TokenCursor): IcmpSpec {
   return spec;
 }
 
-function parseIcmpType(cursor: TokenCursor): number {
+/** `RSO`, fewer of them in this order, or `-` for none. */
+function parseNdpFlags(cursor: TokenCursor): string {
+  if (cursor.accept('-')) return '';
+  if (!/^R?S?O?$/.test(cursor.peek().text)) throw cursor.error('expected some of RSO, or -');
+  return cursor.take().text;
+}
+
+function parseIcmpType(cursor: TokenCursor, version: IpVersion): number {
   if (cursor.accept('type')) return cursor.number('an ICMP type', 255);
-  const type = icmpTypeOf(cursor.peek().text);
+  const type = icmpTypeOf(cursor.peek().text, version);
   if (type === undefined) throw cursor.error('expected an ICMP type');
   cursor.take();
   return type;
 }
 
-function parseIcmpCode(cursor: TokenCursor, type: number): number {
+function parseIcmpCode(cursor: TokenCursor, type: number, version: IpVersion): number {
   if (cursor.accept('code')) return cursor.number('an ICMP code', 255);
-  const code = cursor.peek().kind === 'word' ? icmpCodeOf(type, cursor.peek().text) : undefined;
+  const code = cursor.peek().kind === 'word' ? icmpCodeOf(type, cursor.peek().text, version) : undefined;
   if (code !== undefined) {
     cursor.take();
     return code;
   }
-  if (type !== Icmpv4Type.DestinationUnreachable) return 0;
-  if (!cursor.at('mtu')) throw cursor.error('expected a reason why it is unreachable');
+  const unreachable = version === 4 ? Icmpv4Type.DestinationUnreachable : Icmpv6Type.DestinationUnreachable;
+  if (type !== unreachable) return 0;
+  if (version === 6 || !cursor.at('mtu')) throw cursor.error('expected a reason why it is unreachable');
   return Icmpv4Unreachable.FragmentationNeeded;
 }
 
@@ -113,7 +138,8 @@ function parseQuote(cursor: TokenCursor): TcpSpec | UdpSpec | IcmpSpec | IpSpec 
   cursor.expect('[');
   let quoted: TcpSpec | UdpSpec | IcmpSpec | IpSpec;
   if (cursor.accept('udp')) quoted = parseUdp(cursor);
-  else if (cursor.accept('icmp')) quoted = parseIcmp(cursor);
+  else if (cursor.accept('icmp')) quoted = parseIcmp(cursor, 4);
+  else if (cursor.accept('icmpv6')) quoted = parseIcmp(cursor, 6);
   else if (cursor.accept('ip')) quoted = parseIpBody(cursor);
   else {
     cursor.accept('tcp');
@@ -188,18 +214,34 @@ function parseIpInfo(cursor: TokenCursor, envelope: Mutable<EnvelopeSpec>): bool
 function parseModifier(cursor: TokenCursor, envelope: Mutable<EnvelopeSpec>): boolean {
   if (cursor.accept('ttl')) envelope.ttl = cursor.number('a TTL', 255);
   else if (cursor.accept('tos')) envelope.tos = cursor.number('a traffic class', 255);
-  else if (cursor.accept('ipid')) envelope.ipId = cursor.number('an identification', 0xffff);
+  else if (cursor.accept('ipid')) envelope.ipId = cursor.number('an identification');
   else if (cursor.accept('df')) envelope.dontFragment = true;
   else if (cursor.accept('from')) envelope.from = parseAddress(cursor);
   else if (cursor.accept('to')) envelope.to = parseAddress(cursor);
   else if (cursor.accept('mac-from')) envelope.macFrom = parseMac(cursor);
   else if (cursor.accept('mac-to')) envelope.macTo = parseMac(cursor);
   else if (cursor.accept('vlan')) envelope.vlan = cursor.number('a VLAN identifier', 4094);
+  else if (cursor.accept('flow')) envelope.flowLabel = cursor.number('a flow label', 0xfffff);
+  else if (cursor.accept('hopopts')) addExtension(cursor, envelope, 'hopopts');
+  else if (cursor.accept('dstopts')) addExtension(cursor, envelope, 'dstopts');
+  else if (cursor.accept('routing')) addExtension(cursor, envelope, 'routing');
+  else if (cursor.accept('ah')) addExtension(cursor, envelope, 'ah');
   else if (cursor.accept('bad-checksum')) envelope.badChecksum = true;
   else if (cursor.accept('bad-ip-checksum')) envelope.badIpChecksum = true;
   else if (cursor.accept('frag')) envelope.fragment = parseFragment(cursor);
   else return false;
   return true;
+}
+
+/** Its bytes, filled up with zeros, which are padding options, to the next possible length. */
+function addExtension(cursor: TokenCursor, envelope: Mutable<EnvelopeSpec>, kind: ExtensionSpec['kind']): void {
+  const { kind: token, text } = cursor.peek();
+  if (token !== 'hex' || text.length % 2 !== 0) throw cursor.error('expected bytes in hex');
+  cursor.take();
+  const given = hexToBytes(text.slice(2));
+  const data = new Uint8Array(((given.length + 9) & ~7) - 2);
+  data.set(given);
+  envelope.extensions = [...(envelope.extensions ?? []), { kind, data }];
 }
 
 function parseFragment(cursor: TokenCursor): NonNullable<EnvelopeSpec['fragment']> {

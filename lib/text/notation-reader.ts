@@ -4,15 +4,21 @@ import { Ipv4Address } from '../core/address.js';
 import type { Frame } from '../core/frame.js';
 import { ArpOperation } from '../wire/arp.js';
 import { type Icmpv4Message, type Icmpv4Quote, Icmpv4Type, isIcmpv4Error } from '../wire/icmpv4.js';
-import { IpProtocol } from '../wire/ip.js';
+import { type Icmpv6Message, type Icmpv6Quote, isIcmpv6Error } from '../wire/icmpv6.js';
+import { HOP_BY_HOP, IpProtocol } from '../wire/ip.js';
 import { Ipv4Packet } from '../wire/ipv4.js';
+import { IPV6_HEADER, Ipv6Packet } from '../wire/ipv6.js';
+import { extensionLength } from '../wire/ipv6-extensions.js';
 import { TCP_HEADER, TcpFlag, type TcpSegment } from '../wire/tcp.js';
+import { fragmentOf } from './describe.js';
 import { Dissection } from './dissect.js';
 import { reversed, shifted } from './notation-builder.js';
+import { errorWord, readIcmpv6 } from './notation-icmpv6.js';
 import { type Ends, type NotationContext, opposite, type SequenceMap } from './notation-context.js';
 import {
   type Direction,
   type EnvelopeSpec,
+  type ExtensionSpec,
   type IcmpSpec,
   type IpSpec,
   type PacketSpec,
@@ -39,7 +45,7 @@ export class PacketReader {
   read(frame: Frame, direction: Direction): PacketSpec {
     const bare = this.context.linkType === 'ip' || startsAtIp(frame);
     const packet = new Dissection(frame, { linkType: bare ? 'ip' : 'ethernet' });
-    const body = packet.ipv4 === undefined ? linkBody(packet, frame) : this.internet(packet, direction);
+    const body = packet.ip === undefined ? linkBody(packet, frame) : this.internet(packet, direction);
     return { ...body, direction, ...this.link(packet, body, direction) };
   }
 
@@ -57,29 +63,31 @@ export class PacketReader {
   }
 
   private internet(packet: Dissection, direction: Direction): PacketSpec {
-    const { ipv4, checksums } = packet;
-    if (ipv4 === undefined) return rawIp(0, packet.frame);
+    const { ip, checksums } = packet;
+    if (ip === undefined) return rawIp(0, packet.frame);
     const defaults = this.context.ends(direction);
     const ends = portsOf(packet, {
       ...defaults,
-      source: ipv4.sourceAddress.toString(),
-      destination: ipv4.destinationAddress.toString(),
+      source: ip.sourceAddress.toString(),
+      destination: ip.destinationAddress.toString(),
     });
-    const envelope: Mutable<EnvelopeSpec> = envelopeOf(ipv4, packet.frame);
+    const body = this.transport(packet, ip, ends, direction);
+    const envelope: Mutable<EnvelopeSpec> = envelopeOf(packet, ip);
     if (ends.source !== defaults.source) envelope.from = ends.source;
-    if (ends.destination !== defaults.destination) envelope.to = ends.destination;
+    if (ends.destination !== this.context.destination(body, direction)) envelope.to = ends.destination;
     if (checksums.ipv4 === 'bad') envelope.badIpChecksum = true;
-    if ([checksums.tcp, checksums.udp, checksums.icmp].includes('bad')) envelope.badChecksum = true;
-    return { ...this.transport(packet, ipv4, ends, direction), ...envelope };
+    if ([checksums.tcp, checksums.udp, checksums.icmp, checksums.icmpv6].includes('bad')) envelope.badChecksum = true;
+    return { ...body, ...envelope };
   }
 
-  private transport(packet: Dissection, ipv4: Ipv4Packet, ends: Ends, direction: Direction): PacketSpec {
-    const { tcp, udp, icmp, frame } = packet;
-    if (packet.malformed !== undefined) return rawIp(ipv4.protocol, frame);
+  private transport(packet: Dissection, ip: Ipv4Packet | Ipv6Packet, ends: Ends, direction: Direction): PacketSpec {
+    const { tcp, udp, icmp, icmpv6, frame } = packet;
+    if (packet.malformed !== undefined) return rawIp(ip.protocol, frame);
     if (tcp !== undefined) return this.tcp(tcp, frame, ends, direction);
     if (udp !== undefined) return { kind: 'udp', ...shownPorts(ends, undefined), payload: payloadOf(frame) };
     if (icmp !== undefined) return this.icmp(icmp, frame, direction);
-    return rawIp(ipv4.protocol, frame);
+    if (icmpv6 !== undefined) return this.icmpv6(icmpv6, frame, direction);
+    return rawIp(ip.protocol, frame);
   }
 
   private tcp(tcp: TcpSegment, frame: Frame, ends: Ends, direction: Direction): TcpSpec {
@@ -117,8 +125,15 @@ export class PacketReader {
     return spec;
   }
 
+  private icmpv6(icmp: Icmpv6Message, frame: Frame, direction: Direction): IcmpSpec {
+    const { type, code } = icmp;
+    const quoted = isIcmpv6Error(type) ? icmp.quoted : undefined;
+    if (quoted === undefined) return readIcmpv6(icmp, frame);
+    return { kind: 'icmpv6', type, code, ...errorWord(icmp), quote: this.quote(quoted, opposite(direction)) };
+  }
+
   /** The quoted packet went the other way; only what RFC 792 guarantees to be there is told. */
-  private quote(quoted: Icmpv4Quote, direction: Direction): TcpSpec | UdpSpec | IcmpSpec | IpSpec {
+  private quote(quoted: Icmpv4Quote | Icmpv6Quote, direction: Direction): TcpSpec | UdpSpec | IcmpSpec | IpSpec {
     const { packet, transport, end, ports } = quoted;
     const { frame, totalLength, headerLength, protocol } = packet;
     const { view } = frame.slab;
@@ -145,10 +160,12 @@ export class PacketReader {
         payload: any(header),
       };
     }
-    if (protocol === IpProtocol.Icmp && packet.fragmentOffset === 0 && end - transport >= 8) {
+    const whole = packet.version === 6 ? transport >= 0 : packet.fragmentOffset === 0;
+    const kind = packet.version === 6 ? 'icmpv6' : 'icmp';
+    if (protocol === (packet.version === 6 ? IpProtocol.Icmpv6 : IpProtocol.Icmp) && whole && end - transport >= 8) {
       const [type, code] = [view.getUint8(transport), view.getUint8(transport + 1)];
       const [id, seq] = [view.getUint16(transport + 4), view.getUint16(transport + 6)];
-      return { kind: 'icmp', ...addresses, type, code, id, seq, payload: any(8) };
+      return { kind, ...addresses, type, code, id, seq, payload: any(8) };
     }
     return { kind: 'ip', ...addresses, protocol, payload: any(0) };
   }
@@ -156,7 +173,8 @@ export class PacketReader {
 
 /** Whether this is a packet that has no link header yet, although its link has them. */
 function startsAtIp(frame: Frame): boolean {
-  return frame.link !== frame.start && Ipv4Packet.check(frame, frame.start) === undefined;
+  if (frame.link === frame.start) return false;
+  return Ipv4Packet.check(frame, frame.start) === undefined || Ipv6Packet.check(frame, frame.start) === undefined;
 }
 
 function linkBody(packet: Dissection, frame: Frame): PacketSpec {
@@ -171,15 +189,44 @@ function linkBody(packet: Dissection, frame: Frame): PacketSpec {
   return { kind: 'ether', etherType: packet.etherType, payload: payloadOf(packet.frame) };
 }
 
-function envelopeOf(ipv4: Ipv4Packet, frame: Frame): EnvelopeSpec {
-  const from = ipv4.fragmentOffset;
-  return {
-    ttl: ipv4.hopLimit,
-    tos: ipv4.trafficClass,
-    ipId: ipv4.identification,
-    dontFragment: ipv4.dontFragment,
-    ...(ipv4.isFragment ? { fragment: { from, to: from + frame.length, more: ipv4.moreFragments } } : {}),
-  };
+function envelopeOf(packet: Dissection, ip: Ipv4Packet | Ipv6Packet): Mutable<EnvelopeSpec> {
+  const envelope: Mutable<EnvelopeSpec> = { ttl: ip.hopLimit, tos: ip.trafficClass };
+  const fragment = fragmentOf(packet);
+  const length = packet.frame.end - ip.offset - ip.headerLength;
+  if (fragment !== undefined) {
+    const { offset, more } = fragment;
+    envelope.fragment = { from: offset, to: offset + length, more };
+  } else if (ip.version === 6 && ip.fragmented) envelope.fragment = { from: 0, to: length, more: false };
+  if (ip.version === 4) return { ...envelope, ipId: ip.identification, dontFragment: ip.dontFragment };
+  if (fragment !== undefined) envelope.ipId = fragment.id;
+  if (ip.flowLabel !== 0) envelope.flowLabel = ip.flowLabel;
+  const extensions = extensionsOf(ip);
+  if (extensions.length > 0) envelope.extensions = extensions;
+  return envelope;
+}
+
+const EXTENSION_KINDS: ReadonlyMap<number, ExtensionSpec['kind']> = new Map([
+  [HOP_BY_HOP, 'hopopts'],
+  [IpProtocol.DestinationOptions, 'dstopts'],
+  [IpProtocol.Routing, 'routing'],
+  [IpProtocol.Ah, 'ah'],
+]);
+
+/** The extension headers in front of the payload, a fragment's excepted. */
+function extensionsOf({ frame, offset, headerLength, nextHeader }: Ipv6Packet): ExtensionSpec[] {
+  const { view, bytes } = frame.slab;
+  const found: ExtensionSpec[] = [];
+  let at = offset + IPV6_HEADER;
+  let protocol = nextHeader;
+  const end = offset + headerLength;
+  while (at < end) {
+    const length = extensionLength(view, protocol, at, end);
+    const kind = EXTENSION_KINDS.get(protocol);
+    if (kind !== undefined) found.push({ kind, data: bytes.slice(at + 2, at + length) });
+    protocol = view.getUint8(at);
+    at += length;
+  }
+  return found;
 }
 
 function portsOf(packet: Dissection, ends: Ends): Ends {

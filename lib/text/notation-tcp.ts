@@ -101,7 +101,8 @@ export function parseBytes(cursor: TokenCursor): Uint8Array {
   );
 }
 
-function hexToBytes(digits: string): Uint8Array {
+/** The bytes of an even number of hex digits. */
+export function hexToBytes(digits: string): Uint8Array {
   const bytes = new Uint8Array(digits.length / 2);
   for (let i = 0; i < bytes.length; i++) bytes[i] = Number.parseInt(digits.slice(2 * i, 2 * i + 2), 16);
   return bytes;

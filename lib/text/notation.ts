@@ -10,10 +10,15 @@
  *     > arp who-has 10.0.0.1 tell 10.0.0.2
  *     < arp reply 10.0.0.1 is-at 02:00:00:00:00:02
  *     < icmp echo_request id 7 seq 1 (2000) frag 0:1480+ ipid 9
+ *     > icmpv6 unreachable port [udp 40000 > 53 (12)]
+ *     < icmpv6 neighbor_solicitation target fe80::1 lladdr 02:00:00:00:00:02
+ *     > icmpv6 neighbor_advertisement target fe80::1 flags SO lladdr 02:00:00:00:00:01
+ *     < udp 53 > 1024 (12) hopopts 0x05020000 frag 0:8+ ipid 9
  *
  * `<` is what the remote side sends, `>` what we send. Sequence numbers are relative to each side's first. Data are zeros unless they
  * are given. What a packet to be built leaves out is filled in; what an expected packet leaves out matches anything, except
- * addresses, ports, TCP options, fragmentation, tags and checksums, which then must be the context's, none, none, none and right.
+ * addresses, ports, TCP options, fragmentation, extension headers, tags and checksums, which then must be the context's, none, none, none,
+ * none and right. The addresses say which version a packet is of; unsaid, a neighbour solicitation goes to the group of its target.
  */
 
 import type { Frame, FramePool } from '../core/frame.js';

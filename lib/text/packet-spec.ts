@@ -15,6 +15,12 @@ export interface PayloadSpec {
   readonly bytes: Uint8Array | 'any' | undefined;
 }
 
+/** An extension header of IPv6: what is behind its next-header and length bytes, 8 * n + 6 bytes. */
+export interface ExtensionSpec {
+  readonly kind: 'hopopts' | 'dstopts' | 'routing' | 'ah';
+  readonly data: Uint8Array;
+}
+
 /** What can be said of any packet's link and IP headers. */
 export interface EnvelopeSpec {
   readonly direction?: Direction;
@@ -30,8 +36,14 @@ export interface EnvelopeSpec {
   readonly tos?: number;
   /** `ect01`: one of both. */
   readonly ecn?: 'noecn' | 'ect0' | 'ect1' | 'ce' | 'ect01';
+  /** Identification: 16 bits in IPv4, 32 in the fragment header of IPv6. */
   readonly ipId?: number;
+  /** Of IPv4. */
   readonly dontFragment?: boolean;
+  /** Of IPv6: 20 bits. */
+  readonly flowLabel?: number;
+  /** Extension headers of IPv6 in front of a fragment header and of the payload. */
+  readonly extensions?: readonly ExtensionSpec[];
   /** Bytes `from` (inclusive) to `to` (exclusive) of the IP payload, and whether more follow. */
   readonly fragment?: { readonly from: number; readonly to: number; readonly more: boolean };
   /** The transport's, or the IP header's, checksum is wrong on purpose. */
@@ -65,9 +77,9 @@ export interface UdpSpec extends EnvelopeSpec {
   readonly payload: PayloadSpec;
 }
 
-/** An ICMPv4 message; an error quotes a packet that went the other way. */
+/** An ICMP message of either version; an error quotes a packet that went the other way. */
 export interface IcmpSpec extends EnvelopeSpec {
-  readonly kind: 'icmp';
+  readonly kind: 'icmp' | 'icmpv6';
   readonly type: number;
   readonly code: number;
   readonly id?: number;
@@ -75,6 +87,14 @@ export interface IcmpSpec extends EnvelopeSpec {
   readonly mtu?: number;
   readonly pointer?: number;
   readonly gateway?: string;
+  /** Neighbour discovery: the address that is asked for or spoken of. */
+  readonly target?: string;
+  /** Flags of a neighbour advertisement, some of `RSO`: router, solicited, override. */
+  readonly flags?: string;
+  /** The link address option, the source's in solicitations and the target's elsewhere, as a 48-bit number. */
+  readonly linkAddress?: number;
+  /** The word in front of the data of a message that has no notation of its own. */
+  readonly rest?: number;
   readonly quote?: TcpSpec | UdpSpec | IcmpSpec | IpSpec;
   readonly payload?: PayloadSpec;
 }

@@ -4,12 +4,13 @@ import { Ipv4Address, MacAddress } from '../core/address.js';
 import { dropReasonName } from '../core/drops.js';
 import type { Frame } from '../core/frame.js';
 import { ArpOperation } from '../wire/arp.js';
-import { type Icmpv4Message, type Icmpv4Quote, Icmpv4Type } from '../wire/icmpv4.js';
-import { IpProtocol } from '../wire/ip.js';
+import { type Icmpv4Message, Icmpv4Type } from '../wire/icmpv4.js';
 import { TCP_HEADER, TcpFlag, type TcpSegment } from '../wire/tcp.js';
-import { addressesOf } from './describe.js';
+import { addressesOf, fragmentOf } from './describe.js';
 import { Dissection, type DissectOptions, type LayerName } from './dissect.js';
 import { icmpCodeName, icmpTypeName } from './icmp-names.js';
+import { control6 } from './pretty-icmpv6.js';
+import { protocolName, quote } from './pretty-quote.js';
 import { formatTcpOptions, readTcpOptionList } from './tcp-option-list.js';
 
 const FLAG_LETTERS = [
@@ -22,12 +23,6 @@ const FLAG_LETTERS = [
   [TcpFlag.Cwr, 'W'],
   [TcpFlag.Ack, '.'],
 ] as const;
-
-const PROTOCOLS: ReadonlyMap<number, string> = new Map([
-  [IpProtocol.Icmp, 'icmp'],
-  [IpProtocol.Tcp, 'tcp'],
-  [IpProtocol.Udp, 'udp'],
-]);
 
 /**
  * One line per packet. Never throws, whatever the bytes, and changes nothing.
@@ -59,12 +54,7 @@ function body(packet: Dissection, frame: Frame): string {
     }
     return `ARP, operation ${arp.operation} from ${sender}`;
   }
-  if (packet.ipv4 !== undefined) return internet(packet);
-  const ends = addressesOf(packet);
-  if (ends !== undefined) {
-    const next = packet.frame.slab.view.getUint8(packet.ipv6 + 6);
-    return `IP6 ${ends.src} > ${ends.dst}: next-header ${next}, length ${packet.payloadLength}`;
-  }
+  if (packet.ip !== undefined) return internet(packet);
   if (packet.layers.includes('arp')) return `ARP, not for IPv4 over Ethernet, length ${packet.payloadLength}`;
   const { ethernet } = packet;
   if (ethernet === undefined) return `${packet.malformed === undefined ? 'IP' : 'unreadable'}, length ${frame.length}`;
@@ -74,21 +64,34 @@ function body(packet: Dissection, frame: Frame): string {
 }
 
 function internet(packet: Dissection): string {
-  const { ipv4, tcp, udp, icmp } = packet;
+  const { ip, tcp, udp, icmp, icmpv6 } = packet;
   const { src, dst } = addressesOf(packet) ?? { src: '', dst: '' };
   const ports = tcp ?? udp;
-  const line =
-    ports === undefined ? `IP ${src} > ${dst}: ` : `IP ${src}.${ports.sourcePort} > ${dst}.${ports.destinationPort}: `;
+  const start = ip?.version === 6 ? 'IP6' : 'IP';
+  const ends = ports === undefined ? `${src} > ${dst}` : `${src}.${ports.sourcePort} > ${dst}.${ports.destinationPort}`;
+  const line = `${start} ${ends}: ${extensionsOf(packet)}`;
   if (tcp !== undefined) return line + segment(tcp, packet);
   if (udp !== undefined) return `${line}UDP, length ${Math.max(0, udp.length - 8)}`;
   if (icmp !== undefined) return `${line}ICMP ${control(icmp)}, length ${packet.payloadLength + 8}`;
-  const protocol = PROTOCOLS.get(ipv4?.protocol ?? 0) ?? `proto ${ipv4?.protocol}`;
-  if (ipv4?.isFragment === true) {
-    const more = ipv4.moreFragments ? '+' : '';
-    const where = `fragment id ${ipv4.identification} offset ${ipv4.fragmentOffset}${more}`;
-    return `${line}${protocol}, ${where}, length ${packet.payloadLength}`;
-  }
-  return `${line}${protocol}, length ${packet.payloadLength}`;
+  if (icmpv6 !== undefined) return `${line}ICMP6, ${control6(icmpv6)}, length ${packet.payloadLength + 8}`;
+  const protocol = protocolName(ip?.protocol ?? 0);
+  const fragment = fragmentOf(packet);
+  if (fragment === undefined) return `${line}${protocol}, length ${packet.payloadLength}`;
+  const { id, offset, more } = fragment;
+  return `${line}${protocol}, fragment id ${id} offset ${offset}${more ? '+' : ''}, length ${packet.payloadLength}`;
+}
+
+const EXTENSIONS: Partial<Record<LayerName, string>> = {
+  hopopts: 'HBH ',
+  dstopts: 'DSTOPT ',
+  routing: 'RT ',
+  ah: 'AH ',
+};
+
+/** The extension headers of IPv6; a fragment's is told of behind them, an atomic one's here. */
+function extensionsOf(packet: Dissection): string {
+  const whole = packet.ipv6?.isFragment !== true;
+  return packet.layers.map((layer) => (layer === 'fragment' && whole ? 'frag ' : (EXTENSIONS[layer] ?? ''))).join('');
 }
 
 /** TCP control bits as letters, `.` for ACK, `none` for none. */
@@ -129,13 +132,4 @@ function control(icmp: Icmpv4Message): string {
 
 function identity(icmp: Icmpv4Message): string {
   return `id ${icmp.identifier}, seq ${icmp.sequence}`;
-}
-
-/** The packet that an error is about. */
-function quote(quoted: Icmpv4Quote): string {
-  const { packet, ports } = quoted;
-  const protocol = PROTOCOLS.get(packet.protocol) ?? `proto ${packet.protocol}`;
-  const end = (address: Ipv4Address, port: number | undefined) =>
-    address.toString() + (port === undefined ? '' : `.${port}`);
-  return `IP ${end(packet.sourceAddress, ports?.source)} > ${end(packet.destinationAddress, ports?.destination)}: ${protocol}`;
 }

@@ -17,7 +17,10 @@ import { testDevice, type TestDeviceOptions } from './test-device.js';
 import { Recording } from './recording.js';
 import { TestRun } from './test-run.js';
 
-/** Options of {@link net}: whose addresses packets have that do not say, and what happens around the test. */
+/**
+ * Options of {@link net}: whose addresses packets have that do not say (`version: 6`, or `local` and `remote`), and what happens around the
+ * test.
+ */
 export interface NetOptions extends NotationOptions {
   /** Seed of `env.random`; default 1. */
   readonly seed?: number;

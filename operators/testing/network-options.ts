@@ -9,7 +9,7 @@ import type { Impairments } from '../../lib/l2/impairment.js';
 import type { RouteOptions } from '../../lib/l3/ip-tables.js';
 import type { HostOptions } from '../stack/host.js';
 
-/** Addresses of one interface, with prefix lengths, e.g. `10.0.0.1/24`. */
+/** Addresses of one interface, with prefix lengths, of either version or both, e.g. `10.0.0.1/24` or `['10.0.0.1/24', 'fd00::1/64']`. */
 export type NetworkAddresses = string | Cidr | readonly (string | Cidr)[];
 
 /** A route of a host in a network: its device is the host's end of a link. */

@@ -35,24 +35,55 @@ function expected(truth: Truth['frames'][number], ours: PacketDescription): Reco
     told['src'] = first(truth['arpSip']);
     told['dst'] = first(truth['arpTip']);
   }
-  if (protocols[1] !== 'ip' || ours.fragment !== undefined) return told;
+  const behind = protocols.slice(2);
+  if (protocols[1] === 'ipv6') {
+    const carried = behind.findIndex((name) => EXTENSIONS[name] === undefined);
+    const chain = behind.splice(0, carried < 0 ? behind.length : carried);
+    told['extensions'] = chain.map((name) => EXTENSIONS[name]);
+    if (truth['ip6FragOff'] !== undefined && chain.includes('ipv6.fraghdr') && ours.fragment !== undefined) {
+      told['fragment'] = {
+        offset: 8 * Number(first(truth['ip6FragOff'])),
+        more: /1|true/i.test(`${first(truth['ip6FragMore'])}`),
+      };
+    }
+  } else if (protocols[1] !== 'ip') return told;
+  if (ours.fragment !== undefined) return told;
   for (const [layer, port, checksum] of [
     ['tcp', 'tcpSp', 'tcpCk'],
     ['udp', 'udpSp', 'udpCk'],
     ['icmp', '', 'icmpCk'],
+    ['icmpv6', '', 'icmp6Ck'],
   ] as const) {
-    if (protocols[2] !== layer) continue;
-    if (port !== '') {
+    if (behind[0] !== layer) continue;
+    if (port !== '' && truth[port] !== undefined) {
       told['sport'] = Number(first(truth[port]));
       told['dport'] = Number(first(truth[port.replace('S', 'D')]));
     }
+    // tshark reads a home address of which the option says that it is not there, and believes it.
+    if (JSON.stringify(truth['warn'] ?? '').includes('Home Address: Invalid length')) continue;
     if (truth[checksum] !== undefined) told[layer] = first(truth[checksum]);
   }
   return told;
 }
 
+/** tshark's names of extension headers, and ours. */
+const EXTENSIONS: Readonly<Record<string, string>> = {
+  'ipv6.hopopts': 'hopopts',
+  'ipv6.dstopts': 'dstopts',
+  'ipv6.routing': 'routing',
+  'ipv6.fraghdr': 'fragment',
+  ah: 'ah',
+};
+
 function project(ours: PacketDescription, keys: readonly string[]): Record<string, unknown> {
-  const flat: Record<string, unknown> = { ...ours, ...ours.checksums };
+  const extensions = ours.layers.filter((layer) => Object.values(EXTENSIONS).includes(layer));
+  const { fragment } = ours;
+  const flat: Record<string, unknown> = {
+    ...ours,
+    ...ours.checksums,
+    extensions,
+    ...(fragment === undefined ? {} : { fragment: { offset: fragment.offset, more: fragment.more } }),
+  };
   return Object.fromEntries(keys.map((key) => [key, flat[key]]));
 }
 

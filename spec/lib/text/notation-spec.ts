@@ -36,6 +36,37 @@ const LINES = [
   'ether 0x88cc (46)',
 ] as const;
 
+const LINES6 = [
+  'S 0:0(0) win 65535 <mss 1440,sackOK,TS val 1 ecr 0,nop,wscale 7>',
+  'P. 1:6(5 "hello") ack 1 win 100 flow 703710',
+  '. 1:1(0) ack 1 win 100 bad-checksum',
+  '50000 > 80 S 0:0(0) win 65535 from 2001:db8::7 to fd00::1',
+  'icmpv6 echo_request id 7 seq 1 (56)',
+  'icmpv6 echo_reply id 65535 seq 0 (3 "abc") bad-checksum',
+  'icmpv6 unreachable port [udp 1024 > 53 (12 ...)]',
+  'icmpv6 unreachable admin_prohibited [icmpv6 echo_request id 7 seq 1 (56 ...)]',
+  'icmpv6 packet_too_big mtu 1280 [tcp 1:1441(1440 ...)]',
+  'icmpv6 time_exceeded ttl [icmpv6 echo_request id 7 seq 1 (56 ...)]',
+  'icmpv6 parameter_problem option pointer 42 [ip 99 (8 ...)]',
+  'icmpv6 parameter_problem field pointer 4 (8)',
+  'icmpv6 router_solicitation lladdr 02:00:00:00:00:01 ttl 255 to ff02::2',
+  'icmpv6 router_advertisement rest 1090519040 (8 0x0000000000000e10)',
+  'icmpv6 neighbor_solicitation target fd00::9 lladdr 02:00:00:00:00:01',
+  'icmpv6 neighbor_solicitation target fe80::9 (8 0x0e01010203040506) from ::',
+  'icmpv6 neighbor_solicitation target fe80::9 to fe80::9',
+  'icmpv6 neighbor_advertisement target fe80::9 flags SO lladdr 02:00:00:00:00:01 ttl 255',
+  'icmpv6 neighbor_advertisement target fe80::9 flags - to ff02::1',
+  'icmpv6 listener_report_v2 rest 1 (20 0x04000000ff020000000000000000000000000005) ttl 1 hopopts 0x050200000100 to ff02::16',
+  'icmpv6 type 200 code 1 rest 77 (3 "abc")',
+  'udp 53 > 1024 (12)',
+  'udp 53 > 1024 (12) bad-checksum',
+  'udp 53 > 1024 (0) to ff02::fb mac-to 02:00:00:00:00:02 vlan 5',
+  'udp 53 > 1024 (3 "a\\"b") ttl 1 tos 0xb8 hopopts 0x0504deadbeef dstopts 0x010c000000000000000000000000',
+  'ip 59 (0)',
+  'ip 99 (8 0x0000000000000001) routing 0x020100000000fd000000000000000000000000000009',
+  'ip 17 (8) frag 16:24+ ipid 3735928559',
+] as const;
+
 /** The lines say less than the reader does: reduce what was read to what the line says. */
 function again(notation: PacketNotation, line: string): { expected: string; actual: string } {
   const { expected, actual } = notation.compare(line, notation.build(line, '>'));
@@ -50,6 +81,75 @@ describe('PacketNotation', () => {
       expect(expected).to.equal(`> ${line}`);
     });
   }
+
+  for (const line of LINES6) {
+    it(`writes and reads over IPv6: ${line}`, () => {
+      const { expected, actual } = again(new PacketNotation({ version: 6 }), line);
+      expect(actual).to.equal(`> ${line}`);
+      expect(expected).to.equal(`> ${line}`);
+      expect(describePacket(new PacketNotation({ version: 6 }).build(line)).layers).to.include('ipv6');
+    });
+  }
+
+  it('builds IPv6 packets byte for byte', () => {
+    const notation = new PacketNotation({ local: 'fd00::1', remote: 'fd00::2' });
+    expect(hexOf(notation.build('> icmpv6 neighbor_solicitation target fd00::2 lladdr 02:00:00:00:00:01'))).to.equal(
+      '3333ff000002' +
+        '020000000001' +
+        '86dd' +
+        '6000000000203aff' +
+        'fd000000000000000000000000000001' +
+        'ff0200000000000000000001ff000002' +
+        '87007d9700000000' +
+        'fd000000000000000000000000000002' +
+        '0101020000000001',
+    );
+    expect(
+      hexOf(notation.build('< udp 53 > 1024 (2 "hi") flow 0x12345 tos 0x2e ttl 9 dstopts 0x0102 frag 0:8+ ipid 7')),
+    ).to.equal(
+      '020000000001' +
+        '020000000002' +
+        '86dd' +
+        '62e1234500183c09' +
+        'fd000000000000000000000000000002' +
+        'fd000000000000000000000000000001' +
+        '2c00010200000000' +
+        '1100000100000007' +
+        '00350400000a9937',
+    );
+  });
+
+  it('tells a fragment of IPv6 from a whole packet, and an atomic one, too', () => {
+    const notation = new PacketNotation({ version: 6 });
+    const atomic = notation.build('> udp 1 > 2 (4) frag 0:12 ipid 5');
+    expect(notation.format(atomic)).to.match(/^> udp 1 > 2 \(4\) frag 0:12 /);
+    expect(notation.compare('> udp 1 > 2 (4)', atomic).equal).to.equal(false);
+    expect(notation.compare('> udp 1 > 2 (4) frag 0:12', atomic)).to.include({ equal: true });
+    const piece = notation.build('> icmpv6 echo_request id 1 seq 2 (2000) frag 1232:2008 ipid 5');
+    expect(describePacket(piece)).to.deep.include({ fragment: { id: 5, offset: 1232, more: false } });
+    expect(notation.compare('icmpv6 echo_request id 1 seq 2 (2000) frag 1232:2008', piece)).to.include({ equal: true });
+  });
+
+  it('takes its version from the addresses, and refuses two that do not go together', () => {
+    expect(new PacketNotation({ local: 'fe80::1', remote: 'fe80::2' }).context.version).to.equal(6);
+    expect(new PacketNotation({ remote: '10.0.0.2' }).context.version).to.equal(4);
+    for (const wrong of [
+      { local: 'fe80::1', remote: '10.0.0.2' },
+      { version: 4, local: 'fe80::1' },
+    ] as const) {
+      expect(() => new PacketNotation(wrong))
+        .to.throw()
+        .with.property('code', 'ERR_INVALID_ADDRESS');
+    }
+    const notation = new PacketNotation({ version: 6 });
+    expect(() => notation.build('udp 1 > 2 (0) to 10.0.0.1')).to.throw('a packet cannot go from');
+    expect(() => notation.build('icmp echo_request id 1 seq 1 (0)')).to.throw('icmp does not go over IPv6');
+    expect(() => notation.build('udp 1 > 2 (0) bad-ip-checksum')).to.throw('IPv6 headers have no checksum');
+    expect(() => notation.build('icmpv6 neighbor_solicitation')).to.throw('has an IPv6 target');
+    const other = notation.build('udp 1 > 2 (0) from 10.0.0.1 to 10.0.0.2');
+    expect(describePacket(other).layers).to.include('ipv4');
+    expect(() => notation.build('arp who-has 10.0.0.1 tell 10.0.0.2')).to.not.throw();
+  });
 
   it('reads ARP, whose requests go to everybody', () => {
     const notation = new PacketNotation({ local: '10.0.0.2', remote: '10.0.0.1' });

@@ -1,9 +1,10 @@
 import { expect } from 'chai';
 import * as fc from 'fast-check';
 import { describe as describePacket } from '../../../lib/text/describe.js';
+import { PacketNotation } from '../../../lib/text/notation.js';
 import { pretty } from '../../../lib/text/pretty.js';
 import { pushVlanTag } from '../../../lib/wire/vlan.js';
-import { frameOf, hexBytes, truncations } from '../wire/frames.js';
+import { frameOf, hexBytes, hexOf, truncations } from '../wire/frames.js';
 
 const ETHERNET = '0200000000aa 0200000000bb 0800';
 const UDP = '4500002112344000401114960a0000020a00000104000035000da3ca68656c6c6f';
@@ -12,6 +13,17 @@ const SYN =
 const UNREACHABLE =
   '45000038000000004001 66c3 0a0000010a000002 030354f0000000004500002100000000401166ca0a0000020a00000104000035000da3ca';
 const ARP = '0200000000aa 0200000000bb 0806 00010800060400010200000000bb0a0000020000000000000a000001';
+
+/** IPv6 packets of all kinds, as hex. */
+const SIX = [
+  'S 0:0(0) <mss 1440> hopopts 0x05020000',
+  'udp 1 > 2 (4) frag 0:12',
+  'icmpv6 unreachable port [udp 1024 > 53 (12)]',
+  'icmpv6 neighbor_solicitation target fe80::2 lladdr 02:00:00:00:00:01',
+  'icmpv6 router_advertisement rest 1090521488 (16 0x00000000000000000101020000000001)',
+  'icmpv6 listener_report_v2 rest 1 (20) dstopts 0xc910',
+  'udp 1 > 2 (4) routing 0x0001',
+].map((text) => hexOf(new PacketNotation({ version: 6, linkType: 'ip' }).build(text)));
 
 const line = (hex: string): string => pretty(frameOf(hex), { linkType: 'ip' });
 
@@ -27,6 +39,59 @@ describe('pretty', () => {
   it('tells of ICMP, with the packet that an error quotes', () => {
     expect(line(UNREACHABLE)).to.equal(
       'IP 10.0.0.1 > 10.0.0.2: ICMP unreachable port [IP 10.0.0.2.1024 > 10.0.0.1.53: udp], length 36',
+    );
+  });
+
+  it('tells of IPv6: transports, extension headers, fragments', () => {
+    const notation = new PacketNotation({ version: 6, local: '2001:db8::1', remote: '2001:db8::2', linkType: 'ip' });
+    const told = (packet: string): string => pretty(notation.build(packet, '>'), { linkType: 'ip' });
+    expect(told('S 7:7(0) win 9 <mss 1440>')).to.equal(
+      'IP6 2001:db8::1.8080 > 2001:db8::2.40000: Flags [S], seq 7, win 9, options [mss 1440], length 0',
+    );
+    expect(told('udp 53 > 1024 (5) hopopts 0x0502 dstopts 0x01')).to.equal(
+      'IP6 2001:db8::1.53 > 2001:db8::2.1024: HBH DSTOPT UDP, length 5',
+    );
+    expect(told('udp 53 > 1024 (5) bad-checksum')).to.match(/length 5 \(bad udp checksum\)$/);
+    expect(told('udp 53 > 1024 (100) frag 8:24+ ipid 9')).to.equal(
+      'IP6 2001:db8::1 > 2001:db8::2: udp, fragment id 9 offset 8+, length 16',
+    );
+    expect(told('udp 53 > 1024 (8) frag 0:16')).to.equal('IP6 2001:db8::1.53 > 2001:db8::2.1024: frag UDP, length 8');
+    expect(told('ip 59 (0)')).to.equal('IP6 2001:db8::1 > 2001:db8::2: no next header, length 0');
+  });
+
+  it('tells of ICMPv6, neighbour and listener discovery', () => {
+    const notation = new PacketNotation({ local: 'fe80::1', remote: 'fe80::2', linkType: 'ip' });
+    const told = (packet: string): string => pretty(notation.build(packet, '>'), { linkType: 'ip' });
+    const from = 'IP6 fe80::1 > ';
+    expect(told('icmpv6 echo_request id 7 seq 1 (56)')).to.equal(
+      `${from}fe80::2: ICMP6, echo request, id 7, seq 1, length 64`,
+    );
+    expect(told('icmpv6 unreachable port [udp 1024 > 53 (12)]')).to.equal(
+      `${from}fe80::2: ICMP6, unreachable port [IP6 fe80::2.1024 > fe80::1.53: udp], length 68`,
+    );
+    expect(told('icmpv6 packet_too_big mtu 1280 [1:1001(1000)]')).to.equal(
+      `${from}fe80::2: ICMP6, packet too big, mtu 1280 [IP6 fe80::2.40000 > fe80::1.8080: tcp], length 1068`,
+    );
+    expect(told('icmpv6 parameter_problem option pointer 42 [ip 59 (0)]')).to.match(
+      /parameter problem option at 42 \[/,
+    );
+    expect(told('icmpv6 neighbor_solicitation target fe80::2 lladdr 02:00:00:00:00:01')).to.equal(
+      `${from}ff02::1:ff00:2: ICMP6, neighbor solicitation, who has fe80::2, source 02:00:00:00:00:01, length 32`,
+    );
+    expect(told('icmpv6 neighbor_advertisement target fe80::1 flags SO lladdr 02:00:00:00:00:01')).to.equal(
+      `${from}fe80::2: ICMP6, neighbor advertisement, tgt is fe80::1, Flags [solicited, override], target 02:00:00:00:00:01, length 32`,
+    );
+    expect(
+      told('icmpv6 listener_report_v2 rest 1 (20 0x04000000ff020000000000000000000000000005) hopopts 0x05020000'),
+    ).to.equal(`${from}fe80::2: HBH ICMP6, multicast listener report v2, 1 group record(s), length 28`);
+    expect(told('icmpv6 router_advertisement rest 0x41180990 (8)')).to.equal(
+      `${from}fe80::2: ICMP6, router advertisement, hop limit 65, pref low, router lifetime 2448s, length 16`,
+    );
+    expect(told('icmpv6 neighbor_solicitation target fe80::2 (3)')).to.match(
+      /who has fe80::2, length 27 \[ndp-bad-option\]$/,
+    );
+    expect(told('icmpv6 listener_report rest 0 (4)')).to.match(
+      /multicast listener report, length 12 \[mld-truncated\]$/,
     );
   });
 
@@ -46,7 +111,8 @@ describe('pretty', () => {
     );
     expect(line(UDP.replace('68656c', '68656d'))).to.match(/length 5 \(bad udp checksum\)$/);
     expect(line(UDP.slice(0, 40))).to.equal('IP 10.0.0.2 > 10.0.0.1: udp, length 0 [ipv4-truncated]');
-    expect(line('60')).to.equal('unreadable, length 1 [ip-unknown-version]');
+    expect(line('60')).to.equal('unreadable, length 1 [ipv6-truncated]');
+    expect(line('50')).to.equal('unreadable, length 1 [ip-unknown-version]');
   });
 });
 
@@ -78,7 +144,8 @@ describe('describe', () => {
   });
 
   it('finds every cut', () => {
-    for (const packet of [ETHERNET + UDP, ETHERNET + SYN, ETHERNET + UNREACHABLE, ARP]) {
+    const six = SIX.map((packet) => ETHERNET.replace('0800', '86dd') + packet);
+    for (const packet of [ETHERNET + UDP, ETHERNET + SYN, ETHERNET + UNREACHABLE, ARP, ...six]) {
       for (const frame of truncations(hexBytes(packet))) {
         expect(describePacket(frame), `${frame.length} bytes`).to.have.property('malformed');
       }
@@ -89,7 +156,7 @@ describe('describe', () => {
   it('never throws and changes nothing, on any bytes', () => {
     const mutated = fc
       .tuple(
-        fc.constantFrom(UDP, SYN, UNREACHABLE),
+        fc.constantFrom(UDP, SYN, UNREACHABLE, ...SIX),
         fc.array(fc.tuple(fc.nat(60), fc.nat(255)), { maxLength: 4 }),
         fc.nat(80),
       )
