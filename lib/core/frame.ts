@@ -85,6 +85,8 @@ export class Frame {
   mark = 0;
   /** A number that identifies the flow, or 0. */
   flow = 0;
+  /** A packet that finds out how much its path carries: of what is known of the path only the MTU of the first link holds it back. */
+  mtuProbe = false;
   /** See {@link UNDER_WAY}. */
   fate: number = UNDER_WAY;
   /** Whether more than one subscriber sees this frame, so that no one may change its bytes. */
@@ -192,6 +194,7 @@ export class Frame {
     this.gsoSize = other.gsoSize;
     this.mark = other.mark;
     this.flow = other.flow;
+    this.mtuProbe = other.mtuProbe;
   }
 
   /** For the pool: a recycled slot becomes a new, empty frame. */
@@ -205,6 +208,7 @@ export class Frame {
     this.checksumStart = this.checksumField = 0;
     this.gsoType = GsoType.None;
     this.gsoSize = this.mark = this.flow = 0;
+    this.mtuProbe = false;
     this.fate = UNDER_WAY;
     this.shared = false;
     this.references = 1;

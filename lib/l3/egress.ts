@@ -6,7 +6,7 @@
  * expect to be told that it failed.
  */
 
-import type { IpAddress, Ipv6Address } from '../core/address.js';
+import { Cidr, type IpAddress, Ipv4Address, Ipv6Address, type IpVersion } from '../core/address.js';
 import type { Device } from '../core/device.js';
 import { DropReason } from '../core/drops.js';
 import type { Env } from '../core/env.js';
@@ -20,7 +20,7 @@ import { fragmentIpv4, fragmentIpv6 } from './fragment.js';
 import type { IcmpErrorKind } from './icmp-report.js';
 import type { IcmpReports } from './icmp-reports.js';
 import type { IpTables } from './ip-tables.js';
-import type { Route } from './routes.js';
+import { linkMtu, type Route } from './routes.js';
 
 /** Options of {@link Egress} and of `routeAndResolve`. */
 export interface EgressOptions {
@@ -43,6 +43,8 @@ interface Failure {
 }
 
 const MAPPED = 0xffff;
+const GROUPS4 = new Cidr<4>(new Ipv4Address(0xe000_0000), 4);
+const GROUPS6 = new Cidr<6>(new Ipv6Address(0xff00_0000, 0, 0, 0), 8);
 
 /** Routes packets to links. */
 export class Egress {
@@ -100,13 +102,14 @@ export class Egress {
     const allowed = !fromLoopback && (anySource || source === 0 || tables.addresses.has(source));
     if (!allowed) return this.drop(DropReason.IpNotOurSource, frame);
     // Loopback addresses never appear on a wire (RFC 1122 3.2.1.3 g).
-    const route = tables.isOurs(destination) ? undefined : tables.route(destination);
+    const chosen = destination >>> 28 === 14 ? frame.device : undefined;
+    const route = tables.isOurs(destination) ? undefined : (wayOut(chosen, GROUPS4) ?? tables.route(destination));
     const link = route && this.links.get(route.device);
     if (route === undefined || link === undefined) {
       this.fail(frame, 'net-unreachable', 'ENETUNREACH');
       return this.drop(DropReason.IpNoRoute, frame);
     }
-    const mtu = tables.mtu(route, destination);
+    const mtu = frame.mtuProbe ? linkMtu(route) : tables.mtu(route, destination);
     // A super-segment is cut by the device.
     if (frame.length <= mtu || frame.gsoType !== GsoType.None) this.transmit(frame, route, link, destination);
     else this.sendInPieces(frame, packet, route, link, mtu);
@@ -156,13 +159,14 @@ export class Egress {
     if (owner === undefined && !anySource && !isUnspecifiedAt(view, from)) {
       return this.drop(DropReason.IpNotOurSource, frame);
     }
-    const route = toOurselves ? undefined : tables.route6(a, b, c, d, owner);
+    const chosen = a >>> 24 === 0xff ? frame.device : undefined;
+    const route = toOurselves ? undefined : (wayOut(chosen, GROUPS6) ?? tables.route6(a, b, c, d, owner));
     const link = route && this.links.get(route.device);
     if (route === undefined || link === undefined) {
       this.fail(frame, 'net-unreachable', 'ENETUNREACH');
       return this.drop(DropReason.IpNoRoute, frame);
     }
-    const mtu = tables.mtus6.size === 0 && route.mtu === undefined ? route.device.mtu : tables.mtu6(route, readIpv6(view, to));
+    const mtu = tables.mtus6.size === 0 || frame.mtuProbe ? linkMtu(route) : tables.mtu6(route, readIpv6(view, to));
     if (frame.length <= mtu || frame.gsoType !== GsoType.None) this.transmit6(frame, route, link, a, b, c, d);
     else this.sendInPieces6(frame, route, link, mtu);
   }
@@ -181,15 +185,7 @@ export class Egress {
     this.drop(DropReason.IpTooBig, frame);
   }
 
-  private transmit6(
-    frame: TxPacket,
-    route: Route<6>,
-    link: IpLink,
-    a: number,
-    b: number,
-    c: number,
-    d: number,
-  ): void {
+  private transmit6(frame: TxPacket, route: Route<6>, link: IpLink, a: number, b: number, c: number, d: number): void {
     frame.network = frame.start;
     const { gateway } = route;
     if (gateway === undefined || a >>> 24 === 0xff) link.send(frame, a, b, c, d);
@@ -213,6 +209,11 @@ export class Egress {
       frame.release();
     }
   }
+}
+
+/** The route of a packet to a group whose sender chose the device that it leaves by. */
+function wayOut<V extends IpVersion>(device: Device | undefined, destination: Cidr<V>): Route<V> | undefined {
+  return device && { destination, device };
 }
 
 /** An upper layer made progress with `destination`: its next hop is reachable, and need not be asked (RFC 4861 7.3.1). */
@@ -239,13 +240,20 @@ function confirmNextHop6({ tables, links }: Pick<EgressOptions, 'tables' | 'link
   link?.confirm(hop.a, hop.b, hop.c, hop.d);
 }
 
-/** Makes a packet to ourselves look as if it had just come in: what was known of its sending is forgotten. */
+/**
+ * Makes a packet to ourselves look as if it had just come in: what was known of its sending is forgotten. A copy of one to a group comes in
+ * by the device that the packet leaves by.
+ */
 export function loopBack(packet: TxPacket, now: number): Frame {
   packet.fate = UNDER_WAY;
-  packet.device = undefined;
+  if (!isToGroup(packet)) packet.device = undefined;
   packet.link = packet.network = -1;
   packet.linkCast = packet.ipCast = 0;
   packet.wholeEnd = packet.end;
   packet.time = now;
   return packet;
+}
+
+function isToGroup({ slab: { view }, start }: TxPacket): boolean {
+  return view.getUint8(start) >>> 4 === 4 ? view.getUint8(start + 16) >>> 4 === 14 : view.getUint8(start + 24) === 0xff;
 }

@@ -9,8 +9,8 @@ import { Ipv4Packet } from '../wire/ipv4.js';
 import type { IpPacket } from '../wire/ip.js';
 import type { IcmpErrorKind, IcmpReport } from './icmp-report.js';
 
-/** Receives reports of one protocol, synchronously. It must not throw. */
-export type IcmpReportHandler = (report: IcmpReport) => void;
+/** Receives reports of one protocol, synchronously, and returns false for those that it does not believe. It must not throw. */
+export type IcmpReportHandler = (report: IcmpReport) => unknown;
 
 /** Handlers of reports, one per protocol. */
 export class IcmpReports {
@@ -24,11 +24,12 @@ export class IcmpReports {
     };
   }
 
-  /** Returns whether anybody cared. */
+  /**
+   * Returns whether the report may be believed: not, if the transport that sends such packets does not remember that one (RFC 5927 4.1,
+   * RFC 8899 4.6.1).
+   */
   deliver(report: IcmpReport): boolean {
-    const handler = this.handlers.get(report.protocol);
-    handler?.(report);
-    return handler !== undefined;
+    return this.handlers.get(report.protocol)?.(report) !== false;
   }
 
   /**

@@ -112,11 +112,13 @@ export class IcmpHost {
     if (!usable) return this.drop(DropReason.Icmpv4BadQuote, packet);
     const { sourceAddress: source, destinationAddress: destination, protocol, totalLength } = quoted.packet;
     const tooBig = meaning.kind === 'packet-too-big';
-    const mtu = tooBig ? tables.mtus.reported(destination.value, message.mtu, totalLength) : 0;
+    const mtu = tooBig ? tables.estimateMtu(destination, message.mtu, totalLength) : 0;
     const { frame } = packet;
     this.env.drops.deliver(frame);
     const reporter = packet.sourceAddress;
-    reports.deliver({ ...meaning, reporter, source, destination, protocol, mtu, frame, transport: quoted.transport });
+    const { transport } = quoted;
+    const believed = reports.deliver({ ...meaning, reporter, source, destination, protocol, mtu, frame, transport });
+    if (tooBig && believed) tables.tooBig(destination, mtu, totalLength);
     return undefined;
   }
 

@@ -70,7 +70,11 @@ export class Icmpv6Host {
     return this.env.drops.report(reason, packet.frame, 'icmpv6');
   }
 
-  private handOver(packet: Ipv6Packet, to: ((packet: Ipv6Packet) => void) | undefined, otherwise: DropReason): undefined {
+  private handOver(
+    packet: Ipv6Packet,
+    to: ((packet: Ipv6Packet) => void) | undefined,
+    otherwise: DropReason,
+  ): undefined {
     if (to === undefined) return this.drop(otherwise, packet);
     to(packet);
     return undefined;
@@ -125,11 +129,13 @@ export class Icmpv6Host {
     if (!usable) return this.drop(DropReason.Icmpv6BadQuote, packet);
     const { sourceAddress: source, destinationAddress: destination, totalLength } = quoted.packet;
     const tooBig = meaning.kind === 'packet-too-big';
-    const mtu = tooBig ? tables.tooBig(destination, message.mtu, totalLength) : 0;
+    const mtu = tooBig ? tables.estimateMtu(destination, message.mtu, totalLength) : 0;
     const { frame } = packet;
     this.env.drops.deliver(frame);
     const { protocol, transport } = quoted;
-    reports.deliver({ ...meaning, reporter: packet.sourceAddress, source, destination, protocol, mtu, frame, transport });
+    const reporter = packet.sourceAddress;
+    const believed = reports.deliver({ ...meaning, reporter, source, destination, protocol, mtu, frame, transport });
+    if (tooBig && believed) tables.tooBig(destination, mtu, totalLength);
     return undefined;
   }
 }

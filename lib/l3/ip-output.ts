@@ -14,6 +14,8 @@ export interface IpPath {
   readonly source: IpAddress;
   /** Largest IP packet, in bytes, that goes out in one piece. */
   readonly mtu: number;
+  /** The same for the first link alone, whatever is known of the path behind it. Default: `mtu`. */
+  readonly linkMtu?: number;
 }
 
 /** Knows the ways to destinations: the routing table and our addresses. */
@@ -24,6 +26,11 @@ export interface IpPaths {
   isLocal(address: IpAddress): boolean;
   /** Whether this is the limited broadcast address or that of a network of ours. */
   isBroadcast(address: IpAddress): boolean;
+  /**
+   * A transport found out by itself that packets of `mtu` bytes get through to `destination`, and none that is larger (RFC 4821 5.2): from
+   * now on that is the path's MTU, for all transports.
+   */
+  foundMtu?(destination: IpAddress, mtu: number): void;
 }
 
 /** Writes IP headers and emits the packets; each transport has one. */

@@ -18,6 +18,14 @@ export interface Route<V extends IpVersion = IpVersion> {
   readonly source?: Address<V>;
   /** Largest packet in bytes, where it is less than the device's. */
   readonly mtu?: number;
+  /** What routers say of the link's MTU (RFC 4861 6.3.4); it may change. */
+  readonly limit?: { readonly mtu: number };
+}
+
+/** Largest packet, in bytes, that a route's first link takes. */
+export function linkMtu({ mtu, limit, device }: Pick<Route, 'mtu' | 'limit' | 'device'>): number {
+  const most = limit === undefined ? device.mtu : Math.min(limit.mtu, device.mtu);
+  return mtu === undefined ? most : Math.min(mtu, most);
 }
 
 interface Row<V extends IpVersion> {

@@ -3,6 +3,7 @@
 import { DropReason } from '../../core/drops.js';
 import { TcpFlag } from '../../wire/tcp.js';
 import { type Connection } from './connection.js';
+import { mtuAcknowledged } from './plpmtud.js';
 import { challenge, drop } from './refuse.js';
 import type { Segment } from './segment.js';
 import { timestamp } from './send.js';
@@ -49,6 +50,7 @@ function acknowledgeNew(c: Connection, segment: Segment, advance: number): void 
   confirm(c);
   measure(c, segment, flight);
   c.recovery.acknowledged(c, advance, flight);
+  if (c.plpmtud !== undefined) mtuAcknowledged(c);
   if (sent.head === undefined) c.timers.retransmit.cancel();
   else c.timers.armRetransmit();
   c.drained();

@@ -13,6 +13,7 @@ import type { Congestion } from './congestion/congestion.js';
 import type { Parent, TcpContext } from './context.js';
 import { Keepalive } from './keepalive.js';
 import { clampBuffer, defaultMss, type EndCode } from './options.js';
+import type { Plpmtud } from './plpmtud.js';
 import { Reassembly } from './reassembly.js';
 import { ReceiveQueue } from './receive-queue.js';
 import { Recovery } from './recovery.js';
@@ -95,6 +96,11 @@ export class Connection implements TcpConnection {
   mssOffered = 0;
   peerMss: number;
   readonly mssLimit: number;
+  /** Packets of this size, in bytes, get through as far as is known (PLPMTU); and what the first link takes. */
+  mtu = 0;
+  linkMtu = 0;
+  /** There while a larger size is searched for, or will be. */
+  plpmtud: Plpmtud | undefined = undefined;
   readonly receiveBuffer: number;
   readonly sendBuffer: number;
   noDelay: boolean;

@@ -29,6 +29,10 @@ export class TcpCounters {
   challengeAcks = 0;
   windowProbes = 0;
   keepaliveProbes = 0;
+  /** Segments that probed for a larger path MTU, those of them that were lost, and paths that lost full packets without a word. */
+  mtuProbes = 0;
+  mtuProbesLost = 0;
+  blackHoles = 0;
   outOfOrder = 0;
   backlogDrops = 0;
   /** Handlers that threw; their connections were reset. */
@@ -56,6 +60,8 @@ export interface TcpContext {
   wake(connection: Connection): void;
   /** The connection ended: forget it. */
   release(connection: Connection): void;
+  /** The connection found out that packets of `mtu` bytes get through to its peer, and none that is larger. */
+  foundMtu(connection: Connection, mtu: number): void;
   /** Whether one more connection may linger in TIME-WAIT; counts it if so. */
   admitTimeWait(): boolean;
 }

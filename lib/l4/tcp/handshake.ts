@@ -2,44 +2,33 @@
 
 import { DropReason } from '../../core/drops.js';
 import type { IpPacket } from '../../wire/ip.js';
-import { ipHeaderLength } from '../../l3/ip-output.js';
-import { TCP_HEADER, TcpFlag } from '../../wire/tcp.js';
+import type { IpPath } from '../../l3/ip-output.js';
+import { TcpFlag } from '../../wire/tcp.js';
 import { initialWindow } from './congestion/congestion.js';
 import { type Connection, Tell } from './connection.js';
+import { mssOf } from './mss.js';
 import { peerMss, windowScaleFor } from './options.js';
+import { startMtu } from './plpmtud.js';
 import { drop, refuse } from './refuse.js';
 import type { Segment } from './segment.js';
 import { sendSyn, timestamp } from './send.js';
 import { after } from './seq.js';
 
 const { Ack, Rst, Syn } = TcpFlag;
-const TIMESTAMPS_LENGTH = 12;
-// However small the path or the peer's MSS: a segment carries at least this much (GT-52).
-const MIN_PAYLOAD = 8;
-
 // Until larger ones are seen, segments of this size count as full (as with Linux).
 const LEAST_FULL_SEGMENT = 536;
 
-/** What a path of `mtu` bytes leaves for a segment's payload. */
-export function mssOf(c: Connection, mtu: number): number {
-  return Math.max(MIN_PAYLOAD, Math.min(c.mssLimit, mtu - ipHeaderLength(c.flow.version) - TCP_HEADER, 0xffff));
-}
-
-/** Computes Eff.snd.MSS (RFC 9293 3.7.1) from what the peer and the path allow. */
-export function updateMss(c: Connection, pathMss: number): void {
-  const mss = Math.min(c.peerMss, pathMss) - (c.ts.on ? TIMESTAMPS_LENGTH : 0);
-  c.snd.mss = Math.max(MIN_PAYLOAD, mss);
-}
-
 /** Gives a new connection its sequence numbers and sends its SYN, or SYN-ACK. */
-export function open(c: Connection, iss: number, timestampOffset: number, mtu: number): void {
+export function open(c: Connection, iss: number, timestampOffset: number, path: IpPath): void {
   const { snd, rcv } = c;
   snd.iss = snd.una = iss;
   snd.nxt = (iss + 1) | 0;
   snd.lastAt = c.host.now;
   c.recovery.start(iss);
   c.ts.offset = timestampOffset;
-  c.mssOffered = mssOf(c, mtu);
+  c.mtu = path.mtu;
+  c.linkMtu = path.linkMtu ?? path.mtu;
+  c.mssOffered = mssOf(c, path.mtu);
   rcv.edge = (rcv.nxt + Math.min(0xffff, c.receiveBuffer)) | 0;
   sendSyn(c);
   c.timers.armRetransmit();
@@ -144,7 +133,7 @@ function complete(c: Connection, segment: Segment): void {
     rtt.sample(Math.max(0, (timestamp(c) - options.timestampEcho) | 0));
   }
   rtt.restartAfterLostSyn();
-  updateMss(c, c.mssOffered);
+  startMtu(c);
   // RFC 5681 3.1: a lost SYN or SYN-ACK leaves a window of one segment.
   const window = c.retries > 0 ? snd.mss : initialWindow(snd.mss, host.config.initialWindow);
   c.congestion = host.config.congestion(snd.mss, window);

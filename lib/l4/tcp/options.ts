@@ -37,6 +37,11 @@ export interface TcpOptions {
   readonly quickAcks?: number;
   /** Initial congestion window in segments (RFC 6928). Default 10. */
   readonly initialWindow?: number;
+  /**
+   * Packetisation-layer path MTU discovery (RFC 4821, RFC 8899): `off`; `blackhole`, the default: where full segments vanish without an ICMP
+   * error, and where the path is known to be narrower than its first link; `always`: every connection begins with small segments and searches.
+   */
+  readonly mtuProbing?: 'off' | 'blackhole' | 'always';
   /** Makes the congestion control of a connection. Default NewReno. */
   readonly congestion?: CongestionFactory;
   /** Challenge acknowledgments per connection and {@link TcpOptions.challengePeriod} (RFC 5961 7). Default 10. */
@@ -78,6 +83,7 @@ const DEFAULTS: TcpConfig = {
   delayedAck: 40,
   quickAcks: 16,
   initialWindow: 10,
+  mtuProbing: 'blackhole',
   congestion: (mss, initialWindow) => new NewReno(mss, initialWindow),
   challengeLimit: 10,
   challengePeriod: 5000,
@@ -99,6 +105,12 @@ export function tcpConfig(options: TcpOptions): TcpConfig {
   requireRange('receiveBuffer', config.receiveBuffer, 1, MAX_BUFFER);
   requireRange('sendBuffer', config.sendBuffer, 1, MAX_BUFFER);
   requireRange('delayedAck', config.delayedAck, 0, 499);
+  if (!['off', 'blackhole', 'always'].includes(config.mtuProbing)) {
+    throw new UsageError(
+      'ERR_INVALID_OPTION',
+      `mtuProbing is off, blackhole or always, not ${String(config.mtuProbing)}`,
+    );
+  }
   requireRange('minRto', config.minRto, 1, config.maxRto);
   requireRange('portRange', config.portRange[0], 1, config.portRange[1]);
   requireRange('portRange', config.portRange[1], config.portRange[0], 65535);

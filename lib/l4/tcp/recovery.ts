@@ -4,7 +4,9 @@
  */
 
 import type { Connection } from './connection.js';
+import { isProbe, probeLost } from './plpmtud.js';
 import { retransmit } from './send.js';
+import type { SentSegment } from './sent-queue.js';
 import { after, before } from './seq.js';
 
 // RFC 5681 3.2.
@@ -24,6 +26,17 @@ export class Recovery {
     this.recover = iss;
   }
 
+  /** No loss is known or suspected. */
+  get isCalm(): boolean {
+    return !this.active && this.duplicates === 0;
+  }
+
+  /** What was lost before `end` was lost for its size: duplicates that it causes do not blame the network. */
+  excuse(end: number): void {
+    const last = (end - 1) | 0;
+    if (!this.active && after(last, this.recover)) this.recover = last;
+  }
+
   /** Bytes beyond the congestion window that limited transmit allows. */
   allowance(mss: number): number {
     return this.active || this.duplicates === 0 ? 0 : Math.min(this.duplicates, DUPLICATE_THRESHOLD - 1) * mss;
@@ -40,6 +53,10 @@ export class Recovery {
     if (this.duplicates !== DUPLICATE_THRESHOLD || !after(c.snd.una, this.recover)) return;
     const { head } = c.sent;
     if (head === undefined) return;
+    if (isProbe(c, head)) {
+      resendProbe(c, head);
+      return;
+    }
     this.active = true;
     this.recover = c.snd.nxt;
     c.congestion.enterRecovery((c.snd.nxt - c.snd.una) | 0);
@@ -77,5 +94,15 @@ export class Recovery {
     this.recover = c.snd.nxt;
     c.congestion.timeout((c.snd.nxt - c.snd.una) | 0, c.retries > 1);
     c.sent.markAllLost();
+  }
+}
+
+/** Sends the data of a lost probe again, in segments of the usual size: that it was too large is no sign of congestion (RFC 4821 7.7). */
+function resendProbe(c: Connection, probe: SentSegment): void {
+  const { end } = probe;
+  probeLost(c);
+  c.sent.markLost(probe);
+  for (let next: SentSegment | undefined = probe; next !== undefined && before(next.seq, end); next = next.next) {
+    retransmit(c, next);
   }
 }

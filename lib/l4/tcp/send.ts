@@ -5,6 +5,7 @@ import { TCP_HEADER, type TcpFields, TcpFlag, TcpSegment } from '../../wire/tcp.
 import { MAX_SACK_BLOCKS, TcpOptions } from '../../wire/tcp-options.js';
 import type { Connection } from './connection.js';
 import { windowScaleFor } from './options.js';
+import { isProbe, probeDoubted, probeSent, probeSize } from './plpmtud.js';
 import type { SentSegment } from './sent-queue.js';
 import { after } from './seq.js';
 import { canSend } from './state.js';
@@ -68,6 +69,7 @@ function retransmitLost(c: Connection): boolean {
  */
 export function retransmit(c: Connection, segment: SentSegment): void {
   const { mss, una, wnd } = c.snd;
+  if (isProbe(c, segment)) probeDoubted(c);
   const data = segment.span - (segment.fin ? 1 : 0);
   if (data > mss) c.sent.split(segment, mss);
   else if (segment.lost) {
@@ -93,7 +95,8 @@ function sendNew(c: Connection): void {
     if (sent.head === undefined && c.host.now - snd.lastAt > c.rtt.rto) c.congestion.idle();
     const usable = (snd.una + snd.wnd - snd.nxt) | 0;
     if (usable <= 0) return;
-    const length = unsent <= 0 ? 0 : sizeOfNext(c, unsent, usable, finDue);
+    const probe = c.plpmtud === undefined ? 0 : probeSize(c, unsent, usable);
+    const length = probe !== 0 ? probe : unsent <= 0 ? 0 : sizeOfNext(c, unsent, usable, finDue);
     if (length < 0) return;
     sendSegment(c, length, finDue && length === unsent && usable > length);
     if (length === unsent && !c.finQueued) return;
@@ -136,6 +139,7 @@ function sendSegment(c: Connection, length: number, fin: boolean): void {
   // An application that answers what it was sent is interactive: its ACKs may wait for its data.
   if (length > 0 && c.rcv.nxt !== c.rcv.ackSent) c.quickAcks = 0;
   sent.push(seq, snd.nxt, fin, c.host.now);
+  if (length > snd.mss) probeSent(c, seq, snd.nxt);
   if (idle) c.timers.armRetransmit();
   c.probes = 0;
   emit(c, seq, Ack | (last && length > 0 ? Psh : 0) | (fin ? Fin : 0), offset, length);
@@ -199,6 +203,7 @@ function emit(c: Connection, seq: number, flags: number, offset: number, length:
     reassembly.blocks(options, c.ts.on ? MAX_SACK_BLOCKS - 1 : MAX_SACK_BLOCKS);
     optionsLength = options.length;
   }
+  frame.mtuProbe = length > c.snd.mss;
   write(c, frame, seq, flags, advertiseWindow(c), optionsLength);
 }
 
@@ -233,5 +238,6 @@ function write(
   TcpSegment.seal(frame, pseudoHeaderSum(c.flow, frame.length));
   if (flags & Ack) c.timers.acknowledged();
   c.host.counters.segmentsOut++;
-  c.host.output.send(frame, c.flow);
+  // What is cut on the way proves nothing.
+  c.host.output.send(frame, frame.mtuProbe && !c.flow.dontFragment ? { ...c.flow, dontFragment: true } : c.flow);
 }

@@ -6,17 +6,25 @@
  * half changed.
  */
 
-import type { IpAddress } from '../../core/address.js';
+import { type IpAddress, unmapped } from '../../core/address.js';
 import { DropReason } from '../../core/drops.js';
 import type { Env } from '../../core/env.js';
 import { NetError, type NetCode } from '../../core/errors.js';
 import { Cast } from '../../core/frame.js';
 import type { Timer } from '../../core/timers.js';
 import type { IcmpReport } from '../../l3/icmp-report.js';
-import { IpOutput, type IpPaths } from '../../l3/ip-output.js';
+import { IpOutput, type IpPath, type IpPaths } from '../../l3/ip-output.js';
 import type { IpPacket } from '../../wire/ip.js';
 import { TcpFlag, TcpSegment } from '../../wire/tcp.js';
-import type { Endpoint, TcpConnection, TcpConnectionOptions, TcpHandler, TcpListener, TcpSockets } from './api.js';
+import type {
+  Endpoint,
+  TcpConnection,
+  TcpConnectionOptions,
+  TcpHandler,
+  TcpListener,
+  TcpListenOptions,
+  TcpSockets,
+} from './api.js';
 import { Connection } from './connection.js';
 import { type TcpContext, TcpCounters } from './context.js';
 import { ConnectionTable } from './demux.js';
@@ -25,6 +33,7 @@ import { receiveIcmp } from './icmp.js';
 import { SequenceNumbers } from './isn.js';
 import { Listener, type ListenerHost, ListenerTable } from './listener.js';
 import { type TcpConfig, type TcpOptions, tcpConfig } from './options.js';
+import { learnMtu } from './plpmtud.js';
 import { mayReopen, receive, receiveInTimeWait } from './receive.js';
 import { refuse } from './refuse.js';
 import { Segment } from './segment.js';
@@ -89,34 +98,37 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost {
 
   connect(remote: Endpoint, handler: TcpHandler, options: ConnectOptions = {}): TcpConnection {
     const refusal = (code: NetCode) => NetError.of(code, 'connect', remote.address.toString(), remote.port);
-    const { address, port } = remote;
+    const { port } = remote;
+    const address = unmapped(remote.address);
     if (this.disposed) throw refusal('ENETDOWN');
-    if (!isPort(port) || !this.isUnicast(address)) throw refusal('EINVAL');
-    const { localAddress } = options;
+    if (!isPort(port) || !this.isUnicast(address) || !isHopLimit(options.hopLimit)) throw refusal('EINVAL');
+    const localAddress = options.localAddress && unmapped(options.localAddress);
     if (localAddress !== undefined && !this.paths.isLocal(localAddress)) throw refusal('EADDRNOTAVAIL');
     const path = this.paths.path(address, localAddress);
     if (path === undefined) throw refusal('ENETUNREACH');
     const localPort = options.localPort ?? 0;
-    const chosen = localPort === 0 ? this.ephemeralPort(path.source, remote) : localPort;
+    const chosen = localPort === 0 ? this.ephemeralPort(path.source, { address, port }) : localPort;
     if (chosen === undefined || !isPort(chosen)) throw refusal(chosen === undefined ? 'EADDRNOTAVAIL' : 'EINVAL');
     if (this.table.get(path.source, chosen, address, port) !== undefined) throw refusal('EADDRINUSE');
-    const connection = new Connection(this, { address: path.source, port: chosen }, remote, handler, options);
+    const local = { address: path.source, port: chosen };
+    const connection = new Connection(this, local, { address, port }, handler, options);
     this.enter();
     this.counters.opened++;
     connection.to('active-open');
     this.table.insert(connection);
-    this.start(connection, path.mtu);
+    this.start(connection, path);
     this.leaveLater();
     return connection;
   }
 
-  listen(local: Endpoint, options: TcpConnectionOptions & { readonly backlog?: number } = {}): TcpListener {
+  listen({ address, port: wanted }: Endpoint, options: TcpListenOptions = {}): TcpListener {
+    const local = { address: unmapped(address), port: wanted };
     const refusal = (code: NetCode) => NetError.of(code, 'listen', local.address.toString(), local.port);
     if (this.disposed) throw refusal('ENETDOWN');
     if (!local.address.isUnspecified && !this.paths.isLocal(local.address)) throw refusal('EADDRNOTAVAIL');
     const port = local.port === 0 ? this.ephemeralPort(local.address) : local.port;
     if (port === undefined) throw refusal('EADDRINUSE');
-    if (!isPort(port)) throw refusal('EINVAL');
+    if (!isPort(port) || !isHopLimit(options.hopLimit)) throw refusal('EINVAL');
     const endpoint = { address: local.address, port };
     if (this.listeners.has(endpoint)) throw refusal('EADDRINUSE');
     const backlog = options.backlog ?? this.config.backlog;
@@ -214,6 +226,14 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost {
     if (connection.inTimeWait) this.timeWaits--;
     connection.inTimeWait = false;
     this.table.remove(connection);
+  }
+
+  foundMtu(connection: Connection, mtu: number): void {
+    const { address } = connection.remote;
+    this.paths.foundMtu?.(address, mtu);
+    // Those that are larger learn it when they send.
+    for (const other of this.table)
+      if (other.plpmtud !== undefined && other.remote.address.equals(address)) learnMtu(other, mtu);
   }
 
   admitTimeWait(): boolean {
@@ -347,16 +367,16 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost {
     this.table.insert(connection);
     listener.adopt(connection);
     drops.deliver(packet.frame);
-    this.start(connection, path.mtu, beyond);
+    this.start(connection, path, beyond);
   }
 
-  private start(connection: Connection, mtu: number, beyond?: number): void {
+  private start(connection: Connection, path: IpPath, beyond?: number): void {
     const { local, remote } = connection;
     let iss = this.numbers.initial(local.address, local.port, remote.address, remote.port, this.now);
     // RFC 9293 3.6.1: not within what the old connection has used.
     if (beyond !== undefined && !after(iss, beyond)) iss = (beyond + 0x10000) | 0;
     const offset = this.numbers.timestampOffset(local.address, local.port, remote.address, remote.port);
-    open(connection, iss, offset, mtu);
+    open(connection, iss, offset, path);
   }
 
   private isUnicast(address: IpAddress): boolean {
@@ -380,4 +400,9 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost {
 
 function isPort(port: number): boolean {
   return Number.isInteger(port) && port > 0 && port <= 0xffff;
+}
+
+/** No packet is sent with a hop limit of 0 (RFC 1122 3.2.1.7). */
+function isHopLimit(hops: number | undefined): boolean {
+  return hops === undefined || (Number.isInteger(hops) && hops > 0 && hops <= 0xff);
 }

@@ -6,6 +6,7 @@
 import type { Timer } from '../../core/timers.js';
 import type { Connection } from './connection.js';
 import { onPersistTimer, persistInterval } from './persist.js';
+import { mtuTimeout } from './plpmtud.js';
 import { reset, retransmit, sendAck, sendProbe, sendSyn, transmit } from './send.js';
 
 // A timeout that comes this late (ms) says that this process slept, and acknowledgments may lie unread; it gets this grace, once.
@@ -164,6 +165,7 @@ function onRetransmissionTimeout(c: Connection): void {
   c.retries++;
   c.unanswered++;
   counters.timeouts++;
+  mtuTimeout(c, head);
   c.recovery.timeout(c);
   c.rtt.backOff();
   retransmit(c, head);

@@ -67,7 +67,9 @@ export class NewReno implements Congestion {
   }
 
   resize(mss: number): void {
-    this.cwnd = Math.max(mss, Math.floor(this.cwnd / this.mss) * mss);
+    // Larger segments are no reason for more bytes in flight (RFC 4821 7.2).
+    if (mss < this.mss) this.cwnd = Math.floor(this.cwnd / this.mss) * mss;
+    this.cwnd = Math.max(mss, this.cwnd);
     this.mss = mss;
   }
 

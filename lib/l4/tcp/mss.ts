@@ -1,0 +1,33 @@
+/** From the size of a packet to that of a segment (RFC 9293 3.7.1). */
+
+import { ipHeaderLength } from '../../l3/ip-output.js';
+import { TCP_HEADER } from '../../wire/tcp.js';
+import type { Connection } from './connection.js';
+
+const TIMESTAMPS_LENGTH = 12;
+// However small the path or the peer's MSS: a segment carries at least this much (GT-52).
+const MIN_PAYLOAD = 8;
+
+/** Bytes of the headers without options. */
+export function headersOf(c: Connection): number {
+  return ipHeaderLength(c.flow.version) + TCP_HEADER;
+}
+
+/** What packets of `mtu` bytes leave for a segment without options: the value of the MSS option. */
+export function mssOf(c: Connection, mtu: number): number {
+  return Math.max(MIN_PAYLOAD, Math.min(c.mssLimit, mtu - headersOf(c), 0xffff));
+}
+
+/** Payload of the largest segment in a packet of `mtu` bytes, as the peer and our options allow: Eff.snd.MSS. */
+export function payloadOf(c: Connection, mtu: number): number {
+  return Math.max(MIN_PAYLOAD, Math.min(c.peerMss, mssOf(c, mtu)) - optionsOf(c));
+}
+
+/** Size of the packet that carries `payload` bytes. */
+export function packetSize(c: Connection, payload: number): number {
+  return payload + optionsOf(c) + headersOf(c);
+}
+
+function optionsOf(c: Connection): number {
+  return c.ts.on ? TIMESTAMPS_LENGTH : 0;
+}
