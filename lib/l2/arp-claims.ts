@@ -18,6 +18,8 @@ const ANNOUNCE_INTERVAL = 2_000;
 const MAX_CONFLICTS = 10;
 const RATE_LIMIT_INTERVAL = 60_000;
 const DEFEND_INTERVAL = 10_000;
+/** The longest that a probe takes. */
+const PROBE_TIME = PROBE_WAIT + (PROBE_NUM - 1) * PROBE_MAX + ANNOUNCE_WAIT;
 
 /** Another host uses, or wants to use, an address of ours. */
 export interface AddressConflict {
@@ -36,6 +38,8 @@ interface Probe {
   readonly address: number;
   readonly timer: Timer;
   readonly done: (free: boolean) => void;
+  /** What the times of RFC 5227 are multiplied by. */
+  readonly pace: number;
   sent: number;
 }
 
@@ -72,13 +76,16 @@ export class ArpClaims {
   /**
    * Finds out whether `address` is free (RFC 5227 2.1.1): `done` is told within seconds, unless the returned function is called before.
    * If it is free, take it into use and {@link announce} it. After ten conflicts a probe starts a minute late.
+   *
+   * @param within the longest time that it takes, in milliseconds: RFC 5227's seven seconds, shortened for links that are known to be fast
    */
-  probe(address: number, done: (free: boolean) => void): () => void {
+  probe(address: number, done: (free: boolean) => void, within: number = PROBE_TIME): () => void {
     this.cancel(address);
-    const probe: Probe = { address, timer: this.env.timers.timer(() => this.advance(probe)), done, sent: 0 };
+    const timer = this.env.timers.timer(() => this.advance(probe));
+    const probe: Probe = { address, timer, done, pace: within / PROBE_TIME, sent: 0 };
     this.probes.set(address, probe);
     const wait = this.conflicts >= MAX_CONFLICTS ? RATE_LIMIT_INTERVAL : 0;
-    this.arm(probe.timer, wait + this.env.random.float() * PROBE_WAIT);
+    this.arm(probe.timer, wait + this.env.random.float() * PROBE_WAIT * probe.pace);
     return () => {
       if (this.probes.get(address) === probe) this.cancel(address);
     };
@@ -145,7 +152,8 @@ export class ArpClaims {
     if (probe.sent < PROBE_NUM) {
       probe.sent++;
       const last = probe.sent === PROBE_NUM;
-      this.arm(probe.timer, last ? ANNOUNCE_WAIT : PROBE_MIN + this.env.random.float() * (PROBE_MAX - PROBE_MIN));
+      const pause = last ? ANNOUNCE_WAIT : PROBE_MIN + this.env.random.float() * (PROBE_MAX - PROBE_MIN);
+      this.arm(probe.timer, pause * probe.pace);
       this.request(0, probe.address);
       return;
     }

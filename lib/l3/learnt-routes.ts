@@ -33,7 +33,9 @@ export class LearntRoutes {
 
   constructor(listener: LearntRoutesListener, timers: Timers) {
     this.listener = listener;
-    this.routes = new Lifetimes<LearntRoute>(timers, (route) => listener.removed(route));
+    this.routes = new Lifetimes<LearntRoute>(timers, (routes) => {
+      for (const route of routes) listener.removed(route);
+    });
   }
 
   /** Adds or refreshes a route; a `lifetime` of 0 milliseconds removes it. Beyond 128 routes new ones are ignored. */

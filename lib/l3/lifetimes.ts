@@ -18,10 +18,10 @@ export class Lifetimes<V> {
   private readonly entries = new Map<string, Entry<V>>();
   private readonly timers: Timers;
   private readonly timer: Timer;
-  private readonly expired: (value: V) => void;
+  private readonly expired: (values: readonly V[]) => void;
 
-  /** `expired` is told of each value whose time has come, after it was removed. */
-  constructor(timers: Timers, expired: (value: V) => void) {
+  /** `expired` is told of the values whose time has come, after they were removed. */
+  constructor(timers: Timers, expired: (values: readonly V[]) => void) {
     this.timers = timers;
     this.expired = expired;
     this.timer = timers.timer(() => this.sweep());
@@ -69,7 +69,7 @@ export class Lifetimes<V> {
     const ended = [...this.entries].filter(([, { until }]) => until <= now);
     for (const [key] of ended) this.entries.delete(key);
     this.arm();
-    for (const [, { value }] of ended) this.expired(value);
+    if (ended.length > 0) this.expired(ended.map(([, { value }]) => value));
   }
 
   private arm(): void {

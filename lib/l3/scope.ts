@@ -1,6 +1,6 @@
 /** Scopes of IPv6 addresses (RFC 4007, RFC 4291 2.7), and the groups whose meaning is fixed. */
 
-import { Ipv6Address } from '../core/address.js';
+import { type IpAddress, Ipv6Address } from '../core/address.js';
 
 /** All nodes of a link: every host is a member (RFC 4291 2.7.1). */
 export const ALL_NODES: Ipv6Address = new Ipv6Address(0xff02_0000, 0, 0, 1);
@@ -15,6 +15,12 @@ export function scopeOf(address: Ipv6Address): number {
   if (address.isMulticast) return (address.a >>> 16) & 0xf;
   if (address.isLinkLocal || address.isLoopback) return Scope.Link;
   return address.a >>> 22 === 0x3fb ? Scope.Site : Scope.Global;
+}
+
+/** The same for both versions: of IPv4, loopback and link-local addresses are of link scope (RFC 6724 3.2), others global. */
+export function scopeOfIp(address: IpAddress): number {
+  if (address.version === 6) return scopeOf(address);
+  return address.isLoopback || address.isLinkLocal ? Scope.Link : Scope.Global;
 }
 
 /** Whether packets to this address, given by its first word, stay on one link, so that the routing table has no say. */

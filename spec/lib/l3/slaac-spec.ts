@@ -298,7 +298,9 @@ describe('address autoconfiguration', () => {
       expect(seen.size).to.be.within(20, 34);
       expect(temporaries().length).to.be.within(2, 5);
       const deprecations = log.filter((line) => line.endsWith('deprecated temporary'));
-      expect(new Set(deprecations.map((line) => (Number(line.split(' ')[0]) % DAY).toFixed())).size).to.be.greaterThan(9);
+      expect(new Set(deprecations.map((line) => (Number(line.split(' ')[0]) % DAY).toFixed())).size).to.be.greaterThan(
+        9,
+      );
     });
 
     it('RFC 8981 3.3.2: three conflicts in a row end temporary addresses, not the stable one', () => {
@@ -348,7 +350,7 @@ describe('address autoconfiguration', () => {
     );
     slaac.start();
     const first = only().address;
-    wait(1_500);
+    wait(1_000);
     dad.advertised(first);
     wait(10_000);
     const second = only().address;
