@@ -11,7 +11,7 @@ import type { Env } from '../core/env.js';
 import type { Timer } from '../core/timers.js';
 import { Dhcpv6Type, type Dhcpv6Values } from '../wire/dhcpv6.js';
 import { type Dhcpv6Option, Dhcpv6OptionCode, Dhcpv6Status } from '../wire/dhcpv6-options.js';
-import { type AddressDetection, LeasedAddresses } from './dhcpv6-addresses.js';
+import { LeasedAddresses } from './dhcpv6-addresses.js';
 import {
   CONFIRM_TIMES,
   DECLINE_TIMES,
@@ -70,8 +70,6 @@ export interface Dhcpv6ClientOptions {
   readonly duid: Uint8Array;
   /** Which of the client's interfaces this is, for ever: 32 bits. */
   readonly iaid: number;
-  /** Without it addresses are taken unverified. */
-  readonly detection?: AddressDetection | undefined;
   /** Accept addresses of the first message already, where a server wants that (RFC 8415 18.2.1). Default true. */
   readonly rapidCommit?: boolean;
   /** Is told of each change; it must not throw. */
@@ -113,13 +111,12 @@ export class Dhcpv6Client {
 
   /** Takes the port over. */
   constructor(options: Dhcpv6ClientOptions, env: Env) {
-    const { configuration, detection, port } = options;
+    const { configuration, port } = options;
     this.options = options;
     this.env = env;
     this.exchange = new Dhcpv6Exchange(env);
     this.aging = env.timers.timer(() => this.age());
-    const verified = (duplicates: readonly Ipv6Address[]) => this.verified(duplicates);
-    this.addresses = new LeasedAddresses({ configuration, detection, verified });
+    this.addresses = new LeasedAddresses(configuration, (duplicates) => this.verified(duplicates));
     port.received = (message) => this.received(message);
   }
 

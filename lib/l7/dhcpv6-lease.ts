@@ -2,6 +2,7 @@
 
 import { Cidr, type Ipv6Address } from '../core/address.js';
 import type { Device } from '../core/device.js';
+import type { DadVerdict } from '../l2/dad.js';
 import type { IpTables } from '../l3/ip-tables.js';
 import type { Dhcpv6Association, Dhcpv6Option } from '../wire/dhcpv6-options.js';
 
@@ -120,13 +121,13 @@ export function leaseOfReply(
 
 /** An interface that gets addresses and settings by DHCPv6. */
 export interface InterfaceConfiguration6 {
-  /** An address is about to be used: while it is `tentative` nothing is sent from it. */
-  addAddress(address: Ipv6Address, tentative: boolean): void;
-  /** It was found unique. */
-  confirmAddress(address: Ipv6Address): void;
+  /**
+   * Takes an address into use once nobody else is known to have it, which `done` is told, maybe at once; unless the returned function, which
+   * gives the address up, is called before.
+   */
+  claim(address: Ipv6Address, done: (verdict: DadVerdict) => void): () => void;
   /** Whether it is for new conversations. */
   setPreferred(address: Ipv6Address, preferred: boolean): void;
-  removeAddress(address: Ipv6Address): void;
   setDns?(servers: readonly Ipv6Address[], search: readonly string[]): void;
 }
 
@@ -135,25 +136,37 @@ export interface DnsSettings<A> {
   setServers(servers: readonly A[], search: readonly string[]): void;
 }
 
+/** Verifies addresses before they are used; an `Interface6` does. */
+export interface Claims6 {
+  claim(cidr: Cidr<6>, origin: 'dhcp', done: (verdict: DadVerdict) => void, delayed: boolean): () => void;
+}
+
 /**
  * Configures a device of a host, and a resolver where there is one. An address comes without the network around it: which prefixes
  * are on the link routers say (RFC 8415 18.2.10.1).
+ *
+ * @param claims without it addresses are taken unverified
  */
 export function configuration6Of(
   tables: IpTables,
   device: Device,
+  claims?: Claims6,
   resolver?: DnsSettings<Ipv6Address>,
 ): InterfaceConfiguration6 {
   const { addresses6 } = tables;
   return {
-    addAddress(address, tentative) {
-      if (addresses6.find(device, address) === undefined) {
-        tables.addAddress(device, new Cidr<6>(address, 128), { tentative });
-      }
+    claim(address, done) {
+      const cidr = new Cidr<6>(address, 128);
+      // What the user gave us, or we made ourselves, is not DHCP's to take away.
+      const isThere = addresses6.find(device, address) !== undefined;
+      if (!isThere && claims !== undefined) return claims.claim(cidr, 'dhcp', done, false);
+      if (!isThere) tables.addAddress(device, cidr);
+      done('unique');
+      return () => {
+        if (!isThere) tables.removeAddress(device, address);
+      };
     },
-    confirmAddress: (address) => void addresses6.update(device, address, { tentative: false }),
     setPreferred: (address, preferred) => void addresses6.update(device, address, { deprecated: !preferred }),
-    removeAddress: (address) => tables.removeAddress(device, address),
     setDns: (servers, search) => resolver?.setServers(servers, search),
   };
 }

@@ -3,8 +3,8 @@
 import { Ipv6Address } from '../../../lib/core/address.js';
 import type { Env } from '../../../lib/core/env.js';
 import { SeededRandom } from '../../../lib/core/random.js';
+import type { Timers } from '../../../lib/core/timers.js';
 import type { DadVerdict } from '../../../lib/l2/dad.js';
-import type { AddressDetection } from '../../../lib/l7/dhcpv6-addresses.js';
 import { Dhcpv6Client, type Dhcpv6ClientOptions } from '../../../lib/l7/dhcpv6-client.js';
 import { type InterfaceConfiguration6, optionOf } from '../../../lib/l7/dhcpv6-lease.js';
 import type { Dhcpv6Port } from '../../../lib/l7/dhcpv6-port.js';
@@ -67,48 +67,36 @@ export class FakePort6 implements Dhcpv6Port {
   }
 }
 
-/** An interface that writes down what it is told. */
+/** An interface that writes down what it is told; verifying takes a second, and finds what the test says. */
 export class FakeInterface6 implements InterfaceConfiguration6 {
   readonly told: string[] = [];
-  addAddress(address: Ipv6Address, tentative: boolean): void {
-    this.told.push(`+${address.toString()}${tentative ? ' tentative' : ''}`);
+  /** Addresses that others have. */
+  readonly taken: Set<string> = new Set();
+  private readonly timers: Timers;
+
+  constructor(timers: Timers) {
+    this.timers = timers;
   }
-  confirmAddress(address: Ipv6Address): void {
-    this.told.push(`!${address.toString()}`);
+
+  claim(address: Ipv6Address, done: (verdict: DadVerdict) => void): () => void {
+    const text = address.toString();
+    this.told.push(`?${text}`);
+    const timer = this.timers.timer(() => {
+      const verdict = this.taken.has(text) ? 'duplicate' : 'unique';
+      this.told.push(`${verdict} ${text}`);
+      done(verdict);
+    });
+    timer.arm(this.timers.now() + 1000);
+    return () => {
+      timer.cancel();
+      this.told.push(`-${text}`);
+    };
   }
   setPreferred(address: Ipv6Address, preferred: boolean): void {
     this.told.push(`${preferred ? 'preferred' : 'deprecated'} ${address.toString()}`);
   }
-  removeAddress(address: Ipv6Address): void {
-    this.told.push(`-${address.toString()}`);
-  }
   setDns(servers: readonly Ipv6Address[], search: readonly string[]): void {
     this.told.push(`dns ${[...servers, ...search].join(' ')}`.trim());
-  }
-}
-
-/** Detection that takes a second, and finds what the test says. */
-export class FakeDetection implements AddressDetection {
-  readonly taken: Set<string> = new Set();
-  readonly told: string[] = [];
-  private readonly env: Env;
-
-  constructor(env: Env) {
-    this.env = env;
-  }
-
-  detect(address: Ipv6Address, done: (verdict: DadVerdict) => void): () => void {
-    const text = address.toString();
-    this.told.push(`detect ${text}`);
-    const timer = this.env.timers.timer(() => done(this.taken.has(text) ? 'duplicate' : 'unique'));
-    timer.arm(this.env.timers.now() + 1000);
-    return () => {
-      this.told.push(`cancel ${text}`);
-      timer.cancel();
-    };
-  }
-  release(address: Ipv6Address): void {
-    this.told.push(`release ${address.toString()}`);
   }
 }
 
@@ -120,8 +108,7 @@ export class ClientBench6 {
   readonly scheduler: SimulationScheduler = new SimulationScheduler();
   readonly env: Env;
   readonly port: FakePort6;
-  readonly interface: FakeInterface6 = new FakeInterface6();
-  readonly detection: FakeDetection;
+  readonly interface: FakeInterface6;
   readonly events: string[] = [];
   readonly client: Dhcpv6Client;
   changed: () => void = () => undefined;
@@ -129,12 +116,11 @@ export class ClientBench6 {
   constructor(options: Partial<Dhcpv6ClientOptions> = {}, seed = 1) {
     this.env = environment({ scheduler: this.scheduler, random: new SeededRandom(seed) });
     this.port = new FakePort6(this.scheduler);
-    this.detection = new FakeDetection(this.env);
+    this.interface = new FakeInterface6(this.env.timers);
     this.client = new Dhcpv6Client(
       {
         port: this.port,
         configuration: this.interface,
-        detection: this.detection,
         duid: DUID,
         iaid: IAID,
         changed: (lease, change) => {

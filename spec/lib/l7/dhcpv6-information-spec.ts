@@ -11,8 +11,8 @@ import { DUID, FakeInterface6, FakePort6, ip, type Said, SERVER, status } from '
 function bench() {
   const scheduler = new SimulationScheduler();
   const port = new FakePort6(scheduler);
-  const configuration = new FakeInterface6();
   const env = environment({ scheduler, random: new SeededRandom(3) });
+  const configuration = new FakeInterface6(env.timers);
   const seen: number[] = [];
   const changed = () => void seen.push(scheduler.now());
   const client = new Dhcpv6InformationClient({ port, configuration, duid: DUID, changed }, env);
