@@ -87,6 +87,8 @@ export class Frame {
   flow = 0;
   /** A packet that finds out how much its path carries: of what is known of the path only the MTU of the first link holds it back. */
   mtuProbe = false;
+  /** An IPv6 packet that is not to be cut by us: what the flag of that name says in IPv4. */
+  dontFragment = false;
   /** See {@link UNDER_WAY}. */
   fate: number = UNDER_WAY;
   /** Whether more than one subscriber sees this frame, so that no one may change its bytes. */
@@ -195,6 +197,7 @@ export class Frame {
     this.mark = other.mark;
     this.flow = other.flow;
     this.mtuProbe = other.mtuProbe;
+    this.dontFragment = other.dontFragment;
   }
 
   /** For the pool: a recycled slot becomes a new, empty frame. */
@@ -208,7 +211,7 @@ export class Frame {
     this.checksumStart = this.checksumField = 0;
     this.gsoType = GsoType.None;
     this.gsoSize = this.mark = this.flow = 0;
-    this.mtuProbe = false;
+    this.mtuProbe = this.dontFragment = false;
     this.fate = UNDER_WAY;
     this.shared = false;
     this.references = 1;

@@ -174,9 +174,11 @@ export class Egress {
   private sendInPieces6(frame: TxPacket, route: Route<6>, link: IpLink, mtu: number): void {
     const { a, b, c, d } = readIpv6(frame.slab.view, new Ipv6Packet(frame, frame.start).destinationOffset);
     const { pool, random } = this.env;
-    const cut = fragmentIpv6(frame, mtu, random.uint32(), pool, (piece) =>
-      this.transmit6(asTxPacket(piece), route, link, a, b, c, d),
-    );
+    const cut =
+      !frame.dontFragment &&
+      fragmentIpv6(frame, mtu, random.uint32(), pool, (piece) =>
+        this.transmit6(asTxPacket(piece), route, link, a, b, c, d),
+      );
     if (cut) {
       frame.release();
       return;
@@ -248,6 +250,7 @@ export function loopBack(packet: TxPacket, now: number): Frame {
   packet.fate = UNDER_WAY;
   if (!isToGroup(packet)) packet.device = undefined;
   packet.link = packet.network = -1;
+  packet.mtuProbe = packet.dontFragment = false;
   packet.linkCast = packet.ipCast = 0;
   packet.wholeEnd = packet.end;
   packet.time = now;

@@ -72,6 +72,7 @@ export function pushIpHeader(frame: Frame, flow: IpFlow, identification: number)
     });
     return;
   }
+  frame.dontFragment = flow.dontFragment;
   // `IpFlow` does not narrow by its version of itself.
   Ipv6Packet.emit(frame, flow as IpFlow<6>);
 }

@@ -29,11 +29,13 @@ interface WorldOptions {
   readonly seed?: number;
   readonly tcp?: TcpOptions;
   readonly loss?: number;
+  /** Of the narrow link, in bits a second. */
+  readonly rate?: number;
   readonly linkMtu?: number;
 }
 
 function world(options: WorldOptions): World {
-  const { mtu, silent, seed = 1, tcp = {}, loss = 0, linkMtu = 1500 } = options;
+  const { mtu, silent, seed = 1, tcp = {}, loss = 0, rate = 1e9, linkMtu = 1500 } = options;
   const box = new Bottleneck(mtu, silent);
   const net = network({
     seed,
@@ -44,7 +46,7 @@ function world(options: WorldOptions): World {
     nodes: { box: box.node },
     links: {
       left: { between: ['a', 'box'], medium: 'ip', mtu: linkMtu, impair: { delay: 10, loss } },
-      right: { between: ['box', 'b'], medium: 'ip', mtu: linkMtu, impair: { delay: 10, loss } },
+      right: { between: ['box', 'b'], medium: 'ip', mtu: linkMtu, impair: { delay: 10, loss, rate } },
     },
     maxEvents: 3_000_000,
   });
@@ -249,6 +251,7 @@ for (const version of [4, 6] as const) {
           silent: random.below(2) === 0,
           seed,
           loss: random.below(2) === 0 ? 0 : random.float() * 0.03,
+          rate: 2e6 + random.below(8e6),
           linkMtu: random.below(3) === 0 ? 9000 : 1500,
           tcp: {
             mtuProbing: random.below(3) === 0 ? 'always' : 'blackhole',
