@@ -32,7 +32,7 @@ export type DhcpEvent = 'bound' | 'renewed' | 'expired' | 'refused' | 'conflict'
 
 /** Finds out whether addresses are free; `ArpClaims` is one. */
 export interface AddressClaims {
-  probe(address: number, done: (free: boolean) => void): () => void;
+  probe(address: number, done: (free: boolean) => void, within?: number): () => void;
   announce(address: number): void;
   release(address: number): void;
   observe(listener: (conflict: AddressConflict) => void): () => void;
@@ -45,6 +45,8 @@ export interface Dhcpv4ClientOptions {
   readonly configuration: InterfaceConfiguration;
   /** Who tells whether an address is free; without it addresses are taken unchecked. */
   readonly claims?: AddressClaims | undefined;
+  /** The longest time that this takes, in milliseconds. Default: RFC 5227's seven seconds. */
+  readonly verifyWithin?: number | undefined;
   readonly hostName?: string;
   /** Default: the MAC address (RFC 2132 9.14). */
   readonly clientId?: Uint8Array;
@@ -377,11 +379,12 @@ export class Dhcpv4Client {
     this.replace(undefined, 'refused');
     // Who was told may have stopped us.
     if (this.isStopped) return undefined;
-    this.cancelProbe = claims.probe(lease.address.address.value, (free) => {
+    const told = (free: boolean) => {
       this.cancelProbe = undefined;
       if (free) this.bind(lease);
       else this.decline(lease);
-    });
+    };
+    this.cancelProbe = claims.probe(lease.address.address.value, told, this.options.verifyWithin);
     return undefined;
   }
 

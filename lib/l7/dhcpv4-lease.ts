@@ -6,7 +6,7 @@ import type { Route } from '../l3/routes.js';
 import type { IpTables } from '../l3/ip-tables.js';
 import { DHCP_FOREVER, type DhcpMessage } from '../wire/dhcpv4.js';
 import type { DhcpOptions, DhcpRoute } from '../wire/dhcpv4-options.js';
-import type { DnsResolver } from './dns-resolver.js';
+import type { DnsSettings } from './dns-sources.js';
 
 /** A lease. Times are in milliseconds of the environment's clock; `Infinity` for never. */
 export interface DhcpLease {
@@ -90,7 +90,11 @@ export interface InterfaceConfiguration {
 }
 
 /** Configures a device of a host, and a resolver where there is one. */
-export function configurationOf(tables: IpTables, device: Device, resolver?: DnsResolver): InterfaceConfiguration {
+export function configurationOf(
+  tables: IpTables,
+  device: Device,
+  resolver?: DnsSettings<Ipv4Address>,
+): InterfaceConfiguration {
   let limit: number | undefined;
   const gatewayOf = ({ gateway }: DhcpRoute) => (gateway.isUnspecified ? undefined : gateway);
   const sameRoute = (route: Route<4>, given: DhcpRoute): boolean => {

@@ -4,6 +4,7 @@ import { Cidr, type Ipv6Address } from '../core/address.js';
 import type { Device } from '../core/device.js';
 import type { DadVerdict } from '../l2/dad.js';
 import type { IpTables } from '../l3/ip-tables.js';
+import type { DnsSettings } from './dns-sources.js';
 import type { Dhcpv6Association, Dhcpv6Option } from '../wire/dhcpv6-options.js';
 
 /** An address of a lease. Times are in milliseconds of the environment's clock; `Infinity` for never. */
@@ -129,11 +130,6 @@ export interface InterfaceConfiguration6 {
   /** Whether it is for new conversations. */
   setPreferred(address: Ipv6Address, preferred: boolean): void;
   setDns?(servers: readonly Ipv6Address[], search: readonly string[]): void;
-}
-
-/** Takes name servers and search domains; a `DnsResolver` does. */
-export interface DnsSettings<A> {
-  setServers(servers: readonly A[], search: readonly string[]): void;
 }
 
 /** Verifies addresses before they are used; an `Interface6` does. */
