@@ -59,6 +59,10 @@ export class EthernetLink implements IpLink {
       env,
       times,
     );
+    this.neighbours.observe(({ kind, address, state }) => {
+      const failed = state === 'unreachable' || (kind === 'removed' && state === 'incomplete');
+      if (failed && address.version === 6) addresses6.nextHopFailed?.(address);
+    });
     this.arp = new Arp({ device, addresses, neighbours: this.neighbours }, env);
     this.arp.emit = (frame) => transmit(this, frame, env);
     const { neighbours } = this;

@@ -39,6 +39,11 @@ export interface NdpAddresses {
    * itself, which then is on this link. Returns whether that is heeded. Without it no redirect is.
    */
   redirect?(router: Ipv6Address, destination: Ipv6Address, target: Ipv6Address): boolean;
+  /** A next hop on this link does not answer. */
+  nextHopFailed?(hop: Ipv6Address): void;
+  /** Listens to a group from now on, or once less: for addresses that are published. */
+  join?(group: Ipv6Address): void;
+  leave?(group: Ipv6Address): void;
 }
 
 /** What neighbour discovery needs of the link that it serves. */
@@ -93,13 +98,19 @@ export class Ndp {
     };
   }
 
-  /** Answers for `address` from now on, as a proxy (RFC 4861 7.2.8). Frames to its solicited-node group must reach us. */
+  /**
+   * Answers for `address` from now on, as a proxy (RFC 4861 7.2.8): at once, since there is but one. Answered is who asks the group; that
+   * the owner is there still, who is asked alone is not for us to say.
+   */
   publish(address: Ipv6Address): void {
-    this.published.add(address.toString());
+    const key = address.toString();
+    if (this.published.has(key)) return;
+    this.published.add(key);
+    this.link.addresses.join?.(solicitedNode(address));
   }
 
   unpublish(address: Ipv6Address): void {
-    this.published.delete(address.toString());
+    if (this.published.delete(address.toString())) this.link.addresses.leave?.(solicitedNode(address));
   }
 
   /** Asks for `target`: its group, or only `mac` (RFC 4861 7.2.2, 7.3.3). Without an address of ours nobody can be asked. */

@@ -255,6 +255,13 @@ export class IpTables implements IpPaths {
     return true;
   }
 
+  /** A next hop on the link of `device` does not answer: destinations that were redirected to it take the former way (RFC 4861 7.3.3). */
+  nextHopFailed(device: Device, hop: Ipv6Address): void {
+    for (const [key, { device: by, gateway, destination }] of this.redirects) {
+      if (by === device && areSame(gateway ?? destination.address, hop)) this.forgetRedirect(key);
+    }
+  }
+
   private forgetRedirect(key: string): void {
     const route = this.redirects.get(key);
     if (route === undefined) return;
@@ -349,6 +356,9 @@ export class IpTables implements IpPaths {
       isTentative: (address) => this.addresses6.find(device, address)?.tentative === true,
       sourceFor: (target) => this.addresses6.sourceFor(device, target),
       redirect: (router, destination, target) => this.redirect6(device, router, destination, target),
+      nextHopFailed: (hop) => this.nextHopFailed(device, hop),
+      join: (group) => this.addresses6.join(group),
+      leave: (group) => this.addresses6.leave(group),
     };
   }
 

@@ -2,6 +2,7 @@
 
 import { Ipv6Address } from '../../../lib/core/address.js';
 import { Frame } from '../../../lib/core/frame.js';
+import { complement, sum16 } from '../../../lib/wire/checksum.js';
 import { EtherType, EthernetFrame } from '../../../lib/wire/ethernet.js';
 import { Icmpv6Message, Icmpv6Type, pushIcmpv6Headers } from '../../../lib/wire/icmpv6.js';
 import { IpProtocol } from '../../../lib/wire/ip.js';
@@ -177,4 +178,20 @@ export function messageIn(bytes: Uint8Array): { readonly packet: Ipv6Packet; rea
   const wrong = Icmpv6Message.check(packet);
   if (wrong !== undefined || packet.protocol !== IpProtocol.Icmpv6) throw new Error(`no ICMPv6: ${wrong}`);
   return { packet, message: new Icmpv6Message(packet.frame, packet.frame.start) };
+}
+
+/**
+ * A packet with an ICMPv6 message and with something else in it; its payload length, and unless told otherwise its checksum, are made
+ * right.
+ */
+export function changedMessage(packet: Uint8Array, change: (view: DataView) => void, repair = true): Uint8Array {
+  const bytes = Uint8Array.from(packet);
+  const view = new DataView(bytes.buffer);
+  change(view);
+  view.setUint16(4, bytes.length - 40);
+  if (!repair || bytes.length < 44) return bytes;
+  view.setUint16(42, 0);
+  const pseudo = sum16(view, 8, 40, bytes.length - 40 + IpProtocol.Icmpv6);
+  view.setUint16(42, complement(sum16(view, 40, bytes.length, pseudo)));
+  return bytes;
 }
