@@ -220,6 +220,8 @@ export const DropReason = {
   Dhcpv6UnknownType: 104,
   /** It answers no request of ours. */
   Dhcpv6Unsolicited: 105,
+  /** Not a TTL of 1, no router alert, or a general query that does not go to all hosts (RFC 3376 9.1). */
+  IgmpBadHeader: 106,
 } as const;
 export type DropReason = (typeof DropReason)[keyof typeof DropReason];
 

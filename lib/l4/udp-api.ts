@@ -1,7 +1,11 @@
 /** The face of UDP towards applications: what the socket adapters of `lib/socket` are written against. */
 
+import type { IpAddress } from '../core/address.js';
 import type { Device } from '../core/device.js';
 import type { NetError } from '../core/errors.js';
+import type { IcmpReport } from '../l3/icmp-report.js';
+import type { InterfaceChoice } from '../l3/multicast.js';
+import type { SourceFilter } from '../l3/source-filter.js';
 import type { Endpoint } from './tcp/api.js';
 
 /** A received datagram; `data` is a copy that the receiver owns. */
@@ -19,8 +23,18 @@ export interface UdpMessage {
 /** What a socket tells its owner, synchronously. It must not throw. */
 export interface UdpHandler {
   message(message: UdpMessage): void;
-  /** ICMP reported an error about a datagram of a connected socket (RFC 1122 4.1.3.3), or the stack was disposed. */
+  /**
+   * ICMP reported an error about a datagram of a connected socket (RFC 1122 4.1.3.3): `EMSGSIZE` for one that must not be cut and was too
+   * big for the path. Or the stack was disposed.
+   */
   error(error: NetError): void;
+  /** Any ICMP error about a datagram of the socket, connected or not, those that may pass included: for whoever traces paths. */
+  report?(report: UdpReport): void;
+}
+
+/** What ICMP said about a datagram: where it was sent to, who said what about it. */
+export interface UdpReport extends Pick<IcmpReport, 'kind' | 'code' | 'reporter' | 'mtu'> {
+  readonly destination: Endpoint;
 }
 
 /** Options of {@link UdpSockets.bind}. */
@@ -31,6 +45,45 @@ export interface UdpOptions {
   readonly broadcast?: boolean;
   readonly hopLimit?: number;
   readonly trafficClass?: number;
+  /** Refuse datagrams that the path would have to cut, instead of sending them in fragments. Default false. */
+  readonly dontFragment?: boolean;
+}
+
+/** Which membership is meant. */
+export interface GroupOptions {
+  /** The interface: a device, an address of it, or an IPv6 address with its name as the zone. Default: where the routes lead. */
+  readonly interface?: InterfaceChoice | undefined;
+  /** Of `join` and `leave`: membership as far as this source is concerned (RFC 4607). */
+  readonly source?: IpAddress | undefined;
+}
+
+/**
+ * Multicast of a socket (RFC 3678). It receives datagrams to groups that it joined, from sources that it wants, by the interface that it
+ * joined them on, and those only: also of groups that other sockets, or all hosts, are members of.
+ *
+ * The calls throw NetError `EINVAL` (not a group, wrong version, or a call that does not go with how the group was joined),
+ * `ENODEV` (no such interface), `EADDRINUSE` (joined already), `EADDRNOTAVAIL` (not joined; the source is, or is not, named
+ * already) and `ENOBUFS` (too many sources).
+ */
+export interface UdpGroups {
+  /** Hops of datagrams to groups, 0 to 255; 0 stays on this host. Default 1. */
+  hopLimit: number;
+  /** Whether members on this host receive what the socket sends to groups. Default true. */
+  loopback: boolean;
+  /** Sends to groups by this interface; `undefined`, or an unspecified address: where the routes lead. */
+  sendBy(choice: InterfaceChoice | undefined): void;
+  /** Joins a group, or adds a source to a source-specific membership. */
+  join(group: IpAddress, options?: GroupOptions): void;
+  /** Leaves a group, or takes a source away from a source-specific membership; without sources that ends. */
+  leave(group: IpAddress, options?: GroupOptions): void;
+  /** Excludes a source from an any-source membership. */
+  block(group: IpAddress, source: IpAddress, options?: GroupOptions): void;
+  /** Undoes `block`. */
+  unblock(group: IpAddress, source: IpAddress, options?: GroupOptions): void;
+  /** Replaces the whole filter, joining or leaving as need be. */
+  setFilter(group: IpAddress, filter: SourceFilter, options?: GroupOptions): void;
+  /** The filter in force; `undefined` where the group was not joined. */
+  filter(group: IpAddress, options?: GroupOptions): SourceFilter | undefined;
 }
 
 /** A bound UDP socket. */
@@ -40,10 +93,20 @@ export interface UdpSocket {
   broadcast: boolean;
   hopLimit: number;
   trafficClass: number;
+  dontFragment: boolean;
+  /** Its multicast memberships, and how it sends to groups. */
+  readonly groups: UdpGroups;
+  /**
+   * Largest IP packet, in bytes, that goes to `to`, or to the connected peer, in one piece, as far as is known: ICMP errors about what is sent
+   * with {@link UdpSocket.dontFragment} lower it. Datagrams are smaller by the headers of IP and UDP, 28 or 48 bytes.
+   *
+   * @throws NetError as `send`
+   */
+  pathMtu(to?: Endpoint): number;
   /**
    * Sends a datagram to `to`, or to the connected peer.
    *
-   * @throws NetError `EDESTADDRREQ`, `EISCONN`, `ENETUNREACH`, `EACCES` (broadcast not allowed), `EMSGSIZE`, `EBADF` (closed)
+   * @throws NetError `EDESTADDRREQ`, `EISCONN`, `ENETUNREACH`, `EACCES` (broadcast not allowed), `EBADF` (closed), `EMSGSIZE`
    */
   send(data: Uint8Array, to?: Endpoint): void;
   /** Fixes the peer: only its datagrams come in, ICMP errors about it are reported. `undefined` undoes it. */

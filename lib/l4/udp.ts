@@ -3,20 +3,23 @@
  *
  * The sets of datagrams that sockets receive do not overlap unless all sockets concerned asked for that with `reuseAddress`. A
  * unicast datagram goes to the one best socket: a connected one, then one bound to the address, then a wildcard; among equals to the
- * youngest. A broadcast or multicast datagram goes to every socket that it matches. Left out: multicast membership.
+ * youngest. A broadcast datagram goes to every socket that it matches, a multicast one to those of them that are members.
  */
 
-import { anyAddress, type IpAddress, type IpVersion } from '../core/address.js';
+import { anyAddress, type IpAddress, type IpVersion, isSameAddress } from '../core/address.js';
 import { DropReason } from '../core/drops.js';
+import type { Device } from '../core/device.js';
 import type { Env } from '../core/env.js';
 import { NetError } from '../core/errors.js';
-import { Cast } from '../core/frame.js';
+import { asTxPacket, Cast, type Frame, type TxPacket } from '../core/frame.js';
 import type { IcmpReport } from '../l3/icmp-report.js';
-import { IpOutput, type IpPaths, pseudoHeaderSum } from '../l3/ip-output.js';
+import { ipHeaderLength, IpOutput, type IpPath, type IpPaths, pseudoHeaderSum, pushIpHeader } from '../l3/ip-output.js';
+import type { Multicast } from '../l3/multicast.js';
 import { type IpFlow, type IpPacket, IpProtocol } from '../wire/ip.js';
 import { UDP_HEADER, UdpDatagram } from '../wire/udp.js';
 import { ephemeralPort } from './ports.js';
 import type { Endpoint } from './tcp/api.js';
+import { SocketGroups } from './udp-groups.js';
 import type { UdpHandler, UdpOptions, UdpSocket, UdpSockets } from './udp-api.js';
 
 const DEFAULT_HOP_LIMIT = 64;
@@ -30,6 +33,11 @@ const WILDCARD = 1;
 const BOUND = 2;
 const CONNECTED = 4;
 
+/** The way of a datagram; of one to a group the device that it leaves by is chosen already. */
+interface UdpPath extends IpPath {
+  readonly device?: Device;
+}
+
 class BoundSocket implements UdpSocket {
   readonly host: UdpHost;
   readonly handler: UdpHandler;
@@ -39,6 +47,8 @@ class BoundSocket implements UdpSocket {
   broadcast: boolean;
   hopLimit: number;
   trafficClass: number;
+  dontFragment: boolean;
+  readonly groups: SocketGroups;
   /** The address as it was bound, which `connect` may narrow and undo. */
   readonly bound: IpAddress;
   closed = false;
@@ -52,25 +62,36 @@ class BoundSocket implements UdpSocket {
     this.broadcast = options.broadcast ?? false;
     this.hopLimit = options.hopLimit ?? DEFAULT_HOP_LIMIT;
     this.trafficClass = options.trafficClass ?? 0;
+    this.dontFragment = options.dontFragment ?? false;
+    this.groups = new SocketGroups(local.address.version, () => (this.closed ? undefined : host.multicast));
   }
 
   send(data: Uint8Array, to?: Endpoint): void {
-    if (this.closed) throw NetError.of('EBADF', 'send');
-    if (to !== undefined && this.remote !== undefined) throw NetError.of('EISCONN', 'send');
+    this.host.transmit(this, data, this.destination(to, 'send'));
+  }
+
+  pathMtu(to?: Endpoint): number {
+    return this.host.pathTo(this, this.destination(to, 'getsockopt'), 'getsockopt').mtu;
+  }
+
+  private destination(to: Endpoint | undefined, syscall: string): Endpoint {
+    if (this.closed) throw NetError.of('EBADF', syscall);
+    if (to !== undefined && this.remote !== undefined) throw NetError.of('EISCONN', syscall);
     const destination = to ?? this.remote;
-    if (destination === undefined) throw NetError.of('EDESTADDRREQ', 'send');
-    this.host.transmit(this, data, destination);
+    if (destination === undefined) throw NetError.of('EDESTADDRREQ', syscall);
+    return destination;
   }
 
   connect(to: Endpoint | undefined): void {
     if (this.closed) throw NetError.of('EBADF', 'connect');
     this.remote = to;
-    const source = to === undefined ? this.bound : this.host.sourceFor(this, to, 'connect');
+    const source = to === undefined ? this.bound : this.host.pathTo(this, to, 'connect').source;
     this.local = { address: source, port: this.local.port };
   }
 
   close(): void {
     if (this.closed) return;
+    this.groups.close();
     this.closed = true;
     this.host.remove(this);
   }
@@ -85,7 +106,7 @@ class BoundSocket implements UdpSocket {
       score += BOUND;
     }
     if (remote !== undefined) {
-      if (remote.port !== sourcePort || !remote.address.equals(source)) return NO_MATCH;
+      if (remote.port !== sourcePort || !isSameAddress(remote.address, source)) return NO_MATCH;
       score += CONNECTED;
     }
     return score;
@@ -97,6 +118,10 @@ export class UdpHost implements UdpSockets {
   readonly output: IpOutput;
   /** Called with a datagram to a port without a socket, so that ICMP can say so. */
   unreachable: ((packet: IpPacket) => void) | undefined = undefined;
+  /** The host's groups. Without them sockets can join none, and datagrams to groups go to every socket that they match. */
+  multicast: Multicast | undefined = undefined;
+  /** Takes over copies of datagrams to groups that this host is a member of, to bring them in again. */
+  loopback: ((packet: TxPacket) => void) | undefined = undefined;
   private readonly paths: IpPaths;
   private readonly env: Env;
   private readonly ports = new Map<number, BoundSocket[]>();
@@ -116,7 +141,8 @@ export class UdpHost implements UdpSockets {
 
   bind(local: Endpoint, handler: UdpHandler, options: UdpOptions = {}): UdpSocket {
     const { address } = local;
-    if (!address.isUnspecified && !this.paths.isLocal(address) && !this.paths.isBroadcast(address)) {
+    const isOurs = address.isUnspecified || address.isMulticast || this.paths.isLocal(address);
+    if (!isOurs && !this.paths.isBroadcast(address)) {
       throw NetError.of('EADDRNOTAVAIL', 'bind', address.toString(), local.port);
     }
     const reuse = options.reuseAddress ?? false;
@@ -150,20 +176,42 @@ export class UdpHost implements UdpSockets {
     const { view } = report.frame.slab;
     const localPort = view.getUint16(report.transport);
     const remotePort = view.getUint16(report.transport + 2);
+    this.tellReport(report, localPort, remotePort);
     const socket = this.ports.get(localPort)?.find((candidate) => {
       const { local, remote } = candidate;
       return (
         remote !== undefined &&
         remote.port === remotePort &&
-        remote.address.equals(report.destination) &&
+        isSameAddress(remote.address, report.destination) &&
         local.address.equals(report.source)
       );
     });
-    if (socket === undefined) return false;
-    if (isHard(report)) {
+    if (socket === undefined) return report.kind === 'packet-too-big' && this.mayHaveSent(report, localPort);
+    if (isHard(report, socket)) {
       socket.handler.error(NetError.of(report.code, 'recv', report.destination.toString(), remotePort));
     }
     return true;
+  }
+
+  /** Tells whoever asked for all reports, and may have sent the datagram. */
+  private tellReport(report: IcmpReport, localPort: number, remotePort: number): void {
+    const { kind, code, reporter, mtu, source } = report;
+    const destination = { address: report.destination, port: remotePort };
+    for (const { handler, bound, remote } of this.ports.get(localPort) ?? []) {
+      const isSource = bound.isUnspecified ? bound.version === source.version : bound.equals(source);
+      if (!isSource || (remote !== undefined && remote.port !== remotePort)) continue;
+      handler.report?.({ kind, code, reporter, mtu, destination });
+    }
+  }
+
+  /** Whether a socket that is not connected may have sent the datagram of a report. */
+  private mayHaveSent(report: IcmpReport, localPort: number): boolean {
+    const sockets = this.ports.get(localPort) ?? [];
+    const { source } = report;
+    return sockets.some(({ remote, bound }) => {
+      if (remote !== undefined || bound.version !== source.version) return false;
+      return bound.isUnspecified || bound.equals(source);
+    });
   }
 
   /** Closes all sockets; their handlers get `ENETDOWN`. */
@@ -177,38 +225,63 @@ export class UdpHost implements UdpSockets {
 
   /** For sockets: sends one datagram. */
   transmit(socket: BoundSocket, data: Uint8Array, to: Endpoint): void {
-    const source = this.sourceFor(socket, to, 'send');
-    const { version } = to.address;
-    if (data.length > MAX_PAYLOAD[version]) throw NetError.of('EMSGSIZE', 'send', to.address.toString(), to.port);
+    const { source, mtu, device } = this.pathTo(socket, to, 'send');
+    const { version, isMulticast } = to.address;
+    const { dontFragment } = socket;
+    const whole = dontFragment ? mtu - ipHeaderLength(version) - UDP_HEADER : Number.POSITIVE_INFINITY;
+    if (data.length > Math.min(whole, MAX_PAYLOAD[version]))
+      throw NetError.of('EMSGSIZE', 'send', to.address.toString(), to.port);
     const flow = {
       version,
       source,
       destination: to.address,
       protocol: IpProtocol.Udp,
-      hopLimit: socket.hopLimit,
+      hopLimit: isMulticast ? socket.groups.hopLimit : socket.hopLimit,
       trafficClass: socket.trafficClass,
-      dontFragment: false,
+      dontFragment,
     } as IpFlow;
     const frame = this.env.pool.alloc(data.length);
     frame.slab.bytes.set(data, frame.put(data.length));
     const length = UDP_HEADER + data.length;
     UdpDatagram.emit(frame, socket.local.port, to.port, pseudoHeaderSum(flow, length));
-    this.output.send(frame, flow);
+    frame.device = device;
+    if (isMulticast && socket.groups.loopback) this.loopBack(frame, flow);
+    if (flow.hopLimit > 0) this.output.send(frame, flow);
+    else frame.release();
   }
 
-  /** For sockets: the address that datagrams to `to` go out from. */
-  sourceFor(socket: BoundSocket, to: Endpoint, syscall: string): IpAddress {
+  /** Members on this host receive what is sent to their group, too (RFC 1112 6.1). */
+  private loopBack(frame: Frame, flow: IpFlow): void {
+    const { device } = frame;
+    if (device === undefined || this.loopback === undefined) return;
+    if (this.multicast?.isMember(device, flow.destination) !== true) return;
+    const copy = this.env.pool.copy(frame);
+    pushIpHeader(copy, flow, 0);
+    this.loopback(asTxPacket(copy));
+  }
+
+  /** For sockets: the way of datagrams to `to`. */
+  pathTo(socket: BoundSocket, to: Endpoint, syscall: string): UdpPath {
     const { address, port } = to;
     if (address.version !== socket.bound.version || port < 1 || port > 65535) {
       throw NetError.of('EINVAL', syscall, address.toString(), port);
     }
-    const wanted = socket.bound.isUnspecified || this.paths.isBroadcast(socket.bound) ? undefined : socket.bound;
-    const path = this.paths.path(address, wanted);
+    const { bound } = socket;
+    const isAny = bound.isUnspecified || bound.isMulticast || this.paths.isBroadcast(bound);
+    const wanted = isAny ? undefined : bound;
+    const isGroup = address.isMulticast && this.multicast !== undefined;
+    const path = isGroup ? this.pathToGroup(socket, address, wanted) : this.paths.path(address, wanted);
     if (path === undefined) throw NetError.of('ENETUNREACH', syscall, address.toString(), port);
     if (this.paths.isBroadcast(address) && !socket.broadcast) {
       throw NetError.of('EACCES', syscall, address.toString(), port);
     }
-    return path.source;
+    return path;
+  }
+
+  private pathToGroup(socket: BoundSocket, group: IpAddress, wanted: IpAddress | undefined): UdpPath | undefined {
+    const device = socket.groups.egress(group, wanted);
+    const source = device && (wanted ?? this.multicast?.sourceFor(device, group));
+    return source && device && { source, mtu: device.mtu, device };
   }
 
   /** For sockets: forgets a closed one. */
@@ -232,12 +305,14 @@ export class UdpHost implements UdpSockets {
     const source: IpAddress = packet.sourceAddress;
     const destination: IpAddress = packet.destinationAddress;
     const isGroup = frame.ipCast !== Cast.Unicast;
+    const asksMembers = frame.ipCast === Cast.Multicast && this.multicast !== undefined;
     let best: BoundSocket | undefined;
     let bestScore = NO_MATCH;
     let taken = 0;
     for (const socket of sockets) {
       const score = socket.match(source, datagram.sourcePort, destination);
       if (score === NO_MATCH) continue;
+      if (asksMembers && !socket.groups.admits(frame.device, destination, source)) continue;
       if (isGroup) {
         this.hand(socket, packet, datagram, source, destination);
         taken++;
@@ -277,7 +352,8 @@ export class UdpHost implements UdpSockets {
 }
 
 /** Errors that end what was asked for, as opposed to those that may pass (RFC 1122 4.2.3.9, as deployed for UDP). */
-function isHard(report: IcmpReport): boolean {
+function isHard(report: IcmpReport, socket: UdpSocket): boolean {
+  if (report.kind === 'packet-too-big') return socket.dontFragment;
   return report.kind === 'port-unreachable' || report.kind === 'protocol-unreachable' || report.kind === 'prohibited';
 }
 

@@ -1,14 +1,14 @@
 /**
- * A `dgram.Socket` over the stack's UDP: events, overloads and errors are Node's. Left out: clusters, file descriptors, buffer sizes, and
- * multicast, whose calls fail with `ENOTSUP` until the stack has it. Nothing here keeps a process alive, so `ref` and `unref` do nothing.
+ * A `dgram.Socket` over the stack's UDP: events, overloads and errors are Node's. Left out: clusters, file descriptors, buffer sizes.
+ * Nothing here keeps a process alive, so `ref` and `unref` do nothing.
  */
 
-import { EventEmitter } from 'node:events';
 import type { LookupFunction } from 'node:net';
 import { type IpAddress, anyAddress, Ipv4Address, Ipv6Address } from '../core/address.js';
 import type { NetError } from '../core/errors.js';
-import type { UdpMessage, UdpSocket, UdpSockets } from '../l4/udp-api.js';
+import type { UdpGroups, UdpMessage, UdpSocket, UdpSockets } from '../l4/udp-api.js';
 import { type DatagramBytes, type SendCall, type SendCallback, sendArguments } from './datagram-arguments.js';
+import { DatagramGroups } from './datagram-groups.js';
 import { later } from './later.js';
 import { describe, type EndpointInfo, literal, localLookup, resolve } from './names.js';
 import { codedError, netCode, portOf, systemError, typeError } from './node-errors.js';
@@ -24,6 +24,8 @@ export interface DatagramOptions {
   /** The host's UDP. */
   readonly udp: UdpSockets;
   readonly reuseAddr?: boolean | undefined;
+  /** See {@link DatagramSocket.setDontFragment}. Default false. */
+  readonly dontFragment?: boolean | undefined;
   /** Finds the addresses of names, like Node's `dns.lookup`. Default: knows only `localhost`. */
   readonly lookup?: LookupFunction | undefined;
   /** Closes the socket. */
@@ -41,7 +43,7 @@ type MessageListener = (message: Buffer, from: RemoteInfo) => void;
 type ConnectCallback = (error?: Error) => void;
 
 /** Stands in for `dgram.Socket`. Events: `listening`, `message`, `connect`, `close`, `error`. */
-export class DatagramSocket extends EventEmitter {
+export class DatagramSocket extends DatagramGroups {
   readonly type: 'udp4' | 'udp6';
   readonly #options: DatagramOptions;
   #binding: 'unbound' | 'binding' | 'bound' = 'unbound';
@@ -121,8 +123,8 @@ export class DatagramSocket extends EventEmitter {
       error: (error: NetError) => this.#arrive(error),
     };
     try {
-      const reuseAddress = this.#options.reuseAddr ?? false;
-      this.#socket = this.#options.udp.bind({ address, port }, handler, { reuseAddress });
+      const { reuseAddr = false, dontFragment = false } = this.#options;
+      this.#socket = this.#options.udp.bind({ address, port }, handler, { reuseAddress: reuseAddr, dontFragment });
     } catch (error) {
       this.#bindFailed(systemError(netCode(error, 'EINVAL'), 'bind', address.toString(), port));
       return;
@@ -346,6 +348,24 @@ export class DatagramSocket extends EventEmitter {
     return ttl;
   }
 
+  /**
+   * Not in Node: whether to refuse datagrams that the path would have to cut (`EMSGSIZE`), instead of sending them in fragments. A connected
+   * socket then also hears (`error` with `EMSGSIZE`) when a router refused one.
+   */
+  setDontFragment(on: boolean): void {
+    this.#bound('setDontFragment').dontFragment = on;
+  }
+
+  /**
+   * Not in Node: the largest IP packet, in bytes, that goes to the connected peer in one piece, as far as is known (IP_MTU of Linux).
+   *
+   * @throws Error `ERR_SOCKET_DGRAM_NOT_CONNECTED`
+   */
+  getPathMtu(): number {
+    if (this.#peer !== 'connected') throw codedError('ERR_SOCKET_DGRAM_NOT_CONNECTED', 'Not connected');
+    return this.#bound('getsockopt').pathMtu();
+  }
+
   getSendQueueSize(): number {
     return 0;
   }
@@ -359,27 +379,10 @@ export class DatagramSocket extends EventEmitter {
     return this;
   }
 
-  /** @throws NetError `ENOTSUP`: multicast is not there yet, nor for the calls below */
-  addMembership(_group: string, _interface?: string): never {
-    throw systemError('ENOTSUP', 'addMembership');
-  }
-  dropMembership(_group: string, _interface?: string): never {
-    throw systemError('ENOTSUP', 'dropMembership');
-  }
-  addSourceSpecificMembership(_source: string, _group: string, _interface?: string): never {
-    throw systemError('ENOTSUP', 'addSourceSpecificMembership');
-  }
-  dropSourceSpecificMembership(_source: string, _group: string, _interface?: string): never {
-    throw systemError('ENOTSUP', 'dropSourceSpecificMembership');
-  }
-  setMulticastTTL(_ttl: number): never {
-    throw systemError('ENOTSUP', 'setMulticastTTL');
-  }
-  setMulticastLoopback(_on: boolean): never {
-    throw systemError('ENOTSUP', 'setMulticastLoopback');
-  }
-  setMulticastInterface(_interface: string): never {
-    throw systemError('ENOTSUP', 'setMulticastInterface');
+  protected override groupsOf(syscall: string, mayBind: boolean): UdpGroups {
+    this.#check();
+    if (mayBind && this.#binding === 'unbound') this.#bindTo(anyAddress(this.#version), 0);
+    return this.#bound(syscall).groups;
   }
 }
 

@@ -66,10 +66,20 @@ export function ipv4(options: Ipv4Options, env: Env = defaultEnvironment()): Ope
   });
 }
 
-/** Addresses that no sender has (RFC 1122 3.2.1.3): this network, except a host's that has none yet; loopback; groups; reserved. */
+/**
+ * Addresses that no sender has (RFC 1122 3.2.1.3): this network, except a host's that has none yet, or a querier's of groups (RFC 4541
+ * 2.1.1); loopback; groups; reserved.
+ */
 function isBadSource(packet: Ipv4Packet, cast: Cast): boolean {
   const { source } = packet;
   const top = source >>> 24;
-  if (top === 0) return source !== 0 || cast !== Cast.Broadcast || packet.protocol !== IpProtocol.Udp;
+  if (top === 0) return source !== 0 || !isNameless(packet.protocol, cast);
   return top === 127 || top >= 224;
+}
+
+/** Whether packets of this kind may come from 0.0.0.0. */
+function isNameless(protocol: number, cast: Cast): boolean {
+  return cast === Cast.Broadcast
+    ? protocol === IpProtocol.Udp
+    : cast === Cast.Multicast && protocol === IpProtocol.Igmp;
 }

@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import * as nodeDgramModule from 'node:dgram';
 import { once } from 'node:events';
 import { nodeDgram } from '../../../lib/socket/dgram.js';
+import { forBothVersions, type VersionFacts } from '../../both-versions.js';
 import { FakeUdp } from './fake-udp.js';
 import { realUdp } from './real-udp.js';
 
@@ -20,8 +21,12 @@ const thrown = (log: string[], ...attempts: (() => unknown)[]) => {
   }
 };
 
+/** The stories, told over one version. */
+function storiesOf({ version, loopback }: VersionFacts): Record<string, Story> {
+  const type = version === 4 ? 'udp4' : 'udp6';
+  const HOST = loopback.toString();
 async function bound(dgram: Dgram): Promise<[nodeDgramModule.Socket, number]> {
-  const socket = dgram.createSocket('udp4').bind(0, '127.0.0.1');
+  const socket = dgram.createSocket(type).bind(0, HOST);
   await once(socket, 'listening');
   return [socket, socket.address().port];
 }
@@ -31,7 +36,7 @@ const exchange =
   (count: number, send: (socket: nodeDgramModule.Socket, port: number, log: string[]) => void): Story =>
   async (dgram, log) => {
     const [server, port] = await bound(dgram);
-    const client = dgram.createSocket('udp4');
+    const client = dgram.createSocket(type);
     let left = count;
     const all = new Promise<void>((resolve) => {
       server.on('message', (data, { address, family, size }) => {
@@ -46,24 +51,25 @@ const exchange =
     await Promise.all([once(client, 'close'), once(server, 'close')]);
   };
 
-const stories: Record<string, Story> = {
+return {
   'every way of sending': exchange(9, (s, port) => {
     const bytes = Buffer.from('0123456789');
-    s.send('text', port, '127.0.0.1');
+    s.send('text', port, HOST);
     s.send(bytes, port);
-    s.send(bytes, 2, 3, port, '127.0.0.1');
+    s.send(bytes, 2, 3, port, HOST);
     s.send(bytes, 4, 2, port);
-    s.send(new Uint16Array([0x4141, 0x4242]), port, 'localhost');
-    s.send(['a', Buffer.from('b'), new Uint8Array([0x63])], port, '127.0.0.1');
-    s.send([], port, '127.0.0.1');
-    s.send('', port, '127.0.0.1');
+    // Not every machine has a name for ::1.
+    s.send(new Uint16Array([0x4141, 0x4242]), port, version === 4 ? 'localhost' : HOST);
+    s.send(['a', Buffer.from('b'), new Uint8Array([0x63])], port, HOST);
+    s.send([], port, HOST);
+    s.send('', port, HOST);
     s.send(new DataView(new Uint8Array([0x5a]).buffer), port, undefined);
   }),
   'callbacks tell the size': async (dgram, log) => {
     const [server, port] = await bound(dgram);
     for (const args of [
-      ['four', port, '127.0.0.1'],
-      ['three', 0, 3, port, '127.0.0.1'],
+      ['four', port, HOST],
+      ['three', 0, 3, port, HOST],
       ['two', port],
     ] as const) {
       await new Promise<void>((resolve) => {
@@ -75,9 +81,9 @@ const stories: Record<string, Story> = {
   },
   'a connected socket': async (dgram, log) => {
     const [server, port] = await bound(dgram);
-    const client = dgram.createSocket('udp4');
+    const client = dgram.createSocket(type);
     client.on('listening', () => log.push('listening'));
-    client.connect(port, '127.0.0.1', () => log.push('connect'));
+    client.connect(port, HOST, () => log.push('connect'));
     await once(client, 'connect');
     log.push(`${client.remoteAddress().address} ${client.remoteAddress().port === port}`);
     const got = once(server, 'message');
@@ -101,8 +107,8 @@ const stories: Record<string, Story> = {
   'a refused datagram on a connected socket': async (dgram, log) => {
     const [gone, port] = await bound(dgram);
     await new Promise<void>((resolve) => gone.close(resolve));
-    const client = dgram.createSocket('udp4');
-    client.connect(port, '127.0.0.1');
+    const client = dgram.createSocket(type);
+    client.connect(port, HOST);
     await once(client, 'connect');
     client.send('anybody?');
     const [error] = await new Promise<[NodeJS.ErrnoException]>((resolve) => client.once('error', (e) => resolve([e])));
@@ -111,17 +117,17 @@ const stories: Record<string, Story> = {
   },
   'wrong use': async (dgram, log) => {
     const [socket, port] = await bound(dgram);
-    const fresh = dgram.createSocket('udp4');
+    const fresh = dgram.createSocket(type);
     thrown(
       log,
       () => dgram.createSocket('tcp' as 'udp4'),
       () => socket.bind(0),
       () => socket.send('x', 0),
-      () => socket.send('x', 70_000, '127.0.0.1'),
+      () => socket.send('x', 70_000, HOST),
       () => socket.send(5 as unknown as string, port),
       () => socket.send([5] as unknown as string[], port),
-      () => socket.send(Buffer.alloc(4), 5, 1, port, '127.0.0.1'),
-      () => socket.send(Buffer.alloc(4), 2, 3, port, '127.0.0.1'),
+      () => socket.send(Buffer.alloc(4), 5, 1, port, HOST),
+      () => socket.send(Buffer.alloc(4), 2, 3, port, HOST),
       () => socket.send('x', port, 5 as unknown as string),
       () => socket.remoteAddress(),
       () => socket.disconnect(),
@@ -146,15 +152,15 @@ const stories: Record<string, Story> = {
   },
   'address in use, and the socket can bind again': async (dgram, log) => {
     const [first, port] = await bound(dgram);
-    const second = dgram.createSocket('udp4');
-    second.bind(port, '127.0.0.1', () => log.push('never'));
+    const second = dgram.createSocket(type);
+    second.bind(port, HOST, () => log.push('never'));
     const error = await new Promise<NodeJS.ErrnoException & { address: string }>((resolve) =>
       second.once('error', resolve as () => void),
     );
     log.push(
       `${error.code} ${error.syscall} ${error.errno} ${error.address} ${error.message.replace(`${port}`, 'PORT')}`,
     );
-    second.bind({ port: 0, address: '127.0.0.1' }, () => log.push('bound'));
+    second.bind({ port: 0, address: HOST }, () => log.push('bound'));
     await once(second, 'listening');
     const { address, family } = second.address();
     log.push(`${address} ${family}`);
@@ -163,18 +169,18 @@ const stories: Record<string, Story> = {
     await once(second, 'close');
   },
   'closing while binding': async (dgram, log) => {
-    const client = dgram.createSocket('udp4');
+    const client = dgram.createSocket(type);
     client.on('listening', () => log.push('listening'));
-    client.bind(0, '127.0.0.1');
-    client.connect(9, '127.0.0.1', () => log.push('never'));
+    client.bind(0, HOST);
+    client.connect(9, HOST, () => log.push('never'));
     client.close(() => log.push('closed'));
     await once(client, 'close');
   },
   'too long, and broadcast not allowed': async (dgram, log) => {
     const [socket, port] = await bound(dgram);
     for (const [size, to] of [
-      [70_000, '127.0.0.1'],
-      [1, '255.255.255.255'],
+      [70_000, HOST],
+      ...(version === 4 ? ([[1, '255.255.255.255']] as const) : []),
     ] as const) {
       await new Promise<void>((resolve) => {
         socket.send(Buffer.alloc(size), port, to, (error) => {
@@ -187,22 +193,24 @@ const stories: Record<string, Story> = {
   },
   'closed by a signal': async (dgram, log) => {
     const controller = new AbortController();
-    const socket = dgram.createSocket({ type: 'udp4', signal: controller.signal });
+    const socket = dgram.createSocket({ type, signal: controller.signal });
     socket.on('close', () => log.push('closed'));
-    socket.bind(0, '127.0.0.1');
+    socket.bind(0, HOST);
     await once(socket, 'listening');
     controller.abort();
     await once(socket, 'close');
   },
 };
+}
 
-describe('DatagramSocket', () => {
+forBothVersions('DatagramSocket', (facts) => {
+  const type = facts.version === 4 ? 'udp4' : 'udp6';
   for (const [kind, make] of [
     ['sockets in memory', () => new FakeUdp()],
     ['the UDP of the stack', realUdp],
   ] as const) {
     describe(`tells the same story as Node, over ${kind}`, () => {
-      for (const [name, story] of Object.entries(stories)) {
+      for (const [name, story] of Object.entries(storiesOf(facts))) {
         if (make === realUdp && name.includes('refused')) continue; // takes ICMP
         it(name, async () => {
           const theirs: string[] = [];
@@ -219,16 +227,27 @@ describe('DatagramSocket', () => {
     });
   }
 
-  it('says clearly that there is no multicast', () => {
-    const socket = nodeDgram(new FakeUdp()).createSocket('udp4');
-    expect(() => socket.addMembership('224.0.0.1'))
-      .to.throw('addMembership ENOTSUP')
-      .with.property('code', 'ENOTSUP');
+  it('can join no group where there are no interfaces', () => {
+    const socket = nodeDgram(new FakeUdp()).createSocket(type);
+    expect(() => socket.addMembership(facts.group.toString()))
+      .to.throw('addMembership ENODEV')
+      .with.property('code', 'ENODEV');
     socket.close();
   });
 
+  it('knows localhost', async () => {
+    const server = nodeDgram(new FakeUdp()).createSocket(type).bind(9);
+    await once(server, 'listening');
+    const message = once(server, 'message');
+    server.send('to myself', 9, 'localhost');
+    const [data, from] = (await message) as [Buffer, nodeDgramModule.RemoteInfo];
+    expect(data.toString()).to.equal('to myself');
+    expect(from).to.include({ address: facts.loopback.toString(), family: `IPv${facts.version}` });
+    server.close();
+  });
+
   it('fails with ENOTFOUND for a name that nobody knows', async () => {
-    const socket = nodeDgram(new FakeUdp()).createSocket('udp4');
+    const socket = nodeDgram(new FakeUdp()).createSocket(type);
     const error = await new Promise((resolve) => socket.send('x', 1, 'example.com', resolve));
     expect(error).to.include({ code: 'ENOTFOUND', hostname: 'example.com' });
     socket.close();
@@ -236,9 +255,9 @@ describe('DatagramSocket', () => {
 
   it('sends what was sent before a close, even while binding', async () => {
     const dgram = nodeDgram(new FakeUdp());
-    const server = dgram.createSocket('udp4').bind(9);
+    const server = dgram.createSocket(type).bind(9);
     const message = once(server, 'message');
-    const client = dgram.createSocket('udp4');
+    const client = dgram.createSocket(type);
     client.send('last', 9);
     client.close();
     expect(String((await message)[0])).to.equal('last');
@@ -248,7 +267,7 @@ describe('DatagramSocket', () => {
   it('loses nothing when a listener throws', async () => {
     const udp = new FakeUdp();
     const seen: string[] = [];
-    const socket = nodeDgram(udp).createSocket('udp4').bind(9);
+    const socket = nodeDgram(udp).createSocket(type).bind(9);
     await once(socket, 'listening');
     const before = process.listeners('uncaughtException');
     process.removeAllListeners('uncaughtException');
@@ -257,8 +276,8 @@ describe('DatagramSocket', () => {
       throw new Error('mine');
     });
     const second = new Promise<void>((resolve) => socket.on('message', (data) => data.toString() === 'b' && resolve()));
-    socket.send('a', 9, '127.0.0.1');
-    socket.send('b', 9, '127.0.0.1');
+    socket.send('a', 9, facts.loopback.toString());
+    socket.send('b', 9, facts.loopback.toString());
     await second;
     for (const listener of before) process.on('uncaughtException', listener);
     expect(seen).to.deep.equal(['mine']);

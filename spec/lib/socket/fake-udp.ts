@@ -1,8 +1,9 @@
 /** UDP without packets: the contract of `lib/l4/udp-api.ts` between sockets in memory, for the tests of what is built on it. */
 
-import { Ipv4Address } from '../../../lib/core/address.js';
+import { Ipv4Address, Ipv6Address } from '../../../lib/core/address.js';
 import { NetError } from '../../../lib/core/errors.js';
 import type { Endpoint } from '../../../lib/l4/tcp/api.js';
+import { SocketGroups } from '../../../lib/l4/udp-groups.js';
 import type { UdpHandler, UdpOptions, UdpSocket, UdpSockets } from '../../../lib/l4/udp-api.js';
 
 /** One host that talks to itself. */
@@ -22,7 +23,7 @@ export class FakeUdp implements UdpSockets {
       this,
       { address: local.address, port: local.port || this.#nextPort++ },
       handler,
-      options.broadcast ?? false,
+      options,
     );
     this.sockets.set(socket.local.port, socket);
     return socket;
@@ -35,31 +36,40 @@ class FakeUdpSocket implements UdpSocket {
   broadcast: boolean;
   hopLimit = 64;
   trafficClass = 0;
+  dontFragment: boolean;
+  /** There are no interfaces here. */
+  readonly groups: SocketGroups;
   readonly handler: UdpHandler;
   readonly #udp: FakeUdp;
   #closed = false;
 
-  constructor(udp: FakeUdp, local: Endpoint, handler: UdpHandler, broadcast: boolean) {
+  constructor(udp: FakeUdp, local: Endpoint, handler: UdpHandler, { broadcast = false, dontFragment = false }: UdpOptions) {
     this.#udp = udp;
     this.local = local;
     this.handler = handler;
     this.broadcast = broadcast;
+    this.dontFragment = dontFragment;
+    this.groups = new SocketGroups(local.address.version, () => undefined);
   }
 
   send(data: Uint8Array, to?: Endpoint): void {
     if (this.#closed) throw NetError.of('EBADF', 'send');
     const target = to ?? this.remote;
     if (target === undefined) throw NetError.of('EDESTADDRREQ', 'send');
-    if (data.length > 65_507) throw NetError.of('EMSGSIZE', 'send');
+    if (data.length > (this.dontFragment ? 1472 : 65_507)) throw NetError.of('EMSGSIZE', 'send');
     if (target.address.isBroadcast && !this.broadcast) throw NetError.of('EACCES', 'send');
     const copy = new Uint8Array(data);
     setImmediate(() => {
       const peer = this.#udp.sockets.get(target.port);
       if (peer === undefined && this.remote !== undefined) this.handler.error(new NetError('ECONNREFUSED', 'refused'));
       if (peer === undefined || (peer.remote !== undefined && peer.remote.port !== this.local.port)) return;
-      const source = { address: Ipv4Address.LOOPBACK, port: this.local.port };
+      const source = { address: target.address.version === 4 ? Ipv4Address.LOOPBACK : Ipv6Address.LOOPBACK, port: this.local.port };
       peer.handler.message({ data: copy, source, destination: target, hopLimit: this.hopLimit, trafficClass: 0 });
     });
+  }
+
+  pathMtu(): number {
+    return 1500;
   }
 
   connect(to: Endpoint | undefined): void {
