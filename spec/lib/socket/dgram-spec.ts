@@ -25,182 +25,184 @@ const thrown = (log: string[], ...attempts: (() => unknown)[]) => {
 function storiesOf({ version, loopback }: VersionFacts): Record<string, Story> {
   const type = version === 4 ? 'udp4' : 'udp6';
   const HOST = loopback.toString();
-async function bound(dgram: Dgram): Promise<[nodeDgramModule.Socket, number]> {
-  const socket = dgram.createSocket(type).bind(0, HOST);
-  await once(socket, 'listening');
-  return [socket, socket.address().port];
-}
+  async function bound(dgram: Dgram): Promise<[nodeDgramModule.Socket, number]> {
+    const socket = dgram.createSocket(type).bind(0, HOST);
+    await once(socket, 'listening');
+    return [socket, socket.address().port];
+  }
 
-/** Sends what `send` sends and logs the messages until there were `count`. */
-const exchange =
-  (count: number, send: (socket: nodeDgramModule.Socket, port: number, log: string[]) => void): Story =>
-  async (dgram, log) => {
-    const [server, port] = await bound(dgram);
-    const client = dgram.createSocket(type);
-    let left = count;
-    const all = new Promise<void>((resolve) => {
-      server.on('message', (data, { address, family, size }) => {
-        log.push(`${data.toString()} ${Buffer.isBuffer(data)} ${address} ${family} ${size}`);
-        if (--left === 0) resolve();
-      });
-    });
-    send(client, port, log);
-    await all;
-    client.close();
-    server.close();
-    await Promise.all([once(client, 'close'), once(server, 'close')]);
-  };
-
-return {
-  'every way of sending': exchange(9, (s, port) => {
-    const bytes = Buffer.from('0123456789');
-    s.send('text', port, HOST);
-    s.send(bytes, port);
-    s.send(bytes, 2, 3, port, HOST);
-    s.send(bytes, 4, 2, port);
-    // Not every machine has a name for ::1.
-    s.send(new Uint16Array([0x4141, 0x4242]), port, version === 4 ? 'localhost' : HOST);
-    s.send(['a', Buffer.from('b'), new Uint8Array([0x63])], port, HOST);
-    s.send([], port, HOST);
-    s.send('', port, HOST);
-    s.send(new DataView(new Uint8Array([0x5a]).buffer), port, undefined);
-  }),
-  'callbacks tell the size': async (dgram, log) => {
-    const [server, port] = await bound(dgram);
-    for (const args of [
-      ['four', port, HOST],
-      ['three', 0, 3, port, HOST],
-      ['two', port],
-    ] as const) {
-      await new Promise<void>((resolve) => {
-        const told = (error: Error | null, bytes?: number) => resolve(void log.push(`${error} ${bytes}`));
-        (server.send as (...all: unknown[]) => void)(...args, told);
-      });
-    }
-    server.close();
-  },
-  'a connected socket': async (dgram, log) => {
-    const [server, port] = await bound(dgram);
-    const client = dgram.createSocket(type);
-    client.on('listening', () => log.push('listening'));
-    client.connect(port, HOST, () => log.push('connect'));
-    await once(client, 'connect');
-    log.push(`${client.remoteAddress().address} ${client.remoteAddress().port === port}`);
-    const got = once(server, 'message');
-    client.send('hello');
-    log.push(String((await got)[0]));
-    const cut = once(server, 'message');
-    client.send('hello', 1, 2);
-    log.push(String((await cut)[0]));
-    thrown(
-      log,
-      () => client.send('x', 0, 1, port),
-      () => client.connect(port),
-      () => client.disconnect(),
-      () => client.disconnect(),
-      () => client.remoteAddress(),
-    );
-    client.close();
-    server.close();
-    await once(server, 'close');
-  },
-  'a refused datagram on a connected socket': async (dgram, log) => {
-    const [gone, port] = await bound(dgram);
-    await new Promise<void>((resolve) => gone.close(resolve));
-    const client = dgram.createSocket(type);
-    client.connect(port, HOST);
-    await once(client, 'connect');
-    client.send('anybody?');
-    const [error] = await new Promise<[NodeJS.ErrnoException]>((resolve) => client.once('error', (e) => resolve([e])));
-    log.push(`${error.code} ${error.syscall} ${error.errno}`);
-    client.close();
-  },
-  'wrong use': async (dgram, log) => {
-    const [socket, port] = await bound(dgram);
-    const fresh = dgram.createSocket(type);
-    thrown(
-      log,
-      () => dgram.createSocket('tcp' as 'udp4'),
-      () => socket.bind(0),
-      () => socket.send('x', 0),
-      () => socket.send('x', 70_000, HOST),
-      () => socket.send(5 as unknown as string, port),
-      () => socket.send([5] as unknown as string[], port),
-      () => socket.send(Buffer.alloc(4), 5, 1, port, HOST),
-      () => socket.send(Buffer.alloc(4), 2, 3, port, HOST),
-      () => socket.send('x', port, 5 as unknown as string),
-      () => socket.remoteAddress(),
-      () => socket.disconnect(),
-      () => socket.connect(0),
-      () => socket.setTTL(0),
-      () => socket.setTTL('1' as unknown as number),
-      () => log.push(`${socket.setTTL(3)}`),
-      () => fresh.address(),
-      () => fresh.setTTL(3),
-      () => fresh.setBroadcast(true),
-    );
-    socket.close();
-    fresh.close();
-    thrown(
-      log,
-      () => socket.close(),
-      () => socket.address(),
-      () => socket.send('x', port),
-      () => socket.bind(),
-    );
-    await once(socket, 'close');
-  },
-  'address in use, and the socket can bind again': async (dgram, log) => {
-    const [first, port] = await bound(dgram);
-    const second = dgram.createSocket(type);
-    second.bind(port, HOST, () => log.push('never'));
-    const error = await new Promise<NodeJS.ErrnoException & { address: string }>((resolve) =>
-      second.once('error', resolve as () => void),
-    );
-    log.push(
-      `${error.code} ${error.syscall} ${error.errno} ${error.address} ${error.message.replace(`${port}`, 'PORT')}`,
-    );
-    second.bind({ port: 0, address: HOST }, () => log.push('bound'));
-    await once(second, 'listening');
-    const { address, family } = second.address();
-    log.push(`${address} ${family}`);
-    first.close();
-    second.close(() => log.push('closed'));
-    await once(second, 'close');
-  },
-  'closing while binding': async (dgram, log) => {
-    const client = dgram.createSocket(type);
-    client.on('listening', () => log.push('listening'));
-    client.bind(0, HOST);
-    client.connect(9, HOST, () => log.push('never'));
-    client.close(() => log.push('closed'));
-    await once(client, 'close');
-  },
-  'too long, and broadcast not allowed': async (dgram, log) => {
-    const [socket, port] = await bound(dgram);
-    for (const [size, to] of [
-      [70_000, HOST],
-      ...(version === 4 ? ([[1, '255.255.255.255']] as const) : []),
-    ] as const) {
-      await new Promise<void>((resolve) => {
-        socket.send(Buffer.alloc(size), port, to, (error) => {
-          const { code, syscall, address } = error as NodeJS.ErrnoException & { address: string };
-          resolve(void log.push(`${code} ${syscall} ${address}`));
+  /** Sends what `send` sends and logs the messages until there were `count`. */
+  const exchange =
+    (count: number, send: (socket: nodeDgramModule.Socket, port: number, log: string[]) => void): Story =>
+    async (dgram, log) => {
+      const [server, port] = await bound(dgram);
+      const client = dgram.createSocket(type);
+      let left = count;
+      const all = new Promise<void>((resolve) => {
+        server.on('message', (data, { address, family, size }) => {
+          log.push(`${data.toString()} ${Buffer.isBuffer(data)} ${address} ${family} ${size}`);
+          if (--left === 0) resolve();
         });
       });
-    }
-    socket.close();
-  },
-  'closed by a signal': async (dgram, log) => {
-    const controller = new AbortController();
-    const socket = dgram.createSocket({ type, signal: controller.signal });
-    socket.on('close', () => log.push('closed'));
-    socket.bind(0, HOST);
-    await once(socket, 'listening');
-    controller.abort();
-    await once(socket, 'close');
-  },
-};
+      send(client, port, log);
+      await all;
+      client.close();
+      server.close();
+      await Promise.all([once(client, 'close'), once(server, 'close')]);
+    };
+
+  return {
+    'every way of sending': exchange(9, (s, port) => {
+      const bytes = Buffer.from('0123456789');
+      s.send('text', port, HOST);
+      s.send(bytes, port);
+      s.send(bytes, 2, 3, port, HOST);
+      s.send(bytes, 4, 2, port);
+      // Not every machine has a name for ::1.
+      s.send(new Uint16Array([0x4141, 0x4242]), port, version === 4 ? 'localhost' : HOST);
+      s.send(['a', Buffer.from('b'), new Uint8Array([0x63])], port, HOST);
+      s.send([], port, HOST);
+      s.send('', port, HOST);
+      s.send(new DataView(new Uint8Array([0x5a]).buffer), port, undefined);
+    }),
+    'callbacks tell the size': async (dgram, log) => {
+      const [server, port] = await bound(dgram);
+      for (const args of [
+        ['four', port, HOST],
+        ['three', 0, 3, port, HOST],
+        ['two', port],
+      ] as const) {
+        await new Promise<void>((resolve) => {
+          const told = (error: Error | null, bytes?: number) => resolve(void log.push(`${error} ${bytes}`));
+          (server.send as (...all: unknown[]) => void)(...args, told);
+        });
+      }
+      server.close();
+    },
+    'a connected socket': async (dgram, log) => {
+      const [server, port] = await bound(dgram);
+      const client = dgram.createSocket(type);
+      client.on('listening', () => log.push('listening'));
+      client.connect(port, HOST, () => log.push('connect'));
+      await once(client, 'connect');
+      log.push(`${client.remoteAddress().address} ${client.remoteAddress().port === port}`);
+      const got = once(server, 'message');
+      client.send('hello');
+      log.push(String((await got)[0]));
+      const cut = once(server, 'message');
+      client.send('hello', 1, 2);
+      log.push(String((await cut)[0]));
+      thrown(
+        log,
+        () => client.send('x', 0, 1, port),
+        () => client.connect(port),
+        () => client.disconnect(),
+        () => client.disconnect(),
+        () => client.remoteAddress(),
+      );
+      client.close();
+      server.close();
+      await once(server, 'close');
+    },
+    'a refused datagram on a connected socket': async (dgram, log) => {
+      const [gone, port] = await bound(dgram);
+      await new Promise<void>((resolve) => gone.close(resolve));
+      const client = dgram.createSocket(type);
+      client.connect(port, HOST);
+      await once(client, 'connect');
+      client.send('anybody?');
+      const [error] = await new Promise<[NodeJS.ErrnoException]>((resolve) =>
+        client.once('error', (e) => resolve([e])),
+      );
+      log.push(`${error.code} ${error.syscall} ${error.errno}`);
+      client.close();
+    },
+    'wrong use': async (dgram, log) => {
+      const [socket, port] = await bound(dgram);
+      const fresh = dgram.createSocket(type);
+      thrown(
+        log,
+        () => dgram.createSocket('tcp' as 'udp4'),
+        () => socket.bind(0),
+        () => socket.send('x', 0),
+        () => socket.send('x', 70_000, HOST),
+        () => socket.send(5 as unknown as string, port),
+        () => socket.send([5] as unknown as string[], port),
+        () => socket.send(Buffer.alloc(4), 5, 1, port, HOST),
+        () => socket.send(Buffer.alloc(4), 2, 3, port, HOST),
+        () => socket.send('x', port, 5 as unknown as string),
+        () => socket.remoteAddress(),
+        () => socket.disconnect(),
+        () => socket.connect(0),
+        () => socket.setTTL(0),
+        () => socket.setTTL('1' as unknown as number),
+        () => log.push(`${socket.setTTL(3)}`),
+        () => fresh.address(),
+        () => fresh.setTTL(3),
+        () => fresh.setBroadcast(true),
+      );
+      socket.close();
+      fresh.close();
+      thrown(
+        log,
+        () => socket.close(),
+        () => socket.address(),
+        () => socket.send('x', port),
+        () => socket.bind(),
+      );
+      await once(socket, 'close');
+    },
+    'address in use, and the socket can bind again': async (dgram, log) => {
+      const [first, port] = await bound(dgram);
+      const second = dgram.createSocket(type);
+      second.bind(port, HOST, () => log.push('never'));
+      const error = await new Promise<NodeJS.ErrnoException & { address: string }>((resolve) =>
+        second.once('error', resolve as () => void),
+      );
+      log.push(
+        `${error.code} ${error.syscall} ${error.errno} ${error.address} ${error.message.replace(`${port}`, 'PORT')}`,
+      );
+      second.bind({ port: 0, address: HOST }, () => log.push('bound'));
+      await once(second, 'listening');
+      const { address, family } = second.address();
+      log.push(`${address} ${family}`);
+      first.close();
+      second.close(() => log.push('closed'));
+      await once(second, 'close');
+    },
+    'closing while binding': async (dgram, log) => {
+      const client = dgram.createSocket(type);
+      client.on('listening', () => log.push('listening'));
+      client.bind(0, HOST);
+      client.connect(9, HOST, () => log.push('never'));
+      client.close(() => log.push('closed'));
+      await once(client, 'close');
+    },
+    'too long, and broadcast not allowed': async (dgram, log) => {
+      const [socket, port] = await bound(dgram);
+      for (const [size, to] of [
+        [70_000, HOST],
+        ...(version === 4 ? ([[1, '255.255.255.255']] as const) : []),
+      ] as const) {
+        await new Promise<void>((resolve) => {
+          socket.send(Buffer.alloc(size), port, to, (error) => {
+            const { code, syscall, address } = error as NodeJS.ErrnoException & { address: string };
+            resolve(void log.push(`${code} ${syscall} ${address}`));
+          });
+        });
+      }
+      socket.close();
+    },
+    'closed by a signal': async (dgram, log) => {
+      const controller = new AbortController();
+      const socket = dgram.createSocket({ type, signal: controller.signal });
+      socket.on('close', () => log.push('closed'));
+      socket.bind(0, HOST);
+      await once(socket, 'listening');
+      controller.abort();
+      await once(socket, 'close');
+    },
+  };
 }
 
 forBothVersions('DatagramSocket', (facts) => {

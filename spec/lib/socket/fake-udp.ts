@@ -43,7 +43,12 @@ class FakeUdpSocket implements UdpSocket {
   readonly #udp: FakeUdp;
   #closed = false;
 
-  constructor(udp: FakeUdp, local: Endpoint, handler: UdpHandler, { broadcast = false, dontFragment = false }: UdpOptions) {
+  constructor(
+    udp: FakeUdp,
+    local: Endpoint,
+    handler: UdpHandler,
+    { broadcast = false, dontFragment = false }: UdpOptions,
+  ) {
     this.#udp = udp;
     this.local = local;
     this.handler = handler;
@@ -63,7 +68,10 @@ class FakeUdpSocket implements UdpSocket {
       const peer = this.#udp.sockets.get(target.port);
       if (peer === undefined && this.remote !== undefined) this.handler.error(new NetError('ECONNREFUSED', 'refused'));
       if (peer === undefined || (peer.remote !== undefined && peer.remote.port !== this.local.port)) return;
-      const source = { address: target.address.version === 4 ? Ipv4Address.LOOPBACK : Ipv6Address.LOOPBACK, port: this.local.port };
+      const source = {
+        address: target.address.version === 4 ? Ipv4Address.LOOPBACK : Ipv6Address.LOOPBACK,
+        port: this.local.port,
+      };
       peer.handler.message({ data: copy, source, destination: target, hopLimit: this.hopLimit, trafficClass: 0 });
     });
   }
