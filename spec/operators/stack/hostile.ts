@@ -2,20 +2,23 @@
 
 import { expect } from 'chai';
 import { type Observer, Subject } from 'rxjs';
-import { Ipv4Address } from '../../../lib/core/address.js';
+import { anyAddress, type IpVersion, parseIp } from '../../../lib/core/address.js';
 import type { Device, Medium } from '../../../lib/core/device.js';
 import { type DropReason, Drops } from '../../../lib/core/drops.js';
 import type { Env } from '../../../lib/core/env.js';
-import { asRx, Frame, FramePool, type RxFrame, type TxFrame, UNDER_WAY } from '../../../lib/core/frame.js';
+import { asRx, Frame, FramePool, type RxFrame, Slab, type TxFrame, UNDER_WAY } from '../../../lib/core/frame.js';
 import type { TcpConnection } from '../../../lib/l4/tcp/api.js';
 import { describe as describePacket } from '../../../lib/text/describe.js';
 import { pretty } from '../../../lib/text/pretty.js';
 import { complement, sum16 } from '../../../lib/wire/checksum.js';
+import { EtherType } from '../../../lib/wire/ethernet.js';
+import { Ipv6Packet } from '../../../lib/wire/ipv6.js';
+import { findPayload } from '../../../lib/wire/ipv6-extensions.js';
 import { type Host, host } from '../../../operators/stack/host.js';
 import { environment } from '../../../operators/time/environment.js';
 import { SimulationScheduler } from '../../../operators/time/simulation-scheduler.js';
 
-const GATEWAY = '198.18.0.1';
+const GATEWAYS = ['198.18.0.1', 'fd00:198::1'];
 
 /** Counts the words that were said about each frame: exactly one must be said about every frame that came in. */
 class Account extends Drops {
@@ -70,9 +73,13 @@ export class Target {
     this.env = environment({ scheduler: this.scheduler, seed, pool, drops: this.drops });
     this.device = deviceOf(mac, medium, (frame) => this.take(frame));
     this.host = host({ device: this.device, addresses, icmp: { redirects: true } }, this.env);
-    this.host.tables.addRoute({ destination: 'default', gateway: GATEWAY, device: this.device });
-    this.host.neighbours(this.device)?.setStatic(Ipv4Address.parse(GATEWAY), 0x0200_0000_00fe);
-    for (const port of ports) this.serve(port);
+    for (const gateway of GATEWAYS) {
+      this.host.tables.addRoute({ destination: 'default', gateway, device: this.device });
+      this.host.neighbours(this.device)?.setStatic(parseIp(gateway), 0x0200_0000_00fe);
+    }
+    for (const port of ports) {
+      for (const version of [4, 6] as const) this.serve(version, port);
+    }
     const subscription = this.frames.pipe(this.host).subscribe(this.device.sink);
     this.end = () => subscription.unsubscribe();
   }
@@ -124,8 +131,8 @@ export class Target {
     this.sent.push(copy.bytes());
   }
 
-  private serve(port: number): void {
-    const local = { address: Ipv4Address.ANY, port };
+  private serve(version: IpVersion, port: number): void {
+    const local = { address: anyAddress(version), port };
     const listener = this.host.tcp.listen(local, { receiveBuffer: 10_000, keepAlive: true });
     listener.acceptable = () => {
       const connection = listener.accept();
@@ -172,30 +179,63 @@ function text(bytes: Uint8Array): string {
   return `${pretty(Frame.from(bytes))}\n${Buffer.from(bytes).toString('hex')}`;
 }
 
-/** Where the IPv4 header of an Ethernet frame starts and ends, or `undefined` if it has none. */
-export function ipv4Of(
-  bytes: Uint8Array,
-): { readonly at: number; readonly payload: number; readonly view: DataView } | undefined {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  if (bytes.length < 34 || view.getUint16(12) !== 0x800 || view.getUint8(14) >>> 4 !== 4) return undefined;
-  const payload = 14 + (view.getUint8(14) & 0x0f) * 4;
-  return payload < 34 || payload > bytes.length ? undefined : { at: 14, payload, view };
+/** An IP packet in an Ethernet frame, as far as it can be found its way in. */
+export interface IpIn {
+  readonly version: IpVersion;
+  /** Offsets of the IP header, and of the payload behind it and behind extension headers. */
+  readonly at: number;
+  readonly payload: number;
+  /** Where the packet says that it ends, or the frame does. */
+  readonly end: number;
+  readonly protocol: number;
+  /** Whether the payload is that of a fragment. */
+  readonly isFragment: boolean;
+  readonly view: DataView;
 }
 
-const CHECKSUM_FIELD: Readonly<Record<number, number>> = { 1: 2, 6: 16, 17: 6 };
+/** The IP packet that an Ethernet frame carries, or `undefined` if it has none. */
+export function ipOf(bytes: Uint8Array): IpIn | undefined {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const at = 14;
+  const type = bytes.length < at + 20 ? 0 : view.getUint16(12);
+  if (type === EtherType.Ipv4 && view.getUint8(at) >>> 4 === 4) {
+    const payload = at + (view.getUint8(at) & 0x0f) * 4;
+    if (payload < at + 20 || payload > bytes.length) return undefined;
+    const end = Math.min(bytes.length, at + view.getUint16(at + 2));
+    const isFragment = (view.getUint16(at + 6) & 0x3fff) !== 0;
+    return { version: 4, at, payload, end, protocol: view.getUint8(at + 9), isFragment, view };
+  }
+  if (type !== EtherType.Ipv6 || bytes.length < at + 40 || view.getUint8(at) >>> 4 !== 6) return undefined;
+  const packet = new Ipv6Packet(new Frame(new Slab(bytes), 0, bytes.length), at);
+  const end = Math.min(bytes.length, at + packet.totalLength);
+  if (!findPayload(packet, end)) return undefined;
+  const { headerLength, protocol, isFragment } = packet;
+  return { version: 6, at, payload: at + headerLength, end, protocol, isFragment, view };
+}
 
-/** Makes the checksums of an IPv4 packet right, so that what is wrong with it gets past them. */
+/** Makes an IP packet say that it ends where its frame does. */
+export function tellLength(bytes: Uint8Array): void {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const type = bytes.length < 34 ? 0 : view.getUint16(12);
+  if (type === EtherType.Ipv4) view.setUint16(16, bytes.length - 14);
+  if (type === EtherType.Ipv6 && bytes.length >= 54) view.setUint16(18, bytes.length - 54);
+}
+
+const CHECKSUM_FIELD: Readonly<Record<number, number>> = { 1: 2, 6: 16, 17: 6, 58: 2 };
+
+/** Makes the checksums of an IP packet right, so that what is wrong with it gets past them. */
 export function repair(bytes: Uint8Array): void {
-  const ip = ipv4Of(bytes);
+  const ip = ipOf(bytes);
   if (ip === undefined) return;
-  const { at, payload, view } = ip;
-  view.setUint16(at + 10, 0);
-  view.setUint16(at + 10, complement(sum16(view, at, payload)));
-  const protocol = view.getUint8(at + 9);
-  const end = Math.min(bytes.length, at + view.getUint16(at + 2));
+  const { version, at, payload, end, protocol, isFragment, view } = ip;
+  if (version === 4) {
+    view.setUint16(at + 10, 0);
+    view.setUint16(at + 10, complement(sum16(view, at, payload)));
+  }
   const field = payload + (CHECKSUM_FIELD[protocol] ?? Number.POSITIVE_INFINITY);
-  if (field + 2 > end || (view.getUint16(at + 6) & 0x3fff) !== 0) return;
+  if (field + 2 > end || isFragment) return;
   view.setUint16(field, 0);
-  const pseudo = protocol === 1 ? 0 : sum16(view, at + 12, at + 20, protocol + end - payload);
+  const addresses = version === 4 ? sum16(view, at + 12, at + 20) : sum16(view, at + 8, at + 40);
+  const pseudo = protocol === 1 ? 0 : addresses + protocol + end - payload;
   view.setUint16(field, complement(sum16(view, payload, end, pseudo)) || 0xffff);
 }
