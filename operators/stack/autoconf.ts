@@ -83,18 +83,22 @@ export class Autoconf {
       readonly interfaces: readonly AutoconfInterface[];
       readonly links: readonly IpLink[];
       readonly tables: IpTables;
+      /** What holds for interfaces that do not say otherwise; a single one may also advertise. */
+      readonly defaults?: AutoconfOptions;
       /** Whether to tell neighbours of verified IPv6 addresses (RFC 4861 7.2.6). */
       readonly announce?: boolean | undefined;
     },
     env: Env,
   ) {
-    const { interfaces, links, tables, announce = false } = options;
+    const { interfaces, links, tables, defaults = {}, announce = false } = options;
     this.env = env;
     this.tables = tables;
     this.announce = announce;
     this.events$ = this.events.asObservable();
     this.settled$ = this.settled.asObservable();
-    this.managed = interfaces.flatMap((one, index) => this.manage(one, links[index]) ?? []);
+    this.managed = interfaces.flatMap(
+      (one, index) => this.manage({ ...defaultsFor(one, defaults), ...one }, links[index]) ?? [],
+    );
     this.pending = this.managed.reduce((sum, { claims }) => sum + claims.length, 0);
   }
 
@@ -182,6 +186,15 @@ export class Autoconf {
     this.settled.next();
     this.settled.complete();
   }
+}
+
+/** Not every interface of a host that has several is an Ethernet, nor is it to advertise the same. */
+function defaultsFor({ device }: AutoconfInterface, { slaac, dad, advertise }: AutoconfOptions): AutoconfOptions {
+  return {
+    ...(slaac === undefined || device.medium === 'ip' ? {} : { slaac }),
+    ...(dad === undefined ? {} : { dad }),
+    ...(advertise === undefined ? {} : { advertise }),
+  };
 }
 
 /**

@@ -4,7 +4,7 @@
  */
 
 import { defer, EMPTY, merge, NEVER, type Observable, type OperatorFunction, Subject, takeUntil, tap } from 'rxjs';
-import { Cidr, type IpAddress, Ipv6Address } from '../../lib/core/address.js';
+import { Cidr, type IpAddress, ipOf } from '../../lib/core/address.js';
 import type { Device } from '../../lib/core/device.js';
 import { DropReason } from '../../lib/core/drops.js';
 import type { Env } from '../../lib/core/env.js';
@@ -20,7 +20,6 @@ import type { IcmpErrorKind } from '../../lib/l3/icmp-report.js';
 import { orderDestinations } from '../../lib/l3/destination-order.js';
 import { confirmNextHop } from '../../lib/l3/egress.js';
 import type { Icmpv6Options } from '../../lib/l3/icmpv6.js';
-import { eui64Address, randomAddress } from '../../lib/l3/interface-identifiers.js';
 import { IcmpErrors, type IcmpErrorsOptions } from '../../lib/l3/icmp-errors.js';
 import { IcmpReports } from '../../lib/l3/icmp-reports.js';
 import { IpTables, type RouteOptions } from '../../lib/l3/ip-tables.js';
@@ -49,13 +48,11 @@ import { echoRequests } from '../l4/echo-requests.js';
 import { tcp } from '../l4/tcp.js';
 import { udp } from '../l4/udp.js';
 import { defaultEnvironment } from '../time/environment.js';
+import { Autoconf, type AutoconfInterface, type AutoconfOptions } from './autoconf.js';
 import { Loopback } from './loopback.js';
 
-const LINK_LOCAL = Ipv6Address.parse('fe80::');
-
-/** A device of a host, and its addresses. */
-export interface HostInterface {
-  readonly device: Device;
+/** A device of a host, and its addresses; how it gets more is, where it is not said here, as the host's options say. */
+export interface HostInterface extends AutoconfInterface {
   /**
    * With prefix lengths, e.g. `10.77.0.2/24`, `fd00::2/64`: the network's route comes with the address. A device with an IPv6 address
    * also gets a link-local one, unless that is among them.
@@ -64,7 +61,7 @@ export interface HostInterface {
 }
 
 /** Options of {@link host}: either one `device` with `addresses`, or `interfaces`. */
-export interface HostOptions {
+export interface HostOptions extends AutoconfOptions {
   readonly device?: Device;
   readonly addresses?: readonly (Cidr | string)[];
   readonly interfaces?: readonly HostInterface[];
@@ -94,6 +91,8 @@ export interface Host extends OperatorFunction<RxFrame, TxFrame> {
   readonly env: Env;
   /** Addresses and routes; they may change at run time. */
   readonly tables: IpTables;
+  /** How addresses come and go, and what routers say. */
+  readonly autoconf: Autoconf;
   readonly tcp: TcpHost;
   readonly udp: UdpHost;
   /** Ping sockets; see `ping` and `traceRoute` of the operators. */
@@ -149,11 +148,8 @@ export function host(options: HostOptions, env: Env = defaultEnvironment()): Hos
   const tables = new IpTables(env);
   const reports = new IcmpReports();
   const icmpErrors = new IcmpErrors({ ...options.icmpErrors, tables }, env);
-  const links = interfaces.map(({ device, addresses = [] }) => {
-    for (const address of addresses) tables.addAddress(device, address);
-    addLinkLocal(tables, device, env);
-    return linkOf(device, tables, options, env);
-  });
+  const links = interfaces.map(({ device }) => linkOf(device, tables, options, env));
+  const autoconf = new Autoconf({ interfaces, links, tables, defaults: options, announce: options.announce }, env);
   for (const route of options.routes ?? []) tables.addRoute(route);
   for (const gateway of [options.gateway ?? []].flat()) addGateway(tables, gateway, interfaces);
   const tcpHost = new TcpHost(tables, options.tcp ?? {}, env);
@@ -164,13 +160,14 @@ export function host(options: HostOptions, env: Env = defaultEnvironment()): Hos
   reports.on(IpProtocol.Udp, (report) => udpHost.icmp(report));
   reports.on(IpProtocol.Icmp, (report) => pingHost.icmp(report));
   reports.on(IpProtocol.Icmpv6, (report) => pingHost.icmp(report));
-  const dns = new DnsResolver({ udp: udpHost, tcp: tcpHost }, { order: orderBy(tables), ...options.dns }, env);
+  const dns = new DnsResolver({ udp: udpHost, tcp: tcpHost }, dnsOptions(options, tables), env);
+  if (options.dns?.servers === undefined) heedNameServers(autoconf, dns, options.dns?.search);
   const conflicts = new Subject<HostConflict>();
   for (const link of links) {
     if (!(link instanceof EthernetLink)) continue;
     link.arp.claims.observe((conflict) => conflicts.next({ ...conflict, device: link.device }));
   }
-  const parts = { options, env, tables, reports, icmpErrors, links, tcpHost, udpHost, pingHost, dns };
+  const parts = { options, env, tables, reports, icmpErrors, links, autoconf, tcpHost, udpHost, pingHost, dns };
   let started = false;
   const operator: OperatorFunction<RxFrame, TxFrame> = (frames$) =>
     defer(() => {
@@ -181,6 +178,7 @@ export function host(options: HostOptions, env: Env = defaultEnvironment()): Hos
   return Object.assign(operator, {
     env,
     tables,
+    autoconf,
     tcp: tcpHost,
     udp: udpHost,
     ping: pingHost,
@@ -207,6 +205,7 @@ interface Parts {
   readonly reports: IcmpReports;
   readonly icmpErrors: IcmpErrors;
   readonly links: readonly IpLink[];
+  readonly autoconf: Autoconf;
   readonly tcpHost: TcpHost;
   readonly udpHost: UdpHost;
   readonly pingHost: PingHost;
@@ -215,7 +214,7 @@ interface Parts {
 
 /** The composition that a host is. */
 function pipeline(frames$: Observable<RxFrame>, parts: Parts): Observable<TxFrame> {
-  const { options, env, tables, reports, icmpErrors, links, tcpHost, udpHost, pingHost, dns } = parts;
+  const { options, env, tables, reports, icmpErrors, links, autoconf, tcpHost, udpHost, pingHost, dns } = parts;
   const ended = new Subject<void>();
   const loopback = new Loopback(env);
   const errors = new Subject<TxPacket>();
@@ -253,7 +252,9 @@ function pipeline(frames$: Observable<RxFrame>, parts: Parts): Observable<TxFram
   return merge(
     ...inputs.map(({ replies$ }) => replies$),
     net4$.on(IpProtocol.Icmp).pipe(icmp({ echoReplies, ...options.icmp, tables, reports }, env)),
-    net6$.on(IpProtocol.Icmpv6).pipe(icmpv6({ echoReplies, ...options.icmpv6, tables, reports, neighbourDiscovery }, env)),
+    net6$
+      .on(IpProtocol.Icmpv6)
+      .pipe(icmpv6({ echoReplies, ...options.icmpv6, tables, reports, neighbourDiscovery }, env)),
     merge(net4$.on(IpProtocol.Udp), net6$.on(IpProtocol.Udp)).pipe(udp(udpHost)),
     merge(net4$.on(IpProtocol.Tcp), net6$.on(IpProtocol.Tcp)).pipe(tcp(tcpHost)),
     NEVER.pipe(takeUntil(ended), echoRequests(pingHost)),
@@ -261,6 +262,7 @@ function pipeline(frames$: Observable<RxFrame>, parts: Parts): Observable<TxFram
     errors.pipe(takeUntil(ended)),
     // Last, when there is a way out.
     defer(() => {
+      autoconf.start();
       announce(parts);
       return EMPTY;
     }),
@@ -268,6 +270,7 @@ function pipeline(frames$: Observable<RxFrame>, parts: Parts): Observable<TxFram
     routeAndResolve({ tables, links, reports, loopback: (packet) => loopback.send(packet) }, env),
     tap({
       finalize: () => {
+        autoconf.dispose();
         dns.cancel();
         pingHost.dispose();
         tcpHost.dispose();
@@ -319,15 +322,6 @@ function linkOf(device: Device, tables: IpTables, options: HostOptions, env: Env
   return new EthernetLink({ device, addresses, addresses6, ...(times === undefined ? {} : { times }) }, env);
 }
 
-/** The address that every device with IPv6 has (RFC 4291 2.1): of its MAC address, or random where it has none. */
-function addLinkLocal(tables: IpTables, device: Device, env: Env): void {
-  const own = tables.addresses6.list().filter((one) => one.device === device);
-  if (own.length === 0 || own.some(({ cidr }) => cidr.address.isLinkLocal)) return;
-  const { value } = device.mac;
-  const address = value === 0 ? randomAddress(LINK_LOCAL, env.random) : eui64Address(LINK_LOCAL, value);
-  tables.addAddress(device, new Cidr<6>(address, 64));
-}
-
 /** The index of the link that a frame came by; with a single link frames need not know their device. */
 function deviceNumber(links: readonly IpLink[]): (frame: Frame) => number {
   if (links.length === 1) return () => 0;
@@ -335,11 +329,22 @@ function deviceNumber(links: readonly IpLink[]): (frame: Frame) => number {
   return (frame) => (frame.device === undefined ? -1 : (numbers.get(frame.device) ?? -1));
 }
 
-/** The addresses of a name in the order in which to try them, from where we are (RFC 6724 6). */
-function orderBy(tables: IpTables): (addresses: readonly IpAddress[]) => IpAddress[] {
+/** The addresses of a name come in the order in which to try them from where we are (RFC 6724 6), unless the user says otherwise. */
+function dnsOptions({ dns = {} }: HostOptions, tables: IpTables): DnsResolverOptions {
+  if (dns.prefer !== undefined) return dns;
   const isDeprecated = (source: IpAddress) =>
     tables.addresses6.list().some(({ cidr, deprecated }) => deprecated && cidr.address.equals(source));
-  return (addresses) => orderDestinations(addresses, tables, isDeprecated, tables.addresses6.policies);
+  return {
+    order: (addresses) => orderDestinations(addresses, tables, isDeprecated, tables.addresses6.policies),
+    ...dns,
+  };
+}
+
+/** Asks the name servers that routers advertise (RFC 8106), where the user named none. */
+function heedNameServers(autoconf: Autoconf, dns: DnsResolver, search?: readonly string[]): void {
+  autoconf.events$.subscribe(({ kind }) => {
+    if (kind === 'dns') dns.setServers(autoconf.dnsServers, search ?? autoconf.searchDomains);
+  });
 }
 
 function announce({ options, links, tables }: Parts): void {
@@ -366,7 +371,11 @@ function interfacesOf(options: HostOptions): readonly HostInterface[] {
 }
 
 function addGateway(tables: IpTables, gateway: IpAddress | string, interfaces: readonly HostInterface[]): void {
-  const device = tables.deviceTo(gateway) ?? (interfaces.length === 1 ? interfaces[0]?.device : undefined);
+  // Addresses that are still to be verified are not in the tables yet.
+  const contains = (address: Cidr | string) => Cidr.of(address).contains(ipOf(gateway));
+  const given =
+    interfaces.length === 1 ? interfaces[0] : interfaces.find(({ addresses = [] }) => addresses.some(contains));
+  const device = tables.deviceTo(gateway) ?? given?.device;
   if (device === undefined) {
     throw new UsageError('ERR_INVALID_OPTION', `no interface leads to the gateway ${gateway.toString()}`);
   }
