@@ -22,9 +22,9 @@ export interface VersionFacts {
   /** The version's ICMP, as the packet notation calls it. */
   readonly icmp: 'icmp' | 'icmpv6';
   /** The address in the form of the options of `host()`. */
-  cidr(address: IpAddress): string;
+  readonly cidr: (address: IpAddress) => string;
   /** The address as it stands in a URL, or in front of `:port`. */
-  url(address: IpAddress): string;
+  readonly url: (address: IpAddress) => string;
 }
 
 function facts(version: IpVersion, texts: Record<'a' | 'b' | 'c' | 'elsewhere' | 'group', string>): VersionFacts {

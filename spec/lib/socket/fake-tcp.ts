@@ -12,6 +12,7 @@ import type {
   TcpConnectionOptions,
   TcpHandler,
   TcpListener,
+  TcpListenOptions,
   TcpSockets,
   TcpState,
 } from '../../../lib/l4/tcp/api.js';
@@ -119,7 +120,7 @@ export class FakeTcp implements TcpSockets {
     this.network.deliver(() => client.over(new NetError(code, code)));
   }
 
-  listen(local: Endpoint, options: TcpConnectionOptions & { readonly backlog?: number } = {}): TcpListener {
+  listen(local: Endpoint, options: TcpListenOptions = {}): TcpListener {
     const address = local.address.toString();
     const ours = local.address.isUnspecified || local.address.isLoopback || local.address.equals(this.address);
     if (!ours) throw NetError.of('EADDRNOTAVAIL', 'listen', address, local.port);
@@ -132,12 +133,12 @@ export class FakeTcp implements TcpSockets {
 
 class FakeListener implements TcpListener {
   readonly local: Endpoint;
-  readonly options: TcpConnectionOptions & { readonly backlog?: number };
+  readonly options: TcpListenOptions;
   readonly #tcp: FakeTcp;
   readonly #backlog: FakeConnection[] = [];
   #acceptable: (() => void) | undefined;
 
-  constructor(tcp: FakeTcp, local: Endpoint, options: TcpConnectionOptions & { readonly backlog?: number }) {
+  constructor(tcp: FakeTcp, local: Endpoint, options: TcpListenOptions) {
     this.#tcp = tcp;
     this.local = local;
     this.options = options;

@@ -1,6 +1,6 @@
 /** The stack's UDP of one host that talks to itself, on the wall clock, with the face of the fake. */
 
-import { type IpAddress, Ipv4Address } from '../../../lib/core/address.js';
+import { type IpAddress, Ipv4Address, Ipv6Address } from '../../../lib/core/address.js';
 import { Frame, FramePool } from '../../../lib/core/frame.js';
 import { UdpHost } from '../../../lib/l4/udp.js';
 import { environment } from '../../../operators/time/environment.js';
@@ -10,7 +10,10 @@ import { viewOf } from '../l4/tcp/pair.js';
 export function realUdp(): UdpHost {
   const env = environment({ pool: new FramePool({ poison: true }) });
   const isLocal = (address: IpAddress) => address.isLoopback;
-  const path = () => ({ source: Ipv4Address.LOOPBACK, mtu: 65_535 });
+  const path = (to: IpAddress) => ({
+    source: to.version === 4 ? Ipv4Address.LOOPBACK : Ipv6Address.LOOPBACK,
+    mtu: 65_535,
+  });
   const host = new UdpHost({ path, isLocal, isBroadcast: (address) => address.isBroadcast }, env);
   host.output.emit = (packet) => {
     const bytes = packet.bytes().slice();

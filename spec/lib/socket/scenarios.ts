@@ -319,9 +319,10 @@ export const scenarios: Record<string, Scenario> = {
     const server = net.createServer((s) => s.end()).listen(0, host);
     await new Promise((resolve) => server.once('listening', resolve));
     const { port } = server.address() as net.AddressInfo;
+    const family = host.includes(':') ? 6 : 4;
     const lookup: net.LookupFunction = (name, _options, callback) =>
-      setTimeout(() => callback(null, name === '' ? name : host, 4), 1);
-    const c = net.connect({ port, host: 'somewhere.example', family: 4, lookup });
+      setTimeout(() => callback(null, name === '' ? name : host, family), 1);
+    const c = net.connect({ port, host: 'somewhere.example', family, lookup });
     c.on('lookup', (error, address, family, name) => log.add('client', `lookup ${error} ${address} ${family} ${name}`));
     log.watch('client', c);
     await closed(c);

@@ -2,13 +2,13 @@ import { expect } from 'chai';
 import { once } from 'node:events';
 import * as nodeNetModule from 'node:net';
 import { nodeNet } from '../../../lib/socket/net.js';
+import { forBothVersions } from '../../both-versions.js';
 import { FakeNetwork } from './fake-tcp.js';
 import { RealNetwork } from './real-tcp.js';
 import { Log, type Net, scenarios } from './scenarios.js';
 
-const HOST = '127.0.0.1';
-
-describe('Socket and Server', () => {
+forBothVersions('Socket and Server', ({ a, b, c, loopback }) => {
+  const [HERE, THERE, NOBODY, HOST] = [a, b, c, loopback].map(String) as [string, string, string, string];
   for (const [kind, Network] of [
     ['connections in memory', FakeNetwork],
     ['the TCP of the stack', RealNetwork],
@@ -32,11 +32,11 @@ describe('Socket and Server', () => {
 
   it('lets a buffer be reused as soon as the callback was called', async () => {
     const network = new FakeNetwork({ sendBuffer: 4096, receiveBuffer: 4096 });
-    const net = nodeNet(network.host('10.0.0.1'));
-    const other = nodeNet(network.host('10.0.0.2'));
+    const net = nodeNet(network.host(HERE));
+    const other = nodeNet(network.host(THERE));
     const chunks: Buffer[] = [];
     const server = other.createServer((socket) => socket.on('data', (data: Buffer) => chunks.push(data))).listen(7);
-    const client = net.connect(7, '10.0.0.2');
+    const client = net.connect(7, THERE);
     const buffer = Buffer.alloc(10_000);
     for (let i = 1; i <= 5; i++) {
       buffer.fill(i);
@@ -52,10 +52,10 @@ describe('Socket and Server', () => {
 
   it('stops reading when the stream is full, so that the window closes and the writer waits', async () => {
     const network = new FakeNetwork({ sendBuffer: 10_000, receiveBuffer: 10_000 });
-    const net = nodeNet(network.host('10.0.0.1'));
-    const server = nodeNet(network.host('10.0.0.2')).createServer({ pauseOnConnect: true }).listen(7);
+    const net = nodeNet(network.host(HERE));
+    const server = nodeNet(network.host(THERE)).createServer({ pauseOnConnect: true }).listen(7);
     const accepted = once(server, 'connection');
-    const client = net.connect(7, '10.0.0.2');
+    const client = net.connect(7, THERE);
     client.write(Buffer.alloc(1_000_000));
     const [socket] = await accepted;
     await new Promise((resolve) => setTimeout(resolve, 30));
@@ -72,9 +72,9 @@ describe('Socket and Server', () => {
 
   it('delivers what came before a reset to a reader that was paused', async () => {
     const network = new FakeNetwork();
-    const server = nodeNet(network.host('10.0.0.2')).createServer().listen(7);
+    const server = nodeNet(network.host(THERE)).createServer().listen(7);
     const accepted = once(server, 'connection');
-    const client = nodeNet(network.host('10.0.0.1')).connect(7, '10.0.0.2');
+    const client = nodeNet(network.host(HERE)).connect(7, THERE);
     const [socket] = await accepted;
     socket.pause();
     client.write(Buffer.alloc(50_000));
@@ -94,9 +94,9 @@ describe('Socket and Server', () => {
 
   it('passes on no delay and keepalive, also when set before the connection', async () => {
     const network = new FakeNetwork();
-    const tcp = network.host('10.0.0.1');
-    const server = nodeNet(network.host('10.0.0.2')).createServer().listen(7);
-    const client = nodeNet(tcp).connect({ port: 7, host: '10.0.0.2', noDelay: true });
+    const tcp = network.host(HERE);
+    const server = nodeNet(network.host(THERE)).createServer().listen(7);
+    const client = nodeNet(tcp).connect({ port: 7, host: THERE, noDelay: true });
     client.setKeepAlive(true, 5000);
     await once(client, 'connect');
     const [connection] = tcp.connections;
@@ -109,23 +109,23 @@ describe('Socket and Server', () => {
   });
 
   it('fails a connection to nowhere with the code of the stack', async () => {
-    const client = nodeNet(new FakeNetwork().host('10.0.0.1')).connect(7, '10.0.0.9');
+    const client = nodeNet(new FakeNetwork().host(HERE)).connect(7, NOBODY);
     const [error] = await once(client, 'error').catch((thrown: unknown) => [thrown]);
-    expect(error).to.include({ code: 'EHOSTUNREACH', syscall: 'connect', address: '10.0.0.9', port: 7 });
+    expect(error).to.include({ code: 'EHOSTUNREACH', syscall: 'connect', address: NOBODY, port: 7 });
   });
 
   it('knows no names of its own but localhost', async () => {
-    const client = nodeNet(new FakeNetwork().host('10.0.0.1')).connect(7, 'example.com');
+    const client = nodeNet(new FakeNetwork().host(HERE)).connect(7, 'example.com');
     const error = await new Promise<NodeJS.ErrnoException>((resolve) => client.once('error', resolve));
     expect(error).to.include({ code: 'ENOTFOUND', syscall: 'getaddrinfo', hostname: 'example.com' });
   });
 
   it('hands over an exception of a listener as an uncaught one and goes on', async () => {
     const network = new FakeNetwork();
-    const server = nodeNet(network.host('10.0.0.2'))
+    const server = nodeNet(network.host(THERE))
       .createServer((socket) => socket.end('x'))
       .listen(7);
-    const client = nodeNet(network.host('10.0.0.1')).connect(7, '10.0.0.2');
+    const client = nodeNet(network.host(HERE)).connect(7, THERE);
     const before = process.listeners('uncaughtException');
     process.removeAllListeners('uncaughtException');
     const uncaught = new Promise((resolve) => process.once('uncaughtException', resolve));
@@ -142,11 +142,11 @@ describe('Socket and Server', () => {
 
   it('leaves promises time between events', async () => {
     const network = new FakeNetwork();
-    const server = nodeNet(network.host('10.0.0.2'))
+    const server = nodeNet(network.host(THERE))
       .createServer((socket) => socket.end('x'))
       .listen(7);
     await once(server, 'listening');
-    const client = nodeNet(network.host('10.0.0.1')).connect(7, '10.0.0.2');
+    const client = nodeNet(network.host(HERE)).connect(7, THERE);
     await once(client, 'connect');
     await once(client, 'data');
     await once(client, 'close');
@@ -156,7 +156,7 @@ describe('Socket and Server', () => {
 
   it('disposes a server asynchronously', async () => {
     const network = new FakeNetwork();
-    const tcp = network.host('10.0.0.2');
+    const tcp = network.host(THERE);
     const server = nodeNet(tcp).createServer().listen(7);
     await once(server, 'listening');
     await server[Symbol.asyncDispose]();
@@ -165,12 +165,12 @@ describe('Socket and Server', () => {
 
   it('keeps no listeners and no sockets after 300 connections', async () => {
     const network = new FakeNetwork();
-    const net = nodeNet(network.host('10.0.0.1'));
-    const server = nodeNet(network.host('10.0.0.2'))
+    const net = nodeNet(network.host(HERE));
+    const server = nodeNet(network.host(THERE))
       .createServer((socket) => socket.pipe(socket))
       .listen(7);
     for (let i = 0; i < 300; i++) {
-      const client = net.connect(7, '10.0.0.2');
+      const client = net.connect(7, THERE);
       client.end('ping').resume();
       await once(client, 'close');
     }

@@ -1,35 +1,40 @@
 import { expect } from 'chai';
 import { firstValueFrom, lastValueFrom, map, Subject, take, timer, toArray } from 'rxjs';
-import { ipOf } from '../../../lib/core/address.js';
 import type { Endpoint } from '../../../lib/l4/tcp/api.js';
 import { connect, datagrams, listen, type RxConnection } from '../../../operators/l4/sockets.js';
+import { forBothVersions } from '../../both-versions.js';
 import { FakeNetwork, type FakeTcp } from '../../lib/socket/fake-tcp.js';
 import { Pair } from '../../lib/l4/tcp/pair.js';
 import { FakeUdp } from '../../lib/socket/fake-udp.js';
 
-const at = (port: number): Endpoint => ({ address: ipOf('10.0.0.2'), port });
-const any = (port: number): Endpoint => ({ address: ipOf('0.0.0.0'), port });
 const bytes = (string: string) => new TextEncoder().encode(string);
 const joined = (chunks: Uint8Array[]) => Buffer.concat(chunks);
 const sleep = (ms: number) => new Promise<void>((resolve) => void setTimeout(resolve, ms));
+/** Waits for what should come soon, but not for ever. */
+const until = async (condition: () => boolean) => {
+  for (let i = 0; i < 200 && !condition(); i++) await sleep(5);
+};
 const failure = (promise: Promise<unknown>) =>
   promise.then(
     () => undefined,
     (error: unknown) => error as Error & { code?: string },
   );
 
-describe('sockets as Observables', () => {
+forBothVersions('sockets as Observables', (facts) => {
+  const { version, a: here, b: there, loopback } = facts;
+  const at = (port: number): Endpoint => ({ address: there, port });
+  const any = (port: number): Endpoint => ({ address: facts.any, port });
   let network: FakeNetwork;
   let client: FakeTcp;
   let server: FakeTcp;
 
   beforeEach(() => {
     network = new FakeNetwork({ sendBuffer: 8192, receiveBuffer: 8192 });
-    client = network.host('10.0.0.1');
-    server = network.host('10.0.0.2');
+    client = network.host(here.toString());
+    server = network.host(there.toString());
   });
   afterEach(async () => {
-    await sleep(5);
+    await until(() => network.connections === 0);
     expect(network.connections, 'connections left behind').to.equal(0);
     expect(server.listeners.size).to.equal(0);
   });
@@ -110,7 +115,7 @@ describe('sockets as Observables', () => {
         .pipe(toArray()),
     );
     a.sink.next(new Uint8Array(50_000));
-    await sleep(5);
+    await until(() => b.raw.readableBytes > 0);
     expect(b.raw.readableBytes).to.be.greaterThan(0);
     a.end();
     const sizes = await done;
@@ -121,8 +126,8 @@ describe('sockets as Observables', () => {
 
   it('consume does not grow the stack when the work is done at once', async () => {
     network = new FakeNetwork({ segment: 1, receiveBuffer: 1 });
-    client = network.host('10.0.0.1');
-    server = network.host('10.0.0.2');
+    client = network.host(here.toString());
+    server = network.host(there.toString());
     const [a, b] = await pair();
     const done = lastValueFrom(b.consume((chunk) => [chunk]).pipe(toArray()));
     a.sink.next(new Uint8Array(500));
@@ -186,7 +191,7 @@ describe('sockets as Observables', () => {
 
   it('connecting fails with its code; unsubscribing gives it up', async () => {
     expect((await failure(firstValueFrom(connect(client, at(8)))))?.code).to.equal('ECONNREFUSED');
-    network.silent.add('10.0.0.2');
+    network.silent.add(there.toString());
     const attempt = connect(client, at(7)).subscribe();
     expect(client.connections.size).to.equal(1);
     attempt.unsubscribe();
@@ -194,7 +199,7 @@ describe('sockets as Observables', () => {
   });
 
   it('runs to completion in virtual time, over the TCP of the stack', () => {
-    const stack = new Pair();
+    const stack = new Pair({ version });
     const port: Endpoint = { address: stack.ends[1], port: 7 };
     const listening = listen(stack.hosts[1], port).subscribe((c) => c.data$.subscribe(c.sink));
     const sent = new Uint8Array(300_000).map((_, i) => i * 11);
@@ -220,7 +225,7 @@ describe('sockets as Observables', () => {
 
   it('datagrams come by messages$ and leave by the sink', async () => {
     const udp = new FakeUdp();
-    const local = (port: number): Endpoint => ({ address: ipOf('127.0.0.1'), port });
+    const local = (port: number): Endpoint => ({ address: loopback, port });
     const echo = datagrams(udp, local(7));
     echo.messages$.pipe(map(({ data, source }) => ({ data, to: source }))).subscribe(echo.sink);
     const me = datagrams(udp, local(0));

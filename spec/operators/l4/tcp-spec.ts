@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { Subject } from 'rxjs';
+import type { IpVersion } from '../../../lib/core/address.js';
 import { FramePool, type Frame, type TxPacket } from '../../../lib/core/frame.js';
 import { TcpHost } from '../../../lib/l4/tcp/tcp-host.js';
 import { pseudoHeaderSum, pushIpHeader } from '../../../lib/l3/ip-output.js';
@@ -8,18 +9,19 @@ import { TcpFlag, TcpSegment } from '../../../lib/wire/tcp.js';
 import { tcp } from '../../../operators/l4/tcp.js';
 import { environment } from '../../../operators/time/environment.js';
 import { SimulationScheduler } from '../../../operators/time/simulation-scheduler.js';
+import { forBothVersions } from '../../both-versions.js';
 import { ENDS, paths, viewOf } from '../../lib/l4/tcp/pair.js';
 
-function stage() {
+function stage(version: IpVersion) {
   const scheduler = new SimulationScheduler();
   const env = environment({ scheduler, seed: 1, pool: new FramePool({ poison: true }) });
-  const [own, peer] = ENDS[4];
+  const [own, peer] = ENDS[version];
   const host = new TcpHost(paths(own), {}, env);
   const packets$ = new Subject<IpPacket>();
   const out: number[] = [];
   const receive = (flags: number, port: number, spoil?: (frame: Frame) => void) => {
     const frame = env.pool.alloc(0);
-    const flow = { version: 4, source: peer, destination: own, protocol: 6, hopLimit: 64 } as IpFlow;
+    const flow = { version, source: peer, destination: own, protocol: 6, hopLimit: 64 } as IpFlow;
     const fields = { sourcePort: 5, destinationPort: port, sequence: 0, acknowledgment: 0, flags };
     TcpSegment.emit(frame, { ...fields, window: 1000, urgentPointer: 0 }, 0);
     TcpSegment.seal(frame, pseudoHeaderSum(flow, frame.length));
@@ -43,9 +45,9 @@ function stage() {
   return { scheduler, env, host, own, packets$, out, receive, take, end };
 }
 
-describe('tcp', () => {
+forBothVersions('tcp', ({ version }) => {
   it('answers a SYN within the call, and again on its timer', () => {
-    const { host, own, packets$, out, receive, take, scheduler, end } = stage();
+    const { host, own, packets$, out, receive, take, scheduler, end } = stage(version);
     host.listen({ address: own, port: 80 });
     packets$.pipe(tcp(host)).subscribe(take);
     receive(TcpFlag.Syn, 80);
@@ -56,7 +58,7 @@ describe('tcp', () => {
   });
 
   it('refuses where nobody listens', () => {
-    const { host, packets$, out, receive, take, env, end } = stage();
+    const { host, packets$, out, receive, take, env, end } = stage(version);
     packets$.pipe(tcp(host)).subscribe(take);
     receive(TcpFlag.Syn, 81);
     expect(out).to.deep.equal([TcpFlag.Rst | TcpFlag.Ack]);
@@ -65,7 +67,7 @@ describe('tcp', () => {
   });
 
   it('drops what is truncated or damaged, at every length', () => {
-    const { host, packets$, out, receive, take, env, end } = stage();
+    const { host, packets$, out, receive, take, env, end } = stage(version);
     packets$.pipe(tcp(host)).subscribe(take);
     for (let length = 0; length < 20; length++) {
       receive(TcpFlag.Syn, 80, (frame) => {
@@ -81,11 +83,11 @@ describe('tcp', () => {
   });
 
   it('completes and errors with its source, and is silent when nobody is subscribed', () => {
-    const { host, own, packets$, out, take, scheduler, env, end } = stage();
+    const { host, own, packets$, out, take, scheduler, env, end } = stage(version);
     const events: string[] = [];
     const subscription = packets$.pipe(tcp(host)).subscribe(take);
     const handler = { connected() {}, readable() {}, writable() {}, flushed() {}, closed() {} };
-    host.connect({ address: ENDS[4][1], port: 9 }, handler, { localAddress: own });
+    host.connect({ address: ENDS[version][1], port: 9 }, handler, { localAddress: own });
     expect(out).to.deep.equal([TcpFlag.Syn]);
     subscription.unsubscribe();
     scheduler.runFor(1000);

@@ -1,18 +1,18 @@
 import { expect } from 'chai';
-import { Ipv4Address } from '../../../lib/core/address.js';
 import { anyEndpoint } from '../../../lib/l4/udp.js';
 import type { TcpHandler } from '../../../lib/l4/tcp/api.js';
 import { network } from '../../../operators/testing/index.js';
+import { forBothVersions } from '../../both-versions.js';
 
 const quiet: TcpHandler = { connected() {}, readable() {}, writable() {}, flushed() {}, closed() {} };
 
-describe('a neighbour that TCP talks to', () => {
+forBothVersions('a neighbour that TCP talks to', (facts) => {
   /** States that b's entry goes through at a in five minutes, in which a writes a few bytes every ten seconds or none. */
   function statesOf(write: boolean): string[] {
-    const net = network({ hosts: { a: '10.0.0.1/24', b: '10.0.0.2/24' } });
+    const net = network({ hosts: { a: facts.cidr(facts.a), b: facts.cidr(facts.b) } });
     const { a, b } = net.hosts;
-    const listener = b.tcp.listen(anyEndpoint(4, 7));
-    const connection = a.tcp.connect({ address: Ipv4Address.parse('10.0.0.2'), port: 7 }, quiet);
+    const listener = b.tcp.listen(anyEndpoint(facts.version, 7));
+    const connection = a.tcp.connect({ address: facts.b, port: 7 }, quiet);
     net.runFor(100);
     const states: string[] = [];
     a.neighbours(net.links.lan.end('a'))?.observe((event) => states.push(event.state));
@@ -21,7 +21,9 @@ describe('a neighbour that TCP talks to', () => {
       if (write) connection.write(new Uint8Array(10));
       // A datagram needs the neighbour but proves nothing.
       else
-        a.udp.bind(anyEndpoint(4, 0), { message() {}, error() {} }).send(new Uint8Array(1), { ...connection.remote });
+        a.udp
+          .bind(anyEndpoint(facts.version, 0), { message() {}, error() {} })
+          .send(new Uint8Array(1), { ...connection.remote });
       listener.accept()?.read();
     }
     net.dispose();

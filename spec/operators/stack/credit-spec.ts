@@ -1,7 +1,7 @@
 import { expect } from 'chai';
-import { Ipv4Address } from '../../../lib/core/address.js';
 import { SeededRandom } from '../../../lib/core/random.js';
 import { network } from '../../../operators/testing/index.js';
+import { forBothVersions } from '../../both-versions.js';
 import { Peer } from './peer.js';
 import { bytesOf, forSeeds, type Side, transfer } from './transfer.js';
 
@@ -37,10 +37,10 @@ function buffer(random: SeededRandom): number {
   return BUFFERS[random.below(BUFFERS.length)] ?? 1;
 }
 
-describe('receive credit', () => {
+forBothVersions('receive credit', (facts) => {
   const met = { blocked: 0, probes: 0 };
 
-  for (let first = 1001; first < 1100; first += 50) {
+  for (let first = 1001; first < 1051; first += 50) {
     const last = first + 49;
     it(`a window that closed reopens, a write that blocked drains, even if updates get lost: seeds ${first} to ${last}`, () => {
       forSeeds(first, last, (seed) => {
@@ -53,7 +53,7 @@ describe('receive credit', () => {
           // What the reader says of its window is lost more often than not.
           impairFrom: { b: { loss: random.float() * 0.6 } },
         };
-        const { blocked, counters } = transfer(seed, link, a, b, random);
+        const { blocked, counters } = transfer(seed, link, a, b, random, facts);
         met.blocked += blocked;
         for (const { windowProbes } of counters) met.probes += windowProbes;
       });
@@ -61,19 +61,19 @@ describe('receive credit', () => {
   }
 
   it('has met in all that what it was to survive', () => {
-    expect(met.blocked).to.be.greaterThan(1000);
-    expect(met.probes).to.be.greaterThan(1000);
+    expect(met.blocked).to.be.greaterThan(500);
+    expect(met.probes).to.be.greaterThan(500);
   });
 
   for (const buffers of [1, 100, 1460, 5000, 65_535, 200_000]) {
     it(`survives a reader that sleeps for a day and whose window updates then all get lost: ${buffers} bytes`, () => {
-      const net = network({ seed: buffers, hosts: { a: '10.0.0.1/24', b: '10.0.0.2/24' } });
+      const net = network({ seed: buffers, hosts: { a: facts.cidr(facts.a), b: facts.cidr(facts.b) } });
       const { a, b } = net.hosts;
       const random = new SeededRandom(buffers);
       const data = bytesOf(3 * buffers + 10, random);
       const sender = new Peer({ data, piece: 1_000_000 }, a.env, random);
-      const listener = b.tcp.listen({ address: Ipv4Address.ANY, port: 80 }, { receiveBuffer: buffers });
-      sender.connection = a.tcp.connect({ address: Ipv4Address.parse('10.0.0.2'), port: 80 }, sender, {
+      const listener = b.tcp.listen({ address: facts.any, port: 80 }, { receiveBuffer: buffers });
+      sender.connection = a.tcp.connect({ address: facts.b, port: 80 }, sender, {
         sendBuffer: buffers,
       });
       net.runFor(86_400_000);

@@ -2,10 +2,10 @@
 
 import { expect } from 'chai';
 import type { SeededRandom } from '../../../lib/core/random.js';
-import { Ipv4Address } from '../../../lib/core/address.js';
 import type { TcpConnectionOptions } from '../../../lib/l4/tcp/api.js';
 import type { TcpCounters } from '../../../lib/l4/tcp/context.js';
 import { type NetworkHostOptions, type NetworkLinkOptions, network } from '../../../operators/testing/index.js';
+import { FACTS, type VersionFacts } from '../../both-versions.js';
 import { Peer, type PeerPlan } from './peer.js';
 
 const PORT = 80;
@@ -39,6 +39,7 @@ export function transfer(
   client: Side,
   server: Side,
   random: SeededRandom,
+  { a: left, b: right, any, cidr }: VersionFacts = FACTS[4],
 ): Outcome {
   const hostOf = ({ tcp }: Side, address: string): NetworkHostOptions => ({
     ...PATIENT,
@@ -47,14 +48,14 @@ export function transfer(
   });
   const net = network({
     seed,
-    hosts: { a: hostOf(client, '10.0.0.1/24'), b: hostOf(server, '10.0.0.2/24') },
+    hosts: { a: hostOf(client, cidr(left)), b: hostOf(server, cidr(right)) },
     links: { lan: link },
     maxEvents: 2_000_000,
   });
   const { a, b } = net.hosts;
   const here = new Peer(client.plan, a.env, random.fork());
   const there = new Peer(server.plan, b.env, random.fork());
-  const listener = b.tcp.listen({ address: Ipv4Address.ANY, port: PORT }, server.options);
+  const listener = b.tcp.listen({ address: any, port: PORT }, server.options);
   listener.acceptable = () => {
     const connection = listener.accept();
     if (connection === undefined) return;
@@ -62,7 +63,7 @@ export function transfer(
     connection.handler = there;
     there.connected();
   };
-  here.connection = a.tcp.connect({ address: Ipv4Address.parse('10.0.0.2'), port: PORT }, here, client.options);
+  here.connection = a.tcp.connect({ address: right, port: PORT }, here, client.options);
   net.run();
   const duration = net.now;
   const state = () =>

@@ -4,7 +4,7 @@
  */
 
 import { expect } from 'chai';
-import type { IpAddress } from '../../../../lib/core/address.js';
+import type { IpAddress, IpVersion } from '../../../../lib/core/address.js';
 import { DropReason, dropReasonName } from '../../../../lib/core/drops.js';
 import type { Env } from '../../../../lib/core/env.js';
 import type { NetCode, NetError } from '../../../../lib/core/errors.js';
@@ -80,7 +80,8 @@ export class Dut {
   loop = false;
   private start = 1000;
 
-  constructor(version: 4, options: TcpOptions = {}, mtu = 1500) {
+  /** By default the MTU leaves room for 1460 bytes of data in either version, as packetdrill has it. */
+  constructor(version: IpVersion, options: TcpOptions = {}, mtu: number = version === 4 ? 1500 : 1520) {
     [this.own, this.peer] = ENDS[version];
     this.env = environment({ scheduler: this.scheduler, seed: 7, pool: new FramePool({ poison: true }) });
     this.host = new TcpHost(paths(this.own, mtu), { ...PLAIN, ...options }, this.env);

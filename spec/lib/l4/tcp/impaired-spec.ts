@@ -1,9 +1,11 @@
 import { expect } from 'chai';
 import { SeededRandom } from '../../../../lib/core/random.js';
 import type { TcpOptions } from '../../../../lib/l4/tcp/options.js';
+import { forBothVersions } from '../../../both-versions.js';
 import { App, type Carry, join, Pair, pattern } from './pair.js';
 
-const SEEDS = 100;
+/** Of each version. */
+const SEEDS = 60;
 const BUFFERS = [1, 2, 7, 100, 535, 1000, 1460, 2000, 4096, 10_000, 65_535, 65_536, 200_000, 1 << 20];
 
 /** A pipe that loses, doubles, delays and corrupts, as a seed will have it. */
@@ -24,7 +26,7 @@ function impaired(random: SeededRandom): Carry {
   };
 }
 
-describe('TCP over an impaired pipe', () => {
+forBothVersions('TCP over an impaired pipe', ({ version }) => {
   for (let seed = 1; seed <= SEEDS; seed++) {
     it(`bytes out are bytes in, and nothing is left behind: seed ${seed}`, () => {
       const random = new SeededRandom(seed);
@@ -38,7 +40,7 @@ describe('TCP over an impaired pipe', () => {
         dataRetries: 30,
         maxRto: 2000,
       });
-      const pair = new Pair({ seed, carry: impaired(random.fork()), tcp: [options(), options()] });
+      const pair = new Pair({ version, seed, carry: impaired(random.fork()), tcp: [options(), options()] });
       const sides = [0, 1].map(() => ({
         receiveBuffer: buffer(),
         sendBuffer: buffer(),

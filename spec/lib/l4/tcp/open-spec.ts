@@ -1,10 +1,18 @@
 import { expect } from 'chai';
-import { Ipv4Address } from '../../../../lib/core/address.js';
+import { type IpAddress, ipOf } from '../../../../lib/core/address.js';
 import { Cast } from '../../../../lib/core/frame.js';
+import { FACTS } from '../../../both-versions.js';
 import { Dut, Recorder } from './dut.js';
 import { VERSIONS } from './pair.js';
 
+/** Addresses that nobody may send from, those besides where nobody may connect to, and those of links. */
+const NOT_UNICAST = {
+  4: { sources: ['224.0.0.1', '255.255.255.255', '10.0.0.255', '0.0.0.0'], links: [['10.0.0.255', Cast.Broadcast]] },
+  6: { sources: ['ff02::1', 'ff0e::1', '::'], links: [['ff02::1:ff00:1', Cast.Multicast]] },
+} as const;
+
 for (const version of VERSIONS) {
+  const { any, b, elsewhere, group, headers } = FACTS[version];
   describe(`TCP opening over IPv${version}`, () => {
     it('opens passively; the SYN-ACK goes out and its timer is armed within the same call (SM-02, SM-03)', () => {
       const dut = new Dut(version);
@@ -63,7 +71,7 @@ for (const version of VERSIONS) {
     it('caps the MSS that it offers by option and by the MTU (GT-07, MUST-67)', () => {
       const dut = new Dut(version, {}, 1280);
       dut.connecting();
-      dut.tx('S 0:0(0) win 65535 <mss 1240>');
+      dut.tx(`S 0:0(0) win 65535 <mss ${1280 - headers}>`);
       dut.connecting({ maxSegmentSize: 700 });
       dut.tx('S 0:0(0) win 65535 <mss 700>');
       dut.expectClean();
@@ -371,14 +379,13 @@ for (const version of VERSIONS) {
 
     it('drops SYNs from and to what is not unicast (GT-21, MUST-57, MUST-63)', () => {
       const dut = new Dut(version);
-      dut.host.listen({ address: Ipv4Address.ANY, port: 80 });
-      for (const from of ['224.0.0.1', '255.255.255.255', '10.0.0.255', '0.0.0.0']) {
-        dut.rx('S 0:0(0) win 1000', { from: Ipv4Address.parse(from) });
-      }
-      dut.rx('S 0:0(0) win 1000', { to: Ipv4Address.parse('10.0.0.255'), cast: Cast.Broadcast });
-      dut.rx('S 0:0(0) win 1000', { to: Ipv4Address.parse('224.0.0.1'), cast: Cast.Multicast });
+      const { sources, links } = NOT_UNICAST[version];
+      dut.host.listen({ address: any, port: 80 });
+      for (const from of sources) dut.rx('S 0:0(0) win 1000', { from: ipOf(from) });
+      for (const [to, cast] of links) dut.rx('S 0:0(0) win 1000', { to: ipOf(to), cast });
+      dut.rx('S 0:0(0) win 1000', { to: group, cast: Cast.Multicast });
       dut.tx();
-      expect(dut.dropNames()).to.deep.equal(['tcp-not-unicast 6']);
+      expect(dut.dropNames()).to.deep.equal([`tcp-not-unicast ${sources.length + 2}`]);
       dut.expectClean();
     });
 
@@ -392,7 +399,7 @@ for (const version of VERSIONS) {
 
     it('lets the listener of an address go before that of all addresses (MUST-42)', () => {
       const dut = new Dut(version);
-      const all = dut.host.listen({ address: Ipv4Address.ANY, port: 80 });
+      const all = dut.host.listen({ address: any, port: 80 });
       const one = dut.host.listen({ address: dut.own, port: 80 });
       dut.rx('S 0:0(0) win 1000');
       dut.rx('. 1:1(0) ack 1 win 1000');
@@ -406,21 +413,26 @@ for (const version of VERSIONS) {
     it('refuses impossible opens with the right code (MUST-46)', () => {
       const dut = new Dut(version);
       const handler = { connected() {}, readable() {}, writable() {}, flushed() {}, closed() {} };
-      const attempt = (address: string, port: number, options = {}) => {
-        return () => dut.host.connect({ address: Ipv4Address.parse(address), port }, handler, options);
+      const attempt = (address: IpAddress, port: number, options = {}) => {
+        return () => dut.host.connect({ address, port }, handler, options);
       };
-      expect(attempt('10.0.0.2', 0)).to.throw().with.property('code', 'EINVAL');
-      expect(attempt('224.0.0.1', 80)).to.throw().with.property('code', 'EINVAL');
-      expect(attempt('10.0.0.255', 80)).to.throw().with.property('code', 'EINVAL');
-      const elsewhere = { localAddress: Ipv4Address.parse('10.9.9.9') };
-      expect(attempt('10.0.0.2', 80, elsewhere))
+      expect(attempt(b, 0)).to.throw().with.property('code', 'EINVAL');
+      for (const address of NOT_UNICAST[version].sources) {
+        expect(attempt(ipOf(address), 80))
+          .to.throw()
+          .with.property('code', 'EINVAL');
+      }
+      expect(attempt(b, 80, { localAddress: elsewhere }))
         .to.throw()
         .with.property('code', 'EADDRNOTAVAIL');
-      attempt('10.0.0.2', 80, { localPort: 5 })();
-      expect(attempt('10.0.0.2', 80, { localPort: 5 }))
+      attempt(b, 80, { localPort: 5 })();
+      expect(attempt(b, 80, { localPort: 5 }))
         .to.throw()
         .with.property('code', 'EADDRINUSE');
-      expect(() => dut.host.listen({ address: Ipv4Address.parse('10.9.9.9'), port: 1 }))
+      expect(attempt(FACTS[version === 4 ? 6 : 4].b, 80))
+        .to.throw()
+        .with.property('code', 'ENETUNREACH');
+      expect(() => dut.host.listen({ address: elsewhere, port: 1 }))
         .to.throw()
         .with.property('code', 'EADDRNOTAVAIL');
       dut.expectClean();

@@ -1,7 +1,7 @@
 /** Two TCP hosts joined by a function that carries packets with a delay, in virtual time; what it does to them is a parameter. */
 
 import { expect } from 'chai';
-import { type IpAddress, Ipv4Address } from '../../../../lib/core/address.js';
+import type { IpAddress, IpVersion } from '../../../../lib/core/address.js';
 import type { Env } from '../../../../lib/core/env.js';
 import type { NetError } from '../../../../lib/core/errors.js';
 import { Frame, FramePool, type TxPacket } from '../../../../lib/core/frame.js';
@@ -10,13 +10,17 @@ import type { TcpConnection, TcpConnectionOptions, TcpHandler } from '../../../.
 import type { TcpOptions } from '../../../../lib/l4/tcp/options.js';
 import { TcpHost } from '../../../../lib/l4/tcp/tcp-host.js';
 import { Ipv4Packet } from '../../../../lib/wire/ipv4.js';
+import { Ipv6Packet } from '../../../../lib/wire/ipv6.js';
 import { environment } from '../../../../operators/time/environment.js';
 import { SimulationScheduler } from '../../../../operators/time/simulation-scheduler.js';
+import { FACTS, VERSIONS } from '../../../both-versions.js';
 
-/** Addresses of the two ends, by IP version. Version 6 joins as soon as it has an emitter. */
-export const VERSIONS = [4] as const;
-export const ENDS: Record<4, readonly [IpAddress, IpAddress]> = {
-  4: [Ipv4Address.parse('10.0.0.1'), Ipv4Address.parse('10.0.0.2')],
+export { VERSIONS };
+
+/** Addresses of the two ends, by IP version. */
+export const ENDS: Readonly<Record<IpVersion, readonly [IpAddress, IpAddress]>> = {
+  4: [FACTS[4].a, FACTS[4].b],
+  6: [FACTS[6].a, FACTS[6].b],
 };
 
 /** Ways of a host with one address, everything on link. */
@@ -32,12 +36,23 @@ export function paths(own: IpAddress, mtu = 1500): IpPaths {
 export type Carry = (bytes: Uint8Array, from: 0 | 1) => readonly number[];
 
 /** Makes a packet view of the bytes of an IP packet and narrows the frame to its payload. */
-export function viewOf(frame: Frame): Ipv4Packet | undefined {
-  if (Ipv4Packet.check(frame, frame.start) !== undefined) return undefined;
-  const packet = new Ipv4Packet(frame, frame.start);
+export function viewOf(frame: Frame): Ipv4Packet | Ipv6Packet | undefined {
+  const Packet = frame.slab.view.getUint8(frame.start) >>> 4 === 6 ? Ipv6Packet : Ipv4Packet;
+  if (Packet.check(frame, frame.start) !== undefined) return undefined;
+  const packet = new Packet(frame, frame.start);
   frame.end = frame.start + packet.totalLength;
   frame.start += packet.headerLength;
   return packet;
+}
+
+/** Options of {@link Pair}. */
+export interface PairOptions {
+  /** Default 4. */
+  readonly version?: IpVersion;
+  readonly seed?: number;
+  readonly carry?: Carry;
+  readonly tcp?: readonly [TcpOptions, TcpOptions];
+  readonly mtu?: number;
 }
 
 /** Two hosts. */
@@ -50,13 +65,13 @@ export class Pair {
   /** Packets on their way. */
   underWay = 0;
 
-  constructor(options: { seed?: number; carry?: Carry; tcp?: readonly [TcpOptions, TcpOptions]; mtu?: number } = {}) {
+  constructor(options: PairOptions = {}) {
     this.env = environment({
       scheduler: this.scheduler,
       seed: options.seed ?? 1,
       pool: new FramePool({ poison: true }),
     });
-    this.ends = ENDS[4];
+    this.ends = ENDS[options.version ?? 4];
     this.carry = options.carry ?? (() => [5]);
     const make = (i: 0 | 1) => new TcpHost(paths(this.ends[i], options.mtu), options.tcp?.[i] ?? {}, this.env);
     this.hosts = [make(0), make(1)];

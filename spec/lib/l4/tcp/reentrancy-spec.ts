@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { SeededRandom } from '../../../../lib/core/random.js';
 import type { TcpConnection, TcpHandler } from '../../../../lib/l4/tcp/api.js';
+import { forBothVersions } from '../../../both-versions.js';
 import { App, Pair, pattern, viewOf as viewed } from './pair.js';
 
 const CALLBACKS = ['connected', 'readable', 'writable', 'flushed', 'closed', 'urgent'] as const;
@@ -55,12 +56,12 @@ const ACTIONS: Record<string, (c: TcpConnection, pair: Pair) => void> = {
   },
 };
 
-describe('TCP handlers that call back', () => {
+forBothVersions('TCP handlers that call back', ({ version }) => {
   for (const callback of CALLBACKS.filter((name) => name !== 'urgent')) {
     for (const [name, action] of Object.entries(ACTIONS)) {
       for (const side of [0, 1]) {
         it(`may ${name} in ${callback}, at the ${side === 0 ? 'opening' : 'accepting'} end`, () => {
-          const pair = new Pair({ seed: 2 });
+          const pair = new Pair({ version, seed: 2 });
           const log: string[] = [];
           let acted = 0;
           const run = (app: App, connection: () => TcpConnection | undefined) =>
@@ -94,7 +95,7 @@ describe('TCP handlers that call back', () => {
   }
 
   it('may accept, close the listener and connect within acceptable', () => {
-    const pair = new Pair();
+    const pair = new Pair({ version });
     const server = new App(pattern(100));
     const listener = pair.hosts[1].listen({ address: pair.ends[1], port: 80 });
     listener.acceptable = () => {
@@ -112,7 +113,7 @@ describe('TCP handlers that call back', () => {
   it('are told of nothing from within their own calls, even over a pipe without delay', () => {
     for (let seed = 1; seed < 20; seed++) {
       const random = new SeededRandom(seed);
-      const pair = new Pair({ seed });
+      const pair = new Pair({ version, seed });
       for (const from of [0, 1] as const) {
         const to = pair.hosts[from === 0 ? 1 : 0];
         pair.hosts[from].output.emit = (packet) => {
@@ -142,7 +143,7 @@ describe('TCP handlers that call back', () => {
   });
 
   it('may answer each other for ever over a loopback: others get their turn', () => {
-    const pair = new Pair();
+    const pair = new Pair({ version });
     const [host] = pair.hosts;
     host.output.emit = (packet) => {
       const view = viewed(packet);
@@ -176,7 +177,7 @@ describe('TCP handlers that call back', () => {
   });
 
   it('that throw lose their connection, and nobody else does', () => {
-    const pair = new Pair();
+    const pair = new Pair({ version });
     const listener = pair.hosts[1].listen({ address: pair.ends[1], port: 80 });
     const servers: App[] = [];
     listener.acceptable = () => {

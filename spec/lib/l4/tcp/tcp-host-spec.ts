@@ -1,9 +1,10 @@
 import { expect } from 'chai';
+import { forBothVersions } from '../../../both-versions.js';
 import { App, join, Pair, pattern } from './pair.js';
 
-describe('two TCP hosts', () => {
+forBothVersions('two TCP hosts', ({ version }) => {
   it('shake hands, move data both ways in order, and close (SM-11)', () => {
-    const pair = new Pair();
+    const pair = new Pair({ version });
     const up = pattern(100_000, 3);
     const down = pattern(200_000, 5);
     const client = new App(up);
@@ -22,7 +23,7 @@ describe('two TCP hosts', () => {
   });
 
   it('refuse where nobody listens (E-01)', () => {
-    const pair = new Pair();
+    const pair = new Pair({ version });
     const client = new App();
     client.connection = pair.hosts[0].connect({ address: pair.ends[1], port: 81 }, client);
     pair.scheduler.run();
