@@ -23,14 +23,25 @@ export interface Value<T> extends Flag {
   readonly read: (text: string) => T;
 }
 
-/** The options of a command by their long names. */
-export type Options = Readonly<Record<string, Flag | Value<unknown>>>;
+/** An option with a value that may be given more than once; `each` is a {@link Value}'s `read`. */
+export interface Many<T> extends Flag {
+  readonly placeholder: string;
+  readonly each: (text: string) => T;
+}
 
-/** What the options of a table become: flags are true or false, values are there or `undefined`. */
+/** The options of a command by their long names. */
+export type Options = Readonly<Record<string, Flag | Value<unknown> | Many<unknown>>>;
+
+/** What the options of a table become: flags are true or false, values are there or `undefined`, those that repeat a list. */
 export type Values<O extends Options> = {
-  readonly [K in keyof O]: O[K] extends Value<infer T> ? T | undefined : boolean;
+  readonly [K in keyof O]: O[K] extends Value<infer T>
+    ? T | undefined
+    : O[K] extends Many<infer T>
+      ? readonly T[]
+      : boolean;
 };
 
+/** An option that is there or not. */
 export function flag(help: string, short?: string): Flag {
   return { help, ...(short === undefined ? {} : { short }) };
 }
@@ -54,6 +65,16 @@ export function whole(placeholder: string, help: string, least: number, most: nu
   return { ...flag(help, short), placeholder, read };
 }
 
+/** A time in seconds, with decimals; read as milliseconds. */
+export function seconds(placeholder: string, help: string, least: number, most: number, short?: string): Value<number> {
+  const read = (value: string) => {
+    const number = /^(?:\d{1,9}(?:\.\d*)?|\.\d+)$/.test(value) ? Number(value) : Number.NaN;
+    if (number >= least && number <= most) return number * 1000;
+    throw new ArgumentError(`must be a number of seconds from ${least} to ${most}, not ${JSON.stringify(value)}`);
+  };
+  return { ...flag(help, short), placeholder, read };
+}
+
 /** One of some words, or several of them joined by commas. */
 export function words<W extends string>(placeholder: string, help: string, choices: readonly W[]): Value<readonly W[]> {
   const read = (value: string) =>
@@ -66,11 +87,18 @@ export function words<W extends string>(placeholder: string, help: string, choic
   return { help, placeholder, read };
 }
 
+/** Lets an option be given more than once. */
+export function many<T>({ read, ...rest }: Value<T>): Many<T> {
+  return { ...rest, each: read };
+}
+
 /** An address with the length of its prefix, e.g. `10.77.0.2/24`. */
 export function prefix(placeholder: string, help: string): Value<Cidr> {
   const read = (value: string) => {
     if (!value.includes('/'))
-      throw new ArgumentError(`must have a prefix length, as in 10.77.0.2/24, not ${JSON.stringify(value)}`);
+      throw new ArgumentError(
+        `must have a prefix length, as in 10.77.0.2/24 or fd00::2/64, not ${JSON.stringify(value)}`,
+      );
     return Cidr.parse(value);
   };
   return { help, placeholder, read };
@@ -113,16 +141,19 @@ export function parseArguments<const O extends Options>(args: readonly string[],
   const values: Record<string, unknown> = {};
   for (const [name, option] of Object.entries(options)) {
     const value = given[name];
-    values[name] =
-      'read' in option ? (typeof value === 'string' ? readValue(name, option, value) : undefined) : value === true;
+    const read = (one: string | boolean) => readValue(name, option, String(one));
+    if ('each' in option) values[name] = Array.isArray(value) ? value.map(read) : [];
+    else if ('read' in option) values[name] = typeof value === 'string' ? read(value) : undefined;
+    else values[name] = value === true;
   }
   return { positionals, values: values as Values<O> };
 }
 
 function split(args: readonly string[], options: Options) {
   const config = Object.entries(options).map(([name, option]) => {
-    const type = 'read' in option ? ('string' as const) : ('boolean' as const);
-    return [name, { type, ...(option.short === undefined ? {} : { short: option.short }) }] as const;
+    const type = 'placeholder' in option ? ('string' as const) : ('boolean' as const);
+    const multiple = 'each' in option;
+    return [name, { type, multiple, ...(option.short === undefined ? {} : { short: option.short }) }] as const;
   });
   try {
     return parseArgs({ args: [...args], options: Object.fromEntries(config), allowPositionals: true });
@@ -132,11 +163,13 @@ function split(args: readonly string[], options: Options) {
   }
 }
 
-function readValue(name: string, option: Value<unknown>, value: string): unknown {
+function readValue(name: string, option: Flag | Value<unknown> | Many<unknown>, text: string): unknown {
   try {
-    return option.read(value);
+    if ('read' in option) return option.read(text);
+    return 'each' in option ? option.each(text) : undefined;
   } catch (error) {
-    throw new ArgumentError(`--${name} ${option.placeholder}: ${(error as Error).message}`);
+    const shown = 'placeholder' in option ? `--${name} ${option.placeholder}` : `--${name}`;
+    throw new ArgumentError(`${shown}: ${(error as Error).message}`);
   }
 }
 
@@ -144,7 +177,7 @@ function readValue(name: string, option: Value<unknown>, value: string): unknown
 export function optionsHelp(options: Options): string {
   const rows = Object.entries(options).map(([name, option]) => {
     const short = option.short === undefined ? '    ' : `-${option.short}, `;
-    return [`${short}--${name}${'read' in option ? ` ${option.placeholder}` : ''}`, option.help] as const;
+    return [`${short}--${name}${'placeholder' in option ? ` ${option.placeholder}` : ''}`, option.help] as const;
   });
   const width = Math.max(0, ...rows.map(([left]) => left.length));
   return rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}\n`).join('');

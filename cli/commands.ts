@@ -7,6 +7,9 @@ import { type Command, commandHelp, type Io, messageOf, print } from './command.
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   dump: async () => (await import('./dump.js')).dump,
   host: async () => (await import('./host.js')).host,
+  ping: async () => (await import('./ping.js')).ping,
+  traceroute: async () => (await import('./traceroute.js')).traceroute,
+  resolve: async () => (await import('./resolve.js')).resolve,
   demo: async () => (await import('./demo.js')).demo,
 };
 

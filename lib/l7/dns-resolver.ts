@@ -8,6 +8,7 @@
 import { type IpAddress, type IpVersion, ipOf, type Ipv4Address, type Ipv6Address } from '../core/address.js';
 import type { Env } from '../core/env.js';
 import { UsageError } from '../core/errors.js';
+import type { Timers } from '../core/timers.js';
 import type { Endpoint } from '../l4/tcp/api.js';
 import { type DnsRecord, DnsType } from '../wire/dns.js';
 import { canonicalName, nameLabels } from '../wire/dns-name.js';
@@ -15,6 +16,7 @@ import { DnsCache, type DnsCacheOptions, type DnsFinding, findingOf } from './dn
 import { type DnsCode, DnsError } from './dns-error.js';
 import { DnsExchange, type DnsTransports } from './dns-exchange.js';
 import { type HostsEntries, literalAddress, LocalNames, reverseName, searchNames } from './dns-names.js';
+import { FamilyStages, type StagesHandler } from './dns-stages.js';
 
 const DNS_PORT = 53;
 // Longer chains than this are loops, or somebody's joke.
@@ -39,12 +41,20 @@ export interface DnsResolverOptions extends DnsCacheOptions {
   readonly udpSize?: number;
   /** Which family comes first in the answers of `lookup`. Default 4. */
   readonly prefer?: IpVersion;
+  /** Puts the addresses of an answer in the order in which to try them (RFC 6724 6), instead of `prefer`. */
+  readonly order?: (addresses: readonly IpAddress[]) => readonly IpAddress[];
 }
 
 /** Options of one request. */
 export interface DnsRequestOptions {
   /** Gives the request up; it then rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
+}
+
+/** Options of {@link DnsResolver.lookup}. */
+export interface DnsLookupOptions extends DnsRequestOptions {
+  /** Which addresses will do: 4, 6, or 0 for any (default). */
+  readonly family?: 0 | IpVersion;
 }
 
 /** An answer: the records asked for, and the aliases that led to them. TTLs are what is left of them. */
@@ -106,6 +116,11 @@ export class DnsResolver {
     return this.servers;
   }
 
+  /** The clock that its patience goes by. */
+  get timers(): Timers {
+    return this.env.timers;
+  }
+
   /** Questions that are being asked now. */
   get pending(): number {
     return this.asked.size;
@@ -156,25 +171,28 @@ export class DnsResolver {
    * @param options `family`: 4 or 6, or 0 for both (default)
    * @throws DnsError (rejects): `ENOTFOUND` where no name of the search list has addresses, `ENODATA` where one exists without
    */
-  async lookup(name: string, options: DnsRequestOptions & { family?: 0 | IpVersion } = {}): Promise<IpAddress[]> {
-    const { family = 0, signal } = options;
-    signal?.throwIfAborted();
-    const literal = literalAddress(name);
-    const known = literal === undefined ? this.local.addresses(name) : [literal];
-    const type = family === 6 ? DnsType.AAAA : DnsType.A;
-    if (known !== undefined) {
-      const fitting = known.filter(({ version }) => family === 0 || version === family);
-      if (fitting.length > 0) return this.ordered(fitting);
-      throw new DnsError('ENOTFOUND', type, name);
-    }
-    let code: DnsCode = 'ENOTFOUND';
-    for (const candidate of searchNames(name, this.search, this.options.ndots ?? 1)) {
-      const found = await this.addresses(candidate, family, signal);
-      if (Array.isArray(found)) return found;
-      if (found === 'ENODATA') code = found;
-      else if (found !== 'ENOTFOUND') throw new DnsError(found, type, name);
-    }
-    throw new DnsError(code, type, name);
+  async lookup(name: string, options: DnsLookupOptions = {}): Promise<IpAddress[]> {
+    const found: IpAddress[] = [];
+    await this.inStages(name, options, (addresses) => found.push(...addresses));
+    return [...this.ordered(found)];
+  }
+
+  /**
+   * As {@link lookup}, with the addresses told as they come, for those who connect to them (RFC 8305 3).
+   *
+   * @returns how to give up; nothing is told afterwards
+   */
+  stages(name: string, options: Pick<DnsLookupOptions, 'family'>, handler: StagesHandler): () => void {
+    const giveUp = new AbortController();
+    const { signal } = giveUp;
+    const unlessGivenUp = (tell: () => void) => {
+      if (!signal.aborted) tell();
+    };
+    this.inStages(name, { ...options, signal }, (addresses) => unlessGivenUp(() => handler.found(addresses))).then(
+      () => unlessGivenUp(() => handler.done(undefined)),
+      (error: Error) => unlessGivenUp(() => handler.done(error)),
+    );
+    return () => giveUp.abort();
   }
 
   /** Gives up all that is being asked: it rejects with `ECANCELLED`. */
@@ -192,28 +210,34 @@ export class DnsResolver {
     this.cache.clear();
   }
 
-  /** The addresses of exactly this name, of one family or both; or why there are none. */
-  private async addresses(
+  private async inStages(
     name: string,
-    family: 0 | IpVersion,
-    signal: AbortSignal | undefined,
-  ): Promise<IpAddress[] | DnsCode> {
-    const types = family === 0 ? [DnsType.A, DnsType.AAAA] : [family === 4 ? DnsType.A : DnsType.AAAA];
-    const results = await Promise.allSettled(types.map((type) => this.resolve(name, type, { signal })));
+    { family = 0, signal }: DnsLookupOptions,
+    found: (addresses: readonly IpAddress[]) => void,
+  ): Promise<void> {
     signal?.throwIfAborted();
-    const found = results.flatMap((result) => (result.status === 'fulfilled' ? addressesIn(result.value) : []));
-    if (found.length > 0) return this.ordered(found);
-    const codes = results.map((result) => {
-      if (result.status === 'fulfilled') return 'ENODATA';
-      if (result.reason instanceof DnsError) return result.reason.code;
-      throw result.reason;
-    });
-    // One family that could not be asked for leaves the question open; one that exists without addresses settles it.
-    return codes.find((code) => code !== 'ENOTFOUND' && code !== 'ENODATA') ?? codes.find(isNoData) ?? 'ENOTFOUND';
+    const literal = literalAddress(name);
+    const known = literal === undefined ? this.local.addresses(name) : [literal];
+    if (known !== undefined) {
+      const fitting = known.filter(({ version }) => family === 0 || version === family);
+      if (fitting.length > 0) return found(this.ordered(fitting));
+      throw new DnsError('ENOTFOUND', family === 6 ? DnsType.AAAA : DnsType.A, name);
+    }
+    const types = family === 0 ? [DnsType.AAAA, DnsType.A] : [family === 4 ? DnsType.A : DnsType.AAAA];
+    let code: DnsCode = 'ENOTFOUND';
+    for (const candidate of searchNames(name, this.search, this.options.ndots ?? 1)) {
+      const both = new FamilyStages((addresses) => found(this.ordered(addresses)), this.env.timers);
+      const why = await both.ask(types, async (type) => addressesIn(await this.resolve(candidate, type, { signal })));
+      if (why === undefined) return undefined;
+      if (why === 'ENODATA') code = why;
+      else if (why !== 'ENOTFOUND') throw new DnsError(why, types.at(-1) ?? DnsType.A, name);
+    }
+    throw new DnsError(code, types.at(-1) ?? DnsType.A, name);
   }
 
-  private ordered(addresses: readonly IpAddress[]): IpAddress[] {
-    const { prefer = 4 } = this.options;
+  private ordered(addresses: readonly IpAddress[]): readonly IpAddress[] {
+    const { prefer = 4, order } = this.options;
+    if (order !== undefined) return order(addresses);
     return [
       ...addresses.filter(({ version }) => version === prefer),
       ...addresses.filter(({ version }) => version !== prefer),
@@ -274,8 +298,6 @@ export class DnsResolver {
     if (this.asked.get(key) === asked) this.asked.delete(key);
   }
 }
-
-const isNoData = (code: DnsCode): boolean => code === 'ENODATA';
 
 function keyOf(name: string, type: number): string {
   return `${type} ${canonicalName(name)}`;

@@ -7,7 +7,7 @@
 import type { IpAddress, IpVersion } from '../core/address.js';
 import type { Env } from '../core/env.js';
 import { NetError } from '../core/errors.js';
-import type { Timer } from '../core/timers.js';
+import type { Timer, Timers } from '../core/timers.js';
 
 // RFC 8305 5 and 8, in milliseconds.
 const ATTEMPT_DELAY = 250;
@@ -48,10 +48,10 @@ export function alternate(addresses: readonly IpAddress[], prefer?: IpVersion): 
   return turns;
 }
 
-/** One race. It starts at once, with the first address. */
+/** One race. The first attempt starts as soon as the clock's owner gets control, or with {@link HappyEyeballs.start}. */
 export class HappyEyeballs<C> {
   private readonly options: HappyEyeballsOptions<C>;
-  private readonly env: Env;
+  private readonly timers: Timers;
   private readonly timer: Timer;
   private readonly delay: number;
   private waiting: IpAddress[];
@@ -61,14 +61,14 @@ export class HappyEyeballs<C> {
   private readonly running = new Map<IpAddress, () => void>();
   private readonly errors: Error[] = [];
 
-  constructor(addresses: readonly IpAddress[], options: HappyEyeballsOptions<C>, env: Env) {
+  constructor(addresses: readonly IpAddress[], options: HappyEyeballsOptions<C>, env: Pick<Env, 'timers'>) {
     this.options = options;
-    this.env = env;
+    this.timers = env.timers;
     this.delay = Math.min(Math.max(options.delay ?? ATTEMPT_DELAY, MIN_ATTEMPT_DELAY), MAX_ATTEMPT_DELAY);
     this.waiting = alternate(addresses, options.prefer);
     this.more = options.more ?? false;
-    this.timer = env.timers.timer(() => this.next());
-    this.timer.arm(env.timers.now());
+    this.timer = this.timers.timer(() => this.next());
+    this.timer.arm(this.timers.now());
   }
 
   /** Attempts under way. */
@@ -76,12 +76,17 @@ export class HappyEyeballs<C> {
     return this.running.size;
   }
 
+  /** Starts the first attempt in this call. `done` may be called within it, where no address can be tried at all. */
+  start(): void {
+    if (!this.over && this.last === undefined) this.next();
+  }
+
   /** More addresses, those of the other family, say: they take turns with those that still wait (RFC 8305 3). */
   add(addresses: readonly IpAddress[]): void {
     if (this.over) return;
     const other = this.last === 4 ? 6 : this.last === 6 ? 4 : this.options.prefer;
     this.waiting = alternate([...this.waiting, ...addresses], other);
-    if (!this.timer.armed) this.timer.arm(this.env.timers.now());
+    if (!this.timer.armed) this.timer.arm(this.timers.now());
   }
 
   /** No more addresses will come. */
@@ -103,7 +108,7 @@ export class HappyEyeballs<C> {
     const address = this.waiting.shift();
     if (address === undefined) return this.settle();
     this.last = address.version;
-    this.timer.arm(this.env.timers.now() + this.delay);
+    this.timer.arm(this.timers.now() + this.delay);
     try {
       const giveUp = this.options.connect(address, {
         connected: (connection) => this.won(address, connection),
@@ -127,7 +132,7 @@ export class HappyEyeballs<C> {
     this.running.delete(address);
     this.errors.push(error);
     // The next one need not wait (RFC 8305 5).
-    this.timer.arm(this.env.timers.now());
+    this.timer.arm(this.timers.now());
   }
 
   /** Nothing waits: it has failed once nothing runs, and no more will come. */

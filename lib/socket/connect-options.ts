@@ -20,7 +20,10 @@ export interface ConnectOptions {
   readonly noDelay?: boolean | undefined;
   readonly keepAlive?: boolean | undefined;
   readonly keepAliveInitialDelay?: number | undefined;
+  /** Whether to try all addresses of a name, each a little after the last (RFC 8305), or the first only. Default true. */
   readonly autoSelectFamily?: boolean | undefined;
+  /** Milliseconds between the attempts, 10 to 2000. Default 250. */
+  readonly autoSelectFamilyAttemptTimeout?: number | undefined;
   readonly path?: string | null | undefined;
 }
 

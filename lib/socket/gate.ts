@@ -29,7 +29,8 @@ export class Gate {
   }
 }
 
-function reasonOf(signal: AbortSignal | undefined): Error {
+/** What an aborted call rejects with. */
+export function reasonOf(signal: AbortSignal | undefined): Error {
   const reason: unknown = signal?.reason;
   return reason instanceof Error ? reason : new Error('aborted', { cause: reason });
 }

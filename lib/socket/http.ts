@@ -6,6 +6,7 @@
 import { Agent, type AgentOptions, type ClientRequestArgs, type Server as HttpServer } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { TcpSockets } from '../l4/tcp/api.js';
+import type { ConnectOptions } from './connect-options.js';
 import { type NetDefaults, type NodeNet, nodeNet } from './net.js';
 import { type ListenOptions, Server, type ServerOptions } from './server.js';
 
@@ -69,12 +70,16 @@ export class StackAgent extends Agent {
   /** The request's `signal` stays with the request: it destroys the socket too, unless that serves another request by then. */
   override createConnection(options: ClientRequestArgs): Duplex {
     const { host, port, localAddress, localPort, family, lookup, timeout } = options;
+    // Node hands on all options of a request, and its types know some of them.
+    const { autoSelectFamily, autoSelectFamilyAttemptTimeout } = options as Partial<ConnectOptions>;
     return this.#net.connect({
       port: port ?? 80,
       host: host ?? 'localhost',
       localAddress,
       family,
       timeout,
+      autoSelectFamily,
+      autoSelectFamilyAttemptTimeout,
       ...(localPort === undefined ? {} : { localPort }),
       ...(lookup === undefined ? {} : { lookup }),
     });

@@ -1,18 +1,16 @@
 /**
  * TCP with promises and `for await`: connections as sequences of chunks, listeners as sequences of connections. Nothing is read before it is
- * asked for, so a consumer that is slow closes the window; a write resolves when the send buffer has taken it. Free of Node.
+ * asked for, so a consumer that is slow closes the window; a write resolves when the send buffer has taken it.
  */
 
+import type { LookupFunction } from 'node:net';
 import { NetError, UsageError } from '../core/errors.js';
-import type {
-  Endpoint,
-  TcpConnection,
-  TcpConnectionOptions,
-  TcpHandler,
-  TcpListener,
-  TcpSockets,
-} from '../l4/tcp/api.js';
-import { Gate, throwIfAborted } from './gate.js';
+import type { Timers } from '../core/timers.js';
+import type { Endpoint, TcpConnection, TcpListenOptions, TcpHandler, TcpListener, TcpSockets } from '../l4/tcp/api.js';
+import type { ConnectOptions } from './connect-options.js';
+import { raceByName, raceOptions } from './connect-race.js';
+import { Gate, reasonOf, throwIfAborted } from './gate.js';
+import { literal } from './names.js';
 import { Outbox } from './outbox.js';
 
 /** The stream ended before as many bytes had come as {@link TcpStream.readExactly} was asked for. */
@@ -240,12 +238,25 @@ export class TcpStream implements AsyncIterable<Uint8Array>, AsyncDisposable {
 }
 
 /** Options of {@link connect}. */
-export type ConnectStreamOptions = NonNullable<Parameters<TcpSockets['connect']>[2]> & Abortable;
+export type ConnectStreamOptions = NonNullable<Parameters<TcpSockets['connect']>[2]> &
+  Abortable & {
+    /** Finds the addresses of names, like Node's `dns.lookup`. Default: knows only `localhost`. */
+    readonly lookup?: LookupFunction;
+    /** The clock to wait by between attempts. Default: that of `lookup` where it has one, else the process's. */
+    readonly timers?: Timers;
+  };
+
+/** Where to connect to by name. */
+export type NamedEndpoint = Pick<ConnectOptions, 'family' | 'autoSelectFamily' | 'autoSelectFamilyAttemptTimeout'> & {
+  /** An address or a name; all its addresses are tried (RFC 8305). */
+  readonly host: string;
+  readonly port: number;
+};
 
 /**
  * Opens a connection.
  *
- * @throws NetError why it could not be opened
+ * @throws NetError why it could not be opened; for names what `lookup` gives, and an `AggregateError` where several addresses failed
  * @example
  * ```ts
  * const stream = await connect(tcp, { address: Ipv4Address.parse('10.0.0.2'), port: 7 }, { signal: AbortSignal.timeout(1000) });
@@ -255,11 +266,44 @@ export type ConnectStreamOptions = NonNullable<Parameters<TcpSockets['connect']>
  */
 export async function connect(
   tcp: TcpSockets,
-  remote: Endpoint,
+  remote: Endpoint | NamedEndpoint,
   options: ConnectStreamOptions = {},
 ): Promise<TcpStream> {
-  const { signal, ...rest } = options;
+  const { signal, lookup, timers, ...rest } = options;
   throwIfAborted(signal);
+  if ('address' in remote) return connectTo(tcp, remote, rest, signal);
+  const address = literal(remote.host);
+  if (address !== undefined) return connectTo(tcp, { address, port: remote.port }, rest, signal);
+  const race = raceOptions(remote.host, remote.port, remote, { tcp, lookup, timers });
+  const family = race.family || (rest.localAddress?.version ?? 0);
+  return new Promise((resolve, reject) => {
+    const abort = raceByName(
+      { ...race, family, connection: rest },
+      {
+        connected: (connection) => {
+          signal?.removeEventListener('abort', onAbort);
+          resolve(new TcpStream(connection));
+        },
+        failed: (error) => {
+          signal?.removeEventListener('abort', onAbort);
+          reject(error);
+        },
+      },
+    );
+    function onAbort(): void {
+      abort();
+      reject(reasonOf(signal));
+    }
+    signal?.addEventListener('abort', onAbort, { once: true });
+  });
+}
+
+async function connectTo(
+  tcp: TcpSockets,
+  remote: Endpoint,
+  rest: NonNullable<Parameters<TcpSockets['connect']>[2]>,
+  signal: AbortSignal | undefined,
+): Promise<TcpStream> {
   const gate = new Gate();
   let ended: { error: NetError | undefined } | undefined;
   let outcome: 'connected' | 'ended' | undefined;
@@ -351,7 +395,7 @@ export class TcpAcceptor implements AsyncIterable<TcpStream>, AsyncDisposable {
 }
 
 /** Options of {@link listen}; the signal closes the listener. */
-export type ListenStreamOptions = TcpConnectionOptions & { readonly backlog?: number } & Abortable;
+export type ListenStreamOptions = TcpListenOptions & Abortable;
 
 /**
  * Listens.

@@ -5,7 +5,7 @@
 
 import type { LookupOptions } from 'node:dns';
 import type { LookupFunction } from 'node:net';
-import { type IpAddress, type IpVersion, Ipv4Address, Ipv6Address, parseIp } from '../core/address.js';
+import { type IpAddress, type IpVersion, Ipv4Address, Ipv6Address, mapped, parseIp } from '../core/address.js';
 import type { Endpoint } from '../l4/tcp/api.js';
 import { notFound, typeError } from './node-errors.js';
 
@@ -41,9 +41,10 @@ export interface EndpointInfo {
   port: number;
 }
 
-/** An endpoint in Node's words. */
-export function describe(endpoint: Endpoint): EndpointInfo {
-  const { address, port } = endpoint;
+/** An endpoint in Node's words; `asIpv6`: of a socket that is an IPv6 one, whose IPv4 ends are `::ffff:10.0.0.1`. */
+export function describe(endpoint: Endpoint, asIpv6 = false): EndpointInfo {
+  const { port } = endpoint;
+  const address = asIpv6 ? mapped(endpoint.address) : endpoint.address;
   return { address: address.toString(), family: familyName(address.version), port };
 }
 
@@ -55,8 +56,11 @@ export const localLookup: LookupFunction = (hostname, options, callback) => {
   const local = /^(?:localhost|.+\.localhost)\.?$/i.test(hostname);
   process.nextTick(() => {
     if (!local) return callback(notFound(hostname), '', 0);
-    const address = familyOf(options.family) === 6 ? Ipv6Address.LOOPBACK : Ipv4Address.LOOPBACK;
-    callback(null, address.toString(), address.version);
+    const family = familyOf(options.family);
+    const all = [Ipv4Address.LOOPBACK, Ipv6Address.LOOPBACK].filter(({ version }) => (family || version) === version);
+    const found = all.map((address) => ({ address: address.toString(), family: address.version }));
+    if (options.all === true) callback(null, found);
+    else callback(null, found[0]?.address ?? '', found[0]?.family);
   });
 };
 

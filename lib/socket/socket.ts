@@ -1,7 +1,7 @@
 /**
  * A `net.Socket` over the stack's TCP: a Duplex with the events, properties and closing rules of Node's, in Node's order, so that `http` and
- * whatever else was written for Node's sockets runs over it unmodified. Left out: file descriptors, UNIX sockets, `onread` buffers, and the
- * race of address families (`autoSelectFamily` is ignored). Nothing here keeps a process alive, so `ref` and `unref` do nothing.
+ * whatever else was written for Node's sockets runs over it unmodified. Left out: file descriptors, UNIX sockets, `onread` buffers. Nothing
+ * here keeps a process alive, so `ref` and `unref` do nothing.
  */
 
 import type { LookupFunction } from 'node:net';
@@ -11,9 +11,10 @@ import type { NetError } from '../core/errors.js';
 import type { Timer, Timers } from '../core/timers.js';
 import type { TcpConnection, TcpConnectionOptions, TcpSockets } from '../l4/tcp/api.js';
 import { type ConnectArguments, type ConnectOptions, connectArguments } from './connect-options.js';
+import { attemptOptions, raceByName, raceOptions } from './connect-race.js';
 import { Inbox } from './inbox.js';
 import { later } from './later.js';
-import { describe, type EndpointInfo, familyName, familyOf, literal, localLookup, resolve } from './names.js';
+import { describe, type EndpointInfo, literal } from './names.js';
 import { codedError, netCode, systemError, typeError } from './node-errors.js';
 import { Outbox, type WriteDone } from './outbox.js';
 import { wallTimers } from './wall-timers.js';
@@ -47,6 +48,8 @@ export interface SocketOptions {
   readonly pauseOnCreate?: boolean;
   /** Buffers, segment size and more of the connections it opens. */
   readonly connectionOptions?: TcpConnectionOptions;
+  /** Call the ends of an IPv4 connection `::ffff:10.0.0.1`, as Node does of those that an IPv6 server accepted. Default false. */
+  readonly asIpv6?: boolean;
   /** Called when the socket is destroyed: how a server counts. */
   readonly released?: () => void;
 }
@@ -70,6 +73,7 @@ export class Socket extends Duplex {
   #target: { readonly address: string; readonly port: number } | undefined;
   #peer: EndpointInfo | undefined;
   #idle: Timer | undefined;
+  #abortRace: (() => void) | undefined;
   #wanted = false;
   #peerEnded = false;
   #over = false;
@@ -113,7 +117,7 @@ export class Socket extends Duplex {
     this.#connection = connection;
     this.#inbox ??= new Inbox(this.#events());
     connection.handler = this.#inbox;
-    this.#peer = describe(connection.remote);
+    this.#peer = describe(connection.remote, this.#options.asIpv6);
   }
 
   #events(): ConstructorParameters<typeof Inbox>[0] {
@@ -147,7 +151,7 @@ export class Socket extends Duplex {
     if (options.keepAliveInitialDelay !== undefined) this.#keepAliveDelay = Math.max(0, options.keepAliveInitialDelay);
     const host = options.host || 'localhost';
     const address = literal(host);
-    if (address === undefined) this.#lookup(host, port, options);
+    if (address === undefined) this.#race(host, port, options);
     else process.nextTick(() => this.#open(address, port, options));
     return this;
   }
@@ -164,31 +168,29 @@ export class Socket extends Duplex {
     this.#overError = undefined;
   }
 
-  #lookup(host: string, port: number, options: ConnectOptions): void {
+  #race(host: string, port: number, options: ConnectOptions): void {
     this._host = host;
-    const how = { family: familyOf(options.family), ...(options.hints === undefined ? {} : { hints: options.hints }) };
-    resolve(host, how, options.lookup ?? this.#options.lookup ?? localLookup, (error, address) => {
-      this.emit('lookup', error, address?.toString(), address?.version, host);
-      if (!this.connecting) return;
-      if (address !== undefined) this.#open(address, port, options);
-      else process.nextTick(() => this.connecting && this.destroy(error ?? undefined));
+    const race = raceByName(raceOptions(host, port, options, this.#options), {
+      lookedUp: (error, address) => this.emit('lookup', error ?? null, address?.toString(), address?.version, host),
+      connected: (connection) => {
+        this.#inbox = new Inbox(this.#events());
+        this.#own(connection);
+        this.#inbox.connected();
+      },
+      failed: (error) => process.nextTick(() => this.connecting && this.destroy(error)),
     });
+    if (this.connecting) this.#abortRace = race;
+    else race();
   }
 
   #open(address: IpAddress, port: number, options: ConnectOptions): void {
     if (!this.connecting) return;
     this.#touch();
     this.#target = { address: address.toString(), port };
-    const localAddress = options.localAddress === undefined ? undefined : literal(options.localAddress);
     const inbox = new Inbox(this.#events());
     this.#inbox = inbox;
     try {
-      const connection = this.#options.tcp.connect({ address, port }, inbox, {
-        ...this.#options.connectionOptions,
-        ...(localAddress === undefined ? {} : { localAddress }),
-        ...(options.localPort ? { localPort: options.localPort } : {}),
-      });
-      this.#own(connection);
+      this.#own(this.#options.tcp.connect({ address, port }, inbox, attemptOptions(options, this.#options)));
     } catch (error) {
       this.destroy(systemError(netCode(error, 'EINVAL'), 'connect', address.toString(), port));
     }
@@ -367,6 +369,7 @@ export class Socket extends Duplex {
     const opening = this.connecting;
     this.connecting = false;
     this.#idle?.cancel();
+    this.#abortRace?.();
     this.#inbox?.detach();
     this.#connection = undefined;
     if (connection !== undefined) {
@@ -451,7 +454,7 @@ export class Socket extends Duplex {
 
   /** The local end, or an empty object without a connection. */
   address(): EndpointInfo | Record<string, never> {
-    return this.#connection === undefined ? {} : describe(this.#connection.local);
+    return this.#local ?? {};
   }
 
   get pending(): boolean {
@@ -484,14 +487,16 @@ export class Socket extends Duplex {
   get remoteFamily(): 'IPv4' | 'IPv6' | undefined {
     return this.connecting ? undefined : this.#peer?.family;
   }
+  get #local(): EndpointInfo | undefined {
+    return this.#connection && describe(this.#connection.local, this.#options.asIpv6);
+  }
   get localAddress(): string | undefined {
-    return this.#connection?.local.address.toString();
+    return this.#local?.address;
   }
   get localPort(): number | undefined {
     return this.#connection?.local.port;
   }
   get localFamily(): 'IPv4' | 'IPv6' | undefined {
-    const version = this.#connection?.local.address.version;
-    return version === undefined ? undefined : familyName(version);
+    return this.#local?.family;
   }
 }

@@ -1,11 +1,11 @@
 /**
  * TCP as WHATWG streams, in the shape of the WinterTC sockets API: `connect()` gives `{ readable, writable, opened, closed, close() }`.
  * TLS (`startTls`, `secureTransport`) is left out. Nothing is read before it is pulled, a chunk is written once the send buffer has taken it:
- * back-pressure reaches the peer's window. Free of Node.
+ * back-pressure reaches the peer's window.
  */
 
 import { parseIp } from '../core/address.js';
-import type { TcpConnection, TcpSockets } from '../l4/tcp/api.js';
+import type { Endpoint, TcpConnection, TcpSockets } from '../l4/tcp/api.js';
 import { type Abortable, type ConnectStreamOptions, connect as connectStream, TcpStream } from './iterate.js';
 
 /** Both ends of an open socket, as `address:port`. */
@@ -14,7 +14,7 @@ export interface SocketInfo {
   readonly localAddress: string;
 }
 
-/** Where to connect to: an address literal and a port; names are resolved by the caller. */
+/** Where to connect to: an address and a port; a name where there is a `lookup`. */
 export type SocketAddress = string | { readonly hostname: string; readonly port: number };
 
 /** Options of {@link connectWeb}. */
@@ -47,7 +47,7 @@ function endpointOf(address: SocketAddress): { hostname: string; port: number } 
 /**
  * Opens a connection.
  *
- * @throws UsageError `ERR_INVALID_ADDRESS` for what is no address
+ * @throws UsageError `ERR_INVALID_ADDRESS` for what is no address, where there is no `lookup`
  * @example
  * ```ts
  * const { readable, writable } = connectWeb(tcp, '10.0.0.2:7');
@@ -57,7 +57,8 @@ function endpointOf(address: SocketAddress): { hostname: string; port: number } 
 export function connectWeb(tcp: TcpSockets, address: SocketAddress, options: WebSocketOptions = {}): StreamSocket {
   const { allowHalfOpen = false, ...rest } = options;
   const { hostname, port } = endpointOf(address);
-  const remote = { address: parseIp(hostname.replace(/^\[(.*)\]$/, '$1')), port };
+  const host = hostname.replace(/^\[(.*)\]$/, '$1');
+  const remote = options.lookup === undefined ? { address: parseIp(host), port } : { host, port };
   return overStream(connectStream(tcp, remote, rest), allowHalfOpen);
 }
 
@@ -75,8 +76,8 @@ function overStream(opening: Promise<TcpStream>, allowHalfOpen: boolean): Stream
   const givenUp = new Promise<void>((resolve) => (given = resolve));
   const closed = Promise.race([opening.then((stream) => stream.closed()), givenUp]);
   const opened = opening.then(({ local, remote }) => ({
-    remoteAddress: `${remote.address.toString()}:${remote.port}`,
-    localAddress: `${local.address.toString()}:${local.port}`,
+    remoteAddress: hostAndPort(remote),
+    localAddress: hostAndPort(local),
   }));
   // Nobody has to look at these; a failure also shows in the streams.
   for (const promise of [closed, opened]) promise.catch(() => undefined);
@@ -90,6 +91,11 @@ function overStream(opening: Promise<TcpStream>, allowHalfOpen: boolean): Stream
     cancel();
   };
   return { readable, writable, opened, closed, close, secureTransport: 'off', upgraded: false };
+}
+
+/** As in a URL: IPv6 addresses in brackets. */
+function hostAndPort({ address, port }: Endpoint): string {
+  return `${address.version === 6 ? `[${address.toString()}]` : address.toString()}:${port}`;
 }
 
 /** Which ways are done: a connection whose reader left is closed when its writer is done too. */

@@ -1,0 +1,99 @@
+/**
+ * The options that make a host of ours on a TAP interface: the same for every command that is one (`host`, `ping`, `traceroute`,
+ * `resolve`), with what is wrong about them said in one line.
+ */
+
+import { type Cidr, type IpAddress, type IpVersion, ipOf, type MacAddress } from '../lib/core/address.js';
+import type { Endpoint } from '../lib/l4/tcp/api.js';
+import { address, ArgumentError, mac, type Many, many, prefix, text, type Value, type Values, whole } from './args.js';
+
+const DNS_PORT = 53;
+
+/** What the table of options has. */
+export interface HostOptionTable {
+  readonly tap: Value<string>;
+  readonly address: Many<Cidr>;
+  readonly peer: Many<Cidr>;
+  readonly gateway: Many<IpAddress>;
+  readonly dns: Many<Endpoint>;
+  readonly search: Many<string>;
+  readonly mac: Value<MacAddress>;
+  readonly mtu: Value<number>;
+  readonly pcap: Value<string>;
+}
+
+/** The table of options. */
+export const HOST_OPTIONS: HostOptionTable = {
+  tap: text('NAME', 'The TAP interface: opened if it is there, else made, and removed at the end.'),
+  address: many(prefix('ADDRESS/LENGTH', 'Our address and its network, IPv4 or IPv6; may be repeated.')),
+  peer: many(prefix('ADDRESS/LENGTH', "An address for the kernel's side; may be repeated.")),
+  gateway: many(address('IP', 'The router to everywhere else; one for each version.')),
+  dns: many(nameServer('SERVER', 'A DNS server: IP, IPv4:PORT or [IPv6]:PORT; may be repeated.')),
+  search: many(text('DOMAIN', 'A domain to complete names with; may be repeated.')),
+  mac: mac('MAC', 'Our MAC address; otherwise one is drawn.'),
+  mtu: whole('N', 'Largest IP packet in bytes, on both sides; 1500 otherwise.', 576, 65_521),
+  pcap: text('FILE', 'Write all packets, both directions, to a pcapng file.'),
+};
+
+/** The part of a usage line that these options are. */
+export const HOST_USAGE: string =
+  `--tap NAME --address ADDRESS/LENGTH... [--peer ADDRESS/LENGTH]... [--gateway IP]... [--dns SERVER]...
+    [--search DOMAIN]... [--mac MAC] [--mtu N] [--pcap FILE]`.replace(/\n\s+/g, ' ');
+
+/** A short form of it, for the commands that are used from the same place again and again. */
+export const PLACE = '--tap tap0 --address 10.77.0.2/24 --peer 10.77.0.1/24';
+
+/** The values of the table's options. */
+export type HostValues = Values<{ readonly [K in keyof HostOptionTable]: HostOptionTable[K] }>;
+
+/** What the options say, once they make sense together. */
+export interface HostSetting {
+  readonly tap: string;
+  readonly addresses: readonly Cidr[];
+  readonly gateways: readonly IpAddress[];
+  readonly values: HostValues;
+}
+
+/**
+ * Holds that the options make a host.
+ *
+ * @throws ArgumentError
+ */
+export function hostSetting(values: HostValues): HostSetting {
+  const { tap, address: addresses, gateway: gateways } = values;
+  if (tap === undefined) throw new ArgumentError('name an interface with --tap');
+  if (addresses.length === 0) throw new ArgumentError('give our address with --address');
+  const twice = addresses.find((one, at) => addresses.findIndex((other) => other.address.equals(one.address)) < at);
+  if (twice !== undefined) throw new ArgumentError(`--address ${twice.toString()} is there twice`);
+  for (const [at, gateway] of gateways.entries()) {
+    if (gateways.slice(0, at).some(({ version }) => version === gateway.version))
+      throw new ArgumentError(`there are two gateways for IPv${gateway.version}`);
+    checkGateway(gateway, addresses);
+  }
+  return { tap, addresses, gateways, values };
+}
+
+/** Routers have link-local addresses more often than not, which every interface with IPv6 can reach. */
+function checkGateway(gateway: IpAddress, addresses: readonly Cidr[]): void {
+  const own = addresses.filter(({ version }) => version === gateway.version);
+  if (own.some((one) => one.contains(gateway)) || (gateway.version === 6 && gateway.isLinkLocal && own.length > 0))
+    return;
+  const where =
+    own.length === 0 ? `: we have no IPv${gateway.version} address` : ` in the network of ${own.join(', ')}`;
+  throw new ArgumentError(`--gateway ${gateway.toString()} is not${own.length === 0 ? ' in reach' : ''}${where}`);
+}
+
+/** The versions of IP that a host with these addresses speaks. */
+export function versionsOf(addresses: readonly Cidr[]): ReadonlySet<IpVersion> {
+  return new Set(addresses.map(({ version }) => version));
+}
+
+function nameServer(placeholder: string, help: string): Value<Endpoint> {
+  const read = (written: string): Endpoint => {
+    const match = /^\[([^\]]+)\]:(\d{1,5})$|^([\d.]+):(\d{1,5})$/.exec(written);
+    const port = Number(match?.[2] ?? match?.[4] ?? DNS_PORT);
+    if (port < 1 || port > 0xffff) throw new ArgumentError(`there is no port ${port}`);
+    return { address: ipOf(match?.[1] ?? match?.[3] ?? written), port };
+  };
+  return { help, placeholder, read };
+}

@@ -1,0 +1,213 @@
+/**
+ * A host of ours on a TAP interface, for as long as a command needs it: opened, run, ended in an orderly way, whatever happens in between.
+ */
+
+import { performance } from 'node:perf_hooks';
+import { asyncScheduler, type SchedulerAction, type SchedulerLike } from 'rxjs';
+import { PcapngWriter } from '../lib/capture/pcapng-writer.js';
+import { type IpAddress, Ipv4Address, MacAddress } from '../lib/core/address.js';
+import type { Device } from '../lib/core/device.js';
+import type { Env } from '../lib/core/env.js';
+import { FileSink } from '../drivers/file-sink.js';
+import { capture } from '../operators/observe/capture.js';
+import { countPackets, PacketCounter } from '../operators/observe/count.js';
+import { type Host, host as makeHost, type HostConflict } from '../operators/stack/host.js';
+import { environment } from '../operators/time/environment.js';
+import { TimerWheel } from '../operators/time/timer-wheel.js';
+import { CommandError, type Io, messageOf } from './command.js';
+import type { HostSetting } from './host-options.js';
+import type { Statistics } from './statistics.js';
+
+/** How long connections may take to end in an orderly way, in milliseconds. */
+const FAREWELL = 300;
+const FAREWELL_STEP = 20;
+
+/** A host that runs. */
+export interface RunningHost {
+  readonly env: Env;
+  readonly device: Device;
+  readonly me: Host;
+  /** Aborted when the user wants it to end, or the interface is gone. */
+  readonly signal: AbortSignal;
+  statistics(): Statistics;
+  /** Resolves when the user wants it to end. @throws CommandError when the interface is gone */
+  ended(): Promise<void>;
+  /** Ends connections, then the stack. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Runs a host while `work` goes on.
+ *
+ * @param program for messages, e.g. `rx-netstack ping`
+ * @throws CommandError that the interface or the capture cannot be opened; what `work` throws
+ */
+export async function withHost<T>(
+  setting: HostSetting,
+  io: Io,
+  program: string,
+  work: (running: RunningHost) => Promise<T>,
+): Promise<T> {
+  const { pcap } = setting.values;
+  const warn = (message: string) => io.stderr.write(`${program}: warning: ${message}\n`);
+  const env = environment({ scheduler: new TimerWheel(preciseScheduler) });
+  const file = pcap === undefined ? undefined : openCapture(pcap, warn);
+  try {
+    const device = await openDevice(setting, env);
+    const running = new LiveHost(setting, device, file, env, io, warn);
+    try {
+      return await work(running);
+    } finally {
+      await running.stop();
+      await device.close();
+    }
+  } finally {
+    closeCapture(file, pcap, warn);
+  }
+}
+
+/** RxJS's own clock counts whole milliseconds, which is too coarse for the way to a neighbour and back. */
+const preciseScheduler: SchedulerLike = {
+  now: () => performance.timeOrigin + performance.now(),
+  schedule: <T>(work: (this: SchedulerAction<T>, state?: T) => void, delay?: number, state?: T) =>
+    asyncScheduler.schedule(work, delay, state),
+};
+
+class LiveHost implements RunningHost {
+  readonly env: Env;
+  readonly device: Device;
+  readonly me: Host;
+  readonly signal: AbortSignal;
+  private readonly ending = new AbortController();
+  private readonly started: number;
+  private readonly received = new PacketCounter();
+  private readonly sent = new PacketCounter();
+  private readonly pipeline: { unsubscribe(): void };
+  private readonly io: Io;
+  private failure: unknown = undefined;
+  private stopped: Promise<void> | undefined = undefined;
+
+  constructor(
+    { addresses, gateways, values }: HostSetting,
+    device: Device,
+    file: FileSink | undefined,
+    env: Env,
+    io: Io,
+    warn: (message: string) => void,
+  ) {
+    this.env = env;
+    this.device = device;
+    this.io = io;
+    this.signal = this.ending.signal;
+    this.started = env.timers.now();
+    const { dns: servers, search } = values;
+    const routes = gateways.map((gateway) => ({
+      destination: gateway.version === 4 ? '0.0.0.0/0' : '::/0',
+      gateway,
+      device,
+    }));
+    this.me = makeHost({ device, addresses, routes, announce: true, dns: { servers, search } }, env);
+    this.me.conflicts$.subscribe((conflict) => warn(conflictText(conflict)));
+    this.pipeline = this.run(file);
+    io.signal.addEventListener('abort', this.onAbort);
+    if (io.signal.aborted) this.onAbort();
+  }
+
+  statistics(): Statistics {
+    const { drops, connections, ...counters } = this.me.stats();
+    const uptime = Math.round(this.env.timers.now() - this.started) / 1000;
+    const received = this.received.toJSON();
+    return { uptime, counters: { received, sent: this.sent.toJSON(), ...counters }, drops, connections };
+  }
+
+  async ended(): Promise<void> {
+    if (!this.signal.aborted) {
+      await new Promise((resolve) => this.signal.addEventListener('abort', resolve, { once: true }));
+    }
+    if (this.failure !== undefined) throw new CommandError(`${this.device.name}: ${messageOf(this.failure)}`);
+  }
+
+  stop(): Promise<void> {
+    return (this.stopped ??= this.finish());
+  }
+
+  private readonly onAbort = (): void => this.ending.abort();
+
+  private run(file: FileSink | undefined): { unsubscribe(): void } {
+    const { device, env, me } = this;
+    const { name } = device;
+    const writer = file === undefined ? undefined : new PcapngWriter(file, { application: 'rx-netstack' });
+    const incoming$ = device.frames$.pipe(countPackets(this.received));
+    const captured$ =
+      writer === undefined ? incoming$ : incoming$.pipe(capture(writer, { name, direction: 'inbound' }, env));
+    const outgoing$ = captured$.pipe(me, countPackets(this.sent));
+    const frames$ =
+      writer === undefined ? outgoing$ : outgoing$.pipe(capture(writer, { name, direction: 'outbound' }, env));
+    return frames$.subscribe({
+      ...device.sink,
+      error: (error) => this.failed(error),
+      complete: () => this.failed(new CommandError('the interface is gone')),
+    });
+  }
+
+  private failed(error: unknown): void {
+    this.failure ??= error;
+    this.ending.abort();
+  }
+
+  private async finish(): Promise<void> {
+    const { env, me, io } = this;
+    io.signal.removeEventListener('abort', this.onAbort);
+    const lingering = () => [...me.tcp.connections()].filter(({ state }) => state !== 'TIME-WAIT');
+    const end = env.timers.now() + FAREWELL;
+    while (lingering().length > 0 && env.timers.now() < end) await later(env, FAREWELL_STEP);
+    for (const connection of lingering()) connection.abort();
+    // Resets leave with the microtask, before nobody is subscribed.
+    await later(env, 0);
+    this.pipeline.unsubscribe();
+  }
+}
+
+async function openDevice({ tap, values }: HostSetting, env: Env): Promise<Device> {
+  const { mac: own, mtu, peer } = values;
+  try {
+    const { openTap } = await import('../drivers/tap.js');
+    return openTap(
+      { name: tap, peer, ...(own === undefined ? {} : { mac: own }), ...(mtu === undefined ? {} : { mtu }) },
+      env,
+    );
+  } catch (error) {
+    throw new CommandError(`cannot open ${tap}: ${messageOf(error)}`);
+  }
+}
+
+function openCapture(path: string, warn: (message: string) => void): FileSink {
+  try {
+    return new FileSink(path, { onError: (error) => warn(`cannot write ${path}: ${messageOf(error)}`) });
+  } catch (error) {
+    throw new CommandError(`cannot write ${path}: ${messageOf(error)}`);
+  }
+}
+
+function closeCapture(file: FileSink | undefined, path: string | undefined, warn: (message: string) => void): void {
+  try {
+    file?.close();
+  } catch (error) {
+    warn(`${path} is not complete: ${messageOf(error)}`);
+  }
+}
+
+/** Waits by the clock of the environment. */
+export function later(env: Env, milliseconds: number): Promise<void> {
+  return new Promise((resolve) => env.timers.timer(resolve).arm(env.timers.now() + milliseconds));
+}
+
+function conflictText({ address, mac, kind }: HostConflict): string {
+  const outcome = {
+    defended: 'we said again that it is ours',
+    persistent: 'it goes on: one of the two hosts needs another address',
+    probing: 'it must not be taken',
+  };
+  const claimed: IpAddress = new Ipv4Address(address);
+  return `another host, ${new MacAddress(mac).toString()}, uses ${claimed.toString()}; ${outcome[kind]}`;
+}
