@@ -1,6 +1,7 @@
 /** Scopes of IPv6 addresses (RFC 4007, RFC 4291 2.7), and the groups whose meaning is fixed. */
 
 import { type IpAddress, Ipv6Address } from '../core/address.js';
+import type { IpPacket } from '../wire/ip.js';
 
 /** All nodes of a link: every host is a member (RFC 4291 2.7.1). */
 export const ALL_NODES: Ipv6Address = new Ipv6Address(0xff02_0000, 0, 0, 1);
@@ -21,6 +22,15 @@ export function scopeOf(address: Ipv6Address): number {
 export function scopeOfIp(address: IpAddress): number {
   if (address.version === 6) return scopeOf(address);
   return address.isLoopback || address.isLinkLocal ? Scope.Link : Scope.Global;
+}
+
+/** Who sent a packet: a link-local address has the name of the device that the packet came by as its zone (RFC 4007 6), if that is known. */
+export function senderOf(packet: IpPacket): IpAddress {
+  const address: IpAddress = packet.sourceAddress;
+  const { device } = packet.frame;
+  if (address.version === 4 || device === undefined || !address.isLinkLocal) return address;
+  const { a, b, c, d } = address;
+  return new Ipv6Address(a, b, c, d, device.name);
 }
 
 /** Whether packets to this address, given by its first word, stay on one link, so that the routing table has no say. */

@@ -15,6 +15,7 @@ import { asTxPacket, Cast, type Frame, type TxPacket } from '../core/frame.js';
 import type { IcmpReport } from '../l3/icmp-report.js';
 import { ipHeaderLength, IpOutput, type IpPath, type IpPaths, pseudoHeaderSum, pushIpHeader } from '../l3/ip-output.js';
 import type { Multicast } from '../l3/multicast.js';
+import { senderOf } from '../l3/scope.js';
 import { type IpFlow, type IpPacket, IpProtocol } from '../wire/ip.js';
 import { UDP_HEADER, UdpDatagram } from '../wire/udp.js';
 import { ephemeralPort } from './ports.js';
@@ -302,7 +303,7 @@ export class UdpHost implements UdpSockets {
 
   private deliver(packet: IpPacket, datagram: UdpDatagram, sockets: readonly BoundSocket[]): number {
     const { frame } = packet;
-    const source: IpAddress = packet.sourceAddress;
+    const source = senderOf(packet);
     const destination: IpAddress = packet.destinationAddress;
     const isGroup = frame.ipCast !== Cast.Unicast;
     const asksMembers = frame.ipCast === Cast.Multicast && this.multicast !== undefined;
@@ -312,7 +313,7 @@ export class UdpHost implements UdpSockets {
     for (const socket of sockets) {
       const score = socket.match(source, datagram.sourcePort, destination);
       if (score === NO_MATCH) continue;
-      if (asksMembers && !socket.groups.admits(frame.device, destination, source)) continue;
+      if (asksMembers && !socket.groups.admits(frame.device, destination, packet.sourceAddress)) continue;
       if (isGroup) {
         this.hand(socket, packet, datagram, source, destination);
         taken++;

@@ -14,6 +14,7 @@ import { Cast } from '../../core/frame.js';
 import type { Timer } from '../../core/timers.js';
 import type { IcmpReport } from '../../l3/icmp-report.js';
 import { IpOutput, type IpPath, type IpPaths } from '../../l3/ip-output.js';
+import { senderOf } from '../../l3/scope.js';
 import type { IpPacket } from '../../wire/ip.js';
 import { TcpFlag, TcpSegment } from '../../wire/tcp.js';
 import type {
@@ -354,7 +355,7 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost {
       return;
     }
     const local = { address: packet.destinationAddress, port: segment.destinationPort };
-    const remote = { address: packet.sourceAddress, port: segment.sourcePort };
+    const remote = { address: senderOf(packet), port: segment.sourcePort };
     const path = this.paths.path(remote.address, local.address);
     if (path === undefined) {
       drops.report(DropReason.IpNoRoute, packet.frame, 'tcp');

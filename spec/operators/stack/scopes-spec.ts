@@ -1,0 +1,177 @@
+/** Hosts on several links: what is on one of them only, and what a weak end system does with the rest. */
+
+import { expect } from 'chai';
+import { anyAddress, type IpAddress, type IpVersion, parseIp } from '../../../lib/core/address.js';
+import type { NetError } from '../../../lib/core/errors.js';
+import type { TcpConnection } from '../../../lib/l4/tcp/api.js';
+import type { UdpMessage } from '../../../lib/l4/udp-api.js';
+import type { Host } from '../../../operators/stack/host.js';
+import { type Network, network } from '../../../operators/testing/index.js';
+
+type Names = 'middle' | 'left' | 'right';
+
+/** A host in the middle of two links, with a host at the other end of each; both of these have the same link-local address. */
+function between(): Network<Names, 'one' | 'two'> {
+  return network({
+    hosts: {
+      middle: {
+        on: {
+          one: ['10.0.1.1/24', 'fd00:1::1/64', 'fe80::1/64'],
+          two: ['10.0.2.1/24', 'fd00:2::1/64', 'fe80::1:1/64'],
+        },
+      },
+      left: {
+        addresses: ['10.0.1.2/24', 'fd00:1::2/64', 'fe80::2/64'],
+        routes: [
+          { destination: 'default', gateway: '10.0.1.1' },
+          { destination: 'default', gateway: 'fe80::1' },
+        ],
+      },
+      right: { addresses: ['10.0.2.2/24', 'fd00:2::2/64', 'fe80::2/64'] },
+    },
+    links: { one: { between: ['middle', 'left'] }, two: { between: ['middle', 'right'] } },
+  });
+}
+
+interface Heard {
+  readonly messages: UdpMessage[];
+  readonly errors: NetError[];
+  send(to: string, port?: number): void;
+}
+
+/** A socket that keeps what it hears. */
+function talk(host: Host, version: IpVersion, port = 9): Heard {
+  const messages: UdpMessage[] = [];
+  const errors: NetError[] = [];
+  const socket = host.udp.bind(
+    { address: anyAddress(version), port },
+    { message: (message) => void messages.push(message), error: (error) => void errors.push(error) },
+  );
+  return {
+    messages,
+    errors,
+    send: (to, toPort = 9) => socket.send(Buffer.from(to), { address: parseIp(to), port: toPort }),
+  };
+}
+
+const from = ({ messages }: Heard) => messages.splice(0).map(({ source }) => source.address.toString());
+
+describe('a host on two links', () => {
+  let net: Network<Names, 'one' | 'two'>;
+  let sockets: Record<Names, Heard>;
+  beforeEach(() => {
+    net = between();
+    const { middle, left, right } = net.hosts;
+    sockets = { middle: talk(middle, 6), left: talk(left, 6), right: talk(right, 6) };
+  });
+  afterEach(() => {
+    net.run();
+    net.assertIdle();
+    net.dispose();
+    net.assertIdle();
+  });
+
+  it('4007: tells senders with the same link-local address apart by their zone, and answers each', () => {
+    const { middle, left, right } = sockets;
+    left.send('fe80::1');
+    net.runFor(10);
+    right.send('fe80::1:1');
+    net.runFor(10);
+    const sources = from(middle);
+    expect(sources).to.deep.equal(['fe80::2%middle.one', 'fe80::2%middle.two']);
+    for (const source of sources) middle.send(source);
+    net.runFor(10);
+    expect(from(left)).to.deep.equal(['fe80::1%left.one']);
+    expect(from(right)).to.deep.equal(['fe80::1:1%right.two']);
+  });
+
+  it('4007: does not take a link-local address of one link from the other', () => {
+    const { middle, right } = sockets;
+    net.hosts.right.neighbours(net.links.two.end('right'))?.setStatic(parseIp('fe80::1'), macOf(net));
+    right.send('fe80::1');
+    net.runFor(10);
+    expect(from(middle)).to.deep.equal([]);
+    expect(net.hosts.middle.env.drops.toJSON()).to.include({ 'ipv6-not-for-us': 1 });
+  });
+
+  it('4007: refuses a zone that there is not', () => {
+    expect(() => sockets.middle.send('fe80::2%elsewhere'))
+      .to.throw()
+      .with.property('code', 'ENETUNREACH');
+  });
+
+  it('a TCP connection keeps to the link that it came by', () => {
+    const { middle, left, right } = net.hosts;
+    const accepted: string[] = [];
+    const bytes: string[] = [];
+    const listener = middle.tcp.listen({ address: anyAddress(6), port: 80 });
+    listener.acceptable = () => {
+      const connection = listener.accept();
+      if (connection === undefined) return;
+      accepted.push(connection.remote.address.toString());
+      connection.handler = silent();
+      connection.write(Buffer.from(`hello ${connection.remote.address.toString()}`));
+      connection.end();
+    };
+    const open = (host: Host, to: string) => {
+      const read = () => {
+        for (let data = connection.read(100); data !== undefined; data = connection.read(100)) {
+          bytes.push(Buffer.from(data).toString());
+        }
+        if (connection.readEnded) connection.end();
+      };
+      const connection: TcpConnection = host.tcp.connect({ address: parseIp(to), port: 80 }, silent(read));
+    };
+    open(left, 'fe80::1');
+    net.runFor(50);
+    open(right, 'fe80::1:1');
+    net.runFor(500);
+    expect(accepted).to.deep.equal(['fe80::2%middle.one', 'fe80::2%middle.two']);
+    expect(bytes).to.deep.equal(['hello fe80::2%middle.one', 'hello fe80::2%middle.two']);
+    listener.close();
+  });
+
+  it('tells who sent to a closed port by a link-local address', () => {
+    const { left, right } = net.hosts;
+    const codes: string[] = [];
+    for (const [host, to] of [
+      [left, 'fe80::1'],
+      [right, 'fe80::1:1'],
+    ] as const) {
+      const socket = host.udp.bind(
+        { address: anyAddress(6), port: 0 },
+        { message() {}, error: ({ code }) => void codes.push(code) },
+      );
+      socket.connect({ address: parseIp(to), port: 99 });
+      socket.send(Buffer.from('anyone there?'));
+      net.runFor(10);
+      socket.close();
+    }
+    expect(codes).to.deep.equal(['ECONNREFUSED', 'ECONNREFUSED']);
+  });
+
+  for (const [version, other] of [
+    [4, '10.0.2.1'],
+    [6, 'fd00:2::1'],
+  ] as const) {
+    it(`1122-A5: IPv${version}: is reached at any of its addresses by any link`, () => {
+      const { middle, left } = net.hosts;
+      const port = 77;
+      const ends = { middle: talk(middle, version, port), left: talk(left, version, port) };
+      ends.left.send(other, port);
+      net.runFor(10);
+      const [message] = ends.middle.messages;
+      expect(message?.destination.address.toString()).to.equal(other);
+      const source: IpAddress | undefined = message?.source.address;
+      expect(source?.toString()).to.equal(version === 4 ? '10.0.1.2' : 'fd00:1::2');
+    });
+  }
+});
+
+function macOf(net: Network<Names, 'one' | 'two'>): number {
+  return net.links.two.end('middle').mac.value;
+}
+
+function silent(readable: () => void = () => {}) {
+  return { connected() {}, readable, writable() {}, flushed() {}, closed() {} };
+}
