@@ -31,7 +31,7 @@ export const RAISE_INTERVAL = 600_000;
 // A gain of less than this is not worth lost probes.
 const STEP = 32;
 // Where paths usually end: tunnels in Ethernet (6in4, PPPoE, WireGuard, VXLAN...), IPv6's minimum, jumbo frames.
-const COMMON = [1280, 1400, 1420, 1450, 1480, 1492, 1500, 2002, 4352, 8166, 9000, 17_914, 32_000] as const;
+const COMMON = [576, 1006, 1280, 1400, 1420, 1450, 1480, 1492, 1500, 2002, 4352, 8166, 9000, 17_914, 32_000] as const;
 
 /** The search on one path. */
 export class MtuSearch {
@@ -126,8 +126,8 @@ export class MtuSearch {
 
   /** Packets of the size that was fallen back to arrive, or are known to: larger ones may be searched for. */
   confirmed(now: number): void {
-    // After an outage that was no black hole the first probe shows it. What the base size did not pass is no place to begin at.
-    this.search(this.state === 'error' ? this.limits.base : this.limits.max);
+    // After an outage that was no black hole the first probe shows it.
+    this.search(this.limits.max);
     this.due = now;
   }
 

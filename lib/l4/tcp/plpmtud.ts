@@ -19,6 +19,8 @@ export const MIN_MTU = { 4: 552, 6: 1280 } as const;
 const BASE_MTU = { 4: 1064, 6: 1280 } as const;
 // R1 of RFC 9293 3.8.3 (SHLD-11): so many timeouts in a row are a reason to doubt the path.
 const BLACK_HOLE_TIMEOUTS = 3;
+// And so many where the base size is in doubt: the timeouts are long by then.
+const ERROR_TIMEOUTS = BLACK_HOLE_TIMEOUTS + 2;
 // What fast retransmit needs behind a lost segment.
 const FOLLOWERS = 3;
 
@@ -96,8 +98,8 @@ export function probeSize(c: Connection, unsent: number, usable: number): number
   const needed = length + FOLLOWERS * snd.mss;
   if (unsent < needed || snd.wnd < needed || congestion.cwnd < needed) return 0;
   if (sent.pipe === 0) return usable < needed ? 0 : length;
-  // What is in flight makes room for those that follow.
-  return Math.min(congestion.cwnd - sent.pipe, usable) < length ? -1 : length;
+  // What is in flight will make room.
+  return usable < needed || congestion.cwnd - sent.pipe < length ? -1 : length;
 }
 
 /** A probe was sent: SEG.SEQ and the sequence number behind it. */
@@ -152,7 +154,8 @@ export function mtuTimeout(c: Connection, head: SentSegment): void {
     if (isProbe(c, head)) probeLost(c);
     else plpmtud.search.inconclusive(host.now);
   }
-  if (host.config.mtuProbing === 'off' || c.retries % BLACK_HOLE_TIMEOUTS !== 0 || c.snd.wnd === 0) return;
+  const doubtful = plpmtud?.search.state === 'base' ? ERROR_TIMEOUTS : BLACK_HOLE_TIMEOUTS;
+  if (host.config.mtuProbing === 'off' || c.retries !== doubtful || c.snd.wnd === 0) return;
   // A packet that every path takes is lost for another reason.
   if (head.span - (head.fin ? 1 : 0) <= payloadOf(c, MIN_MTU[c.flow.version])) return;
   const { search } = plpmtudOf(c);
