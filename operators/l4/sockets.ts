@@ -8,7 +8,7 @@ import { NetError, UsageError } from '../../lib/core/errors.js';
 import type {
   Endpoint,
   TcpConnection,
-  TcpConnectionOptions,
+  TcpListenOptions,
   TcpHandler,
   TcpSockets,
   TcpState,
@@ -282,8 +282,7 @@ export function connect(
 }
 
 /** Options of {@link listen}. */
-export interface ListenOptions extends TcpConnectionOptions {
-  readonly backlog?: number;
+export interface ListenOptions extends TcpListenOptions {
   /** Told where it listens, once it does. */
   readonly onListening?: (local: Endpoint) => void;
 }

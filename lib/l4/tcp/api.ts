@@ -111,12 +111,20 @@ export interface TcpConnectionOptions {
   readonly trafficClass?: number;
 }
 
+/** Options of a listener, and of the connections that it accepts. */
+export interface TcpListenOptions extends TcpConnectionOptions {
+  /** Connections that may wait to be accepted. Default 511. */
+  readonly backlog?: number;
+  /** A listener of `::` takes IPv6 connections only, and not IPv4 ones as well. Default false. */
+  readonly ipv6Only?: boolean;
+}
+
 /** TCP of one host: makes connections and listeners. Implemented by `TcpHost` in `tcp-host.ts`. */
 export interface TcpSockets {
   /**
-   * Starts an active open.
+   * Starts an active open. An IPv4-mapped address means the IPv4 address.
    *
-   * @throws NetError `ENETUNREACH`, `EADDRNOTAVAIL`, `EADDRINUSE`, `EINVAL` (port 0, broadcast or multicast destination)
+   * @throws NetError `ENETUNREACH`, `EADDRNOTAVAIL`, `EADDRINUSE`, `EINVAL` (port 0, hop limit 0, broadcast or multicast destination)
    */
   connect(
     remote: Endpoint,
@@ -124,9 +132,10 @@ export interface TcpSockets {
     options?: TcpConnectionOptions & { readonly localAddress?: IpAddress; readonly localPort?: number },
   ): TcpConnection;
   /**
-   * Listens; an unspecified address means all of ours, port 0 a free one.
+   * Listens; an unspecified address means all of ours, port 0 a free one. `::` means those of IPv4 as well, unless `ipv6Only` is set; a SYN
+   * goes to the listener of exactly its address, if there is one, then to that of `0.0.0.0` or `::`, whichever is of its version.
    *
    * @throws NetError `EADDRINUSE`, `EADDRNOTAVAIL`
    */
-  listen(local: Endpoint, options?: TcpConnectionOptions & { readonly backlog?: number }): TcpListener;
+  listen(local: Endpoint, options?: TcpListenOptions): TcpListener;
 }

@@ -1,7 +1,7 @@
 /** Listening ports (RFC 9293 3.10.1): their embryonic connections, those that wait for `accept`, and which listener a SYN is for. */
 
-import type { IpAddress } from '../../core/address.js';
-import type { Endpoint, TcpConnection, TcpConnectionOptions, TcpListener } from './api.js';
+import { type IpAddress, isSameAddress } from '../../core/address.js';
+import type { Endpoint, TcpConnection, TcpListener, TcpListenOptions } from './api.js';
 import type { Connection } from './connection.js';
 import type { Parent } from './context.js';
 
@@ -18,7 +18,7 @@ export interface ListenerHost {
 /** One listening port. */
 export class Listener implements TcpListener, Parent {
   readonly local: Endpoint;
-  readonly options: TcpConnectionOptions;
+  readonly options: TcpListenOptions;
   readonly backlog: number;
   listed = false;
   incoming: ((remote: Endpoint) => void) | undefined = undefined;
@@ -31,13 +31,7 @@ export class Listener implements TcpListener, Parent {
   private callback: (() => void) | undefined = undefined;
   private closed = false;
 
-  constructor(
-    host: ListenerHost,
-    local: Endpoint,
-    options: TcpConnectionOptions,
-    backlog: number,
-    maxEmbryonic: number,
-  ) {
+  constructor(host: ListenerHost, local: Endpoint, options: TcpListenOptions, backlog: number, maxEmbryonic: number) {
     this.host = host;
     this.local = local;
     this.options = options;
@@ -137,18 +131,26 @@ export class ListenerTable {
     return this.ports.get(local.port)?.some((other) => other.local.address.equals(local.address)) ?? false;
   }
 
-  /** The listener for a SYN to `address`: its own first, then the unspecified address of its version, then `::` for both. */
+  /**
+   * The listener for a SYN to `address`: its own first, then the unspecified address of its version, then for IPv4 `::`, unless that one
+   * wants IPv6 only.
+   */
   find(address: IpAddress, port: number): Listener | undefined {
     const there = this.ports.get(port);
     if (there === undefined) return undefined;
     return (
-      there.find(({ local }) => local.address.equals(address)) ??
+      there.find(({ local }) => isSameAddress(local.address, address)) ??
       there.find(({ local }) => local.address.isUnspecified && local.address.version === address.version) ??
-      there.find(({ local }) => local.address.isUnspecified && local.address.version === 6)
+      there.find(isDualStack)
     );
   }
 
   all(): Listener[] {
     return [...this.ports.values()].flat();
   }
+}
+
+/** Whether a listener of `::` takes IPv4 connections, too (RFC 3493 3.7, 5.3). */
+function isDualStack({ local, options }: Listener): boolean {
+  return local.address.version === 6 && local.address.isUnspecified && options.ipv6Only !== true;
 }
