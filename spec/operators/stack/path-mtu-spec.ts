@@ -1,10 +1,12 @@
 /** Path MTUs from end to end, in both versions: hosts whose packets pass a router with a narrower link. */
 
+import { once } from 'node:events';
 import { expect } from 'chai';
 import { type IpAddress, Ipv4Address, Ipv6Address } from '../../../lib/core/address.js';
 import { SeededRandom } from '../../../lib/core/random.js';
 import type { Connection } from '../../../lib/l4/tcp/connection.js';
 import type { TcpOptions } from '../../../lib/l4/tcp/options.js';
+import { nodeDgram } from '../../../lib/socket/dgram.js';
 import { type Host } from '../../../operators/stack/host.js';
 import { type Network, network } from '../../../operators/testing/index.js';
 import { Bottleneck } from './bottleneck.js';
@@ -129,6 +131,18 @@ for (const version of [4, 6] as const) {
       const before = net.box.dropped;
       finish(net, join(net, version, 50_000, 50_000));
       expect(net.box.dropped, 'the next connection begins with it').to.equal(before);
+      net.dispose();
+    });
+
+    it('SHLD-6: the segment size that we offer follows what is known of the path', () => {
+      const net = world({ mtu: 1300, silent: false });
+      const offered = () => {
+        const { connection } = open(net, version, PORT + net.hosts.b.tcp.size);
+        connection.write(new Uint8Array(50_000));
+        net.runFor(500);
+        return connection.mssOffered;
+      };
+      expect([offered(), offered()]).to.deep.equal([1500, 1300].map((mtu) => mtu - (version === 4 ? 40 : 60)));
       net.dispose();
     });
 
@@ -314,6 +328,34 @@ for (const version of [4, 6] as const) {
       expect(sizes).to.deep.equal([1300 - headers, 4000]);
       net.dispose();
       net.assertIdle();
+    });
+
+    it('dgram: the same by the names that Node would give it', async () => {
+      const net = world({ mtu: 1300, silent: false });
+      const socket = nodeDgram(net.hosts.a.udp).createSocket({
+        type: version === 4 ? 'udp4' : 'udp6',
+        dontFragment: true,
+      });
+      expect(() => socket.getPathMtu())
+        .to.throw()
+        .with.property('code', 'ERR_SOCKET_DGRAM_NOT_CONNECTED');
+      socket.connect(9, B[version].toString());
+      await once(socket, 'connect');
+      expect(socket.getPathMtu()).to.equal(1500);
+      const sent = (size: number) =>
+        new Promise<string>((resolve) => {
+          socket.send(new Uint8Array(size), (error) => resolve(error?.code ?? 'sent'));
+        });
+      const refused = once(socket, 'error');
+      expect(await sent(1500 - headers)).to.equal('sent');
+      net.runFor(100);
+      const [{ code }] = (await refused) as [NodeJS.ErrnoException];
+      expect([code, socket.getPathMtu()]).to.deep.equal(['EMSGSIZE', 1300]);
+      expect(await sent(1300 - headers + 1)).to.equal('EMSGSIZE');
+      socket.setDontFragment(false);
+      expect(await sent(1300 - headers + 1)).to.equal('sent');
+      socket.close();
+      net.dispose();
     });
 
     it('5927: a report about a port that no socket of ours has changes nothing', () => {

@@ -208,6 +208,12 @@ for (const version of VERSIONS) {
       dut.expectClean();
     });
 
+    it('off, blackhole and always are all there is', () => {
+      expect(() => new Dut(version, { mtuProbing: 'sometimes' as 'off' }))
+        .to.throw()
+        .with.property('code', 'ERR_INVALID_OPTION');
+    });
+
     it('the peer takes no larger segments: nothing is probed', () => {
       const dut = new Dut(version, { mtuProbing: 'always' });
       const opened = dut.accepted({ mss: 536 });
