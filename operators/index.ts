@@ -14,6 +14,7 @@ export type { NeighbourEvent, NeighbourState, NeighbourTimes } from '../lib/l2/n
 // Internet.
 export { icmp } from './l3/icmp.js';
 export { icmpv6 } from './l3/icmpv6.js';
+export { igmp } from './l3/igmp.js';
 export { ipv4, type Ipv4Acceptance, type Ipv4Options } from './l3/ipv4.js';
 export { ipv6, type Ipv6Acceptance, type Ipv6Options } from './l3/ipv6.js';
 export { reassemble, type ReassembleOptions } from './l3/reassemble.js';
@@ -26,6 +27,8 @@ export { IcmpErrors, type IcmpErrorsOptions } from '../lib/l3/icmp-errors.js';
 export type { IcmpErrorKind, IcmpReport } from '../lib/l3/icmp-report.js';
 export { type IcmpReportHandler, IcmpReports } from '../lib/l3/icmp-reports.js';
 export { IpTables, type RouteOptions } from '../lib/l3/ip-tables.js';
+export { type InterfaceChoice, Multicast, type MulticastOptions } from '../lib/l3/multicast.js';
+export { EVERYTHING, type FilterMode, NOTHING, type SourceFilter, sourceFilter } from '../lib/l3/source-filter.js';
 
 // Transports, and their sockets as Observables.
 export {

@@ -30,7 +30,15 @@ export type {
   TcpSockets,
   TcpState,
 } from '../lib/l4/tcp/api.js';
-export type { UdpHandler, UdpMessage, UdpOptions, UdpSocket, UdpSockets } from '../lib/l4/udp-api.js';
+export type {
+  GroupOptions,
+  UdpGroups,
+  UdpHandler,
+  UdpMessage,
+  UdpOptions,
+  UdpSocket,
+  UdpSockets,
+} from '../lib/l4/udp-api.js';
 
 // Configuration.
 export type { DhcpHost } from './l7/dhcp-host.js';

@@ -16,6 +16,7 @@ import type { Timer } from '../core/timers.js';
 import type { IpLink } from '../l2/link.js';
 import { Ipv4Packet } from '../wire/ipv4.js';
 import { Ipv6Packet, isUnspecifiedAt, readIpv6 } from '../wire/ipv6.js';
+import { DeadGateways } from './dead-gateways.js';
 import { fragmentIpv4, fragmentIpv6 } from './fragment.js';
 import type { IcmpErrorKind } from './icmp-report.js';
 import type { IcmpReports } from './icmp-reports.js';
@@ -54,6 +55,7 @@ export class Egress {
   private readonly links = new Map<Device, IpLink>();
   private readonly failures: Failure[] = [];
   private readonly reporter: Timer;
+  private readonly deadGateways: DeadGateways;
 
   /** Takes the links over until {@link Egress.dispose}. */
   constructor(options: EgressOptions, emit: (frame: TxFrame) => void, env: Env) {
@@ -61,6 +63,7 @@ export class Egress {
     this.emit = emit;
     this.env = env;
     this.reporter = env.timers.timer(() => this.report());
+    this.deadGateways = new DeadGateways(options.tables.routes, options.links, env);
     for (const link of options.links) {
       this.links.set(link.device, link);
       link.emit = emit;
@@ -83,6 +86,7 @@ export class Egress {
   /** Lets go of the links; reports that were not delivered yet are not. */
   dispose(): void {
     this.reporter.cancel();
+    this.deadGateways.dispose();
     for (const { frame } of this.failures.splice(0)) frame.release();
     for (const link of this.options.links) {
       if (link.emit === this.emit) link.emit = link.failed = undefined;

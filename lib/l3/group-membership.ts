@@ -94,7 +94,8 @@ export class GroupMembership<A extends IpAddress> {
     if (!this.started) return;
     for (const state of this.groups.values()) {
       if (isNothing(state.filter) || !this.port.reports(state.group)) continue;
-      this.change(state, NOTHING, state.firstDelay);
+      this.change(state, NOTHING);
+      this.delay(state, state.firstDelay);
       state.firstDelay = 0;
     }
     this.rearm();
@@ -120,9 +121,17 @@ export class GroupMembership<A extends IpAddress> {
     const state = this.groups.get(key) ?? new GroupState(group);
     this.groups.set(key, state);
     const before = state.set(listener, filter);
-    if (!this.started) state.firstDelay = Math.max(state.firstDelay, delay);
-    else if (this.port.reports(group)) this.change(state, before, delay);
+    if (this.started && this.port.reports(group)) this.change(state, before);
+    if (delay > 0) this.delay(state, delay);
     if (state.isOver) this.groups.delete(key);
+    this.rearm();
+  }
+
+  /** The report that a group has just been joined may wait for `delay` milliseconds, if it was not sent yet (RFC 4862 5.4.2). */
+  postpone(group: A, delay: number): void {
+    const state = this.groups.get(addressKey(group));
+    if (state === undefined) return;
+    this.delay(state, delay);
     this.rearm();
   }
 
@@ -174,29 +183,33 @@ export class GroupMembership<A extends IpAddress> {
 
   // --- changes of what is wanted
 
-  private change(state: GroupState<A>, before: SourceFilter<A>, delay: number): void {
-    const due = this.env.timers.now() + delay;
+  private change(state: GroupState<A>, before: SourceFilter<A>): void {
+    const now = this.env.timers.now();
     if (isNothing(before)) state.announced = false;
-    if (before === state.filter) {
-      // Nothing new; but the report that is due may wait as long as its latest cause allows.
-      if (delay > 0 && !state.announced) this.postpone(state, due);
-    } else if (this.spoken === 3) {
+    if (before === state.filter) return;
+    if (this.spoken === 3) {
       state.changed(before, this.robustness);
-      state.changeDue = due;
-    } else this.changeOld(state, before, due);
+      state.changeDue = now;
+    } else this.changeOld(state, before, now);
   }
 
-  private postpone(state: GroupState<A>, due: number): void {
+  private delay(state: GroupState<A>, delay: number): void {
+    if (!this.started) {
+      state.firstDelay = Math.max(state.firstDelay, delay);
+      return;
+    }
+    if (delay === 0 || state.announced) return;
+    const due = this.env.timers.now() + delay;
     if (state.changeDue !== NEVER) state.changeDue = due;
     if (state.answerDue !== NEVER && this.spoken !== 3) state.answerDue = due;
   }
 
   /** Older generations know members of groups, and no sources. */
-  private changeOld(state: GroupState<A>, before: SourceFilter<A>, due: number): void {
+  private changeOld(state: GroupState<A>, before: SourceFilter<A>, now: number): void {
     const isMember = !isNothing(state.filter);
     if (isMember === !isNothing(before)) return;
     if (isMember) {
-      state.answerDue = due;
+      state.answerDue = now;
       state.repeats = this.robustness - 1;
       return;
     }

@@ -20,6 +20,7 @@ import {
 import type { NdpOption } from '../wire/ndp-options.js';
 import type { Ipv6AddressState } from './addresses6.js';
 import type { IpTables } from './ip-tables.js';
+import type { Multicast } from './multicast.js';
 import { RouterAdvertiser, type RouterAdvertiserOptions } from './router-advertiser.js';
 import { RouterDiscovery, type RouterEvent } from './router-discovery.js';
 import { RouterRoutes } from './router-routes.js';
@@ -67,6 +68,8 @@ export interface DadSettings {
 export interface Interface6Options {
   readonly link: EthernetLink;
   readonly tables: IpTables;
+  /** Who tells routers of the groups that addresses bring along. */
+  readonly multicast?: Multicast | undefined;
   readonly on: (event: Interface6Event) => void;
   /** Make addresses of what routers advertise, and go by them. Default: no. */
   readonly slaac?: SlaacSettings | undefined;
@@ -84,6 +87,7 @@ export class Interface6 {
   readonly advertiser: RouterAdvertiser | undefined;
   private readonly link: EthernetLink;
   private readonly tables: IpTables;
+  private readonly multicast: Multicast | undefined;
   private readonly env: Env;
   private readonly on: (event: Interface6Event) => void;
   private readonly routes: RouterRoutes;
@@ -92,16 +96,17 @@ export class Interface6 {
 
   /** @throws UsageError `ERR_INVALID_OPTION` */
   constructor(options: Interface6Options, env: Env) {
-    const { link, tables, slaac, dad = {}, advertise } = options;
+    const { link, tables, multicast, slaac, dad = {}, advertise } = options;
     this.link = link;
     this.tables = tables;
+    this.multicast = multicast;
     this.env = env;
     this.on = options.on;
     this.dad = new DuplicateAddressDetection(
       {
         solicit: (target, nonce) => this.probe(target, nonce),
-        // The group comes and goes with the address.
-        join: () => {},
+        // The group comes and goes with the address; only the report of it may have to wait.
+        join: (group, delay) => multicast?.postpone(link.device, group, delay),
         leave: () => {},
       },
       env,
@@ -135,8 +140,10 @@ export class Interface6 {
     if (this.advertiser === undefined) return;
     this.link.ndp.isRouter = true;
     this.tables.addresses6.join(ALL_ROUTERS);
+    this.multicast?.join(this.link.device, ALL_ROUTERS);
     this.undo.push(
       () => this.tables.addresses6.leave(ALL_ROUTERS),
+      () => this.multicast?.leave(this.link.device, ALL_ROUTERS),
       this.tables.addresses6.observe(() => this.beRouter()),
     );
     this.beRouter();

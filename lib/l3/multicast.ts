@@ -25,6 +25,8 @@ export interface MulticastOptions {
   readonly igmpVersion?: 1 | 2 | 3;
   /** The newest version of MLD to speak. Default 2. */
   readonly mldVersion?: 1 | 2;
+  /** Tell routers nothing, neither unasked nor asked: for links without switches that listen to reports, and for tests. Default false. */
+  readonly silent?: boolean;
 }
 
 /** Names an interface: its device, an address of its, or an address with its name as the zone; an unspecified address leaves the choice. */
@@ -72,10 +74,12 @@ class MulticastInterface {
 export class Multicast {
   private readonly tables: IpTables;
   private readonly env: Env;
+  private readonly silent: boolean;
   private readonly interfaces = new Map<Device, MulticastInterface>();
 
   constructor(options: MulticastOptions, env: Env) {
     this.tables = options.tables;
+    this.silent = options.silent ?? false;
     this.env = env;
     for (const link of options.links) this.interfaces.set(link.device, new MulticastInterface(link, options, env));
     this.tables.addresses6.observe(() => this.follow());
@@ -84,6 +88,7 @@ export class Multicast {
 
   /** Begins to tell routers: the links lead somewhere now. */
   start(): void {
+    if (this.silent) return;
     for (const { igmp, mld } of this.interfaces.values()) {
       igmp.groups.start();
       mld.groups.start();
@@ -140,6 +145,11 @@ export class Multicast {
     const count = counts.get(key) ?? 0;
     if (count > 1) counts.set(key, count - 1);
     else if (counts.delete(key)) this.listen(counts, device, group, NOTHING);
+  }
+
+  /** The report of a group that was joined at this moment may wait for `delay` milliseconds: for `DadPort.join`. */
+  postpone(device: Device, group: Ipv6Address, delay: number): void {
+    this.interfaces.get(device)?.mld.groups.postpone(group, delay);
   }
 
   /**

@@ -14,6 +14,7 @@ import { Interface4, type Interface4Event } from '../../lib/l3/interface4.js';
 import { type DadSettings, Interface6, type Interface6Event, type SlaacSettings } from '../../lib/l3/interface6.js';
 import { eui64Address, randomAddress } from '../../lib/l3/interface-identifiers.js';
 import type { IpTables } from '../../lib/l3/ip-tables.js';
+import type { Multicast } from '../../lib/l3/multicast.js';
 import type { RouterAdvertiserOptions } from '../../lib/l3/router-advertiser.js';
 
 const LINK_LOCAL = Ipv6Address.parse('fe80::');
@@ -69,6 +70,7 @@ export class Autoconf {
   private readonly settled = new AsyncSubject<void>();
   private readonly managed: readonly Managed[];
   private readonly tables: IpTables;
+  private readonly multicast: Multicast | undefined;
   private readonly env: Env;
   private readonly announce: boolean;
   private pending: number;
@@ -83,6 +85,8 @@ export class Autoconf {
       readonly interfaces: readonly AutoconfInterface[];
       readonly links: readonly IpLink[];
       readonly tables: IpTables;
+      /** Who tells routers of the groups that addresses bring along. */
+      readonly multicast?: Multicast;
       /** What holds for interfaces that do not say otherwise; a single one may also advertise. */
       readonly defaults?: AutoconfOptions;
       /** Whether to tell neighbours of verified IPv6 addresses (RFC 4861 7.2.6). */
@@ -90,8 +94,9 @@ export class Autoconf {
     },
     env: Env,
   ) {
-    const { interfaces, links, tables, defaults = {}, announce = false } = options;
+    const { interfaces, links, tables, multicast, defaults = {}, announce = false } = options;
     this.env = env;
+    this.multicast = multicast;
     this.tables = tables;
     this.announce = announce;
     this.events$ = this.events.asObservable();
@@ -159,6 +164,7 @@ export class Autoconf {
     const six = {
       link,
       tables: this.tables,
+      multicast: this.multicast,
       on,
       slaac: slaac === false ? undefined : slaac === true ? {} : slaac,
       dad: settings,

@@ -23,10 +23,12 @@ import type { Icmpv6Options } from '../../lib/l3/icmpv6.js';
 import { IcmpErrors, type IcmpErrorsOptions } from '../../lib/l3/icmp-errors.js';
 import { IcmpReports } from '../../lib/l3/icmp-reports.js';
 import { IpTables, type RouteOptions } from '../../lib/l3/ip-tables.js';
+import { Multicast, type MulticastOptions } from '../../lib/l3/multicast.js';
 import type { TcpOptions } from '../../lib/l4/tcp/options.js';
 import { TcpHost } from '../../lib/l4/tcp/tcp-host.js';
 import { UdpHost } from '../../lib/l4/udp.js';
 import { PingHost } from '../../lib/l4/ping.js';
+import { DnsSources } from '../../lib/l7/dns-sources.js';
 import { DnsResolver, type DnsResolverOptions } from '../../lib/l7/dns-resolver.js';
 import { type EthernetFrame, EtherType, type LinkPacket } from '../../lib/wire/ethernet.js';
 import { type IpPacket, IpProtocol } from '../../lib/wire/ip.js';
@@ -39,6 +41,7 @@ import { ethernet } from '../l2/ethernet.js';
 import { rawIp } from '../l2/raw-ip.js';
 import { icmp } from '../l3/icmp.js';
 import { icmpv6 } from '../l3/icmpv6.js';
+import { igmp } from '../l3/igmp.js';
 import { ipv4 } from '../l3/ipv4.js';
 import { ipv6 } from '../l3/ipv6.js';
 import { reassemble, type ReassembleOptions } from '../l3/reassemble.js';
@@ -74,7 +77,9 @@ export interface HostOptions extends AutoconfOptions {
   /** Limits of reassembly, for each version. */
   readonly reassembly?: Omit<ReassembleOptions, 'expired' | 'problem'>;
   readonly icmp?: Omit<IcmpOptions, 'tables' | 'reports'>;
-  readonly icmpv6?: Omit<Icmpv6Options, 'tables' | 'reports' | 'neighbourDiscovery'>;
+  readonly icmpv6?: Omit<Icmpv6Options, 'tables' | 'reports' | 'neighbourDiscovery' | 'listenerDiscovery'>;
+  /** How to tell routers of the groups that this host is a member of. */
+  readonly multicast?: Omit<MulticastOptions, 'tables' | 'links'>;
   readonly icmpErrors?: Omit<IcmpErrorsOptions, 'tables'>;
   readonly tcp?: TcpOptions;
   /** Name servers, domains to search, and more, for {@link Host.dns}. */
@@ -93,12 +98,16 @@ export interface Host extends OperatorFunction<RxFrame, TxFrame> {
   readonly tables: IpTables;
   /** How addresses come and go, and what routers say. */
   readonly autoconf: Autoconf;
+  /** The groups that this host is a member of. */
+  readonly multicast: Multicast;
   readonly tcp: TcpHost;
   readonly udp: UdpHost;
   /** Ping sockets; see `ping` and `traceRoute` of the operators. */
   readonly ping: PingHost;
   /** Resolves names: `nodeNet(me.tcp, { lookup: lookup(me.dns) })`. Its servers may change at run time. */
   readonly dns: DnsResolver;
+  /** Who tells `dns` of servers besides the user: routers do by themselves, DHCP by `dhcpv4(me, { resolver: me.nameServers.from('dhcpv4') })`. */
+  readonly nameServers: DnsSources;
   /** Makes ICMP errors; their rate limit is the host's. */
   readonly icmpErrors: IcmpErrors;
   readonly reports: IcmpReports;
@@ -149,12 +158,17 @@ export function host(options: HostOptions, env: Env = defaultEnvironment()): Hos
   const reports = new IcmpReports();
   const icmpErrors = new IcmpErrors({ ...options.icmpErrors, tables }, env);
   const links = interfaces.map(({ device }) => linkOf(device, tables, options, env));
-  const autoconf = new Autoconf({ interfaces, links, tables, defaults: options, announce: options.announce }, env);
+  const multicast = new Multicast({ ...options.multicast, tables, links }, env);
+  const autoconf = new Autoconf(
+    { interfaces, links, tables, multicast, defaults: options, announce: options.announce },
+    env,
+  );
   for (const route of options.routes ?? []) tables.addRoute(route);
   for (const gateway of [options.gateway ?? []].flat()) addGateway(tables, gateway, interfaces);
   const tcpHost = new TcpHost(tables, options.tcp ?? {}, env);
   const udpHost = new UdpHost(tables, env);
   const pingHost = new PingHost(tables, env);
+  udpHost.multicast = multicast;
   tcpHost.confirm = (remote) => confirmNextHop({ tables, links }, remote);
   reports.on(IpProtocol.Tcp, (report) => tcpHost.icmp(report));
   reports.on(IpProtocol.Udp, (report) => udpHost.icmp(report));
@@ -167,7 +181,20 @@ export function host(options: HostOptions, env: Env = defaultEnvironment()): Hos
     if (!(link instanceof EthernetLink)) continue;
     link.arp.claims.observe((conflict) => conflicts.next({ ...conflict, device: link.device }));
   }
-  const parts = { options, env, tables, reports, icmpErrors, links, autoconf, tcpHost, udpHost, pingHost, dns };
+  const parts = {
+    options,
+    env,
+    tables,
+    reports,
+    icmpErrors,
+    links,
+    multicast,
+    autoconf,
+    tcpHost,
+    udpHost,
+    pingHost,
+    dns,
+  };
   let started = false;
   const operator: OperatorFunction<RxFrame, TxFrame> = (frames$) =>
     defer(() => {
@@ -178,11 +205,13 @@ export function host(options: HostOptions, env: Env = defaultEnvironment()): Hos
   return Object.assign(operator, {
     env,
     tables,
+    multicast,
     autoconf,
     tcp: tcpHost,
     udp: udpHost,
     ping: pingHost,
     dns,
+    nameServers: nameServersOf(dns, autoconf),
     icmpErrors,
     reports,
     neighbours: (device: Device) => {
@@ -205,6 +234,7 @@ interface Parts {
   readonly reports: IcmpReports;
   readonly icmpErrors: IcmpErrors;
   readonly links: readonly IpLink[];
+  readonly multicast: Multicast;
   readonly autoconf: Autoconf;
   readonly tcpHost: TcpHost;
   readonly udpHost: UdpHost;
@@ -214,7 +244,8 @@ interface Parts {
 
 /** The composition that a host is. */
 function pipeline(frames$: Observable<RxFrame>, parts: Parts): Observable<TxFrame> {
-  const { options, env, tables, reports, icmpErrors, links, autoconf, tcpHost, udpHost, pingHost, dns } = parts;
+  const { options, env, tables, reports, icmpErrors, links, multicast, autoconf } = parts;
+  const { tcpHost, udpHost, pingHost, dns } = parts;
   const ended = new Subject<void>();
   const loopback = new Loopback(env);
   const errors = new Subject<TxPacket>();
@@ -227,6 +258,7 @@ function pipeline(frames$: Observable<RxFrame>, parts: Parts): Observable<TxFram
     if (error !== undefined) errors.next(error);
   };
   udpHost.unreachable = (packet) => complain(packet, 'port-unreachable');
+  udpHost.loopback = (packet) => loopback.send(packet);
   const expired = (first: IpPacket): void => complain(first, 'reassembly-timeout');
   const reassembly = { ...options.reassembly, expired, problem };
 
@@ -247,6 +279,7 @@ function pipeline(frames$: Observable<RxFrame>, parts: Parts): Observable<TxFram
     if (link instanceof EthernetLink) link.ndp.receive(packet);
     else env.drops.report(DropReason.NdpNotForUs, packet.frame, 'ndp');
   };
+  const listenerDiscovery = (packet: Ipv6Packet): void => multicast.receiveMld(packet);
   const echoReplies: Icmpv6Options['echoReplies'] & IcmpOptions['echoReplies'] = (message, packet) =>
     pingHost.received(message, packet);
   return merge(
@@ -254,7 +287,8 @@ function pipeline(frames$: Observable<RxFrame>, parts: Parts): Observable<TxFram
     net4$.on(IpProtocol.Icmp).pipe(icmp({ echoReplies, ...options.icmp, tables, reports }, env)),
     net6$
       .on(IpProtocol.Icmpv6)
-      .pipe(icmpv6({ echoReplies, ...options.icmpv6, tables, reports, neighbourDiscovery }, env)),
+      .pipe(icmpv6({ echoReplies, ...options.icmpv6, tables, reports, neighbourDiscovery, listenerDiscovery }, env)),
+    net4$.on(IpProtocol.Igmp).pipe(igmp(multicast)),
     merge(net4$.on(IpProtocol.Udp), net6$.on(IpProtocol.Udp)).pipe(udp(udpHost)),
     merge(net4$.on(IpProtocol.Tcp), net6$.on(IpProtocol.Tcp)).pipe(tcp(tcpHost)),
     NEVER.pipe(takeUntil(ended), echoRequests(pingHost)),
@@ -327,6 +361,15 @@ function deviceNumber(links: readonly IpLink[]): (frame: Frame) => number {
   if (links.length === 1) return () => 0;
   const numbers = new Map(links.map((link, number) => [link.device, number]));
   return (frame) => (frame.device === undefined ? -1 : (numbers.get(frame.device) ?? -1));
+}
+
+/** What the user said comes first; then what routers advertise (RFC 8106). */
+function nameServersOf(dns: DnsResolver, autoconf: Autoconf): DnsSources {
+  const sources = new DnsSources(dns, { servers: dns.getServers(), search: dns.getSearch() });
+  autoconf.events$.subscribe(({ kind }) => {
+    if (kind === 'dns') sources.set('routers', autoconf.dnsServers, autoconf.searchDomains);
+  });
+  return sources;
 }
 
 /** The addresses of a name come in the order in which to try them from where we are (RFC 6724 6), unless the user says otherwise. */

@@ -35,7 +35,7 @@ function exchange(
 
 function living(body: (helpers: NetHelpers, me: Host) => void, mtu = 1500): void {
   net((helpers) => {
-    body(helpers, host({ device: helpers.device({ mtu }), ...ADDRESSES }, helpers.env));
+    body(helpers, host({ device: helpers.device({ mtu }), ...ADDRESSES, multicast: { silent: true } }, helpers.env));
   }, NOTATION);
 }
 
