@@ -3,7 +3,7 @@
  * Looped-back probes of our own are told from others' by a nonce (RFC 7527). Optimistic detection (RFC 4429) is left out.
  */
 
-import { Ipv6Address } from '../core/address.js';
+import type { Ipv6Address } from '../core/address.js';
 import type { Env } from '../core/env.js';
 import { UsageError } from '../core/errors.js';
 import type { Timer } from '../core/timers.js';
@@ -154,7 +154,7 @@ export class DuplicateAddressDetection {
 
   /** Ends all detections without a verdict. */
   dispose(): void {
-    for (const probe of [...this.probes.values()]) this.drop(probe);
+    for (const probe of this.probes.values()) this.drop(probe);
   }
 
   private advance(probe: Probe): void {
@@ -170,8 +170,7 @@ export class DuplicateAddressDetection {
   private send(probe: Probe): void {
     probe.left--;
     // A new one each time, so that an old probe that comes late is known, too.
-    const nonce = new Uint8Array(NONCE_LENGTH);
-    this.env.random.fill(nonce);
+    const nonce = Uint8Array.from({ length: NONCE_LENGTH }, () => this.env.random.below(256));
     probe.nonces.push(nonce);
     probe.timer.arm(this.env.timers.now() + this.retransmitTimer);
     this.port.solicit(probe.address, nonce);
@@ -192,7 +191,7 @@ export class DuplicateAddressDetection {
 
   private cameBack(probe: Probe): void {
     if (!probe.looped && !probe.extended) {
-      for (const listener of [...this.loopListeners]) listener(probe.address);
+      for (const listener of this.loopListeners) listener(probe.address);
     }
     probe.looped = true;
   }

@@ -155,7 +155,7 @@ export class Slaac {
     for (const timer of this.retries) timer.cancel();
     this.retries.clear();
     this.prefixes.clear();
-    for (const entry of [...this.entries]) this.remove(entry);
+    for (const entry of this.entries) this.remove(entry);
     this.timer.cancel();
   }
 
@@ -278,7 +278,7 @@ export class Slaac {
     const now = this.env.timers.now();
     for (const [key, { validUntil }] of this.prefixes) if (validUntil <= now) this.prefixes.delete(key);
     this.settle();
-    for (const entry of [...this.entries]) {
+    for (const entry of this.entries) {
       if (entry.regenerateAt > now) continue;
       entry.regenerateAt = Infinity;
       this.makeTemporary(entry.prefix, 0, false);
@@ -289,7 +289,7 @@ export class Slaac {
   /** Brings each address into the state that its lifetimes say. */
   private settle(): void {
     const now = this.env.timers.now();
-    for (const entry of [...this.entries]) {
+    for (const entry of this.entries) {
       if (entry.validUntil <= now) {
         this.remove(entry);
       } else if (entry.state !== 'tentative') {

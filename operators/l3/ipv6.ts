@@ -4,7 +4,9 @@ import type { Device } from '../../lib/core/device.js';
 import type { Env } from '../../lib/core/env.js';
 import { Cast } from '../../lib/core/frame.js';
 import type { LinkPacket } from '../../lib/wire/ethernet.js';
-import { Ipv6Packet } from '../../lib/wire/ipv6.js';
+import { Icmpv6Type } from '../../lib/wire/icmpv6.js';
+import { IpProtocol } from '../../lib/wire/ip.js';
+import { IPV6_HEADER, Ipv6Packet } from '../../lib/wire/ipv6.js';
 import { type ExtensionProblem, isExtension, walkExtensions } from '../../lib/wire/ipv6-extensions.js';
 import { layer, type Step } from '../flow/layer.js';
 import { defaultEnvironment } from '../time/environment.js';
@@ -95,5 +97,11 @@ function isBadSource(packet: Ipv6Packet, cast: Cast, addresses: Ipv6Acceptance, 
   const c = view.getUint32(at + 8);
   const d = view.getUint32(at + 12);
   if ((a | b | c) === 0 && d < 2) return d === 0 ? cast === Cast.Unicast : !loopback;
-  return !loopback && addresses.has(a, b, c, d);
+  return !loopback && addresses.has(a, b, c, d) && !isAdvertisement(packet);
+}
+
+/** A neighbour's own word is how it shows that somebody else has an address of ours (RFC 4862 5.4.4). */
+function isAdvertisement({ frame, offset, protocol, totalLength }: Ipv6Packet): boolean {
+  if (protocol !== IpProtocol.Icmpv6 || totalLength <= IPV6_HEADER) return false;
+  return frame.slab.view.getUint8(offset + IPV6_HEADER) === Icmpv6Type.NeighbourAdvertisement;
 }
