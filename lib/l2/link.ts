@@ -4,10 +4,13 @@ import type { Device } from '../core/device.js';
 import { DropReason } from '../core/drops.js';
 import type { Env } from '../core/env.js';
 import { asTx, type Frame, type TxFrame, type TxPacket } from '../core/frame.js';
+import type { NeighbourCache } from './neighbour.js';
 
 /** One link. Addresses are given as the four words of `IpAddress.word`. */
 export interface IpLink {
   readonly device: Device;
+  /** What it knows of next hops, where they have to be found. */
+  readonly neighbours?: NeighbourCache;
   /** Where frames go; whoever runs the link sets it. Until then they are dropped. */
   emit: ((frame: TxFrame) => void) | undefined;
   /** Is told of packets whose next hop did not answer; the packet is valid during the call. */

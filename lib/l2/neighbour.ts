@@ -97,6 +97,12 @@ export class NeighbourCache {
     return entry.mac;
   }
 
+  /** Finds out whether a neighbour is there, without a packet for it; observers are told. */
+  ask(a: number, b: number, c: number, d: number): void {
+    const entry = this.table.find(a, b, c, d) ?? this.begin(a, b, c, d);
+    if (entry?.state === 'unreachable') this.askAgain(entry);
+  }
+
   /** A neighbour announced its MAC address: RFC 4861 7.2.5. Does not create entries; returns whether there is one. */
   advertised(a: number, b: number, c: number, d: number, mac: number, what: Advertisement): boolean {
     const entry = this.table.find(a, b, c, d);

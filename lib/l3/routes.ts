@@ -28,6 +28,12 @@ export function linkMtu({ mtu, limit, device }: Pick<Route, 'mtu' | 'limit' | 'd
   return mtu === undefined ? most : Math.min(mtu, most);
 }
 
+/** A next hop of routes. */
+export interface Gateway<V extends IpVersion = IpVersion> {
+  readonly device: Device;
+  readonly gateway: Address<V>;
+}
+
 interface Row<V extends IpVersion> {
   readonly route: Route<V>;
   readonly network: readonly [number, number, number, number];
@@ -49,6 +55,8 @@ function rowOf<V extends IpVersion>(route: Route<V>): Row<V> {
 
 /** Routes of one IP version. */
 export class RouteTable<V extends IpVersion = IpVersion> {
+  /** Gateways whose routes are taken only where there is no other. */
+  avoided: readonly Gateway<V>[] = [];
   private rows: Row<V>[] = [];
   private cached: Route<V> | undefined = undefined;
   private valid = false;
@@ -69,10 +77,10 @@ export class RouteTable<V extends IpVersion = IpVersion> {
     this.rows.sort((one, other) => order(one) - order(other));
   }
 
-  /** Removes the routes that `matches` says; returns how many there were. */
-  remove(matches: (route: Route<V>) => boolean): number {
+  /** Removes the routes that `isMeant` says; returns how many there were. */
+  remove(isMeant: (route: Route<V>) => boolean): number {
     const before = this.rows.length;
-    this.rows = this.rows.filter((row) => !matches(row.route));
+    this.rows = this.rows.filter((row) => !isMeant(row.route));
     this.valid = false;
     return before - this.rows.length;
   }
@@ -85,21 +93,67 @@ export class RouteTable<V extends IpVersion = IpVersion> {
     this.c = c;
     this.d = d;
     this.valid = true;
-    this.cached = this.rows.find(({ network, mask }) => {
-      return (
-        ((d & mask[3]) ^ network[3]) === 0 &&
-        ((c & mask[2]) ^ network[2]) === 0 &&
-        ((b & mask[1]) ^ network[1]) === 0 &&
-        ((a & mask[0]) ^ network[0]) === 0
-      );
-    })?.route;
+    const best = this.rows.find((row) => matches(row, a, b, c, d))?.route;
+    this.cached = best !== undefined && this.isAvoided(best) ? (this.alternative(best) ?? best) : best;
     return this.cached;
+  }
+
+  /** Prefers other routes to the same prefixes to those by this gateway; returns whether there are such. */
+  avoid(device: Device, gateway: Address<V>): boolean {
+    const isBy = (route: Route<V>) => route.device === device && route.gateway?.equals(gateway) === true;
+    const has = this.rows.some(({ route }) => isBy(route) && this.alternative(route) !== undefined);
+    if (!has || this.avoided.some((one) => isSame(one, device, gateway))) return has;
+    this.avoided = [...this.avoided, { device, gateway }];
+    this.valid = false;
+    return true;
+  }
+
+  /** Takes routes by this gateway again. */
+  trust(device: Device, gateway: Address<V>): void {
+    if (this.avoided.length === 0) return;
+    this.avoided = this.avoided.filter((one) => !isSame(one, device, gateway));
+    this.valid = false;
+  }
+
+  /** Takes all routes again. */
+  trustAll(): void {
+    this.avoided = [];
+    this.valid = false;
+  }
+
+  private isAvoided({ device, gateway }: Route<V>): boolean {
+    return gateway !== undefined && this.avoided.some((one) => isSame(one, device, gateway));
+  }
+
+  /** The best other route to the same prefix whose gateway is not avoided. */
+  private alternative(route: Route<V>): Route<V> | undefined {
+    const { destination, gateway } = route;
+    return this.rows.find((row) => {
+      const other = row.route;
+      if (other.destination.length !== destination.length || this.isAvoided(other)) return false;
+      const isOtherWay =
+        other.device !== route.device || gateway === undefined || other.gateway?.equals(gateway) !== true;
+      return isOtherWay && other.destination.network.equals(destination.network);
+    })?.route;
   }
 
   /** The routes, the most specific first. */
   list(): Route<V>[] {
     return this.rows.map((row) => row.route);
   }
+}
+
+function matches<V extends IpVersion>({ network, mask }: Row<V>, a: number, b: number, c: number, d: number): boolean {
+  return (
+    ((d & mask[3]) ^ network[3]) === 0 &&
+    ((c & mask[2]) ^ network[2]) === 0 &&
+    ((b & mask[1]) ^ network[1]) === 0 &&
+    ((a & mask[0]) ^ network[0]) === 0
+  );
+}
+
+function isSame<V extends IpVersion>(one: Gateway<V>, device: Device, gateway: Address<V>): boolean {
+  return one.device === device && one.gateway.equals(gateway);
 }
 
 function sameWay<V extends IpVersion>(one: Route<V>, other: Route<V>): boolean {

@@ -1,0 +1,89 @@
+import { expect } from 'chai';
+import { Ipv4Address } from '../../../lib/core/address.js';
+import { anyEndpoint } from '../../../lib/l4/udp.js';
+import { type Host, host } from '../../../operators/stack/host.js';
+import { net, type NetHelpers } from '../../../operators/testing/index.js';
+
+const FAR = Ipv4Address.parse('192.0.2.1');
+const ONE = '192.168.0.8';
+const OTHER = '192.168.0.9';
+const ONE_MAC = '02:00:00:00:00:08';
+const OTHER_MAC = '02:00:00:00:00:09';
+
+/** A host with two default gateways, the first of which it prefers, that sends a datagram to a far host at each of these times. */
+function twoGateways(times: readonly number[], body: (helpers: NetHelpers, me: Host) => void, until = 0): void {
+  net(
+    (helpers) => {
+      const { env } = helpers;
+      const device = helpers.device();
+      const way = { destination: 'default', device } as const;
+      const routes = [
+        { ...way, gateway: ONE },
+        { ...way, gateway: OTHER, metric: 1 },
+      ];
+      const me = host({ device, addresses: ['192.168.0.1/24'], routes }, env);
+      const socket = me.udp.bind(anyEndpoint(4, 1024), { message() {}, error() {} });
+      for (const time of times)
+        env.scheduler.schedule(() => socket.send(new Uint8Array(8), { address: FAR, port: 53 }), time);
+      body(helpers, me);
+    },
+    { until },
+  );
+}
+
+const query = (gateway: string) => `> arp who-has ${gateway} tell 192.168.0.1`;
+const reply = (gateway: string, mac: string) => `< arp reply ${gateway} is-at ${mac} mac-from ${mac}`;
+const sent = (mac: string) => `> udp 1024 > 53 (8) mac-to ${mac}`;
+
+describe('a gateway that is dead', () => {
+  it('1122-I9: is replaced by another one as soon as it has not answered', () => {
+    twoGateways([1, 4_000], ({ rx, expectTx, expectDrops }, me) => {
+      const in$ = rx('4002ms b-', { b: reply(OTHER, OTHER_MAC) });
+      expectTx(in$.pipe(me)).toBe('-a 999ms a 999ms a 1998ms b-s', {
+        a: query(ONE),
+        b: query(OTHER),
+        s: sent(OTHER_MAC),
+      });
+      expectDrops().toBe('3001ms u', { u: 'neighbour-unreachable' });
+    });
+  });
+
+  it('1122-I9: is asked once a minute, and taken again when it answers', () => {
+    twoGateways(
+      [1, 70_000],
+      ({ rx, expectTx }, me) => {
+        const in$ = rx('63002ms a-', { a: reply(ONE, ONE_MAC) });
+        expectTx(in$.pipe(me)).toBe('-a 999ms a 999ms a 60999ms a 6998ms s', { a: query(ONE), s: sent(ONE_MAC) });
+      },
+      70_001,
+    );
+  });
+
+  it('1122-I9: is noticed, too, where it answered once, and was used since', () => {
+    const times = [1, 50_000, ...Array.from({ length: 20 }, (_, i) => 50_000 + i * 1_000)];
+    const macs: number[] = [];
+    twoGateways(
+      times,
+      ({ rx, env }, me) => {
+        const running = rx('--a 60s b-', { a: reply(ONE, ONE_MAC), b: reply(OTHER, OTHER_MAC) })
+          .pipe(me)
+          .subscribe((frame) => {
+            const { view } = frame.slab;
+            if (view.getUint16(frame.start + 12) === 0x0800) macs.push(view.getUint8(frame.start + 5));
+            frame.release();
+          });
+        env.scheduler.schedule(() => running.unsubscribe(), 79_000);
+      },
+      80_000,
+    );
+    expect(macs.slice(0, 3)).to.deep.equal([8, 8, 8]);
+    expect(macs.at(-1)).to.equal(9);
+  });
+
+  it('1122-I9: is used further where there is no other', () => {
+    twoGateways([1, 4_000], ({ rx, expectTx }, me) => {
+      me.tables.routes.remove((route) => route.metric === 1);
+      expectTx(rx('4002ms --').pipe(me)).toBe('-a 999ms a 999ms a 1998ms a', { a: query(ONE) });
+    });
+  });
+});
