@@ -344,7 +344,9 @@ for (const version of [4, 6] as const) {
       expect(socket.getPathMtu()).to.equal(1500);
       const sent = (size: number) =>
         new Promise<string>((resolve) => {
-          socket.send(new Uint8Array(size), (error) => resolve(error?.code ?? 'sent'));
+          socket.send(new Uint8Array(size), (error) =>
+            resolve(error === null ? 'sent' : String(Reflect.get(error, 'code'))),
+          );
         });
       const refused = once(socket, 'error');
       expect(await sent(1500 - headers)).to.equal('sent');
