@@ -154,7 +154,7 @@ describe('a host on two links', () => {
     [4, '10.0.2.1'],
     [6, 'fd00:2::1'],
   ] as const) {
-    it(`1122-A5: IPv${version}: is reached at any of its addresses by any link`, () => {
+    it(`1122-I8: IPv${version}: is reached at any of its addresses by any link`, () => {
       const { middle, left } = net.hosts;
       const port = 77;
       const ends = { middle: talk(middle, version, port), left: talk(left, version, port) };
