@@ -19,6 +19,12 @@ export const EXCUSES: readonly Excuse[] = [
     reason: 'there is no forwarding: what is not for us is dropped',
   },
   {
+    ids: ['8200-7'],
+    row: ROUTER,
+    reason: 'hop limits are not decremented, since nothing is forwarded',
+    partly: true,
+  },
+  {
     ids: ['1122-I5'],
     row: 'source routing',
     reason:

@@ -26,7 +26,7 @@ export interface Row {
 export type Status = 'tested' | 'partly tested' | 'not implemented' | 'no test';
 
 /** The families of which each row must have a test or an excuse. */
-export const REQUIRED: readonly string[] = ['link', 'ipv4', 'icmp', 'slaac'];
+export const REQUIRED: readonly string[] = ['link', 'arp', 'ipv4', 'icmp', 'ipv6', 'ndp', 'slaac'];
 
 /** Reads everything from the repository at `root`. @throws Error what {@link readRequirements} throws */
 export function readSources(root: string): Sources {
