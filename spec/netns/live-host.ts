@@ -2,7 +2,7 @@
 
 import type { ChildProcess } from 'node:child_process';
 import { expect } from 'chai';
-import { asyncScheduler, type Subscription } from 'rxjs';
+import { asyncScheduler, type SchedulerAction, type SchedulerLike, type Subscription } from 'rxjs';
 import { type RunningServices, SERVICE_NAMES, startServices } from '../../cli/services.js';
 import type { Device } from '../../lib/core/device.js';
 import type { Env } from '../../lib/core/env.js';
@@ -43,6 +43,8 @@ export interface LiveOptions extends Omit<HostOptions, 'device' | 'interfaces'> 
   readonly both?: boolean;
   /** What is wrong with the wire, each way. */
   readonly impairments?: Impairments;
+  /** The clock under our timers; see `fastClock`. Default: that of the wall. */
+  readonly clock?: SchedulerLike;
   /** Default: all. */
   readonly services?: readonly string[];
 }
@@ -50,7 +52,7 @@ export interface LiveOptions extends Omit<HostOptions, 'device' | 'interfaces'> 
 /** See the module. */
 export class LiveHost {
   readonly env: Env;
-  readonly timers: TimerWheel = new TimerWheel(asyncScheduler);
+  readonly timers: TimerWheel;
   readonly device: Device;
   readonly me: Host;
   readonly net: NodeNet;
@@ -60,8 +62,9 @@ export class LiveHost {
 
   constructor(namespace: Namespace, options: LiveOptions = {}) {
     const { medium = 'ethernet', name = 'tap0', mac = OUR_MAC, mtu = 1500, peer = [`${THEIRS}/24`] } = options;
-    const { recording, impairments, services = SERVICE_NAMES, both = false, ...rest } = options;
+    const { recording, impairments, services = SERVICE_NAMES, both = false, clock = asyncScheduler, ...rest } = options;
     this.namespace = namespace;
+    this.timers = new TimerWheel(clock);
     this.env = environment({ scheduler: this.timers, pool: new FramePool({ poison: true }) });
     const { env } = this;
     this.device =
@@ -107,6 +110,16 @@ export class LiveHost {
     expect(this.env.pool.outstanding, 'frames').to.equal(0);
     expect(this.env.drops.toJSON()['callback-threw'], 'exceptions').to.equal(undefined);
   }
+}
+
+/** A clock that goes so many times as fast as that of the wall: for what takes minutes. */
+export function fastClock(pace: number): SchedulerLike {
+  const wall: SchedulerLike = asyncScheduler;
+  return {
+    now: () => wall.now() * pace,
+    schedule: <T>(work: (this: SchedulerAction<T>, state: T) => void, delay: number, state: T) =>
+      wall.schedule(work, delay / pace, state),
+  };
 }
 
 /** Waits for a condition, looking every few milliseconds. */
