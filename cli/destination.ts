@@ -37,7 +37,9 @@ export function destinationOf(
 }
 
 /** The address to use: the first of those that the name has, in the order of RFC 6724. @throws CommandError */
-export async function addressOf({ name, family }: Destination, { me, signal }: RunningHost): Promise<IpAddress> {
+export async function addressOf({ name, family }: Destination, running: RunningHost): Promise<IpAddress> {
+  const { me, signal } = running;
+  await running.configured(literalAddress(name)?.version ?? family);
   try {
     const [first] = await me.dns.lookup(name, { family, signal });
     if (first !== undefined) return first;

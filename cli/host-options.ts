@@ -3,9 +3,22 @@
  * `resolve`), with what is wrong about them said in one line.
  */
 
-import { type Cidr, type IpAddress, type IpVersion, ipOf, type MacAddress } from '../lib/core/address.js';
+import { type Cidr, type IpAddress, ipOf, type MacAddress } from '../lib/core/address.js';
 import type { Endpoint } from '../lib/l4/tcp/api.js';
-import { address, ArgumentError, mac, type Many, many, prefix, text, type Value, type Values, whole } from './args.js';
+import {
+  address,
+  ArgumentError,
+  type Flag,
+  flag,
+  mac,
+  type Many,
+  many,
+  prefix,
+  text,
+  type Value,
+  type Values,
+  whole,
+} from './args.js';
 
 const DNS_PORT = 53;
 
@@ -15,6 +28,8 @@ export interface HostOptionTable {
   readonly address: Many<Cidr>;
   readonly peer: Many<Cidr>;
   readonly gateway: Many<IpAddress>;
+  readonly dhcp: Flag;
+  readonly slaac: Flag;
   readonly dns: Many<Endpoint>;
   readonly search: Many<string>;
   readonly mac: Value<MacAddress>;
@@ -28,6 +43,10 @@ export const HOST_OPTIONS: HostOptionTable = {
   address: many(prefix('ADDRESS/LENGTH', 'Our address and its network, IPv4 or IPv6; may be repeated.')),
   peer: many(prefix('ADDRESS/LENGTH', "An address for the kernel's side; may be repeated.")),
   gateway: many(address('IP', 'The router to everywhere else; one for each version.')),
+  dhcp: flag(
+    'Get an IPv4 address, router and name servers by DHCP; with --slaac by DHCPv6, too, where routers say so.',
+  ),
+  slaac: flag('Make IPv6 addresses of what routers advertise; take routes and name servers from there.'),
   dns: many(nameServer('SERVER', 'A DNS server: IP, IPv4:PORT or [IPv6]:PORT; may be repeated.')),
   search: many(text('DOMAIN', 'A domain to complete names with; may be repeated.')),
   mac: mac('MAC', 'Our MAC address; otherwise one is drawn.'),
@@ -37,7 +56,7 @@ export const HOST_OPTIONS: HostOptionTable = {
 
 /** The part of a usage line that these options are. */
 export const HOST_USAGE: string =
-  `--tap NAME --address ADDRESS/LENGTH... [--peer ADDRESS/LENGTH]... [--gateway IP]... [--dns SERVER]...
+  `--tap NAME [--address ADDRESS/LENGTH]... [--dhcp] [--slaac] [--peer ADDRESS/LENGTH]... [--gateway IP]... [--dns SERVER]...
     [--search DOMAIN]... [--mac MAC] [--mtu N] [--pcap FILE]`.replace(/\n\s+/g, ' ');
 
 /** A short form of it, for the commands that are used from the same place again and again. */
@@ -62,30 +81,29 @@ export interface HostSetting {
 export function hostSetting(values: HostValues): HostSetting {
   const { tap, address: addresses, gateway: gateways } = values;
   if (tap === undefined) throw new ArgumentError('name an interface with --tap');
-  if (addresses.length === 0) throw new ArgumentError('give our address with --address');
+  if (addresses.length === 0 && !values.dhcp && !values.slaac)
+    throw new ArgumentError('give our address with --address, or have one found with --dhcp or --slaac');
   const twice = addresses.find((one, at) => addresses.findIndex((other) => other.address.equals(one.address)) < at);
   if (twice !== undefined) throw new ArgumentError(`--address ${twice.toString()} is there twice`);
   for (const [at, gateway] of gateways.entries()) {
     if (gateways.slice(0, at).some(({ version }) => version === gateway.version))
       throw new ArgumentError(`there are two gateways for IPv${gateway.version}`);
-    checkGateway(gateway, addresses);
+    checkGateway(gateway, addresses, gateway.version === 4 ? values.dhcp : values.slaac);
   }
   return { tap, addresses, gateways, values };
 }
 
 /** Routers have link-local addresses more often than not, which every interface with IPv6 can reach. */
-function checkGateway(gateway: IpAddress, addresses: readonly Cidr[]): void {
+function checkGateway(gateway: IpAddress, addresses: readonly Cidr[], automatic: boolean): void {
   const own = addresses.filter(({ version }) => version === gateway.version);
-  if (own.some((one) => one.contains(gateway)) || (gateway.version === 6 && gateway.isLinkLocal && own.length > 0))
+  if (
+    own.some((one) => one.contains(gateway)) ||
+    (gateway.version === 6 && gateway.isLinkLocal && (automatic || own.length > 0))
+  )
     return;
   const where =
     own.length === 0 ? `: we have no IPv${gateway.version} address` : ` in the network of ${own.join(', ')}`;
   throw new ArgumentError(`--gateway ${gateway.toString()} is not${own.length === 0 ? ' in reach' : ''}${where}`);
-}
-
-/** The versions of IP that a host with these addresses speaks. */
-export function versionsOf(addresses: readonly Cidr[]): ReadonlySet<IpVersion> {
-  return new Set(addresses.map(({ version }) => version));
 }
 
 function nameServer(placeholder: string, help: string): Value<Endpoint> {

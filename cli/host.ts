@@ -2,6 +2,7 @@
 
 import { ArgumentError, flag, parseArguments, words } from './args.js';
 import { type Command, type Io, print } from './command.js';
+import type { ConfigurationNews } from './configuration.js';
 import { HOST_OPTIONS, HOST_USAGE, hostSetting, type HostSetting, PLACE } from './host-options.js';
 import { type RunningHost, withHost } from './running-host.js';
 import { type RunningServices, SERVICE_NAMES, servicePorts, startServices } from './services.js';
@@ -25,6 +26,10 @@ export const host: Command = {
       `host ${PLACE} --address fd77::2/64 --peer fd77::1/64 --serve echo,http --pcap host.pcapng`,
       'now curl http://10.77.0.2/ or http://[fd77::2]/, or nc 10.77.0.2 7; the packets are kept',
     ],
+    [
+      'host --tap tap0 --dhcp --slaac',
+      'on an interface that exists, in a bridge, say: everything comes from the network',
+    ],
     [`host ${PLACE} --gateway 10.77.0.1 --json | jq .drops`, 'statistics at the end for other programs'],
   ],
   async run(args, io) {
@@ -32,7 +37,8 @@ export const host: Command = {
     if (positionals.length > 0) throw new ArgumentError(`what is ${JSON.stringify(positionals[0])}?`);
     const setting = hostSetting(values);
     const { serve = [], json } = values;
-    return withHost(setting, io, 'rx-netstack host', async (running) => {
+    const news = (one: ConfigurationNews) => io.stderr.write(json ? `${JSON.stringify(one)}\n` : newsText(one));
+    const work = async (running: RunningHost): Promise<number> => {
       const services = startServices(serve, running.me, () => running.statistics());
       announce(running, services, setting, json, io);
       const failed = await running.ended().then(
@@ -46,7 +52,8 @@ export const host: Command = {
       await write(io, json ? `${JSON.stringify(statistics)}\n` : statisticsTable(statistics));
       if (failed !== undefined) throw failed;
       return 0;
-    });
+    };
+    return withHost(setting, io, 'rx-netstack host', work, news);
   },
 };
 
@@ -61,12 +68,18 @@ function announce(
   const own = { device: device.name, mac: device.mac.toString(), mtu: device.mtu };
   if (json) {
     const written = addresses.map(String);
-    const ready = { ready: true, ...own, address: written[0], addresses: written, services: services.names };
+    const [address] = written;
+    const ready = { ready: true, ...own, ...(address && { address }), addresses: written, services: services.names };
     io.stderr.write(`${JSON.stringify(ready)}\n`);
     return;
   }
   const serving = services.names.length === 0 ? '' : `, serving ${servicePorts(services.names).join(', ')}`;
-  io.stderr.write(`ready: ${addresses.join(', ')} at ${own.mac} on ${own.device}${serving} (Ctrl-C ends it)\n`);
+  const where = addresses.length === 0 ? 'no address yet' : addresses.join(', ');
+  io.stderr.write(`ready: ${where} at ${own.mac} on ${own.device}${serving} (Ctrl-C ends it)\n`);
+}
+
+function newsText({ by, event, addresses }: ConfigurationNews): string {
+  return `${[by, event, ...addresses].join(' ')}\n`;
 }
 
 /** The signal that ended us must not keep the statistics from being printed. */

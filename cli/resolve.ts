@@ -24,7 +24,7 @@ const OPTIONS = {
 export const resolve: Command = {
   name: 'resolve',
   summary: 'Look names and addresses up from a host of our own on a TAP interface; needs root.',
-  usage: `NAME|ADDRESS... [--type LIST] [--json] ${HOST_USAGE.replace('[--dns SERVER]...', '--dns SERVER...')}`,
+  usage: `NAME|ADDRESS... [--type LIST] [--json] ${HOST_USAGE}`,
   options: OPTIONS,
   examples: [
     [`resolve www.example.com --dns 10.77.0.1 ${PLACE}`, 'its addresses of both versions'],
@@ -35,12 +35,14 @@ export const resolve: Command = {
     const { positionals, values } = parseArguments(args, OPTIONS);
     if (positionals.length === 0) throw new ArgumentError('name a NAME, or an ADDRESS');
     const setting = hostSetting(values);
-    if (values.dns.length === 0) throw new ArgumentError('name a name server with --dns');
-    const { type, json, search } = values;
-    return withHost(setting, io, PROGRAM, async ({ me, signal }) => {
+    const { type, json, dns, dhcp, slaac } = values;
+    if (dns.length === 0 && !dhcp && !slaac) throw new ArgumentError('name a name server with --dns');
+    return withHost(setting, io, PROGRAM, async (running) => {
+      const { me, signal } = running;
+      await running.configured(0);
       let code = 0;
       for (const name of positionals) {
-        if (!(await show(name, new Query(me.dns, search, type, signal), json, io))) code = 1;
+        if (!(await show(name, new Query(me.dns, type, signal), json, io))) code = 1;
       }
       return code;
     });
@@ -63,18 +65,11 @@ async function show(name: string, query: Query, json: boolean, io: Io): Promise<
 
 class Query {
   private readonly resolver: DnsResolver;
-  private readonly search: readonly string[];
   private readonly types: readonly (keyof typeof DnsType)[] | undefined;
   private readonly signal: AbortSignal;
 
-  constructor(
-    resolver: DnsResolver,
-    search: readonly string[],
-    types: readonly (keyof typeof DnsType)[] | undefined,
-    signal: AbortSignal,
-  ) {
+  constructor(resolver: DnsResolver, types: readonly (keyof typeof DnsType)[] | undefined, signal: AbortSignal) {
     this.resolver = resolver;
-    this.search = search;
     this.types = types;
     this.signal = signal;
   }
@@ -88,7 +83,7 @@ class Query {
     const address: IpAddress | undefined = literalAddress(name);
     if (address !== undefined) return this.ask(reverseName(address), ['PTR']);
     let failure: unknown;
-    for (const candidate of searchNames(name, this.search, 1)) {
+    for (const candidate of searchNames(name, this.resolver.getSearch(), 1)) {
       try {
         return await this.ask(candidate, this.types ?? ['A', 'AAAA']);
       } catch (error) {

@@ -5,7 +5,7 @@
 import { performance } from 'node:perf_hooks';
 import { asyncScheduler, type SchedulerAction, type SchedulerLike } from 'rxjs';
 import { PcapngWriter } from '../lib/capture/pcapng-writer.js';
-import { type IpAddress, Ipv4Address, MacAddress } from '../lib/core/address.js';
+import { type IpAddress, type IpVersion, Ipv4Address, MacAddress } from '../lib/core/address.js';
 import type { Device } from '../lib/core/device.js';
 import type { Env } from '../lib/core/env.js';
 import { FileSink } from '../drivers/file-sink.js';
@@ -15,6 +15,8 @@ import { type Host, host as makeHost, type HostConflict } from '../operators/sta
 import { environment } from '../operators/time/environment.js';
 import { TimerWheel } from '../operators/time/timer-wheel.js';
 import { CommandError, type Io, messageOf } from './command.js';
+import { Configuration, type ConfigurationNews } from './configuration.js';
+import { later } from './later.js';
 import type { HostSetting } from './host-options.js';
 import type { Statistics } from './statistics.js';
 
@@ -30,6 +32,8 @@ export interface RunningHost {
   /** Aborted when the user wants it to end, or the interface is gone. */
   readonly signal: AbortSignal;
   statistics(): Statistics;
+  /** Resolves when there is an address to send from, of a version or of any; at once, where addresses are given. @throws CommandError */
+  configured(family: 0 | IpVersion): Promise<void>;
   /** Resolves when the user wants it to end. @throws CommandError when the interface is gone */
   ended(): Promise<void>;
   /** Ends connections, then the stack. */
@@ -40,6 +44,7 @@ export interface RunningHost {
  * Runs a host while `work` goes on.
  *
  * @param program for messages, e.g. `rx-netstack ping`
+ * @param news is told of what DHCP and routers configure
  * @throws CommandError that the interface or the capture cannot be opened; what `work` throws
  */
 export async function withHost<T>(
@@ -47,6 +52,7 @@ export async function withHost<T>(
   io: Io,
   program: string,
   work: (running: RunningHost) => Promise<T>,
+  news: (news: ConfigurationNews) => void = () => undefined,
 ): Promise<T> {
   const { pcap } = setting.values;
   const warn = (message: string) => io.stderr.write(`${program}: warning: ${message}\n`);
@@ -54,7 +60,7 @@ export async function withHost<T>(
   const file = pcap === undefined ? undefined : openCapture(pcap, warn);
   try {
     const device = await openDevice(setting, env);
-    const running = new LiveHost(setting, device, file, env, io, warn);
+    const running = new LiveHost(setting, device, file, env, io, warn, news);
     try {
       return await work(running);
     } finally {
@@ -84,6 +90,7 @@ class LiveHost implements RunningHost {
   private readonly sent = new PacketCounter();
   private readonly pipeline: { unsubscribe(): void };
   private readonly io: Io;
+  private readonly configuration: Configuration;
   private failure: unknown = undefined;
   private stopped: Promise<void> | undefined = undefined;
 
@@ -94,6 +101,7 @@ class LiveHost implements RunningHost {
     env: Env,
     io: Io,
     warn: (message: string) => void,
+    news: (news: ConfigurationNews) => void,
   ) {
     this.env = env;
     this.device = device;
@@ -106,9 +114,12 @@ class LiveHost implements RunningHost {
       gateway,
       device,
     }));
-    this.me = makeHost({ device, addresses, routes, announce: true, dns: { servers, search } }, env);
+    const { slaac } = values;
+    this.me = makeHost({ device, addresses, routes, announce: true, slaac, dns: { servers, search } }, env);
     this.me.conflicts$.subscribe((conflict) => warn(conflictText(conflict)));
+    this.configuration = new Configuration({ me: this.me, device, values, news, warn }, env);
     this.pipeline = this.run(file);
+    this.configuration.start();
     io.signal.addEventListener('abort', this.onAbort);
     if (io.signal.aborted) this.onAbort();
   }
@@ -125,6 +136,10 @@ class LiveHost implements RunningHost {
       await new Promise((resolve) => this.signal.addEventListener('abort', resolve, { once: true }));
     }
     if (this.failure !== undefined) throw new CommandError(`${this.device.name}: ${messageOf(this.failure)}`);
+  }
+
+  configured(family: 0 | IpVersion): Promise<void> {
+    return this.configuration.ready(family, this.signal);
   }
 
   stop(): Promise<void> {
@@ -162,8 +177,9 @@ class LiveHost implements RunningHost {
     const end = env.timers.now() + FAREWELL;
     while (lingering().length > 0 && env.timers.now() < end) await later(env, FAREWELL_STEP);
     for (const connection of lingering()) connection.abort();
+    if (this.configuration.stop()) await later(env, FAREWELL);
     // Resets leave with the microtask, before nobody is subscribed.
-    await later(env, 0);
+    await new Promise((resolve) => setImmediate(resolve));
     this.pipeline.unsubscribe();
   }
 }
@@ -195,11 +211,6 @@ function closeCapture(file: FileSink | undefined, path: string | undefined, warn
   } catch (error) {
     warn(`${path} is not complete: ${messageOf(error)}`);
   }
-}
-
-/** Waits by the clock of the environment. */
-export function later(env: Env, milliseconds: number): Promise<void> {
-  return new Promise((resolve) => env.timers.timer(resolve).arm(env.timers.now() + milliseconds));
 }
 
 function conflictText({ address, mac, kind }: HostConflict): string {

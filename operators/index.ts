@@ -42,10 +42,14 @@ export {
 } from './l4/sockets.js';
 export { tcp } from './l4/tcp.js';
 export { udp } from './l4/udp.js';
+export { echoRequests } from './l4/echo-requests.js';
+export { ping, type PingObservableOptions } from './l7/ping.js';
+export { traceRoute } from './l7/trace-route.js';
 export type { Congestion, CongestionFactory } from '../lib/l4/tcp/congestion/congestion.js';
 export { NewReno } from '../lib/l4/tcp/congestion/newreno.js';
 export type { TcpOptions } from '../lib/l4/tcp/options.js';
 export { TcpHost } from '../lib/l4/tcp/tcp-host.js';
+export { PingHost } from '../lib/l4/ping.js';
 export { anyEndpoint, UdpHost } from '../lib/l4/udp.js';
 
 // Configuration.
@@ -94,6 +98,16 @@ export { drops$ } from './observe/drops.js';
 export { logPackets } from './observe/log.js';
 
 // Assemblies.
+export {
+  Autoconf,
+  type AutoconfEvent,
+  type AutoconfInterface,
+  type AutoconfOptions,
+  type VerificationOptions,
+} from './stack/autoconf.js';
+export type { AddressOrigin, DadSettings, SlaacSettings } from '../lib/l3/interface6.js';
+export type { RouterAdvertiserOptions } from '../lib/l3/router-advertiser.js';
+export { type Policy, PolicyTable } from '../lib/l3/policy-table.js';
 export {
   type Host,
   host,

@@ -66,6 +66,33 @@ export type { Dhcpv6Lease, Dhcpv6LeaseAddress } from '../lib/l7/dhcpv6-lease.js'
 export { type DnsSettings, DnsSources } from '../lib/l7/dns-sources.js';
 export type { DhcpOptions, DhcpRoute } from '../lib/wire/dhcpv4-options.js';
 
+// Names.
+export { type DnsCode, DnsError } from '../lib/l7/dns-error.js';
+export {
+  type DnsAnswer,
+  type DnsLookupOptions,
+  type DnsRequestOptions,
+  DnsResolver,
+  type DnsResolverOptions,
+} from '../lib/l7/dns-resolver.js';
+export type { StagesHandler } from '../lib/l7/dns-stages.js';
+export { type DnsData, type DnsRecord, DnsType } from '../lib/wire/dns.js';
+export { orderDestinations } from '../lib/l3/destination-order.js';
+
+// Diagnosis.
+export { ping, type PingObservableOptions } from './l7/ping.js';
+export { traceRoute } from './l7/trace-route.js';
+export type { PingEvent, PingOptions } from '../lib/l7/ping.js';
+export type { TraceOptions, TraceProbe, TraceTransports } from '../lib/l7/trace-route.js';
+export type {
+  EchoError,
+  EchoReply,
+  EchoRequest,
+  PingHandler,
+  PingSocket,
+  PingSockets,
+} from '../lib/l4/ping-api.js';
+
 // The vocabulary.
 export * from '../lib/core/address.js';
 export type { Device, DeviceFeatures, Medium } from '../lib/core/device.js';

@@ -116,6 +116,11 @@ export class DnsResolver {
     return this.servers;
   }
 
+  /** Domains that are tried behind a name that looks incomplete. */
+  getSearch(): readonly string[] {
+    return this.search;
+  }
+
   /** The clock that its patience goes by. */
   get timers(): Timers {
     return this.env.timers;

@@ -57,6 +57,7 @@ describeNetns('rx-netstack host', (netns) => {
       mac: '02:00:00:00:00:77',
       mtu: 1400,
       address: '10.77.0.2/24',
+      addresses: ['10.77.0.2/24'],
       services: ['echo', 'http'],
     });
     const ping = await namespace.run('ping', ['-c', '3', '-i', '0.05', '-s', '3000', '10.77.0.2']);
