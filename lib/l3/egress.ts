@@ -22,6 +22,7 @@ import type { IcmpErrorKind } from './icmp-report.js';
 import type { IcmpReports } from './icmp-reports.js';
 import type { IpTables } from './ip-tables.js';
 import { linkMtu, type Route } from './routes.js';
+import { isOnOneLink } from './scope.js';
 
 /** Options of {@link Egress} and of `routeAndResolve`. */
 export interface EgressOptions {
@@ -163,8 +164,10 @@ export class Egress {
     if (owner === undefined && !anySource && !isUnspecifiedAt(view, from)) {
       return this.drop(DropReason.IpNotOurSource, frame);
     }
-    const chosen = a >>> 24 === 0xff ? frame.device : undefined;
-    const route = toOurselves ? undefined : (wayOut(chosen, GROUPS6) ?? tables.route6(a, b, c, d, owner));
+    // On one link the zone of the destination, or a group's socket, says which.
+    const chosen = isOnOneLink(a) ? frame.device : undefined;
+    const toGroup = a >>> 24 === 0xff ? wayOut(chosen, GROUPS6) : undefined;
+    const route = toOurselves ? undefined : (toGroup ?? tables.route6(a, b, c, d, chosen ?? owner));
     const link = route && this.links.get(route.device);
     if (route === undefined || link === undefined) {
       this.fail(frame, 'net-unreachable', 'ENETUNREACH');

@@ -1,6 +1,7 @@
 /** How transports hand packets to IP: the one place above `wire` that knows how each version's header is written. */
 
-import type { IpAddress, IpVersion } from '../core/address.js';
+import type { IpAddress, Ipv6Address, IpVersion } from '../core/address.js';
+import type { Device } from '../core/device.js';
 import { DropReason, type Drops } from '../core/drops.js';
 import type { Env } from '../core/env.js';
 import { asTxPacket, type Frame, type TxPacket } from '../core/frame.js';
@@ -26,6 +27,8 @@ export interface IpPaths {
   isLocal(address: IpAddress): boolean;
   /** Whether this is the limited broadcast address or that of a network of ours. */
   isBroadcast(address: IpAddress): boolean;
+  /** The device that the zone of an address names (RFC 4007). Without it packets to link-local addresses go by that of their source. */
+  zone?(address: Ipv6Address): Device | undefined;
   /**
    * A transport found out by itself that packets of `mtu` bytes get through to `destination`, and none that is larger (RFC 4821 5.2): from
    * now on that is the path's MTU, for all transports.
@@ -38,9 +41,12 @@ export class IpOutput {
   /** Where packets go; whoever runs the transport sets it. Until then they are dropped. */
   emit: ((packet: TxPacket) => void) | undefined = undefined;
   private readonly drops: Drops;
+  private readonly paths: IpPaths | undefined;
   private identification: number;
 
-  constructor(env: Env) {
+  /** @param paths know the zones of link-local destinations, of which a packet itself says nothing */
+  constructor(env: Env, paths?: IpPaths) {
+    this.paths = paths;
     this.drops = env.drops;
     this.identification = env.random.uint32() & 0xffff;
   }
@@ -54,6 +60,8 @@ export class IpOutput {
     // IDs are unique per datagram that may be fragmented (RFC 6864 4.2).
     this.identification = (this.identification + 1) & 0xffff;
     pushIpHeader(frame, flow, this.identification);
+    const { destination } = flow;
+    if (destination.version === 6 && destination.zone !== '') frame.device ??= this.paths?.zone?.(destination);
     this.emit(asTxPacket(frame));
   }
 }

@@ -344,7 +344,7 @@ export class IpTables implements IpPaths {
   }
 
   /** The device that the zone of an address names (RFC 4007). */
-  private zone(address: Ipv6Address): Device | undefined {
+  zone(address: Ipv6Address): Device | undefined {
     for (const device of this.onLink.keys()) if (device.name === address.zone) return device;
     return undefined;
   }

@@ -59,7 +59,7 @@ export class PingHost implements PingSockets {
   constructor(paths: IpPaths, env: Env) {
     this.paths = paths;
     this.env = env;
-    this.output = new IpOutput(env);
+    this.output = new IpOutput(env, paths);
   }
 
   /** Open sockets. */

@@ -41,6 +41,8 @@ export interface UdpReport extends Pick<IcmpReport, 'kind' | 'code' | 'reporter'
 export interface UdpOptions {
   /** Share the port with other sockets that set this too. */
   readonly reuseAddress?: boolean;
+  /** A socket that is bound to `::` has nothing to do with IPv4. Default false: it is one of both versions. */
+  readonly ipv6Only?: boolean;
   /** Allow sending to broadcast addresses. Default false. */
   readonly broadcast?: boolean;
   readonly hopLimit?: number;
@@ -117,7 +119,9 @@ export interface UdpSocket {
 /** UDP of one host. Implemented by `UdpHost` in `udp.ts`. */
 export interface UdpSockets {
   /**
-   * Opens a socket; an unspecified address means all of ours, port 0 a free one.
+   * Opens a socket; an unspecified address means all of ours, port 0 a free one. `::` means those of IPv4, too, unless `ipv6Only` is set: such
+   * a socket also sends to and receives from IPv4 addresses, and no IPv4 socket may share the port without `reuseAddress`. IPv4-mapped
+   * addresses are taken for the IPv4 ones that they stand for.
    *
    * @throws NetError `EADDRINUSE`, `EADDRNOTAVAIL`
    */

@@ -6,7 +6,7 @@
  * youngest. A broadcast datagram goes to every socket that it matches, a multicast one to those of them that are members.
  */
 
-import { anyAddress, type IpAddress, type IpVersion, isSameAddress } from '../core/address.js';
+import { anyAddress, type IpAddress, type IpVersion, isSameAddress, unmapped } from '../core/address.js';
 import { DropReason } from '../core/drops.js';
 import type { Device } from '../core/device.js';
 import type { Env } from '../core/env.js';
@@ -43,6 +43,8 @@ class BoundSocket implements UdpSocket {
   readonly host: UdpHost;
   readonly handler: UdpHandler;
   readonly reuse: boolean;
+  /** Bound to all addresses of both versions (RFC 3493 3.7). */
+  readonly isDual: boolean;
   local: Endpoint;
   remote: Endpoint | undefined = undefined;
   broadcast: boolean;
@@ -60,6 +62,7 @@ class BoundSocket implements UdpSocket {
     this.bound = local.address;
     this.handler = handler;
     this.reuse = options.reuseAddress ?? false;
+    this.isDual = isDualStack(local.address, options);
     this.broadcast = options.broadcast ?? false;
     this.hopLimit = options.hopLimit ?? DEFAULT_HOP_LIMIT;
     this.trafficClass = options.trafficClass ?? 0;
@@ -80,11 +83,12 @@ class BoundSocket implements UdpSocket {
     if (to !== undefined && this.remote !== undefined) throw NetError.of('EISCONN', syscall);
     const destination = to ?? this.remote;
     if (destination === undefined) throw NetError.of('EDESTADDRREQ', syscall);
-    return destination;
+    return { address: unmapped(destination.address), port: destination.port };
   }
 
-  connect(to: Endpoint | undefined): void {
+  connect(peer: Endpoint | undefined): void {
     if (this.closed) throw NetError.of('EBADF', 'connect');
+    const to = peer && { address: unmapped(peer.address), port: peer.port };
     this.remote = to;
     const source = to === undefined ? this.bound : this.host.pathTo(this, to, 'connect').source;
     this.local = { address: source, port: this.local.port };
@@ -97,15 +101,25 @@ class BoundSocket implements UdpSocket {
     this.host.remove(this);
   }
 
+  /** Whether it sends and receives packets of this version. */
+  speaks(version: IpVersion): boolean {
+    return this.bound.version === version || this.isDual;
+  }
+
+  /** Whether datagrams from `source` may be its own. */
+  mayBeAt(source: IpAddress): boolean {
+    const { bound } = this;
+    return bound.isUnspecified ? this.speaks(source.version) : isSameAddress(bound, source);
+  }
+
   /** How well a datagram from `source` to `destination` at this port fits. */
   match(source: IpAddress, sourcePort: number, destination: IpAddress): number {
     const { local, remote } = this;
-    if (local.address.version !== destination.version) return NO_MATCH;
     let score = WILDCARD;
     if (!local.address.isUnspecified) {
-      if (!local.address.equals(destination)) return NO_MATCH;
+      if (!isSameAddress(local.address, destination)) return NO_MATCH;
       score += BOUND;
-    }
+    } else if (!this.speaks(destination.version)) return NO_MATCH;
     if (remote !== undefined) {
       if (remote.port !== sourcePort || !isSameAddress(remote.address, source)) return NO_MATCH;
       score += CONNECTED;
@@ -130,7 +144,7 @@ export class UdpHost implements UdpSockets {
   constructor(paths: IpPaths, env: Env) {
     this.paths = paths;
     this.env = env;
-    this.output = new IpOutput(env);
+    this.output = new IpOutput(env, paths);
   }
 
   /** Open sockets. */
@@ -141,13 +155,14 @@ export class UdpHost implements UdpSockets {
   }
 
   bind(local: Endpoint, handler: UdpHandler, options: UdpOptions = {}): UdpSocket {
-    const { address } = local;
+    const address = unmapped(local.address);
     const isOurs = address.isUnspecified || address.isMulticast || this.paths.isLocal(address);
     if (!isOurs && !this.paths.isBroadcast(address)) {
       throw NetError.of('EADDRNOTAVAIL', 'bind', address.toString(), local.port);
     }
     const reuse = options.reuseAddress ?? false;
-    const free = (port: number) => !this.conflicts(address, port, reuse);
+    const isDual = isDualStack(address, options);
+    const free = (port: number) => !this.conflicts(address, port, reuse, isDual);
     const port =
       local.port === 0 ? ephemeralPort(this.env.random, (candidate) => !this.ports.has(candidate)) : local.port;
     if (port === undefined || !free(port)) throw NetError.of('EADDRINUSE', 'bind', address.toString(), local.port);
@@ -184,7 +199,7 @@ export class UdpHost implements UdpSockets {
         remote !== undefined &&
         remote.port === remotePort &&
         isSameAddress(remote.address, report.destination) &&
-        local.address.equals(report.source)
+        isSameAddress(local.address, report.source)
       );
     });
     if (socket === undefined) return report.kind === 'packet-too-big' && this.mayHaveSent(report, localPort);
@@ -198,9 +213,9 @@ export class UdpHost implements UdpSockets {
   private tellReport(report: IcmpReport, localPort: number, remotePort: number): void {
     const { kind, code, reporter, mtu, source } = report;
     const destination = { address: report.destination, port: remotePort };
-    for (const { handler, bound, remote } of this.ports.get(localPort) ?? []) {
-      const isSource = bound.isUnspecified ? bound.version === source.version : bound.equals(source);
-      if (!isSource || (remote !== undefined && remote.port !== remotePort)) continue;
+    for (const socket of this.ports.get(localPort) ?? []) {
+      const { handler, remote } = socket;
+      if (!socket.mayBeAt(source) || (remote !== undefined && remote.port !== remotePort)) continue;
       handler.report?.({ kind, code, reporter, mtu, destination });
     }
   }
@@ -209,10 +224,7 @@ export class UdpHost implements UdpSockets {
   private mayHaveSent(report: IcmpReport, localPort: number): boolean {
     const sockets = this.ports.get(localPort) ?? [];
     const { source } = report;
-    return sockets.some(({ remote, bound }) => {
-      if (remote !== undefined || bound.version !== source.version) return false;
-      return bound.isUnspecified || bound.equals(source);
-    });
+    return sockets.some((socket) => socket.remote === undefined && socket.mayBeAt(source));
   }
 
   /** Closes all sockets; their handlers get `ENETDOWN`. */
@@ -264,7 +276,7 @@ export class UdpHost implements UdpSockets {
   /** For sockets: the way of datagrams to `to`. */
   pathTo(socket: BoundSocket, to: Endpoint, syscall: string): UdpPath {
     const { address, port } = to;
-    if (address.version !== socket.bound.version || port < 1 || port > 65535) {
+    if (!socket.speaks(address.version) || port < 1 || port > 65535) {
       throw NetError.of('EINVAL', syscall, address.toString(), port);
     }
     const { bound } = socket;
@@ -293,10 +305,11 @@ export class UdpHost implements UdpSockets {
     else this.ports.set(port, rest);
   }
 
-  private conflicts(address: IpAddress, port: number, reuse: boolean): boolean {
+  private conflicts(address: IpAddress, port: number, reuse: boolean, isDual: boolean): boolean {
     const sockets = this.ports.get(port) ?? [];
     return sockets.some((other) => {
-      if (other.bound.version !== address.version || (other.reuse && reuse)) return false;
+      if (other.reuse && reuse) return false;
+      if (other.bound.version !== address.version) return other.isDual || isDual;
       return other.bound.isUnspecified || address.isUnspecified || other.bound.equals(address);
     });
   }
@@ -356,6 +369,11 @@ export class UdpHost implements UdpSockets {
 function isHard(report: IcmpReport, socket: UdpSocket): boolean {
   if (report.kind === 'packet-too-big') return socket.dontFragment;
   return report.kind === 'port-unreachable' || report.kind === 'protocol-unreachable' || report.kind === 'prohibited';
+}
+
+/** Whether a socket bound to `address` is one of both versions. */
+function isDualStack(address: IpAddress, { ipv6Only }: UdpOptions): boolean {
+  return address.version === 6 && address.isUnspecified && ipv6Only !== true;
 }
 
 /** The unspecified endpoint of a version at `port`. */

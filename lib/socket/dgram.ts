@@ -24,6 +24,8 @@ export interface DatagramOptions {
   /** The host's UDP. */
   readonly udp: UdpSockets;
   readonly reuseAddr?: boolean | undefined;
+  /** A `udp6` socket on all addresses takes IPv6 datagrams only. Default false: those of IPv4 as well, from `::ffff:10.0.0.1`, as in Node. */
+  readonly ipv6Only?: boolean | undefined;
   /** See {@link DatagramSocket.setDontFragment}. Default false. */
   readonly dontFragment?: boolean | undefined;
   /** Finds the addresses of names, like Node's `dns.lookup`. Default: knows only `localhost`. */
@@ -123,8 +125,9 @@ export class DatagramSocket extends DatagramGroups {
       error: (error: NetError) => this.#arrive(error),
     };
     try {
-      const { reuseAddr = false, dontFragment = false } = this.#options;
-      this.#socket = this.#options.udp.bind({ address, port }, handler, { reuseAddress: reuseAddr, dontFragment });
+      const { reuseAddr = false, dontFragment = false, ipv6Only = false } = this.#options;
+      const options = { reuseAddress: reuseAddr, dontFragment, ipv6Only };
+      this.#socket = this.#options.udp.bind({ address, port }, handler, options);
     } catch (error) {
       this.#bindFailed(systemError(netCode(error, 'EINVAL'), 'bind', address.toString(), port));
       return;
@@ -172,7 +175,7 @@ export class DatagramSocket extends DatagramGroups {
     }
     const { data, source } = what;
     const bytes = Buffer.from(data.buffer, data.byteOffset, data.length);
-    this.emit('message', bytes, { ...describe(source), size: data.length });
+    this.emit('message', bytes, { ...describe(source, this.#version === 6), size: data.length });
   }
 
   // --- the peer
@@ -324,7 +327,7 @@ export class DatagramSocket extends DatagramGroups {
   /** @throws NetError `EBADF` before it is bound */
   address(): EndpointInfo {
     this.#check();
-    return describe(this.#bound('getsockname').local);
+    return describe(this.#bound('getsockname').local, this.#version === 6);
   }
 
   /** @throws Error `ERR_SOCKET_DGRAM_NOT_CONNECTED` */
@@ -332,7 +335,7 @@ export class DatagramSocket extends DatagramGroups {
     this.#check();
     const { remote } = this.#peer === 'connected' ? this.#bound('getpeername') : {};
     if (remote === undefined) throw codedError('ERR_SOCKET_DGRAM_NOT_CONNECTED', 'Not connected');
-    return describe(remote);
+    return describe(remote, this.#version === 6);
   }
 
   setBroadcast(on: boolean): void {

@@ -1,6 +1,7 @@
 /**
- * A `net.Server` over the stack's TCP. Left out: handles, file descriptors, UNIX sockets, clusters. Without a host it listens on all IPv4
- * addresses (`family: 6` for IPv6), where Node would listen on both.
+ * A `net.Server` over the stack's TCP. Left out: handles, file descriptors, UNIX sockets, clusters. Without a host it listens on `::`, which
+ * like in Node means all addresses of both versions, and the ends of an IPv4 connection are then called `::ffff:10.0.0.1`. Unlike in Node the
+ * port may meanwhile be listened on at `0.0.0.0` or at a single address, too: what is more specific goes first.
  */
 
 import { EventEmitter } from 'node:events';
@@ -37,10 +38,11 @@ export interface ListenOptions {
   readonly port?: number | string | null | undefined;
   /** An address of this host, or a name of one. Default: all of them. */
   readonly host?: string | undefined;
-  /** Which version's addresses, where no host is given. Default 4. */
+  /** Which version's addresses, where no host is given. Default: both. */
   readonly family?: number | string | undefined;
   readonly backlog?: number | undefined;
   readonly exclusive?: boolean | undefined;
+  /** Take IPv6 connections only where it listens on `::`. Default false. */
   readonly ipv6Only?: boolean | undefined;
   /** Closes the server. */
   readonly signal?: AbortSignal | undefined;
@@ -90,8 +92,8 @@ export class Server extends EventEmitter {
     if (callback !== undefined) this.once('listening', callback);
     const attempt = ++this.#attempt;
     if (options.signal !== undefined) this.#closeOn(options.signal);
-    const address = options.host ? literal(options.host) : anyAddress(familyOf(options.family) || 4);
-    if (address !== undefined) this.#start(address, port, options.backlog);
+    const address = options.host ? literal(options.host) : anyAddress(familyOf(options.family) || 6);
+    if (address !== undefined) this.#start(address, port, options);
     else this.#lookup(options, port, attempt);
     return this;
   }
@@ -110,13 +112,17 @@ export class Server extends EventEmitter {
       if (attempt !== this.#attempt) return;
       this.#starting = false;
       if (address === undefined) this.emit('error', error);
-      else this.#start(address, port, options.backlog);
+      else this.#start(address, port, options);
     });
   }
 
-  #start(address: IpAddress, port: number, backlog: number | undefined): void {
+  #start(
+    address: IpAddress,
+    port: number,
+    { backlog, family, ipv6Only = familyOf(family) === 6 }: ListenOptions,
+  ): void {
     try {
-      const options = { ...this.#options.connectionOptions, ...(backlog ? { backlog } : {}) };
+      const options = { ...this.#options.connectionOptions, ...(backlog ? { backlog } : {}), ipv6Only };
       this.#listener = this.#options.tcp.listen({ address, port }, options);
     } catch (error) {
       const failure = describedError(netCode(error, 'EINVAL'), 'listen', address.toString(), port);
@@ -151,7 +157,7 @@ export class Server extends EventEmitter {
 
   #admit(connection: TcpConnection): void {
     if (this.maxConnections && this.#sockets.size >= this.maxConnections) {
-      this.emit('drop', dropped(connection));
+      this.emit('drop', dropped(connection, this.#isIpv6));
       connection.close();
       return;
     }
@@ -167,11 +173,16 @@ export class Server extends EventEmitter {
       ...(timers === undefined ? {} : { timers }),
       allowHalfOpen: this.allowHalfOpen,
       pauseOnCreate: this.pauseOnConnect,
+      asIpv6: this.#isIpv6,
       released: () => this.#release(socket),
     });
     this.#sockets.add(socket);
     socket.server = this;
     this.emit('connection', socket);
+  }
+
+  get #isIpv6(): boolean {
+    return this.#listener?.local.address.version === 6;
   }
 
   #release(socket: Socket): void {
@@ -243,9 +254,9 @@ function listenOptions(args: ListenArguments): ListenOptions {
   };
 }
 
-function dropped(connection: TcpConnection): Record<string, string | number> {
-  const local = describe(connection.local);
-  const remote = describe(connection.remote);
+function dropped(connection: TcpConnection, asIpv6: boolean): Record<string, string | number> {
+  const local = describe(connection.local, asIpv6);
+  const remote = describe(connection.remote, asIpv6);
   return {
     localAddress: local.address,
     localPort: local.port,

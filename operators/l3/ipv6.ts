@@ -87,7 +87,10 @@ function castOf(packet: Ipv6Packet, { addresses, loopback }: Ipv6Options): Cast 
   return addresses.accepts(a, b, c, d, packet.frame.device);
 }
 
-/** Sources that no packet has: groups; ours and ::1 from a wire; none at all where we alone are addressed (RFC 4291 2.5.2, 2.5.3, 2.7). */
+/**
+ * Sources that no packet has: groups; ours and ::1 from a wire; none at all where we alone are addressed (RFC 4291 2.5.2, 2.5.3, 2.7); and
+ * IPv4-mapped ones, which above IP would be IPv4's.
+ */
 function isBadSource(packet: Ipv6Packet, cast: Cast, addresses: Ipv6Acceptance, loopback: boolean): boolean {
   const { view } = packet.frame.slab;
   const at = packet.sourceOffset;
@@ -96,6 +99,7 @@ function isBadSource(packet: Ipv6Packet, cast: Cast, addresses: Ipv6Acceptance, 
   const b = view.getUint32(at + 4);
   const c = view.getUint32(at + 8);
   const d = view.getUint32(at + 12);
+  if ((a | b) === 0 && c === 0xffff) return true;
   if ((a | b | c) === 0 && d < 2) return d === 0 ? cast === Cast.Unicast : !loopback;
   return !loopback && addresses.has(a, b, c, d) && !isAdvertisement(packet);
 }

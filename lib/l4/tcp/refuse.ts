@@ -3,6 +3,7 @@
 import { type DropReason } from '../../core/drops.js';
 import type { Env } from '../../core/env.js';
 import { type IpOutput, pseudoHeaderSum } from '../../l3/ip-output.js';
+import { senderOf } from '../../l3/scope.js';
 import { type IpFlow, type IpPacket, IpProtocol } from '../../wire/ip.js';
 import { TcpFlag, TcpSegment } from '../../wire/tcp.js';
 import type { Connection } from './connection.js';
@@ -38,7 +39,7 @@ export function refuse(env: Env, output: IpOutput, packet: IpPacket, segment: Se
   const flow = {
     version: packet.version,
     source: packet.destinationAddress,
-    destination: packet.sourceAddress,
+    destination: senderOf(packet),
     protocol: IpProtocol.Tcp,
     hopLimit: 64,
     trafficClass: 0,

@@ -87,7 +87,7 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost {
   constructor(paths: IpPaths, options: TcpOptions, env: Env) {
     this.env = env;
     this.config = tcpConfig(options);
-    this.output = new IpOutput(env);
+    this.output = new IpOutput(env, paths);
     this.paths = paths;
     this.table = new ConnectionTable(env.random);
     this.numbers = new SequenceNumbers(env.random);

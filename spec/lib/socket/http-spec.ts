@@ -8,10 +8,10 @@ import { nodeNet } from '../../../lib/socket/net.js';
 import type { Server } from '../../../lib/socket/server.js';
 import type { Socket } from '../../../lib/socket/socket.js';
 import type { TcpSockets } from '../../../lib/l4/tcp/api.js';
+import { FACTS, VERSIONS, type VersionFacts } from '../../both-versions.js';
 import { FakeNetwork } from './fake-tcp.js';
 import { RealNetwork } from './real-tcp.js';
 
-const SERVER = '10.0.0.2';
 const sleep = (ms: number) => new Promise<void>((resolve) => void setTimeout(resolve, ms));
 const sha256 = (data: Buffer) => createHash('sha256').update(data).digest('hex');
 
@@ -25,10 +25,11 @@ for (const [kind, Network] of [
   ['connections in memory', FakeNetwork],
   ['the TCP of the stack', RealNetwork],
 ] as const)
-  suite(kind, () => new Network());
+  for (const version of VERSIONS) suite(`${kind} and IPv${version}`, FACTS[version], () => new Network());
 
-function suite(kind: string, makeNetwork: () => FakeNetwork | RealNetwork): void {
+function suite(kind: string, facts: VersionFacts, makeNetwork: () => FakeNetwork | RealNetwork): void {
   describe(`Node's http over ${kind}`, () => {
+    const [HERE, SERVER] = [facts.a, facts.b].map(String) as [string, string];
     let network: FakeNetwork | RealNetwork;
     let client: TcpSockets;
     let web: http.Server;
@@ -46,7 +47,7 @@ function suite(kind: string, makeNetwork: () => FakeNetwork | RealNetwork): void
 
     const open = async (listener: http.RequestListener, options: http.ServerOptions = {}) => {
       network = makeNetwork();
-      client = network.host('10.0.0.1');
+      client = network.host(HERE);
       web = http.createServer(options, listener);
       server = serveHttp(web, { tcp: network.host(SERVER), port: 80 });
       accepted = [];
@@ -78,7 +79,8 @@ function suite(kind: string, makeNetwork: () => FakeNetwork | RealNetwork): void
       await open((req, res) => res.setHeader('x-from', `${req.socket.remoteAddress}`).end(`you asked for ${req.url}`));
       const { response, data } = await fetchBody('/page');
       expect(response.statusCode).to.equal(200);
-      expect(response.headers['x-from']).to.equal('10.0.0.1');
+      // The server listens on both versions, and Node's way to speak of IPv4 ends is then this.
+      expect(response.headers['x-from']).to.equal(facts.version === 4 ? `::ffff:${HERE}` : HERE);
       expect(data.toString()).to.equal('you asked for /page');
     });
 

@@ -1,11 +1,9 @@
 import { expect } from 'chai';
-import { ipOf } from '../../../lib/core/address.js';
 import { connect, listen, type TcpAcceptor, type TcpStream, UnexpectedEnd } from '../../../lib/socket/iterate.js';
 import { connectWeb, webStreams } from '../../../lib/socket/web-streams.js';
+import { forBothVersions } from '../../both-versions.js';
 import { FakeNetwork, type FakeTcp } from './fake-tcp.js';
 
-const at = (port: number) => ({ address: ipOf('10.0.0.2'), port });
-const any = (port: number) => ({ address: ipOf('0.0.0.0'), port });
 const text = (bytes: Uint8Array | undefined) => new TextDecoder().decode(bytes);
 const bytes = (string: string) => new TextEncoder().encode(string);
 const sleep = (ms: number) => new Promise<void>((resolve) => void setTimeout(resolve, ms));
@@ -15,7 +13,10 @@ const failure = (promise: Promise<unknown>) =>
     (error: unknown) => error as Error & { code?: string },
   );
 
-describe('TCP with promises', () => {
+forBothVersions('TCP with promises', (facts) => {
+  const [HERE, THERE] = [facts.a, facts.b].map(String) as [string, string];
+  const at = (port: number) => ({ address: facts.b, port });
+  const any = (port: number) => ({ address: facts.any, port });
   let network: FakeNetwork;
   let client: FakeTcp;
   let server: FakeTcp;
@@ -23,8 +24,8 @@ describe('TCP with promises', () => {
 
   beforeEach(() => {
     network = new FakeNetwork({ sendBuffer: 8192, receiveBuffer: 8192 });
-    client = network.host('10.0.0.1');
-    server = network.host('10.0.0.2');
+    client = network.host(HERE);
+    server = network.host(THERE);
     acceptor = listen(server, any(7));
   });
   afterEach(async () => {
@@ -144,7 +145,7 @@ describe('TCP with promises', () => {
 
   it('connecting fails with a code, or with the reason of its signal', async () => {
     expect((await failure(connect(client, at(8))))?.code).to.equal('ECONNREFUSED');
-    network.silent.add('10.0.0.2');
+    network.silent.add(THERE);
     const error = await failure(connect(client, at(7), { signal: AbortSignal.timeout(5) }));
     expect(error?.name).to.equal('TimeoutError');
     expect((await failure(connect(client, at(7), { signal: AbortSignal.abort() })))?.name).to.equal('AbortError');
@@ -192,10 +193,10 @@ describe('TCP with promises', () => {
         const { readable, writable } = webStreams((stream as TcpStream).raw, { allowHalfOpen: true });
         return readable.pipeTo(writable);
       });
-      const socket = connectWeb(client, '10.0.0.2:7', { allowHalfOpen: true });
+      const socket = connectWeb(client, `${facts.url(facts.b)}:7`, { allowHalfOpen: true });
       const info = await socket.opened;
-      expect(info.remoteAddress).to.equal('10.0.0.2:7');
-      expect(info.localAddress).to.match(/^10\.0\.0\.1:\d+$/);
+      expect(info.remoteAddress).to.equal(`${facts.url(facts.b)}:7`);
+      expect(info.localAddress).to.match(new RegExp(`^${facts.url(facts.a).replace(/[[\].]/g, '\\$&')}:\\d+$`));
       const sent = new Uint8Array(100_000).map((_, i) => i * 3);
       const source = new Blob([sent]).stream() as ReadableStream<Uint8Array>;
       const answer = source.pipeThrough(socket);
@@ -205,7 +206,7 @@ describe('TCP with promises', () => {
     });
 
     it('reads nothing before it is pulled', async () => {
-      const socket = connectWeb(client, { hostname: '10.0.0.2', port: 7 });
+      const socket = connectWeb(client, { hostname: THERE, port: 7 });
       const stream = await acceptor.accept();
       await stream?.write(new Uint8Array(8192));
       await sleep(5);
@@ -219,7 +220,7 @@ describe('TCP with promises', () => {
     });
 
     it('rejects what fails, everywhere', async () => {
-      const socket = connectWeb(client, '10.0.0.2:8');
+      const socket = connectWeb(client, `${facts.url(facts.b)}:8`);
       for (const promise of [
         socket.opened,
         socket.closed,
@@ -232,13 +233,13 @@ describe('TCP with promises', () => {
     });
 
     it('ends with the peer unless half open, and close() ends both ways', async () => {
-      const socket = connectWeb(client, '10.0.0.2:7');
+      const socket = connectWeb(client, `${facts.url(facts.b)}:7`);
       const stream = await acceptor.accept();
       await stream?.end();
       expect((await socket.readable.getReader().read()).done).to.equal(true);
       expect(await stream?.read()).to.equal(undefined);
       await socket.closed;
-      const second = connectWeb(client, '10.0.0.2:7');
+      const second = connectWeb(client, `${facts.url(facts.b)}:7`);
       const accepted = await acceptor.accept();
       const pending = second.readable.getReader().read();
       await sleep(5);
@@ -253,7 +254,7 @@ describe('TCP with promises', () => {
         (socket: ReturnType<typeof connectWeb>) => socket.writable.abort(new Error('no more')),
         (socket: ReturnType<typeof connectWeb>) => socket.close('no more'),
       ]) {
-        const socket = connectWeb(client, '10.0.0.2:7');
+        const socket = connectWeb(client, `${facts.url(facts.b)}:7`);
         const stream = await acceptor.accept();
         await socket.opened;
         await give(socket);
