@@ -31,4 +31,32 @@ export const EXCUSES: readonly Excuse[] = [
       'options are checked and passed over: applications do not see them, and no source route is followed or answered',
     partly: true,
   },
+  {
+    ids: ['MUST-51', 'MUST-52', 'MUST-53', 'SHLD-24', 'MAY-10', 'MAY-11'],
+    row: 'source routing',
+    reason: 'no IP option is sent, and none is answered',
+  },
+  {
+    ids: [
+      '6675-1',
+      '6675-2',
+      '6675-3',
+      '6937-1',
+      '2018-2',
+      '8985-1',
+      '8985-2',
+      '8985-3',
+      '8985-4',
+      '8985-5',
+      '8985-6',
+      '5682-1',
+    ],
+    row: 'recovery from SACK',
+    reason: 'recovery is NewReno’s: what the peer selectively acknowledges is not looked at',
+  },
+  {
+    ids: ['SHLD-8', '3168-1', '3168-2'],
+    row: 'ECN',
+    reason: 'ECN is not offered, and not agreed to',
+  },
 ];

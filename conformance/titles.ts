@@ -2,7 +2,7 @@
  * The titles of the tests, read from their source: what `it...('...')` says, and the `describe...('...')` or `forBothVersions('...')` around it.
  *
  * A title names a requirement where the id is one of the words that it begins with (`1122-I1: refuses ...`, `GP-17 8200-2 refuses ...`,
- * `RFC 6946: ...`), or stands in parentheses (`... (MUST-11, E-09)`). It has to be there literally: what is computed does not count.
+ * `RFC 6946: ...`), or stands in parentheses (`... (MUST-11, E-09)`, `... (MUST-24..28)`). It has to be there literally: what is computed does not count.
  * Skipped tests do not count either.
  */
 
@@ -70,15 +70,24 @@ export function wordsOf(title: string): readonly string[] {
   for (const word of title.split(/[\s,]+/)) {
     const id = word.replace(/:$/, '');
     if (id !== 'RFC') {
-      if (!ID.test(id)) break;
-      found.push(id);
+      const ids = idsOf(id);
+      if (ids.length === 0) break;
+      found.push(...ids);
     }
     if (word.endsWith(':')) break;
   }
   for (const [, inside = ''] of title.matchAll(/\(([^()]*)\)/g)) {
-    found.push(...inside.split(/[\s,;:]+/).filter((word) => ID.test(word)));
+    found.push(...inside.split(/[\s,;:]+/).flatMap(idsOf));
   }
   return found;
+}
+
+/** The ids that a word stands for: itself, or `MUST-24..28` all from one to the other; none if it looks like no id. */
+function idsOf(word: string): readonly string[] {
+  const [, prefix = '', from = '', to = ''] = /^([A-Z]+-)(\d+)\.\.(\d+)$/.exec(word) ?? [];
+  if (prefix === '') return ID.test(word) ? [word] : [];
+  const count = Math.max(0, Number(to) - Number(from) + 1);
+  return Array.from({ length: count }, (_, i) => prefix + String(Number(from) + i).padStart(from.length, '0'));
 }
 
 /** What ids look like: those of RFC 9293, our own, an RFC's number. */

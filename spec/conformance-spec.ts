@@ -25,6 +25,7 @@ describe('conformance', () => {
         ['resets (GT-108, 5961-1; SHLD-2)', 'GT-108', '5961-1', 'SHLD-2'],
         ['draws numbers (6528) as it should (RFC 9293 3.4.1)', '6528', '9293'],
         ['arp-sec: creates none', 'arp-sec'],
+        ['probes (MUST-9..11, GT-08..9)', 'MUST-9', 'MUST-10', 'MUST-11', 'GT-08', 'GT-09'],
         ['takes 1191 bytes, as 1122-I1 wants it'],
         ['is 3 s or 5 (after MUST-8 seconds)', 'MUST-8'],
       ];

@@ -19,7 +19,7 @@ export interface TcpOptions {
   readonly minRto?: number;
   /** Default 120,000. */
   readonly maxRto?: number;
-  /** Retransmissions of a SYN before the connection attempt fails. Default 6. */
+  /** Retransmissions of a SYN before the connection attempt fails. Default 7: more than four minutes (RFC 9293 MUST-23). */
   readonly synRetries?: number;
   /** Retransmissions of a SYN-ACK before an embryonic connection is forgotten. Default 5. */
   readonly synAckRetries?: number;
@@ -74,7 +74,7 @@ const DEFAULTS: TcpConfig = {
   initialRto: 1000,
   minRto: 200,
   maxRto: 120_000,
-  synRetries: 6,
+  synRetries: 7,
   synAckRetries: 5,
   dataRetries: 15,
   timeWait: 60_000,

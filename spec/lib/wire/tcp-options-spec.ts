@@ -30,7 +30,7 @@ describe('TcpOptions', () => {
     expect(read(`052a ${'00000001 ffffffff'.repeat(5)}`).options.sackCount).to.equal(4);
   });
 
-  it('stops at the end option and steps over NOPs', () => {
+  it('stops at the end option and steps over NOPs (MUST-4)', () => {
     const { options, whole } = read('01 01 020405b4 00 030307');
     expect([whole, options.mss, options.windowScale]).to.deep.equal([true, 1460, -1]);
   });
@@ -76,7 +76,7 @@ describe('TcpOptions', () => {
     });
   });
 
-  it('writes them aligned as Linux does', () => {
+  it('writes them aligned as Linux does, and pads with zeros (MUST-69)', () => {
     const options = new TcpOptions();
     expect(written(options)).to.equal('');
     options.sackPermitted = true;

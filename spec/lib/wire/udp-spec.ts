@@ -35,14 +35,14 @@ describe('UdpDatagram', () => {
     expect(hexOf(frame)).to.equal(HELLO);
   });
 
-  it('writes a checksum that comes out zero as all ones, and accepts it', () => {
+  it('1122-U1: writes a checksum that comes out zero as all ones, and accepts it', () => {
     const frame = frameWith(hexBytes('e7a2'));
     UdpDatagram.emit(frame, 1024, 53, ipv4PseudoHeaderSum(0x0a000002, 0x0a000001, 17, 10));
     expect(hexOf(frame)).to.equal('04000035000affffe7a2');
     expect(check('04000035000affffe7a2')).to.equal(undefined);
   });
 
-  it('accepts the absence of a checksum over IPv4 only', () => {
+  it('1122-U1, 8200-6: accepts the absence of a checksum over IPv4 only', () => {
     const packet = packetOf(HELLO.replace('a3ca', '0000'));
     expect(UdpDatagram.check(packet)).to.equal(undefined);
     const overIpv6 = { version: 6, frame: packet.frame, pseudoHeaderSum: () => 0 } as never;

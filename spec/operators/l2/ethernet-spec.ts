@@ -126,7 +126,7 @@ describe('l2', () => {
     const runVlan = (...ids: number[]) =>
       run((source) => source.pipe(ethernet({ mac: device.mac }, env), vlan(ids, env)));
 
-    it('takes the tag of its VLAN off', () => {
+    it('802.1Q-1: takes the tag of its VLAN off', () => {
       runVlan(7);
       expect(receive(tagged(7))).to.equal('taken');
       expect(got[0]).to.include({ etherType: EtherType.Ipv4, link: 18 });
@@ -134,7 +134,7 @@ describe('l2', () => {
       expect(receive(tagged(8))).to.equal('vlan-unknown');
       expect(receive(frameOf(US.mac))).to.equal('vlan-unknown');
     });
-    it('reads two tags, the outer one first', () => {
+    it('802.1Q-1: reads two tags, the outer one first', () => {
       const bytes = tagged(100, 7);
       expect([bytes[12], bytes[13], bytes[16], bytes[17]]).to.deep.equal([0x88, 0xa8, 0x81, 0x00]);
       runVlan(100, 7);

@@ -17,7 +17,7 @@ function times(dut: Dut, until: number, step: number, pattern = /./): number[] {
 
 for (const version of VERSIONS) {
   describe(`TCP timers over IPv${version}`, () => {
-    it('retransmits at doubling intervals up to the limit, and gives up after 15 (GP-44, GT-70, MUST-19, MUST-20)', () => {
+    it('retransmits at doubling intervals up to the limit, and gives up after 15 (GP-44, GT-70, MUST-19, MUST-20, SHLD-11)', () => {
       const dut = new Dut(version, { maxRto: 10_000 });
       const { connection, app } = dut.accepted();
       connection.write(new Uint8Array(10));
@@ -174,7 +174,7 @@ for (const version of VERSIONS) {
       dut.expectClean();
     });
 
-    it('probes a shut window with SND.UNA-1, first after the timeout, doubling (GP-53, GP-56, GP-57, SM-14, MUST-35, SHLD-29)', () => {
+    it('probes a shut window with SND.UNA-1, first after the timeout, doubling (GP-53, GP-56, GP-57, SM-14, MUST-35, MUST-36, SHLD-29, SHLD-30)', () => {
       const dut = new Dut(version);
       const { connection } = dut.accepted();
       dut.rx('. 1:1(0) ack 1 win 0');
