@@ -2,7 +2,7 @@
 
 import { expect } from 'chai';
 import { type Observer, Subject } from 'rxjs';
-import { anyAddress, type IpVersion, parseIp } from '../../../lib/core/address.js';
+import { type IpVersion, Ipv6Address, parseIp } from '../../../lib/core/address.js';
 import type { Device, Medium } from '../../../lib/core/device.js';
 import { type DropReason, Drops } from '../../../lib/core/drops.js';
 import type { Env } from '../../../lib/core/env.js';
@@ -77,9 +77,7 @@ export class Target {
       this.host.tables.addRoute({ destination: 'default', gateway, device: this.device });
       this.host.neighbours(this.device)?.setStatic(parseIp(gateway), 0x0200_0000_00fe);
     }
-    for (const port of ports) {
-      for (const version of [4, 6] as const) this.serve(version, port);
-    }
+    for (const port of ports) this.serve(port);
     const subscription = this.frames.pipe(this.host).subscribe(this.device.sink);
     this.end = () => subscription.unsubscribe();
   }
@@ -131,8 +129,9 @@ export class Target {
     this.sent.push(copy.bytes());
   }
 
-  private serve(version: IpVersion, port: number): void {
-    const local = { address: anyAddress(version), port };
+  /** Both versions. */
+  private serve(port: number): void {
+    const local = { address: Ipv6Address.ANY, port };
     const listener = this.host.tcp.listen(local, { receiveBuffer: 10_000, keepAlive: true });
     listener.acceptable = () => {
       const connection = listener.accept();
