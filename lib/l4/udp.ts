@@ -91,7 +91,8 @@ class BoundSocket implements UdpSocket {
     const to = peer && { address: unmapped(peer.address), port: peer.port };
     this.remote = to;
     const source = to === undefined ? this.bound : this.host.pathTo(this, to, 'connect').source;
-    this.local = { address: source, port: this.local.port };
+    // A group is for receiving, and stays.
+    this.local = { address: this.bound.isMulticast ? this.bound : source, port: this.local.port };
   }
 
   close(): void {

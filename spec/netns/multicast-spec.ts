@@ -161,7 +161,12 @@ for (const [version, facts] of Object.entries(FACTS)) {
       expect(here.heard).to.deep.equal([`looped from ${facts.ours}`, `stays here from ${facts.ours}`]);
       const sent = await recording.tshark(
         `udp.dstport == ${PORT} && frame.packet_flags_direction == 2 && eth.src == ${OUR_MAC}`,
-        ...['-T', 'fields', '-e', 'ip.ttl', '-e', 'ipv6.hlim'],
+        '-T',
+        'fields',
+        '-e',
+        'ip.ttl',
+        '-e',
+        'ipv6.hlim',
       );
       expect(sent.map((line) => line.trim())).to.deep.equal(['7', '7']);
       here.socket.close();
