@@ -123,7 +123,7 @@ async function measure(client: Namespace, options: TapOptions): Promise<Row[]> {
 
 async function load(client: Namespace, peer: Peer, seconds: number): Promise<number[]> {
   const loads: Load[] = FIGURES.map(({ kind, parallel }) => ({ kind, parallel, seconds, address: peer.address }));
-  const timeout = FIGURES.length * (seconds + 10) * 1000;
+  const timeout = Math.ceil(FIGURES.length * (seconds + 10) * 1000);
   const ran = await client.run(process.execPath, node('client.ts', JSON.stringify(loads)), { timeout });
   const rates = ran.stdout.trim().split('\n').map(Number);
   if (ran.code !== 0 || rates.length !== FIGURES.length)
