@@ -4,7 +4,17 @@ import { Ipv4Address } from '../core/address.js';
 import { DropReason } from '../core/drops.js';
 import type { Frame } from '../core/frame.js';
 import { complement, sum16 } from './checksum.js';
-import { decodeFloating, encodeFloating, type GroupQueryFields, type GroupRecord } from './group-records.js';
+import {
+  decodeFloating,
+  encodeFloating,
+  type GroupQueryFields,
+  type GroupRecord,
+  type GroupAddressFormat,
+  groupRecordsLength,
+  readAddresses,
+  readGroupRecords,
+  writeGroupRecords,
+} from './group-records.js';
 import { type Ipv4Option, Ipv4OptionType } from './ipv4.js';
 
 const TYPE = 0;
@@ -29,6 +39,8 @@ const IGMP1_RESPONSE = 10_000;
 
 /** Message types (IANA). */
 export const IgmpType = { Query: 0x11, Report1: 0x12, Report2: 0x16, Leave: 0x17, Report3: 0x22 } as const;
+
+const FORMAT: GroupAddressFormat<Ipv4Address> = { length: 4, read: (view, at) => new Ipv4Address(view.getUint32(at)) };
 
 /** An IGMP message, read in place. Sound once {@link IgmpMessage.check} has found nothing wrong. */
 export class IgmpMessage {
@@ -89,7 +101,7 @@ export class IgmpQuery extends IgmpMessage implements GroupQueryFields<Ipv4Addre
       view.setUint8(at + FLAGS, (fields.suppress === true ? 8 : 0) | ((fields.robustness ?? 0) & 7));
       view.setUint8(at + INTERVAL, encodeFloating((fields.interval ?? 0) / 1000, 4));
       view.setUint16(at + SOURCE_COUNT, sources.length);
-      sources.forEach((source, index) => source.write(view, at + SOURCES + index * 4));
+      sources.forEach((source, index) => source.write(view, at + SOURCES + index * FORMAT.length));
     }
     seal(frame);
   }
@@ -121,7 +133,7 @@ export class IgmpQuery extends IgmpMessage implements GroupQueryFields<Ipv4Addre
   get sources(): readonly Ipv4Address[] {
     const { view } = this.frame.slab;
     return this.version === 3
-      ? readSources(view, this.offset + SOURCES, view.getUint16(this.offset + SOURCE_COUNT))
+      ? readAddresses(view, this.offset + SOURCES, view.getUint16(this.offset + SOURCE_COUNT), FORMAT)
       : [];
   }
 }
@@ -144,18 +156,10 @@ export class IgmpReport extends IgmpMessage {
 export class IgmpReport3 extends IgmpMessage {
   /** Fills the empty frame with a report. */
   static emit(frame: Frame, records: readonly GroupRecord<Ipv4Address>[]): void {
-    const size = records.reduce((sum, record) => sum + RECORD_HEADER + record.sources.length * 4, RECORDS);
-    let at = begin(frame, IgmpType.Report3, size);
+    const at = begin(frame, IgmpType.Report3, RECORDS + groupRecordsLength(records, FORMAT.length));
     const { view } = frame.slab;
     view.setUint16(at + RECORD_COUNT, records.length);
-    at += RECORDS;
-    for (const { type, group, sources } of records) {
-      view.setUint8(at, type);
-      view.setUint16(at + 2, sources.length);
-      group.write(view, at + 4);
-      sources.forEach((source, index) => source.write(view, at + RECORD_HEADER + index * 4));
-      at += RECORD_HEADER + sources.length * 4;
-    }
+    writeGroupRecords(view, at + RECORDS, records, FORMAT.length);
     seal(frame);
   }
 
@@ -165,17 +169,7 @@ export class IgmpReport3 extends IgmpMessage {
 
   /** The records, without their auxiliary data. */
   records(): GroupRecord<Ipv4Address>[] {
-    const { view } = this.frame.slab;
-    const { recordCount } = this;
-    const found: GroupRecord<Ipv4Address>[] = [];
-    let at = this.offset + RECORDS;
-    for (let i = 0; i < recordCount; i++) {
-      const count = view.getUint16(at + 2);
-      const sources = readSources(view, at + RECORD_HEADER, count);
-      found.push({ type: view.getUint8(at), group: new Ipv4Address(view.getUint32(at + 4)), sources });
-      at += RECORD_HEADER + (count + view.getUint8(at + 1)) * 4;
-    }
-    return found;
+    return readGroupRecords(this.frame.slab.view, this.offset + RECORDS, this.recordCount, FORMAT);
   }
 }
 
@@ -193,10 +187,6 @@ function seal(frame: Frame): void {
 
 function isGroupAt(view: DataView, at: number): boolean {
   return view.getUint8(at) >>> 4 === 14;
-}
-
-function readSources(view: DataView, from: number, count: number): Ipv4Address[] {
-  return Array.from({ length: count }, (_, index) => new Ipv4Address(view.getUint32(from + index * 4)));
 }
 
 function checkQuery(view: DataView, offset: number, length: number): DropReason | undefined {

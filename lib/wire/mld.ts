@@ -3,7 +3,17 @@
 import { Ipv6Address } from '../core/address.js';
 import { DropReason } from '../core/drops.js';
 import type { Frame } from '../core/frame.js';
-import { decodeFloating, encodeFloating, type GroupQueryFields, type GroupRecord } from './group-records.js';
+import {
+  decodeFloating,
+  encodeFloating,
+  type GroupQueryFields,
+  type GroupRecord,
+  type GroupAddressFormat,
+  groupRecordsLength,
+  readAddresses,
+  readGroupRecords,
+  writeGroupRecords,
+} from './group-records.js';
 import { Icmpv6Type } from './icmpv6.js';
 import { type Ipv6Packet, isLinkLocalAt, isMulticastAt, isUnspecifiedAt, readIpv6 } from './ipv6.js';
 
@@ -19,6 +29,8 @@ const MLD1_LENGTH = 24;
 const RECORD_HEADER = 20;
 /** Where version 2 reports go: ff02::16 (RFC 3810 5.2.14). */
 export const MLD2_ROUTERS: Ipv6Address = new Ipv6Address(0xff02_0000, 0, 0, 0x16);
+
+const FORMAT: GroupAddressFormat<Ipv6Address> = { length: 16, read: readIpv6 };
 
 /** A listener discovery message, read in place. Sound once {@link MldMessage.check} has found nothing wrong. */
 export class MldMessage {
@@ -77,7 +89,7 @@ export class MldQuery extends MldMessage implements GroupQueryFields<Ipv6Address
     view.setUint8(at + FLAGS, (fields.suppress === true ? 8 : 0) | ((fields.robustness ?? 0) & 7));
     view.setUint8(at + INTERVAL, encodeFloating((fields.interval ?? 0) / 1000, 4));
     view.setUint16(at + SOURCE_COUNT, sources.length);
-    sources.forEach((source, index) => source.write(view, at + SOURCES + index * 16));
+    sources.forEach((source, index) => source.write(view, at + SOURCES + index * FORMAT.length));
   }
 
   get version(): 1 | 2 {
@@ -109,7 +121,7 @@ export class MldQuery extends MldMessage implements GroupQueryFields<Ipv6Address
     const { view } = this.frame.slab;
     return this.version === 1
       ? []
-      : readSources(view, this.offset + SOURCES, view.getUint16(this.offset + SOURCE_COUNT));
+      : readAddresses(view, this.offset + SOURCES, view.getUint16(this.offset + SOURCE_COUNT), FORMAT);
   }
 }
 
@@ -130,18 +142,10 @@ export class MldReport extends MldMessage {
 export class MldReport2 extends MldMessage {
   /** Fills the empty frame with a report. `pushIcmpv6Headers` completes it. */
   static emit(frame: Frame, records: readonly GroupRecord<Ipv6Address>[]): void {
-    const size = records.reduce((sum, record) => sum + RECORD_HEADER + record.sources.length * 16, RECORDS);
-    let at = begin(frame, Icmpv6Type.ListenerReport2, size);
+    const at = begin(frame, Icmpv6Type.ListenerReport2, RECORDS + groupRecordsLength(records, FORMAT.length));
     const { view } = frame.slab;
     view.setUint16(at + RECORD_COUNT, records.length);
-    at += RECORDS;
-    for (const { type, group, sources } of records) {
-      view.setUint8(at, type);
-      view.setUint16(at + 2, sources.length);
-      group.write(view, at + 4);
-      sources.forEach((source, index) => source.write(view, at + RECORD_HEADER + index * 16));
-      at += RECORD_HEADER + sources.length * 16;
-    }
+    writeGroupRecords(view, at + RECORDS, records, FORMAT.length);
   }
 
   get recordCount(): number {
@@ -150,17 +154,7 @@ export class MldReport2 extends MldMessage {
 
   /** The records, without their auxiliary data. */
   records(): GroupRecord<Ipv6Address>[] {
-    const { view } = this.frame.slab;
-    const { recordCount } = this;
-    const found: GroupRecord<Ipv6Address>[] = [];
-    let at = this.offset + RECORDS;
-    for (let i = 0; i < recordCount; i++) {
-      const count = view.getUint16(at + 2);
-      const sources = readSources(view, at + RECORD_HEADER, count);
-      found.push({ type: view.getUint8(at), group: readIpv6(view, at + 4), sources });
-      at += RECORD_HEADER + count * 16 + view.getUint8(at + 1) * 4;
-    }
-    return found;
+    return readGroupRecords(this.frame.slab.view, this.offset + RECORDS, this.recordCount, FORMAT);
   }
 }
 
@@ -169,10 +163,6 @@ function begin(frame: Frame, type: number, size: number): number {
   frame.slab.bytes.fill(0, at, at + size);
   frame.slab.view.setUint8(at, type);
   return at;
-}
-
-function readSources(view: DataView, from: number, count: number): Ipv6Address[] {
-  return Array.from({ length: count }, (_, index) => readIpv6(view, from + index * 16));
 }
 
 function checkRecords(view: DataView, from: number, end: number): DropReason | undefined {

@@ -81,7 +81,9 @@ export class Recording {
   async tshark(filter: string, ...options: readonly string[]): Promise<string[]> {
     this.file.flush();
     const checks = ['ip', 'tcp', 'udp'].flatMap((name) => ['-o', `${name}.check_checksum:TRUE`]);
-    const { stdout } = await execute('tshark', ['-n', '-r', this.path, ...checks, '-Y', filter, ...options], {
+    // Each packet is judged by itself: with frames left out, tshark's own stream reassembly finds faults that nobody sent.
+    const settings = [...checks, '-o', 'tcp.desegment_tcp_streams:FALSE'];
+    const { stdout } = await execute('tshark', ['-n', '-r', this.path, ...settings, '-Y', filter, ...options], {
       maxBuffer: 256 * 1024 * 1024,
       timeout: 60_000,
     });
