@@ -11,6 +11,7 @@ import { once } from 'node:events';
 import { createHash } from 'node:crypto';
 import { expect } from 'chai';
 import { type IpAddress, parseIp } from '../../lib/core/address.js';
+import { anyEndpoint } from '../../lib/l4/udp.js';
 import { listening, LiveHost, until } from './live-host.js';
 import { describeNetns, type Namespace, type Netns } from './namespace.js';
 import { digestOf, opensslBytes } from './transfers.js';
@@ -45,7 +46,7 @@ function path(netns: Netns, version: 4 | 6, mtu: number, silent: boolean): Path 
     addresses: [`${us}${tap}`],
     gateway,
     peer: [`${gateway}${tap}`],
-    services: ['http', 'discard', 'chargen'],
+    services: ['http'],
   });
   near.ip(
     'link',
@@ -148,6 +149,49 @@ for (const version of [4, 6] as const) {
       expect((await fetched).stdout.slice(0, 64)).to.equal(await digestOf(24 << 20));
       expect(me.tcp.counters.blackHoles).to.equal(1);
       expect(me.tcp.counters.mtuProbesLost).to.be.within(3, 12);
+      await there.live.close();
+    });
+
+    it('datagrams: EMSGSIZE for those that must not be cut; the others arrive in pieces', async function () {
+      this.timeout(30_000);
+      const there = path(netns, version, 1400, false);
+      const { me } = there.live;
+      const headers = version === 4 ? 28 : 48;
+      const heard: number[] = [];
+      const errors: string[] = [];
+      const handler = {
+        message: ({ data }: { data: Uint8Array }) => void heard.push(data.length),
+        error: ({ code }: { code: string }) => void errors.push(code),
+      };
+      const socket = me.udp.bind(anyEndpoint(version, 0), handler, { dontFragment: true });
+      socket.connect({ address: to, port: 4001 });
+      there.server.start('socat', ['-b', '65536', `UDP${version}-LISTEN:4001`, 'EXEC:cat']);
+      // The server may not be up yet: until it is, port unreachable comes.
+      await until(() => {
+        if (heard.length === 0) socket.send(new Uint8Array(1));
+        return heard.length > 0;
+      });
+      [heard.length, errors.length] = [0, 0];
+      expect(socket.pathMtu()).to.equal(1500);
+      socket.send(new Uint8Array(1500 - headers));
+      await until(() => errors.length > 0);
+      expect([errors, socket.pathMtu()]).to.deep.equal([['EMSGSIZE'], 1400]);
+      expect(() => socket.send(new Uint8Array(1400 - headers + 1)))
+        .to.throw()
+        .with.property('code', 'EMSGSIZE');
+      socket.send(new Uint8Array(1400 - headers));
+      await until(() => heard.includes(1400 - headers));
+      const receiver = there.server.start('socat', ['-u', '-b', '65536', `UDP${version}-RECVFROM:4002`, 'STDOUT']);
+      const received: Buffer[] = [];
+      receiver.stdout?.on('data', (chunk: Buffer) => received.push(chunk));
+      socket.connect({ address: to, port: 4002 });
+      socket.dontFragment = false;
+      // It takes one and ends; it may not be up yet.
+      const again = setInterval(() => socket.send(new Uint8Array(8000)), 100);
+      await once(receiver, 'close');
+      clearInterval(again);
+      expect(Buffer.concat(received).length).to.equal(8000);
+      socket.close();
       await there.live.close();
     });
 
