@@ -74,7 +74,7 @@ describe('dhcpv6', () => {
       const bench = new Bench({ delay: 5, jitter: 5, loss: 0.25 }, seed);
       const server = new TestServer6(bench.net.hosts.server, { valid: 3600, preferred: 1800 });
       const all = [bench.ask(), bench.ask({}, 'other')];
-      bench.net.runFor(100_000);
+      bench.net.runFor(400_000);
       const given = [...bench.addresses(), ...bench.addresses('other')];
       expect(new Set(given).size, `seed ${seed}: ${bench.events.join(', ')}`).to.equal(2);
       for (const one of all) one.unsubscribe();
