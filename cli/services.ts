@@ -93,7 +93,9 @@ export function startServices(names: readonly string[], host: ServiceHost, stats
       continue;
     }
     servers.push(serve(host.tcp, service, keep(sockets)));
-    if (service.datagram !== undefined) datagrams.push(answer(host.udp, service.port, service.datagram, 4));
+    const { port, datagram } = service;
+    if (datagram === undefined) continue;
+    for (const version of [4, 6] as const) datagrams.push(answer(host.udp, port, datagram, version));
   }
   return {
     names: wanted,
