@@ -202,7 +202,7 @@ forBothVersions('a host, by RFC 9293', ({ version }) => {
     it('is told from an abort (MUST-12, MUST-47)', () => {
       const ended = talk({
         input: '-f---k',
-        act: (connection) => void connection.end(),
+        act: (connection) => connection.end(),
         sent: 'FA',
         legend: {
           f: '< F. 1:1(0) ack 2 win 65535',
@@ -234,7 +234,7 @@ forBothVersions('a host, by RFC 9293', ({ version }) => {
       expect(talk({ input: '-r-l', sent: '---L', legend: { ...reset, ...late } })).to.deep.equal(['closed ECONNRESET']);
       const closeWait = { ...reset, ...late, A: '> . 1:1(0) ack 2' };
       expect(talk({ input: '-fR-l', sent: '-A--L', legend: closeWait })).to.deep.equal(['closed ECONNRESET']);
-      const end = (connection: TcpConnection) => void connection.end();
+      const end = (connection: TcpConnection) => connection.end();
       const finWait = { ...reset, ...late, F };
       expect(talk({ input: '-r-l', sent: 'F--L', legend: finWait, act: end })).to.deep.equal(['closed ECONNRESET']);
     });
@@ -259,6 +259,34 @@ forBothVersions('a host, by RFC 9293', ({ version }) => {
           expectTx(rx('1010ms -').pipe(me)).toBe('-s 999ms s', { s: `> S 0:0(0) <...>${from}` });
         });
       }
+    });
+    it('draws numbers and timestamps that nobody can compute who does not know the host’s secret (MUST-9, 7323-8)', () => {
+      const numbers = new Set<number>();
+      const stamps = new Set<number>();
+      for (const seed of [1, 2, 3, 4]) {
+        net(
+          ({ rx, env, device }) => {
+            const me = host({ device: device(), addresses, gateway, multicast }, env);
+            const seen = rx('---')
+              .pipe(me)
+              .subscribe((frame) => {
+                const tcp = frame.start + (version === 4 ? 20 : 40);
+                numbers.add(frame.slab.view.getUint32(tcp + 4));
+                stamps.add(frame.slab.view.getUint32(tcp + 20 + 8));
+                frame.release();
+              });
+            for (const localPort of [8080, 8081]) {
+              env.scheduler.schedule(
+                () => me.tcp.connect({ address: remote, port: 40_000 }, new App(), { localPort }),
+                1,
+              );
+            }
+            env.scheduler.schedule(() => seen.unsubscribe(), 2);
+          },
+          { ...notation, seed },
+        );
+      }
+      expect([numbers.size, stamps.size]).to.deep.equal([8, 8]);
     });
     it('fails at once where an ICMP error quotes its SYN, and only then (MUST-54, MUST-47, SHLD-26)', () => {
       const quoted = (ports: string, at: number) =>
