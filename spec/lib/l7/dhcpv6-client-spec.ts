@@ -205,7 +205,10 @@ describe('Dhcpv6Client', () => {
       const rebind = said.at(-1);
       expect(rebind?.type).to.equal('rebind');
       expect(rebind && serverIn(rebind)).to.equal(undefined);
+      bench.port.said.length = 0;
       bench.scheduler.runUntil(granted + 1800 * SECOND);
+      // To be deprecated is no reason to ask at once.
+      expect(bench.port.said.every(({ at }) => at < granted + 1800 * SECOND)).to.equal(true);
       expect(bench.events.slice(1)).to.deep.equal([`deprecated ${OURS}`]);
       expect(bench.interface.told.at(-1)).to.equal(`deprecated ${OURS}`);
       bench.scheduler.runUntil(granted + HOUR);
@@ -215,6 +218,17 @@ describe('Dhcpv6Client', () => {
       bench.port.said.length = 0;
       bench.scheduler.runFor(SECOND);
       bench.port.one('solicit');
+    });
+
+    it('lets addresses end one by one', () => {
+      const bench = new ClientBench6();
+      bench.bind({ t1: 900, t2: 900 }, ['2001:db8::1', 300, 600], ['2001:db8::2', 300, 1200]);
+      bench.scheduler.runFor(600 * SECOND);
+      expect(bench.events.slice(1)).to.deep.equal(['deprecated 2001:db8::1 2001:db8::2', 'expired 2001:db8::2']);
+      expect(bench.interface.told.at(-1)).to.equal('-2001:db8::1');
+      // T1 is no sooner than T2: any server may extend it.
+      bench.scheduler.runFor(300 * SECOND);
+      expect(bench.port.one('rebind').addresses).to.deep.equal(['2001:db8::2']);
     });
 
     it('prefers an address again that was deprecated', () => {
