@@ -108,7 +108,7 @@ export class Ipv6Addresses {
     return this.owned.find((one) => one.device === device && isSame(one.cidr.address, address));
   }
 
-  /** Joins a multicast group; as often as it is joined it must be left. */
+  /** Accepts packets to a multicast group; as often as it is joined it must be left. `Multicast` does this, and tells routers. */
   join(group: Ipv6Address): void {
     if (!group.isMulticast) throw new UsageError('ERR_INVALID_ADDRESS', `${group.toString()} is not a multicast group`);
     const known = this.groups.get(group.toString());
