@@ -228,6 +228,9 @@ describe('icmpv6', () => {
         [3, 1, 'reassembly-timeout EHOSTUNREACH'],
         [4, 0, 'parameter-problem EINVAL'],
         [4, 1, 'protocol-unreachable ENOPROTOOPT'],
+        // 4443-1: of types that nobody knows yet.
+        [100, 0, 'unknown-error EPROTO'],
+        [127, 9, 'unknown-error EPROTO'],
       ];
       for (const [type, code, meaning] of meanings) {
         expect(receive(reportOf(type, code))).to.equal('taken');
