@@ -39,6 +39,8 @@ const LINK_LOCAL = new Cidr<6>(Ipv6Address.parse('fe80::'), 64);
 
 /** Addresses and routes of one host. */
 export class IpTables implements IpPaths {
+  /** Hop limit of what applications send, where neither they nor a router asks for another. */
+  hopLimit: number = DEFAULT_HOP_LIMIT;
   readonly addresses: Ipv4Addresses = new Ipv4Addresses();
   readonly routes: RouteTable<4> = new RouteTable();
   /** MTUs that routers reported (RFC 1191). */
@@ -54,7 +56,7 @@ export class IpTables implements IpPaths {
   /** The way to the neighbours on each link that has an IPv6 address. */
   private readonly onLink = new Map<Device, Route<6>>();
   /** What routers say of the links' MTUs. */
-  private readonly limits = new Map<Device, { mtu: number }>();
+  private readonly limits = new Map<Device, { mtu: number; hopLimit: number | undefined }>();
   /** Routes to single hosts that routers told us, by the host, the oldest first. */
   private readonly redirects4 = new Redirects(this.routes);
   private readonly redirects6 = new Redirects(this.routes6);
@@ -156,6 +158,11 @@ export class IpTables implements IpPaths {
     this.limitOf(device).mtu = mtu;
   }
 
+  /** A router asks that what leaves by `device` begins with this hop limit, 1 to 255 (RFC 4861 6.3.4). */
+  adviseHopLimit6(device: Device, hopLimit: number): void {
+    this.limitOf(device).hopLimit = hopLimit;
+  }
+
   /**
    * A router said that a packet of ours of `length` bytes is too big for a next hop of `mtu` (0: it did not say). Returns the path MTU
    * to `destination` from now on.
@@ -193,11 +200,13 @@ export class IpTables implements IpPaths {
     if (source !== undefined && !source.isUnspecified && !this.isLocal(source)) return undefined;
     const wanted = source === undefined || source.isUnspecified ? undefined : source;
     if (destination.version === 6) return this.path6(destination, wanted);
+    if (wanted?.version === 6) return undefined;
     if (this.isOurs(destination.value)) return { source: wanted ?? destination, mtu: LOOPBACK_MTU };
     const route = this.route(destination.value);
     if (route === undefined) return undefined;
     const from = wanted ?? route.source ?? this.addresses.sourceFor(route.device, route.gateway ?? destination);
-    return from && { source: from, mtu: this.mtu(route, destination.value), linkMtu: linkMtu(route) };
+    const { hopLimit } = this;
+    return from && { source: from, mtu: this.mtu(route, destination.value), linkMtu: linkMtu(route), hopLimit };
   }
 
   isLocal(address: IpAddress): boolean {
@@ -258,10 +267,10 @@ export class IpTables implements IpPaths {
     if (cidr.length < 32 && !isThere) this.routes.add({ destination, device, source: cidr.address });
   }
 
-  private limitOf(device: Device): { mtu: number } {
+  private limitOf(device: Device): { mtu: number; hopLimit: number | undefined } {
     const known = this.limits.get(device);
     if (known !== undefined) return known;
-    const limit = { mtu: device.mtu };
+    const limit = { mtu: device.mtu, hopLimit: undefined };
     this.limits.set(device, limit);
     return limit;
   }
