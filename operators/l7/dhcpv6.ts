@@ -71,10 +71,9 @@ export function dhcpv6(host: DhcpHost, options: Dhcpv6Options): Observable<Dhcpv
     const links = linkUp$?.subscribe(() => client.linkChanged());
     subscriber.add(() => {
       links?.unsubscribe();
-      // Also where nobody listens any more.
-      port.ended = () => client.dispose();
       client.release(() => port.close());
     });
+    // Also while the server is still being told, and nobody listens any more.
     port.ended = () => {
       client.dispose();
       subscriber.complete();

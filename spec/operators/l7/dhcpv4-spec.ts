@@ -7,6 +7,7 @@ import { DnsSources } from '../../../lib/l7/dns-sources.js';
 import { dhcpv4, type Dhcpv4Options, dhcpv4Server, type Dhcpv4ServeOptions } from '../../../operators/l7/dhcpv4.js';
 import type { Host } from '../../../operators/stack/host.js';
 import { type Network, network } from '../../../operators/testing/network.js';
+import type { Device } from '../../../lib/core/device.js';
 import type { Impairments } from '../../../lib/l2/impairment.js';
 
 const SERVER = '10.0.0.1';
@@ -219,6 +220,44 @@ describe('dhcpv4', () => {
     const where = us.tables.addresses.list().map(({ device, cidr }) => `${cidr.toString()} ${device.name}`);
     expect(where.toSorted()).to.deep.equal(['10.1.0.5/24 us.one', '10.2.0.5/24 us.two']);
     for (const one of subscriptions.toReversed()) one.unsubscribe();
+    net.run();
+    net.assertIdle();
+    net.dispose();
+  });
+
+  it('serves each link of a gateway by its own server, and no link without one', () => {
+    const net = network({
+      hosts: {
+        gateway: { on: { one: '10.1.0.1/24', two: '10.2.0.1/24', three: '10.3.0.1/24' } },
+        first: {},
+        second: {},
+        third: {},
+      },
+      links: {
+        one: { between: ['gateway', 'first'] },
+        two: { between: ['gateway', 'second'] },
+        three: { between: ['gateway', 'third'] },
+      },
+    });
+    const { gateway, first, second, third } = net.hosts;
+    const { one, two, three } = net.links;
+    const serve = (device: Device, network: string) => {
+      const pool = [`10.${network}.0.5`, `10.${network}.0.9`] as const;
+      return dhcpv4Server(gateway, { device, address: `10.${network}.0.1/24`, pool }).subscribe();
+    };
+    const subscriptions = [
+      serve(one.end('gateway'), '1'),
+      serve(two.end('gateway'), '2'),
+      dhcpv4(first, { device: one.end('first') }).subscribe(),
+      dhcpv4(second, { device: two.end('second') }).subscribe(),
+      dhcpv4(third, { device: three.end('third'), linkLocal: false }).subscribe(),
+    ];
+    net.runFor(20_000);
+    const given = [first, second, third].map(({ tables }) =>
+      tables.addresses.list().map(({ cidr }) => cidr.toString()),
+    );
+    expect(given).to.deep.equal([['10.1.0.5/24'], ['10.2.0.5/24'], []]);
+    for (const subscription of subscriptions.toReversed()) subscription.unsubscribe();
     net.run();
     net.assertIdle();
     net.dispose();
