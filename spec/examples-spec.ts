@@ -52,6 +52,9 @@ const EXPECTED: Readonly<Record<string, () => Promise<void>>> = {
     expect(lines[0]).to.contain(' 0 segments');
     expect(lines[3]).to.not.contain(' 0 segments');
   },
+  'groups-and-sources': async () => {
+    expect(await run('groups-and-sources')).to.equal('239.1.2.3: hello from 10.0.0.1\nff15::1:2: hello from fd00::1\n');
+  },
   'capture-anywhere': async () => {
     const directory = mkdtempSync(join(tmpdir(), 'rx-example-'));
     try {
