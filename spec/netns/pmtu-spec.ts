@@ -14,6 +14,7 @@ import { type IpAddress, parseIp } from '../../lib/core/address.js';
 import { anyEndpoint } from '../../lib/l4/udp.js';
 import { listening, LiveHost, until } from './live-host.js';
 import { describeNetns, type Namespace, type Netns } from './namespace.js';
+import { Recording } from './recording.js';
 import { digestOf, opensslBytes } from './transfers.js';
 
 const SIZE = 4 << 20;
@@ -36,7 +37,7 @@ interface Path {
 }
 
 /** Builds the path; `silent` routers send no ICMP errors. */
-function path(netns: Netns, version: 4 | 6, mtu: number, silent: boolean): Path {
+function path(netns: Netns, version: 4 | 6, mtu: number, silent: boolean, recording: Recording): Path {
   const { namespace: near } = netns;
   const far = netns.make('far');
   const server = netns.make('server');
@@ -47,6 +48,7 @@ function path(netns: Netns, version: 4 | 6, mtu: number, silent: boolean): Path 
     gateway,
     peer: [`${gateway}${tap}`],
     services: ['http'],
+    recording,
   });
   near.ip(
     'link',
@@ -105,6 +107,7 @@ for (const version of [4, 6] as const) {
   describeNetns(`issue 3, row 3: a narrow path, IPv${version}`, (netns) => {
     const url = version === 4 ? 'http://10.77.0.2' : 'http://[fd77::2]';
     const to = serverAddress(version);
+    const recording = new Recording();
 
     /** Transfers both ways, opened from both ends; returns the milliseconds of what we sent, and of what we received. */
     async function carry({ live, server }: Path): Promise<{ sent: number; received: number }> {
@@ -139,7 +142,7 @@ for (const version of [4, 6] as const) {
 
     it('the search finds what a silent path carries, while data flow', async function () {
       this.timeout(60_000);
-      const there = path(netns, version, 1400, true);
+      const there = path(netns, version, 1400, true, recording);
       const { me } = there.live;
       // The kernel reads slowly: its window, not ours, paces the transfer.
       const fetched = there.server.sh(`curl -sS --fail --limit-rate 3M ${url}/bytes/${24 << 20} | sha256sum`, {
@@ -154,7 +157,7 @@ for (const version of [4, 6] as const) {
 
     it('datagrams: EMSGSIZE for those that must not be cut; the others arrive in pieces', async function () {
       this.timeout(30_000);
-      const there = path(netns, version, 1400, false);
+      const there = path(netns, version, 1400, false, recording);
       const { me } = there.live;
       const headers = version === 4 ? 28 : 48;
       const heard: number[] = [];
@@ -198,7 +201,7 @@ for (const version of [4, 6] as const) {
     for (const mtu of version === 4 ? [1400, 1000] : [1400, 1280]) {
       it(`of ${mtu} bytes, whose routers tell of it: promptly, without a timeout of ours`, async function () {
         this.timeout(60_000);
-        const there = path(netns, version, mtu, false);
+        const there = path(netns, version, mtu, false, recording);
         const took = await carry(there);
         const { me } = there.live;
         expect(me.tables.path(to)?.mtu).to.equal(mtu);
@@ -210,7 +213,7 @@ for (const version of [4, 6] as const) {
 
       it(`of ${mtu} bytes, whose routers drop their errors: after one black hole`, async function () {
         this.timeout(60_000);
-        const there = path(netns, version, mtu, true);
+        const there = path(netns, version, mtu, true, recording);
         const took = await carry(there);
         const { me } = there.live;
         // One that the base size does not pass either is found in two steps.
@@ -222,5 +225,10 @@ for (const version of [4, 6] as const) {
         await there.live.close();
       });
     }
+
+    it('tshark finds nothing wrong with what we sent in all that', async function () {
+      this.timeout(60_000);
+      await recording.expectSound({ tcp: 1000, udp: 3 });
+    });
   });
 }
