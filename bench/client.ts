@@ -106,7 +106,7 @@ async function connections(load: Load): Promise<number> {
 /** Datagrams echoed; lost ones are replaced after a while. */
 async function datagrams(load: Load): Promise<number> {
   let count = 0;
-  const socket = dgram.createSocket('udp4');
+  const socket = dgram.createSocket(load.address.includes(':') ? 'udp6' : 'udp4');
   socket.on('message', () => {
     count++;
     socket.send(SMALL, PORTS.udp, load.address);

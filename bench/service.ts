@@ -3,7 +3,7 @@
  * and on ours, so that the difference is the stack's.
  *
  *     service.ts kernel ADDRESS
- *     service.ts stack ADDRESS/LENGTH PEER/LENGTH     on a TAP that it makes
+ *     service.ts stack ADDRESS/LENGTH,... PEER/LENGTH,...     on a TAP that it makes
  */
 
 import dgram from 'node:dgram';
@@ -52,13 +52,14 @@ function kernel(address: string): void {
   udp.on('message', (data, { port, address: to }) => udp.send(data, port, to)).bind(PORTS.udp, address);
 }
 
-function stack(address: string, peer: string): void {
+function stack(addresses: readonly string[], peer: readonly string[]): void {
   const env = environment();
-  const tap = openTap({ name: 'bench0', peer: [peer] }, env);
-  const me = host({ device: tap, addresses: [address] }, env);
+  const tap = openTap({ name: 'bench0', peer }, env);
+  const me = host({ device: tap, addresses }, env);
   tap.frames$.pipe(me).subscribe(tap.sink);
   serve(nodeNet(me.tcp));
-  const udp = me.udp.bind(anyEndpoint(4, PORTS.udp), {
+  // Of IPv4 as well.
+  const udp = me.udp.bind(anyEndpoint(6, PORTS.udp), {
     message: (message) => udp.send(message.data, message.source),
     error: () => {},
   });
@@ -70,5 +71,5 @@ function stack(address: string, peer: string): void {
 
 const [mode = '', address = '', peer = ''] = process.argv.slice(2);
 if (mode === 'kernel') kernel(address);
-else stack(address, peer);
+else stack(address.split(','), peer.split(','));
 process.stdout.write('ready\n');

@@ -23,9 +23,11 @@ interface Peer {
 
 const SECTION = 'Host and kernel, over a TAP and over veth';
 const STACK: Peer = { name: 'rx-netstack, TAP, no offload', address: '10.78.3.2' };
+const STACK6: Peer = { name: 'rx-netstack, TAP, no offload, IPv6', address: 'fd78:3::2' };
 const PLAIN: Peer = { name: 'kernel, veth, no offload', address: '10.78.2.2' };
 const OFFLOAD: Peer = { name: 'kernel, veth, offloads', address: '10.78.1.2' };
-const PEERS = [STACK, PLAIN, OFFLOAD];
+// The versions of IP are next to each other, since they are compared.
+const PEERS = [STACK, STACK6, PLAIN, OFFLOAD];
 
 interface Figure {
   readonly title: string;
@@ -88,7 +90,9 @@ async function setUp(client: Namespace, servers: readonly Namespace[]): Promise<
     }
     started.push(ready(server.start(process.execPath, node('service.ts', 'kernel', `10.78.${i + 1}.2`))));
   }
-  started.push(ready(client.start(process.execPath, node('service.ts', 'stack', '10.78.3.2/24', '10.78.3.1/24'))));
+  const addresses = [`${STACK.address}/24`, `${STACK6.address}/64`];
+  const stack = node('service.ts', 'stack', addresses.join(','), '10.78.3.1/24,fd78:3::1/64');
+  started.push(ready(client.start(process.execPath, stack)));
   await Promise.all(started);
 }
 
@@ -117,7 +121,8 @@ async function measure(client: Namespace, options: TapOptions): Promise<Row[]> {
     const scaled = (peer: Peer) => (values.get(peer)?.[i] ?? []).map((value) => value * scale);
     const plain = row(SECTION, `${title}: ${PLAIN.name}`, unit, scaled(PLAIN));
     const ours = row(SECTION, `${title}: ${STACK.name}`, unit, scaled(STACK), { ...plain, name: 'kernel, no offload' });
-    return [ours, plain, row(SECTION, `${title}: ${OFFLOAD.name}`, unit, scaled(OFFLOAD))];
+    const six = row(SECTION, `${title}: ${STACK6.name}`, unit, scaled(STACK6), { ...ours, name: 'IPv4' });
+    return [ours, six, plain, row(SECTION, `${title}: ${OFFLOAD.name}`, unit, scaled(OFFLOAD))];
   });
 }
 

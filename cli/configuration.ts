@@ -6,7 +6,7 @@ import type { Device } from '../lib/core/device.js';
 import type { Env } from '../lib/core/env.js';
 import { dhcpv4 } from '../operators/l7/dhcpv4.js';
 import { dhcpv6, dhcpv6Information } from '../operators/l7/dhcpv6.js';
-import type { AutoconfEvent } from '../operators/stack/autoconf.js';
+import type { AutoconfEvent, VerificationOptions } from '../operators/stack/autoconf.js';
 import type { Host } from '../operators/stack/host.js';
 import { CommandError, messageOf } from './command.js';
 import type { HostValues } from './host-options.js';
@@ -17,6 +17,8 @@ const PATIENCE = 20_000;
 const STEP = 20;
 /** A short cable has nobody else who would take long to object to an IPv4 address, in milliseconds. */
 const VERIFY_WITHIN = 1000;
+/** Nor do many hosts come up on it at the same moment. */
+export const VERIFICATION: VerificationOptions = { within: VERIFY_WITHIN, delay: false };
 
 /** What was configured, and what became of it. */
 export interface ConfigurationNews {
@@ -80,11 +82,29 @@ export class Configuration {
   }
 
   /**
-   * Resolves when there is an address to send from, of a version or of any; at once where it is given.
+   * Resolves when the given addresses have been verified.
+   *
+   * @throws CommandError where other hosts have all of them
+   */
+  async settled(signal: AbortSignal): Promise<void> {
+    const { address: given, dhcp, slaac } = this.values;
+    await new Promise<void>((resolve) => {
+      this.me.autoconf.settled$.subscribe({ complete: resolve });
+      signal.addEventListener('abort', () => resolve(), { once: true });
+      if (signal.aborted) resolve();
+    });
+    const { tables } = this.me;
+    if (signal.aborted || dhcp || slaac || given.some(({ address }) => tables.isLocal(address))) return;
+    throw new CommandError(`other hosts have ${given.map(({ address }) => address.toString()).join(' and ')}`);
+  }
+
+  /**
+   * Resolves when there is an address to send from, of a version or of any; soon where it is given.
    *
    * @throws CommandError where nobody gives one
    */
   async ready(family: 0 | IpVersion, signal: AbortSignal): Promise<void> {
+    await this.settled(signal);
     const { dhcp, slaac } = this.values;
     if (!(family === 4 ? dhcp : family === 6 ? slaac : dhcp || slaac)) return;
     const until = this.env.timers.now() + PATIENCE;
@@ -106,7 +126,9 @@ export class Configuration {
   }
 
   private heard(event: AutoconfEvent): void {
-    if ('address' in event) this.tell('autoconf', event.kind, [event.address.toString()]);
+    // That a given address is in use is what everybody expects.
+    const isExpected = event.kind === 'added' && event.origin === 'static';
+    if ('address' in event && !isExpected) this.tell('autoconf', event.kind, [event.address.toString()]);
     if (event.kind !== 'parameters' || !this.values.dhcp) return;
     const { managed, other } = event.parameters;
     // Routers say whether addresses, or other settings only, are to be had (RFC 4861 4.2).

@@ -30,6 +30,7 @@ export interface HostOptionTable {
   readonly gateway: Many<IpAddress>;
   readonly dhcp: Flag;
   readonly slaac: Flag;
+  readonly 'no-dad': Flag;
   readonly dns: Many<Endpoint>;
   readonly search: Many<string>;
   readonly mac: Value<MacAddress>;
@@ -47,6 +48,7 @@ export const HOST_OPTIONS: HostOptionTable = {
     'Get an IPv4 address, router and name servers by DHCP; with --slaac by DHCPv6, too, where routers say so.',
   ),
   slaac: flag('Make IPv6 addresses of what routers advertise; take routes and name servers from there.'),
+  'no-dad': flag('Use given addresses at once, without asking first whether other hosts have them.'),
   dns: many(nameServer('SERVER', 'A DNS server: IP, IPv4:PORT or [IPv6]:PORT; may be repeated.')),
   search: many(text('DOMAIN', 'A domain to complete names with; may be repeated.')),
   mac: mac('MAC', 'Our MAC address; otherwise one is drawn.'),
@@ -56,7 +58,7 @@ export const HOST_OPTIONS: HostOptionTable = {
 
 /** The part of a usage line that these options are. */
 export const HOST_USAGE: string =
-  `--tap NAME [--address ADDRESS/LENGTH]... [--dhcp] [--slaac] [--peer ADDRESS/LENGTH]... [--gateway IP]... [--dns SERVER]...
+  `--tap NAME [--address ADDRESS/LENGTH]... [--dhcp] [--slaac] [--no-dad] [--peer ADDRESS/LENGTH]... [--gateway IP]... [--dns SERVER]...
     [--search DOMAIN]... [--mac MAC] [--mtu N] [--pcap FILE]`.replace(/\n\s+/g, ' ');
 
 /** A short form of it, for the commands that are used from the same place again and again. */

@@ -39,6 +39,7 @@ export const host: Command = {
     const { serve = [], json } = values;
     const news = (one: ConfigurationNews) => io.stderr.write(json ? `${JSON.stringify(one)}\n` : newsText(one));
     const work = async (running: RunningHost): Promise<number> => {
+      await running.settled();
       const services = startServices(serve, running.me, () => running.statistics());
       announce(running, services, setting, json, io);
       const failed = await running.ended().then(
@@ -59,12 +60,13 @@ export const host: Command = {
 
 /** Tells people and scripts that it runs; not on standard output, which has nothing but the statistics. */
 function announce(
-  { device }: RunningHost,
+  { device, me }: RunningHost,
   services: RunningServices,
-  { addresses }: HostSetting,
+  setting: HostSetting,
   json: boolean,
   io: Io,
 ): void {
+  const addresses = setting.addresses.filter(({ address }) => me.tables.isLocal(address));
   const own = { device: device.name, mac: device.mac.toString(), mtu: device.mtu };
   if (json) {
     const written = addresses.map(String);

@@ -15,7 +15,7 @@ import { type Host, host as makeHost, type HostConflict } from '../operators/sta
 import { environment } from '../operators/time/environment.js';
 import { TimerWheel } from '../operators/time/timer-wheel.js';
 import { CommandError, type Io, messageOf } from './command.js';
-import { Configuration, type ConfigurationNews } from './configuration.js';
+import { Configuration, type ConfigurationNews, VERIFICATION } from './configuration.js';
 import { later } from './later.js';
 import type { HostSetting } from './host-options.js';
 import type { Statistics } from './statistics.js';
@@ -34,6 +34,8 @@ export interface RunningHost {
   statistics(): Statistics;
   /** Resolves when there is an address to send from, of a version or of any; at once, where addresses are given. @throws CommandError */
   configured(family: 0 | IpVersion): Promise<void>;
+  /** Resolves when the given addresses have been verified. @throws CommandError where other hosts have all of them */
+  settled(): Promise<void>;
   /** Resolves when the user wants it to end. @throws CommandError when the interface is gone */
   ended(): Promise<void>;
   /** Ends connections, then the stack. */
@@ -115,7 +117,8 @@ class LiveHost implements RunningHost {
       device,
     }));
     const { slaac } = values;
-    this.me = makeHost({ device, addresses, routes, announce: true, slaac, dns: { servers, search } }, env);
+    const dad = values['no-dad'] ? false : VERIFICATION;
+    this.me = makeHost({ device, addresses, routes, announce: true, slaac, dad, dns: { servers, search } }, env);
     this.me.conflicts$.subscribe((conflict) => warn(conflictText(conflict)));
     this.configuration = new Configuration({ me: this.me, device, values, news, warn }, env);
     this.pipeline = this.run(file);
@@ -136,6 +139,10 @@ class LiveHost implements RunningHost {
       await new Promise((resolve) => this.signal.addEventListener('abort', resolve, { once: true }));
     }
     if (this.failure !== undefined) throw new CommandError(`${this.device.name}: ${messageOf(this.failure)}`);
+  }
+
+  settled(): Promise<void> {
+    return this.configuration.settled(this.signal);
   }
 
   configured(family: 0 | IpVersion): Promise<void> {

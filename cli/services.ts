@@ -2,7 +2,6 @@
 
 import { Readable } from 'node:stream';
 import { UsageError } from '../lib/core/errors.js';
-import type { IpVersion } from '../lib/core/address.js';
 import { anyEndpoint } from '../lib/l4/udp.js';
 import type { UdpMessage, UdpSocket, UdpSockets } from '../lib/l4/udp-api.js';
 import type { TcpSockets } from '../lib/l4/tcp/api.js';
@@ -93,7 +92,9 @@ export function startServices(names: readonly string[], host: ServiceHost, stats
       continue;
     }
     servers.push(serve(host.tcp, service, keep(sockets)));
-    if (service.datagram !== undefined) datagrams.push(answer(host.udp, service.port, service.datagram, 4));
+    const { port, datagram } = service;
+    if (datagram === undefined) continue;
+    datagrams.push(answer(host.udp, port, datagram));
   }
   return {
     names: wanted,
@@ -124,13 +125,9 @@ function serve(tcp: TcpSockets, service: Service, opened: (socket: Socket) => vo
   return server.listen(service.port);
 }
 
-function answer(
-  udp: UdpSockets,
-  port: number,
-  respond: (message: UdpMessage) => Uint8Array | undefined,
-  version: IpVersion,
-): UdpSocket {
-  const socket = udp.bind(anyEndpoint(version, port), {
+function answer(udp: UdpSockets, port: number, respond: (message: UdpMessage) => Uint8Array | undefined): UdpSocket {
+  // Of both versions.
+  const socket = udp.bind(anyEndpoint(6, port), {
     message(message) {
       // Never answer a service's port: two of them would talk to each other for ever.
       const data = message.source.port < 1024 ? undefined : respond(message);

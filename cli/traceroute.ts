@@ -22,7 +22,7 @@ const OPTIONS = {
   'max-hops': whole('N', 'Look no further; 30 otherwise.', 1, 255, 'm'),
   'first-hop': whole('N', 'Begin with this hop; 1 otherwise.', 1, 255, 'f'),
   queries: whole('N', 'Probes for each hop; 3 otherwise.', 1, 10, 'q'),
-  wait: seconds('SECONDS', 'How long to wait for an answer; 3 otherwise.', 0.01, 60, 'w'),
+  wait: seconds('SECONDS', 'How long to wait for an answer; 5 otherwise.', 0.01, 60, 'w'),
   port: whole('N', 'First UDP port; 33434 otherwise.', 1, 63_000, 'p'),
   size: whole('BYTES', 'Data in each probe; 32 otherwise.', 0, 65_000, 's'),
   ...VERSION_OPTIONS,

@@ -28,7 +28,7 @@ export const EXCUSES: readonly Excuse[] = [
     ids: ['1122-I5'],
     row: 'source routing',
     reason:
-      'options are checked and passed over: applications do not see them, and no source route is followed or answered',
+      'options are checked and passed over: applications do not see them, and no source route is followed or reversed',
     partly: true,
   },
   {

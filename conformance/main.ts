@@ -2,7 +2,7 @@
 
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { matrixOf, problemsOf, readSources, REQUIRED, type Row, type Status, statusOf } from './matrix.js';
+import { BINDING, matrixOf, problemsOf, readSources, REQUIRED, type Row, type Status, statusOf } from './matrix.js';
 
 const USAGE = `Usage: npm run conformance -- [family...] [--missing] [--json]
 
@@ -16,7 +16,8 @@ of the README's table "not implemented" that excuses it (conformance/excused.ts)
 
 A title names an id by beginning with it ('1122-I1: refuses ...'), or in parentheses ('... (MUST-11, E-09)').
 
-Exit code 1 if a row of ${REQUIRED.join(', ')} has neither test nor excuse, or if an excuse is not true;
+Exit code 1 if a row of ${REQUIRED.join(', ')}
+or a MUST of ${BINDING.join(', ')} has neither test nor excuse, or if an excuse is not true;
 then the last lines say what is wrong. 2 if the command line is.
 `;
 

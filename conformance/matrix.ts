@@ -28,6 +28,9 @@ export type Status = 'tested' | 'partly tested' | 'not implemented' | 'no test';
 /** The families of which each row must have a test or an excuse. */
 export const REQUIRED: readonly string[] = ['link', 'arp', 'ipv4', 'icmp', 'ipv6', 'ndp', 'slaac'];
 
+/** The families of which each binding row, a MUST or MUST NOT, must have one. */
+export const BINDING: readonly string[] = ['multicast', 'udp', 'tcp', 'dhcp', 'dns'];
+
 /** Reads everything from the repository at `root`. @throws Error what {@link readRequirements} throws */
 export function readSources(root: string): Sources {
   return {
@@ -62,12 +65,12 @@ export function notImplemented(readme: string): readonly string[] {
   return rest.slice(0, end < 0 ? undefined : end).map((line) => cellsOf(line)[0] ?? '');
 }
 
-/** What is wrong, a line each; nothing if each row of the required families has a test or an excuse, and all excuses are true. */
+/** What is wrong, a line each; nothing if each row that must have one has a test or an excuse, and all excuses are true. */
 export function problemsOf(sources: Sources): readonly string[] {
   const { requirements, titles } = sources;
   const ids = new Set(requirements.map(({ id }) => id));
   const missing = matrixOf(sources)
-    .filter((row) => REQUIRED.includes(row.requirement.family) && statusOf(row) === 'no test')
+    .filter((row) => isRequired(row.requirement) && statusOf(row) === 'no test')
     .map(({ requirement: { id, level, text } }) => `${id} (${level}) has no test and no excuse: ${text}`);
   const strangers = titles.flatMap(({ file, line, words }) =>
     [...words]
@@ -75,6 +78,10 @@ export function problemsOf(sources: Sources): readonly string[] {
       .map((word) => `${file}:${line} names ${word}, which there is not`),
   );
   return [...missing, ...falseExcuses(sources), ...strangers];
+}
+
+function isRequired({ family, level }: Requirement): boolean {
+  return REQUIRED.includes(family) || (BINDING.includes(family) && level.startsWith('MUST'));
 }
 
 function falseExcuses(sources: Sources): readonly string[] {

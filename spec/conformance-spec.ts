@@ -86,7 +86,7 @@ describe('conformance', () => {
   describe('the matrix', () => {
     const sources = (change: Partial<Sources> = {}): Sources => ({
       requirements: parseRequirements(
-        '## ipv4\n| 1 | MUST | RFC 1 | a |\n| 2 | MAY | RFC 1 | b |\n| 3 | MUST | RFC 1 | c |\n## nat\n| 4 | MUST | RFC 1 | d |\n',
+        '## ipv4\n| 1 | MUST | RFC 1 | a |\n| 2 | MAY | RFC 1 | b |\n| 3 | MUST | RFC 1 | c |\n## nat\n| 4 | MUST | RFC 1 | d |\n## tcp\n| 5 | MAY | RFC 1 | e |\n',
         'x.md',
       ),
       titles: [{ file: 'a-spec.ts', line: 1, title: 't', words: new Set(['1', '3']) }],
@@ -104,6 +104,7 @@ describe('conformance', () => {
         'not implemented',
         'partly tested',
         'no test',
+        'no test',
       ]);
       expect(problemsOf(sources())).to.deep.equal([]);
     });
@@ -113,6 +114,15 @@ describe('conformance', () => {
       const broken: readonly (readonly [Partial<Sources>, ...string[]])[] = [
         [{ titles: [] }, '1 (MUST) has no test', '3 is excused in part only'],
         [{ excuses: [] }, '2 (MAY) has no test'],
+        [
+          {
+            requirements: [
+              ...sources().requirements,
+              ...parseRequirements('## tcp\n| 6 | MUST NOT | RFC 1 | f |', 'x'),
+            ],
+          },
+          '6 (MUST NOT) has no test',
+        ],
         [{ readme: ['NAT'] }, '2: the README', '3: the README'],
         [{ excuses: [...excuses, { ids: ['1'], row: 'NAT', reason: '' }] }, '1 is excused, but tested: a-spec.ts:1'],
         [{ excuses: [...excuses, { ids: ['9'], row: 'NAT', reason: '' }] }, '9 is excused, but there is no such'],

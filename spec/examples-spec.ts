@@ -38,7 +38,7 @@ const EXPECTED: Readonly<Record<string, () => Promise<void>>> = {
     expect(await run('firewall-between-layers')).to.equal('port 7: hello\nport 8: no answer\n{ filtered: 1 }\n');
   },
   'http-over-the-stack': async () => {
-    expect(await run('http-over-the-stack')).to.equal('200 true\nPOST /hello from 10.0.0.2\n');
+    expect(await run('http-over-the-stack')).to.equal('200 true\nPOST /hello from ::ffff:10.0.0.2\n');
   },
   'syn-marbles': async () => {
     expect(await run('syn-marbles')).to.equal(
@@ -51,6 +51,9 @@ const EXPECTED: Readonly<Record<string, () => Promise<void>>> = {
     for (const line of lines) expect(line).to.match(/: \d+ ms, \d+ segments sent again, right: true$/);
     expect(lines[0]).to.contain(' 0 segments');
     expect(lines[3]).to.not.contain(' 0 segments');
+  },
+  'groups-and-sources': async () => {
+    expect(await run('groups-and-sources')).to.equal('239.1.2.3: hello from 10.0.0.1\nff15::1:2: hello from fd00::1\n');
   },
   'capture-anywhere': async () => {
     const directory = mkdtempSync(join(tmpdir(), 'rx-example-'));

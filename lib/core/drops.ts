@@ -222,6 +222,8 @@ export const DropReason = {
   Dhcpv6Unsolicited: 105,
   /** Not a TTL of 1, no router alert, or a general query that does not go to all hosts (RFC 3376 9.1). */
   IgmpBadHeader: 106,
+  /** A source route leads on from here, and none is followed (RFC 1122 3.3.5). */
+  Ipv4SourceRouted: 107,
 } as const;
 export type DropReason = (typeof DropReason)[keyof typeof DropReason];
 

@@ -62,6 +62,7 @@ export type NetCode =
   | 'EOPNOTSUPP'
   | 'EPERM'
   | 'EPIPE'
+  | 'EPROTO'
   | 'ETIMEDOUT';
 
 /** What a {@link NetError} may say besides its code; the names are those of Node's system errors. */

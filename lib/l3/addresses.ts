@@ -56,7 +56,7 @@ export class Ipv4Addresses {
     return true;
   }
 
-  /** Joins a multicast group; as often as it is joined it must be left. */
+  /** Accepts packets to a multicast group; as often as it is joined it must be left. `Multicast` does this, and tells routers. */
   join(group: Ipv4Address): void {
     if (!group.isMulticast) throw new UsageError('ERR_INVALID_ADDRESS', `${group.toString()} is not a multicast group`);
     this.groups.set(group.value, (this.groups.get(group.value) ?? 0) + 1);

@@ -45,6 +45,14 @@ interface Entry {
   readonly next: Entry | undefined;
 }
 
+/** The address to talk to `target` with. */
+interface Answer {
+  readonly device: Device;
+  readonly target: Ipv6Address;
+  readonly policies: PolicyTable;
+  readonly source: Ipv6Address | undefined;
+}
+
 /** Our IPv6 addresses. Addresses on the hot path are given as the four words of `IpAddress.word`. */
 export class Ipv6Addresses {
   /** MAC addresses of the joined groups, those that come with addresses included. */
@@ -55,6 +63,8 @@ export class Ipv6Addresses {
   private readonly groups = new Map<string, { readonly group: Ipv6Address; count: number }>();
   private owned: InterfaceAddress6[] = [];
   private readonly table = new Map<number, Entry>();
+  /** The last answer of {@link Ipv6Addresses.sourceFor}. */
+  private last: Answer | undefined = undefined;
   private listeners: readonly (() => void)[] = [];
 
   constructor() {
@@ -98,7 +108,7 @@ export class Ipv6Addresses {
     return this.owned.find((one) => one.device === device && isSame(one.cidr.address, address));
   }
 
-  /** Joins a multicast group; as often as it is joined it must be left. */
+  /** Accepts packets to a multicast group; as often as it is joined it must be left. `Multicast` does this, and tells routers. */
   join(group: Ipv6Address): void {
     if (!group.isMulticast) throw new UsageError('ERR_INVALID_ADDRESS', `${group.toString()} is not a multicast group`);
     const known = this.groups.get(group.toString());
@@ -150,12 +160,17 @@ export class Ipv6Addresses {
 
   /** The address of `device`, else of any, to talk to `target` with (RFC 6724 5); `undefined` if there is none that could. */
   sourceFor(device: Device, target: Ipv6Address): Ipv6Address | undefined {
+    const { last } = this;
+    // Whoever sends often sends to the same.
+    if (last?.device === device && last.policies === this.policies && isSame(last.target, target)) return last.source;
     let best: InterfaceAddress6 | undefined;
     for (const one of this.owned) {
       if (!isCandidate(one, device, target)) continue;
       if (best === undefined || betterSource(one, best, device, target, this.policies)) best = one;
     }
-    return best?.cidr.address;
+    const source = best?.cidr.address;
+    this.last = { device, target, policies: this.policies, source };
+    return source;
   }
 
   list(): readonly InterfaceAddress6[] {
@@ -178,6 +193,7 @@ export class Ipv6Addresses {
   }
 
   private rebuild(): void {
+    this.last = undefined;
     this.table.clear();
     this.macs.clear();
     for (const group of this.memberships()) {

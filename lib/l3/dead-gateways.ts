@@ -10,6 +10,7 @@ import type { Env } from '../core/env.js';
 import type { Timer } from '../core/timers.js';
 import type { IpLink } from '../l2/link.js';
 import type { NeighbourEvent } from '../l2/neighbour-entry.js';
+import type { IpTables } from './ip-tables.js';
 import type { RouteTable } from './routes.js';
 
 /** Between two questions to gateways that do not answer, in milliseconds; RFC 4191 3.2 has the same. */
@@ -18,14 +19,16 @@ const MAPPED = 0xffff;
 
 /** Keeps routes by gateways that do not answer out of use. */
 export class DeadGateways {
+  private readonly tables: IpTables;
   private readonly routes: RouteTable<4>;
   private readonly env: Env;
   private readonly links: readonly IpLink[];
   private readonly prober: Timer;
   private readonly undo: readonly (() => void)[];
 
-  constructor(routes: RouteTable<4>, links: readonly IpLink[], env: Env) {
-    this.routes = routes;
+  constructor(tables: IpTables, links: readonly IpLink[], env: Env) {
+    this.tables = tables;
+    this.routes = tables.routes;
     this.links = links;
     this.env = env;
     this.prober = env.timers.timer(() => this.probe());
@@ -44,6 +47,7 @@ export class DeadGateways {
   private heard(device: Device, { kind, address, state }: NeighbourEvent): void {
     if (!(address instanceof Ipv4Address)) return;
     if (state === 'unreachable' || (kind === 'removed' && state === 'incomplete')) {
+      this.tables.nextHopFailed(device, address);
       if (this.routes.avoid(device, address) && !this.prober.armed) this.arm();
     } else if (kind !== 'removed' && (state === 'reachable' || state === 'stale' || state === 'static')) {
       this.routes.trust(device, address);

@@ -64,7 +64,7 @@ export class Egress {
     this.emit = emit;
     this.env = env;
     this.reporter = env.timers.timer(() => this.report());
-    this.deadGateways = new DeadGateways(options.tables.routes, options.links, env);
+    this.deadGateways = new DeadGateways(options.tables, options.links, env);
     for (const link of options.links) {
       this.links.set(link.device, link);
       link.emit = emit;

@@ -15,7 +15,9 @@ export type IcmpErrorKind =
   | 'prohibited'
   | 'time-exceeded'
   | 'reassembly-timeout'
-  | 'parameter-problem';
+  | 'parameter-problem'
+  /** An error of a type that we do not know (RFC 4443 2.4 a). */
+  | 'unknown-error';
 
 /** An ICMP error about a packet of ours, with the start of that packet. */
 export interface IcmpReport {

@@ -101,7 +101,8 @@ export function icmpv4Of(kind: IcmpErrorKind): { readonly type: number; readonly
 
 function unreachableCode(kind: IcmpErrorKind): number {
   if (kind === 'prohibited') return Icmpv4Unreachable.AdminProhibited;
-  return UNREACHABLE.findIndex((meaning) => meaning.kind === kind);
+  const code = UNREACHABLE.findIndex((meaning) => meaning.kind === kind);
+  return code < 0 ? Icmpv4Unreachable.Host : code;
 }
 
 /** Whether the address, as a number, can be of one host: neither unspecified, nor a group, nor reserved (RFC 1122 3.2.2). */

@@ -1,6 +1,6 @@
 /** What ICMPv6 errors mean to sockets, and which error says what (RFC 4443 3); the codes are those that Linux gives to sockets. */
 
-import { Icmpv6TimeExceeded, Icmpv6Type, Icmpv6Unreachable } from '../wire/icmpv6.js';
+import { Icmpv6TimeExceeded, Icmpv6Type, Icmpv6Unreachable, isIcmpv6Error } from '../wire/icmpv6.js';
 import { Ipv6Problem } from '../wire/ipv6-extensions.js';
 import type { IcmpErrorKind } from './icmp-report.js';
 import type { Meaning } from './icmp-reports.js';
@@ -34,7 +34,8 @@ export function meaningOfIcmpv6(type: number, code: number): Meaning | undefined
         ? { kind: 'protocol-unreachable', code: 'ENOPROTOOPT' }
         : { kind: 'parameter-problem', code: 'EINVAL' };
     default:
-      return undefined;
+      // RFC 4443 2.4 a: errors that nobody knows yet go to the transport as well.
+      return isIcmpv6Error(type) ? { kind: 'unknown-error', code: 'EPROTO' } : undefined;
   }
 }
 

@@ -5,7 +5,7 @@
 
 import { DropReason } from '../core/drops.js';
 import type { Env } from '../core/env.js';
-import { asTxPacket, Cast, ChecksumState, GsoType, NOT_PARSED, type TxPacket } from '../core/frame.js';
+import { asTxPacket, Cast, ChecksumState, type Frame, GsoType, NOT_PARSED, type TxPacket } from '../core/frame.js';
 import { updateChecksum } from '../wire/checksum.js';
 import { Icmpv6Message, Icmpv6Type, isIcmpv6Error, isMld, isNdp, pushIcmpv6Headers } from '../wire/icmpv6.js';
 import { IpProtocol } from '../wire/ip.js';
@@ -81,31 +81,36 @@ export class Icmpv6Host {
   }
 
   private echo(packet: Ipv6Packet): TxPacket | undefined {
-    const { frame, sourceAddress: destination, trafficClass } = packet;
-    const toGroup = frame.ipCast !== Cast.Unicast;
-    if (destination.isUnspecified || (toGroup && this.options.echoGroups === false)) {
-      return this.drop(DropReason.Icmpv6Unsolicited, packet);
-    }
-    // A reply never comes from a group's address.
-    const source = toGroup ? this.sourceFor(packet) : packet.destinationAddress;
-    if (source?.version !== 6) return this.drop(DropReason.Icmpv6Unsolicited, packet);
-    this.env.drops.deliver(frame);
-    const reply = frame.exclusive ? frame.retain() : this.env.pool.copy(frame);
+    if (packet.frame.ipCast !== Cast.Unicast) return this.echoToGroup(packet);
+    const reply = this.replyTo(packet);
     const { view } = reply.slab;
-    reply.checksum = ChecksumState.None;
-    reply.gsoType = GsoType.None;
-    reply.link = NOT_PARSED;
-    const fields = { source, destination, trafficClass: trafficClass & ~ECN_MASK };
-    view.setUint8(reply.start, Icmpv6Type.EchoReply);
-    if (toGroup) {
-      pushIcmpv6Headers(reply, fields);
-      return asTxPacket(reply);
-    }
     // The pseudo-header's sum stays as it is: the same addresses, exchanged.
     const checksum = view.getUint16(reply.start + CHECKSUM);
     view.setUint16(reply.start + CHECKSUM, updateChecksum(checksum, REQUEST_WORD, REPLY_WORD));
-    Ipv6Packet.emit(reply, { ...fields, protocol: IpProtocol.Icmpv6 });
+    Ipv6Packet.emitReply(reply, packet, IpProtocol.Icmpv6, packet.trafficClass & ~ECN_MASK);
     return asTxPacket(reply);
+  }
+
+  /** A reply never comes from a group's address. */
+  private echoToGroup(packet: Ipv6Packet): TxPacket | undefined {
+    const { sourceAddress: destination, trafficClass } = packet;
+    const isAnswered = !destination.isUnspecified && this.options.echoGroups !== false;
+    const source = isAnswered ? this.sourceFor(packet) : undefined;
+    if (source?.version !== 6) return this.drop(DropReason.Icmpv6Unsolicited, packet);
+    const reply = this.replyTo(packet);
+    pushIcmpv6Headers(reply, { source, destination, trafficClass: trafficClass & ~ECN_MASK });
+    return asTxPacket(reply);
+  }
+
+  /** The request's frame, or a copy of it where somebody else looks at it, which says that it is a reply. */
+  private replyTo({ frame }: Ipv6Packet): Frame {
+    this.env.drops.deliver(frame);
+    const reply = frame.exclusive ? frame.retain() : this.env.pool.copy(frame);
+    reply.checksum = ChecksumState.None;
+    reply.gsoType = GsoType.None;
+    reply.link = NOT_PARSED;
+    reply.slab.view.setUint8(reply.start, Icmpv6Type.EchoReply);
+    return reply;
   }
 
   private sourceFor({ frame, sourceAddress }: Ipv6Packet) {

@@ -62,6 +62,8 @@ export interface DadSettings {
   readonly transmits?: number;
   /** From one question to the next, and from the last to the verdict, in milliseconds. Default 1,000. */
   readonly retransmitTimer?: number;
+  /** Wait up to a second before the first question, since other hosts may come up at the same moment (RFC 4862 5.4.2). Default true. */
+  readonly delay?: boolean;
 }
 
 /** Options of {@link Interface6}. */
@@ -91,6 +93,7 @@ export class Interface6 {
   private readonly env: Env;
   private readonly on: (event: Interface6Event) => void;
   private readonly routes: RouterRoutes;
+  private readonly delay: boolean;
   private readonly undo: (() => void)[] = [];
   private running = false;
 
@@ -102,6 +105,7 @@ export class Interface6 {
     this.multicast = multicast;
     this.env = env;
     this.on = options.on;
+    this.delay = dad.delay ?? true;
     this.dad = new DuplicateAddressDetection(
       {
         solicit: (target, nonce) => this.probe(target, nonce),
@@ -209,7 +213,7 @@ export class Interface6 {
         else this.tables.removeAddress(device, address);
         done(verdict);
       },
-      delayed,
+      delayed && this.delay,
     );
     return () => {
       stop();

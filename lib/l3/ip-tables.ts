@@ -16,6 +16,7 @@ import { Ipv4Addresses } from './addresses.js';
 import { type Ipv6AddressState, Ipv6Addresses } from './addresses6.js';
 import type { IpPath, IpPaths } from './ip-output.js';
 import { MIN_PATH_MTU_IPV6, PathMtus } from './path-mtu.js';
+import { Redirects } from './redirects.js';
 import { linkMtu, type Route, RouteTable } from './routes.js';
 import { isOnOneLink } from './scope.js';
 
@@ -34,11 +35,12 @@ const MAPPED = 0xffff;
 /** Nothing is cut on the way to ourselves. */
 const LOOPBACK_MTU = 65_535;
 const LIMITED_BROADCAST = 0xffff_ffff;
-const MAX_REDIRECTS = 64;
 const LINK_LOCAL = new Cidr<6>(Ipv6Address.parse('fe80::'), 64);
 
 /** Addresses and routes of one host. */
 export class IpTables implements IpPaths {
+  /** Hop limit of what applications send, where neither they nor a router asks for another. */
+  hopLimit: number = DEFAULT_HOP_LIMIT;
   readonly addresses: Ipv4Addresses = new Ipv4Addresses();
   readonly routes: RouteTable<4> = new RouteTable();
   /** MTUs that routers reported (RFC 1191). */
@@ -54,9 +56,10 @@ export class IpTables implements IpPaths {
   /** The way to the neighbours on each link that has an IPv6 address. */
   private readonly onLink = new Map<Device, Route<6>>();
   /** What routers say of the links' MTUs. */
-  private readonly limits = new Map<Device, { mtu: number }>();
+  private readonly limits = new Map<Device, { mtu: number; hopLimit: number | undefined }>();
   /** Routes to single hosts that routers told us, by the host, the oldest first. */
-  private readonly redirects = new Map<string, Route<6>>();
+  private readonly redirects4 = new Redirects(this.routes);
+  private readonly redirects6 = new Redirects(this.routes6);
 
   constructor(env: Env) {
     this.mtus = new PathMtus(env);
@@ -155,6 +158,11 @@ export class IpTables implements IpPaths {
     this.limitOf(device).mtu = mtu;
   }
 
+  /** A router asks that what leaves by `device` begins with this hop limit, 1 to 255 (RFC 4861 6.3.4). */
+  adviseHopLimit6(device: Device, hopLimit: number): void {
+    this.limitOf(device).hopLimit = hopLimit;
+  }
+
   /**
    * A router said that a packet of ours of `length` bytes is too big for a next hop of `mtu` (0: it did not say). Returns the path MTU
    * to `destination` from now on.
@@ -192,11 +200,13 @@ export class IpTables implements IpPaths {
     if (source !== undefined && !source.isUnspecified && !this.isLocal(source)) return undefined;
     const wanted = source === undefined || source.isUnspecified ? undefined : source;
     if (destination.version === 6) return this.path6(destination, wanted);
+    if (wanted?.version === 6) return undefined;
     if (this.isOurs(destination.value)) return { source: wanted ?? destination, mtu: LOOPBACK_MTU };
     const route = this.route(destination.value);
     if (route === undefined) return undefined;
     const from = wanted ?? route.source ?? this.addresses.sourceFor(route.device, route.gateway ?? destination);
-    return from && { source: from, mtu: this.mtu(route, destination.value), linkMtu: linkMtu(route) };
+    const { hopLimit } = this;
+    return from && { source: from, mtu: this.mtu(route, destination.value), linkMtu: linkMtu(route), hopLimit };
   }
 
   isLocal(address: IpAddress): boolean {
@@ -219,18 +229,15 @@ export class IpTables implements IpPaths {
     if (route?.gateway?.equals(router) !== true || this.isOurs(gateway.value)) return false;
     const way = this.route(gateway.value);
     if (way === undefined || way.gateway !== undefined || way.device !== route.device) return false;
-    const known = this.routes
-      .list()
-      .some((one) => one.destination.length === 32 && one.destination.address.equals(destination));
-    // One redirect per destination at a time, so that a hostile router cannot fill the table with ways to one host.
-    if (known) this.removeRoute(new Cidr<4>(destination, 32));
-    this.addRoute({ destination: new Cidr<4>(destination, 32), gateway, device: route.device });
+    // What the user says of exactly this host holds.
+    if (route.destination.length === 32 && !this.redirects4.has(route)) return false;
+    this.redirects4.add({ destination: new Cidr<4>(destination, 32), gateway, device: route.device });
     return true;
   }
 
   /**
    * The same for IPv6 (RFC 4861 8.1, 8.3): `router` is our first hop to `destination` by `device`, `target` another router on that link or the
-   * destination itself. Such routes are few: beyond 64 the oldest goes.
+   * destination itself.
    */
   redirect6(device: Device, router: Ipv6Address, destination: Ipv6Address, target: Ipv6Address): boolean {
     const { a, b, c, d } = destination;
@@ -238,35 +245,17 @@ export class IpTables implements IpPaths {
       return false;
     const route = this.route6(a, b, c, d);
     if (route?.gateway === undefined || route.device !== device || !areSame(route.gateway, router)) return false;
-    const key = mtuKey(destination);
-    const earlier = this.redirects.get(key);
-    // What the user says of exactly this host holds.
-    if (route.destination.length === 128 && route !== earlier) return false;
-    this.forgetRedirect(key);
+    if (route.destination.length === 128 && !this.redirects6.has(route)) return false;
     const direct = areSame(target, destination);
     const way = direct ? {} : { gateway: target };
-    const made: Route<6> = { destination: new Cidr<6>(destination, 128), device, limit: this.limitOf(device), ...way };
-    this.routes6.add(made);
-    this.redirects.set(key, made);
-    for (const oldest of this.redirects.keys()) {
-      if (this.redirects.size <= MAX_REDIRECTS) break;
-      this.forgetRedirect(oldest);
-    }
+    this.redirects6.add({ destination: new Cidr<6>(destination, 128), device, limit: this.limitOf(device), ...way });
     return true;
   }
 
   /** A next hop on the link of `device` does not answer: destinations that were redirected to it take the former way (RFC 4861 7.3.3). */
-  nextHopFailed(device: Device, hop: Ipv6Address): void {
-    for (const [key, { device: by, gateway, destination }] of this.redirects) {
-      if (by === device && areSame(gateway ?? destination.address, hop)) this.forgetRedirect(key);
-    }
-  }
-
-  private forgetRedirect(key: string): void {
-    const route = this.redirects.get(key);
-    if (route === undefined) return;
-    this.redirects.delete(key);
-    this.routes6.remove((one) => one === route);
+  nextHopFailed(device: Device, hop: IpAddress): void {
+    if (hop.version === 4) this.redirects4.failed(device, hop);
+    else this.redirects6.failed(device, hop);
   }
 
   /** Adds the route to an address's network, unless an earlier address of it has done so: the first is the one to send from. */
@@ -278,10 +267,10 @@ export class IpTables implements IpPaths {
     if (cidr.length < 32 && !isThere) this.routes.add({ destination, device, source: cidr.address });
   }
 
-  private limitOf(device: Device): { mtu: number } {
+  private limitOf(device: Device): { mtu: number; hopLimit: number | undefined } {
     const known = this.limits.get(device);
     if (known !== undefined) return known;
-    const limit = { mtu: device.mtu };
+    const limit = { mtu: device.mtu, hopLimit: undefined };
     this.limits.set(device, limit);
     return limit;
   }

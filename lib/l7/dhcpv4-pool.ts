@@ -89,8 +89,9 @@ export class DhcpPool {
     if (!this.mayHave(message, address) || (entry !== undefined && !this.isFreeFor(entry, key))) return undefined;
     if (entry?.key === key && entry.state === 'bound' && !this.isOver(entry)) return entry;
     const former = this.byKey.get(key);
-    if (entry !== undefined) this.byKey.delete(entry.key);
-    if (former !== undefined) this.byAddress.delete(former.address.value);
+    if (entry !== undefined && this.byKey.get(entry.key) === entry) this.byKey.delete(entry.key);
+    // What somebody else uses stays out of use, whoever found that.
+    if (former !== undefined && former.state !== 'blocked') this.byAddress.delete(former.address.value);
     const { mac } = message;
     const { hostName } = message.options;
     const made: Entry = { key, address, mac, hostName, state: 'offered', expiresAt: until };

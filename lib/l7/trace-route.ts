@@ -15,8 +15,8 @@ import type { UdpSockets } from '../l4/udp-api.js';
 // Where traceroute has always sent its datagrams to.
 const FIRST_PORT = 33_434;
 const SEQUENCE_MASK = 0xffff;
-// So long the first probe is alone, in milliseconds: few may wait for the address of a neighbour.
-const FIRST_ALONE = 500;
+// So long the first probe is alone, in milliseconds: few packets may wait until the neighbour's address is known, or that it has none.
+const FIRST_ALONE = 3500;
 
 /** What probes are sent over. */
 export interface TraceTransports {
@@ -34,7 +34,7 @@ export interface TraceOptions {
   readonly maxHops?: number;
   /** Probes for each hop. Default 3. */
   readonly queries?: number;
-  /** Milliseconds to wait for an answer. Default 3000. */
+  /** Milliseconds to wait for an answer: longer than it takes to know that a neighbour is not there. Default 5000. */
   readonly timeout?: number;
   /** Bytes of data in each probe. Default 32. */
   readonly size?: number;
@@ -233,7 +233,7 @@ export class RouteTracer {
 }
 
 function complete(options: TraceOptions): Required<TraceOptions> {
-  const { probes = 'udp', firstHop = 1, maxHops = 30, queries = 3, timeout = 3000, size = 32 } = options;
+  const { probes = 'udp', firstHop = 1, maxHops = 30, queries = 3, timeout = 5000, size = 32 } = options;
   const { port = FIRST_PORT, parallel = 16 } = options;
   const whole = (value: number, least: number, most: number) =>
     Number.isInteger(value) && value >= least && value <= most;

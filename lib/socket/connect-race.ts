@@ -155,6 +155,8 @@ class Race implements StagesHandler {
     const failed = (error: unknown) =>
       told.failed(systemError(netCode(error, 'ECONNABORTED'), 'connect', address.toString(), port));
     const nothing = () => undefined;
+    const { localAddress = address } = options;
+    if (localAddress.version !== address.version) throw systemError('EINVAL', 'connect', address.toString(), port);
     try {
       const connection = tcp.connect(
         { address, port },

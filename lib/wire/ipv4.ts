@@ -174,6 +174,22 @@ export class Ipv4Packet implements IpPacket<4> {
     return fold(view.getUint32(this.offset + SOURCE) + view.getUint32(this.offset + DESTINATION) + protocol + length);
   }
 
+  /** Whether a source route leads on from here: we are a station, and the payload is not for us (RFC 791 3.1). */
+  get isOnRoute(): boolean {
+    const { view } = this.frame.slab;
+    const end = this.offset + this.headerLength;
+    for (let at = this.offset + OPTIONS; at < end; ) {
+      const type = view.getUint8(at);
+      if (type === Ipv4OptionType.End) return false;
+      const length = type === Ipv4OptionType.Nop ? 1 : view.getUint8(at + 1);
+      const isRoute = type === Ipv4OptionType.LooseSourceRoute || type === Ipv4OptionType.StrictSourceRoute;
+      // The pointer counts from the option's first byte, which is 1: behind the last address the route is done.
+      if (isRoute && length >= 3 && view.getUint8(at + 2) <= length) return true;
+      at += Math.max(1, length);
+    }
+    return false;
+  }
+
   /** The options, without the NOPs and the end; their data are copies. */
   options(): Ipv4Option[] {
     const { view, bytes } = this.frame.slab;

@@ -100,6 +100,39 @@ export class Ipv6Packet implements IpPacket<6> {
     frame.network = at;
   }
 
+  /**
+   * Pushes a header in front of the frame, whose range is the payload, that brings it back to the sender of `packet`, from where that was
+   * sent to. The packet's header may be where this one is written.
+   */
+  static emitReply(frame: Frame, packet: Ipv6Packet, protocol: number, trafficClass: number): void {
+    const from = packet.frame.slab.view;
+    const { sourceOffset, destinationOffset } = packet;
+    const payloadLength = frame.length;
+    const at = frame.push(IPV6_HEADER);
+    const { view } = frame.slab;
+    const a = from.getUint32(sourceOffset);
+    const b = from.getUint32(sourceOffset + 4);
+    const c = from.getUint32(sourceOffset + 8);
+    const d = from.getUint32(sourceOffset + 12);
+    const e = from.getUint32(destinationOffset);
+    const f = from.getUint32(destinationOffset + 4);
+    const g = from.getUint32(destinationOffset + 8);
+    const h = from.getUint32(destinationOffset + 12);
+    view.setUint32(at + SOURCE, e);
+    view.setUint32(at + SOURCE + 4, f);
+    view.setUint32(at + SOURCE + 8, g);
+    view.setUint32(at + SOURCE + 12, h);
+    view.setUint32(at + DESTINATION, a);
+    view.setUint32(at + DESTINATION + 4, b);
+    view.setUint32(at + DESTINATION + 8, c);
+    view.setUint32(at + DESTINATION + 12, d);
+    view.setUint32(at + VERSION_CLASS_FLOW, 0x6000_0000 | (trafficClass << 20));
+    view.setUint16(at + PAYLOAD_LENGTH, payloadLength);
+    view.setUint8(at + NEXT_HEADER, protocol);
+    view.setUint8(at + HOP_LIMIT, 64);
+    frame.network = at;
+  }
+
   get trafficClass(): number {
     return (this.frame.slab.view.getUint16(this.offset + VERSION_CLASS_FLOW) >>> 4) & 0xff;
   }

@@ -4,7 +4,7 @@ import type { Env } from '../../lib/core/env.js';
 import { Cast } from '../../lib/core/frame.js';
 import type { LinkPacket } from '../../lib/wire/ethernet.js';
 import { IpProtocol } from '../../lib/wire/ip.js';
-import { Ipv4Packet } from '../../lib/wire/ipv4.js';
+import { IPV4_HEADER, Ipv4Packet } from '../../lib/wire/ipv4.js';
 import { layer } from '../flow/layer.js';
 import { defaultEnvironment } from '../time/environment.js';
 
@@ -22,6 +22,8 @@ export interface Ipv4Options {
   readonly addresses: Ipv4Acceptance;
   /** The packets are our own, looped back: sources and destinations may be ours and in 127.0.0.0/8. Default false. */
   readonly loopback?: boolean;
+  /** Is told of packets that a source route would take further. The packet, not narrowed, is valid during the call. */
+  readonly routed?: (packet: Ipv4Packet) => void;
 }
 
 /**
@@ -34,7 +36,7 @@ export interface Ipv4Options {
  * reason to refuse a packet that has arrived (RFC 1122 3.2.1.7).
  *
  * **Drops** `Ipv4Truncated`, `Ipv4BadHeader`, `Ipv4BadChecksum`, `Ipv4BadOptions`, `Ipv4NotForUs`, `Ipv4BadSource`,
- * `Ipv4UnicastInBroadcast`. **State and timers** none.
+ * `Ipv4UnicastInBroadcast`, `Ipv4SourceRouted`. **State and timers** none.
  *
  * @example
  * ```ts
@@ -42,7 +44,7 @@ export interface Ipv4Options {
  * ```
  */
 export function ipv4(options: Ipv4Options, env: Env = defaultEnvironment()): OperatorFunction<LinkPacket, Ipv4Packet> {
-  const { addresses, loopback = false } = options;
+  const { addresses, loopback = false, routed } = options;
   const { drops } = env;
   return layer(() => ({ frame }) => {
     const wrong = Ipv4Packet.check(frame, frame.start);
@@ -60,6 +62,10 @@ export function ipv4(options: Ipv4Options, env: Env = defaultEnvironment()): Ope
     if (frame.link < 0) frame.wholeEnd = frame.end;
     frame.network = frame.start;
     frame.ipCast = cast;
+    if (packet.headerLength > IPV4_HEADER && packet.isOnRoute) {
+      routed?.(packet);
+      return drops.report(DropReason.Ipv4SourceRouted, frame, 'ipv4');
+    }
     frame.end = frame.start + packet.totalLength;
     frame.start += packet.headerLength;
     return packet;

@@ -82,7 +82,10 @@ export function readIpv6Packets(options: Ipv6Options, env: Env): Step<LinkPacket
 function castOf(packet: Ipv6Packet, { addresses, loopback }: Ipv6Options): Cast | undefined {
   const { view } = packet.frame.slab;
   const at = packet.destinationOffset;
-  const [a, b, c, d] = [view.getUint32(at), view.getUint32(at + 4), view.getUint32(at + 8), view.getUint32(at + 12)];
+  const a = view.getUint32(at);
+  const b = view.getUint32(at + 4);
+  const c = view.getUint32(at + 8);
+  const d = view.getUint32(at + 12);
   if (loopback === true && (a | b | c) === 0 && d === 1) return Cast.Unicast;
   return addresses.accepts(a, b, c, d, packet.frame.device);
 }

@@ -28,7 +28,7 @@ export interface Dhcpv4Options
   > {
   /** A device of the host. */
   readonly device: Device;
-  /** Gets the name servers and search domains of leases, e.g. the host's `dns`. */
+  /** Gets the name servers and search domains of leases, e.g. `me.nameServers.from('dhcpv4')`. */
   readonly resolver?: DnsSettings<Ipv4Address>;
   /** Use addresses only after nobody else was found to have them (RFC 5227). Default true. */
   readonly verify?: boolean;
@@ -57,7 +57,7 @@ export type Dhcpv4Event =
  * @example
  * const me = host({ device: tap });
  * tap.frames$.pipe(me).subscribe(tap.sink);
- * dhcpv4(me, { device: tap, resolver: me.dns }).subscribe(({ kind, lease }) => console.log(kind, lease?.address.toString()));
+ * dhcpv4(me, { device: tap, resolver: me.nameServers.from('dhcpv4') }).subscribe(({ kind, lease }) => console.log(kind, lease?.address.toString()));
  */
 export function dhcpv4(host: DhcpHost, options: Dhcpv4Options): Observable<Dhcpv4Event> {
   const { device, resolver, verify = true, linkLocal = true, linkUp$, ...rest } = options;

@@ -18,7 +18,7 @@ import type { DhcpHost } from './dhcp-host.js';
 export interface Dhcpv6InformationOptions {
   /** A device of the host, with a link-local address sooner or later. */
   readonly device: Device;
-  /** Gets the name servers and search domains, e.g. the host's `dns`. */
+  /** Gets the name servers and search domains, e.g. `me.nameServers.from('dhcpv6')`. */
   readonly resolver?: DnsSettings<Ipv6Address>;
   /** Who the client is (RFC 8415 11); it should stay the same for ever. Default: made of the MAC address. */
   readonly duid?: Uint8Array;
@@ -56,7 +56,7 @@ export interface Dhcpv6Event {
  * @example
  * const me = host({ device: tap, slaac: true });
  * tap.frames$.pipe(me).subscribe(tap.sink);
- * dhcpv6(me, { device: tap, resolver: me.dns }).subscribe(({ kind, lease }) => console.log(kind, lease?.addresses.map(String)));
+ * dhcpv6(me, { device: tap, resolver: me.nameServers.from('dhcpv6') }).subscribe(({ kind, lease }) => console.log(kind, lease?.addresses.map(({ address }) => address.toString())));
  */
 export function dhcpv6(host: DhcpHost, options: Dhcpv6Options): Observable<Dhcpv6Event> {
   const { device, resolver, linkUp$, verify = true, rapidCommit = true } = options;
@@ -71,10 +71,9 @@ export function dhcpv6(host: DhcpHost, options: Dhcpv6Options): Observable<Dhcpv
     const links = linkUp$?.subscribe(() => client.linkChanged());
     subscriber.add(() => {
       links?.unsubscribe();
-      // Also where nobody listens any more.
-      port.ended = () => client.dispose();
       client.release(() => port.close());
     });
+    // Also while the server is still being told, and nobody listens any more.
     port.ended = () => {
       client.dispose();
       subscriber.complete();
@@ -95,7 +94,7 @@ export function dhcpv6(host: DhcpHost, options: Dhcpv6Options): Observable<Dhcpv
  * **State and timers** those of the client, none after unsubscribing.
  *
  * @example
- * dhcpv6Information(me, { device: tap, resolver: me.dns }).subscribe(({ dnsServers }) => console.log(dnsServers.map(String)));
+ * dhcpv6Information(me, { device: tap, resolver: me.nameServers.from('dhcpv6') }).subscribe(({ dnsServers }) => console.log(dnsServers.map(String)));
  */
 export function dhcpv6Information(host: DhcpHost, options: Dhcpv6InformationOptions): Observable<Dhcpv6Information> {
   const { device, resolver, linkUp$, duid = duidOfMac(device.mac.value) } = options;

@@ -261,14 +261,15 @@ function pipeline(frames$: Observable<RxFrame>, parts: Parts): Observable<TxFram
   udpHost.loopback = (packet) => loopback.send(packet);
   const expired = (first: IpPacket): void => complain(first, 'reassembly-timeout');
   const reassembly = { ...options.reassembly, expired, problem };
+  const told = { problem, routed: (packet: Ipv4Packet) => complain(packet, 'source-route-failed') };
 
   const source$ = frames$.pipe(tap({ complete: () => ended.next() }));
   const number = deviceNumber(links);
   const devices$ = demux(source$, number, { reason: DropReason.DeviceUnknown }, env);
   const looped = { frames$: loopback.packets$.pipe(takeUntil(ended)), loopback: true };
   const inputs = [
-    ...links.map((link, index) => linkInput({ frames$: devices$.on(index), link }, tables, problem, env)),
-    linkInput(looped, tables, problem, env),
+    ...links.map((link, index) => linkInput({ frames$: devices$.on(index), link }, tables, told, env)),
+    linkInput(looped, tables, told, env),
   ];
   const whole4$ = merge(...inputs.map(({ ipv4$ }) => ipv4$)).pipe(reassemble(reassembly, env));
   const whole6$ = merge(...inputs.map(({ ipv6$ }) => ipv6$)).pipe(reassemble(reassembly, env));
@@ -329,10 +330,16 @@ interface Input {
   readonly replies$: Observable<TxFrame>;
 }
 
+/** Who is told of headers that their sender is to hear about. */
+interface Told {
+  readonly problem: (packet: Ipv6Packet, wrong: ExtensionProblem) => void;
+  readonly routed: (packet: Ipv4Packet) => void;
+}
+
 function linkInput(
   { frames$, link, loopback = false }: Source,
   tables: IpTables,
-  problem: (packet: Ipv6Packet, wrong: ExtensionProblem) => void,
+  { problem, routed }: Told,
   env: Env,
 ): Input {
   const isEthernet = link instanceof EthernetLink;
@@ -340,7 +347,7 @@ function linkInput(
     ? frames$.pipe(ethernet({ mac: link.device.mac, multicast: tables.groupMacs }, env))
     : frames$.pipe(rawIp(env));
   const link$ = demux(packets$, ({ etherType }) => etherType, { reason: DropReason.EthernetUnknownType }, env);
-  const ipv4$ = link$.on(EtherType.Ipv4).pipe(ipv4({ addresses: tables.addresses, loopback }, env));
+  const ipv4$ = link$.on(EtherType.Ipv4).pipe(ipv4({ addresses: tables.addresses, loopback, routed }, env));
   const ipv6$ = link$.on(EtherType.Ipv6).pipe(ipv6({ addresses: tables.addresses6, loopback, problem }, env));
   if (!isEthernet) return { ipv4$, ipv6$, replies$: EMPTY };
   // Only Ethernet has ARP.

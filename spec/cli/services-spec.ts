@@ -4,14 +4,13 @@ import { buffer } from 'node:stream/consumers';
 import { expect } from 'chai';
 import { bytesOf } from '../../cli/http-service.js';
 import { type RunningServices, SERVICE_NAMES, startServices } from '../../cli/services.js';
-import { Ipv4Address } from '../../lib/core/address.js';
 import type { UdpMessage } from '../../lib/l4/udp-api.js';
 import { agent } from '../../lib/socket/http.js';
 import { type NodeNet, nodeNet } from '../../lib/socket/net.js';
 import { anyEndpoint } from '../../lib/l4/udp.js';
+import { forBothVersions } from '../both-versions.js';
 import { type Network, network } from '../../operators/testing/index.js';
 
-const SERVER = '10.0.0.1';
 /** Of `openssl enc -aes-128-ctr -K 0...0 -iv 0...00100000 -in /dev/zero | head -c 1048576 | sha256sum`. */
 const MEBIBYTE = '8025e8ea3abdfc526ea731f7b6559db12c920a84f9ace053e1115a88e726b878';
 
@@ -19,14 +18,15 @@ function sha256(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');
 }
 
-describe('services of rx-netstack host', () => {
+forBothVersions('services of rx-netstack host', ({ version, a, b, cidr }) => {
+  const SERVER = a.toString();
   let net: Network<'server' | 'client'>;
   let services: RunningServices;
   let client: NodeNet;
 
   beforeEach(() => {
     net = network({
-      hosts: { server: `${SERVER}/24`, client: '10.0.0.2/24' },
+      hosts: { server: cidr(a), client: cidr(b) },
       links: { lan: { impair: { delay: 1 } } },
     });
     services = startServices(SERVICE_NAMES, net.hosts.server, () => ({ drops: {}, answer: 42 }));
@@ -61,8 +61,8 @@ describe('services of rx-netstack host', () => {
   function datagrams(port: number, from: number, ...sent: readonly string[]): readonly string[] {
     const received: UdpMessage[] = [];
     const handler = { message: (message: UdpMessage) => received.push(message), error: () => undefined };
-    const socket = net.hosts.client.udp.bind(anyEndpoint(4, from), handler);
-    for (const text of sent) socket.send(Buffer.from(text), { address: Ipv4Address.parse(SERVER), port });
+    const socket = net.hosts.client.udp.bind(anyEndpoint(version, from), handler);
+    for (const text of sent) socket.send(Buffer.from(text), { address: a, port });
     net.runFor(1000);
     socket.close();
     return received.map(({ data }) => Buffer.from(data).toString());

@@ -21,14 +21,7 @@ class Dnsmasq {
 
   constructor(namespace: Namespace, directory: string, ...options: string[]) {
     const leases = join(directory, 'leases');
-    const basic = [
-      '--no-daemon',
-      '--conf-file=/dev/null',
-      '--no-resolv',
-      '--no-hosts',
-      '--bind-interfaces',
-      '--no-ping',
-    ];
+    const basic = ['--no-daemon', '--conf-file=/dev/null', '--no-resolv', '--no-hosts', '--bind-dynamic', '--no-ping'];
     const own = [
       '--interface=tap0',
       `--dhcp-leasefile=${leases}`,
@@ -91,7 +84,7 @@ describeNetns('DHCP', (netns) => {
     this.timeout(20_000);
     needs(this, 'dnsmasq');
     const { namespace } = netns;
-    const live = new LiveHost(namespace, { addresses: [], clock: fastClock(PACE), services: ['echo'] });
+    const live = new LiveHost(namespace, { addresses: [], clock: fastClock(PACE), services: [] });
     const server = new Dnsmasq(
       namespace,
       directory,
@@ -330,5 +323,28 @@ exit 0
     expect(server.count('DHCPINFORMATION-REQUEST(tap0)')).to.be.at.least(1);
     subscription.unsubscribe();
     await live.close();
+  });
+
+  it('`rx-netstack host --dhcp --slaac` has all of its addresses leased, and gives them back', async function () {
+    this.timeout(40_000);
+    needs(this, 'dnsmasq');
+    const { namespace } = netns;
+    const main = new URL('../../cli/main.ts', import.meta.url).pathname;
+    const peers = ['--peer', '10.77.0.1/24', '--peer', 'fd77::1/64'];
+    const args = ['--import=tsx', main, 'host', '--tap', 'tap0', ...peers, '--dhcp', '--slaac', '--json'];
+    const command = namespace.start(process.execPath, args);
+    let said = '';
+    command.stderr?.setEncoding('utf8').on('data', (text: string) => (said += text));
+    await until(() => said.includes('"ready":true'), 20_000);
+    const ranges = ['--dhcp-range=10.77.0.100,10.77.0.110,255.255.255.0,2m', '--dhcp-range=fd77::100,fd77::1ff,64,2m'];
+    const server = new Dnsmasq(namespace, directory, ...ranges, '--enable-ra');
+    await until(() => /"dhcpv4","event":"bound"/.test(said) && /"dhcpv6","event":"bound"/.test(said), 15_000);
+    const six = /"dhcpv6","event":"bound","addresses":\["([^"]*)"\]/.exec(said)?.[1] ?? '';
+    for (const address of ['10.77.0.100', six]) {
+      const { stdout } = await namespace.run('ping', ['-c', '2', '-i', '0.05', address]);
+      expect(stdout).to.contain(' 0% packet loss');
+    }
+    command.kill('SIGTERM');
+    await until(() => server.count('DHCPRELEASE(tap0)') === 2);
   });
 });

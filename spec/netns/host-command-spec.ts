@@ -125,6 +125,32 @@ describeNetns('rx-netstack host', (netns) => {
     expect(host.stdout).to.match(/^host\n/);
   });
 
+  it('4862-1, 5227-1: uses no address that another host has, and gives up where it has no other', async function () {
+    this.timeout(30_000);
+    const { namespace } = netns;
+    const addresses = ['10.77.0.2/24', 'fd77::2/64'].flatMap((address) => ['--address', address]);
+    const taken = ['--tap', 'h0', '--peer', '10.77.0.2/24', '--peer', 'fd77::2/64'];
+    const other = new HostProcess(namespace, [...taken, '--json', ...addresses, '--address', '10.77.0.3/24']);
+    await other.said(/"ready".*\n/);
+    const lines = other.stderr
+      .trim()
+      .split('\n')
+      .filter((line) => line.startsWith('{'));
+    const said = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+    expect(said.at(-1)).to.deep.include({ ready: true, addresses: ['10.77.0.3/24'] });
+    for (const address of ['10.77.0.2', 'fd77::2']) {
+      expect(said).to.deep.include({ by: 'autoconf', event: 'duplicate', addresses: [address] });
+    }
+    await other.end('SIGTERM');
+    const none = new HostProcess(namespace, [...taken, ...addresses]);
+    const [code] = (await once(none.child, 'close')) as [number];
+    expect(code).to.equal(1);
+    expect(none.stderr).to.match(/\nrx-netstack host: other hosts have 10\.77\.0\.2 and fd77::2\n$/);
+    const sure = new HostProcess(namespace, [...taken, ...addresses, '--no-dad']);
+    await sure.said(/^ready: 10\.77\.0\.2\/24, fd77::2\/64 at /m);
+    await sure.end('SIGTERM');
+  });
+
   it('says in one line that it has no permission', async function () {
     this.timeout(30_000);
     const { namespace } = netns;

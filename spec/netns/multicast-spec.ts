@@ -174,6 +174,44 @@ for (const [version, facts] of Object.entries(FACTS)) {
       await live.close();
     });
 
+    it('refuses what Node refuses, with the same words', async () => {
+      const live = start();
+      const source = facts.alias;
+      const calls: readonly (readonly [string, ...unknown[]])[] = [
+        ['dropMembership', facts.group, facts.theirInterface],
+        ['dropSourceSpecificMembership', source, facts.group, facts.theirInterface],
+        ['addMembership'],
+        ['addMembership', 'nonsense'],
+        ['addMembership', facts.theirs, facts.theirInterface],
+        ['addMembership', facts.group, 'nonsense'],
+        ['addMembership', facts.group, facts.theirInterface],
+        ['addMembership', facts.group, facts.theirInterface],
+        ['addSourceSpecificMembership', source, facts.other, facts.theirInterface],
+        ['addSourceSpecificMembership', source, facts.other, facts.theirInterface],
+        ['dropSourceSpecificMembership', facts.theirs, facts.other, facts.theirInterface],
+        ['dropSourceSpecificMembership', source, facts.other, facts.theirInterface],
+        ['dropMembership', facts.group, facts.theirInterface],
+        ['dropMembership', facts.group, facts.theirInterface],
+        ['setMulticastTTL', 0],
+        ['setMulticastTTL', 255],
+        ['setMulticastTTL', 256],
+        ['setMulticastTTL', 'x'],
+        ['setMulticastLoopback', false],
+        ['setMulticastInterface', facts.theirInterface],
+        ['setMulticastInterface', 'nonsense'],
+        ['setMulticastInterface', 7],
+      ];
+      const script = `
+        const socket = require('node:dgram').createSocket('${facts.type}');
+        (${told.toString()})(socket, JSON.parse(process.argv[1])).then((said) => console.log(JSON.stringify(said)));`;
+      const { stdout, stderr } = await netns.namespace.run(process.execPath, ['-e', script, JSON.stringify(calls)]);
+      expect(stderr).to.equal('');
+      const ours = calls.map((call) => call.map((word) => (word === facts.theirInterface ? facts.ourInterface : word)));
+      const said = await told(nodeDgram(live.me.udp).createSocket(facts.type), ours);
+      expect(said).to.deep.equal(JSON.parse(stdout));
+      await live.close();
+    });
+
     it('keeps a snooping bridge informed: of the join, whenever it asks, and of the leave', async function () {
       this.timeout(40_000);
       const { namespace } = netns;
@@ -243,6 +281,22 @@ for (const [version, facts] of Object.entries(FACTS)) {
       await recording.expectSound();
     });
   });
+}
+
+/** Makes these calls of a socket, and says what each returned or threw; runs in the kernel's Node, too. */
+async function told(socket: unknown, calls: readonly (readonly unknown[])[]): Promise<string[]> {
+  const at = socket as Record<string, (...rest: unknown[]) => unknown>;
+  await new Promise<void>((resolve) => void at['bind']?.(0, resolve));
+  const said = calls.map(([name, ...rest]) => {
+    try {
+      return `${String(name)}: ${String(at[String(name)]?.(...rest))}`;
+    } catch (error) {
+      const { name: kind, code } = error as NodeJS.ErrnoException;
+      return `${String(name)}: ${kind === 'TypeError' ? 'TypeError ' : ''}${String(code)}`;
+    }
+  });
+  at['close']?.();
+  return said;
 }
 
 /** A bridge that snoops and asks, with a TAP in it; it believes in silent members for two seconds. */

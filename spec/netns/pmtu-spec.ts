@@ -11,8 +11,10 @@ import { once } from 'node:events';
 import { createHash } from 'node:crypto';
 import { expect } from 'chai';
 import { type IpAddress, parseIp } from '../../lib/core/address.js';
+import { anyEndpoint } from '../../lib/l4/udp.js';
 import { listening, LiveHost, until } from './live-host.js';
 import { describeNetns, type Namespace, type Netns } from './namespace.js';
+import { Recording } from './recording.js';
 import { digestOf, opensslBytes } from './transfers.js';
 
 const SIZE = 4 << 20;
@@ -35,7 +37,7 @@ interface Path {
 }
 
 /** Builds the path; `silent` routers send no ICMP errors. */
-function path(netns: Netns, version: 4 | 6, mtu: number, silent: boolean): Path {
+function path(netns: Netns, version: 4 | 6, mtu: number, silent: boolean, recording: Recording): Path {
   const { namespace: near } = netns;
   const far = netns.make('far');
   const server = netns.make('server');
@@ -45,7 +47,8 @@ function path(netns: Netns, version: 4 | 6, mtu: number, silent: boolean): Path 
     addresses: [`${us}${tap}`],
     gateway,
     peer: [`${gateway}${tap}`],
-    services: ['http', 'discard', 'chargen'],
+    services: ['http'],
+    recording,
   });
   near.ip(
     'link',
@@ -104,6 +107,7 @@ for (const version of [4, 6] as const) {
   describeNetns(`issue 3, row 3: a narrow path, IPv${version}`, (netns) => {
     const url = version === 4 ? 'http://10.77.0.2' : 'http://[fd77::2]';
     const to = serverAddress(version);
+    const recording = new Recording();
 
     /** Transfers both ways, opened from both ends; returns the milliseconds of what we sent, and of what we received. */
     async function carry({ live, server }: Path): Promise<{ sent: number; received: number }> {
@@ -138,7 +142,7 @@ for (const version of [4, 6] as const) {
 
     it('the search finds what a silent path carries, while data flow', async function () {
       this.timeout(60_000);
-      const there = path(netns, version, 1400, true);
+      const there = path(netns, version, 1400, true, recording);
       const { me } = there.live;
       // The kernel reads slowly: its window, not ours, paces the transfer.
       const fetched = there.server.sh(`curl -sS --fail --limit-rate 3M ${url}/bytes/${24 << 20} | sha256sum`, {
@@ -151,10 +155,53 @@ for (const version of [4, 6] as const) {
       await there.live.close();
     });
 
+    it('datagrams: EMSGSIZE for those that must not be cut; the others arrive in pieces', async function () {
+      this.timeout(30_000);
+      const there = path(netns, version, 1400, false, recording);
+      const { me } = there.live;
+      const headers = version === 4 ? 28 : 48;
+      const heard: number[] = [];
+      const errors: string[] = [];
+      const handler = {
+        message: ({ data }: { data: Uint8Array }) => void heard.push(data.length),
+        error: ({ code }: { code: string }) => void errors.push(code),
+      };
+      const socket = me.udp.bind(anyEndpoint(version, 0), handler, { dontFragment: true });
+      socket.connect({ address: to, port: 4001 });
+      there.server.start('socat', ['-b', '65536', `UDP${version}-LISTEN:4001`, 'EXEC:cat']);
+      // The server may not be up yet: until it is, port unreachable comes.
+      await until(() => {
+        if (heard.length === 0) socket.send(new Uint8Array(1));
+        return heard.length > 0;
+      });
+      [heard.length, errors.length] = [0, 0];
+      expect(socket.pathMtu()).to.equal(1500);
+      socket.send(new Uint8Array(1500 - headers));
+      await until(() => errors.length > 0);
+      expect([errors, socket.pathMtu()]).to.deep.equal([['EMSGSIZE'], 1400]);
+      expect(() => socket.send(new Uint8Array(1400 - headers + 1)))
+        .to.throw()
+        .with.property('code', 'EMSGSIZE');
+      socket.send(new Uint8Array(1400 - headers));
+      await until(() => heard.includes(1400 - headers));
+      const receiver = there.server.start('socat', ['-u', '-b', '65536', `UDP${version}-RECVFROM:4002`, 'STDOUT']);
+      const received: Buffer[] = [];
+      receiver.stdout?.on('data', (chunk: Buffer) => received.push(chunk));
+      socket.connect({ address: to, port: 4002 });
+      socket.dontFragment = false;
+      // It takes one and ends; it may not be up yet.
+      const again = setInterval(() => socket.send(new Uint8Array(8000)), 100);
+      await once(receiver, 'close');
+      clearInterval(again);
+      expect(Buffer.concat(received).length).to.equal(8000);
+      socket.close();
+      await there.live.close();
+    });
+
     for (const mtu of version === 4 ? [1400, 1000] : [1400, 1280]) {
       it(`of ${mtu} bytes, whose routers tell of it: promptly, without a timeout of ours`, async function () {
         this.timeout(60_000);
-        const there = path(netns, version, mtu, false);
+        const there = path(netns, version, mtu, false, recording);
         const took = await carry(there);
         const { me } = there.live;
         expect(me.tables.path(to)?.mtu).to.equal(mtu);
@@ -166,7 +213,7 @@ for (const version of [4, 6] as const) {
 
       it(`of ${mtu} bytes, whose routers drop their errors: after one black hole`, async function () {
         this.timeout(60_000);
-        const there = path(netns, version, mtu, true);
+        const there = path(netns, version, mtu, true, recording);
         const took = await carry(there);
         const { me } = there.live;
         // One that the base size does not pass either is found in two steps.
@@ -178,5 +225,10 @@ for (const version of [4, 6] as const) {
         await there.live.close();
       });
     }
+
+    it('tshark finds nothing wrong with what we sent in all that', async function () {
+      this.timeout(60_000);
+      await recording.expectSound({ tcp: 1000, udp: 3 });
+    });
   });
 }

@@ -38,7 +38,7 @@ export class Plpmtud {
 
 /** The connection is established: sets the segment size by what is known of the path. */
 export function startMtu(c: Connection): void {
-  c.snd.mss = payloadOf(c, c.mtu);
+  useMtu(c, c.mtu);
   const { mtuProbing } = c.host.config;
   if (mtuProbing === 'always') {
     const { search } = plpmtudOf(c);
@@ -65,15 +65,19 @@ function forgetIfDone(c: Connection): void {
   if (c.plpmtud?.search.isAtMaximum === true) c.plpmtud = undefined;
 }
 
-/** Makes packets of `mtu` bytes at most from now on; what is in flight and larger counts as lost, for no fault of its own. */
-function setMtu(c: Connection, mtu: number): void {
-  const { snd, sent, recovery } = c;
+function useMtu(c: Connection, mtu: number): void {
   c.mtu = mtu;
+  c.snd.mss = payloadOf(c, mtu);
   // A path that takes less than the least must cut.
   const dontFragment = c.flow.version === 6 || mtu > MIN_MTU[4];
   if (dontFragment !== c.flow.dontFragment) c.flow = { ...c.flow, dontFragment };
+}
+
+/** Makes packets of `mtu` bytes at most from now on; what is in flight and larger counts as lost, for no fault of its own. */
+function setMtu(c: Connection, mtu: number): void {
+  const { snd, sent, recovery } = c;
   const former = snd.mss;
-  snd.mss = payloadOf(c, mtu);
+  useMtu(c, mtu);
   if (snd.mss !== former) c.congestion.resize(snd.mss);
   if (snd.mss >= former) return;
   for (let segment = sent.head; segment !== undefined; segment = segment.next) {

@@ -102,6 +102,10 @@ describe('Dhcpv4Server (RFC 2131 4.3)', () => {
     const refused = bench.one(7, DhcpType.Request, { requestedAddress: ip('10.0.0.77') });
     expect([refused.type, refused.way]).to.deep.equal(['nak', 'broadcast from 10.0.0.1']);
     expect(refused.message.yiaddr.isUnspecified).to.equal(true);
+    expect(bench.one(8, DhcpType.Request, {}, { ciaddr: ip('10.0.0.10') }).way).to.equal('broadcast from 10.0.0.1');
+    const relayed = bench.one(8, DhcpType.Request, {}, { ciaddr: ip('10.0.0.10'), giaddr: ip('10.0.0.2') });
+    expect(relayed.way).to.equal('to 10.0.0.2 port 67');
+    expect(relayed.message.broadcast, 'the relay must broadcast it').to.equal(true);
     expect(
       bench.ask(7, DhcpType.Discover, {}, { giaddr: ip('10.9.0.2') }),
       'a relay of another network',
@@ -192,6 +196,29 @@ describe('Dhcpv4Server (RFC 2131 4.3)', () => {
     expect(bench.ask(2, DhcpType.Discover)).to.have.length(0);
     expect(bench.ask(3, DhcpType.Discover)).to.have.length(0);
     bench.scheduler.runFor(600_000);
+    expect(bench.lease(3)).to.equal('10.0.0.10');
+  });
+
+  it('keeps a declined address out of use while the client that declined it has another', () => {
+    const bench = new Bench();
+    const declined = { serverId: ip('10.0.0.1'), requestedAddress: ip('10.0.0.10') };
+    bench.lease(1);
+    bench.ask(1, DhcpType.Decline, declined);
+    expect(bench.lease(1)).to.equal('10.0.0.11');
+    expect(bench.lease(2, { requestedAddress: ip('10.0.0.10') })).to.equal('10.0.0.12');
+    expect(bench.ask(3, DhcpType.Discover)).to.have.length(0);
+    bench.scheduler.runFor(600_000);
+    expect(bench.lease(3)).to.equal('10.0.0.10');
+    // The first client still is known by its second address.
+    expect(bench.lease(1)).to.equal('10.0.0.11');
+  });
+
+  it('keeps a reserved address of the pool for its client', () => {
+    const bench = new Bench({ reservations: { [mac(3).toString()]: '10.0.0.10' } });
+    expect(bench.lease(1)).to.equal('10.0.0.11');
+    expect(bench.lease(2, { requestedAddress: ip('10.0.0.10') })).to.equal('10.0.0.12');
+    expect(bench.ask(4, DhcpType.Discover)).to.have.length(0);
+    expect(bench.one(4, DhcpType.Request, { requestedAddress: ip('10.0.0.10') }).type).to.equal('nak');
     expect(bench.lease(3)).to.equal('10.0.0.10');
   });
 

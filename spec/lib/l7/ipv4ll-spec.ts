@@ -144,6 +144,11 @@ describe('Ipv4LinkLocal (3927)', () => {
       bench.local.dispose();
       expect(bench.scheduler.pending).to.equal(0);
     }
+    const announcing = new Bench();
+    announcing.local.start();
+    while (announcing.local.address === undefined) announcing.scheduler.step();
+    announcing.local.stop();
+    expect(announcing.scheduler.pending, 'an announcement').to.equal(0);
     // Also between a conflict and the next try.
     const bench = new Bench();
     bench.taken = () => true;

@@ -95,7 +95,7 @@ describe('TcpOptions', () => {
     expect(written(options)).to.equal('fd03f900');
   });
 
-  it('reads back what it writes', () => {
+  it('reads back what it writes (MUST-68)', () => {
     const values = fc.record({
       mss: fc.nat(0xffff),
       windowScale: fc.integer({ min: -1, max: 255 }),

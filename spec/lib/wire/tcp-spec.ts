@@ -72,7 +72,7 @@ describe('TcpSegment', () => {
     }
   });
 
-  it('reads back what it emits', () => {
+  it('reads back what it emits, with a right checksum (MUST-2)', () => {
     const fields = fc.record({
       sourcePort: fc.nat(0xffff),
       destinationPort: fc.nat(0xffff),

@@ -252,6 +252,25 @@ describe('icmp', () => {
     });
   });
 
+  describe('redirects without end', () => {
+    it('1122-I9: do not override what the user says of one host, and are at most 64', () => {
+      run({ redirects: true });
+      const redirect = (destination: number) =>
+        receive(
+          icmpPacket(icmpMessage(5, 1, ip('10.0.0.253'), udpPacket({ source: US.ip, destination })), {
+            source: ip('10.0.0.254'),
+          }),
+        );
+      const far = ip('192.0.2.0');
+      tables.addRoute({ destination: '192.0.2.0/32', gateway: '10.0.0.254', device });
+      expect(redirect(far)).to.equal('icmpv4-ignored');
+      for (let n = 1; n <= 100; n++) expect(redirect(far + n)).to.equal('taken');
+      const gateways = Array.from({ length: 101 }, (_, n) => tables.route(far + n)?.gateway?.toString());
+      expect(gateways.filter((gateway) => gateway === '10.0.0.253')).to.have.length(64);
+      expect([gateways[36], gateways[37]]).to.deep.equal(['10.0.0.254', '10.0.0.253']);
+    });
+  });
+
   describe('errors that we send', () => {
     beforeEach(() => {
       complaint = 'port-unreachable';

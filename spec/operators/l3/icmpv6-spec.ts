@@ -153,9 +153,15 @@ describe('icmpv6', () => {
     });
 
     it('is answered without the extension headers of the request', () => {
-      const { bytes, protocol } = { bytes: echo6().subarray(40), protocol: IpProtocol.Icmpv6 };
-      receive(chained([[HOP_BY_HOP, [0, 1, 4, 0, 0, 0, 0]]], protocol, bytes));
-      expect(answer().packet.headerLength).to.equal(40);
+      const nothing = [0, 1, 4, 0, 0, 0, 0] as const;
+      const more = Array.from({ length: 7 }, () => [IpProtocol.DestinationOptions, nothing] as const);
+      for (let count = 0; count < more.length; count++) {
+        const headers = [[HOP_BY_HOP, nothing] as const, ...more.slice(0, count)];
+        receive(chained(headers, IpProtocol.Icmpv6, echo6().subarray(40)));
+        const { packet } = answer();
+        expect(packet.headerLength).to.equal(40);
+        expect(packet.sourceAddress.equals(US6.ip) && packet.destinationAddress.equals(PEER6.ip)).to.equal(true);
+      }
     });
 
     it("to a group is answered from an address of the sender's scope, unless that is not wanted", () => {
@@ -222,6 +228,9 @@ describe('icmpv6', () => {
         [3, 1, 'reassembly-timeout EHOSTUNREACH'],
         [4, 0, 'parameter-problem EINVAL'],
         [4, 1, 'protocol-unreachable ENOPROTOOPT'],
+        // 4443-1: of types that nobody knows yet.
+        [100, 0, 'unknown-error EPROTO'],
+        [127, 9, 'unknown-error EPROTO'],
       ];
       for (const [type, code, meaning] of meanings) {
         expect(receive(reportOf(type, code))).to.equal('taken');

@@ -1,11 +1,13 @@
 import { expect } from 'chai';
 import { Subject, type Subscription } from 'rxjs';
 import { Ipv4Address } from '../../../lib/core/address.js';
+import { SeededRandom } from '../../../lib/core/random.js';
 import { anyEndpoint } from '../../../lib/l4/udp.js';
 import { DnsSources } from '../../../lib/l7/dns-sources.js';
 import { dhcpv4, type Dhcpv4Options, dhcpv4Server, type Dhcpv4ServeOptions } from '../../../operators/l7/dhcpv4.js';
 import type { Host } from '../../../operators/stack/host.js';
 import { type Network, network } from '../../../operators/testing/network.js';
+import type { Device } from '../../../lib/core/device.js';
 import type { Impairments } from '../../../lib/l2/impairment.js';
 
 const SERVER = '10.0.0.1';
@@ -193,6 +195,72 @@ describe('dhcpv4', () => {
     for (const one of [first, second]) one.unsubscribe();
     expect(bench.addresses()).to.deep.equal([]);
     bench.finish();
+  });
+
+  it('configures each device of a host by the servers of its link', () => {
+    const net = network({
+      hosts: { us: {}, left: '10.1.0.1/24', right: '10.2.0.1/24' },
+      links: { one: { between: ['us', 'left'] }, two: { between: ['us', 'right'] } },
+    });
+    const { us, left, right } = net.hosts;
+    const subscriptions = [
+      dhcpv4Server(left, { device: net.links.one.end('left'), address: '10.1.0.1/24', pool: ['10.1.0.5', '10.1.0.9'] }),
+      dhcpv4Server(right, {
+        device: net.links.two.end('right'),
+        address: '10.2.0.1/24',
+        pool: ['10.2.0.5', '10.2.0.9'],
+      }),
+    ].map((serving$) => serving$.subscribe());
+    for (const device of [net.links.one.end('us'), net.links.two.end('us')]) {
+      // With the same choice of transactions, only the device tells whose an answer is.
+      const alike = { ...us, env: { ...us.env, random: new SeededRandom(1) } };
+      subscriptions.push(dhcpv4(alike, { device, startDelay: 0 }).subscribe());
+    }
+    net.runFor(10_000);
+    const where = us.tables.addresses.list().map(({ device, cidr }) => `${cidr.toString()} ${device.name}`);
+    expect(where.toSorted()).to.deep.equal(['10.1.0.5/24 us.one', '10.2.0.5/24 us.two']);
+    for (const one of subscriptions.toReversed()) one.unsubscribe();
+    net.run();
+    net.assertIdle();
+    net.dispose();
+  });
+
+  it('serves each link of a gateway by its own server, and no link without one', () => {
+    const net = network({
+      hosts: {
+        gateway: { on: { one: '10.1.0.1/24', two: '10.2.0.1/24', three: '10.3.0.1/24' } },
+        first: {},
+        second: {},
+        third: {},
+      },
+      links: {
+        one: { between: ['gateway', 'first'] },
+        two: { between: ['gateway', 'second'] },
+        three: { between: ['gateway', 'third'] },
+      },
+    });
+    const { gateway, first, second, third } = net.hosts;
+    const { one, two, three } = net.links;
+    const serve = (device: Device, network: string) => {
+      const pool = [`10.${network}.0.5`, `10.${network}.0.9`] as const;
+      return dhcpv4Server(gateway, { device, address: `10.${network}.0.1/24`, pool }).subscribe();
+    };
+    const subscriptions = [
+      serve(one.end('gateway'), '1'),
+      serve(two.end('gateway'), '2'),
+      dhcpv4(first, { device: one.end('first') }).subscribe(),
+      dhcpv4(second, { device: two.end('second') }).subscribe(),
+      dhcpv4(third, { device: three.end('third'), linkLocal: false }).subscribe(),
+    ];
+    net.runFor(20_000);
+    const given = [first, second, third].map(({ tables }) =>
+      tables.addresses.list().map(({ cidr }) => cidr.toString()),
+    );
+    expect(given).to.deep.equal([['10.1.0.5/24'], ['10.2.0.5/24'], []]);
+    for (const subscription of subscriptions.toReversed()) subscription.unsubscribe();
+    net.run();
+    net.assertIdle();
+    net.dispose();
   });
 
   it('asks whether the lease still is good when the link comes back', () => {

@@ -42,11 +42,11 @@ export class TestServer6 {
 
   constructor(host: Host, options: TestServer6Options = {}) {
     this.options = options;
-    host.tables.addresses6.join(DHCPV6_SERVERS);
     this.socket = host.udp.bind(anyEndpoint(6, DHCPV6_SERVER_PORT), {
       message: ({ data, source }) => this.receive(data, source),
       error: () => undefined,
     });
+    this.socket.groups.join(DHCPV6_SERVERS);
   }
 
   close(): void {

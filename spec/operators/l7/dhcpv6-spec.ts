@@ -74,7 +74,7 @@ describe('dhcpv6', () => {
       const bench = new Bench({ delay: 5, jitter: 5, loss: 0.25 }, seed);
       const server = new TestServer6(bench.net.hosts.server, { valid: 3600, preferred: 1800 });
       const all = [bench.ask(), bench.ask({}, 'other')];
-      bench.net.runFor(100_000);
+      bench.net.runFor(400_000);
       const given = [...bench.addresses(), ...bench.addresses('other')];
       expect(new Set(given).size, `seed ${seed}: ${bench.events.join(', ')}`).to.equal(2);
       for (const one of all) one.unsubscribe();
@@ -139,9 +139,19 @@ describe('dhcpv6', () => {
     const lease = bench.ask();
     bench.net.runFor(10_000);
     expect(server.heard).to.deep.equal([]);
-    us.tables.addAddress(device, 'fe80::99/64');
+    us.tables.addAddress(device, 'fe80::99/64', { tentative: true });
     bench.net.runFor(20_000);
-    expect(bench.events).to.deep.equal(['bound 2001:db8::50']);
+    expect(server.heard).to.deep.equal([]);
+    us.tables.addresses6.update(device, ip('fe80::99'), { tentative: false });
+    bench.net.runFor(40_000);
+    expect(bench.events.slice(0, 1)).to.deep.equal(['bound 2001:db8::50']);
+    // It moves with the address.
+    us.tables.addAddress(device, 'fe80::98/64');
+    us.tables.removeAddress(device, 'fe80::99');
+    const before = bench.events.length;
+    bench.net.runFor(40_000);
+    expect(bench.events.slice(before)).to.include('renewed 2001:db8::50');
+    expect(us.udp.size).to.equal(2);
     lease.unsubscribe();
     bench.net.run();
     server.close();
@@ -159,7 +169,6 @@ describe('dhcpv6', () => {
       left.unsubscribe();
       bench.net.dispose();
       expect(bench.events.filter((event) => event === 'complete')).to.have.length(1);
-      bench.net.run();
       bench.net.assertIdle();
     }
     const bench = new Bench();

@@ -86,4 +86,26 @@ describe('a gateway that is dead', () => {
       expectTx(rx('4002ms --').pipe(me)).toBe('-a 999ms a 999ms a 1998ms a', { a: query(ONE) });
     });
   });
+
+  it('1122-I9: is not redirected to any more', () => {
+    net(
+      ({ rx, expectTx, env, device }) => {
+        const me = host(
+          { device: device(), addresses: ['192.168.0.1/24'], gateway: ONE, icmp: { redirects: true } },
+          env,
+        );
+        const socket = me.udp.bind(anyEndpoint(4, 1024), { message() {}, error() {} });
+        const send = () => socket.send(new Uint8Array(8), { address: FAR, port: 53 });
+        for (const time of [1, 5, 4_000]) env.scheduler.schedule(send, time);
+        const redirect = `< icmp redirect host gateway ${OTHER} [udp 1024 > 53 (8)] from ${ONE} mac-from ${ONE_MAC}`;
+        const in$ = rx('--ar-', { a: reply(ONE, ONE_MAC), r: redirect });
+        expectTx(in$.pipe(me)).toBe('-qs--o 999ms o 999ms o 1994ms s', {
+          q: query(ONE),
+          s: sent(ONE_MAC),
+          o: query(OTHER),
+        });
+      },
+      { until: 4_001 },
+    );
+  });
 });

@@ -121,7 +121,7 @@ describe('padding', () => {
   it('of what a host sends is zero, after whatever it sent before', () => {
     const { frames } = busyNetwork(false);
     const padded = frames.map(paddingOf).filter(({ length }) => length > 0);
-    expect(padded.length).to.be.greaterThan(3);
+    expect(padded.length).to.be.greaterThan(1);
     for (const padding of padded) expect(padding.some((byte) => byte !== 0)).to.equal(false);
   });
 

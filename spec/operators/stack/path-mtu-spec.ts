@@ -254,6 +254,19 @@ for (const version of [4, 6] as const) {
       net.dispose();
     });
 
+    if (version === 4) {
+      it('a path that carries less than the least is left to cut packets, by later connections as well', () => {
+        const net = world({ mtu: 400, silent: true });
+        const took = finish(net, join(net, version, 50_000, 0));
+        expect(took).to.be.below(10_000);
+        expect(pathMtu(net.hosts.a, B[version])).to.equal(552);
+        expect(finish(net, join(net, version, 50_000, 0))).to.be.below(1000);
+        expect(net.hosts.a.tcp.counters.blackHoles).to.equal(2);
+        net.dispose();
+        net.assertIdle();
+      });
+    }
+
     it('bytes out are bytes in, whatever the path carries from one moment to the next', () => {
       let [blackHoles, probes, told] = [0, 0, 0];
       forSeeds(1, 40, (seed) => {

@@ -75,6 +75,17 @@ describe('a host, by RFC 1122', () => {
         { linkType: 'ip' },
       );
     });
+    it('1122-I5: a source route that is done is one of them; one that leads on is a way that fails', () => {
+      const route = (pointer: number) => [0x83, 7, pointer, 10, 9, 9, 9, 1];
+      exchange(withOptions(packetOf(ECHO), route(8)), { answer: ECHO_REPLY });
+      const answer = '> icmp unreachable source_route_failed [icmp echo_request id 7 seq 1 (8 ...)]';
+      exchange(withOptions(packetOf(ECHO), route(4)), { answer, drop: 'ipv4-source-routed' });
+      const strict = [1, 0x89, 11, 8, 10, 9, 9, 9, 10, 9, 9, 8];
+      exchange(withOptions(packetOf(ECHO), strict), { answer, drop: 'ipv4-source-routed' });
+      const report = '< icmp unreachable port [udp 1024 > 53 (12)]';
+      exchange(withOptions(packetOf(report), route(4)), { drop: 'ipv4-source-routed' });
+      exchange(withOptions(packetOf(`${ECHO} to 192.168.255.255`), route(4)), { drop: 'ipv4-source-routed' });
+    });
     it('1122-I5: bad ones harm nobody', () => {
       for (const options of [
         [0x5e, 0, 0, 0],

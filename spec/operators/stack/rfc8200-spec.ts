@@ -252,7 +252,7 @@ describe('a host, by RFC 4443', () => {
   });
   it('4443-1: discards messages that it does not know, and bad checksums', () => {
     exchange('< icmpv6 type 200 (8)', { drop: 'icmpv6-unknown-type' });
-    exchange('< icmpv6 type 100 (8)', { drop: 'icmpv6-unknown-type' });
+    exchange('< icmpv6 type 100 (8)', { drop: 'icmpv6-bad-quote' });
     exchange(`${ECHO} bad-checksum`, { drop: 'icmpv6-bad-checksum' });
   });
   it('4443-1: sends 50 errors at once, and then 1,000 a second', () => {

@@ -239,7 +239,7 @@ for (const version of VERSIONS) {
       dut.expectClean();
     });
 
-    it('closes its window when full, and opens it by worthwhile steps (GP-54, GP-55, GT-43, GT-44, MUST-39)', () => {
+    it('closes its window when full, and opens it by worthwhile steps (GP-54, GP-55, GT-43, GT-44, MUST-39, SHLD-14)', () => {
       const dut = new Dut(version);
       const { connection } = dut.accepted({ receiveBuffer: 5840 });
       for (let i = 0; i < 4; i++) dut.rx(`. ${1 + i * 1460}:${1461 + i * 1460}(1460) ack 1`);

@@ -14,7 +14,7 @@ for (const version of VERSIONS) {
   /** What is left of segments when a router wants no more than 960 bytes of data in one, or than the least MTU holds. */
   const cut = Math.max(960, least - headers);
   describe(`TCP against errors and attacks over IPv${version}`, () => {
-    it('is reset by the exact sequence number only (GT-108, 5961-1, SM-07, SHLD-2)', () => {
+    it('is reset by the exact sequence number only (GT-108, MAY-12, 5961-1, SM-07, SHLD-2)', () => {
       const dut = new Dut(version);
       const { connection, app } = dut.accepted();
       dut.rx('R 70001:70001(0) win 0');
@@ -143,7 +143,7 @@ for (const version of VERSIONS) {
       return { dut, connection };
     };
 
-    it('carries timestamps in every segment and echoes the last in order (GP-38, 7323-3, 7323-4)', () => {
+    it('carries timestamps in every segment and echoes the last in order (GP-38, 7323-3, 7323-4, 7323-7)', () => {
       const { dut, connection } = withTimestamps();
       dut.rx('P. 1:2(1) ack 1 <nop,nop,TS val 200 ecr 1000>');
       dut.rx('P. 2:3(1) ack 1 <nop,nop,TS val 300 ecr 1000>');

@@ -148,6 +148,25 @@ for (const version of VERSIONS) {
       dut.expectClean();
     });
 
+    it('one that was lost with others says nothing about its size', () => {
+      const dut = new Dut(version, { mtuProbing: 'always' });
+      const opened = dut.accepted();
+      const c = control(opened);
+      opened.connection.write(new Uint8Array(base));
+      opened.connection.write(new Uint8Array(100_000));
+      expect(ranges(dut).slice(0, 3)).to.deep.equal(row(1, base, FULL, base));
+      for (let i = 0; i < 3; i++) dut.rx('. 1:1(0) ack 1');
+      expect(ranges(dut)).to.include(row(1, base)[0]);
+      expect(c.recovery.active).to.equal(true);
+      dut.rx(`. 1:1(0) ack ${1 + base}`);
+      expect(ranges(dut)[0], 'the next hole').to.equal(row(1 + base, base)[0]);
+      expect([c.plpmtud?.search.probed, dut.host.counters.mtuProbesLost]).to.deep.equal([0, 0]);
+      dut.rx(`. 1:1(0) ack ${(c.snd.nxt - c.snd.iss) | 0}`);
+      expect([c.mtu, c.plpmtud?.search.state], 'its data arrived, not the probe').to.deep.equal([baseMtu, 'searching']);
+      opened.connection.abort();
+      dut.expectClean();
+    });
+
     it('after three losses a smaller one, none within a second; congestion control never hears of it', () => {
       const sizes: number[] = [];
       const times: number[] = [];

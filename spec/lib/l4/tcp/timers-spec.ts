@@ -265,7 +265,7 @@ for (const version of VERSIONS) {
       dut.expectClean();
     });
 
-    it('keeps alive: nothing by default, a probe after two idle hours, death after nine (GT-92, MUST-24..29)', () => {
+    it('keeps alive: nothing by default, a probe after two idle hours, death after nine (GT-92, MUST-24..29, SHLD-12, MAY-5)', () => {
       const dut = new Dut(version);
       const { connection, app } = dut.accepted();
       expect(times(dut, 4 * HOUR, 10_000)).to.deep.equal([]);
