@@ -14,7 +14,7 @@ import type { ArpAddresses } from '../l2/arp.js';
 import type { NdpAddresses } from '../l2/ndp.js';
 import { Ipv4Addresses } from './addresses.js';
 import { type Ipv6AddressState, Ipv6Addresses } from './addresses6.js';
-import type { IpPath, IpPaths } from './ip-output.js';
+import { DEFAULT_HOP_LIMIT, type IpPath, type IpPaths } from './ip-output.js';
 import { MIN_PATH_MTU_IPV6, PathMtus } from './path-mtu.js';
 import { Redirects } from './redirects.js';
 import { linkMtu, type Route, RouteTable } from './routes.js';
@@ -329,7 +329,8 @@ export class IpTables implements IpPaths {
     const route = this.route6(a, b, c, d, device);
     if (route === undefined) return undefined;
     const from = wanted ?? route.source ?? this.addresses6.sourceFor(route.device, destination);
-    return from && { source: withoutZone(from), mtu: this.mtu6(route, destination), linkMtu: linkMtu(route) };
+    const hopLimit = route.limit?.hopLimit ?? this.hopLimit;
+    return from && { source: withoutZone(from), mtu: this.mtu6(route, destination), linkMtu: linkMtu(route), hopLimit };
   }
 
   /** The device that the zone of an address names (RFC 4007). */

@@ -22,6 +22,7 @@ import { confirmNextHop } from '../../lib/l3/egress.js';
 import type { Icmpv6Options } from '../../lib/l3/icmpv6.js';
 import { IcmpErrors, type IcmpErrorsOptions } from '../../lib/l3/icmp-errors.js';
 import { IcmpReports } from '../../lib/l3/icmp-reports.js';
+import { DEFAULT_HOP_LIMIT } from '../../lib/l3/ip-output.js';
 import { IpTables, type RouteOptions } from '../../lib/l3/ip-tables.js';
 import { Multicast, type MulticastOptions } from '../../lib/l3/multicast.js';
 import type { TcpOptions } from '../../lib/l4/tcp/options.js';
@@ -71,6 +72,8 @@ export interface HostOptions extends AutoconfOptions {
   /** The default gateway, on the network of an interface; of either version, or one of each. */
   readonly gateway?: IpAddress | string | readonly (IpAddress | string)[];
   readonly routes?: readonly RouteOptions[];
+  /** Hop limit, 1 to 255, of what applications send, where neither they nor an IPv6 router asks for another. Default 64. */
+  readonly hopLimit?: number;
   /** Announce our addresses when the pipeline starts (RFC 5227 2.3, RFC 4861 7.2.6). Default false. */
   readonly announce?: boolean;
   readonly neighbours?: Partial<NeighbourTimes>;
@@ -155,6 +158,7 @@ export interface HostStats {
 export function host(options: HostOptions, env: Env = defaultEnvironment()): Host {
   const interfaces = interfacesOf(options);
   const tables = new IpTables(env);
+  tables.hopLimit = hopLimitOf(options);
   const reports = new IcmpReports();
   const icmpErrors = new IcmpErrors({ ...options.icmpErrors, tables }, env);
   const links = interfaces.map(({ device }) => linkOf(device, tables, options, env));
@@ -418,6 +422,11 @@ function interfacesOf(options: HostOptions): readonly HostInterface[] {
   if (interfaces === undefined) return device === undefined ? [] : [{ device, addresses: addresses ?? [] }];
   if (addresses !== undefined) throw new UsageError('ERR_INVALID_OPTION', 'addresses belong to the interfaces');
   return interfaces;
+}
+
+function hopLimitOf({ hopLimit = DEFAULT_HOP_LIMIT }: HostOptions): number {
+  if (Number.isInteger(hopLimit) && hopLimit >= 1 && hopLimit <= 255) return hopLimit;
+  throw new UsageError('ERR_INVALID_OPTION', `a hop limit is a whole number from 1 to 255, not ${hopLimit}`);
 }
 
 function addGateway(tables: IpTables, gateway: IpAddress | string, interfaces: readonly HostInterface[]): void {

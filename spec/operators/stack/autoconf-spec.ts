@@ -181,14 +181,14 @@ describe('a host that configures itself', () => {
     finish(net);
   });
 
-  it('4861-5: takes over the timers of the router, and the MTU for all that it sends by IPv6 (RFC 4861 6.3.4)', () => {
-    const advertise = { maxInterval: 10_000, mtu: 1_300, reachableTime: 7_000, retransmitTimer: 300 };
+  it('4861-5: takes over the timers of the router, and MTU and hop limit for all that it sends by IPv6 (RFC 4861 6.3.4)', () => {
+    const advertise = { maxInterval: 10_000, mtu: 1_300, hopLimit: 17, reachableTime: 7_000, retransmitTimer: 300 };
     const { net, me } = pair({ advertise, addresses: '2001:db8:1::1/64' }, { ...SLAAC, addresses: '2001:db8:1::2/64' });
     net.runFor(5_000);
     const six = me.autoconf.interface6(net.links.lan.end('me'));
     expect(six?.discovery?.parameters).to.deep.include({ mtu: 1_300, reachableTime: 7_000, retransmitTimer: 300 });
     expect(six?.dad.retransmitTimer).to.equal(300);
-    expect(me.tables.path(parseIp('2001:db8:1::1'))?.mtu).to.equal(1_300);
+    expect(me.tables.path(parseIp('2001:db8:1::1'))).to.include({ mtu: 1_300, hopLimit: 17 });
     const queries: number[] = [];
     me.neighbours(net.links.lan.end('me'))?.observe(({ kind, address }) => {
       if (address.toString() === '2001:db8:1::99' && kind !== 'changed') queries.push(net.now);
