@@ -118,6 +118,13 @@ describe('IpTables', () => {
     expect(path('10.0.0.9', '10.0.0.7')).to.equal(undefined);
     expect(path('10.0.0.9', '0.0.0.0')).to.equal('10.0.0.1 1500');
   });
+  it('finds no way from an address of the other version', () => {
+    tables.addAddress(eth, 'fd00::1/64');
+    expect(path('fd00::9', 'fd00::1')).to.equal('fd00::1 1500');
+    expect(path('10.0.0.9', 'fd00::1')).to.equal(undefined);
+    expect(path('10.0.0.1', 'fd00::1')).to.equal(undefined);
+    expect(path('fd00::9', '10.0.0.1')).to.equal(undefined);
+  });
   it('knows ourselves, and the loopback', () => {
     expect(path('10.0.0.1')).to.equal('10.0.0.1 65535');
     expect(path('127.0.0.5')).to.equal('127.0.0.5 65535');
