@@ -311,6 +311,35 @@ describe('reassemble, IPv6', () => {
     expect(got).to.deep.equal([data]);
   });
 
+  it('property: any fragments at all make the packet that they are of, or nothing, and leave nothing behind', () => {
+    run();
+    let whole = 0;
+    const piece = fc.record({
+      from: fc.nat(12),
+      size: fc.integer({ min: 0, max: 12 }),
+      id: fc.nat(1),
+      odd: fc.nat(20),
+    });
+    fc.assert(
+      fc.property(fc.array(piece, { minLength: 1, maxLength: 20 }), (pieces) => {
+        got.length = 0;
+        const short = pattern(96);
+        for (const { from, size, id, odd } of pieces) {
+          const to = Math.min(96, (from + size) * 8) - (odd === 0 ? 3 : 0);
+          // Mostly the truth about what follows.
+          const more = odd === 1 ? to === 96 : to < 96;
+          if (to >= from * 8) fate(fragment6(short, PROTOCOL, { from: from * 8, to, more, id }));
+        }
+        for (const one of got) expect([short, short.subarray(0, one.length)]).to.deep.include(one);
+        whole += got.length;
+        env.scheduler.runFor(60_000);
+        expect(env.pool.outstanding).to.equal(0);
+      }),
+      { numRuns: 200 },
+    );
+    expect(whole).to.be.greaterThan(5);
+  });
+
   it('property: what is cut for any MTU comes together again, in any order, with duplicates', () => {
     run();
     fc.assert(
