@@ -269,7 +269,7 @@ export class Interface6 {
     else if (event.kind === 'parameters') {
       const { mtu, hopLimit, reachableTime: baseReachable, retransmitTimer: retransTimer } = event.parameters;
       this.tables.limitMtu6(this.link.device, mtu);
-      this.tables.adviseHopLimit6(this.link.device, hopLimit);
+      if (hopLimit > 0) this.tables.adviseHopLimit6(this.link.device, hopLimit);
       this.link.neighbours.configure({ baseReachable, retransTimer });
       this.dad.retransmitTimer = retransTimer;
     }

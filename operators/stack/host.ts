@@ -179,7 +179,6 @@ export function host(options: HostOptions, env: Env = defaultEnvironment()): Hos
   reports.on(IpProtocol.Icmp, (report) => pingHost.icmp(report));
   reports.on(IpProtocol.Icmpv6, (report) => pingHost.icmp(report));
   const dns = new DnsResolver({ udp: udpHost, tcp: tcpHost }, dnsOptions(options, tables), env);
-  if (options.dns?.servers === undefined) heedNameServers(autoconf, dns, options.dns?.search);
   const conflicts = new Subject<HostConflict>();
   for (const link of links) {
     if (!(link instanceof EthernetLink)) continue;
@@ -392,13 +391,6 @@ function dnsOptions({ dns = {} }: HostOptions, tables: IpTables): DnsResolverOpt
     order: (addresses) => orderDestinations(addresses, tables, isDeprecated, tables.addresses6.policies),
     ...dns,
   };
-}
-
-/** Asks the name servers that routers advertise (RFC 8106), where the user named none. */
-function heedNameServers(autoconf: Autoconf, dns: DnsResolver, search?: readonly string[]): void {
-  autoconf.events$.subscribe(({ kind }) => {
-    if (kind === 'dns') dns.setServers(autoconf.dnsServers, search ?? autoconf.searchDomains);
-  });
 }
 
 function announce({ options, links, tables }: Parts): void {
