@@ -280,27 +280,21 @@ describe('reassemble, IPv6', () => {
     const memory = 256 * 1024;
     run({ memory, perSource: 1_000_000 });
     const random = new SeededRandom(3);
+    const noise = pattern(2_000);
     let most = 0;
-    for (let n = 0; n < 3_000; n++) {
+    for (let n = 0; n < 1_500; n++) {
       const source = ip6(`fd00::${(1 + random.below(0xffff)).toString(16)}`);
       const from = random.below(100) * 8;
-      fate(
-        fragment6(
-          pattern(2_000),
-          PROTOCOL,
-          { from, to: from + 8 * (1 + random.below(100)), more: true, id: n },
-          { source },
-        ),
-      );
+      fate(fragment6(noise, PROTOCOL, { from, to: from + 8 * (1 + random.below(100)), more: true, id: n }, { source }));
       most = Math.max(most, env.pool.outstanding);
       if (n % 100 === 0) {
         for (const from of [0, 1000, 2000]) receive({ from, to: from + 1000, id: 1_000_000 + n });
       }
     }
-    expect(got).to.have.length(30);
+    expect(got).to.have.length(15);
     // A slot for a small frame takes 2048 bytes.
     expect(most).to.be.within(10, memory / 2048 + 1);
-    expect(env.drops.toJSON()['fragment-memory']).to.be.greaterThan(2_000);
+    expect(env.drops.toJSON()['fragment-memory']).to.be.greaterThan(1_000);
   });
 
   it('one source has no more datagrams under way than it may', () => {
