@@ -97,7 +97,7 @@ describe('the statistics of ping', () => {
     ] as const) {
       tally.add(event);
     }
-    expect(tally.toString(7003.4)).to.equal(
+    expect(tally.summary(7003.4)).to.equal(
       '8 packets transmitted, 4 received, +1 duplicates, +1 damaged, +1 errors, 50% packet loss, time 7003ms\n' +
         'rtt min/avg/max/mdev = 1.000/3.000/6.000/1.871 ms',
     );
@@ -114,20 +114,20 @@ describe('the statistics of ping', () => {
 
   it('have no times where there is no reply', () => {
     const tally = new Tally(0);
-    expect(tally.toString(0)).to.equal('0 packets transmitted, 0 received, 0% packet loss, time 0ms');
+    expect(tally.summary(0)).to.equal('0 packets transmitted, 0 received, 0% packet loss, time 0ms');
     tally.transmitted = 3;
-    expect(tally.toString(10)).to.equal('3 packets transmitted, 0 received, 100% packet loss, time 10ms');
+    expect(tally.summary(10)).to.equal('3 packets transmitted, 0 received, 100% packet loss, time 10ms');
     tally.add(reply(1));
-    expect(tally.toString(10)).to.contain('66.7% packet loss');
+    expect(tally.summary(10)).to.contain('66.7% packet loss');
   });
 
   it('show times with the digits that say something', () => {
-    expect([0.0123, 0.5, 3.14159, 31.4159, 314.159].map(milliseconds)).to.deep.equal([
+    expect([0.0123, 0.5, 2.345678, 23.45678, 234.5678].map(milliseconds)).to.deep.equal([
       '0.012',
       '0.500',
-      '3.14',
-      '31.4',
-      '314',
+      '2.35',
+      '23.5',
+      '235',
     ]);
   });
 });
