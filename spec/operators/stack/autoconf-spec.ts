@@ -297,6 +297,33 @@ describe('a host that configures itself', () => {
     finish(net);
   });
 
+  it('on several links: an address of each, routers of each, each link-local address on its own', () => {
+    const prefix = (number: number) => ({ advertise: { prefixes: [{ prefix: `2001:db8:${number}::/64` }] } });
+    const net = network({
+      hosts: { me: SLAAC, left: prefix(1), right: prefix(2) },
+      links: { west: { between: ['me', 'left'] }, east: { between: ['me', 'right'] } },
+    });
+    const { me, left, right } = net.hosts;
+    net.runFor(5_000);
+    const own = me.tables.addresses6
+      .list()
+      .map(({ cidr: { network }, device }) => `${device.name} ${network.toString()}`);
+    expect(own.toSorted()).to.deep.equal([
+      'me.east 2001:db8:2::',
+      'me.east fe80::',
+      'me.west 2001:db8:1::',
+      'me.west fe80::',
+    ]);
+    for (const [router, link, prefix] of [
+      [left, 'west', 1],
+      [right, 'east', 2],
+    ] as const) {
+      router.tables.addAddress(net.links[link].end(router === left ? 'left' : 'right'), `2001:db8:${prefix}::1/64`);
+      expect(reaches(net, me, router, `2001:db8:${prefix}::1`)).to.equal(true);
+    }
+    finish(net);
+  });
+
   it('keeps the user’s own routes before those that it learns, and his addresses', () => {
     const { net, me } = pair(ROUTER, {
       ...SLAAC,
@@ -363,6 +390,24 @@ describe('a host that verifies its addresses', () => {
     expect(of('failed')).to.have.members(['10.0.0.1', '2001:db8::1']);
     expect(me.tables.addresses.list().map(({ cidr }) => cidr.toString())).to.deep.equal(['10.0.0.9/24']);
     expect(addressesOf(me).every((address) => address.startsWith('fe80::'))).to.equal(true);
+    finish(net);
+  });
+
+  it('4862-1: is without IPv6 where somebody has the link-local address of its MAC address (RFC 4862 5.4.5)', () => {
+    const macs = { me: '02:00:00:00:00:09', other: '02:00:00:00:00:0a' };
+    const addresses = ['2001:db8::1/64', '2001:db8::2/64'];
+    const net = network({
+      hosts: { me: { dad: { transmits: 5 }, addresses }, other: { addresses: 'fe80::ff:fe00:9/64' } },
+      links: { lan: { macs } },
+    });
+    const { me } = net.hosts;
+    const log = logOf(me);
+    let settled = 0;
+    me.autoconf.settled$.subscribe(() => settled++);
+    net.runFor(3_000);
+    expect(log).to.deep.equal(['duplicate static', 'failed static', 'disabled']);
+    expect(addressesOf(me)).to.deep.equal([]);
+    expect(settled).to.equal(1);
     finish(net);
   });
 
