@@ -5,6 +5,7 @@ import type { Device } from '../core/device.js';
 import type { Route } from '../l3/routes.js';
 import type { IpTables } from '../l3/ip-tables.js';
 import { DHCP_FOREVER, type DhcpMessage } from '../wire/dhcpv4.js';
+import { nameLabels } from '../wire/dns-name.js';
 import type { DhcpOptions, DhcpRoute } from '../wire/dhcpv4-options.js';
 import type { DnsSettings } from './dns-sources.js';
 
@@ -56,7 +57,8 @@ export function leaseOf(ack: DhcpMessage, asked: number, from: Ipv4Address): Dhc
     expiresAt: at(leaseTime),
     routes: options.classlessRoutes ?? gateways,
     dnsServers: options.dnsServers ?? [],
-    search: options.domainSearch ?? (options.domainName === undefined ? [] : [options.domainName]),
+    // Several domains in the option for one are common, too.
+    search: (options.domainSearch ?? options.domainName?.trim().split(/\s+/) ?? []).filter(isDomain),
     mtu: options.mtu !== undefined && options.mtu >= MINIMUM_MTU ? options.mtu : undefined,
     options,
   };
@@ -65,6 +67,15 @@ export function leaseOf(ack: DhcpMessage, asked: number, from: Ipv4Address): Dhc
 /** Whether an address can be a host's. */
 export function isHost(address: Ipv4Address): boolean {
   return !address.isUnspecified && !address.isLoopback && address.value >>> 24 < 224 && address.value >>> 24 !== 0;
+}
+
+/** Whether names can end in this: one that cannot would spoil all that are looked up. */
+function isDomain(name: string): boolean {
+  try {
+    return nameLabels(name).length > 0;
+  } catch {
+    return false;
+  }
 }
 
 function prefixLength(mask: Ipv4Address): number | undefined {
