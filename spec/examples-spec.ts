@@ -55,6 +55,13 @@ const EXPECTED: Readonly<Record<string, () => Promise<void>>> = {
   'groups-and-sources': async () => {
     expect(await run('groups-and-sources')).to.equal('239.1.2.3: hello from 10.0.0.1\nff15::1:2: hello from fd00::1\n');
   },
+  'addresses-from-a-router': async () => {
+    const lines = (await run('addresses-from-a-router')).trimEnd().split('\n');
+    const kinds = lines.map((line) => /^(?:\d+ s: )?(\S+)/.exec(line)?.[1]);
+    const learnt = ['parameters', 'route-added', 'route-added', 'dns', 'added', 'added'];
+    expect(kinds).to.deep.equal([...learnt, 'name', 'deprecated', 'route-removed', 'removed']);
+    expect(lines.at(-1)).to.match(/^63 s: removed stable 2001:db8:1:0:/);
+  },
   'capture-anywhere': async () => {
     const directory = mkdtempSync(join(tmpdir(), 'rx-example-'));
     try {
