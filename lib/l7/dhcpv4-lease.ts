@@ -95,7 +95,7 @@ export interface InterfaceConfiguration {
   removeAddress(address: Ipv4Address): void;
   addRoute(route: DhcpRoute): void;
   removeRoute(route: DhcpRoute): void;
-  /** Called after the address was added and before routes are. */
+  /** Largest packet on the link, or `undefined` where the server does not say. */
   setMtu?(mtu: number | undefined): void;
   setDns?(servers: readonly Ipv4Address[], search: readonly string[]): void;
 }
@@ -106,7 +106,6 @@ export function configurationOf(
   device: Device,
   resolver?: DnsSettings<Ipv4Address>,
 ): InterfaceConfiguration {
-  let limit: number | undefined;
   const gatewayOf = ({ gateway }: DhcpRoute) => (gateway.isUnspecified ? undefined : gateway);
   const sameRoute = (route: Route<4>, given: DhcpRoute): boolean => {
     const gateway = gatewayOf(given);
@@ -128,17 +127,10 @@ export function configurationOf(
         destination,
         device,
         ...(gateway === undefined ? {} : { gateway }),
-        ...(limit === undefined ? {} : { mtu: limit }),
       });
     },
     removeRoute: (given) => void tables.routes.remove((route) => sameRoute(route, given)),
-    setMtu(mtu) {
-      if (mtu === limit) return;
-      limit = mtu;
-      for (const { mtu: _, ...route } of tables.routes.list()) {
-        if (route.device === device) tables.routes.add(mtu === undefined ? route : { ...route, mtu });
-      }
-    },
+    setMtu: (mtu) => tables.limitMtu(device, mtu ?? device.mtu),
     setDns: (servers, search) => resolver?.setServers(servers, search),
   };
 }
