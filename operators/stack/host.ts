@@ -18,7 +18,7 @@ import type { NeighbourTimes } from '../../lib/l2/neighbour-entry.js';
 import type { IcmpOptions } from '../../lib/l3/icmp.js';
 import type { IcmpErrorKind } from '../../lib/l3/icmp-report.js';
 import { orderDestinations } from '../../lib/l3/destination-order.js';
-import { confirmNextHop } from '../../lib/l3/egress.js';
+import { confirmNextHop, doubtNextHop } from '../../lib/l3/egress.js';
 import type { Icmpv6Options } from '../../lib/l3/icmpv6.js';
 import { IcmpErrors, type IcmpErrorsOptions } from '../../lib/l3/icmp-errors.js';
 import { IcmpReports } from '../../lib/l3/icmp-reports.js';
@@ -174,6 +174,7 @@ export function host(options: HostOptions, env: Env = defaultEnvironment()): Hos
   const pingHost = new PingHost(tables, env);
   udpHost.multicast = multicast;
   tcpHost.confirm = (remote) => confirmNextHop({ tables, links }, remote);
+  tcpHost.doubt = (remote) => doubtNextHop({ tables, links }, remote);
   reports.on(IpProtocol.Tcp, (report) => tcpHost.icmp(report));
   reports.on(IpProtocol.Udp, (report) => udpHost.icmp(report));
   reports.on(IpProtocol.Icmp, (report) => pingHost.icmp(report));

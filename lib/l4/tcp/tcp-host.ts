@@ -71,6 +71,8 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost {
   now = 0;
   /** Is told every few seconds that `remote` acknowledges, so that its neighbour entry need not be verified (RFC 4861 7.3.1). */
   confirm: ((remote: IpAddress) => void) | undefined = undefined;
+  /** Is told that `remote` has not answered three times, so that IP can ask whether the next hop is there (RFC 9293 3.8.3). */
+  doubt: ((remote: IpAddress) => void) | undefined = undefined;
   private readonly paths: IpPaths;
   private readonly table: ConnectionTable;
   private readonly listeners: ListenerTable = new ListenerTable();
