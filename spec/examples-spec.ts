@@ -62,6 +62,13 @@ const EXPECTED: Readonly<Record<string, () => Promise<void>>> = {
     expect(kinds).to.deep.equal([...learnt, 'name', 'deprecated', 'route-removed', 'removed']);
     expect(lines.at(-1)).to.match(/^63 s: removed stable 2001:db8:1:0:/);
   },
+  'dhcp-in-a-house': async () => {
+    const lines = (await run('dhcp-in-a-house')).trimEnd().split('\n');
+    const about = (who: string) => lines.flatMap((line) => new RegExp(`s: ${who}: (.*)$`).exec(line)?.[1] ?? []);
+    expect(about('anne')[0]).to.match(/^link-local 169\.254\./);
+    expect(about('anne').slice(1)).to.deep.equal(['link-local', 'bound 10.0.0.100/24', 'renewed 10.0.0.100/24']);
+    expect(about('gateway').slice(-2)).to.have.members(['released 10.0.0.100 anne', 'released 10.0.0.101 bert']);
+  },
   'capture-anywhere': async () => {
     const directory = mkdtempSync(join(tmpdir(), 'rx-example-'));
     try {
