@@ -15,7 +15,7 @@ import { asTx, asTxPacket, type Frame, GsoType, type TxFrame, type TxPacket, UND
 import type { Timer } from '../core/timers.js';
 import type { IpLink } from '../l2/link.js';
 import { Ipv4Packet } from '../wire/ipv4.js';
-import { Ipv6Packet, isUnspecifiedAt, readIpv6 } from '../wire/ipv6.js';
+import { Ipv6Packet, isLinkLocalAt, isUnspecifiedAt, readIpv6 } from '../wire/ipv6.js';
 import { DeadGateways } from './dead-gateways.js';
 import { fragmentIpv4, fragmentIpv6 } from './fragment.js';
 import type { IcmpErrorKind } from './icmp-report.js';
@@ -169,7 +169,9 @@ export class Egress {
     const toGroup = a >>> 24 === 0xff ? wayOut(chosen, GROUPS6) : undefined;
     const route = toOurselves ? undefined : (toGroup ?? tables.route6(a, b, c, d, chosen ?? owner));
     const link = route && this.links.get(route.device);
-    if (route === undefined || link === undefined) {
+    // A link-local source means nothing on another link (RFC 4007 9).
+    const isAbroad = owner !== undefined && isLinkLocalAt(view, from) && owner !== route?.device;
+    if (route === undefined || link === undefined || isAbroad) {
       this.fail(frame, 'net-unreachable', 'ENETUNREACH');
       return this.drop(DropReason.IpNoRoute, frame);
     }
