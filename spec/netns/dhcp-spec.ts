@@ -156,7 +156,7 @@ describeNetns('DHCP', (netns) => {
     await live.close();
   });
 
-  it('busybox leases an address of ours, renews and releases it (RFC 2131 4.3)', async function () {
+  it('busybox leases an address of ours, renews and releases it (2131-3)', async function () {
     this.timeout(20_000);
     needs(this, 'udhcpc');
     const { namespace } = netns;
@@ -217,7 +217,7 @@ exit 0
     await live.close();
   });
 
-  it('dnsmasq leases us an IPv6 address, renews it, takes it back (8415-18.2)', async function () {
+  it('dnsmasq leases us an IPv6 address, renews it, takes it back (8415-1, 8415-2, 8415-3)', async function () {
     this.timeout(20_000);
     needs(this, 'dnsmasq');
     const { namespace } = netns;
@@ -265,7 +265,7 @@ exit 0
     await live.close();
   });
 
-  it('declines an IPv6 address of dnsmasq that the kernel has (8415-18.2.8)', async function () {
+  it('declines an IPv6 address of dnsmasq that the kernel has (8415-3)', async function () {
     this.timeout(20_000);
     needs(this, 'dnsmasq');
     const { namespace } = netns;
@@ -297,7 +297,7 @@ exit 0
     await live.close();
   });
 
-  it('dnsmasq tells us name servers, but no address (8415-18.2.6)', async function () {
+  it('dnsmasq tells us name servers, but no address (8415-5)', async function () {
     this.timeout(20_000);
     needs(this, 'dnsmasq');
     const { namespace } = netns;
