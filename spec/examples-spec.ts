@@ -69,6 +69,15 @@ const EXPECTED: Readonly<Record<string, () => Promise<void>>> = {
     expect(about('anne').slice(1)).to.deep.equal(['link-local', 'bound 10.0.0.100/24', 'renewed 10.0.0.100/24']);
     expect(about('gateway').slice(-2)).to.have.members(['released 10.0.0.100 anne', 'released 10.0.0.101 bert']);
   },
+  'names-and-pings': async () => {
+    expect(await run('names-and-pings')).to.equal(`addresses: fd00::99, fd00::2
+ping 10.0.0.2: reply, reply, reply
+hop 1: 10.0.0.2 reached
+ping fd00::2: reply, reply, reply
+hop 1: fd00::2 reached
+200 from fd00::2
+`);
+  },
   'capture-anywhere': async () => {
     const directory = mkdtempSync(join(tmpdir(), 'rx-example-'));
     try {
