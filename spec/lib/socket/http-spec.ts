@@ -142,7 +142,7 @@ function suite(kind: string, facts: VersionFacts, makeNetwork: () => FakeNetwork
       socket.write(['/1', '/2', '/3'].map((path) => `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`).join(''));
       let text = '';
       socket.setEncoding('latin1').on('data', (data: string) => (text += data));
-      await sleep(40);
+      await until(() => text.endsWith('/3'));
       socket.destroy();
       expect(text.match(/\/\d(?=HTTP|$)/g)).to.deep.equal(['/1', '/2', '/3']);
     });
@@ -178,7 +178,7 @@ function suite(kind: string, facts: VersionFacts, makeNetwork: () => FakeNetwork
       sent.on('error', () => undefined);
       controller.abort();
       await failed;
-      await sleep(10);
+      await until(() => told.includes('response false'));
       expect(told).to.include('response false');
     });
 
