@@ -422,6 +422,30 @@ describe('a host that verifies its addresses', () => {
     finish(net);
   });
 
+  it('knows by which interface a gateway is reached before the address there is verified', () => {
+    const env = virtualEnv();
+    const [one, other] = [fakeDevice(env, { name: 'one' }), fakeDevice(env, { name: 'other' })];
+    const interfaces = [
+      { device: one, addresses: ['10.0.0.1/24', '2001:db8::1/64'] },
+      { device: other, addresses: ['10.1.0.1/24', '2001:db8:1::1/64'], dad: false },
+    ];
+    const make = (...gateway: string[]) => host({ interfaces, dad: true, gateway }, env).tables;
+    for (const [gateway, device] of [
+      ['10.0.0.254', one],
+      ['10.1.0.254', other],
+      ['2001:db8::fe', one],
+      ['2001:db8:1::fe', other],
+    ] as const) {
+      expect(make(gateway).deviceTo(gateway.includes(':') ? '2a00::1' : '192.0.2.1'), gateway).to.equal(device);
+    }
+    expect(() => make('10.2.0.254')).to.throw('no interface leads to the gateway');
+    expect(
+      make()
+        .addresses.list()
+        .map(({ cidr }) => cidr.toString()),
+    ).to.deep.equal(['10.1.0.1/24']);
+  });
+
   it('5227-1: sends from no address that it probes for, and is quick where it may be', () => {
     const net = network({
       hosts: { me: { dad: { within: 200, retransmitTimer: 50 }, addresses: '10.0.0.1/24' }, other: '10.0.0.2/24' },
