@@ -170,7 +170,8 @@ export class Egress {
     const route = toOurselves ? undefined : (toGroup ?? tables.route6(a, b, c, d, chosen ?? owner));
     const link = route && this.links.get(route.device);
     // A link-local source means nothing on another link (RFC 4007 9).
-    const isAbroad = owner !== undefined && isLinkLocalAt(view, from) && owner !== route?.device;
+    const isElsewhere = owner !== undefined && owner !== route?.device && isLinkLocalAt(view, from);
+    const isAbroad = isElsewhere && route && !tables.addresses6.deviceHas(route.device, readIpv6(view, from));
     if (route === undefined || link === undefined || isAbroad) {
       this.fail(frame, 'net-unreachable', 'ENETUNREACH');
       return this.drop(DropReason.IpNoRoute, frame);
