@@ -13,7 +13,6 @@ const WORDS: Readonly<Record<IcmpErrorKind, readonly [words: string, mark: strin
   'time-exceeded': ['Time to live exceeded', ''],
   'reassembly-timeout': ['Frag reassembly time exceeded', '!T'],
   'parameter-problem': ['Parameter problem', '!B'],
-  'unknown-error': ['Unknown ICMP error', '!?'],
   'unknown-error': ['Unknown error', '!?'],
 };
 

@@ -93,7 +93,7 @@ async function run(
   await lastValueFrom(events$, { defaultValue: undefined });
   const time = env.timers.now() - tally.started;
   if (json) write(JSON.stringify({ destination: address, ...tally.toJSON(), time: round(time) }));
-  else write(`\n--- ${destination.name} ping statistics ---\n${tally.toString(time)}`);
+  else write(`\n--- ${destination.name} ping statistics ---\n${tally.summary(time)}`);
   if (signal.aborted && !io.signal.aborted) await running.ended();
   return tally.received > 0 ? 0 : 1;
 }
@@ -179,7 +179,7 @@ export class Tally {
   }
 
   /** @param time milliseconds that the run took */
-  toString(time: number): string {
+  summary(time: number): string {
     const { transmitted, received, duplicates, damaged, errors, rtt } = this;
     const some = (number: number, what: string) => (number === 0 ? '' : `, +${number} ${what}`);
     const more = some(duplicates, 'duplicates') + some(damaged, 'damaged') + some(errors, 'errors');

@@ -55,6 +55,29 @@ const EXPECTED: Readonly<Record<string, () => Promise<void>>> = {
   'groups-and-sources': async () => {
     expect(await run('groups-and-sources')).to.equal('239.1.2.3: hello from 10.0.0.1\nff15::1:2: hello from fd00::1\n');
   },
+  'addresses-from-a-router': async () => {
+    const lines = (await run('addresses-from-a-router')).trimEnd().split('\n');
+    const kinds = lines.map((line) => /^(?:\d+ s: )?(\S+)/.exec(line)?.[1]);
+    const learnt = ['parameters', 'route-added', 'route-added', 'dns', 'added', 'added'];
+    expect(kinds).to.deep.equal([...learnt, 'name', 'deprecated', 'route-removed', 'removed']);
+    expect(lines.at(-1)).to.match(/^63 s: removed stable 2001:db8:1:0:/);
+  },
+  'dhcp-in-a-house': async () => {
+    const lines = (await run('dhcp-in-a-house')).trimEnd().split('\n');
+    const about = (who: string) => lines.flatMap((line) => new RegExp(`s: ${who}: (.*)$`).exec(line)?.[1] ?? []);
+    expect(about('anne')[0]).to.match(/^link-local 169\.254\./);
+    expect(about('anne').slice(1)).to.deep.equal(['link-local', 'bound 10.0.0.100/24', 'renewed 10.0.0.100/24']);
+    expect(about('gateway').slice(-2)).to.have.members(['released 10.0.0.100 anne', 'released 10.0.0.101 bert']);
+  },
+  'names-and-pings': async () => {
+    expect(await run('names-and-pings')).to.equal(`addresses: fd00::99, fd00::2
+ping 10.0.0.2: reply, reply, reply
+hop 1: 10.0.0.2 reached
+ping fd00::2: reply, reply, reply
+hop 1: fd00::2 reached
+200 from fd00::2
+`);
+  },
   'capture-anywhere': async () => {
     const directory = mkdtempSync(join(tmpdir(), 'rx-example-'));
     try {

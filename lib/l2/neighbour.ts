@@ -155,6 +155,14 @@ export class NeighbourCache {
     this.enter(entry, 'reachable');
   }
 
+  /** An upper layer hears nothing through this neighbour any more: it is asked at once, not when its time is over (RFC 1122 3.3.1.4). */
+  doubt(a: number, b: number, c: number, d: number): void {
+    const entry = this.table.find(a, b, c, d);
+    const { state } = entry ?? { state: 'incomplete' };
+    if (entry !== undefined && (state === 'reachable' || state === 'stale' || state === 'delay'))
+      this.enter(entry, 'probe');
+  }
+
   /** Fixes the MAC address of a neighbour: nothing that the network says changes it, and it is never collected. */
   setStatic(address: IpAddress, mac: number): void {
     const known = this.findAddress(address);

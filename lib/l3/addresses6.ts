@@ -8,7 +8,7 @@ import { type Cidr, type Ipv6Address, Ipv6Address as Address } from '../core/add
 import type { Device } from '../core/device.js';
 import { UsageError } from '../core/errors.js';
 import { Cast } from '../core/frame.js';
-import { groupMac, solicitedNode } from '../wire/ipv6.js';
+import { groupMac, IPV6_MINIMUM_MTU, solicitedNode } from '../wire/ipv6.js';
 import { ALL_NODES } from './scope.js';
 import { PolicyTable } from './policy-table.js';
 import { betterSource, isCandidate } from './source-selection.js';
@@ -71,11 +71,20 @@ export class Ipv6Addresses {
     this.groupMacs = this.macs;
   }
 
-  /** @throws UsageError `ERR_INVALID_ADDRESS` for an address that no interface can have, or that the device has already */
+  /**
+   * @throws UsageError `ERR_INVALID_ADDRESS` for an address that no interface can have, or that the device has already;
+   *   `ERR_INVALID_OPTION` for a device that does not carry what every IPv6 link does (RFC 8200 5)
+   */
   add(device: Device, cidr: Cidr<6>, state: Ipv6AddressState = {}): void {
     const { address } = cidr;
     if (address.isUnspecified || address.isMulticast || address.isLoopback) {
       throw new UsageError('ERR_INVALID_ADDRESS', `${address.toString()} cannot be the address of an interface`);
+    }
+    if (device.mtu < IPV6_MINIMUM_MTU) {
+      throw new UsageError(
+        'ERR_INVALID_OPTION',
+        `IPv6 needs an MTU of ${IPV6_MINIMUM_MTU}, and ${device.name} has ${device.mtu}`,
+      );
     }
     if (this.find(device, address) !== undefined) {
       throw new UsageError('ERR_INVALID_ADDRESS', `${device.name} already has the address ${address.toString()}`);

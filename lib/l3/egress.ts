@@ -15,7 +15,7 @@ import { asTx, asTxPacket, type Frame, GsoType, type TxFrame, type TxPacket, UND
 import type { Timer } from '../core/timers.js';
 import type { IpLink } from '../l2/link.js';
 import { Ipv4Packet } from '../wire/ipv4.js';
-import { Ipv6Packet, isUnspecifiedAt, readIpv6 } from '../wire/ipv6.js';
+import { Ipv6Packet, isLinkLocalAt, isUnspecifiedAt, readIpv6 } from '../wire/ipv6.js';
 import { DeadGateways } from './dead-gateways.js';
 import { fragmentIpv4, fragmentIpv6 } from './fragment.js';
 import type { IcmpErrorKind } from './icmp-report.js';
@@ -169,7 +169,10 @@ export class Egress {
     const toGroup = a >>> 24 === 0xff ? wayOut(chosen, GROUPS6) : undefined;
     const route = toOurselves ? undefined : (toGroup ?? tables.route6(a, b, c, d, chosen ?? owner));
     const link = route && this.links.get(route.device);
-    if (route === undefined || link === undefined) {
+    // A link-local source means nothing on another link (RFC 4007 9).
+    const isElsewhere = owner !== undefined && owner !== route?.device && isLinkLocalAt(view, from);
+    const isAbroad = isElsewhere && route && !tables.addresses6.deviceHas(route.device, readIpv6(view, from));
+    if (route === undefined || link === undefined || isAbroad) {
       this.fail(frame, 'net-unreachable', 'ENETUNREACH');
       return this.drop(DropReason.IpNoRoute, frame);
     }
@@ -225,28 +228,38 @@ function wayOut<V extends IpVersion>(device: Device | undefined, destination: Ci
   return device && { destination, device };
 }
 
+type NextHops = Pick<EgressOptions, 'tables' | 'links'>;
+type OnNextHop = (link: IpLink, a: number, b: number, c: number, d: number) => void;
+
 /** An upper layer made progress with `destination`: its next hop is reachable, and need not be asked (RFC 4861 7.3.1). */
-export function confirmNextHop(options: Pick<EgressOptions, 'tables' | 'links'>, destination: IpAddress): void {
-  const { tables, links } = options;
-  if (destination.version === 6) return confirmNextHop6(options, destination);
-  if (tables.isOurs(destination.value)) return undefined;
-  const route = tables.route(destination.value);
-  const link = links.find((one) => one.device === route?.device);
-  return link?.confirm(0, 0, MAPPED, route?.gateway?.value ?? destination.value);
+export function confirmNextHop(options: NextHops, destination: IpAddress): void {
+  withNextHop(options, destination, (link, a, b, c, d) => link.confirm(a, b, c, d));
 }
 
-function confirmNextHop6({ tables, links }: Pick<EgressOptions, 'tables' | 'links'>, destination: Ipv6Address): void {
+/** An upper layer makes no progress with `destination`: its next hop is to be asked whether it is there (RFC 9293 3.8.3). */
+export function doubtNextHop(options: NextHops, destination: IpAddress): void {
+  withNextHop(options, destination, (link, a, b, c, d) => link.neighbours?.doubt(a, b, c, d));
+}
+
+function withNextHop({ tables, links }: NextHops, destination: IpAddress, act: OnNextHop): void {
+  if (destination.version === 4) {
+    const { value } = destination;
+    const route = tables.isOurs(value) ? undefined : tables.route(value);
+    const link = route && links.find((one) => one.device === route.device);
+    if (link !== undefined) act(link, 0, 0, MAPPED, route?.gateway?.value ?? value);
+    return;
+  }
   const { a, b, c, d } = destination;
   if (tables.isOurs6(a, b, c, d)) return;
   if (destination.isLinkLocal) {
     // Which link it is on only the neighbour caches know.
-    for (const link of links) link.confirm(a, b, c, d);
+    for (const link of links) act(link, a, b, c, d);
     return;
   }
   const route = tables.route6(a, b, c, d);
-  const link = links.find((one) => one.device === route?.device);
+  const link = route && links.find((one) => one.device === route.device);
   const hop = route?.gateway ?? destination;
-  link?.confirm(hop.a, hop.b, hop.c, hop.d);
+  if (link !== undefined) act(link, hop.a, hop.b, hop.c, hop.d);
 }
 
 /**

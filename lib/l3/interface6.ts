@@ -267,8 +267,9 @@ export class Interface6 {
     if (event.kind === 'route-added') this.routes.add(event.route);
     else if (event.kind === 'route-removed') this.routes.remove(event.route);
     else if (event.kind === 'parameters') {
-      const { mtu, reachableTime: baseReachable, retransmitTimer: retransTimer } = event.parameters;
+      const { mtu, hopLimit, reachableTime: baseReachable, retransmitTimer: retransTimer } = event.parameters;
       this.tables.limitMtu6(this.link.device, mtu);
+      if (hopLimit > 0) this.tables.adviseHopLimit6(this.link.device, hopLimit);
       this.link.neighbours.configure({ baseReachable, retransTimer });
       this.dad.retransmitTimer = retransTimer;
     }

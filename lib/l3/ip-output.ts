@@ -9,6 +9,9 @@ import type { IpFlow } from '../wire/ip.js';
 import { Ipv4Packet, ipv4PseudoHeaderSum } from '../wire/ipv4.js';
 import { Ipv6Packet, ipv6PseudoHeaderSum } from '../wire/ipv6.js';
 
+/** Hop limit of what is sent, where neither sender nor router asks for another (RFC 1122 3.2.1.7). */
+export const DEFAULT_HOP_LIMIT = 64;
+
 /** The way to a destination, as far as a transport needs to know it. */
 export interface IpPath {
   /** The address to send from. */
@@ -17,6 +20,8 @@ export interface IpPath {
   readonly mtu: number;
   /** The same for the first link alone, whatever is known of the path behind it. Default: `mtu`. */
   readonly linkMtu?: number;
+  /** Of packets whose sender does not care. Default {@link DEFAULT_HOP_LIMIT}. */
+  readonly hopLimit?: number;
 }
 
 /** Knows the ways to destinations: the routing table and our addresses. */

@@ -14,7 +14,7 @@ import type { ArpAddresses } from '../l2/arp.js';
 import type { NdpAddresses } from '../l2/ndp.js';
 import { Ipv4Addresses } from './addresses.js';
 import { type Ipv6AddressState, Ipv6Addresses } from './addresses6.js';
-import type { IpPath, IpPaths } from './ip-output.js';
+import { DEFAULT_HOP_LIMIT, type IpPath, type IpPaths } from './ip-output.js';
 import { MIN_PATH_MTU_IPV6, PathMtus } from './path-mtu.js';
 import { Redirects } from './redirects.js';
 import { linkMtu, type Route, RouteTable } from './routes.js';
@@ -37,6 +37,12 @@ const LOOPBACK_MTU = 65_535;
 const LIMITED_BROADCAST = 0xffff_ffff;
 const LINK_LOCAL = new Cidr<6>(Ipv6Address.parse('fe80::'), 64);
 
+/** What is known of a link besides what its device says. */
+interface LinkLimit {
+  mtu: number;
+  hopLimit: number | undefined;
+}
+
 /** Addresses and routes of one host. */
 export class IpTables implements IpPaths {
   /** Hop limit of what applications send, where neither they nor a router asks for another. */
@@ -55,8 +61,9 @@ export class IpTables implements IpPaths {
   };
   /** The way to the neighbours on each link that has an IPv6 address. */
   private readonly onLink = new Map<Device, Route<6>>();
-  /** What routers say of the links' MTUs. */
-  private readonly limits = new Map<Device, { mtu: number; hopLimit: number | undefined }>();
+  /** What routers say of the links, and what servers say by IPv4. */
+  private readonly limits = new Map<Device, LinkLimit>();
+  private readonly limits4 = new Map<Device, LinkLimit>();
   /** Routes to single hosts that routers told us, by the host, the oldest first. */
   private readonly redirects4 = new Redirects(this.routes);
   private readonly redirects6 = new Redirects(this.routes6);
@@ -102,6 +109,7 @@ export class IpTables implements IpPaths {
     return this.routes.add({
       destination: cidr4(destination === 'default' ? '0.0.0.0/0' : destination),
       device,
+      limit: this.limitOf(device, this.limits4),
       ...(gateway === undefined ? {} : { gateway: ip4(gateway) }),
       ...(metric === undefined ? {} : { metric }),
       ...(source === undefined ? {} : { source: ip4(source) }),
@@ -151,6 +159,11 @@ export class IpTables implements IpPaths {
   mtu6(route: Route<6>, destination: Ipv6Address): number {
     const mtu = linkMtu(route);
     return this.mtus6.size === 0 ? mtu : Math.min(mtu, this.mtus6.get(mtuKey(destination)));
+  }
+
+  /** A server says that packets by IPv4 on the link of `device` have up to `mtu` bytes (RFC 2132 5.1), which may be less than the device sends. */
+  limitMtu(device: Device, mtu: number): void {
+    this.limitOf(device, this.limits4).mtu = mtu;
   }
 
   /** Routers say that packets by IPv6 on the link of `device` have up to `mtu` bytes, which may be less than the device sends. */
@@ -231,7 +244,9 @@ export class IpTables implements IpPaths {
     if (way === undefined || way.gateway !== undefined || way.device !== route.device) return false;
     // What the user says of exactly this host holds.
     if (route.destination.length === 32 && !this.redirects4.has(route)) return false;
-    this.redirects4.add({ destination: new Cidr<4>(destination, 32), gateway, device: route.device });
+    const { device } = route;
+    const limit = this.limitOf(device, this.limits4);
+    this.redirects4.add({ destination: new Cidr<4>(destination, 32), gateway, device, limit });
     return true;
   }
 
@@ -264,14 +279,15 @@ export class IpTables implements IpPaths {
     const isThere = this.routes
       .list()
       .some((route) => route.device === device && route.gateway === undefined && route.destination.equals(destination));
-    if (cidr.length < 32 && !isThere) this.routes.add({ destination, device, source: cidr.address });
+    const limit = this.limitOf(device, this.limits4);
+    if (cidr.length < 32 && !isThere) this.routes.add({ destination, device, limit, source: cidr.address });
   }
 
-  private limitOf(device: Device): { mtu: number; hopLimit: number | undefined } {
-    const known = this.limits.get(device);
+  private limitOf(device: Device, limits: Map<Device, LinkLimit> = this.limits): LinkLimit {
+    const known = limits.get(device);
     if (known !== undefined) return known;
     const limit = { mtu: device.mtu, hopLimit: undefined };
-    this.limits.set(device, limit);
+    limits.set(device, limit);
     return limit;
   }
 
@@ -329,7 +345,8 @@ export class IpTables implements IpPaths {
     const route = this.route6(a, b, c, d, device);
     if (route === undefined) return undefined;
     const from = wanted ?? route.source ?? this.addresses6.sourceFor(route.device, destination);
-    return from && { source: withoutZone(from), mtu: this.mtu6(route, destination), linkMtu: linkMtu(route) };
+    const hopLimit = route.limit?.hopLimit ?? this.hopLimit;
+    return from && { source: withoutZone(from), mtu: this.mtu6(route, destination), linkMtu: linkMtu(route), hopLimit };
   }
 
   /** The device that the zone of an address names (RFC 4007). */

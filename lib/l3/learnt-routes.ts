@@ -1,6 +1,6 @@
 /**
  * What routers advertise of ways to go: default routers, prefixes of the link and more specific routes, as one list of routes with
- * lifetimes (RFC 4861 5.1, RFC 4191 3.1), and the choice among them by what is known of the routers' reachability (RFC 4191 3.2).
+ * lifetimes (RFC 4861 5.1, RFC 4191 3.1). `RouterRoutes` brings them into the routing table, and chooses among them.
  */
 
 import type { Cidr, Ipv6Address } from '../core/address.js';
@@ -29,7 +29,6 @@ const MAX_ROUTES = 128;
 export class LearntRoutes {
   private readonly listener: LearntRoutesListener;
   private readonly routes: Lifetimes<LearntRoute>;
-  private turn = 0;
 
   constructor(listener: LearntRoutesListener, timers: Timers) {
     this.listener = listener;
@@ -73,19 +72,6 @@ export class LearntRoutes {
   defaultRouters(): Ipv6Address[] {
     const defaults = this.list().filter(({ destination }) => destination.length === 0);
     return defaults.sort(better).flatMap(({ gateway }) => gateway ?? []);
-  }
-
-  /**
-   * The best route to `destination`: the longest prefix, then the highest preference, whose router is not known to be unreachable. If all
-   * are, the best prefix's routers take turns, so that each is probed (RFC 4861 6.3.6, RFC 4191 3.2).
-   */
-  select(destination: Ipv6Address, isReachable: (gateway: Ipv6Address) => boolean): LearntRoute | undefined {
-    const fitting = this.list().filter((route) => route.destination.contains(destination));
-    fitting.sort(better);
-    const found = fitting.find(({ gateway }) => gateway === undefined || isReachable(gateway));
-    if (found !== undefined || fitting.length === 0) return found;
-    const longest = fitting.filter((route) => route.destination.length === fitting[0]?.destination.length);
-    return longest[this.turn++ % longest.length];
   }
 
   private remove(key: string): void {

@@ -22,14 +22,12 @@ const REACHABLE_TIME = 30_000;
 const RETRANS_TIMER = 1_000;
 /** Upper bound of an advertised reachable time (RFC 4861 6.2.1): one hour. */
 const MAX_REACHABLE_TIME = 3_600_000;
-/** The current default of hosts (RFC 1700's successor at IANA). */
-const HOP_LIMIT = 64;
 /** RFC 8106 5.3.1 asks for three of each at least. */
 const MAX_NAMES = 8;
 
 /** What routers say of the link; values that they leave unspecified stay as they were. */
 export interface LinkParameters {
-  /** Hop limit of packets that we send. */
+  /** Hop limit of packets that we send; 0: no router said. */
   readonly hopLimit: number;
   /** In bytes, 1280 or more, never above the device's own. */
   readonly mtu: number;
@@ -90,7 +88,7 @@ export class RouterDiscovery {
     this.servers = new Lifetimes<Ipv6Address>(env.timers, () => this.tellNames());
     this.domains = new Lifetimes<string>(env.timers, () => this.tellNames());
     this.current = {
-      hopLimit: HOP_LIMIT,
+      hopLimit: 0,
       mtu: linkMtu,
       reachableTime: REACHABLE_TIME,
       retransmitTimer: RETRANS_TIMER,

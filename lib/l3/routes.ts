@@ -18,8 +18,15 @@ export interface Route<V extends IpVersion = IpVersion> {
   readonly source?: Address<V>;
   /** Largest packet in bytes, where it is less than the device's. */
   readonly mtu?: number;
-  /** What routers say of the link's MTU (RFC 4861 6.3.4); it may change. */
-  readonly limit?: { readonly mtu: number };
+  /** What routers say of the link (RFC 4861 6.3.4); it may change. */
+  readonly limit?: LinkParameters;
+}
+
+/** What routers say of a link. */
+export interface LinkParameters {
+  readonly mtu: number;
+  /** Hop limit of what is sent; `undefined` where they leave the choice. */
+  readonly hopLimit: number | undefined;
 }
 
 /** Largest packet, in bytes, that a route's first link takes. */

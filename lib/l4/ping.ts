@@ -8,14 +8,13 @@ import { DropReason } from '../core/drops.js';
 import type { Env } from '../core/env.js';
 import { NetError } from '../core/errors.js';
 import type { IcmpReport } from '../l3/icmp-report.js';
-import { IpOutput, type IpPaths, pseudoHeaderSum } from '../l3/ip-output.js';
+import { DEFAULT_HOP_LIMIT, IpOutput, type IpPaths, pseudoHeaderSum } from '../l3/ip-output.js';
 import { senderOf } from '../l3/scope.js';
 import { ICMPV4_HEADER, Icmpv4Message, Icmpv4Type } from '../wire/icmpv4.js';
 import { ICMPV6_HEADER, Icmpv6Message, Icmpv6Type } from '../wire/icmpv6.js';
 import { type IpFlow, type IpPacket, IpProtocol } from '../wire/ip.js';
 import type { EchoRequest, PingHandler, PingSocket, PingSockets } from './ping-api.js';
 
-const DEFAULT_HOP_LIMIT = 64;
 const IDENTIFIERS = 0x1_0000;
 const NOTHING = new Uint8Array(0);
 // What an IP packet holds besides its own header and that of ICMP; the length of IPv6 does not count its header.
@@ -129,7 +128,7 @@ export class PingHost implements PingSockets {
       source: path.source,
       destination,
       protocol: version === 4 ? IpProtocol.Icmp : IpProtocol.Icmpv6,
-      hopLimit: request.hopLimit ?? DEFAULT_HOP_LIMIT,
+      hopLimit: request.hopLimit ?? path.hopLimit ?? DEFAULT_HOP_LIMIT,
       trafficClass: request.trafficClass ?? 0,
       dontFragment: request.dontFragment ?? false,
     } as IpFlow;

@@ -13,7 +13,15 @@ import type { Env } from '../core/env.js';
 import { NetError } from '../core/errors.js';
 import { asTxPacket, Cast, type Frame, type TxPacket } from '../core/frame.js';
 import type { IcmpReport } from '../l3/icmp-report.js';
-import { ipHeaderLength, IpOutput, type IpPath, type IpPaths, pseudoHeaderSum, pushIpHeader } from '../l3/ip-output.js';
+import {
+  DEFAULT_HOP_LIMIT,
+  ipHeaderLength,
+  IpOutput,
+  type IpPath,
+  type IpPaths,
+  pseudoHeaderSum,
+  pushIpHeader,
+} from '../l3/ip-output.js';
 import type { Multicast } from '../l3/multicast.js';
 import { senderOf } from '../l3/scope.js';
 import { type IpFlow, type IpPacket, IpProtocol } from '../wire/ip.js';
@@ -23,7 +31,6 @@ import type { Endpoint } from './tcp/api.js';
 import { SocketGroups } from './udp-groups.js';
 import type { UdpHandler, UdpOptions, UdpSocket, UdpSockets } from './udp-api.js';
 
-const DEFAULT_HOP_LIMIT = 64;
 // RFC 768: the length field counts header and payload; an IPv4 packet also holds its own header.
 const MAX_PAYLOAD: Record<IpVersion, number> = { 4: 65535 - 20 - UDP_HEADER, 6: 65535 - UDP_HEADER };
 const NAME = 'udp';
@@ -48,7 +55,8 @@ class BoundSocket implements UdpSocket {
   local: Endpoint;
   remote: Endpoint | undefined = undefined;
   broadcast: boolean;
-  hopLimit: number;
+  /** What the application asked for; `undefined` where it leaves the choice to the way. */
+  ownHopLimit: number | undefined;
   trafficClass: number;
   dontFragment: boolean;
   readonly groups: SocketGroups;
@@ -64,10 +72,18 @@ class BoundSocket implements UdpSocket {
     this.reuse = options.reuseAddress ?? false;
     this.isDual = isDualStack(local.address, options);
     this.broadcast = options.broadcast ?? false;
-    this.hopLimit = options.hopLimit ?? DEFAULT_HOP_LIMIT;
+    this.ownHopLimit = options.hopLimit;
     this.trafficClass = options.trafficClass ?? 0;
     this.dontFragment = options.dontFragment ?? false;
     this.groups = new SocketGroups(local.address.version, () => (this.closed ? undefined : host.multicast));
+  }
+
+  get hopLimit(): number {
+    return this.ownHopLimit ?? DEFAULT_HOP_LIMIT;
+  }
+
+  set hopLimit(hops: number) {
+    this.ownHopLimit = hops;
   }
 
   send(data: Uint8Array, to?: Endpoint): void {
@@ -239,7 +255,7 @@ export class UdpHost implements UdpSockets {
 
   /** For sockets: sends one datagram. */
   transmit(socket: BoundSocket, data: Uint8Array, to: Endpoint): void {
-    const { source, mtu, device } = this.pathTo(socket, to, 'send');
+    const { source, mtu, device, hopLimit = DEFAULT_HOP_LIMIT } = this.pathTo(socket, to, 'send');
     const { version, isMulticast } = to.address;
     const { dontFragment } = socket;
     const whole = dontFragment ? mtu - ipHeaderLength(version) - UDP_HEADER : Number.POSITIVE_INFINITY;
@@ -250,7 +266,7 @@ export class UdpHost implements UdpSockets {
       source,
       destination: to.address,
       protocol: IpProtocol.Udp,
-      hopLimit: isMulticast ? socket.groups.hopLimit : socket.hopLimit,
+      hopLimit: isMulticast ? socket.groups.hopLimit : (socket.ownHopLimit ?? hopLimit),
       trafficClass: socket.trafficClass,
       dontFragment,
     } as IpFlow;

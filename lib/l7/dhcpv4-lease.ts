@@ -5,6 +5,7 @@ import type { Device } from '../core/device.js';
 import type { Route } from '../l3/routes.js';
 import type { IpTables } from '../l3/ip-tables.js';
 import { DHCP_FOREVER, type DhcpMessage } from '../wire/dhcpv4.js';
+import { nameLabels } from '../wire/dns-name.js';
 import type { DhcpOptions, DhcpRoute } from '../wire/dhcpv4-options.js';
 import type { DnsSettings } from './dns-sources.js';
 
@@ -56,7 +57,8 @@ export function leaseOf(ack: DhcpMessage, asked: number, from: Ipv4Address): Dhc
     expiresAt: at(leaseTime),
     routes: options.classlessRoutes ?? gateways,
     dnsServers: options.dnsServers ?? [],
-    search: options.domainSearch ?? (options.domainName === undefined ? [] : [options.domainName]),
+    // Several domains in the option for one are common, too.
+    search: (options.domainSearch ?? options.domainName?.trim().split(/\s+/) ?? []).filter(isDomain),
     mtu: options.mtu !== undefined && options.mtu >= MINIMUM_MTU ? options.mtu : undefined,
     options,
   };
@@ -65,6 +67,15 @@ export function leaseOf(ack: DhcpMessage, asked: number, from: Ipv4Address): Dhc
 /** Whether an address can be a host's. */
 export function isHost(address: Ipv4Address): boolean {
   return !address.isUnspecified && !address.isLoopback && address.value >>> 24 < 224 && address.value >>> 24 !== 0;
+}
+
+/** Whether names can end in this: one that cannot would spoil all that are looked up. */
+function isDomain(name: string): boolean {
+  try {
+    return nameLabels(name).length > 0;
+  } catch {
+    return false;
+  }
 }
 
 function prefixLength(mask: Ipv4Address): number | undefined {
@@ -84,7 +95,7 @@ export interface InterfaceConfiguration {
   removeAddress(address: Ipv4Address): void;
   addRoute(route: DhcpRoute): void;
   removeRoute(route: DhcpRoute): void;
-  /** Called after the address was added and before routes are. */
+  /** Largest packet on the link, or `undefined` where the server does not say. */
   setMtu?(mtu: number | undefined): void;
   setDns?(servers: readonly Ipv4Address[], search: readonly string[]): void;
 }
@@ -95,7 +106,6 @@ export function configurationOf(
   device: Device,
   resolver?: DnsSettings<Ipv4Address>,
 ): InterfaceConfiguration {
-  let limit: number | undefined;
   const gatewayOf = ({ gateway }: DhcpRoute) => (gateway.isUnspecified ? undefined : gateway);
   const sameRoute = (route: Route<4>, given: DhcpRoute): boolean => {
     const gateway = gatewayOf(given);
@@ -117,17 +127,10 @@ export function configurationOf(
         destination,
         device,
         ...(gateway === undefined ? {} : { gateway }),
-        ...(limit === undefined ? {} : { mtu: limit }),
       });
     },
     removeRoute: (given) => void tables.routes.remove((route) => sameRoute(route, given)),
-    setMtu(mtu) {
-      if (mtu === limit) return;
-      limit = mtu;
-      for (const { mtu: _, ...route } of tables.routes.list()) {
-        if (route.device === device) tables.routes.add(mtu === undefined ? route : { ...route, mtu });
-      }
-    },
+    setMtu: (mtu) => tables.limitMtu(device, mtu ?? device.mtu),
     setDns: (servers, search) => resolver?.setServers(servers, search),
   };
 }

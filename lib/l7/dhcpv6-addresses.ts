@@ -74,8 +74,9 @@ export class LeasedAddresses {
     this.verified(duplicates.map(([, { address }]) => address));
   }
 
-  private remove(key: string, { giveUp }: Entry): void {
+  private remove(key: string, { verdict, giveUp }: Entry): void {
     this.entries.delete(key);
-    giveUp();
+    // Another's address is not ours to give up.
+    if (verdict !== 'duplicate') giveUp();
   }
 }

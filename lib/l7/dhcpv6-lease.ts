@@ -85,6 +85,7 @@ export function addressesOf(association: Dhcpv6Association, now: number): Dhcpv6
       return isHost && preferredLifetime <= validLifetime && statusOf(options) === 0;
     })
     .slice(0, MAX_ADDRESSES)
+    .filter(({ address }, at, all) => all.findIndex((other) => other.address.equals(address)) === at)
     .map(({ address, preferredLifetime, validLifetime }) => {
       return { address, preferredUntil: end(preferredLifetime), validUntil: end(validLifetime) };
     });

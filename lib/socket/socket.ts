@@ -79,6 +79,7 @@ export class Socket extends Duplex {
   #over = false;
   #overError: NetError | undefined;
   #resetting = false;
+  #asIpv6 = false;
   #bytesRead = 0;
   #noDelay: boolean;
   #keepAlive: boolean;
@@ -100,6 +101,7 @@ export class Socket extends Duplex {
     this.#noDelay = options.noDelay ?? false;
     this.#keepAlive = options.keepAlive ?? false;
     this.#keepAliveDelay = Math.max(0, options.keepAliveInitialDelay ?? 0);
+    this.#asIpv6 = options.asIpv6 ?? false;
     if (options.connection !== undefined) this.#adopt(options.connection, options.pauseOnCreate ?? false);
     if (options.signal !== undefined) addAbortSignal(options.signal, this);
   }
@@ -117,7 +119,7 @@ export class Socket extends Duplex {
     this.#connection = connection;
     this.#inbox ??= new Inbox(this.#events());
     connection.handler = this.#inbox;
-    this.#peer = describe(connection.remote, this.#options.asIpv6);
+    this.#peer = describe(connection.remote, this.#asIpv6);
   }
 
   #events(): ConstructorParameters<typeof Inbox>[0] {
@@ -187,6 +189,7 @@ export class Socket extends Duplex {
     if (!this.connecting) return;
     this.#touch();
     this.#target = { address: address.toString(), port };
+    this.#asIpv6 = address.version === 6 && address.isMapped;
     const inbox = new Inbox(this.#events());
     this.#inbox = inbox;
     try {
@@ -488,7 +491,7 @@ export class Socket extends Duplex {
     return this.connecting ? undefined : this.#peer?.family;
   }
   get #local(): EndpointInfo | undefined {
-    return this.#connection && describe(this.#connection.local, this.#options.asIpv6);
+    return this.#connection && describe(this.#connection.local, this.#asIpv6);
   }
   get localAddress(): string | undefined {
     return this.#local?.address;

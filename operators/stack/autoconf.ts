@@ -73,7 +73,8 @@ export class Autoconf {
   private readonly multicast: Multicast | undefined;
   private readonly env: Env;
   private readonly announce: boolean;
-  private pending: number;
+  /** Given addresses that are to be verified. */
+  private readonly pending: Set<Cidr>;
 
   /**
    * Gives each device its addresses; those to be verified come after {@link Autoconf.start}.
@@ -104,7 +105,7 @@ export class Autoconf {
     this.managed = interfaces.flatMap(
       (one, index) => this.manage({ ...defaultsFor(one, defaults), ...one }, links[index]) ?? [],
     );
-    this.pending = this.managed.reduce((sum, { claims }) => sum + claims.length, 0);
+    this.pending = new Set(this.managed.flatMap(({ claims }) => claims));
   }
 
   /** The IPv6 side of an Ethernet device. */
@@ -128,11 +129,11 @@ export class Autoconf {
       four.start();
       six.start();
       for (const cidr of claims) {
-        if (isVersion6(cidr)) six.claim(cidr, 'static', () => this.verified());
-        else four.claim(cidr, () => this.verified());
+        if (isVersion6(cidr)) six.claim(cidr, 'static', () => this.verified(cidr));
+        else four.claim(cidr, () => this.verified(cidr));
       }
     }
-    if (this.pending === 0) this.settle();
+    if (this.pending.size === 0) this.settle();
   }
 
   /** Ends: no timer is left. */
@@ -181,11 +182,14 @@ export class Autoconf {
   private tell(link: EthernetLink, event: Interface4Event | Interface6Event): void {
     if (this.announce && event.kind === 'added' && event.address.version === 6) link.ndp.advertise(event.address);
     this.events.next({ ...event, device: link.device });
+    if (event.kind !== 'disabled') return;
+    // Nobody will tell of what was being verified there.
+    const claims = this.managed.find(({ device }) => device === link.device)?.claims ?? [];
+    for (const cidr of claims) if (isVersion6(cidr)) this.verified(cidr);
   }
 
-  private verified(): void {
-    this.pending--;
-    if (this.pending === 0) this.settle();
+  private verified(cidr: Cidr): void {
+    if (this.pending.delete(cidr) && this.pending.size === 0) this.settle();
   }
 
   private settle(): void {

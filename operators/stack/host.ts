@@ -18,10 +18,11 @@ import type { NeighbourTimes } from '../../lib/l2/neighbour-entry.js';
 import type { IcmpOptions } from '../../lib/l3/icmp.js';
 import type { IcmpErrorKind } from '../../lib/l3/icmp-report.js';
 import { orderDestinations } from '../../lib/l3/destination-order.js';
-import { confirmNextHop } from '../../lib/l3/egress.js';
+import { confirmNextHop, doubtNextHop } from '../../lib/l3/egress.js';
 import type { Icmpv6Options } from '../../lib/l3/icmpv6.js';
 import { IcmpErrors, type IcmpErrorsOptions } from '../../lib/l3/icmp-errors.js';
 import { IcmpReports } from '../../lib/l3/icmp-reports.js';
+import { DEFAULT_HOP_LIMIT } from '../../lib/l3/ip-output.js';
 import { IpTables, type RouteOptions } from '../../lib/l3/ip-tables.js';
 import { Multicast, type MulticastOptions } from '../../lib/l3/multicast.js';
 import type { TcpOptions } from '../../lib/l4/tcp/options.js';
@@ -71,6 +72,8 @@ export interface HostOptions extends AutoconfOptions {
   /** The default gateway, on the network of an interface; of either version, or one of each. */
   readonly gateway?: IpAddress | string | readonly (IpAddress | string)[];
   readonly routes?: readonly RouteOptions[];
+  /** Hop limit, 1 to 255, of what applications send, where neither they nor an IPv6 router asks for another. Default 64. */
+  readonly hopLimit?: number;
   /** Announce our addresses when the pipeline starts (RFC 5227 2.3, RFC 4861 7.2.6). Default false. */
   readonly announce?: boolean;
   readonly neighbours?: Partial<NeighbourTimes>;
@@ -155,6 +158,7 @@ export interface HostStats {
 export function host(options: HostOptions, env: Env = defaultEnvironment()): Host {
   const interfaces = interfacesOf(options);
   const tables = new IpTables(env);
+  tables.hopLimit = hopLimitOf(options);
   const reports = new IcmpReports();
   const icmpErrors = new IcmpErrors({ ...options.icmpErrors, tables }, env);
   const links = interfaces.map(({ device }) => linkOf(device, tables, options, env));
@@ -170,12 +174,12 @@ export function host(options: HostOptions, env: Env = defaultEnvironment()): Hos
   const pingHost = new PingHost(tables, env);
   udpHost.multicast = multicast;
   tcpHost.confirm = (remote) => confirmNextHop({ tables, links }, remote);
+  tcpHost.doubt = (remote) => doubtNextHop({ tables, links }, remote);
   reports.on(IpProtocol.Tcp, (report) => tcpHost.icmp(report));
   reports.on(IpProtocol.Udp, (report) => udpHost.icmp(report));
   reports.on(IpProtocol.Icmp, (report) => pingHost.icmp(report));
   reports.on(IpProtocol.Icmpv6, (report) => pingHost.icmp(report));
   const dns = new DnsResolver({ udp: udpHost, tcp: tcpHost }, dnsOptions(options, tables), env);
-  if (options.dns?.servers === undefined) heedNameServers(autoconf, dns, options.dns?.search);
   const conflicts = new Subject<HostConflict>();
   for (const link of links) {
     if (!(link instanceof EthernetLink)) continue;
@@ -390,13 +394,6 @@ function dnsOptions({ dns = {} }: HostOptions, tables: IpTables): DnsResolverOpt
   };
 }
 
-/** Asks the name servers that routers advertise (RFC 8106), where the user named none. */
-function heedNameServers(autoconf: Autoconf, dns: DnsResolver, search?: readonly string[]): void {
-  autoconf.events$.subscribe(({ kind }) => {
-    if (kind === 'dns') dns.setServers(autoconf.dnsServers, search ?? autoconf.searchDomains);
-  });
-}
-
 function announce({ options, links, tables }: Parts): void {
   if (options.announce !== true) return;
   for (const link of links) {
@@ -418,6 +415,11 @@ function interfacesOf(options: HostOptions): readonly HostInterface[] {
   if (interfaces === undefined) return device === undefined ? [] : [{ device, addresses: addresses ?? [] }];
   if (addresses !== undefined) throw new UsageError('ERR_INVALID_OPTION', 'addresses belong to the interfaces');
   return interfaces;
+}
+
+function hopLimitOf({ hopLimit = DEFAULT_HOP_LIMIT }: HostOptions): number {
+  if (Number.isInteger(hopLimit) && hopLimit >= 1 && hopLimit <= 255) return hopLimit;
+  throw new UsageError('ERR_INVALID_OPTION', `a hop limit is a whole number from 1 to 255, not ${hopLimit}`);
 }
 
 function addGateway(tables: IpTables, gateway: IpAddress | string, interfaces: readonly HostInterface[]): void {

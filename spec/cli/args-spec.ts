@@ -11,6 +11,8 @@ const OPTIONS = {
   gateway: args.address('IP', 'Gateway.'),
   peer: args.ipv4Address('IP', 'Peer.'),
   mac: args.mac('MAC', 'MAC.'),
+  wait: args.seconds('SECONDS', 'Wait.', 0.01, 60, 'w'),
+  route: args.many(args.prefix('IP/N', 'Routes.')),
 } satisfies Options;
 
 describe('cli arguments', () => {
@@ -23,7 +25,14 @@ describe('cli arguments', () => {
     expect(values.serve).to.deep.equal(['echo', 'http']);
     expect([values.address, values.gateway, values.mac].join()).to.equal('10.0.0.2/24,::1,02:00:00:00:00:01');
     expect(parseArguments(['-j'], OPTIONS).values.json).to.equal(true);
-    expect(parseArguments([], OPTIONS).values).to.deep.include({ json: false, tap: undefined });
+    expect(parseArguments([], OPTIONS).values).to.deep.include({ json: false, tap: undefined, route: [] });
+  });
+
+  it('reads seconds as milliseconds, and options that repeat as lists', () => {
+    const waits = ['1', '0.25', '.5', '60'].map((text) => parseArguments(['-w', text], OPTIONS).values.wait);
+    expect(waits).to.deep.equal([1000, 250, 500, 60_000]);
+    const { route } = parseArguments(['--route', '10.0.0.0/8', '--route=fd00::/8'], OPTIONS).values;
+    expect(route.map(String)).to.deep.equal(['10.0.0.0/8', 'fd00::/8']);
   });
 
   const wrong: readonly [line: string[], message: RegExp][] = [
@@ -43,6 +52,10 @@ describe('cli arguments', () => {
     [['--address', '10.0.0.256/24'], /not an IPv4 address/],
     [['--gateway', 'example'], /not an IPv4 address: "example"/],
     [['--peer', '::1'], /not an IPv4 address/],
+    [['--wait', '0'], /--wait SECONDS: must be a number of seconds from 0.01 to 60, not "0"/],
+    [['--wait', '1e1'], /not "1e1"/],
+    [['--wait', '.'], /not "\."/],
+    [['--route', 'fd00::/8', '--route', 'x/8'], /--route IP\/N: not an IPv4 address: "x"/],
     [['--mac', '02:00:00:00:00'], /not a MAC address/],
     [['--mac', 'ff:ff:ff:ff:ff:ff'], /of one interface/],
     [['--mac', '00:00:00:00:00:00'], /of one interface/],

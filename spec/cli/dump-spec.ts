@@ -10,6 +10,7 @@ import type { CapturePacket } from '../../lib/capture/capture.js';
 import { PcapWriter } from '../../lib/capture/pcap.js';
 import { PcapngWriter } from '../../lib/capture/pcapng-writer.js';
 import { Frame } from '../../lib/core/frame.js';
+import { PacketNotation } from '../../lib/text/notation.js';
 import { EthernetFrame, EtherType } from '../../lib/wire/ethernet.js';
 import { IpProtocol } from '../../lib/wire/ip.js';
 import { Ipv4Packet } from '../../lib/wire/ipv4.js';
@@ -71,6 +72,40 @@ describe('rx-netstack dump', () => {
     const printed = stdout.split('\n');
     expect(printed.length).to.equal(4);
     expect(printed[1]).to.equal('2 2023-11-14T22:13:20.123456Z IP 10.0.0.1.1111 > 10.0.0.2.53: UDP, length 4');
+  });
+
+  it('prints IPv6, with its extension headers, fragments and checksums', async () => {
+    const notation = new PacketNotation({ local: '2001:db8::1', remote: '2001:db8::2' });
+    const packets = [
+      '> S 0:0(0) win 9 hopopts 0x05020000',
+      '> udp 53 > 1024 (100) frag 8:24+ ipid 9',
+      '> icmpv6 neighbor_solicitation target 2001:db8::2 lladdr 02:00:00:00:00:01',
+      '> icmpv6 echo_request id 1 seq 2 (3) bad-checksum',
+    ].map((line) => ({ ...AT, data: notation.build(line).bytes() }));
+    const path = saved('six.pcap', pcap(packets));
+    const { stdout } = await run(['dump', path]);
+    expect(
+      stdout
+        .replaceAll(/^\d \S+ /gm, '')
+        .trimEnd()
+        .split('\n'),
+    ).to.deep.equal([
+      'IP6 2001:db8::1.8080 > 2001:db8::2.40000: HBH Flags [S], seq 0, win 9, length 0',
+      'IP6 2001:db8::1 > 2001:db8::2: udp, fragment id 9 offset 8+, length 16',
+      'IP6 2001:db8::1 > ff02::1:ff00:2: ICMP6, neighbor solicitation, who has 2001:db8::2, source 02:00:00:00:00:01, length 32',
+      'IP6 2001:db8::1 > 2001:db8::2: ICMP6, echo request, id 1, seq 2, length 11 (bad icmpv6 checksum)',
+    ]);
+    const ends = { src: '2001:db8::1', dst: '2001:db8::2' };
+    const objects = lines((await run(['dump', '--json', path])).stdout);
+    expect(objects[0]).to.deep.include({
+      ...ends,
+      layers: ['eth', 'ipv6', 'hopopts', 'tcp'],
+      checksums: { tcp: 'good' },
+    });
+    expect(objects[1]).to.deep.include({ ...ends, layers: ['eth', 'ipv6', 'fragment'] });
+    expect(objects[1]?.['fragment']).to.deep.equal({ id: 9, offset: 8, more: true });
+    expect(objects[2]).to.deep.include({ dst: 'ff02::1:ff00:2', linkDst: '33:33:ff:00:00:02' });
+    expect(objects[3]).to.deep.include({ ...ends, layers: ['eth', 'ipv6', 'icmpv6'], checksums: { icmpv6: 'bad' } });
   });
 
   it('prints JSON with the keys of the documentation, and those that apply', async () => {

@@ -4,6 +4,7 @@ import type { ChildProcess } from 'node:child_process';
 import { expect } from 'chai';
 import { asyncScheduler, type SchedulerAction, type SchedulerLike, type Subscription } from 'rxjs';
 import { type RunningServices, SERVICE_NAMES, startServices } from '../../cli/services.js';
+import type { IpVersion } from '../../lib/core/address.js';
 import type { Device } from '../../lib/core/device.js';
 import type { Env } from '../../lib/core/env.js';
 import { FramePool } from '../../lib/core/frame.js';
@@ -26,6 +27,38 @@ export const OUR_LINK_LOCAL = 'fe80::77:ff:fe00:2';
 export const DUAL: { readonly addresses: readonly string[]; readonly peer: readonly string[] } = {
   addresses: [`${OURS}/24`, `${OURS6}/64`],
   peer: [`${THEIRS}/24`, `${THEIRS6}/64`],
+};
+
+/** What a test of both versions needs to know of the one that it runs over. */
+export interface LiveFacts {
+  readonly version: IpVersion;
+  readonly ours: string;
+  readonly theirs: string;
+  /** Ours and theirs, as they stand in URLs and in addresses of socat. */
+  readonly at: string;
+  readonly from: string;
+  /** Options of a {@link LiveHost} that speaks this version only. */
+  readonly options: { readonly addresses: readonly string[]; readonly peer: readonly string[] };
+}
+
+/** The facts of each version. */
+export const LIVE: Readonly<Record<IpVersion, LiveFacts>> = {
+  4: {
+    version: 4,
+    ours: OURS,
+    theirs: THEIRS,
+    at: OURS,
+    from: THEIRS,
+    options: { addresses: [`${OURS}/24`], peer: [`${THEIRS}/24`] },
+  },
+  6: {
+    version: 6,
+    ours: OURS6,
+    theirs: THEIRS6,
+    at: `[${OURS6}]`,
+    from: `[${THEIRS6}]`,
+    options: { addresses: [`${OURS6}/64`], peer: [`${THEIRS6}/64`] },
+  },
 };
 
 /** Options of {@link LiveHost}. */

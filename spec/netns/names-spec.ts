@@ -2,16 +2,21 @@
 
 import { get } from 'node:http';
 import { expect } from 'chai';
+import { lastValueFrom, toArray } from 'rxjs';
+import { parseIp } from '../../lib/core/address.js';
 import { DnsError } from '../../lib/l7/dns-error.js';
 import { DnsResolver } from '../../lib/l7/dns-resolver.js';
 import { agent } from '../../lib/socket/http.js';
+import type { PingOptions } from '../../lib/l7/ping.js';
 import { connect } from '../../lib/socket/iterate.js';
 import { lookup } from '../../lib/socket/lookup.js';
 import { nodeNet } from '../../lib/socket/net.js';
 import { DnsType } from '../../lib/wire/dns.js';
+import { ping } from '../../operators/l7/ping.js';
 import { hasDnsmasq, NameServer } from './dnsmasq.js';
-import { DUAL, listening, LiveHost, THEIRS, THEIRS6, until } from './live-host.js';
+import { DUAL, listening, LiveHost, OURS, OURS6, THEIRS, THEIRS6, until } from './live-host.js';
 import { describeNetns } from './namespace.js';
+import { complaints, Recording } from './recording.js';
 
 const HOSTS = [
   '--host-record=www.test,10.77.0.1,fd77::1',
@@ -32,6 +37,7 @@ async function codeOf(promise: Promise<unknown>): Promise<string> {
 }
 
 const available = hasDnsmasq();
+const recording = new Recording();
 
 for (const server of available ? [THEIRS, THEIRS6] : []) {
   describeNetns(`our resolver asks dnsmasq at ${server}`, (netns) => {
@@ -40,6 +46,7 @@ for (const server of available ? [THEIRS, THEIRS6] : []) {
         ...DUAL,
         dns: { servers: [server], search: ['test'] },
         services: [],
+        recording,
       });
       return { live, dns: live.me.dns, names: await NameServer.start(netns.namespace, ...HOSTS, ...options) };
     };
@@ -82,7 +89,7 @@ for (const server of available ? [THEIRS, THEIRS6] : []) {
     });
 
     it('gives up where nobody answers, and says at once that no server is there', async () => {
-      const live = new LiveHost(netns.namespace, { ...DUAL, services: [] });
+      const live = new LiveHost(netns.namespace, { ...DUAL, services: [], recording });
       const before = performance.now();
       const closed = new DnsResolver(live.me, { servers: [server], timeout: 2000 }, live.env);
       expect(await codeOf(closed.lookup('www.test'))).to.equal('ECONNREFUSED');
@@ -96,7 +103,7 @@ describeNetns('connecting to a name, with the kernel as the server', (netns) => 
   if (!available) return;
 
   const start = async () => {
-    const live = new LiveHost(netns.namespace, { ...DUAL, dns: { servers: [THEIRS] }, services: [] });
+    const live = new LiveHost(netns.namespace, { ...DUAL, dns: { servers: [THEIRS] }, services: [], recording });
     await NameServer.start(netns.namespace, ...HOSTS);
     const find = lookup(live.me.dns);
     return { live, find, net: nodeNet(live.me.tcp, { lookup: find }) };
@@ -157,5 +164,56 @@ describeNetns('connecting to a name, with the kernel as the server', (netns) => 
     ]);
     await live.quiet({ timeWait: true });
     await live.close();
+  });
+});
+
+for (const [version, to] of [
+  [4, THEIRS],
+  [6, THEIRS6],
+] as const) {
+  describeNetns(`our ping pings the kernel by IPv${version}`, (netns) => {
+    it('100 of 100, of every size, in fragments, and hears of closed doors', async () => {
+      const live = new LiveHost(netns.namespace, { ...DUAL, services: [], recording });
+      const { me, env } = live;
+      const run = (options: PingOptions) => lastValueFrom(ping(me.ping, to, options, env).pipe(toArray()));
+      const all = await run({ count: 100, interval: 5 });
+      expect(all).to.have.length(100);
+      for (const event of all) expect(event).to.include({ kind: 'reply', hopLimit: 64, length: 64, intact: true });
+      for (const size of [0, 1, 1472, 1473, 8000, 65_507]) {
+        const events = await run({ count: 3, interval: 5, size });
+        expect(
+          events.map((event) => event.kind === 'reply' && event.intact && event.length),
+          `${size} bytes`,
+        ).to.deep.equal([size + 8, size + 8, size + 8]);
+      }
+      const own = await run({ count: 1, source: parseIp(version === 4 ? OURS : OURS6) });
+      expect(own[0]).to.include({ kind: 'reply' });
+      netns.namespace.ip('route', 'add', 'prohibit', version === 4 ? '10.9.0.0/24' : 'fd09::/64');
+      netns.namespace.sysctl(version === 4 ? 'net.ipv4.ip_forward' : 'net.ipv6.conf.all.forwarding', 1);
+      me.tables.addRoute({ destination: 'default', gateway: to, device: live.device });
+      const far = version === 4 ? '10.9.0.9' : 'fd09::9';
+      const [refused] = await lastValueFrom(ping(me.ping, far, { count: 1 }, env).pipe(toArray()));
+      expect(refused).to.include({ kind: 'error', error: 'prohibited' });
+      // Behind the kernel there is a network that it forwards to.
+      netns.namespace.ip('link', 'add', 'x0', 'type', 'veth', 'peer', 'name', 'x1');
+      for (const side of ['x0', 'x1']) netns.namespace.ip('link', 'set', side, 'up');
+      netns.namespace.ip('addr', 'add', version === 4 ? '10.8.0.1/24' : 'fd08::1/64', 'dev', 'x0');
+      const beyond = version === 4 ? '10.8.0.9' : 'fd08::9';
+      const [expired] = await lastValueFrom(ping(me.ping, beyond, { count: 1, hopLimit: 1 }, env).pipe(toArray()));
+      expect(expired).to.include({ kind: 'error', error: 'time-exceeded' });
+      expect(String(expired?.kind === 'error' && expired.from)).to.equal(to);
+      // The packet that expired, and nothing else.
+      const counter = version === 4 ? 'Ip.InHdrErrors' : 'Ip6InHdrErrors';
+      expect(await complaints(netns.namespace)).to.deep.equal({ [counter]: 1 });
+      await live.close({ complaints: true });
+    });
+  });
+}
+
+describeNetns('names and pings, as tshark sees them', () => {
+  it('finds nothing wrong with what we sent', async function () {
+    this.timeout(60_000);
+    // Fragments and all.
+    await recording.expectSound({ icmp: 110, icmpv6: 110, ...(available ? { dns: 15, tcp: 10 } : {}) });
   });
 });

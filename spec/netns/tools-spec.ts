@@ -9,7 +9,7 @@ import { hasDnsmasq, NameServer } from './dnsmasq.js';
 import { describeNetns, type Namespace, type Netns, type Ran } from './namespace.js';
 
 const MAIN = new URL('../../cli/main.ts', import.meta.url).pathname;
-const PLACE = ['--tap', 'tap0', '--address', '10.77.0.2/24', '--peer', '10.77.0.1/24'];
+const PLACE = ['--no-dad', '--tap', 'tap0', '--address', '10.77.0.2/24', '--peer', '10.77.0.1/24'];
 const PLACE6 = ['--address', 'fd77::2/64', '--peer', 'fd77::1/64'];
 const BOTH = [...PLACE, ...PLACE6];
 
@@ -194,7 +194,7 @@ if (hasDnsmasq()) {
         ...options,
       );
     };
-    const OWN = ['--tap', 'tap0', '--address', '10.77.0.2/24', '--address', 'fd77::2/64'];
+    const OWN = ['--no-dad', '--tap', 'tap0', '--address', '10.77.0.2/24', '--address', 'fd77::2/64'];
 
     it('finds addresses, names and other records', async function () {
       this.timeout(60_000);

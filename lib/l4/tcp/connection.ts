@@ -174,7 +174,8 @@ export class Connection implements TcpConnection {
       source: local.address,
       destination: remote.address,
       protocol: 6,
-      hopLimit: options.hopLimit ?? 64,
+      // 0: the way says, once it is known.
+      hopLimit: options.hopLimit ?? 0,
       trafficClass: options.trafficClass ?? 0,
       dontFragment: true,
     };

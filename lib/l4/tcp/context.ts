@@ -50,6 +50,8 @@ export interface TcpContext {
   readonly now: number;
   /** Is told every few seconds that `remote` acknowledges: the way there works (RFC 4861 7.3.1). */
   readonly confirm: ((remote: IpAddress) => void) | undefined;
+  /** Is told that `remote` has not answered three times: R1 of RFC 9293 3.8.3. */
+  readonly doubt: ((remote: IpAddress) => void) | undefined;
   /** An event begins: a segment, a timer, a call of the application. Events may nest. */
   enter(): void;
   /** The event ends; if it was the outermost, connections now tell their owners, and what came in meanwhile is processed. */

@@ -13,7 +13,7 @@ import { NetError, type NetCode } from '../../core/errors.js';
 import { Cast } from '../../core/frame.js';
 import type { Timer } from '../../core/timers.js';
 import type { IcmpReport } from '../../l3/icmp-report.js';
-import { IpOutput, type IpPath, type IpPaths } from '../../l3/ip-output.js';
+import { DEFAULT_HOP_LIMIT, IpOutput, type IpPath, type IpPaths } from '../../l3/ip-output.js';
 import { senderOf } from '../../l3/scope.js';
 import type { IpPacket } from '../../wire/ip.js';
 import { TcpFlag, TcpSegment } from '../../wire/tcp.js';
@@ -71,6 +71,8 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost {
   now = 0;
   /** Is told every few seconds that `remote` acknowledges, so that its neighbour entry need not be verified (RFC 4861 7.3.1). */
   confirm: ((remote: IpAddress) => void) | undefined = undefined;
+  /** Is told that `remote` has not answered three times, so that IP can ask whether the next hop is there (RFC 9293 3.8.3). */
+  doubt: ((remote: IpAddress) => void) | undefined = undefined;
   private readonly paths: IpPaths;
   private readonly table: ConnectionTable;
   private readonly listeners: ListenerTable = new ListenerTable();
@@ -372,7 +374,8 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost {
   }
 
   private start(connection: Connection, path: IpPath, beyond?: number): void {
-    const { local, remote } = connection;
+    const { local, remote, flow } = connection;
+    if (flow.hopLimit === 0) connection.flow = { ...flow, hopLimit: path.hopLimit ?? DEFAULT_HOP_LIMIT };
     let iss = this.numbers.initial(local.address, local.port, remote.address, remote.port, this.now);
     // RFC 9293 3.6.1: not within what the old connection has used.
     if (beyond !== undefined && !after(iss, beyond)) iss = (beyond + 0x10000) | 0;

@@ -12,6 +12,8 @@ import { reset, retransmit, sendAck, sendProbe, sendSyn, transmit } from './send
 // A timeout that comes this late (ms) says that this process slept, and acknowledgments may lie unread; it gets this grace, once.
 const LATE = 5;
 const GRACE = 10;
+/** After so many retransmissions the way is doubtful (RFC 9293 3.8.3). */
+const R1 = 3;
 
 /** The timers of one connection. */
 export class ConnectionTimers {
@@ -145,6 +147,7 @@ function onHandshakeTimeout(c: Connection): void {
     return;
   }
   c.retries++;
+  if (c.retries === R1) c.host.doubt?.(c.remote.address);
   c.rtt.backOff();
   sendSyn(c);
   c.timers.armRetransmit();
@@ -163,6 +166,7 @@ function onRetransmissionTimeout(c: Connection): void {
     return;
   }
   c.retries++;
+  if (c.retries === R1) c.host.doubt?.(c.remote.address);
   c.unanswered++;
   counters.timeouts++;
   mtuTimeout(c, head);

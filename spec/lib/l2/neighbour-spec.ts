@@ -401,6 +401,36 @@ for (const [name, addressOf] of versions) {
         send();
         expect(events).to.deep.equal(['0 added incomplete', '500 changed reachable', '500 removed reachable']);
       });
+      it('forgets at a flush what it has learnt, and asks again (1122-L2)', () => {
+        given('reachable');
+        cache.flush();
+        expect(cache.size).to.equal(0);
+        expect(send()).to.equal(NO_MAC);
+        expect(log).to.deep.equal(['0 all']);
+      });
+      it('asks at once whom upper layers doubt, if it does not know better (MUST-20)', () => {
+        for (const wanted of ['reachable', 'stale', 'delay']) {
+          given(wanted);
+          cache.doubt(...words(peer));
+          expect(state()).to.equal('probe');
+          expect(log.map((line) => line.split(' ')[1])).to.deep.equal(['only']);
+          cache.flush();
+        }
+        cache.doubt(...words(peer));
+        expect(cache.size).to.equal(0);
+        cache.setStatic(peer, MAC);
+        cache.doubt(...words(peer));
+        expect(state()).to.equal('static');
+      });
+      it('asks without a packet, too: who is not known, or did not answer', () => {
+        cache.ask(...words(peer));
+        expect(log).to.deep.equal(['0 all']);
+        wait(3_000);
+        expect(cache.size).to.equal(0);
+        given('unreachable');
+        cache.ask(...words(peer));
+        expect(log).to.have.length(1);
+      });
       it('remembers who is a router (4861-4)', () => {
         given('stale');
         advertised(MAC, { solicited: true, override: false, isRouter: true });

@@ -64,7 +64,7 @@ describe('Ipv6Addresses', () => {
     for (const text of ['fd01::1', '::1', 'fd00:0:0:2::1']) expect(accepts(addresses, text)).to.equal(undefined);
   });
 
-  it('refuses what no interface can have, and the same twice', () => {
+  it('8200-5: refuses what no interface can have, the same twice, and links that are too narrow', () => {
     const addresses = new Ipv6Addresses();
     addresses.add(one, cidr('fd00::1/64'));
     for (const text of ['::/64', '::1/128', 'ff02::1/64', 'fd00::1/64']) {
@@ -73,6 +73,11 @@ describe('Ipv6Addresses', () => {
         .with.property('code', 'ERR_INVALID_ADDRESS');
     }
     addresses.add(two, cidr('fd00::1/64'));
+    const narrow = fakeDevice(env, { name: 'narrow', mtu: 1279 });
+    expect(() => addresses.add(narrow, cidr('fd00::1/64')))
+      .to.throw('IPv6 needs an MTU of 1280, and narrow has 1279')
+      .with.property('code', 'ERR_INVALID_OPTION');
+    addresses.add(fakeDevice(env, { name: 'least', mtu: 1280 }), cidr('fd00::1/64'));
   });
 
   it('tells observers of every change', () => {

@@ -40,6 +40,30 @@ describe('routes', () => {
     expect(table.size).to.equal(1);
     expect(lookup(table, v4('10.0.0.1'))?.mtu).to.equal(900);
   });
+  it('1122-I9: avoids gateways as long as another route leads to the same prefix', () => {
+    const table = new RouteTable<4>();
+    const [one, two, three] = ['10.0.0.1', '10.0.0.2', '10.0.0.3'].map(v4) as [Ipv4Address, Ipv4Address, Ipv4Address];
+    [one, two, three].forEach((gateway, metric) => table.add({ ...route('0.0.0.0/0', metric), gateway }));
+    table.add({ ...route('192.0.2.0/24'), gateway: one });
+    const way = (to = '198.51.100.1') => lookup(table, v4(to))?.gateway?.toString();
+    expect(way()).to.equal('10.0.0.1');
+    expect(table.avoid(device, v4('10.0.0.9'))).to.equal(false);
+    expect(table.avoid(device, one)).to.equal(true);
+    expect(table.avoid(device, one)).to.equal(true);
+    expect([way(), way('192.0.2.1')]).to.deep.equal(['10.0.0.2', '10.0.0.1']);
+    expect(table.avoid(device, two)).to.equal(true);
+    expect(way()).to.equal('10.0.0.3');
+    // The last one is all there is.
+    expect(table.avoid(device, three)).to.equal(false);
+    expect(way()).to.equal('10.0.0.3');
+    expect(table.avoided).to.have.length(2);
+    table.trust(device, one);
+    expect(way()).to.equal('10.0.0.1');
+    table.remove(({ gateway }) => gateway?.equals(two) !== true);
+    expect(way()).to.equal('10.0.0.2');
+    table.trustAll();
+    expect(table.avoided).to.deep.equal([]);
+  });
   it('property: finds what a search through all finds, whatever changes', () => {
     const address = fc.integer({ min: 0, max: 255 }).map((n) => new Ipv4Address((10 << 24) | (n << 8) | (n & 7)));
     const prefix = fc.tuple(address, fc.integer({ min: 0, max: 32 })).map(([one, length]) => new Cidr<4>(one, length));
@@ -117,6 +141,13 @@ describe('IpTables', () => {
     expect(path('10.0.0.9', '10.9.0.1')).to.equal('10.9.0.1 1500');
     expect(path('10.0.0.9', '10.0.0.7')).to.equal(undefined);
     expect(path('10.0.0.9', '0.0.0.0')).to.equal('10.0.0.1 1500');
+  });
+  it('finds no way from an address of the other version', () => {
+    tables.addAddress(eth, 'fd00::1/64');
+    expect(path('fd00::9', 'fd00::1')).to.equal('fd00::1 1500');
+    expect(path('10.0.0.9', 'fd00::1')).to.equal(undefined);
+    expect(path('10.0.0.1', 'fd00::1')).to.equal(undefined);
+    expect(path('fd00::9', '10.0.0.1')).to.equal(undefined);
   });
   it('knows ourselves, and the loopback', () => {
     expect(path('10.0.0.1')).to.equal('10.0.0.1 65535');

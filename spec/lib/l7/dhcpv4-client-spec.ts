@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { Cidr, MacAddress } from '../../../lib/core/address.js';
 import { DHCP_FOREVER, DhcpType } from '../../../lib/wire/dhcpv4.js';
+import type { DhcpOptions } from '../../../lib/wire/dhcpv4-options.js';
 import { ClientBench, ip, MAC, OURS, type Said, SERVER } from './dhcpv4-bench.js';
 
 const HOUR = 3_600_000;
@@ -58,6 +59,20 @@ describe('Dhcpv4Client', () => {
       bench.bind({ routers: [SERVER], classlessRoutes });
       expect(bench.interface.told).to.include.members(['+10.8.0.0/16 by 10.0.0.2', '+10.9.0.0/16 by 0.0.0.0']);
       expect(bench.interface.told.join()).not.to.contain('0.0.0.0/0');
+    });
+
+    it('takes the domains that names can end in', () => {
+      const searched = (options: DhcpOptions) => {
+        const bench = new ClientBench();
+        bench.bind(options);
+        return bench.client.lease?.search.join(' ');
+      };
+      expect(searched({ domainName: 'one.test two.test ' })).to.equal('one.test two.test');
+      expect(searched({ domainName: 'bad..test' })).to.equal('');
+      expect(searched({ domainName: `${'x'.repeat(64)}.test ok.test` })).to.equal('ok.test');
+      expect(searched({ domainName: 'one.test', domainSearch: ['two.test', 'three.test'] })).to.equal(
+        'two.test three.test',
+      );
     });
 
     it('guesses the mask from the class where there is none', () => {

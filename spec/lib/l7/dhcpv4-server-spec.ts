@@ -63,7 +63,7 @@ class Bench {
   }
 }
 
-describe('Dhcpv4Server (RFC 2131 4.3)', () => {
+describe('Dhcpv4Server (2131-3)', () => {
   it('offers and grants, with the options that the client asks for', () => {
     const bench = new Bench();
     const offer = bench.one(7, DhcpType.Discover, { parameterList: [1, 6, 26] }, { secs: 3 });

@@ -12,7 +12,7 @@ const serverIn = ({ message }: Said) => optionOf(message.options, 'server-id')?.
 const elapsedIn = ({ message }: Said) => optionOf(message.options, 'elapsed-time')?.milliseconds;
 
 describe('Dhcpv6Client', () => {
-  describe('getting addresses (8415-18.2)', () => {
+  describe('getting addresses (8415-1)', () => {
     it('solicits, requests, verifies, and configures the interface', () => {
       const bench = new ClientBench6();
       bench.client.start();
@@ -185,7 +185,7 @@ describe('Dhcpv6Client', () => {
     });
   });
 
-  describe('keeping them', () => {
+  describe('keeping them (8415-2)', () => {
     it('renews at T1 with the server, rebinds at T2 with any, and lets the addresses end', () => {
       const bench = new ClientBench6();
       bench.bind({ t1: 900, t2: 1440 });
@@ -318,7 +318,7 @@ describe('Dhcpv6Client', () => {
     });
   });
 
-  describe('duplicates (8415-18.2.8)', () => {
+  describe('duplicates (8415-3)', () => {
     it('declines an address that somebody has until the server has heard, then looks for another one', () => {
       const bench = new ClientBench6();
       bench.interface.taken.add(OURS);
@@ -350,7 +350,7 @@ describe('Dhcpv6Client', () => {
     });
   });
 
-  describe('a link that comes back (8415-18.2.3)', () => {
+  describe('a link that comes back (8415-4)', () => {
     it('confirms, and goes on', () => {
       const bench = new ClientBench6();
       bench.bind();

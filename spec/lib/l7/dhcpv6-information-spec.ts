@@ -29,7 +29,7 @@ function bench() {
 
 const dns: Dhcpv6Option = { kind: 'dns-servers', servers: [ip('2001:db8::53')] };
 
-describe('Dhcpv6InformationClient (8415-18.2.6)', () => {
+describe('Dhcpv6InformationClient (8415-5)', () => {
   it('asks for settings, and again after a day', () => {
     const { scheduler, port, configuration, client, seen, reply } = bench();
     client.start();

@@ -547,6 +547,28 @@ describe('DNS resolver, for those who connect (RFC 8305 3)', () => {
     bench.end();
   });
 
+  it('asks a server at a link-local address, which has a zone here and none in packets', async () => {
+    using net = network({ hosts: { us: 'fd00::1/64', them: ['fd00::2/64', 'fe80::53/64'] } });
+    const { us, them } = net.hosts;
+    const server = them.udp.bind(anyEndpoint(6, 53), {
+      message: ({ data, source }) => {
+        const query = parseDns(data);
+        const answers = [six('www.test', 'fd00::2')];
+        server.send(emitDns({ ...query, edns: undefined, response: true, answers }), source);
+      },
+      error: () => undefined,
+    });
+    us.dns.setServers(['fe80::53%us.lan']);
+    expect((await net.runUntilSettled(us.dns.resolve6('www.test'))).map(String)).to.deep.equal(['fd00::2']);
+    server.close();
+    us.dns.setServers(['fe80::53%us.lan']);
+    // ICMP says so, of an address without a zone.
+    const refused = us.dns.resolve6('www.test').catch((error: unknown) => (error as DnsError).code);
+    expect(await net.runUntilSettled(refused)).to.equal('ECONNREFUSED');
+    net.run();
+    net.assertIdle();
+  });
+
   it('`host()` ends its questions with the host', async () => {
     const net = network({
       hosts: { us: { addresses: '10.0.0.1/24', dns: { servers: ['10.0.0.2'] } }, them: '10.0.0.2/24' },

@@ -79,6 +79,26 @@ function storiesOf({ version, loopback }: VersionFacts): Record<string, Story> {
       }
       server.close();
     },
+    'one socket for both IP versions': async (dgram, log) => {
+      const server = dgram.createSocket('udp6').bind(0);
+      await once(server, 'listening');
+      const { address, family, port } = server.address();
+      log.push(`${address} ${family}`);
+      const client = dgram.createSocket(type);
+      const message = once(server, 'message');
+      client.send('hello', port, HOST);
+      const [, from] = (await message) as [Buffer, nodeDgramModule.RemoteInfo];
+      log.push(`${from.address} ${from.family}`);
+      const answer = once(client, 'message');
+      server.send('you too', from.port, from.address);
+      log.push(String((await answer)[0]));
+      server.connect(from.port, from.address);
+      await once(server, 'connect');
+      log.push(`${server.remoteAddress().address} ${server.address().address}`);
+      client.close();
+      server.close();
+      await once(server, 'close');
+    },
     'a connected socket': async (dgram, log) => {
       const [server, port] = await bound(dgram);
       const client = dgram.createSocket(type);

@@ -4,7 +4,7 @@
  * later and never at once, keeps a bounded receive window, and resets. Loss does not happen here.
  */
 
-import { type IpAddress, ipOf } from '../../../lib/core/address.js';
+import { type IpAddress, ipOf, unmapped } from '../../../lib/core/address.js';
 import { type NetCode, NetError } from '../../../lib/core/errors.js';
 import type {
   Endpoint,
@@ -88,11 +88,12 @@ export class FakeTcp implements TcpSockets {
   }
 
   connect(
-    remote: Endpoint,
+    to: Endpoint,
     handler: TcpHandler,
     options: TcpConnectionOptions & { readonly localAddress?: IpAddress; readonly localPort?: number } = {},
   ): TcpConnection {
-    if (remote.port === 0) throw NetError.of('EADDRNOTAVAIL', 'connect', remote.address.toString(), remote.port);
+    if (to.port === 0) throw NetError.of('EADDRNOTAVAIL', 'connect', to.address.toString(), to.port);
+    const remote = { address: unmapped(to.address), port: to.port };
     const ownAddress = remote.address.isLoopback ? remote.address : this.address;
     const local = { address: options.localAddress ?? ownAddress, port: this.#port(options.localPort) };
     const connection = new FakeConnection(this, local, remote, handler, options);

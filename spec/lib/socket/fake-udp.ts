@@ -1,6 +1,6 @@
 /** UDP without packets: the contract of `lib/l4/udp-api.ts` between sockets in memory, for the tests of what is built on it. */
 
-import { Ipv4Address, Ipv6Address } from '../../../lib/core/address.js';
+import { type IpAddress, Ipv4Address, Ipv6Address, unmapped } from '../../../lib/core/address.js';
 import { NetError } from '../../../lib/core/errors.js';
 import type { Endpoint } from '../../../lib/l4/tcp/api.js';
 import { SocketGroups } from '../../../lib/l4/udp-groups.js';
@@ -30,8 +30,14 @@ export class FakeUdp implements UdpSockets {
   }
 }
 
+/** Where datagrams to `target` come from. */
+function loopback({ address }: Endpoint): IpAddress {
+  return unmapped(address).version === 4 ? Ipv4Address.LOOPBACK : Ipv6Address.LOOPBACK;
+}
+
 class FakeUdpSocket implements UdpSocket {
-  readonly local: Endpoint;
+  local: Endpoint;
+  readonly #bound: Endpoint;
   remote: Endpoint | undefined;
   broadcast: boolean;
   hopLimit = 64;
@@ -50,7 +56,7 @@ class FakeUdpSocket implements UdpSocket {
     { broadcast = false, dontFragment = false }: UdpOptions,
   ) {
     this.#udp = udp;
-    this.local = local;
+    this.local = this.#bound = local;
     this.handler = handler;
     this.broadcast = broadcast;
     this.dontFragment = dontFragment;
@@ -68,10 +74,7 @@ class FakeUdpSocket implements UdpSocket {
       const peer = this.#udp.sockets.get(target.port);
       if (peer === undefined && this.remote !== undefined) this.handler.error(new NetError('ECONNREFUSED', 'refused'));
       if (peer === undefined || (peer.remote !== undefined && peer.remote.port !== this.local.port)) return;
-      const source = {
-        address: target.address.version === 4 ? Ipv4Address.LOOPBACK : Ipv6Address.LOOPBACK,
-        port: this.local.port,
-      };
+      const source = { address: loopback(target), port: this.local.port };
       peer.handler.message({ data: copy, source, destination: target, hopLimit: this.hopLimit, trafficClass: 0 });
     });
   }
@@ -81,7 +84,8 @@ class FakeUdpSocket implements UdpSocket {
   }
 
   connect(to: Endpoint | undefined): void {
-    this.remote = to;
+    this.remote = to && { address: unmapped(to.address), port: to.port };
+    this.local = this.remote === undefined ? this.#bound : { address: loopback(this.remote), port: this.local.port };
   }
 
   close(): void {

@@ -13,6 +13,10 @@ import { FakeNetwork } from './fake-tcp.js';
 import { RealNetwork } from './real-tcp.js';
 
 const sleep = (ms: number) => new Promise<void>((resolve) => void setTimeout(resolve, ms));
+/** Waits for what should come soon, but not for ever. */
+const until = async (condition: () => boolean) => {
+  for (let i = 0; i < 200 && !condition(); i++) await sleep(5);
+};
 const sha256 = (data: Buffer) => createHash('sha256').update(data).digest('hex');
 
 async function body(message: http.IncomingMessage): Promise<Buffer> {
@@ -84,6 +88,13 @@ function suite(kind: string, facts: VersionFacts, makeNetwork: () => FakeNetwork
       expect(data.toString()).to.equal('you asked for /page');
     });
 
+    it('GET of a URL', async () => {
+      await open((req, res) => res.end(`${req.headers.host} ${req.url}`));
+      const sent = http.get(`http://${facts.url(facts.b)}/page?x=1`, { agent: pool });
+      const [response] = (await once(sent, 'response')) as [http.IncomingMessage];
+      expect((await body(response)).toString()).to.equal(`${facts.url(facts.b)} /page?x=1`);
+    });
+
     it('100 requests over one kept connection', async () => {
       await open((req, res) => res.end(req.url));
       for (let i = 0; i < 100; i++) expect((await fetchBody(`/${i}`)).data.toString()).to.equal(`/${i}`);
@@ -131,7 +142,7 @@ function suite(kind: string, facts: VersionFacts, makeNetwork: () => FakeNetwork
       socket.write(['/1', '/2', '/3'].map((path) => `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`).join(''));
       let text = '';
       socket.setEncoding('latin1').on('data', (data: string) => (text += data));
-      await sleep(40);
+      await until(() => text.endsWith('/3'));
       socket.destroy();
       expect(text.match(/\/\d(?=HTTP|$)/g)).to.deep.equal(['/1', '/2', '/3']);
     });
@@ -167,19 +178,20 @@ function suite(kind: string, facts: VersionFacts, makeNetwork: () => FakeNetwork
       sent.on('error', () => undefined);
       controller.abort();
       await failed;
-      await sleep(10);
+      await until(() => told.includes('response false'));
       expect(told).to.include('response false');
     });
 
     it('an upload aborted mid-way is seen by the server', async () => {
       let seen: NodeJS.ErrnoException | undefined;
-      await open((req) => req.on('error', (error) => (seen = error)).resume());
+      let received = 0;
+      await open((req) => req.on('error', (error) => (seen = error)).on('data', (data) => (received += data.length)));
       const sent = request('/', { method: 'POST', headers: { 'Content-Length': 1 << 20 } });
       sent.on('error', () => undefined);
       sent.write(Buffer.alloc(100_000));
-      await sleep(10);
+      await until(() => received > 0);
       sent.destroy();
-      await sleep(10);
+      await until(() => seen !== undefined);
       expect(seen?.code).to.equal('ECONNRESET');
     });
 

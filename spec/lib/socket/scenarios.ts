@@ -212,6 +212,25 @@ export const scenarios: Record<string, Scenario> = {
     },
     { client: { allowHalfOpen: true }, server: { allowHalfOpen: true } },
   ),
+  'listens on all addresses of both IP versions': async (net, log, host) => {
+    const told = (s: net.Socket) =>
+      `${s.remoteAddress} ${s.remoteFamily} ${s.localAddress} ${s.localFamily} ${(s.address() as net.AddressInfo).address}`;
+    const serve = (s: net.Socket) => {
+      log.add('server', told(s));
+      s.end();
+    };
+    const server = net.createServer(serve).listen(0);
+    await new Promise((resolve) => server.once('listening', resolve));
+    const { address, family, port } = server.address() as net.AddressInfo;
+    log.add('server', `${address} ${family}`);
+    const mapped = host.includes(':') ? host : `::ffff:${host}`;
+    for (const to of [host, mapped]) {
+      const c = net.connect(port, to).resume();
+      c.on('connect', () => log.add('client', told(c)));
+      await closed(c);
+    }
+    await new Promise((resolve) => server.close(resolve));
+  },
   'idle timeout does not close': pair(
     (s) => s.resume(),
     (c) => c.setTimeout(20, () => c.end()),

@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import { Subject, type Subscription } from 'rxjs';
 import { Ipv4Address } from '../../../lib/core/address.js';
 import { SeededRandom } from '../../../lib/core/random.js';
+import { linkMtu } from '../../../lib/l3/routes.js';
 import { anyEndpoint } from '../../../lib/l4/udp.js';
 import { DnsSources } from '../../../lib/l7/dns-sources.js';
 import { dhcpv4, type Dhcpv4Options, dhcpv4Server, type Dhcpv4ServeOptions } from '../../../operators/l7/dhcpv4.js';
@@ -60,7 +61,7 @@ class Bench {
   routes(who: Names = 'us'): string[] {
     return this.net.hosts[who].tables.routes
       .list()
-      .map(({ destination, gateway, mtu }) => [destination, gateway ?? 'link', mtu ?? ''].join(' ').trim());
+      .map((route) => [route.destination, route.gateway ?? 'link', linkMtu(route)].join(' '));
   }
 
   finish(): void {
@@ -133,6 +134,22 @@ describe('dhcpv4', () => {
       for (const one of all.toReversed()) one.unsubscribe();
       bench.finish();
     }
+  });
+
+  it('limits routes of the user by the MTU of the lease, and leaves them otherwise alone', () => {
+    const bench = new Bench();
+    const device = bench.net.links.lan.end('us');
+    const { tables } = bench.net.hosts.us;
+    tables.addRoute({ destination: '198.51.100.0/25', device, mtu: 900 });
+    tables.addRoute({ destination: '198.51.100.128/25', device });
+    const serving = bench.serve();
+    const lease = bench.ask();
+    bench.net.runFor(10_000);
+    expect(bench.routes().slice(0, 2)).to.deep.equal(['198.51.100.0/25 link 900', '198.51.100.128/25 link 1300']);
+    lease.unsubscribe();
+    expect(bench.routes()).to.deep.equal(['198.51.100.0/25 link 900', '198.51.100.128/25 link 1500']);
+    serving.unsubscribe();
+    bench.finish();
   });
 
   it('declines an address that another host has by now, and gets another (5227-1)', () => {
@@ -280,6 +297,7 @@ describe('dhcpv4', () => {
     bench.net.runFor(20_000);
     expect(bench.events.slice(2)).to.deep.equal(['refused', 'bound 10.1.0.50/24']);
     expect(bench.addresses()).to.deep.equal(['10.1.0.50/24']);
+    expect(bench.routes()[0]).to.equal('10.1.0.0/24 link 1300');
     lease.unsubscribe();
     expect(linkUp$.observed).to.equal(false);
     elsewhere.unsubscribe();

@@ -181,14 +181,14 @@ describe('a host that configures itself', () => {
     finish(net);
   });
 
-  it('4861-5: takes over the timers of the router, and the MTU for all that it sends by IPv6 (RFC 4861 6.3.4)', () => {
-    const advertise = { maxInterval: 10_000, mtu: 1_300, reachableTime: 7_000, retransmitTimer: 300 };
+  it('4861-5: takes over the timers of the router, and MTU and hop limit for all that it sends by IPv6 (RFC 4861 6.3.4)', () => {
+    const advertise = { maxInterval: 10_000, mtu: 1_300, hopLimit: 17, reachableTime: 7_000, retransmitTimer: 300 };
     const { net, me } = pair({ advertise, addresses: '2001:db8:1::1/64' }, { ...SLAAC, addresses: '2001:db8:1::2/64' });
     net.runFor(5_000);
     const six = me.autoconf.interface6(net.links.lan.end('me'));
     expect(six?.discovery?.parameters).to.deep.include({ mtu: 1_300, reachableTime: 7_000, retransmitTimer: 300 });
     expect(six?.dad.retransmitTimer).to.equal(300);
-    expect(me.tables.path(parseIp('2001:db8:1::1'))?.mtu).to.equal(1_300);
+    expect(me.tables.path(parseIp('2001:db8:1::1'))).to.include({ mtu: 1_300, hopLimit: 17 });
     const queries: number[] = [];
     me.neighbours(net.links.lan.end('me'))?.observe(({ kind, address }) => {
       if (address.toString() === '2001:db8:1::99' && kind !== 'changed') queries.push(net.now);
@@ -297,6 +297,33 @@ describe('a host that configures itself', () => {
     finish(net);
   });
 
+  it('on several links: an address of each, routers of each, each link-local address on its own', () => {
+    const prefix = (number: number) => ({ advertise: { prefixes: [{ prefix: `2001:db8:${number}::/64` }] } });
+    const net = network({
+      hosts: { me: SLAAC, left: prefix(1), right: prefix(2) },
+      links: { west: { between: ['me', 'left'] }, east: { between: ['me', 'right'] } },
+    });
+    const { me, left, right } = net.hosts;
+    net.runFor(5_000);
+    const own = me.tables.addresses6
+      .list()
+      .map(({ cidr: { network }, device }) => `${device.name} ${network.toString()}`);
+    expect(own.toSorted()).to.deep.equal([
+      'me.east 2001:db8:2::',
+      'me.east fe80::',
+      'me.west 2001:db8:1::',
+      'me.west fe80::',
+    ]);
+    for (const [router, link, prefix] of [
+      [left, 'west', 1],
+      [right, 'east', 2],
+    ] as const) {
+      router.tables.addAddress(net.links[link].end(router === left ? 'left' : 'right'), `2001:db8:${prefix}::1/64`);
+      expect(reaches(net, me, router, `2001:db8:${prefix}::1`)).to.equal(true);
+    }
+    finish(net);
+  });
+
   it('keeps the user’s own routes before those that it learns, and his addresses', () => {
     const { net, me } = pair(ROUTER, {
       ...SLAAC,
@@ -366,6 +393,24 @@ describe('a host that verifies its addresses', () => {
     finish(net);
   });
 
+  it('4862-1: is without IPv6 where somebody has the link-local address of its MAC address (RFC 4862 5.4.5)', () => {
+    const macs = { me: '02:00:00:00:00:09', other: '02:00:00:00:00:0a' };
+    const addresses = ['2001:db8::1/64', '2001:db8::2/64'];
+    const net = network({
+      hosts: { me: { dad: { transmits: 5 }, addresses }, other: { addresses: 'fe80::ff:fe00:9/64' } },
+      links: { lan: { macs } },
+    });
+    const { me } = net.hosts;
+    const log = logOf(me);
+    let settled = 0;
+    me.autoconf.settled$.subscribe(() => settled++);
+    net.runFor(3_000);
+    expect(log).to.deep.equal(['duplicate static', 'failed static', 'disabled']);
+    expect(addressesOf(me)).to.deep.equal([]);
+    expect(settled).to.equal(1);
+    finish(net);
+  });
+
   it('5227-1: two hosts that begin at the same moment: not both have it', () => {
     const both = { ...DAD, addresses: ['10.0.0.1/24', '2001:db8::1/64'] };
     const net = network({ hosts: { one: both, two: both } });
@@ -375,6 +420,30 @@ describe('a host that verifies its addresses', () => {
       expect([one, two].filter((me) => me.tables.isLocal(address)).length, address.toString()).to.be.at.most(1);
     }
     finish(net);
+  });
+
+  it('knows by which interface a gateway is reached before the address there is verified', () => {
+    const env = virtualEnv();
+    const [one, other] = [fakeDevice(env, { name: 'one' }), fakeDevice(env, { name: 'other' })];
+    const interfaces = [
+      { device: one, addresses: ['10.0.0.1/24', '2001:db8::1/64'] },
+      { device: other, addresses: ['10.1.0.1/24', '2001:db8:1::1/64'], dad: false },
+    ];
+    const make = (...gateway: string[]) => host({ interfaces, dad: true, gateway }, env).tables;
+    for (const [gateway, device] of [
+      ['10.0.0.254', one],
+      ['10.1.0.254', other],
+      ['2001:db8::fe', one],
+      ['2001:db8:1::fe', other],
+    ] as const) {
+      expect(make(gateway).deviceTo(gateway.includes(':') ? '2a00::1' : '192.0.2.1'), gateway).to.equal(device);
+    }
+    expect(() => make('10.2.0.254')).to.throw('no interface leads to the gateway');
+    expect(
+      make()
+        .addresses.list()
+        .map(({ cidr }) => cidr.toString()),
+    ).to.deep.equal(['10.1.0.1/24']);
   });
 
   it('5227-1: sends from no address that it probes for, and is quick where it may be', () => {

@@ -108,4 +108,25 @@ describe('a gateway that is dead', () => {
       { until: 4_001 },
     );
   });
+
+  it('1122-I9: is asked as soon as TCP has retransmitted three times, although it answered just now (MUST-20, MUST-22, SHLD-10)', () => {
+    twoGateways(
+      [],
+      ({ rx, expectTx, env }, me) => {
+        const remote = { address: FAR, port: 80 };
+        const quiet = { connected() {}, readable() {}, writable() {}, flushed() {}, closed() {} };
+        env.scheduler.schedule(() => void me.tcp.connect(remote, quiet, { localPort: 8080 }), 1);
+        const in$ = rx('--a 14999ms b', { a: reply(ONE, ONE_MAC), b: reply(OTHER, OTHER_MAC) });
+        const syn = (mac: string) => `> 8080 > 80 S 0:0(0) <...> mac-to ${mac}`;
+        expectTx(in$.pipe(me)).toBe('-qs 998ms s 1999ms s 3999ms (us) 996ms u 999ms u 5999ms ot', {
+          q: query(ONE),
+          u: `${query(ONE)} mac-to ${ONE_MAC}`,
+          o: query(OTHER),
+          s: syn(ONE_MAC),
+          t: syn(OTHER_MAC),
+        });
+      },
+      15_004,
+    );
+  });
 });

@@ -1,7 +1,6 @@
 import { expect } from 'chai';
 import { Subject } from 'rxjs';
 import { readCapture } from '../../../lib/capture/index.js';
-import { Ipv4Address } from '../../../lib/core/address.js';
 import { asRx, asTx, FramePool, type RxFrame, type TxFrame } from '../../../lib/core/frame.js';
 import { SeededRandom } from '../../../lib/core/random.js';
 import type { UdpMessage } from '../../../lib/l4/udp-api.js';
@@ -13,11 +12,11 @@ import { ipv4 } from '../../../operators/l3/ipv4.js';
 import { network } from '../../../operators/testing/index.js';
 import { environment } from '../../../operators/time/environment.js';
 import { SimulationScheduler } from '../../../operators/time/simulation-scheduler.js';
+import { FACTS, forBothVersions, type VersionFacts } from '../../both-versions.js';
 import { Peer } from './peer.js';
 
 const POISON = 0xdb;
 const MARK = 0xa5;
-const B = Ipv4Address.parse('10.0.0.2');
 
 /** Bytes without the poison, so that any of it in what was delivered is stale memory. */
 function clean(length: number, random: SeededRandom): Uint8Array {
@@ -28,26 +27,30 @@ function clean(length: number, random: SeededRandom): Uint8Array {
  * Two hosts that exchange everything that a host can, with lost frames in between. Returns what the applications received, kept until
  * everything was over, and what each side sent on the wire.
  */
-function busyNetwork(poison: boolean) {
+function busyNetwork(poison: boolean, { version, a: left, b: right, any, cidr }: VersionFacts = FACTS[4]) {
   const net = network({
     seed: 11,
     poison,
-    hosts: { a: '10.0.0.1/24', b: '10.0.0.2/24' },
+    hosts: { a: cidr(left), b: cidr(right) },
     links: {
-      lan: { capture: true, mtu: 1000, impair: { delay: 3, jitter: 2, loss: 0.05, duplicate: 0.05, reorder: 0.1 } },
+      lan: {
+        capture: true,
+        mtu: version === 4 ? 1000 : 1280,
+        impair: { delay: 3, jitter: 2, loss: 0.05, duplicate: 0.05, reorder: 0.1 },
+      },
     },
   });
   const { a, b } = net.hosts;
   const random = new SeededRandom(5);
   const messages: UdpMessage[] = [];
   const sent: Uint8Array[] = [];
-  b.udp.bind({ address: Ipv4Address.ANY, port: 9 }, { message: (message) => void messages.push(message), error() {} });
-  const socket = a.udp.bind({ address: Ipv4Address.ANY, port: 0 }, { message() {}, error() {} });
+  b.udp.bind({ address: any, port: 9 }, { message: (message) => void messages.push(message), error() {} });
+  const socket = a.udp.bind({ address: any, port: 0 }, { message() {}, error() {} });
   for (const length of [0, 1, 2, 17, 18, 19, 500, 973, 3000, 20_000, 1, 0]) {
     for (let times = 0; times < 4; times++) {
       sent.push(clean(length, random));
-      socket.send(sent.at(-1) ?? new Uint8Array(0), { address: B, port: 9 });
-      socket.send(clean(length, random), { address: B, port: 10 });
+      socket.send(sent.at(-1) ?? new Uint8Array(0), { address: right, port: 9 });
+      socket.send(clean(length, random), { address: right, port: 10 });
       net.runFor(50);
     }
   }
@@ -56,14 +59,17 @@ function busyNetwork(poison: boolean) {
     new Peer({ data: up, piece: 3000 }, a.env, random.fork()),
     new Peer({ data: down, piece: 700, pause: 20, sip: 5000 }, b.env, random.fork()),
   ];
-  const listener = b.tcp.listen({ address: Ipv4Address.ANY, port: 80 }, { receiveBuffer: 9000 });
+  const listener = b.tcp.listen({ address: any, port: 80 }, { receiveBuffer: 9000 });
   listener.acceptable = () => {
     there.connection = listener.accept();
     if (there.connection !== undefined) there.connection.handler = there;
     there.connected();
   };
-  here.connection = a.tcp.connect({ address: B, port: 80 }, here);
-  a.tcp.connect({ address: B, port: 81 }, { connected() {}, readable() {}, writable() {}, flushed() {}, closed() {} });
+  here.connection = a.tcp.connect({ address: right, port: 80 }, here);
+  a.tcp.connect(
+    { address: right, port: 81 },
+    { connected() {}, readable() {}, writable() {}, flushed() {}, closed() {} },
+  );
   net.run();
   net.assertIdle();
   const records = [...readCapture(net.links.lan.pcapng())].filter(({ direction }) => direction === 'outbound');
@@ -80,9 +86,9 @@ function paddingOf(frame: Uint8Array): Uint8Array {
   return frame.subarray(14 + (isIp ? view.getUint16(16) : 28));
 }
 
-describe('a poisoned pool', () => {
+forBothVersions('a poisoned pool', (facts) => {
   it('never shows in what applications were given, however long they keep it', () => {
-    const { messages, sent, up, down, here, there } = busyNetwork(true);
+    const { messages, sent, up, down, here, there } = busyNetwork(true, facts);
     expect(messages.length).to.be.greaterThan(30);
     for (const { data } of messages) {
       expect(data.includes(POISON)).to.equal(false);
@@ -93,11 +99,13 @@ describe('a poisoned pool', () => {
   });
 
   it('changes no byte of what is sent: nothing that leaves was there before', () => {
-    const [poisoned, plain] = [busyNetwork(true), busyNetwork(false)];
+    const [poisoned, plain] = [busyNetwork(true, facts), busyNetwork(false, facts)];
     expect(poisoned.frames.length).to.be.greaterThan(300);
     expect(plain.trace).to.equal(poisoned.trace);
   });
+});
 
+describe('a poisoned pool', () => {
   it('shows in views that outlive their frame', () => {
     const notation = new PacketNotation();
     const env = environment({ scheduler: new SimulationScheduler(), pool: new FramePool({ poison: true }) });

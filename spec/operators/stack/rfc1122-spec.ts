@@ -258,6 +258,26 @@ describe('a host, by RFC 1122', () => {
         { linkType: 'ip', until: 1010 },
       );
     });
+    it('1122-I4: the default TTL can be set for a host', () => {
+      net(
+        ({ rx, expectTx, env, device }) => {
+          const me = host({ device: device(), ...ADDRESSES, hopLimit: 33 }, env);
+          const socket = me.udp.bind(anyEndpoint(4, 1024), { message() {}, error() {} });
+          env.scheduler.schedule(() => socket.send(new Uint8Array(1), { address: PEER, port: 53 }), 1);
+          env.scheduler.schedule(
+            () => void me.tcp.connect({ address: PEER, port: 40_000 }, SILENT, { localPort: 8080 }),
+            2,
+          );
+          expectTx(rx('----').pipe(me)).toBe('-us-', { u: '> udp 1024 > 53 (1) ttl 33', s: '> S 0:0(0) <...> ttl 33' });
+          for (const hopLimit of [0, 256, 2.5]) {
+            expect(() => host({ device: device(), hopLimit }, env))
+              .to.throw()
+              .with.property('code', 'ERR_INVALID_OPTION');
+          }
+        },
+        { linkType: 'ip' },
+      );
+    });
     it('1122-I4: but never TTL 0', () => {
       exchange('< udp 53 > 1024 (0)', {}, (me) => {
         const socket = me.udp.bind(anyEndpoint(4, 1024), { message() {}, error() {} }, { hopLimit: 0 });

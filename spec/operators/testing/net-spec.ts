@@ -5,6 +5,7 @@ import { DropReason } from '../../../lib/core/drops.js';
 import type { Env } from '../../../lib/core/env.js';
 import { asTx, type Frame, type RxFrame, type TxFrame } from '../../../lib/core/frame.js';
 import { pretty } from '../../../lib/text/pretty.js';
+import { host } from '../../../operators/stack/host.js';
 import { responder } from '../../../operators/flow/responder.js';
 import { type NetHelpers, type NetOptions, net } from '../../../operators/testing/index.js';
 
@@ -259,5 +260,27 @@ describe('net', () => {
       ['inbound', 1_000_000, 98],
       ['outbound', 2_000_000, 98],
     ]);
+  });
+});
+
+describe('net over IPv6', () => {
+  it('speaks with a host: neighbours find each other, and a ping is answered', () => {
+    net(
+      ({ rx, expectTx, expectDrops, env, device }) => {
+        const me = host({ device: device(), addresses: ['fd00::1/64'] }, env);
+        const in$ = rx('--e--n--p--', {
+          e: '< icmpv6 echo_request id 7 seq 1 (56)',
+          n: '< icmpv6 neighbor_advertisement target fd00::2 flags SO lladdr 02:00:00:00:00:02',
+          p: '< icmpv6 echo_request id 7 seq 2 (56) bad-checksum',
+        });
+        expectTx(in$.pipe(me)).toBe('m-s--r-----', {
+          m: '> icmpv6 listener_report_v2 hopopts 0x050200000100 from fe80::ff:fe00:1 to ff02::16',
+          s: '> icmpv6 neighbor_solicitation target fd00::2 lladdr 02:00:00:00:00:01 ttl 255',
+          r: '> icmpv6 echo_reply id 7 seq 1 (56)',
+        });
+        expectDrops().toBe('--------d--', { d: 'icmpv6-bad-checksum' });
+      },
+      { local: 'fd00::1', remote: 'fd00::2' },
+    );
   });
 });

@@ -4,7 +4,8 @@ import { text } from 'node:stream/consumers';
 import { map } from 'rxjs';
 import { readCapture } from '../../../lib/capture/index.js';
 import { Ipv4Address } from '../../../lib/core/address.js';
-import { asTx } from '../../../lib/core/frame.js';
+import { asTx, Frame } from '../../../lib/core/frame.js';
+import { describe as describePacket } from '../../../lib/text/describe.js';
 import { agent, nodeNet, serveHttp } from '../../../lib/socket/index.js';
 import { type Network, network, type NetworkNode } from '../../../operators/testing/index.js';
 
@@ -33,6 +34,29 @@ async function traceOf(seed: number): Promise<string> {
 }
 
 describe('network', () => {
+  it('has hosts of either IP version, or of both', async () => {
+    const net = network({
+      hosts: { a: ['10.0.0.1/24', 'fd00::1/64'], b: '10.0.0.2/24', c: 'fd00::3/64' },
+      links: { lan: { impair: ROUGH, capture: true } },
+      seed: 5,
+    });
+    const { a, b, c } = net.hosts;
+    nodeNet(a.tcp, { timers: a.env.timers })
+      .createServer((socket) => socket.end('hello'))
+      .listen(7);
+    const answers = [b, c].map((one, i) => {
+      const { connect } = nodeNet(one.tcp, { timers: one.env.timers });
+      return text(connect(7, i === 0 ? '10.0.0.1' : 'fd00::1'));
+    });
+    expect(await net.runUntilSettled(Promise.all(answers))).to.deep.equal(['hello', 'hello']);
+    net.run();
+    net.assertIdle();
+    const seen = [...readCapture(net.links.lan.pcapng())].map(({ data }) => describePacket(Frame.from(data)).layers[1]);
+    expect([...new Set(seen)]).to.have.members(['arp', 'ipv4', 'ipv6']);
+    net.dispose();
+    net.assertIdle();
+  });
+
   it('runs Node programs unmodified, over hosts that need nothing but addresses', async () => {
     const net = network({ hosts: TWO });
     const web = http.createServer((request, response) => response.end(`you asked for ${request.url}`));
