@@ -27,6 +27,7 @@ export type {
   TcpConnectionOptions,
   TcpHandler,
   TcpListener,
+  TcpListenOptions,
   TcpSockets,
   TcpState,
 } from '../lib/l4/tcp/api.js';

@@ -169,36 +169,9 @@ export function host(options: HostOptions, env: Env = defaultEnvironment()): Hos
   );
   for (const route of options.routes ?? []) tables.addRoute(route);
   for (const gateway of [options.gateway ?? []].flat()) addGateway(tables, gateway, interfaces);
-  const tcpHost = new TcpHost(tables, options.tcp ?? {}, env);
-  const udpHost = new UdpHost(tables, env);
-  const pingHost = new PingHost(tables, env);
-  udpHost.multicast = multicast;
-  tcpHost.confirm = (remote) => confirmNextHop({ tables, links }, remote);
-  tcpHost.doubt = (remote) => doubtNextHop({ tables, links }, remote);
-  reports.on(IpProtocol.Tcp, (report) => tcpHost.icmp(report));
-  reports.on(IpProtocol.Udp, (report) => udpHost.icmp(report));
-  reports.on(IpProtocol.Icmp, (report) => pingHost.icmp(report));
-  reports.on(IpProtocol.Icmpv6, (report) => pingHost.icmp(report));
-  const dns = new DnsResolver({ udp: udpHost, tcp: tcpHost }, dnsOptions(options, tables), env);
-  const conflicts = new Subject<HostConflict>();
-  for (const link of links) {
-    if (!(link instanceof EthernetLink)) continue;
-    link.arp.claims.observe((conflict) => conflicts.next({ ...conflict, device: link.device }));
-  }
-  const parts = {
-    options,
-    env,
-    tables,
-    reports,
-    icmpErrors,
-    links,
-    multicast,
-    autoconf,
-    tcpHost,
-    udpHost,
-    pingHost,
-    dns,
-  };
+  const known = { options, env, tables, reports, icmpErrors, links, multicast, autoconf };
+  const parts: Parts = { ...known, ...transportsOf(known) };
+  const { tcpHost, udpHost, pingHost, dns } = parts;
   let started = false;
   const operator: OperatorFunction<RxFrame, TxFrame> = (frames$) =>
     defer(() => {
@@ -218,17 +191,42 @@ export function host(options: HostOptions, env: Env = defaultEnvironment()): Hos
     nameServers: nameServersOf(dns, autoconf),
     icmpErrors,
     reports,
-    neighbours: (device: Device) => {
-      const link = links.find((one) => one.device === device);
-      return link instanceof EthernetLink ? link.neighbours : undefined;
-    },
-    claims: (device: Device) => {
-      const link = links.find((one) => one.device === device);
-      return link instanceof EthernetLink ? link.arp.claims : undefined;
-    },
-    conflicts$: conflicts.asObservable(),
+    neighbours: (device: Device) => ethernetOf(links, device)?.neighbours,
+    claims: (device: Device) => ethernetOf(links, device)?.arp.claims,
+    conflicts$: conflictsOf(links),
     stats: () => statsOf(parts),
   });
+}
+
+/** The transports, which hear of ICMP errors about what they sent. */
+function transportsOf(parts: Omit<Parts, 'tcpHost' | 'udpHost' | 'pingHost' | 'dns'>) {
+  const { options, tables, reports, links, multicast, env } = parts;
+  const tcpHost = new TcpHost(tables, options.tcp ?? {}, env);
+  const udpHost = new UdpHost(tables, env);
+  const pingHost = new PingHost(tables, env);
+  udpHost.multicast = multicast;
+  tcpHost.confirm = (remote) => confirmNextHop({ tables, links }, remote);
+  tcpHost.doubt = (remote) => doubtNextHop({ tables, links }, remote);
+  reports.on(IpProtocol.Tcp, (report) => tcpHost.icmp(report));
+  reports.on(IpProtocol.Udp, (report) => udpHost.icmp(report));
+  reports.on(IpProtocol.Icmp, (report) => pingHost.icmp(report));
+  reports.on(IpProtocol.Icmpv6, (report) => pingHost.icmp(report));
+  const dns = new DnsResolver({ udp: udpHost, tcp: tcpHost }, dnsOptions(options, tables), env);
+  return { tcpHost, udpHost, pingHost, dns };
+}
+
+function conflictsOf(links: readonly IpLink[]): Observable<HostConflict> {
+  const conflicts = new Subject<HostConflict>();
+  for (const link of links) {
+    if (!(link instanceof EthernetLink)) continue;
+    link.arp.claims.observe((conflict) => conflicts.next({ ...conflict, device: link.device }));
+  }
+  return conflicts.asObservable();
+}
+
+function ethernetOf(links: readonly IpLink[], device: Device): EthernetLink | undefined {
+  const link = links.find((one) => one.device === device);
+  return link instanceof EthernetLink ? link : undefined;
 }
 
 interface Parts {

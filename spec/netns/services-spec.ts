@@ -255,7 +255,7 @@ describeNetns('living hosts together', (netns) => {
     await once(socket, 'end');
     expect(Buffer.compare(Buffer.concat(received), sent)).to.equal(0);
     for (const address of ['10.77.1.2', '10.77.2.2']) {
-      const ping = await namespace.run('ping', ['-q', '-c', '3', '-i', '0.01', '-W', '1', '-s', '4000', address]);
+      const ping = await namespace.run('ping', ['-q', '-c', '3', '-i', '0.01', '-W', '3', '-s', '4000', address]);
       expect(ping.stdout).to.match(/3 received, 0% packet loss/);
     }
     await a.quiet({ timeWait: true });

@@ -158,6 +158,28 @@ describe('dhcpv6', () => {
     bench.finish();
   });
 
+  it('gets an address for each device of a host, from the servers of its link', () => {
+    const net = network({
+      hosts: { us: { on: { one: 'fe80::21/64', two: 'fe80::22/64' } }, left: 'fe80::1/64', right: 'fe80::1/64' },
+      links: { one: { between: ['us', 'left'] }, two: { between: ['us', 'right'] } },
+    });
+    const { us, left, right } = net.hosts;
+    const servers = [new TestServer6(left), new TestServer6(right)];
+    const devices = [net.links.one.end('us'), net.links.two.end('us')];
+    const subscriptions = devices.map((device) => dhcpv6(us, { device }).subscribe());
+    net.runFor(5000);
+    expect(servers.map(({ leases }) => leases.size)).to.deep.equal([1, 1]);
+    for (const device of devices)
+      expect(us.tables.addresses6.find(device, ip('2001:db8::50'))?.tentative).to.equal(false);
+    for (const one of subscriptions) one.unsubscribe();
+    net.run();
+    for (const { heard } of servers) expect(heard).to.deep.equal(['solicit', 'request', 'release']);
+    for (const server of servers) server.close();
+    net.run();
+    net.assertIdle();
+    net.dispose();
+  });
+
   it('completes when the host ends; errors where the port is taken', () => {
     for (const after of [0, 500, 3000, 60_000]) {
       const bench = new Bench();
