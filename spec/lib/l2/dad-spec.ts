@@ -33,7 +33,7 @@ describe('duplicate address detection', () => {
     );
   }
   const start = (dad: DuplicateAddressDetection, delayed = true) =>
-    dad.start(ADDRESS, (verdict) => log.push(`${verdict}`), delayed);
+    dad.start(ADDRESS, (verdict) => log.push(verdict), delayed);
   const wait = (ms: number) => env.scheduler.runFor(ms);
 
   beforeEach(() => {
