@@ -20,6 +20,8 @@ const PEER = { 4: '10.0.0.2', 6: 'fd00::2' } as const;
 const PEER_MAC = 0x0200_0000_0002;
 const MEGABYTES = 16;
 const PACKETS = 20_000;
+/** The best of so many is a round's: what else the machine does only ever adds. */
+const TRIES = 3;
 
 const QUIET: TcpHandler = { connected() {}, readable() {}, writable() {}, flushed() {}, closed() {} };
 
@@ -112,7 +114,7 @@ export function versionsBenchmark(rounds: number): Row[] {
   for (let round = 0; round <= rounds; round++) {
     for (const { works, values } of all) {
       for (const version of [4, 6] as const) {
-        const value = works[version]();
+        const value = Math.min(...Array.from({ length: TRIES }, works[version]));
         if (round > 0) values[version].push(value);
       }
     }
