@@ -7,5 +7,6 @@ export { connect, listen, type NamedEndpoint, TcpAcceptor, TcpStream, Unexpected
 export { type Lookup, lookup } from './lookup.js';
 export { type NetDefaults, type NodeNet, nodeNet } from './net.js';
 export { type ListenOptions, Server, type ServerOptions } from './server.js';
-export { Socket, type SocketOptions } from './socket.js';
+export { Socket } from './socket.js';
+export type { SocketOptions } from './socket-options.js';
 export { connectWeb, type StreamSocket, webStreams } from './web-streams.js';

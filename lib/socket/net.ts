@@ -6,7 +6,8 @@ import type { TcpConnectionOptions, TcpSockets } from '../l4/tcp/api.js';
 import type { ConnectOptions } from './connect-options.js';
 import { isIP } from './names.js';
 import { Server, type ServerOptions } from './server.js';
-import { Socket, type SocketOptions } from './socket.js';
+import { Socket } from './socket.js';
+import type { SocketOptions } from './socket-options.js';
 
 /** What {@link nodeNet} takes besides the host's TCP. */
 export interface NetDefaults {

@@ -4,12 +4,11 @@
  * here keeps a process alive, so `ref` and `unref` do nothing.
  */
 
-import type { LookupFunction } from 'node:net';
 import { addAbortSignal, Duplex } from 'node:stream';
 import type { IpAddress } from '../core/address.js';
 import type { NetError } from '../core/errors.js';
 import type { Timer, Timers } from '../core/timers.js';
-import type { TcpConnection, TcpConnectionOptions, TcpSockets } from '../l4/tcp/api.js';
+import type { TcpConnection } from '../l4/tcp/api.js';
 import { type ConnectArguments, type ConnectOptions, connectArguments } from './connect-options.js';
 import { attemptOptions, raceByName, raceOptions } from './connect-race.js';
 import { Inbox } from './inbox.js';
@@ -17,42 +16,11 @@ import { later } from './later.js';
 import { describe, type EndpointInfo, literal } from './names.js';
 import { codedError, netCode, systemError, typeError } from './node-errors.js';
 import { Outbox, type WriteDone } from './outbox.js';
+import type { SocketOptions } from './socket-options.js';
 import { wallTimers } from './wall-timers.js';
 
 /** Most bytes of one `data` event: what libuv reads at a time. */
 const READ_SIZE = 0x1_0000;
-
-/** Options of {@link Socket}. */
-export interface SocketOptions {
-  /** The host's TCP. */
-  readonly tcp: TcpSockets;
-  /** The clock of `setTimeout`. Default: that of the process. */
-  readonly timers?: Timers;
-  /** Finds the addresses of names, like Node's `dns.lookup`. Default: knows only `localhost`. */
-  readonly lookup?: LookupFunction | undefined;
-  /** A connection that is established already. */
-  readonly connection?: TcpConnection;
-  /** Stay writable after the peer's end of stream. Default false: end too. */
-  readonly allowHalfOpen?: boolean | undefined;
-  readonly readable?: boolean | undefined;
-  readonly writable?: boolean | undefined;
-  /** Bytes buffered on either side before back-pressure sets in. */
-  readonly highWaterMark?: number | undefined;
-  readonly noDelay?: boolean | undefined;
-  readonly keepAlive?: boolean | undefined;
-  /** Milliseconds of silence before the first keepalive probe. */
-  readonly keepAliveInitialDelay?: number | undefined;
-  /** Destroys the socket with an `AbortError`. */
-  readonly signal?: AbortSignal | undefined;
-  /** Start paused, reading nothing until `resume`. */
-  readonly pauseOnCreate?: boolean;
-  /** Buffers, segment size and more of the connections it opens. */
-  readonly connectionOptions?: TcpConnectionOptions;
-  /** Call the ends of an IPv4 connection `::ffff:10.0.0.1`, as Node does of those that an IPv6 server accepted. Default false. */
-  readonly asIpv6?: boolean;
-  /** Called when the socket is destroyed: how a server counts. */
-  readonly released?: () => void;
-}
 
 /** Stands in for `net.Socket`. */
 export class Socket extends Duplex {
