@@ -6,6 +6,7 @@ import type { Env } from '../core/env.js';
 import type { Frame, TxFrame, TxPacket } from '../core/frame.js';
 import { Ipv4Address, MacAddress } from '../core/address.js';
 import { EtherType, EthernetFrame } from '../wire/ethernet.js';
+import { readIpv6 } from '../wire/ipv6.js';
 import { Arp, type ArpAddresses } from './arp.js';
 import { type IpLink, transmit } from './link.js';
 import { Ndp, type NdpAddresses } from './ndp.js';
@@ -23,6 +24,8 @@ export interface EthernetLinkOptions {
   readonly times?: Partial<NeighbourTimes>;
 }
 
+// Offset in an IPv6 header.
+const SOURCE6 = 8;
 const IPV4_GROUPS = 0x0100_5e00_0000;
 const IPV6_GROUPS = 0x3333_0000_0000;
 
@@ -49,9 +52,9 @@ export class EthernetLink implements IpLink {
     this.env = env;
     this.neighbours = new NeighbourCache(
       {
-        solicit: (target, mac) => {
+        solicit: (target, mac, waiting) => {
           if (target instanceof Ipv4Address) this.arp.query(target.value, mac);
-          else this.ndp.query(target, mac);
+          else this.ndp.query(target, mac, waiting && readIpv6(waiting.slab.view, waiting.start + SOURCE6));
         },
         resolved: (packet, mac) => this.frame(packet, mac),
         failed: (packet) => this.fail(packet),

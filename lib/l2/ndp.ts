@@ -113,9 +113,14 @@ export class Ndp {
     if (this.published.delete(address.toString())) this.link.addresses.leave?.(solicitedNode(address));
   }
 
-  /** Asks for `target`: its group, or only `mac` (RFC 4861 7.2.2, 7.3.3). Without an address of ours nobody can be asked. */
-  query(target: Ipv6Address, mac: number | undefined): void {
-    const source = this.link.addresses.sourceFor(target);
+  /**
+   * Asks for `target`: its group, or only `mac` (RFC 4861 7.2.2, 7.3.3); from `preferred`, where the packet that waits comes from, if
+   * that is an address of ours on this link. Without an address of ours nobody can be asked.
+   */
+  query(target: Ipv6Address, mac: number | undefined, preferred?: Ipv6Address): void {
+    const { addresses } = this.link;
+    const isOurs = preferred !== undefined && addresses.has(preferred);
+    const source = isOurs ? preferred : addresses.sourceFor(target);
     if (source === undefined) return;
     const destination = mac === undefined ? solicitedNode(target) : target;
     const write = (frame: Frame) => NeighbourSolicitation.emit(frame, target, [this.sourceLinkAddress]);

@@ -23,8 +23,8 @@ import { addressOfWords, NeighbourTable } from './neighbour-table.js';
 
 /** What a neighbour cache needs of the link that it serves. */
 export interface NeighbourProtocol {
-  /** Asks who has `target`: everybody, or only `mac` where one is given. */
-  solicit(target: IpAddress, mac: number | undefined): void;
+  /** Asks who has `target`: everybody, or only `mac` where one is given. `waiting` is a packet that is to be sent to it, if there is one. */
+  solicit(target: IpAddress, mac: number | undefined, waiting?: Frame): void;
   /** Sends a packet that waited; takes over its reference. */
   resolved(packet: Frame, mac: number): void;
   /** A packet that waited in vain; takes over its reference. */
@@ -82,7 +82,7 @@ export class NeighbourCache {
    * {@link NO_MAC}. The address is given as the four words of `IpAddress.word`.
    */
   resolve(packet: Frame, a: number, b: number, c: number, d: number): number {
-    const entry = this.table.find(a, b, c, d) ?? this.begin(a, b, c, d);
+    const entry = this.table.find(a, b, c, d) ?? this.begin(a, b, c, d, packet);
     if (entry === undefined) {
       this.env.drops.refuse(DropReason.NeighbourTableFull, packet, 'neighbour');
       return NO_MAC;
@@ -230,13 +230,13 @@ export class NeighbourCache {
     return this.table.find(address.word(0), address.word(1), address.word(2), address.word(3));
   }
 
-  private begin(a: number, b: number, c: number, d: number): NeighbourEntry | undefined {
+  private begin(a: number, b: number, c: number, d: number, waiting?: Frame): NeighbourEntry | undefined {
     const entry = this.add(addressOfWords(a, b, c, d));
     if (entry === undefined) return undefined;
     this.tell('added', entry);
     entry.timer.arm(this.env.timers.now() + this.times.retransTimer);
     entry.solicits = 1;
-    this.protocol.solicit(entry.address, undefined);
+    this.protocol.solicit(entry.address, undefined, waiting);
     // The query may have been answered within the call (an in-memory link): the entry is still the one to use.
     return entry;
   }
@@ -307,7 +307,7 @@ export class NeighbourCache {
         if (entry.solicits >= times.maxMulticastSolicit) return this.discard(entry);
         entry.solicits++;
         entry.timer.arm(this.env.timers.now() + times.retransTimer);
-        return this.protocol.solicit(entry.address, undefined);
+        return this.protocol.solicit(entry.address, undefined, entry.pending[0]);
       case 'reachable':
         return this.enter(entry, 'stale');
       case 'delay':

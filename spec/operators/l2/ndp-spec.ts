@@ -33,11 +33,9 @@ import {
   advertisement,
   chained,
   changedMessage as changed,
-  echo6,
   ether6,
   fragment6,
   ip6,
-  ip6Packet,
   messageIn,
   ndpPacket,
   PEER6,
@@ -151,6 +149,15 @@ describe('ndp', () => {
     it('asks from an address of the scope of the one that is asked for', () => {
       send(PEER6.linkLocal, US6.linkLocal);
       expect(sent()).to.deep.equal(['fe80::ff:fe00:1 > ff02::1:ff00:2 (3333ff000002): who has fe80::ff:fe00:2']);
+    });
+    it('asks from where the packet that waits comes from, if that is an address of the link', () => {
+      tables.addAddress(device, 'fd00::abc/64');
+      send(PEER6.ip, ip6('fd00::abc'));
+      env.scheduler.runFor(1_000);
+      const question = 'fd00::abc > ff02::1:ff00:2 (3333ff000002): who has fd00::2';
+      expect(sent()).to.deep.equal([question, question]);
+      send(ip6('fd00::3'), ip6('fd99::1'));
+      expect(sent()).to.deep.equal(['fd00::1 > ff02::1:ff00:3 (3333ff000003): who has fd00::3']);
     });
     it('gives up after the third second, and begins anew with the next packet', () => {
       send(PEER6.ip);
@@ -488,10 +495,5 @@ describe('ndp', () => {
       env.scheduler.runFor(3_000);
       expect(hop()).to.equal('fe80::99/0');
     });
-  });
-
-  it('unicast packets to us in frames to another MAC address are not for us', () => {
-    expect(receive(echo6(), PEER6.mac)).to.equal('ethernet-not-for-us');
-    expect(receive(ip6Packet({ destination: ip6('ff02::9') }, new Uint8Array(8)))).to.equal('ethernet-not-for-us');
   });
 });
