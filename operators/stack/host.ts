@@ -246,37 +246,73 @@ interface Parts {
 
 /** The composition that a host is. */
 function pipeline(frames$: Observable<RxFrame>, parts: Parts): Observable<TxFrame> {
-  const { options, env, tables, reports, icmpErrors, links, multicast, autoconf } = parts;
-  const { tcpHost, udpHost, pingHost, dns } = parts;
+  const { options, env, tables, reports, icmpErrors, links, multicast, tcpHost, udpHost, pingHost } = parts;
   const ended = new Subject<void>();
   const loopback = new Loopback(env);
-  const errors = new Subject<TxPacket>();
-  const complain = (packet: IpPacket, kind: IcmpErrorKind): void => {
-    const error = icmpErrors.about(packet, kind);
-    if (error !== undefined) errors.next(error);
-  };
-  const problem = (packet: Ipv6Packet, wrong: ExtensionProblem): void => {
-    const error = icmpErrors.problem(packet, wrong);
-    if (error !== undefined) errors.next(error);
-  };
-  udpHost.unreachable = (packet) => complain(packet, 'port-unreachable');
+  const complaints = complaintsOf(parts);
   udpHost.loopback = (packet) => loopback.send(packet);
-  const expired = (first: IpPacket): void => complain(first, 'reassembly-timeout');
-  const reassembly = { ...options.reassembly, expired, problem };
-  const told = { problem, routed: (packet: Ipv4Packet) => complain(packet, 'source-route-failed') };
 
   const source$ = frames$.pipe(tap({ complete: () => ended.next() }));
   const number = deviceNumber(links);
   const devices$ = demux(source$, number, { reason: DropReason.DeviceUnknown }, env);
   const looped = { frames$: loopback.packets$.pipe(takeUntil(ended)), loopback: true };
   const inputs = [
-    ...links.map((link, index) => linkInput({ frames$: devices$.on(index), link }, tables, told, env)),
-    linkInput(looped, tables, told, env),
+    ...links.map((link, index) => linkInput({ frames$: devices$.on(index), link }, tables, complaints, env)),
+    linkInput(looped, tables, complaints, env),
   ];
+  const { expired, problem } = complaints;
+  const reassembly = { ...options.reassembly, expired, problem };
   const whole4$ = merge(...inputs.map(({ ipv4$ }) => ipv4$)).pipe(reassemble(reassembly, env));
   const whole6$ = merge(...inputs.map(({ ipv6$ }) => ipv6$)).pipe(reassemble(reassembly, env));
   const net4$ = demux(whole4$, (packet) => packet.protocol, {}, env);
   const net6$ = demux(whole6$, (packet) => packet.protocol, {}, env);
+  const { icmpOptions, icmpv6Options } = icmpOptionsOf(parts, number);
+  return merge(
+    ...inputs.map(({ replies$ }) => replies$),
+    net4$.on(IpProtocol.Icmp).pipe(icmp(icmpOptions, env)),
+    net6$.on(IpProtocol.Icmpv6).pipe(icmpv6(icmpv6Options, env)),
+    net4$.on(IpProtocol.Igmp).pipe(igmp(multicast)),
+    merge(net4$.on(IpProtocol.Udp), net6$.on(IpProtocol.Udp)).pipe(udp(udpHost)),
+    merge(net4$.on(IpProtocol.Tcp), net6$.on(IpProtocol.Tcp)).pipe(tcp(tcpHost)),
+    NEVER.pipe(takeUntil(ended), echoRequests(pingHost)),
+    merge(net4$.rest$, net6$.rest$).pipe(protocolUnreachable(icmpErrors, env)),
+    complaints.errors$.pipe(takeUntil(ended)),
+    // Last, when there is a way out.
+    defer(() => start(parts)),
+  ).pipe(
+    routeAndResolve({ tables, links, reports, loopback: (packet) => loopback.send(packet) }, env),
+    tap({ finalize: () => [...lives(parts), loopback].forEach((part) => part.dispose()) }),
+  );
+}
+
+/** What operators tell of packets that ICMP errors are to be sent about, and those errors. */
+interface Complaints {
+  readonly errors$: Observable<TxPacket>;
+  readonly problem: (packet: Ipv6Packet, wrong: ExtensionProblem) => void;
+  readonly routed: (packet: Ipv4Packet) => void;
+  readonly expired: (first: IpPacket) => void;
+}
+
+function complaintsOf({ icmpErrors, udpHost }: Parts): Complaints {
+  const errors = new Subject<TxPacket>();
+  const send = (error: TxPacket | undefined): void => {
+    if (error !== undefined) errors.next(error);
+  };
+  const complain = (kind: IcmpErrorKind) => (packet: IpPacket) => send(icmpErrors.about(packet, kind));
+  udpHost.unreachable = complain('port-unreachable');
+  return {
+    errors$: errors.asObservable(),
+    problem: (packet, wrong) => send(icmpErrors.problem(packet, wrong)),
+    routed: complain('source-route-failed'),
+    expired: complain('reassembly-timeout'),
+  };
+}
+
+/** Whom ICMP of each version hands its messages to. */
+function icmpOptionsOf(
+  { options, env, tables, reports, links, multicast, pingHost }: Parts,
+  number: (frame: Frame) => number,
+): { readonly icmpOptions: IcmpOptions; readonly icmpv6Options: Icmpv6Options } {
   const neighbourDiscovery = (packet: Ipv6Packet): void => {
     const link = links[number(packet.frame)];
     if (link instanceof EthernetLink) link.ndp.receive(packet);
@@ -285,37 +321,22 @@ function pipeline(frames$: Observable<RxFrame>, parts: Parts): Observable<TxFram
   const listenerDiscovery = (packet: Ipv6Packet): void => multicast.receiveMld(packet);
   const echoReplies: Icmpv6Options['echoReplies'] & IcmpOptions['echoReplies'] = (message, packet) =>
     pingHost.received(message, packet);
-  return merge(
-    ...inputs.map(({ replies$ }) => replies$),
-    net4$.on(IpProtocol.Icmp).pipe(icmp({ echoReplies, ...options.icmp, tables, reports }, env)),
-    net6$
-      .on(IpProtocol.Icmpv6)
-      .pipe(icmpv6({ echoReplies, ...options.icmpv6, tables, reports, neighbourDiscovery, listenerDiscovery }, env)),
-    net4$.on(IpProtocol.Igmp).pipe(igmp(multicast)),
-    merge(net4$.on(IpProtocol.Udp), net6$.on(IpProtocol.Udp)).pipe(udp(udpHost)),
-    merge(net4$.on(IpProtocol.Tcp), net6$.on(IpProtocol.Tcp)).pipe(tcp(tcpHost)),
-    NEVER.pipe(takeUntil(ended), echoRequests(pingHost)),
-    merge(net4$.rest$, net6$.rest$).pipe(protocolUnreachable(icmpErrors, env)),
-    errors.pipe(takeUntil(ended)),
-    // Last, when there is a way out.
-    defer(() => {
-      autoconf.start();
-      announce(parts);
-      return EMPTY;
-    }),
-  ).pipe(
-    routeAndResolve({ tables, links, reports, loopback: (packet) => loopback.send(packet) }, env),
-    tap({
-      finalize: () => {
-        autoconf.dispose();
-        dns.cancel();
-        pingHost.dispose();
-        tcpHost.dispose();
-        udpHost.dispose();
-        loopback.dispose();
-      },
-    }),
-  );
+  return {
+    icmpOptions: { echoReplies, ...options.icmp, tables, reports },
+    icmpv6Options: { echoReplies, ...options.icmpv6, tables, reports, neighbourDiscovery, listenerDiscovery },
+  };
+}
+
+/** Once there is a way out: addresses are verified, routers looked for, and ours announced. */
+function start(parts: Parts): Observable<never> {
+  parts.autoconf.start();
+  announce(parts);
+  return EMPTY;
+}
+
+/** What lives as long as the pipeline, in the order of its end. */
+function lives({ autoconf, dns, pingHost, tcpHost, udpHost }: Parts): readonly { dispose(): void }[] {
+  return [autoconf, { dispose: () => dns.cancel() }, pingHost, tcpHost, udpHost];
 }
 
 /** Where frames come from: a link, or ourselves. */
@@ -332,16 +353,10 @@ interface Input {
   readonly replies$: Observable<TxFrame>;
 }
 
-/** Who is told of headers that their sender is to hear about. */
-interface Told {
-  readonly problem: (packet: Ipv6Packet, wrong: ExtensionProblem) => void;
-  readonly routed: (packet: Ipv4Packet) => void;
-}
-
 function linkInput(
   { frames$, link, loopback = false }: Source,
   tables: IpTables,
-  { problem, routed }: Told,
+  { problem, routed }: Complaints,
   env: Env,
 ): Input {
   const isEthernet = link instanceof EthernetLink;
