@@ -44,6 +44,7 @@ function acknowledgeNew(c: Connection, segment: Segment, advance: number): void 
   const flight = sent.pipe;
   const finAcked = c.finSent && segment.ack === snd.nxt;
   sent.acknowledge(segment.ack);
+  if (sent.largest >= snd.mss) c.fullSizeAt = c.host.now;
   c.queue.consume(finAcked ? advance - 1 : advance);
   snd.una = segment.ack;
   c.retries = 0;

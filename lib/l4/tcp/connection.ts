@@ -132,6 +132,8 @@ export class Connection implements TcpConnection {
   synSentAt = 0;
   /** When the layers below were last told that the way to the peer works. */
   confirmedAt: number = Number.NEGATIVE_INFINITY;
+  /** When the peer last acknowledged a segment of full size. */
+  fullSizeAt: number = Number.NEGATIVE_INFINITY;
   /** An ACK is owed when the event ends. */
   ackNow = false;
   quickAcks: number;

@@ -19,7 +19,7 @@ export const MIN_MTU = { 4: 552, 6: 1280 } as const;
 const BASE_MTU = { 4: 1064, 6: 1280 } as const;
 // R1 of RFC 9293 3.8.3 (SHLD-11): so many timeouts in a row are a reason to doubt the path.
 const BLACK_HOLE_TIMEOUTS = 3;
-// And so many where the base size is in doubt: the timeouts are long by then.
+// And so many where the base size is in doubt, or others get through: the timeouts are long by then.
 const ERROR_TIMEOUTS = BLACK_HOLE_TIMEOUTS + 2;
 // What fast retransmit needs behind a lost segment.
 const FOLLOWERS = 3;
@@ -30,6 +30,8 @@ export class Plpmtud {
   /** Sequence space of the probe that is on its way. */
   seq = 0;
   end = 0;
+  /** When that was sent first which made us doubt the path. */
+  doubtedSince = 0;
 
   constructor(search: MtuSearch) {
     this.search = search;
@@ -148,6 +150,8 @@ export function mtuAcknowledged(c: Connection): void {
   else search.arrived(host.now);
   setMtu(c, search.plpmtu);
   forgetIfDone(c);
+  // What others disprove is not for the host to know.
+  if (fellBack && host.othersGetThrough(c, c.mtu + 1, plpmtud.doubtedSince)) return;
   host.foundMtu(c, c.mtu);
 }
 
@@ -158,14 +162,21 @@ export function mtuTimeout(c: Connection, head: SentSegment): void {
     if (isProbe(c, head)) probeLost(c);
     else plpmtud.search.inconclusive(host.now);
   }
-  const doubtful = plpmtud?.search.state === 'base' ? ERROR_TIMEOUTS : BLACK_HOLE_TIMEOUTS;
-  if (host.config.mtuProbing === 'off' || c.retries !== doubtful || c.snd.wnd === 0) return;
+  if (host.config.mtuProbing === 'off' || c.snd.wnd === 0 || !isDoubtful(c, head)) return;
   // A packet that every path takes is lost for another reason.
   if (head.span - (head.fin ? 1 : 0) <= payloadOf(c, MIN_MTU[c.flow.version])) return;
   const { search } = plpmtudOf(c);
   if (!search.blackHole()) return;
   host.counters.blackHoles++;
+  if (c.plpmtud !== undefined) c.plpmtud.doubtedSince = head.firstSentAt;
   setMtu(c, search.plpmtu);
+}
+
+/** Whether it is time to doubt the path: later where the packets of others get through, which makes a crowded path likelier than a narrow one. */
+function isDoubtful(c: Connection, head: SentSegment): boolean {
+  if (c.retries === ERROR_TIMEOUTS) return true;
+  if (c.retries !== BLACK_HOLE_TIMEOUTS || c.plpmtud?.search.state === 'base') return false;
+  return !c.host.othersGetThrough(c, c.mtu, head.firstSentAt);
 }
 
 /**

@@ -57,6 +57,8 @@ export class SentQueue {
   private readonly pool: SentSegmentPool;
   /** From the last {@link acknowledge}: when the newest segment that was sent once only was sent, or -1. */
   sampleSentAt = -1;
+  /** From the last {@link acknowledge}: sequence space of the largest segment that arrived whole. */
+  largest = 0;
   /** From the last {@link acknowledge}: whether a retransmitted segment was among what was acknowledged. */
   ambiguous = false;
 
@@ -81,6 +83,7 @@ export class SentQueue {
   /** Everything before `ack` has arrived. */
   acknowledge(ack: number): void {
     this.sampleSentAt = -1;
+    this.largest = 0;
     this.ambiguous = false;
     let segment = this.head;
     while (segment !== undefined && before(segment.seq, ack)) {
@@ -91,8 +94,10 @@ export class SentQueue {
         break;
       }
       if (segment.transmissions === 1) this.sampleSentAt = segment.sentAt;
+      const { span } = segment;
+      if (span > this.largest) this.largest = span;
       if (segment.lost) this.lostCount--;
-      else this.pipe -= segment.span;
+      else this.pipe -= span;
       const { next } = segment;
       this.pool.give(segment);
       segment = next;

@@ -239,6 +239,15 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost {
       if (other.plpmtud !== undefined && other.remote.address.equals(address)) learnMtu(other, mtu);
   }
 
+  othersGetThrough(connection: Connection, mtu: number, since: number): boolean {
+    const { address } = connection.remote;
+    for (const other of this.table) {
+      if (other === connection || other.fullSizeAt <= since || other.mtu < mtu) continue;
+      if (other.remote.address.equals(address)) return true;
+    }
+    return false;
+  }
+
   admitTimeWait(): boolean {
     if (this.timeWaits >= this.config.maxTimeWait) return false;
     this.timeWaits++;

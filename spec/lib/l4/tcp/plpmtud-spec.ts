@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import type { IpVersion } from '../../../../lib/core/address.js';
+import type { TcpConnection } from '../../../../lib/l4/tcp/api.js';
 import type { Connection } from '../../../../lib/l4/tcp/connection.js';
 import type { TcpOptions } from '../../../../lib/l4/tcp/options.js';
 import { Dut, type Opened } from './dut.js';
@@ -60,6 +61,38 @@ for (const version of VERSIONS) {
       expect(ranges(dut), 'the rest of the flight').to.deep.equal(row(1 + base, FULL - base, base, FULL - base));
       opened.connection.abort();
       dut.expectClean();
+    });
+
+    it('where the packets of another connection get through it is two timeouts later, and nobody else’s business', () => {
+      const found: number[] = [];
+      const paths = { foundMtu: (_: unknown, mtu: number) => found.push(mtu) };
+      const pair = new Pair({ version, carry: () => [20] });
+      Object.assign(pair.hosts[0]['paths'], paths);
+      const to = { address: pair.ends[1], port: 80 };
+      const listener = pair.hosts[1].listen(to, { receiveBuffer: 8192 });
+      listener.acceptable = () => void new App().attach(listener.accept() as TcpConnection);
+      const open = (bytes: number) => {
+        const app = new App(pattern(bytes), false);
+        app.connection = pair.hosts[0].connect(to, app, { sendBuffer: bytes });
+        return app.connection as Connection;
+      };
+      const stuck = open(60_000);
+      const other = open(2_000_000);
+      // Of the first one all that is larger than the base size vanishes; the other one has the road to itself, for ten seconds.
+      pair.carry = (bytes, from) => {
+        const port = new DataView(bytes.buffer, bytes.byteOffset).getUint16(version === 4 ? 20 : 40);
+        return from === 0 && port === stuck.local.port && bytes.length > baseMtu ? [] : [20];
+      };
+      pair.scheduler.runFor(4_000);
+      expect([stuck.retries, stuck.mtu], 'after four timeouts').to.deep.equal([4, 1500]);
+      pair.scheduler.runFor(5_000);
+      expect(stuck.mtu, 'it helps itself').to.equal(baseMtu);
+      expect(pair.hosts[0].counters.blackHoles).to.equal(1);
+      expect(found, 'what the host was told').to.deep.equal([]);
+      expect(other.mtu).to.equal(1500);
+      for (const host of pair.hosts) host.dispose();
+      pair.scheduler.runFor(100);
+      pair.expectClean();
     });
 
     it('nothing of it with a segment that every path carries, nor with a window that is shut, nor when it is off', () => {
