@@ -27,7 +27,7 @@ function clean(length: number, random: SeededRandom): Uint8Array {
  * Two hosts that exchange everything that a host can, with lost frames in between. Returns what the applications received, kept until
  * everything was over, and what each side sent on the wire.
  */
-function busyNetwork(poison: boolean, { version, a: left, b: right, any, cidr }: VersionFacts = FACTS[4]) {
+function busyNetwork(poison: boolean, { version, a: left, b: right, c: absent, any, cidr }: VersionFacts = FACTS[4]) {
   const net = network({
     seed: 11,
     poison,
@@ -70,6 +70,9 @@ function busyNetwork(poison: boolean, { version, a: left, b: right, any, cidr }:
     { address: right, port: 81 },
     { connected() {}, readable() {}, writable() {}, flushed() {}, closed() {} },
   );
+  net.run();
+  // Nobody answers: the queries for it are short frames, from buffers that have held everything.
+  socket.send(clean(500, random), { address: absent, port: 9 });
   net.run();
   net.assertIdle();
   const records = [...readCapture(net.links.lan.pcapng())].filter(({ direction }) => direction === 'outbound');
@@ -129,7 +132,7 @@ describe('padding', () => {
   it('of what a host sends is zero, after whatever it sent before', () => {
     const { frames } = busyNetwork(false);
     const padded = frames.map(paddingOf).filter(({ length }) => length > 0);
-    expect(padded.length).to.be.greaterThan(1);
+    expect(padded.length).to.be.greaterThan(3);
     for (const padding of padded) expect(padding.some((byte) => byte !== 0)).to.equal(false);
   });
 

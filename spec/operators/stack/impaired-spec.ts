@@ -6,7 +6,7 @@ import { forBothVersions, type VersionFacts } from '../../both-versions.js';
 import { bytesOf, forSeeds, type Outcome, type Side, transfer } from './transfer.js';
 
 /** Of each version. */
-const SEEDS = 250;
+const SEEDS = 500;
 const BATCH = 50;
 const BUFFERS = [1, 2, 7, 100, 535, 1000, 1460, 2000, 4096, 10_000, 65_535, 65_536, 200_000, 1 << 20];
 const MTUS = { 4: [576, 577, 700, 1000, 1280, 1492, 1500, 4000, 9000], 6: [1280, 1281, 1400, 1492, 1500, 4000, 9000] };

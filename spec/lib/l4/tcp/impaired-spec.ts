@@ -5,7 +5,7 @@ import { forBothVersions } from '../../../both-versions.js';
 import { App, type Carry, join, Pair, pattern } from './pair.js';
 
 /** Of each version. */
-const SEEDS = 60;
+const SEEDS = 100;
 const BUFFERS = [1, 2, 7, 100, 535, 1000, 1460, 2000, 4096, 10_000, 65_535, 65_536, 200_000, 1 << 20];
 
 /** A pipe that loses, doubles, delays and corrupts, as a seed will have it. */
