@@ -45,7 +45,12 @@ export { udp } from './l4/udp.js';
 export { echoRequests } from './l4/echo-requests.js';
 export { ping, type PingObservableOptions } from './l7/ping.js';
 export { traceRoute } from './l7/trace-route.js';
-export type { Congestion, CongestionFactory } from '../lib/l4/tcp/congestion/congestion.js';
+export {
+  Acknowledgment,
+  type Congestion,
+  type CongestionFactory,
+  type CongestionSignal,
+} from '../lib/l4/tcp/congestion/congestion.js';
 export { NewReno } from '../lib/l4/tcp/congestion/newreno.js';
 export type { TcpOptions } from '../lib/l4/tcp/options.js';
 export { TcpHost } from '../lib/l4/tcp/tcp-host.js';

@@ -3,6 +3,7 @@
 import type { IpAddress } from '../../core/address.js';
 import type { Env } from '../../core/env.js';
 import type { IpOutput } from '../../l3/ip-output.js';
+import type { Acknowledgment } from './congestion/congestion.js';
 import type { Connection } from './connection.js';
 import type { TcpConfig } from './options.js';
 import type { SentSegmentPool } from './sent-queue.js';
@@ -46,6 +47,8 @@ export interface TcpContext {
   readonly output: IpOutput;
   readonly counters: TcpCounters;
   readonly sentSegments: SentSegmentPool;
+  /** What the acknowledgment under inspection says, for congestion control. */
+  readonly acknowledgment: Acknowledgment;
   /** The time of the current event, in milliseconds. */
   readonly now: number;
   /** Is told every few seconds that `remote` acknowledges: the way there works (RFC 4861 7.3.1). */

@@ -46,7 +46,7 @@ export class Recovery {
   duplicate(c: Connection): void {
     this.duplicates++;
     if (this.active) {
-      c.congestion.duplicate();
+      c.congestion.cwnd += c.snd.mss;
       return;
     }
     // RFC 6582 3.2 step 1: duplicates of what a timeout sent again are no sign of loss.
@@ -59,7 +59,9 @@ export class Recovery {
     }
     this.active = true;
     this.recover = c.snd.nxt;
-    c.congestion.enterRecovery((c.snd.nxt - c.snd.una) | 0);
+    const { congestion } = c;
+    congestion.congested('loss', (c.snd.nxt - c.snd.una) | 0, c.host.now);
+    congestion.cwnd = congestion.ssthresh + DUPLICATE_THRESHOLD * c.snd.mss;
     c.host.counters.fastRetransmits++;
     c.sent.markLost(head);
     retransmit(c, head);
@@ -72,15 +74,19 @@ export class Recovery {
     if (!this.active) {
       const { cwnd } = congestion;
       const slowStart = cwnd < congestion.ssthresh;
-      congestion.acknowledged(bytes, flight + snd.mss > cwnd || (slowStart && 2 * flight >= cwnd));
+      const { acknowledgment } = c.host;
+      acknowledgment.delivered = bytes;
+      acknowledgment.limited = flight + snd.mss > cwnd || (slowStart && 2 * flight >= cwnd);
+      congestion.acknowledged(acknowledgment);
       return;
     }
     if (!before(snd.una, this.recover)) {
       this.active = false;
-      congestion.exitRecovery(sent.pipe);
+      congestion.recovered(sent.pipe, c.host.now);
       return;
     }
-    congestion.partial(bytes);
+    // RFC 6582 3.2 step 3: deflate by what was acknowledged, and back one segment if that was at least one.
+    congestion.cwnd = Math.max(snd.mss, congestion.cwnd - bytes + (bytes >= snd.mss ? snd.mss : 0));
     const { head } = sent;
     if (head === undefined) return;
     sent.markLost(head);
@@ -92,7 +98,7 @@ export class Recovery {
     this.duplicates = 0;
     this.active = false;
     this.recover = c.snd.nxt;
-    c.congestion.timeout((c.snd.nxt - c.snd.una) | 0, c.retries > 1);
+    c.congestion.timeout((c.snd.nxt - c.snd.una) | 0, c.retries > 1, c.host.now);
     c.sent.markAllLost();
   }
 }

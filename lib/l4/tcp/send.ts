@@ -92,7 +92,7 @@ function sendNew(c: Connection): void {
     const unsent = unsentBytes(c);
     const finDue = c.finQueued && !c.finSent;
     if (unsent <= 0 && !finDue) return;
-    if (sent.head === undefined && c.host.now - snd.lastAt > c.rtt.rto) c.congestion.idle();
+    if (sent.head === undefined) c.congestion.idle(c.host.now - snd.lastAt, c.rtt.rto, c.host.now);
     const usable = (snd.una + snd.wnd - snd.nxt) | 0;
     if (usable <= 0) return;
     const probe = c.plpmtud === undefined ? 0 : probeSize(c, unsent, usable);

@@ -26,6 +26,7 @@ import type {
   TcpListenOptions,
   TcpSockets,
 } from './api.js';
+import { Acknowledgment } from './congestion/congestion.js';
 import { Connection } from './connection.js';
 import { type TcpContext, TcpCounters } from './context.js';
 import { ConnectionTable } from './demux.js';
@@ -68,6 +69,7 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost {
   readonly output: IpOutput;
   readonly counters: TcpCounters = new TcpCounters();
   readonly sentSegments: SentSegmentPool = new SentSegmentPool();
+  readonly acknowledgment: Acknowledgment = new Acknowledgment();
   now = 0;
   /** Is told every few seconds that `remote` acknowledges, so that its neighbour entry need not be verified (RFC 4861 7.3.1). */
   confirm: ((remote: IpAddress) => void) | undefined = undefined;

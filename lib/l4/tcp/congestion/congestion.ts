@@ -1,25 +1,59 @@
-/** What congestion control decides: how much may be in flight. Recovery decides which bytes those are. */
+/**
+ * What congestion control decides: how much may be in flight, and how fast it is sent. Recovery decides which bytes those are, and, unless
+ * the control does that itself, how the window shrinks while losses are repaired (proportional rate reduction).
+ */
 
-/** The congestion control of one connection (RFC 5681). Sizes in bytes. */
+/** What an acknowledgment said. A host has one such record and fills it anew for each; nobody keeps it. Times in ms, sizes in bytes. */
+export class Acknowledgment {
+  now = 0;
+  /** Newly delivered, by the acknowledgment number or selectively. */
+  delivered = 0;
+  /** Newly believed lost. */
+  lost = 0;
+  /** In flight before, and after. */
+  priorInFlight = 0;
+  inFlight = 0;
+  /** The round-trip time of what was delivered, where it is unambiguous; else -1. */
+  rtt = -1;
+  /** Whether the congestion window limited sending, not the application or the peer's window (RFC 7661 4.1). */
+  limited = false;
+  /** What was in flight when the last round began was delivered: a round begins. */
+  roundStart = false;
+  /** Delivery rate in bytes a ms, 0 if there is no sample; and whether the application, not the network, limited it. */
+  rate = 0;
+  rateIsAppLimited = false;
+  /** Bytes delivered since the connection began; and when that was sent whose delivery gave the rate. */
+  totalDelivered = 0;
+  priorDelivered = 0;
+}
+
+/** Why the window must shrink. */
+export type CongestionSignal = 'loss' | 'ecn';
+
+/** The congestion control of one connection (RFC 5681). Sizes in bytes, times in ms. */
 export interface Congestion {
-  /** The congestion window. */
-  readonly cwnd: number;
+  /** As in `tcp_info` and in options: `newreno`, `cubic`, `bbr`. */
+  readonly name: string;
+  /** The congestion window. Recovery sets it while losses are repaired, unless {@link ownsRecovery}. */
+  cwnd: number;
   /** The slow-start threshold. */
   readonly ssthresh: number;
-  /** New data were acknowledged outside of recovery. @param limited whether the window, not the application, limited sending */
-  acknowledged(bytes: number, limited: boolean): void;
-  /** A loss was found by duplicate acknowledgments. @param flight bytes in flight */
-  enterRecovery(flight: number): void;
-  /** One more segment has left the network during recovery. */
-  duplicate(): void;
-  /** An acknowledgment moved forward, but recovery goes on. */
-  partial(bytes: number): void;
-  /** Recovery is over. @param flight bytes in flight */
-  exitRecovery(flight: number): void;
-  /** The retransmission timer fired. @param again whether for the same segment as the last time */
-  timeout(flight: number, again: boolean): void;
-  /** Nothing was sent for longer than the retransmission timeout (RFC 5681 4.1). */
-  idle(): void;
+  /** Bytes a ms at which to send. 0: twice, or in congestion avoidance 1.2 times, a window per round trip, if pacing is on. */
+  readonly pacingRate: number;
+  /** It hears of every acknowledgment, also in recovery, and sets the window itself. */
+  readonly ownsRecovery: boolean;
+  /** Bytes were delivered outside of recovery; with {@link ownsRecovery}, always. */
+  acknowledged(ack: Acknowledgment): void;
+  /** A loss was found, or the network marked packets: sets `ssthresh`, and remembers what {@link undo} restores. @param flight bytes in flight */
+  congested(signal: CongestionSignal, flight: number, now: number): void;
+  /** Recovery is over, and the losses were real. @param flight bytes in flight */
+  recovered(flight: number, now: number): void;
+  /** The retransmission timer fired: the window is one segment. @param again whether for the same segment as the last time */
+  timeout(flight: number, again: boolean, now: number): void;
+  /** The last reduction was for nothing: what was thought lost had only been late (RFC 4015, RFC 3708). */
+  undo(now: number): void;
+  /** Sending resumes after a pause of `pause` ms (RFC 5681 4.1, RFC 7661). */
+  idle(pause: number, rto: number, now: number): void;
   /** The segment size changed. */
   resize(mss: number): void;
 }

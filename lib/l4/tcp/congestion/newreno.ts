@@ -1,11 +1,16 @@
-/** Slow start, congestion avoidance and window arithmetic of fast recovery (RFC 5681, RFC 6582). */
+/** Slow start and congestion avoidance (RFC 5681), with appropriate byte counting (RFC 3465). */
 
-import type { Congestion } from './congestion.js';
+import type { Acknowledgment, Congestion, CongestionSignal } from './congestion.js';
 
 /** NewReno's window. */
 export class NewReno implements Congestion {
+  readonly name = 'newreno';
+  readonly pacingRate = 0;
+  readonly ownsRecovery = false;
   cwnd: number;
   ssthresh: number = Number.MAX_SAFE_INTEGER;
+  private priorCwnd = 0;
+  private priorSsthresh = 0;
   private mss: number;
   private readonly restart: number;
   /** Bytes acknowledged in congestion avoidance since the window last grew (RFC 5681 3.1, appropriate byte counting). */
@@ -19,50 +24,50 @@ export class NewReno implements Congestion {
     this.restart = initialWindow;
   }
 
-  acknowledged(bytes: number, limited: boolean): void {
+  acknowledged({ delivered, limited }: Acknowledgment): void {
     // RFC 7661: a window that was not used says nothing about the network.
     if (!limited) return;
     if (this.cwnd < this.ssthresh) {
       // Two, so that delayed ACKs do not halve the growth.
-      this.cwnd += Math.min(bytes, this.perAck * this.mss);
+      this.cwnd += Math.min(delivered, this.perAck * this.mss);
       return;
     }
     this.perAck = 2;
-    this.credit += bytes;
+    this.credit += delivered;
     if (this.credit >= this.cwnd) {
       this.credit -= this.cwnd;
       this.cwnd += this.mss;
     }
   }
 
-  enterRecovery(flight: number): void {
+  congested(_signal: CongestionSignal, flight: number, _now: number): void {
+    this.remember();
     this.ssthresh = this.halved(flight);
-    this.cwnd = this.ssthresh + 3 * this.mss;
     this.credit = 0;
   }
 
-  duplicate(): void {
-    this.cwnd += this.mss;
-  }
-
-  partial(bytes: number): void {
-    // RFC 6582 3.2 step 3: deflate by what was acknowledged, and back one segment if that was at least one.
-    this.cwnd = Math.max(this.mss, this.cwnd - bytes + (bytes >= this.mss ? this.mss : 0));
-  }
-
-  exitRecovery(flight: number): void {
+  recovered(flight: number): void {
     // RFC 6582 3.2 step 3 (1): no burst after a window that is nearly empty.
     this.cwnd = Math.min(this.ssthresh, Math.max(flight, this.mss) + this.mss);
   }
 
   timeout(flight: number, again: boolean): void {
-    if (!again) this.ssthresh = this.halved(flight);
+    if (!again) {
+      this.remember();
+      this.ssthresh = this.halved(flight);
+    }
     this.cwnd = this.mss;
     this.credit = 0;
     this.perAck = 1;
   }
 
-  idle(): void {
+  undo(): void {
+    this.cwnd = Math.max(this.cwnd, this.priorCwnd);
+    this.ssthresh = Math.max(this.ssthresh, this.priorSsthresh);
+  }
+
+  idle(pause: number, rto: number): void {
+    if (pause <= rto) return;
     this.cwnd = Math.min(this.cwnd, this.restart);
   }
 
@@ -71,6 +76,11 @@ export class NewReno implements Congestion {
     if (mss < this.mss) this.cwnd = Math.floor(this.cwnd / this.mss) * mss;
     this.cwnd = Math.max(mss, this.cwnd);
     this.mss = mss;
+  }
+
+  private remember(): void {
+    this.priorCwnd = this.cwnd;
+    this.priorSsthresh = this.ssthresh;
   }
 
   private halved(flight: number): number {

@@ -4,7 +4,7 @@ import { Ipv4Address, Ipv6Address, type IpAddress } from '../../../../lib/core/a
 import { Frame } from '../../../../lib/core/frame.js';
 import { SeededRandom } from '../../../../lib/core/random.js';
 import type { TcpState } from '../../../../lib/l4/tcp/api.js';
-import { initialWindow } from '../../../../lib/l4/tcp/congestion/congestion.js';
+import { Acknowledgment, initialWindow } from '../../../../lib/l4/tcp/congestion/congestion.js';
 import { NewReno } from '../../../../lib/l4/tcp/congestion/newreno.js';
 import type { Connection } from '../../../../lib/l4/tcp/connection.js';
 import { ConnectionTable } from '../../../../lib/l4/tcp/demux.js';
@@ -235,6 +235,8 @@ describe('TCP retransmission timeout', () => {
 });
 
 describe('NewReno', () => {
+  const ack = (limited: boolean) => Object.assign(new Acknowledgment(), { delivered: 1000, limited });
+
   it('starts with ten segments (6928-1, 5681-2)', () => {
     expect([initialWindow(1460, 10), initialWindow(536, 10), initialWindow(9000, 10)]).to.deep.equal([
       14_600, 5360, 18_000,
@@ -243,14 +245,14 @@ describe('NewReno', () => {
 
   it('grows by at most a segment a window in congestion avoidance, and only when the window limits (5681-5, 7661)', () => {
     const reno = new NewReno(1000, 10_000);
-    reno.enterRecovery(20_000);
-    reno.exitRecovery(20_000);
+    reno.congested('loss', 20_000, 0);
+    reno.recovered(20_000);
     expect([reno.cwnd, reno.ssthresh]).to.deep.equal([10_000, 10_000]);
-    for (let i = 0; i < 9; i++) reno.acknowledged(1000, true);
+    for (let i = 0; i < 9; i++) reno.acknowledged(ack(true));
     expect(reno.cwnd).to.equal(10_000);
-    reno.acknowledged(1000, true);
+    reno.acknowledged(ack(true));
     expect(reno.cwnd).to.equal(11_000);
-    for (let i = 0; i < 100; i++) reno.acknowledged(1000, false);
+    for (let i = 0; i < 100; i++) reno.acknowledged(ack(false));
     expect(reno.cwnd).to.equal(11_000);
   });
 
