@@ -141,8 +141,8 @@ function parseOption(cursor: TokenCursor): TcpOptionItem {
     case 'TS':
       return parseTimestamps(cursor);
     case 'FO':
-      cursor.take();
-      return { kind: 'unknown', number: 34, data: parseBareHex(cursor) };
+    case 'FOEXP':
+      return { kind: cursor.take().text as 'FO' | 'FOEXP', cookie: parseBareHex(cursor) };
     case 'unknown':
       cursor.take();
       return { kind: 'unknown', number: cursor.number('an option kind', 0xff), data: parseBytes(cursor) };

@@ -8,7 +8,12 @@ export type TcpOptionItem =
   | { readonly kind: 'mss' | 'wscale'; readonly value: number | undefined }
   | { readonly kind: 'sack'; readonly blocks: readonly (readonly [left: number, right: number])[] }
   | { readonly kind: 'TS'; readonly value: number | undefined; readonly echo: number | undefined }
+  /** Fast Open (RFC 7413), by its number or as the experiment that it was; no cookie asks for one. */
+  | { readonly kind: 'FO' | 'FOEXP'; readonly cookie: Uint8Array }
   | { readonly kind: 'unknown'; readonly number: number; readonly data: Uint8Array };
+
+// RFC 7413 4.1.1, RFC 6994.
+const FAST_OPEN_MAGIC = 0xf989;
 
 /** The options between `from` and `to`. What follows an impossible length, and known kinds of a wrong length, are `unknown`. */
 export function readTcpOptionList(view: DataView, from: number, to: number): TcpOptionItem[] {
@@ -43,6 +48,10 @@ function readItem(view: DataView, at: number, number: number, length: number): T
     });
     return { kind: 'sack', blocks };
   }
+  if (number === TcpOptionKind.FastOpen) return { kind: 'FO', cookie: copy(view, at + 2, at + length) };
+  if (number === TcpOptionKind.Experiment && length >= 4 && view.getUint16(at + 2) === FAST_OPEN_MAGIC) {
+    return { kind: 'FOEXP', cookie: copy(view, at + 4, at + length) };
+  }
   return { kind: 'unknown', number, data: copy(view, at + 2, at + length) };
 }
 
@@ -73,6 +82,10 @@ function itemBytes(item: TcpOptionItem): number[] {
       return [TcpOptionKind.Timestamps, 10, ...word(item.value ?? 0), ...word(item.echo ?? 0)];
     case 'sack':
       return [TcpOptionKind.Sack, 2 + item.blocks.length * 8, ...item.blocks.flatMap((edges) => edges.flatMap(word))];
+    case 'FO':
+      return [TcpOptionKind.FastOpen, 2 + item.cookie.length, ...item.cookie];
+    case 'FOEXP':
+      return [TcpOptionKind.Experiment, 4 + item.cookie.length, ...word(FAST_OPEN_MAGIC).slice(2), ...item.cookie];
     case 'unknown':
       return [item.number, 2 + item.data.length, ...item.data];
   }
@@ -98,8 +111,15 @@ function formatItem(item: TcpOptionItem): string {
     case 'sack':
       return `sack ${item.blocks.map(([left, right]) => `${left}:${right}`).join(' ')}`;
     case 'unknown':
-      return `unknown ${item.number} 0x${Array.from(item.data, (byte) => byte.toString(16).padStart(2, '0')).join('')}`;
+      return `unknown ${item.number} 0x${hex(item.data)}`;
+    case 'FO':
+    case 'FOEXP':
+      return item.cookie.length === 0 ? item.kind : `${item.kind} ${hex(item.cookie)}`;
     default:
       return item.kind;
   }
+}
+
+function hex(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }

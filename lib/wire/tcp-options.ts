@@ -1,5 +1,5 @@
 /**
- * TCP options (RFC 9293 3.2, 7323, 2018): read into one long-lived record, without allocation, and written from it.
+ * TCP options (RFC 9293 3.2, 7323, 2018, 7413): read into one long-lived record, without allocation, and written from it.
  */
 
 /** Option kinds (IANA). */
@@ -11,7 +11,16 @@ export const TcpOptionKind = {
   SackPermitted: 4,
   Sack: 5,
   Timestamps: 8,
+  FastOpen: 34,
+  /** Shared by experiments, which tell themselves apart by a magic number (RFC 6994). */
+  Experiment: 254,
 } as const;
+
+/** The magic number of Fast Open among experiments (RFC 7413 4.1.1). */
+const FAST_OPEN_MAGIC = 0xf989;
+/** A Fast Open cookie has 4 to 16 bytes, an even number of them (RFC 7413 4.1.1). */
+const MIN_COOKIE = 4;
+export const MAX_COOKIE = 16;
 
 /** At most four SACK blocks fit into 40 bytes. */
 export const MAX_SACK_BLOCKS = 4;
@@ -35,6 +44,11 @@ export class TcpOptions {
   /** SACK blocks: `sackBlocks[2 * i]` is the left edge, `[2 * i + 1]` the right edge of block `i`. */
   sackCount = 0;
   readonly sackBlocks: Uint32Array = new Uint32Array(2 * MAX_SACK_BLOCKS);
+  /** Bytes of the Fast Open cookie; 0 asks for one, -1 where there is no such option. */
+  fastOpenLength = -1;
+  readonly fastOpenCookie: Uint8Array = new Uint8Array(MAX_COOKIE);
+  /** The Fast Open option came, or is to go, as the experiment that it was before it got a number. */
+  fastOpenExperimental = false;
   /** Options of other kinds, in order; their data are copies. Empty unless asked for. */
   unknown: UnknownTcpOption[] = [];
 
@@ -45,6 +59,8 @@ export class TcpOptions {
     this.hasTimestamps = false;
     this.timestampValue = this.timestampEcho = 0;
     this.sackCount = 0;
+    this.fastOpenLength = -1;
+    this.fastOpenExperimental = false;
     if (this.unknown.length > 0) this.unknown = [];
   }
 
@@ -87,11 +103,26 @@ export class TcpOptions {
       this.windowScale = view.getUint8(at + 2);
     } else if (kind === TcpOptionKind.SackPermitted && length === 2) {
       this.sackPermitted = true;
+    } else if (kind === TcpOptionKind.FastOpen && isCookieLength(length - 2)) {
+      this.readCookie(view, at + 2, length - 2);
+    } else if (
+      kind === TcpOptionKind.Experiment &&
+      isCookieLength(length - 4) &&
+      view.getUint16(at + 2) === FAST_OPEN_MAGIC
+    ) {
+      this.readCookie(view, at + 4, length - 4);
+      this.fastOpenExperimental = true;
     } else if (keepUnknown) {
       const data = new Uint8Array(length - 2);
       for (let i = 0; i < data.length; i++) data[i] = view.getUint8(at + 2 + i);
       this.unknown.push({ kind, data });
     }
+  }
+
+  private readCookie(view: DataView, at: number, length: number): void {
+    this.fastOpenLength = length;
+    this.fastOpenExperimental = false;
+    for (let i = 0; i < length; i++) this.fastOpenCookie[i] = view.getUint8(at + i);
   }
 
   /** Bytes that {@link TcpOptions.write} writes: a multiple of 4. */
@@ -102,6 +133,7 @@ export class TcpOptions {
     else if (this.sackPermitted) length += 4;
     if (this.windowScale >= 0) length += 4;
     if (this.sackCount > 0) length += 4 + 8 * this.sackCount;
+    if (this.fastOpenLength >= 0) length += (this.fastOpenLength + (this.fastOpenExperimental ? 7 : 5)) & ~3;
     for (const option of this.unknown) length += 2 + option.data.length;
     return (length + 3) & ~3;
   }
@@ -136,6 +168,7 @@ export class TcpOptions {
       for (let i = 0; i < this.sackCount * 2; i++) view.setUint32(at + 4 + i * 4, this.sackBlocks[i] ?? 0);
       at += 4 + 8 * this.sackCount;
     }
+    if (this.fastOpenLength >= 0) at = this.writeCookie(view, at);
     for (const option of this.unknown) {
       view.setUint8(at, option.kind);
       view.setUint8(at + 1, 2 + option.data.length);
@@ -144,4 +177,22 @@ export class TcpOptions {
     }
     for (; at < end; at++) view.setUint8(at, TcpOptionKind.End);
   }
+
+  /** The Fast Open option, and NOPs behind it. */
+  private writeCookie(view: DataView, from: number): number {
+    const { fastOpenLength: length, fastOpenCookie: cookie } = this;
+    let at = from + 2;
+    if (this.fastOpenExperimental) {
+      view.setUint16(from, (TcpOptionKind.Experiment << 8) | (4 + length));
+      view.setUint16(at, FAST_OPEN_MAGIC);
+      at += 2;
+    } else view.setUint16(from, (TcpOptionKind.FastOpen << 8) | (2 + length));
+    for (let i = 0; i < length; i++) view.setUint8(at++, cookie[i] ?? 0);
+    while ((at - from) % 4 !== 0) view.setUint8(at++, TcpOptionKind.Nop);
+    return at;
+  }
+}
+
+function isCookieLength(length: number): boolean {
+  return length === 0 || (length >= MIN_COOKIE && length <= MAX_COOKIE && length % 2 === 0);
 }

@@ -50,6 +50,7 @@ export class Segment {
       options.windowScale = -1;
       options.sackPermitted = false;
       options.sackCount = 0;
+      options.fastOpenLength = -1;
       options.hasTimestamps = true;
       options.timestampValue = view.getUint32(from + 4);
       options.timestampEcho = view.getUint32(from + 8);

@@ -64,6 +64,41 @@ describe('TcpOptions', () => {
     expect(read('fd04f989', false).options.unknown).to.deep.equal([]);
   });
 
+  it('reads Fast Open by its number and as an experiment, with and without a cookie (RFC 7413 4.1.1)', () => {
+    const cases = [
+      ['2202', 0, false],
+      ['220a 0102030405060708', 8, false],
+      ['fe04f989', 0, true],
+      ['fe08f989 01020304', 4, true],
+      ['2204 0102', -1, false],
+      ['2207 0102030405', -1, false],
+      ['2214 000102030405060708090a0b0c0d0e0f1011', -1, false],
+      ['fe04f98a', -1, false],
+      ['fe03f9', -1, false],
+    ] as const;
+    for (const [bytes, length, experimental] of cases) {
+      const { options, whole } = read(bytes);
+      expect([whole, options.fastOpenLength, options.fastOpenExperimental], bytes).to.deep.equal([
+        true,
+        length,
+        experimental,
+      ]);
+      if (length > 0) expect([...options.fastOpenCookie.subarray(0, 3)]).to.deep.equal([1, 2, 3]);
+    }
+  });
+
+  it('writes Fast Open behind all others and fills up with NOPs, as Linux does', () => {
+    const options = new TcpOptions();
+    options.windowScale = 7;
+    options.fastOpenLength = 0;
+    expect(written(options)).to.equal('0103030722020101');
+    options.fastOpenLength = 8;
+    options.fastOpenCookie.set([1, 2, 3, 4, 5, 6, 7, 8]);
+    expect(written(options)).to.equal('01030307220a01020304050607080101');
+    options.fastOpenExperimental = true;
+    expect(written(options)).to.equal('01030307fe0cf9890102030405060708');
+  });
+
   it('forgets the segment before', () => {
     const options = read('020405b4 0402080a 00000001 80000000 01030307 fd02').options;
     options.read(new DataView(new ArrayBuffer(4)), 0, 4);
@@ -102,18 +137,25 @@ describe('TcpOptions', () => {
       sackPermitted: fc.boolean(),
       times: fc.option(fc.tuple(fc.nat(0xffff_ffff), fc.nat(0xffff_ffff))),
       sack: fc.array(fc.nat(0xffff_ffff), { maxLength: 8 }).filter((edges) => edges.length % 2 === 0),
-      unknown: fc.array(fc.record({ kind: fc.integer({ min: 30, max: 255 }), data: fc.uint8Array({ maxLength: 6 }) }), {
+      cookie: fc.option(fc.array(fc.nat(0xffff), { minLength: 2, maxLength: 3 })),
+      experimental: fc.boolean(),
+      unknown: fc.array(fc.record({ kind: fc.integer({ min: 60, max: 253 }), data: fc.uint8Array({ maxLength: 6 }) }), {
         maxLength: 3,
       }),
     });
     fc.assert(
-      fc.property(values, ({ mss, windowScale, sackPermitted, times, sack, unknown }) => {
+      fc.property(values, ({ mss, windowScale, sackPermitted, times, sack, cookie, experimental, unknown }) => {
         const options = new TcpOptions();
         Object.assign(options, { mss, windowScale, sackPermitted, sackCount: sack.length / 2, unknown });
         options.sackBlocks.set(sack);
         if (times !== null) {
           options.hasTimestamps = true;
           [options.timestampValue, options.timestampEcho] = times;
+        }
+        if (cookie !== null) {
+          options.fastOpenLength = 2 * cookie.length;
+          options.fastOpenExperimental = experimental;
+          options.fastOpenCookie.set(new Uint8Array(Uint16Array.from(cookie).buffer));
         }
         expect(options.length % 4).to.equal(0);
         const again = read(hexBytes(written(options)));
