@@ -49,7 +49,12 @@ function acknowledgeNew(c: Connection, segment: Segment, advance: number): void 
   snd.una = segment.ack;
   c.retries = 0;
   confirm(c);
-  measure(c, segment, flight);
+  const { acknowledgment } = c.host;
+  acknowledgment.now = c.host.now;
+  acknowledgment.priorInFlight = flight;
+  acknowledgment.inFlight = sent.pipe;
+  acknowledgment.rtt = measure(c, segment, flight);
+  sent.rate?.fill(acknowledgment, c.rtt.minRtt);
   c.recovery.acknowledged(c, advance, flight);
   if (c.plpmtud !== undefined) mtuAcknowledged(c);
   if (sent.head === undefined) c.timers.retransmit.cancel();
@@ -65,17 +70,19 @@ function confirm(c: Connection): void {
   host.confirm(c.remote.address);
 }
 
-/** Takes a sample of the round-trip time where it is unambiguous (RFC 6298 3, RFC 7323 4). */
-function measure(c: Connection, segment: Segment, flight: number): void {
+/** Takes a sample of the round-trip time where it is unambiguous (RFC 6298 3, RFC 7323 4); returns it, or -1. */
+function measure(c: Connection, segment: Segment, flight: number): number {
   const { sent, rtt } = c;
   const { options } = segment;
   const expected = Math.max(1, Math.ceil(flight / (2 * c.snd.mss)));
+  let elapsed = -1;
   if (!sent.ambiguous) {
-    if (sent.sampleSentAt >= 0) rtt.sample(c.host.now - sent.sampleSentAt, expected);
+    if (sent.sampleSentAt >= 0) elapsed = c.host.now - sent.sampleSentAt;
   } else if (c.ts.on && options.hasTimestamps && options.timestampEcho !== 0) {
-    const elapsed = (timestamp(c) - options.timestampEcho) | 0;
-    if (elapsed >= 0) rtt.sample(elapsed, expected);
+    elapsed = (timestamp(c) - options.timestampEcho) | 0;
   }
+  if (elapsed >= 0) rtt.sample(elapsed, expected);
+  return Math.max(-1, elapsed);
 }
 
 function finAcknowledged(c: Connection): void {

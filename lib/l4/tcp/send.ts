@@ -43,12 +43,21 @@ function needsPersist(c: Connection): boolean {
 /** Sends whatever the windows allow: first what was lost, then what is new, then the FIN. */
 export function transmit(c: Connection): void {
   if (!canSend(c.state)) return;
-  if (retransmitLost(c)) sendNew(c);
+  if (retransmitLost(c)) {
+    sendNew(c);
+    noteLimit(c);
+  }
   if (c.sent.head !== undefined) {
     if (!c.timers.retransmit.armed) c.timers.armRetransmit();
   } else if (needsPersist(c)) {
     if (!c.timers.retransmit.armed) c.timers.armPersist();
   } else c.timers.retransmit.cancel();
+}
+
+/** Whether the application, not the network, limits what is in flight. */
+function noteLimit(c: Connection): void {
+  const { rate, pipe } = c.sent;
+  if (rate !== undefined && pipe < c.congestion.cwnd && unsentBytes(c) < c.snd.mss) rate.limitedByApplication(pipe);
 }
 
 /** Sends again what is believed lost; returns whether nothing of that is left. */

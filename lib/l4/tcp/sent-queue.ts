@@ -6,6 +6,7 @@
  * that sending allocates nothing.
  */
 
+import { RateSampler } from './rate.js';
 import { after, before } from './seq.js';
 
 /** One segment that was sent. Sequence numbers are signed. */
@@ -21,6 +22,13 @@ export class SentSegment {
   transmissions = 0;
   /** Believed lost, and not yet sent again. */
   lost = false;
+  /** What `rate` notes when it is sent: delivered and lost until then, the times of the last delivery and of the sending of that, and the flight. */
+  priorDelivered = 0;
+  priorDeliveredAt = 0;
+  priorSentAt = 0;
+  priorLost = 0;
+  inFlight = 0;
+  appLimited = false;
   next: SentSegment | undefined = undefined;
 
   get span(): number {
@@ -61,6 +69,8 @@ export class SentQueue {
   largest = 0;
   /** From the last {@link acknowledge}: whether a retransmitted segment was among what was acknowledged. */
   ambiguous = false;
+  /** Measures how fast the path delivers; there once anything was sent. */
+  rate: RateSampler | undefined = undefined;
 
   constructor(pool: SentSegmentPool) {
     this.pool = pool;
@@ -74,10 +84,13 @@ export class SentQueue {
     segment.fin = fin;
     segment.sentAt = segment.firstSentAt = now;
     segment.transmissions = 1;
+    const first = this.tail === undefined;
     if (this.tail === undefined) this.head = segment;
     else this.tail.next = segment;
     this.tail = segment;
     this.pipe += (end - seq) | 0;
+    this.rate ??= new RateSampler();
+    this.rate.sent(segment, this.pipe, first);
   }
 
   /** Everything before `ack` has arrived. */
@@ -89,11 +102,13 @@ export class SentQueue {
     while (segment !== undefined && before(segment.seq, ack)) {
       if (segment.transmissions > 1) this.ambiguous = true;
       if (after(segment.end, ack)) {
+        this.rate?.arrivedPartly((ack - segment.seq) | 0);
         if (!segment.lost) this.pipe -= (ack - segment.seq) | 0;
         segment.seq = ack;
         break;
       }
       if (segment.transmissions === 1) this.sampleSentAt = segment.sentAt;
+      this.rate?.arrived(segment);
       const { span } = segment;
       if (span > this.largest) this.largest = span;
       if (segment.lost) this.lostCount--;
@@ -112,6 +127,7 @@ export class SentQueue {
     segment.lost = true;
     this.lostCount++;
     this.pipe -= segment.span;
+    if (this.rate !== undefined) this.rate.lost += segment.span;
   }
 
   /** Believes that everything is lost. */
@@ -136,6 +152,7 @@ export class SentQueue {
     }
     segment.sentAt = now;
     segment.transmissions++;
+    this.rate?.sent(segment, this.pipe, false);
   }
 
   /** Cuts `segment` after `length` bytes, for a path that became narrower. */
@@ -148,6 +165,12 @@ export class SentQueue {
     rest.firstSentAt = segment.firstSentAt;
     rest.transmissions = segment.transmissions;
     rest.lost = segment.lost;
+    rest.priorDelivered = segment.priorDelivered;
+    rest.priorDeliveredAt = segment.priorDeliveredAt;
+    rest.priorSentAt = segment.priorSentAt;
+    rest.priorLost = segment.priorLost;
+    rest.inFlight = segment.inFlight;
+    rest.appLimited = segment.appLimited;
     if (rest.lost) this.lostCount++;
     rest.next = segment.next;
     segment.next = rest;

@@ -25,6 +25,9 @@ export class Acknowledgment {
   /** Bytes delivered since the connection began; and when that was sent whose delivery gave the rate. */
   totalDelivered = 0;
   priorDelivered = 0;
+  /** In flight just after that was sent, and what was lost since. */
+  sentInFlight = 0;
+  lostSinceSent = 0;
 }
 
 /** Why the window must shrink. */

@@ -1,0 +1,113 @@
+/**
+ * The delivery rate (draft-ietf-ccwg-bbr 4.1, draft-cheng-iccrg-delivery-rate-estimation): each segment remembers how much had been
+ * delivered when it was sent; when it arrives, what was delivered since, over the time that this took, is the rate of the path. The
+ * longer of the time to send and the time to acknowledge counts, so that neither bursts nor compressed acknowledgments flatter it.
+ *
+ * Rounds are counted here, too: one is over when what was sent after its beginning is delivered.
+ */
+
+import type { Acknowledgment } from './congestion/congestion.js';
+import type { SentSegment } from './sent-queue.js';
+import { after } from './seq.js';
+
+/** Samples the delivery rate of one connection. Sizes in bytes, times in ms. Made with the first segment that is sent. */
+export class RateSampler {
+  /** Delivered, selectively or not, and believed lost, since the connection began. */
+  delivered = 0;
+  lost = 0;
+  /** The last rate that the network limited, or a higher one that it did not; 0 before the first. */
+  rate = 0;
+  rateIsAppLimited = false;
+  private deliveredAt = 0;
+  /** When the segment was sent that was delivered last. */
+  private firstSentAt = 0;
+  /** Until so much is delivered, samples tell of the application's pace; 0: of the network's. */
+  private appLimitedUntil = 0;
+  private roundEnd = 0;
+  /** Of the newest segment that the acknowledgment under inspection delivered: what it remembers; and whether there is one. */
+  private fresh = false;
+  private newestEnd = 0;
+  private priorDelivered = 0;
+  private priorDeliveredAt = 0;
+  private sendElapsed = 0;
+  private sentInFlight = 0;
+  private priorLost = 0;
+  private wasAppLimited = false;
+
+  /** A segment is sent, for the first time or again. @param inFlight with it @param first whether nothing else awaits acknowledgment */
+  sent(segment: SentSegment, inFlight: number, first: boolean): void {
+    if (first) this.firstSentAt = this.deliveredAt = segment.sentAt;
+    segment.priorDelivered = this.delivered;
+    segment.priorDeliveredAt = this.deliveredAt;
+    segment.priorSentAt = this.firstSentAt;
+    segment.priorLost = this.lost;
+    segment.inFlight = inFlight;
+    segment.appLimited = this.appLimitedUntil > 0;
+  }
+
+  /** A whole segment turns out to be delivered, by the acknowledgment number or selectively: called once for each. */
+  arrived(segment: SentSegment): void {
+    this.delivered += segment.span;
+    if (this.fresh && !this.isNewer(segment)) return;
+    this.fresh = true;
+    this.newestEnd = segment.end;
+    this.priorDelivered = segment.priorDelivered;
+    this.priorDeliveredAt = segment.priorDeliveredAt;
+    this.sendElapsed = segment.sentAt - segment.priorSentAt;
+    this.sentInFlight = segment.inFlight;
+    this.priorLost = segment.priorLost;
+    this.wasAppLimited = segment.appLimited;
+    this.firstSentAt = segment.sentAt;
+  }
+
+  /** Part of a segment turns out to be delivered. */
+  arrivedPartly(bytes: number): void {
+    this.delivered += bytes;
+  }
+
+  private isNewer(segment: SentSegment): boolean {
+    if (segment.sentAt !== this.firstSentAt) return segment.sentAt > this.firstSentAt;
+    return after(segment.end, this.newestEnd);
+  }
+
+  /**
+   * Everything that the acknowledgment delivers has been told: fills in what it says of the rate.
+   *
+   * @param minRtt the least round-trip time: a sample over less time than that says nothing
+   */
+  fill(ack: Acknowledgment, minRtt: number): void {
+    ack.rate = 0;
+    ack.rateIsAppLimited = this.wasAppLimited;
+    ack.roundStart = false;
+    if (this.fresh) {
+      this.fresh = false;
+      const elapsed = Math.max(this.sendElapsed, ack.now - this.priorDeliveredAt);
+      this.deliveredAt = ack.now;
+      // A least time that is not known yet forbids nothing.
+      if (elapsed > 0 && (elapsed >= minRtt || minRtt === Number.POSITIVE_INFINITY)) {
+        ack.rate = (this.delivered - this.priorDelivered) / elapsed;
+        this.keep(ack.rate);
+      }
+      if (this.priorDelivered >= this.roundEnd) {
+        this.roundEnd = this.delivered;
+        ack.roundStart = true;
+      }
+    }
+    if (this.appLimitedUntil > 0 && this.delivered > this.appLimitedUntil) this.appLimitedUntil = 0;
+    ack.totalDelivered = this.delivered;
+    ack.priorDelivered = this.priorDelivered;
+    ack.sentInFlight = this.sentInFlight;
+    ack.lostSinceSent = this.lost - this.priorLost;
+  }
+
+  private keep(rate: number): void {
+    if (this.wasAppLimited && rate < this.rate) return;
+    this.rate = rate;
+    this.rateIsAppLimited = this.wasAppLimited;
+  }
+
+  /** The application has nothing to send though the window has room: what is in flight now is not a measure of the path. */
+  limitedByApplication(inFlight: number): void {
+    this.appLimitedUntil = Math.max(1, this.delivered + inFlight);
+  }
+}

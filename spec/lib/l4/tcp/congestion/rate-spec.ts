@@ -1,0 +1,95 @@
+import { expect } from 'chai';
+import { Acknowledgment } from '../../../../../lib/l4/tcp/congestion/congestion.js';
+import { SentQueue, SentSegmentPool } from '../../../../../lib/l4/tcp/sent-queue.js';
+
+/** A queue whose segments of 1000 bytes are sent and acknowledged at given times. */
+class Flow {
+  readonly queue: SentQueue = new SentQueue(new SentSegmentPool());
+  readonly ack: Acknowledgment = new Acknowledgment();
+  private nxt = 0;
+  private una = 0;
+
+  send(now: number, segments = 1): void {
+    for (let i = 0; i < segments; i++) this.queue.push(this.nxt, (this.nxt += 1000), false, now);
+  }
+  arrive(now: number, segments = 1, minRtt = 10): Acknowledgment {
+    this.queue.acknowledge((this.una += 1000 * segments));
+    this.ack.now = now;
+    this.queue.rate?.fill(this.ack, minRtt);
+    return this.ack;
+  }
+}
+
+describe('delivery-rate sampler', () => {
+  it('has nothing before the first segment is sent: idle connections carry none', () => {
+    expect(new SentQueue(new SentSegmentPool()).rate).to.equal(undefined);
+  });
+
+  it('measures what was delivered between sending and delivery', () => {
+    const flow = new Flow();
+    for (let t = 0; t < 10; t++) flow.send(t);
+    expect(flow.arrive(10).rate, 'one segment in a round trip').to.equal(100);
+    flow.send(10);
+    for (let t = 11; t < 20; t++) {
+      flow.arrive(t);
+      flow.send(t);
+    }
+    expect(flow.arrive(20)).to.deep.include({ rate: 1000, totalDelivered: 11_000, priorDelivered: 1000 });
+    expect(flow.queue.rate).to.include({ rate: 1000, delivered: 11_000, rateIsAppLimited: false });
+  });
+
+  it('is not flattered by compressed acknowledgments: what was sent slowly was delivered slowly', () => {
+    const flow = new Flow();
+    for (let t = 0; t < 20; t += 2) flow.send(t);
+    for (let i = 0; i < 9; i++) flow.arrive(40);
+    expect(flow.arrive(40).rate).to.equal(10_000 / 40);
+  });
+
+  it('is not flattered by bursts: a sample over less than a round trip is none', () => {
+    const flow = new Flow();
+    flow.send(0, 4);
+    flow.arrive(10, 2);
+    expect(flow.arrive(10, 2, 20).rate).to.equal(0);
+  });
+
+  it('counts a round when what was sent after its beginning is delivered', () => {
+    const flow = new Flow();
+    flow.send(0, 4);
+    const starts: boolean[] = [];
+    for (let t = 10; t < 50; t += 10) {
+      for (let i = 0; i < 4; i++) {
+        starts.push(flow.arrive(t).roundStart);
+        flow.send(t);
+      }
+    }
+    expect(starts.map(Number).join('')).to.equal('1000100010001000');
+  });
+
+  it('marks samples that the application limited, until what was in flight then is delivered', () => {
+    const flow = new Flow();
+    flow.send(0, 2);
+    flow.queue.rate?.limitedByApplication(2000);
+    flow.send(0, 1);
+    const marks: boolean[] = [];
+    for (let t = 10; t < 60; t += 10) {
+      marks.push(flow.arrive(t).rateIsAppLimited);
+      flow.send(t);
+    }
+    expect(marks).to.deep.equal([false, false, true, true, true]);
+    flow.send(60);
+    expect(flow.arrive(70).rateIsAppLimited, 'after the bubble').to.equal(false);
+  });
+
+  it('measures retransmissions by when they were sent last, and counts losses since', () => {
+    const flow = new Flow();
+    flow.send(0, 2);
+    const { head } = flow.queue;
+    if (head === undefined) throw new Error('nothing in flight');
+    flow.queue.markLost(head);
+    expect(flow.queue.rate?.lost).to.equal(1000);
+    flow.queue.resent(head, 30);
+    expect(head.inFlight).to.equal(2000);
+    expect(flow.arrive(50, 1)).to.deep.include({ rate: 1000 / 50, lostSinceSent: 0, sentInFlight: 2000 });
+    expect(flow.arrive(60, 1), 'sent before the loss').to.deep.include({ lostSinceSent: 1000, sentInFlight: 2000 });
+  });
+});
