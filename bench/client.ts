@@ -14,11 +14,12 @@ export interface Load {
   readonly seconds: number;
   /** Connections, or datagrams under way, at once. */
   readonly parallel: number;
+  /** Seconds that are not measured first: slow start, compiling. Default 0.3. */
+  readonly warmUp?: number;
 }
 
 const BLOCK = Buffer.alloc(65_536, 'x');
 const SMALL = Buffer.alloc(64, 'x');
-// What the first part of a transfer does (slow start, compiling) is not measured.
 const WARM_UP = 0.3;
 
 const seconds = () => Number(process.hrtime.bigint()) / 1e9;
@@ -26,7 +27,7 @@ const seconds = () => Number(process.hrtime.bigint()) / 1e9;
 /** Runs until the time is over; `count` tells how much was done so far. Returns the rate, without the warm-up. */
 async function rate(load: Load, count: () => number): Promise<number> {
   const wait = (s: number) => new Promise((resolve) => setTimeout(resolve, s * 1000));
-  await wait(WARM_UP);
+  await wait(load.warmUp ?? WARM_UP);
   const begun = seconds();
   const before = count();
   await wait(load.seconds);
@@ -40,30 +41,38 @@ function open(address: string, port: number): Promise<Socket> {
   });
 }
 
+const opened = (load: Load, port: number) =>
+  Promise.all(Array.from({ length: load.parallel }, () => open(load.address, port)));
+
 async function send(load: Load): Promise<number> {
-  const socket = await open(load.address, PORTS.discard);
-  const fill = () => {
-    while (socket.write(BLOCK));
-  };
-  socket.on('drain', fill).on('error', () => {});
-  fill();
-  const result = await rate(load, () => (socket.bytesWritten - socket.writableLength) * 8);
-  socket.destroy();
+  const sockets = await opened(load, PORTS.discard);
+  for (const socket of sockets) {
+    const fill = () => {
+      while (socket.write(BLOCK));
+    };
+    socket.on('drain', fill).on('error', () => {});
+    fill();
+  }
+  const sent = () => sockets.reduce((sum, socket) => sum + socket.bytesWritten - socket.writableLength, 0);
+  const result = await rate(load, () => sent() * 8);
+  for (const socket of sockets) socket.destroy();
   return result;
 }
 
 async function receive(load: Load): Promise<number> {
-  const socket = await open(load.address, PORTS.source);
-  socket.on('error', () => {}).resume();
-  socket.on('data', () => {});
-  const result = await rate(load, () => socket.bytesRead * 8);
-  socket.destroy();
+  const sockets = await opened(load, PORTS.source);
+  for (const socket of sockets) {
+    socket.on('error', () => {}).resume();
+    socket.on('data', () => {});
+  }
+  const result = await rate(load, () => sockets.reduce((sum, socket) => sum + socket.bytesRead, 0) * 8);
+  for (const socket of sockets) socket.destroy();
   return result;
 }
 
 async function roundTrips(load: Load): Promise<number> {
   let count = 0;
-  const sockets = await Promise.all(Array.from({ length: load.parallel }, () => open(load.address, PORTS.echo)));
+  const sockets = await opened(load, PORTS.echo);
   for (const socket of sockets) {
     let missing = SMALL.length;
     socket.on('data', (data) => {

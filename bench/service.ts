@@ -3,7 +3,7 @@
  * and on ours, so that the difference is the stack's.
  *
  *     service.ts kernel ADDRESS
- *     service.ts stack ADDRESS/LENGTH,... PEER/LENGTH,...     on a TAP that it makes
+ *     service.ts stack ADDRESS/LENGTH,... PEER/LENGTH,... [IMPAIRMENTS-AS-JSON]     on a TAP that it makes, behind a wire as bad as that
  */
 
 import dgram from 'node:dgram';
@@ -12,6 +12,7 @@ import type { Duplex } from 'node:stream';
 import { openTap } from '../drivers/tap.js';
 import { anyEndpoint } from '../lib/l4/udp.js';
 import { nodeNet } from '../lib/socket/net.js';
+import { impair, impairOutgoing, type Impairments } from '../operators/flow/impair.js';
 import { host } from '../operators/stack/host.js';
 import { environment } from '../operators/time/environment.js';
 import { PORTS } from './ports.js';
@@ -52,11 +53,13 @@ function kernel(address: string): void {
   udp.on('message', (data, { port, address: to }) => udp.send(data, port, to)).bind(PORTS.udp, address);
 }
 
-function stack(addresses: readonly string[], peer: readonly string[]): void {
+function stack(addresses: readonly string[], peer: readonly string[], wire: Impairments | undefined): void {
   const env = environment();
-  const tap = openTap({ name: 'bench0', peer }, env);
+  const tap = openTap({ name: 'bench%d', peer }, env);
   const me = host({ device: tap, addresses }, env);
-  tap.frames$.pipe(me).subscribe(tap.sink);
+  const sent$ =
+    wire === undefined ? tap.frames$.pipe(me) : tap.frames$.pipe(impair(wire, env), me, impairOutgoing(wire, env));
+  sent$.subscribe(tap.sink);
   serve(nodeNet(me.tcp));
   // Of IPv4 as well.
   const udp = me.udp.bind(anyEndpoint(6, PORTS.udp), {
@@ -69,7 +72,7 @@ function stack(addresses: readonly string[], peer: readonly string[]): void {
   });
 }
 
-const [mode = '', address = '', peer = ''] = process.argv.slice(2);
+const [mode = '', address = '', peer = '', wire] = process.argv.slice(2);
 if (mode === 'kernel') kernel(address);
-else stack(address.split(','), peer.split(','));
+else stack(address.split(','), peer.split(','), wire === undefined ? undefined : (JSON.parse(wire) as Impairments));
 process.stdout.write('ready\n');

@@ -1,0 +1,151 @@
+/**
+ * TCP over a bad path: the kernel with itself, and with this stack, in one run. The path is the same code with the same settings both times: our operators
+ * between two TAPs, or between a TAP and our host. Offloads do not cross a TAP. The rounds interleave; the namespaces are this benchmark's own.
+ */
+
+import type { ChildProcess } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import type { Impairments } from '../lib/l2/impairment.js';
+import type { Load } from './client.js';
+import { Namespace, whyNoNamespaces } from './namespace.js';
+import { type Row, row } from './report.js';
+
+/** Options of {@link impairedBenchmark}. */
+export interface ImpairedOptions {
+  readonly rounds: number;
+  /** Seconds per figure and round. */
+  readonly seconds: number;
+}
+
+const SECTION = 'Over an impaired path, 20 ms there and back';
+const FLOWS = 8;
+
+interface Wire {
+  readonly title: string;
+  readonly impairments: Impairments;
+  /** Congestion control of all senders on it. */
+  readonly control: 'cubic' | 'bbr';
+}
+
+// Each way. What is held back is overtaken by what is sent in the next milliseconds.
+const BAD: Impairments = { delay: 10, loss: 0.01, reorder: 0.02, reorderDelay: 4 };
+const WIRES: readonly Wire[] = [
+  { title: '1 % loss, 2 % reordered, CUBIC', impairments: BAD, control: 'cubic' },
+  { title: '1 % loss, 2 % reordered, BBR', impairments: BAD, control: 'bbr' },
+  // What the wires themselves carry.
+  { title: 'no loss, CUBIC', impairments: { delay: 10 }, control: 'cubic' },
+];
+
+interface Figure {
+  readonly title: string;
+  readonly kind: 'send' | 'receive';
+}
+
+const FIGURES: readonly Figure[] = [
+  { title: 'kernel to peer', kind: 'send' },
+  { title: 'peer to kernel', kind: 'receive' },
+];
+
+interface Peer {
+  readonly wire: Wire;
+  readonly name: 'rx-netstack' | 'kernel';
+  /** The network between client and peer: 10.79.`net`.0/24. */
+  readonly net: number;
+}
+
+const PEERS: readonly Peer[] = WIRES.flatMap((wire, i) => [
+  { wire, name: 'rx-netstack', net: 2 * i + 1 },
+  { wire, name: 'kernel', net: 2 * i + 2 },
+]);
+
+const program = (file: string): string => fileURLToPath(new URL(file, import.meta.url));
+const node = (file: string, ...args: readonly string[]): readonly string[] => ['--import=tsx', program(file), ...args];
+
+/** Measures, if it can; says why if it cannot. */
+export async function impairedBenchmark(options: ImpairedOptions): Promise<Row[]> {
+  const why = whyNoNamespaces();
+  if (why !== undefined) {
+    process.stderr.write(`SKIPPED: the impaired benchmark ${why}\n`);
+    return [];
+  }
+  const client = new Namespace('client');
+  const server = new Namespace('server');
+  try {
+    for (const each of [client, server]) {
+      // What one connection learnt of the path is not for the next one.
+      each.sysctl('net.ipv4.tcp_no_metrics_save', 1);
+    }
+    await setUp(client, server);
+    return await measure(client, options);
+  } finally {
+    client.remove();
+    server.remove();
+  }
+}
+
+async function setUp(client: Namespace, server: Namespace): Promise<void> {
+  for (const { wire, name, net } of PEERS) {
+    const [near, far] = [`10.79.${net}.1/24`, `10.79.${net}.2/24`];
+    const settings = JSON.stringify(wire.impairments);
+    const args =
+      name === 'kernel'
+        ? node('wire.ts', `wire${net}`, client.name, near, server.name, far, settings)
+        : node('service.ts', 'stack', far, near, settings);
+    await ready(client.start(process.execPath, args));
+    // The default of a namespace cannot be any control; that of a route can.
+    for (const each of name === 'kernel' ? [client, server] : [client]) useControl(each, net, wire.control);
+  }
+  await ready(server.start(process.execPath, node('service.ts', 'kernel', '0.0.0.0')));
+}
+
+function useControl(namespace: Namespace, net: number, control: string): void {
+  const [route = ''] = namespace.ip('route', 'show', `10.79.${net}.0/24`).trim().split('\n');
+  namespace.ip('route', 'replace', ...route.trim().split(/\s+/), 'congctl', control);
+}
+
+function ready(child: ChildProcess): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let said = '';
+    child.stdout?.on('data', (data: Buffer) => {
+      said += data.toString();
+      if (said.includes('ready')) resolve();
+    });
+    child.stderr?.pipe(process.stderr);
+    child.once('close', () => reject(new Error('a benchmark service ended early')));
+  });
+}
+
+async function measure(client: Namespace, options: ImpairedOptions): Promise<Row[]> {
+  const values = new Map(PEERS.map((peer) => [peer, FIGURES.map((): number[] => [])]));
+  for (let round = 0; round < options.rounds; round++) {
+    for (const peer of PEERS) {
+      const rates = await load(client, peer, options.seconds);
+      for (const [i, each] of rates.entries()) values.get(peer)?.[i]?.push(each * 1e-6);
+      const said = rates.map((rate) => (rate * 1e-6).toFixed(1)).join(' and ');
+      process.stderr.write(`round ${round + 1} of ${options.rounds}: ${peer.wire.title}, ${peer.name}: ${said}\n`);
+    }
+  }
+  return WIRES.flatMap((wire) =>
+    FIGURES.flatMap(({ title }, i) => {
+      const of = (name: Peer['name']) => PEERS.find((peer) => peer.wire === wire && peer.name === name);
+      const figures = (name: Peer['name']) => {
+        const peer = of(name);
+        return (peer === undefined ? undefined : values.get(peer)?.[i]) ?? [];
+      };
+      const label = (name: Peer['name']) => `${wire.title}, ${FLOWS} flows, ${title}: ${name}`;
+      const kernel = row(SECTION, label('kernel'), 'Mbit/s', figures('kernel'));
+      const named = { ...kernel, name: 'kernel' };
+      return [row(SECTION, label('rx-netstack'), 'Mbit/s', figures('rx-netstack'), named), kernel];
+    }),
+  );
+}
+
+async function load(client: Namespace, { name, net }: Peer, seconds: number): Promise<number[]> {
+  const address = `10.79.${net}.2`;
+  const loads: Load[] = FIGURES.map(({ kind }) => ({ kind, parallel: FLOWS, seconds, address, warmUp: 2 }));
+  const timeout = Math.ceil(FIGURES.length * (seconds + 15) * 1000);
+  const ran = await client.run(process.execPath, node('client.ts', JSON.stringify(loads)), { timeout });
+  const rates = ran.stdout.trim().split('\n').map(Number);
+  if (ran.code !== 0 || rates.length !== FIGURES.length) throw new Error(`the load on ${name} failed: ${ran.stderr}`);
+  return rates;
+}
