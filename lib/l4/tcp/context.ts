@@ -36,6 +36,10 @@ export class TcpCounters {
   blackHoles = 0;
   outOfOrder = 0;
   backlogDrops = 0;
+  /** SYNs that were answered with a cookie; ACKs that returned a good one, and ACKs that did not while cookies were out. */
+  cookiesSent = 0;
+  cookiesAccepted = 0;
+  cookiesRejected = 0;
   /** Handlers that threw; their connections were reset. */
   handlersThrew = 0;
 }

@@ -2,10 +2,11 @@
 
 import { DropReason } from '../../core/drops.js';
 import type { IpPacket } from '../../wire/ip.js';
-import type { IpPath } from '../../l3/ip-output.js';
+import { DEFAULT_HOP_LIMIT, type IpPath } from '../../l3/ip-output.js';
 import { TcpFlag } from '../../wire/tcp.js';
 import { initialWindow } from './congestion/congestion.js';
 import { type Connection, Tell } from './connection.js';
+import type { SequenceNumbers } from './isn.js';
 import { mssOf } from './mss.js';
 import { peerMss, windowScaleFor } from './options.js';
 import { startMtu } from './plpmtud.js';
@@ -18,9 +19,25 @@ const { Ack, Rst, Syn } = TcpFlag;
 // Until larger ones are seen, segments of this size count as full (as with Linux).
 const LEAST_FULL_SEGMENT = 536;
 
-/** Gives a new connection its sequence numbers and sends its SYN, or SYN-ACK. */
-export function open(c: Connection, iss: number, timestampOffset: number, path: IpPath): void {
-  const { snd, rcv } = c;
+/**
+ * Gives a new connection its sequence numbers and sends its SYN, or SYN-ACK.
+ *
+ * @param beyond the initial sequence number must be after this
+ */
+export function begin(c: Connection, numbers: SequenceNumbers, path: IpPath, beyond?: number): void {
+  const { local, remote, host } = c;
+  let iss = numbers.initial(local.address, local.port, remote.address, remote.port, host.now);
+  // RFC 9293 3.6.1: not within what an old connection has used.
+  if (beyond !== undefined && !after(iss, beyond)) iss = (beyond + 0x10000) | 0;
+  prepare(c, iss, numbers.timestampOffset(local.address, local.port, remote.address, remote.port), path);
+  sendSyn(c);
+  c.timers.armRetransmit();
+}
+
+/** Takes in the numbers of a new connection, and what is known of the way. */
+export function prepare(c: Connection, iss: number, timestampOffset: number, path: IpPath): void {
+  const { snd, rcv, flow } = c;
+  if (flow.hopLimit === 0) c.flow = { ...flow, hopLimit: path.hopLimit ?? DEFAULT_HOP_LIMIT };
   snd.iss = snd.una = iss;
   snd.nxt = (iss + 1) | 0;
   snd.lastAt = c.host.now;
@@ -30,8 +47,6 @@ export function open(c: Connection, iss: number, timestampOffset: number, path: 
   c.linkMtu = path.linkMtu ?? path.mtu;
   c.mssOffered = mssOf(c, path.mtu);
   rcv.edge = (rcv.nxt + Math.min(0xffff, c.receiveBuffer)) | 0;
-  sendSyn(c);
-  c.timers.armRetransmit();
 }
 
 /** Takes in the peer's SYN: its sequence number, window and options. */
@@ -123,9 +138,21 @@ export function receiveInSynReceived(c: Connection, segment: Segment, packet: Ip
   return true;
 }
 
-/** The connection is established: measure, size the window, let the application in. */
+/**
+ * Completes a handshake of which nothing was kept: the connection, which knows its numbers and the peer's SYN, is where it would be
+ * after the ACK of its SYN-ACK.
+ */
+export function completeByCookie(c: Connection): void {
+  c.to('passive-open');
+  c.to('syn');
+  c.to('ack-of-syn');
+  c.snd.una = c.snd.nxt;
+  c.host.counters.accepted++;
+  establish(c);
+}
+
 function complete(c: Connection, segment: Segment): void {
-  const { snd, rtt, host } = c;
+  const { rtt, host } = c;
   const { options } = segment;
   c.timers.retransmit.cancel();
   if (c.retries === 0) rtt.sample(host.now - c.synSentAt);
@@ -133,6 +160,12 @@ function complete(c: Connection, segment: Segment): void {
     rtt.sample(Math.max(0, (timestamp(c) - options.timestampEcho) | 0));
   }
   rtt.restartAfterLostSyn();
+  establish(c);
+}
+
+/** The connection is established: sizes the window, lets the application in. */
+function establish(c: Connection): void {
+  const { snd, host } = c;
   startMtu(c);
   // RFC 5681 3.1: a lost SYN or SYN-ACK leaves a window of one segment.
   const window = c.retries > 0 ? snd.mss : initialWindow(snd.mss, host.config.initialWindow);

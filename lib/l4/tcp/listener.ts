@@ -30,6 +30,8 @@ export class Listener implements TcpListener, Parent {
   private arrivals: Endpoint[] = [];
   private callback: (() => void) | undefined = undefined;
   private closed = false;
+  /** When a SYN was last answered with a cookie. */
+  cookieAt: number = Number.NEGATIVE_INFINITY;
 
   constructor(host: ListenerHost, local: Endpoint, options: TcpListenOptions, backlog: number, maxEmbryonic: number) {
     this.host = host;
@@ -71,18 +73,28 @@ export class Listener implements TcpListener, Parent {
     this.host.leave();
   }
 
-  /** Whether a SYN may be answered. */
+  /** Whether one more connection may wait to be accepted; if not, no SYN is answered. */
   get hasRoom(): boolean {
-    return this.waiting.length < this.backlog && this.embryonic.size < this.maxEmbryonic;
+    return this.waiting.length < this.backlog;
+  }
+
+  /** Whether there may be one more embryonic connection. */
+  get hasRoomForEmbryo(): boolean {
+    return this.embryonic.size < this.maxEmbryonic;
+  }
+
+  /** A SYN was answered without a connection being made. */
+  answered(remote: Endpoint): void {
+    if (this.incoming === undefined) return;
+    this.arrivals.push(remote);
+    this.host.wake(this);
   }
 
   /** A connection in SYN-RECEIVED was made. */
   adopt(connection: Connection): void {
     connection.parent = this;
     this.embryonic.add(connection);
-    if (this.incoming === undefined) return;
-    this.arrivals.push(connection.remote);
-    this.host.wake(this);
+    this.answered(connection.remote);
   }
 
   admit(connection: Connection): boolean {

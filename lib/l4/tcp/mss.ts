@@ -1,5 +1,6 @@
 /** From the size of a packet to that of a segment (RFC 9293 3.7.1). */
 
+import type { IpVersion } from '../../core/address.js';
 import { ipHeaderLength } from '../../l3/ip-output.js';
 import { TCP_HEADER } from '../../wire/tcp.js';
 import type { Connection } from './connection.js';
@@ -15,7 +16,12 @@ export function headersOf(c: Connection): number {
 
 /** What packets of `mtu` bytes leave for a segment without options: the value of the MSS option. */
 export function mssOf(c: Connection, mtu: number): number {
-  return Math.max(MIN_PAYLOAD, Math.min(c.mssLimit, mtu - headersOf(c), 0xffff));
+  return offeredMss(c.flow.version, c.mssLimit, mtu);
+}
+
+/** The same where there is no connection yet. @param limit bytes of payload at most */
+export function offeredMss(version: IpVersion, limit: number, mtu: number): number {
+  return Math.max(MIN_PAYLOAD, Math.min(limit, mtu - ipHeaderLength(version) - TCP_HEADER, 0xffff));
 }
 
 /** Payload of the largest segment in a packet of `mtu` bytes, as the peer and our options allow: Eff.snd.MSS. */

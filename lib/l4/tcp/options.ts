@@ -58,6 +58,11 @@ export interface TcpOptions {
   readonly sendBuffer?: number;
   /** Embryonic connections per listener. Default 1024. */
   readonly maxEmbryonic?: number;
+  /**
+   * Cookies instead of embryonic connections (RFC 4987 3.6): when a listener has {@link TcpOptions.maxEmbryonic} of these, `auto`, the
+   * default; for every SYN, `always`; or never, `off`: then SYNs are dropped while there is no room.
+   */
+  readonly synCookies?: 'auto' | 'always' | 'off';
   /** Default backlog of listeners. Default 511. */
   readonly backlog?: number;
   /** Ephemeral ports, inclusive (RFC 6335 6). Default 49152 to 65535. */
@@ -92,6 +97,7 @@ const DEFAULTS: TcpConfig = {
   receiveBuffer: 1 << 20,
   sendBuffer: 1 << 20,
   maxEmbryonic: 1024,
+  synCookies: 'auto',
   backlog: 511,
   portRange: [49152, 65535],
 };
@@ -105,12 +111,8 @@ export function tcpConfig(options: TcpOptions): TcpConfig {
   requireRange('receiveBuffer', config.receiveBuffer, 1, MAX_BUFFER);
   requireRange('sendBuffer', config.sendBuffer, 1, MAX_BUFFER);
   requireRange('delayedAck', config.delayedAck, 0, 499);
-  if (!['off', 'blackhole', 'always'].includes(config.mtuProbing)) {
-    throw new UsageError(
-      'ERR_INVALID_OPTION',
-      `mtuProbing is off, blackhole or always, not ${String(config.mtuProbing)}`,
-    );
-  }
+  requireOneOf('mtuProbing', config.mtuProbing, ['off', 'blackhole', 'always']);
+  requireOneOf('synCookies', config.synCookies, ['auto', 'always', 'off']);
   requireRange('minRto', config.minRto, 1, config.maxRto);
   requireRange('portRange', config.portRange[0], 1, config.portRange[1]);
   requireRange('portRange', config.portRange[1], config.portRange[0], 65535);
@@ -121,6 +123,11 @@ export function tcpConfig(options: TcpOptions): TcpConfig {
 export function requireRange(name: string, value: number, low: number, high: number): void {
   if (value >= low && value <= high) return;
   throw new UsageError('ERR_INVALID_OPTION', `${name} must be in ${low}..${high}, not ${value}`);
+}
+
+function requireOneOf(name: string, value: string, words: readonly string[]): void {
+  if (words.includes(value)) return;
+  throw new UsageError('ERR_INVALID_OPTION', `${name} is one of ${words.join(', ')}, not ${String(value)}`);
 }
 
 /** Largest size of a receive or send buffer. */

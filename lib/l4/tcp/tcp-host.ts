@@ -13,8 +13,7 @@ import { NetError, type NetCode } from '../../core/errors.js';
 import { Cast } from '../../core/frame.js';
 import type { Timer } from '../../core/timers.js';
 import type { IcmpReport } from '../../l3/icmp-report.js';
-import { DEFAULT_HOP_LIMIT, IpOutput, type IpPath, type IpPaths } from '../../l3/ip-output.js';
-import { senderOf } from '../../l3/scope.js';
+import { IpOutput, type IpPaths } from '../../l3/ip-output.js';
 import type { IpPacket } from '../../wire/ip.js';
 import { TcpFlag, TcpSegment } from '../../wire/tcp.js';
 import type {
@@ -30,17 +29,17 @@ import { Acknowledgment } from './congestion/congestion.js';
 import { Connection } from './connection.js';
 import { type TcpContext, TcpCounters } from './context.js';
 import { ConnectionTable } from './demux.js';
-import { open, readSyn } from './handshake.js';
+import { begin } from './handshake.js';
 import { receiveIcmp } from './icmp.js';
 import { SequenceNumbers } from './isn.js';
 import { Listener, type ListenerHost, ListenerTable } from './listener.js';
 import { type TcpConfig, type TcpOptions, tcpConfig } from './options.js';
+import { PassiveOpens } from './passive-open.js';
 import { learnMtu } from './plpmtud.js';
 import { mayReopen, receive, receiveInTimeWait } from './receive.js';
 import { refuse } from './refuse.js';
 import { Segment } from './segment.js';
 import { SentSegmentPool } from './sent-queue.js';
-import { after } from './seq.js';
 
 const { Ack, Fin, Rst, Syn } = TcpFlag;
 // Segments to ourselves that one event may lead to before others get their turn.
@@ -86,6 +85,7 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost {
   private readonly afterwards: Timer;
   private timeWaits = 0;
   private portStep = 0;
+  private readonly passive: PassiveOpens;
   private disposed = false;
 
   constructor(paths: IpPaths, options: TcpOptions, env: Env) {
@@ -95,6 +95,7 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost {
     this.paths = paths;
     this.table = new ConnectionTable(env.random);
     this.numbers = new SequenceNumbers(env.random);
+    this.passive = new PassiveOpens(this, paths, this.table, this.numbers);
     this.afterwards = env.timers.timer(() => {
       this.enter();
       this.leave();
@@ -121,7 +122,7 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost {
     this.counters.opened++;
     connection.to('active-open');
     this.table.insert(connection);
-    this.start(connection, path);
+    begin(connection, this.numbers, path);
     this.leaveLater();
     return connection;
   }
@@ -318,12 +319,22 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost {
     }
     const connection = this.table.find(packet, segment.destinationPort, segment.sourcePort);
     if (connection === undefined) this.receiveForNobody(packet, segment);
-    else if (connection.state !== 'TIME-WAIT') receive(connection, segment, packet);
+    else if (connection.state === 'SYN-RECEIVED' && this.returnsCookie(connection, packet, segment)) {
+      // An earlier SYN had been answered with a cookie (GT-20).
+      connection.terminate(undefined);
+      this.receiveForNobody(packet, segment);
+    } else if (connection.state !== 'TIME-WAIT') receive(connection, segment, packet);
     else if (mayReopen(connection, segment) && this.listenerOf(packet, segment) !== undefined) {
       this.reopen(connection, packet, segment);
     } else receiveInTimeWait(connection, segment);
     // Whatever was not refused for a reason has done its work.
     drops.deliver(frame);
+  }
+
+  private returnsCookie(embryo: Connection, packet: IpPacket, segment: Segment): boolean {
+    if (embryo.parent === undefined || segment.ack === embryo.snd.nxt) return false;
+    const listener = this.listenerOf(packet, segment);
+    return listener !== undefined && this.passive.cookieIn(listener, packet, segment) > 0;
   }
 
   private listenerOf(packet: IpPacket, segment: Segment): Listener | undefined {
@@ -347,51 +358,18 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost {
       return;
     }
     const listener = this.listenerOf(packet, segment);
+    if (listener !== undefined && this.passive.acceptCookie(listener, packet, segment)) return;
     if (listener === undefined || (segment.flags & (Ack | Rst)) === Ack) {
       this.refuse(packet, segment, listener === undefined ? DropReason.TcpNoConnection : DropReason.TcpBadAck);
     } else if (segment.has(Rst)) drops.report(DropReason.TcpBadReset, frame, 'tcp');
     else if (!segment.has(Syn)) drops.report(DropReason.TcpUnexpected, frame, 'tcp');
     else if (segment.has(Fin)) drops.report(DropReason.TcpBadSyn, frame, 'tcp');
-    else this.passiveOpen(listener, packet, segment, beyond);
+    else this.passive.open(listener, packet, segment, beyond);
   }
 
   private refuse(packet: IpPacket, segment: Segment, reason: DropReason): void {
     if (refuse(this.env, this.output, packet, segment)) this.counters.resetsSent++;
     this.env.drops.report(reason, packet.frame, 'tcp');
-  }
-
-  private passiveOpen(listener: Listener, packet: IpPacket, segment: Segment, beyond: number | undefined): void {
-    const { drops } = this.env;
-    if (!listener.hasRoom) {
-      this.counters.backlogDrops++;
-      drops.report(DropReason.TcpBacklogFull, packet.frame, 'tcp');
-      return;
-    }
-    const local = { address: packet.destinationAddress, port: segment.destinationPort };
-    const remote = { address: senderOf(packet), port: segment.sourcePort };
-    const path = this.paths.path(remote.address, local.address);
-    if (path === undefined) {
-      drops.report(DropReason.IpNoRoute, packet.frame, 'tcp');
-      return;
-    }
-    const connection = new Connection(this, local, remote, undefined, listener.options);
-    connection.to('passive-open');
-    readSyn(connection, segment);
-    connection.to('syn');
-    this.table.insert(connection);
-    listener.adopt(connection);
-    drops.deliver(packet.frame);
-    this.start(connection, path, beyond);
-  }
-
-  private start(connection: Connection, path: IpPath, beyond?: number): void {
-    const { local, remote, flow } = connection;
-    if (flow.hopLimit === 0) connection.flow = { ...flow, hopLimit: path.hopLimit ?? DEFAULT_HOP_LIMIT };
-    let iss = this.numbers.initial(local.address, local.port, remote.address, remote.port, this.now);
-    // RFC 9293 3.6.1: not within what the old connection has used.
-    if (beyond !== undefined && !after(iss, beyond)) iss = (beyond + 0x10000) | 0;
-    const offset = this.numbers.timestampOffset(local.address, local.port, remote.address, remote.port);
-    open(connection, iss, offset, path);
   }
 
   private isUnicast(address: IpAddress): boolean {

@@ -1,0 +1,136 @@
+/**
+ * Passive opens (RFC 9293 3.10.7.2): what a SYN for a listener leads to. Usually an embryonic connection; where a listener has too many of
+ * these, a cookie and no state (RFC 4987); where its backlog is full, nothing: whoever cannot be served is better told nothing than yes.
+ */
+
+import { DropReason } from '../../core/drops.js';
+import type { IpPath, IpPaths } from '../../l3/ip-output.js';
+import { senderOf } from '../../l3/scope.js';
+import type { IpPacket } from '../../wire/ip.js';
+import { TcpFlag } from '../../wire/tcp.js';
+import { Connection } from './connection.js';
+import type { TcpContext } from './context.js';
+import type { ConnectionTable } from './demux.js';
+import { begin, completeByCookie, prepare, readSyn } from './handshake.js';
+import type { SequenceNumbers } from './isn.js';
+import type { Listener } from './listener.js';
+import { receive } from './receive.js';
+import type { Segment } from './segment.js';
+import { asSyn, COOKIE_LIFETIME, sendCookie, SynCookies } from './syn-cookies.js';
+
+const { Ack, Rst, Syn } = TcpFlag;
+
+/** Makes the connections that others open to a host. */
+export class PassiveOpens {
+  private readonly host: TcpContext;
+  private readonly paths: IpPaths;
+  private readonly table: ConnectionTable;
+  private readonly numbers: SequenceNumbers;
+  /** Made when the first is needed. */
+  private cookies: SynCookies | undefined = undefined;
+
+  constructor(host: TcpContext, paths: IpPaths, table: ConnectionTable, numbers: SequenceNumbers) {
+    this.host = host;
+    this.paths = paths;
+    this.table = table;
+    this.numbers = numbers;
+  }
+
+  /** Answers the SYN in `packet`. @param beyond an initial sequence number must be after this */
+  open(listener: Listener, packet: IpPacket, segment: Segment, beyond: number | undefined): void {
+    const { synCookies } = this.host.config;
+    // A peer with a connection in TIME-WAIT is no stranger.
+    const full = !listener.hasRoomForEmbryo && beyond === undefined;
+    if (!listener.hasRoom || (full && synCookies === 'off')) {
+      this.backlogDrop(packet);
+      return;
+    }
+    const path = this.pathBack(packet);
+    if (path === undefined) return;
+    if (full || synCookies === 'always') {
+      this.answerWithCookie(listener, packet, segment, path);
+      return;
+    }
+    const connection = this.connection(listener, packet, segment);
+    connection.to('passive-open');
+    readSyn(connection, segment);
+    connection.to('syn');
+    listener.adopt(connection);
+    this.host.env.drops.deliver(packet.frame);
+    begin(connection, this.numbers, path, beyond);
+  }
+
+  /** The segment size in the cookie that the segment returns, or 0; -1 if none is expected. */
+  cookieIn(listener: Listener, packet: IpPacket, segment: Segment): number {
+    const { now } = this.host;
+    if (this.cookies === undefined || now - listener.cookieAt > COOKIE_LIFETIME) return -1;
+    if ((segment.flags & (Ack | Syn | Rst)) !== Ack) return -1;
+    return this.cookies.check(packet, segment, now);
+  }
+
+  /** Makes the connection that a returned cookie stands for; returns whether there is one, or may be later. */
+  acceptCookie(listener: Listener, packet: IpPacket, segment: Segment): boolean {
+    const { counters, config } = this.host;
+    const mss = this.cookieIn(listener, packet, segment);
+    if (mss <= 0) {
+      if (mss === 0) counters.cookiesRejected++;
+      return false;
+    }
+    if (!listener.hasRoom) {
+      // Whatever the peer has to say it will say again.
+      this.backlogDrop(packet);
+      return true;
+    }
+    const path = this.pathBack(packet);
+    if (path === undefined) return true;
+    counters.cookiesAccepted++;
+    const connection = this.connection(listener, packet, segment);
+    const offset = this.timestampOffset(packet, segment);
+    const asAck = asSyn(segment, mss, offset, config);
+    readSyn(connection, segment);
+    asAck();
+    prepare(connection, (segment.ack - 1) | 0, offset, path);
+    connection.parent = listener;
+    listener.admit(connection);
+    completeByCookie(connection);
+    receive(connection, segment, packet);
+    return true;
+  }
+
+  private answerWithCookie(listener: Listener, packet: IpPacket, segment: Segment, path: IpPath): void {
+    const { host } = this;
+    this.cookies ??= new SynCookies(host.env.random);
+    listener.cookieAt = host.now;
+    listener.answered({ address: senderOf(packet), port: segment.sourcePort });
+    host.env.drops.deliver(packet.frame);
+    const cookie = this.cookies.make(packet, segment, host.now);
+    const timestampOffset = this.timestampOffset(packet, segment);
+    sendCookie(host, packet, segment, cookie, { listen: listener.options, path, timestampOffset });
+  }
+
+  private timestampOffset(packet: IpPacket, { destinationPort, sourcePort }: Segment): number {
+    return this.numbers.timestampOffset(packet.destinationAddress, destinationPort, senderOf(packet), sourcePort);
+  }
+
+  /** A connection for the sender of `packet`, in the table. */
+  private connection(listener: Listener, packet: IpPacket, segment: Segment): Connection {
+    const local = { address: packet.destinationAddress, port: segment.destinationPort };
+    const remote = { address: senderOf(packet), port: segment.sourcePort };
+    const connection = new Connection(this.host, local, remote, undefined, listener.options);
+    this.table.insert(connection);
+    return connection;
+  }
+
+  /** The way to the sender of `packet`; drops the packet where there is none. */
+  private pathBack(packet: IpPacket): IpPath | undefined {
+    const path = this.paths.path(senderOf(packet), packet.destinationAddress);
+    if (path === undefined) this.host.env.drops.report(DropReason.IpNoRoute, packet.frame, 'tcp');
+    return path;
+  }
+
+  private backlogDrop(packet: IpPacket): void {
+    const { counters, env } = this.host;
+    counters.backlogDrops++;
+    env.drops.report(DropReason.TcpBacklogFull, packet.frame, 'tcp');
+  }
+}
