@@ -83,9 +83,4 @@ export const EXCUSES: readonly Excuse[] = [
     row: 'recovery from SACK',
     reason: 'recovery is NewReno’s: what the peer selectively acknowledges is not looked at',
   },
-  {
-    ids: ['SHLD-8', '3168-1', '3168-2'],
-    row: 'ECN',
-    reason: 'ECN is not offered, and not agreed to',
-  },
 ];

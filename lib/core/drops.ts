@@ -62,7 +62,7 @@ export const DropReason = {
   Ipv4UnicastInBroadcast: 25,
   /** A protocol that nobody subscribed to. */
   IpUnknownProtocol: 26,
-  /** A fragment with an impossible offset or length. */
+  /** A fragment with an impossible offset or length, or whose marks of congestion contradict those of others. */
   FragmentBad: 27,
   /** A fragment that overlaps another, or its datagram after that. */
   FragmentOverlap: 28,

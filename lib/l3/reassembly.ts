@@ -6,11 +6,12 @@
  * whole datagram is discarded and stays so until its time is over. Duplicates, and fragments cut again on the way, are not.
  */
 
+import type { IpVersion } from '../core/address.js';
 import { DropReason } from '../core/drops.js';
 import type { Env } from '../core/env.js';
 import { type Frame, NOT_PARSED } from '../core/frame.js';
 import type { Timer } from '../core/timers.js';
-import { type IpPacket, IpProtocol } from '../wire/ip.js';
+import { Ecn, type IpPacket, IpProtocol } from '../wire/ip.js';
 import { IPV6_HEADER, IPV6_PAYLOAD_LENGTH, type Ipv6Packet } from '../wire/ipv6.js';
 import {
   type ExtensionProblem,
@@ -68,6 +69,8 @@ class Datagram {
   firstLength = 0;
   /** Length of the whole payload, or -1 until the last fragment came. */
   length = -1;
+  /** Which codepoints of ECN its fragments had: bit by bit. */
+  codepoints = 0;
 
   constructor(key: string, source: string, deadline: number) {
     this.key = key;
@@ -122,7 +125,10 @@ export class Reassembler {
     const whole = datagram.frame;
     this.account(datagram, undefined);
     this.forget(datagram);
-    return whole;
+    if (whole === undefined || markWhole(whole, packet.version, datagram.codepoints)) return whole;
+    this.refuse(DropReason.FragmentBad, whole);
+    whole.release();
+    return undefined;
   }
 
   /** Gives everything up. */
@@ -163,6 +169,7 @@ export class Reassembler {
     const target = this.room(datagram, more ? to : Math.max(to, datagram.length));
     target.slab.bytes.set(source.bytes(), target.start + offset);
     datagram.ranges.add(offset, to);
+    datagram.codepoints |= 1 << (packet.trafficClass & 3);
     target.end = Math.max(target.end, target.start + to);
     if (!more) datagram.length = to;
     if (offset > 0) return;
@@ -293,6 +300,21 @@ function fitOf(datagram: Datagram, frame: Frame, place: FragmentPlace): Fit {
     same &&= datagram.frame !== undefined && equal(datagram.frame, from, frame, from - place.offset, end - from);
   });
   return same ? fit : 'overlap';
+}
+
+/**
+ * Gives the first fragment's header, at `frame.network`, the mark of any of the fragments, so that no news of congestion is lost. Returns
+ * false where marks are mixed with fragments that were not to be marked (RFC 3168 5.3; Linux refuses every such mixture).
+ */
+function markWhole(frame: Frame, version: IpVersion, codepoints: number): boolean {
+  const unmarked = 1 << Ecn.NotEct;
+  if ((codepoints & unmarked) !== 0) return codepoints === unmarked;
+  if ((codepoints & (1 << Ecn.Ce)) === 0) return true;
+  const at = frame.network + 1;
+  const { view } = frame.slab;
+  // The traffic class is IPv4's second byte; in IPv6 it starts in the middle of the first.
+  view.setUint8(at, view.getUint8(at) | (version === 4 ? Ecn.Ce : Ecn.Ce << 4));
+  return true;
 }
 
 function equal(one: Frame, from: number, other: Frame, otherFrom: number, length: number): boolean {

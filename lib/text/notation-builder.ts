@@ -24,7 +24,6 @@ import {
   type IcmpSpec,
   type PacketSpec,
   type PayloadSpec,
-  TCP_AE,
   type TcpSpec,
   type UdpSpec,
 } from './packet-spec.js';
@@ -123,14 +122,13 @@ export class PacketBuilder {
         destinationPort: ends.destinationPort,
         sequence: ((spec.sequence ?? 0) + (spec.absoluteSequence === true ? 0 : ours)) >>> 0,
         acknowledgment: ack >>> 0,
-        flags: spec.flags & 0xff,
+        flags: spec.flags,
         window: spec.window ?? 0xffff,
         urgentPointer: spec.urgent ?? 0,
       },
       options.length,
     );
     frame.slab.bytes.set(options, frame.start + TCP_HEADER);
-    if ((spec.flags & TCP_AE) !== 0) frame.slab.bytes[frame.start + 12] = (frame.slab.bytes[frame.start + 12] ?? 0) | 1;
     TcpSegment.seal(frame, pseudoSum(ends, IpProtocol.Tcp, frame.length));
     if (spec.badChecksum === true) spoil(frame, frame.start + TCP_CHECKSUM_OFFSET);
     return frame;

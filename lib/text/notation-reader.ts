@@ -23,7 +23,6 @@ import {
   type IpSpec,
   type PacketSpec,
   type PayloadSpec,
-  TCP_AE,
   type TcpSpec,
   type UdpSpec,
 } from './packet-spec.js';
@@ -92,7 +91,7 @@ export class PacketReader {
 
   private tcp(tcp: TcpSegment, frame: Frame, ends: Ends, direction: Direction): TcpSpec {
     const { view } = frame.slab;
-    const flags = tcp.flags | ((view.getUint8(tcp.offset + 12) & 1) === 1 ? TCP_AE : 0);
+    const { flags } = tcp;
     if ((flags & TcpFlag.Syn) !== 0 && direction === '>') this.sequences.learn(direction, ends, tcp.sequence);
     const ours = this.sequences.offset(direction, ends);
     const theirs = this.sequences.offset(opposite(direction), reversed(ends));

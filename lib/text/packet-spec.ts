@@ -56,7 +56,7 @@ export interface TcpSpec extends EnvelopeSpec {
   readonly kind: 'tcp';
   readonly sourcePort?: number;
   readonly destinationPort?: number;
-  /** Nine control bits: `TcpFlag`, and 0x100 for AE. */
+  /** Nine control bits, `TcpFlag`. */
   readonly flags: number;
   readonly sequence?: number;
   /** The sequence number is the live one, not relative: `a:b(n)!`. */
@@ -125,9 +125,6 @@ export interface EtherSpec extends EnvelopeSpec {
 
 export type PacketSpec = TcpSpec | UdpSpec | IcmpSpec | ArpSpec | IpSpec | EtherSpec;
 
-/** AE, the ninth control bit (RFC 9768). */
-export const TCP_AE = 0x100;
-
 /** Letters of the control bits, in the order in which a line has them. */
 export const TCP_FLAG_LETTERS: readonly (readonly [letter: string, bit: number])[] = [
   ['F', 0x01],
@@ -137,5 +134,5 @@ export const TCP_FLAG_LETTERS: readonly (readonly [letter: string, bit: number])
   ['U', 0x20],
   ['E', 0x40],
   ['W', 0x80],
-  ['A', TCP_AE],
+  ['A', 0x100],
 ];

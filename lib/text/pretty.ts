@@ -22,6 +22,7 @@ const FLAG_LETTERS = [
   [TcpFlag.Ece, 'E'],
   [TcpFlag.Cwr, 'W'],
   [TcpFlag.Ack, '.'],
+  [TcpFlag.Ae, 'e'],
 ] as const;
 
 /**
@@ -104,9 +105,7 @@ function segment(tcp: TcpSegment, packet: Dissection): string {
   const { flags, sequence, headerLength, payload } = tcp;
   const whole = headerLength >= TCP_HEADER && payload <= packet.frame.end && packet.frame.start === payload;
   const length = whole ? packet.payloadLength : 0;
-  // Accurate ECN's bit is the lowest of the byte that holds the data offset (RFC 9768 3.1).
-  const accurate = (packet.frame.slab.view.getUint8(tcp.offset + 12) & 1) === 1 ? 'e' : '';
-  const parts = [`Flags [${tcpFlagLetters(flags)}${accurate}]`];
+  const parts = [`Flags [${tcpFlagLetters(flags)}]`];
   parts.push(length > 0 ? `seq ${sequence}:${(sequence + length) >>> 0}` : `seq ${sequence}`);
   if ((flags & TcpFlag.Ack) !== 0) parts.push(`ack ${tcp.acknowledgment}`);
   parts.push(`win ${tcp.window}`);

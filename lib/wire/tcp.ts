@@ -10,10 +10,11 @@ const DESTINATION_PORT = 2;
 const SEQUENCE = 4;
 const ACKNOWLEDGMENT = 8;
 const DATA_OFFSET = 12;
-const FLAGS = 13;
 const WINDOW = 14;
 const CHECKSUM = 16;
 const URGENT = 18;
+/** Of the two bytes at {@link DATA_OFFSET}. */
+const FLAGS = 0x1ff;
 export const TCP_HEADER = 20;
 export const TCP_MAX_HEADER = 60;
 /** Offset of the checksum field, for checksum offload. */
@@ -29,6 +30,8 @@ export const TcpFlag = {
   Urg: 0x20,
   Ece: 0x40,
   Cwr: 0x80,
+  /** Accurate ECN (RFC 9768), formerly NS: the lowest bit of the byte that holds the data offset. */
+  Ae: 0x100,
 } as const;
 
 /** The values of a header; sequence numbers are unsigned 32-bit, the window is as it stands in the header (unscaled). */
@@ -77,8 +80,7 @@ export class TcpSegment implements TcpFields {
     view.setUint16(at + DESTINATION_PORT, fields.destinationPort);
     view.setUint32(at + SEQUENCE, fields.sequence);
     view.setUint32(at + ACKNOWLEDGMENT, fields.acknowledgment);
-    view.setUint8(at + DATA_OFFSET, ((TCP_HEADER + optionsLength) >>> 2) << 4);
-    view.setUint8(at + FLAGS, fields.flags);
+    view.setUint16(at + DATA_OFFSET, ((TCP_HEADER + optionsLength) << 10) | fields.flags);
     view.setUint16(at + WINDOW, fields.window);
     view.setUint16(at + CHECKSUM, 0);
     view.setUint16(at + URGENT, fields.urgentPointer);
@@ -105,9 +107,9 @@ export class TcpSegment implements TcpFields {
   get headerLength(): number {
     return (this.frame.slab.view.getUint8(this.offset + DATA_OFFSET) >>> 4) * 4;
   }
-  /** The eight control bits, {@link TcpFlag}. */
+  /** The nine control bits, {@link TcpFlag}. */
   get flags(): number {
-    return this.frame.slab.view.getUint8(this.offset + FLAGS);
+    return this.frame.slab.view.getUint16(this.offset + DATA_OFFSET) & FLAGS;
   }
   get window(): number {
     return this.frame.slab.view.getUint16(this.offset + WINDOW);

@@ -3,6 +3,7 @@
 import { DropReason } from '../../core/drops.js';
 import { TcpFlag } from '../../wire/tcp.js';
 import { type Connection } from './connection.js';
+import { acknowledgedWithEcn } from './ecn.js';
 import { mtuAcknowledged } from './plpmtud.js';
 import { challenge, drop } from './refuse.js';
 import type { Segment } from './segment.js';
@@ -30,6 +31,7 @@ export function acknowledge(c: Connection, segment: Segment): boolean {
   else if (c.sent.head !== undefined && !windowChanged && segment.length === 0 && !segment.has(TcpFlag.Fin)) {
     c.recovery.duplicate(c);
   }
+  if (c.ecn !== undefined) acknowledgedWithEcn(c, c.ecn, segment);
   return true;
 }
 

@@ -2,6 +2,7 @@
 
 import type { IpAddress } from '../../core/address.js';
 import type { NetError } from '../../core/errors.js';
+import type { EcnMode } from './ecn.js';
 
 /** States of RFC 9293 3.3.2. */
 export type TcpState =
@@ -108,7 +109,10 @@ export interface TcpConnectionOptions {
   readonly maxSegmentSize?: number;
   readonly userTimeout?: number;
   readonly hopLimit?: number;
+  /** DSCP and, in the low two bits, nothing: those are TCP's. */
   readonly trafficClass?: number;
+  /** Explicit congestion notification. Default: as the host's option `ecn`. */
+  readonly ecn?: EcnMode;
 }
 
 /** Options of a listener, and of the connections that it accepts. */

@@ -11,6 +11,7 @@ import type { IpFlow } from '../../wire/ip.js';
 import type { Endpoint, TcpConnection, TcpConnectionOptions, TcpHandler, TcpState } from './api.js';
 import type { Congestion } from './congestion/congestion.js';
 import type { Parent, TcpContext } from './context.js';
+import type { Ecn, EcnMode } from './ecn.js';
 import { Keepalive } from './keepalive.js';
 import { clampBuffer, defaultMss, type EndCode } from './options.js';
 import type { Plpmtud } from './plpmtud.js';
@@ -90,6 +91,9 @@ export class Connection implements TcpConnection {
   readonly rcv: ReceiveVariables = new ReceiveVariables();
   readonly ts: TimestampState = new TimestampState();
   sackPermitted = false;
+  readonly ecnMode: EcnMode;
+  /** There if ECN was asked for, by either side, and not refused. */
+  ecn: Ecn | undefined = undefined;
   /** Both SYNs offered window scaling. */
   scaling = false;
   /** The MSS that we offered, and the one that the peer offered. */
@@ -178,7 +182,8 @@ export class Connection implements TcpConnection {
       protocol: 6,
       // 0: the way says, once it is known.
       hopLimit: options.hopLimit ?? 0,
-      trafficClass: options.trafficClass ?? 0,
+      // The bits of ECN are not the user's (RFC 3168).
+      trafficClass: (options.trafficClass ?? 0) & ~3,
       dontFragment: true,
     };
     this.peerMss = defaultMss(local.address.version);
@@ -186,6 +191,7 @@ export class Connection implements TcpConnection {
     this.receiveBuffer = clampBuffer(options.receiveBuffer ?? config.receiveBuffer);
     this.sendBuffer = clampBuffer(options.sendBuffer ?? config.sendBuffer);
     this.noDelay = options.noDelay ?? false;
+    this.ecnMode = options.ecn ?? config.ecn;
     this.userTimeout = options.userTimeout ?? 0;
     this.quickAcks = config.quickAcks;
     this.sent = new SentQueue(host.sentSegments);
@@ -373,6 +379,7 @@ export class Connection implements TcpConnection {
     this.sent.clear();
     this.queue.clear();
     this.reassembly = undefined;
+    this.ecn = undefined;
     this.maybeClosed();
     if (this.state === 'CLOSED') this.free();
   }

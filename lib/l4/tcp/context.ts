@@ -35,6 +35,10 @@ export class TcpCounters {
   mtuProbesLost = 0;
   blackHoles = 0;
   outOfOrder = 0;
+  /** Segments whose data were marked on the way (CE), acknowledgments that said so of ours (ECE), and windows reduced for that (RFC 3168). */
+  ceReceived = 0;
+  eceReceived = 0;
+  ecnReductions = 0;
   backlogDrops = 0;
   /** SYNs that were answered with a cookie; ACKs that returned a good one, and ACKs that did not while cookies were out. */
   cookiesSent = 0;

@@ -6,6 +6,7 @@ import { DEFAULT_HOP_LIMIT, type IpPath } from '../../l3/ip-output.js';
 import { TcpFlag } from '../../wire/tcp.js';
 import { initialWindow } from './congestion/congestion.js';
 import { type Connection, Tell } from './connection.js';
+import { Ecn, readSynEcn } from './ecn.js';
 import type { SequenceNumbers } from './isn.js';
 import { mssOf } from './mss.js';
 import { peerMss, windowScaleFor } from './options.js';
@@ -47,6 +48,7 @@ export function prepare(c: Connection, iss: number, timestampOffset: number, pat
   c.linkMtu = path.linkMtu ?? path.mtu;
   c.mssOffered = mssOf(c, path.mtu);
   rcv.edge = (rcv.nxt + Math.min(0xffff, c.receiveBuffer)) | 0;
+  if (c.state === 'SYN-SENT' && c.ecnMode === 'on') c.ecn = new Ecn();
 }
 
 /** Takes in the peer's SYN: its sequence number, window and options. */
@@ -66,6 +68,7 @@ export function readSyn(c: Connection, segment: Segment): void {
   c.scaling = config.windowScaling && options.windowScale >= 0;
   snd.scale = c.scaling ? Math.min(14, options.windowScale) : 0;
   rcv.scale = c.scaling ? windowScaleFor(c.receiveBuffer) : 0;
+  readSynEcn(c, segment);
   c.sackPermitted = config.sack && options.sackPermitted;
   ts.on = config.timestamps && options.hasTimestamps;
   if (ts.on) {

@@ -4,6 +4,7 @@ import type { NetCode } from '../../core/errors.js';
 import { UsageError } from '../../core/errors.js';
 import type { CongestionFactory } from './congestion/congestion.js';
 import { NewReno } from './congestion/newreno.js';
+import { ECN_MODES, type EcnMode } from './ecn.js';
 
 /** Options of a TCP host. Times are in milliseconds, sizes in bytes. */
 export interface TcpOptions {
@@ -13,6 +14,10 @@ export interface TcpOptions {
   readonly windowScaling?: boolean;
   /** Selective acknowledgments: blocks are sent where the peer permits them (RFC 2018, 2883). Default true. */
   readonly sack?: boolean;
+  /** Explicit congestion notification (RFC 3168): `off`; `passive`, the default: where the peer asks for it; `on`: asked for. */
+  readonly ecn?: EcnMode;
+  /** A SYN that was lost is sent again without asking for ECN (RFC 3168 6.1.1.1). Default true. */
+  readonly ecnFallback?: boolean;
   /** Retransmission timeout before the first measurement (RFC 6298 2.1). Default 1000. */
   readonly initialRto?: number;
   /** What the timeout exceeds the round-trip time by, at least. Default 200, as Linux; RFC 6298 2.4 asks for 1000 in all. */
@@ -76,6 +81,8 @@ const DEFAULTS: TcpConfig = {
   timestamps: true,
   windowScaling: true,
   sack: true,
+  ecn: 'passive',
+  ecnFallback: true,
   initialRto: 1000,
   minRto: 200,
   maxRto: 120_000,
@@ -113,6 +120,7 @@ export function tcpConfig(options: TcpOptions): TcpConfig {
   requireRange('delayedAck', config.delayedAck, 0, 499);
   requireOneOf('mtuProbing', config.mtuProbing, ['off', 'blackhole', 'always']);
   requireOneOf('synCookies', config.synCookies, ['auto', 'always', 'off']);
+  requireOneOf('ecn', config.ecn, ECN_MODES);
   requireRange('minRto', config.minRto, 1, config.maxRto);
   requireRange('portRange', config.portRange[0], 1, config.portRange[1]);
   requireRange('portRange', config.portRange[1], config.portRange[0], 65535);

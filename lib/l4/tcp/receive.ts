@@ -5,6 +5,7 @@ import type { IpPacket } from '../../wire/ip.js';
 import { TcpFlag } from '../../wire/tcp.js';
 import { acknowledge, enterTimeWait } from './acknowledge.js';
 import { type Connection, Tell } from './connection.js';
+import { dataArrived, readRepeatedSyn } from './ecn.js';
 import { receiveInSynReceived, receiveInSynSent } from './handshake.js';
 import { challenge, drop } from './refuse.js';
 import type { Segment } from './segment.js';
@@ -13,7 +14,7 @@ import { after, before } from './seq.js';
 import { canReceive } from './state.js';
 import { isAcceptable, isWithin, receiveWindow } from './window.js';
 
-const { Ack, Fin, Rst, Syn, Urg } = TcpFlag;
+const { Ack, Cwr, Ece, Fin, Rst, Syn, Urg } = TcpFlag;
 // RFC 7323 5.5: after 24 days of silence the timestamps may have wrapped.
 const TIMESTAMP_LIFETIME = 24 * 24 * 3600 * 1000;
 
@@ -59,11 +60,13 @@ function repeatedSyn(c: Connection, segment: Segment): boolean {
   if (segment.has(Ack) && c.parent === undefined) {
     if (segment.ack !== c.snd.nxt) return true;
     segment.seq = (segment.seq + 1) | 0;
-    segment.flags &= ~Syn;
+    // In a SYN-ACK these bits negotiate.
+    segment.flags &= ~(Syn | Ece | Cwr);
     c.oweAck();
     return true;
   }
   if (!segment.has(Ack)) {
+    readRepeatedSyn(c, segment);
     sendSyn(c);
     drop(c, segment, DropReason.TcpUnexpected);
     return false;
@@ -167,6 +170,7 @@ function text(c: Connection, segment: Segment): void {
     c.terminate(c.queue.length > 0 ? 'ECONNABORTED' : undefined);
     return;
   }
+  if (c.ecn !== undefined && segment.length > 0) dataArrived(c, c.ecn, segment);
   trim(c, segment);
   const { from, to, seq } = segment;
   if (segment.has(Fin) && !rcv.finKnown) {

@@ -14,6 +14,8 @@ export class Segment {
   seq = 0;
   ack = 0;
   flags = 0;
+  /** The packet's mark, see `Ecn` of `wire/ip`. */
+  codepoint = 0;
   /** As it stands in the header. */
   window = 0;
   urgentPointer = 0;
@@ -22,18 +24,19 @@ export class Segment {
   to = 0;
   readonly options: TcpOptions = new TcpOptions();
 
-  /** Reads the segment that fills the frame; it has passed `TcpSegment.check`. */
-  read(frame: Frame): void {
+  /** Reads the segment that fills the frame; it has passed `TcpSegment.check`. @param codepoint the packet's two bits of ECN */
+  read(frame: Frame, codepoint: number): void {
     const { view } = frame.slab;
     const at = frame.start;
     const ports = view.getUint32(at);
     this.frame = frame;
+    this.codepoint = codepoint;
     this.sourcePort = ports >>> 16;
     this.destinationPort = ports & 0xffff;
     this.seq = view.getInt32(at + 4);
     this.ack = view.getInt32(at + 8);
     const word = view.getUint32(at + 12);
-    this.flags = (word >>> 16) & 0xff;
+    this.flags = (word >>> 16) & 0x1ff;
     this.window = word & 0xffff;
     this.urgentPointer = view.getUint16(at + 18);
     const headerLength = (word >>> 28) * 4;

@@ -1,9 +1,11 @@
 /** Sending (RFC 9293 3.7.4, 3.8.6): what may go out now, and the segments themselves. */
 
 import { pseudoHeaderSum } from '../../l3/ip-output.js';
+import type { IpFlow } from '../../wire/ip.js';
 import { TCP_HEADER, type TcpFields, TcpFlag, TcpSegment } from '../../wire/tcp.js';
 import { MAX_SACK_BLOCKS, TcpOptions } from '../../wire/tcp-options.js';
 import type { Connection } from './connection.js';
+import { synFlags } from './ecn.js';
 import { windowScaleFor } from './options.js';
 import { isProbe, probeDoubted, probeSent, probeSize } from './plpmtud.js';
 import type { SentSegment } from './sent-queue.js';
@@ -92,7 +94,7 @@ export function retransmit(c: Connection, segment: SentSegment): void {
   const push = offset + length === c.queue.length && length > 0;
   c.sent.resent(segment, c.host.now);
   c.host.counters.retransmits++;
-  emit(c, segment.seq, Ack | (push ? Psh : 0) | (segment.fin ? Fin : 0), offset, length);
+  emit(c, segment.seq, Ack | (push ? Psh : 0) | (segment.fin ? Fin : 0), offset, length, false);
 }
 
 function sendNew(c: Connection): void {
@@ -151,33 +153,33 @@ function sendSegment(c: Connection, length: number, fin: boolean): void {
   if (length > snd.mss) probeSent(c, seq, snd.nxt);
   if (idle) c.timers.armRetransmit();
   c.probes = 0;
-  emit(c, seq, Ack | (last && length > 0 ? Psh : 0) | (fin ? Fin : 0), offset, length);
+  emit(c, seq, Ack | (last && length > 0 ? Psh : 0) | (fin ? Fin : 0), offset, length, length > 0);
 }
 
 /** Sends an acknowledgment, with SACK blocks where there are gaps. */
 export function sendAck(c: Connection): void {
-  emit(c, c.snd.nxt, Ack, 0, 0);
+  emit(c, c.snd.nxt, Ack, 0, 0, false);
 }
 
 /** A window or keepalive probe: the sequence number before SND.UNA, and no data; the peer answers with an ACK. */
 export function sendProbe(c: Connection): void {
-  emit(c, (c.snd.una - 1) | 0, Ack, 0, 0);
+  emit(c, (c.snd.una - 1) | 0, Ack, 0, 0, false);
 }
 
 /** Sends RST with SND.NXT, so that it is exact for the peer (RFC 9293 3.10.5). */
 export function reset(c: Connection): void {
   c.host.counters.resetsSent++;
   c.host.counters.reset++;
-  emit(c, c.snd.nxt, Rst | Ack, 0, 0);
+  emit(c, c.snd.nxt, Rst | Ack, 0, 0, false);
 }
 
 /** Sends our SYN, or in answer to the peer's the SYN-ACK; again, if it was sent before. */
 export function sendSyn(c: Connection): void {
-  const flags = c.state === 'SYN-SENT' ? Syn : Syn | Ack;
+  const flags = (c.state === 'SYN-SENT' ? Syn : Syn | Ack) | synFlags(c);
   c.synSentAt = c.host.now;
   if (c.retries > 0) c.host.counters.retransmits++;
   synOptions(c);
-  write(c, c.host.env.pool.alloc(0), c.snd.iss, flags, Math.min(0xffff, c.receiveBuffer), options.length);
+  write(c, c.flow, c.host.env.pool.alloc(0), c.snd.iss, flags, Math.min(0xffff, c.receiveBuffer), options.length);
 }
 
 /** What the SYN says of us; in a SYN-ACK only what the peer's SYN offered too (RFC 7323 1.3, RFC 2018 2). */
@@ -198,7 +200,8 @@ export function timestamp(c: Connection): number {
   return (Math.floor(c.host.now) + c.ts.offset) >>> 0;
 }
 
-function emit(c: Connection, seq: number, flags: number, offset: number, length: number): void {
+/** @param fresh whether there are data that were never sent */
+function emit(c: Connection, seq: number, flags: number, offset: number, length: number, fresh: boolean): void {
   const frame = c.host.env.pool.alloc(length);
   if (length > 0) c.queue.copy(offset, length, frame.slab.bytes, frame.put(length));
   options.sackCount = 0;
@@ -213,7 +216,13 @@ function emit(c: Connection, seq: number, flags: number, offset: number, length:
     optionsLength = options.length;
   }
   frame.mtuProbe = length > c.snd.mss;
-  write(c, frame, seq, flags, advertiseWindow(c), optionsLength);
+  const { ecn } = c;
+  if (ecn === undefined || !ecn.agreed) write(c, c.flow, frame, seq, flags, advertiseWindow(c), optionsLength);
+  else {
+    // RFC 3168 6.1.4, 6.1.5: no marks for acknowledgments, nor for what is sent again.
+    const flow = fresh && ecn.marks ? ecn.capable(c.flow) : c.flow;
+    write(c, flow, frame, seq, flags | ecn.flags(fresh), advertiseWindow(c), optionsLength);
+  }
 }
 
 type Outgoing = ReturnType<Connection['host']['env']['pool']['alloc']>;
@@ -221,6 +230,7 @@ type Outgoing = ReturnType<Connection['host']['env']['pool']['alloc']>;
 /** Puts the header in front of the payload and hands the segment to IP. With SYN or SACK, `options` holds the options. */
 function write(
   c: Connection,
+  flow: IpFlow,
   frame: Outgoing,
   seq: number,
   flags: number,
@@ -244,9 +254,9 @@ function write(
       view.setUint32(at + 8, c.ts.recent);
     }
   }
-  TcpSegment.seal(frame, pseudoHeaderSum(c.flow, frame.length));
+  TcpSegment.seal(frame, pseudoHeaderSum(flow, frame.length));
   if (flags & Ack) c.timers.acknowledged();
   c.host.counters.segmentsOut++;
   // What is cut on the way proves nothing.
-  c.host.output.send(frame, frame.mtuProbe && !c.flow.dontFragment ? { ...c.flow, dontFragment: true } : c.flow);
+  c.host.output.send(frame, frame.mtuProbe && !flow.dontFragment ? { ...flow, dontFragment: true } : flow);
 }

@@ -312,7 +312,7 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost {
     }
     this.counters.segmentsIn++;
     const { segment } = this;
-    segment.read(frame);
+    segment.read(frame, packet.trafficClass & 3);
     if (frame.ipCast !== Cast.Unicast) {
       drops.report(DropReason.TcpNotUnicast, frame, 'tcp');
       return;

@@ -78,7 +78,7 @@ describe('TcpSegment', () => {
       destinationPort: fc.nat(0xffff),
       sequence: fc.nat(0xffff_ffff),
       acknowledgment: fc.nat(0xffff_ffff),
-      flags: fc.nat(0xff),
+      flags: fc.nat(0x1ff),
       window: fc.nat(0xffff),
       urgentPointer: fc.nat(0xffff),
     });

@@ -28,6 +28,7 @@ describe('reassemble', () => {
   let device: FakeDevice;
   let running: Subscription;
   let got: Uint8Array[];
+  let classes: number[];
   let expired: Uint8Array[];
 
   function run(options: ReassembleOptions = {}): void {
@@ -56,12 +57,14 @@ describe('reassemble', () => {
         expect(packet.totalLength).to.equal(frame.end - offset);
         env.drops.deliver(frame);
         got.push(Uint8Array.from(frame.bytes()));
+        classes.push(packet.trafficClass);
       });
   }
   beforeEach(() => {
     env = virtualEnv();
     device = fakeDevice(env, { medium: 'ip' });
     got = [];
+    classes = [];
     expired = [];
   });
   afterEach(() => {
@@ -147,6 +150,31 @@ describe('reassemble', () => {
     expect(device.receive(far)).to.equal(DropReason.FragmentBad);
     const hiding = { protocol: IpProtocol.Tcp, fragmentOffset: 8, identification: 1 };
     expect(device.receive(ipPacket(hiding, pattern(8)))).to.equal(DropReason.FragmentBad);
+  });
+  const cut = (codepoints: readonly number[], identification: number) =>
+    codepoints.forEach((codepoint, i) => {
+      const place = { identification, fragmentOffset: i * 1000, moreFragments: i < 2 };
+      device.receive(ipPacket({ ...place, tos: 0xb8 | codepoint }, data.slice(i * 1000, (i + 1) * 1000)));
+    });
+
+  it('RFC 3168 5.3: a mark on any fragment is one on the packet, and the rest of its traffic class stays', () => {
+    run();
+    cut([2, 3, 2], 1);
+    cut([3, 1, 1], 2);
+    cut([1, 2, 3], 3);
+    cut([2, 1, 2], 4);
+    cut([0, 0, 0], 5);
+    cut([3, 3, 3], 6);
+    expect(classes).to.deep.equal([0xbb, 0xbb, 0xbb, 0xba, 0xb8, 0xbb]);
+    expect(got).to.deep.equal([data, data, data, data, data, data]);
+  });
+  it('RFC 3168 5.3: refuses a packet of which some fragments may be marked, and others may not', () => {
+    run();
+    cut([0, 3, 0], 1);
+    cut([3, 0, 2], 2);
+    cut([2, 0, 2], 3);
+    expect(got).to.deep.equal([]);
+    expect(env.drops.count(DropReason.FragmentBad)).to.equal(3);
   });
   it('keeps datagrams apart by identification, protocol and source', () => {
     run();

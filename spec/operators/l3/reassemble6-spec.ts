@@ -3,7 +3,7 @@
 import { expect } from 'chai';
 import * as fc from 'fast-check';
 import { map, type Subscription } from 'rxjs';
-import { type DropReason, dropReasonName } from '../../../lib/core/drops.js';
+import { DropReason, dropReasonName } from '../../../lib/core/drops.js';
 import { SeededRandom } from '../../../lib/core/random.js';
 import { Cast, Frame, FramePool } from '../../../lib/core/frame.js';
 import { fragmentIpv6 } from '../../../lib/l3/fragment.js';
@@ -24,6 +24,7 @@ describe('reassemble, IPv6', () => {
   let device: FakeDevice;
   let running: Subscription;
   let got: Uint8Array[];
+  let classes: number[];
   /** Whole packets. */
   let packets: Uint8Array[];
   let expired: Uint8Array[];
@@ -52,6 +53,7 @@ describe('reassemble, IPv6', () => {
         env.drops.deliver(frame);
         packets.push(Uint8Array.from(whole.bytes()));
         got.push(Uint8Array.from(frame.bytes()));
+        classes.push(packet.trafficClass);
       });
   }
   function fate(bytes: Uint8Array): string {
@@ -62,6 +64,7 @@ describe('reassemble, IPv6', () => {
     env = virtualEnv();
     device = fakeDevice(env, { medium: 'ip' });
     got = [];
+    classes = [];
     packets = [];
     expired = [];
     problems = [];
@@ -82,6 +85,40 @@ describe('reassemble, IPv6', () => {
     expect(got).to.deep.equal([data, data.slice(0, 1000)]);
     receive({ from: 1000, to: 3000 });
     expect(got.at(-1)).to.deep.equal(data);
+  });
+
+  const cut = (codepoints: readonly number[], id: number) =>
+    codepoints.map((codepoint, i) =>
+      fate(
+        fragment6(
+          data,
+          PROTOCOL,
+          { from: i * 1000, to: (i + 1) * 1000, id },
+          { trafficClass: 0xb8 | codepoint, flowLabel: 0xfffff },
+        ),
+      ),
+    );
+
+  it('RFC 3168 5.3: a mark on any fragment is one on the packet, and the rest of its traffic class stays', () => {
+    run();
+    cut([2, 3, 2], 1);
+    cut([3, 1, 1], 2);
+    cut([1, 2, 3], 3);
+    cut([2, 1, 2], 4);
+    cut([0, 0, 0], 5);
+    cut([3, 3, 3], 6);
+    expect(classes).to.deep.equal([0xbb, 0xbb, 0xbb, 0xba, 0xb8, 0xbb]);
+    for (const packet of packets) expect(packet.slice(2, 4)).to.deep.equal(Uint8Array.of(0xff, 0xff));
+    expect(got).to.deep.equal([data, data, data, data, data, data]);
+  });
+
+  it('RFC 3168 5.3: refuses a packet of which some fragments may be marked, and others may not', () => {
+    run();
+    cut([0, 3, 0], 1);
+    cut([3, 0, 2], 2);
+    cut([2, 0, 2], 3);
+    expect(got).to.deep.equal([]);
+    expect(env.drops.count(DropReason.FragmentBad)).to.equal(3);
   });
 
   it('GP-09, GP-15: puts fragments together in every order', () => {

@@ -14,9 +14,10 @@ import { pseudoHeaderSum, pushIpHeader } from '../../../../lib/l3/ip-output.js';
 import type { TcpConnection, TcpHandler, TcpListener } from '../../../../lib/l4/tcp/api.js';
 import type { TcpOptions } from '../../../../lib/l4/tcp/options.js';
 import { type ConnectOptions, TcpHost } from '../../../../lib/l4/tcp/tcp-host.js';
+import { TCP_FLAG_LETTERS } from '../../../../lib/text/packet-spec.js';
 import { parsePacket } from '../../../../lib/text/notation-parser.js';
 import { formatTcpOptions, readTcpOptionList, tcpOptionBytes } from '../../../../lib/text/tcp-option-list.js';
-import type { IpFlow } from '../../../../lib/wire/ip.js';
+import { Ecn, type IpFlow } from '../../../../lib/wire/ip.js';
 import { TCP_HEADER, TcpFlag, TcpSegment } from '../../../../lib/wire/tcp.js';
 import { environment } from '../../../../operators/time/environment.js';
 import { SimulationScheduler } from '../../../../operators/time/simulation-scheduler.js';
@@ -57,6 +58,9 @@ export interface Opened {
   readonly app: Recorder;
 }
 
+const CODEPOINTS = { noecn: Ecn.NotEct, ect0: Ecn.Ect0, ect01: Ecn.Ect0, ect1: Ecn.Ect1, ce: Ecn.Ce } as const;
+// How a line says that its packet may be marked, or was.
+const MARKS = ['', '[ect1] ', '[ect0] ', '[ce] '] as const;
 const PEER_ISS = 0xffff_f000;
 const PLAIN: TcpOptions = { timestamps: false, windowScaling: false, sack: false, quickAcks: 0 };
 
@@ -99,7 +103,7 @@ export class Dut {
     if (payload.bytes instanceof Uint8Array) frame.slab.bytes.set(payload.bytes, at);
     else for (let i = 0; i < length; i++) frame.slab.bytes[at + i] = ((spec.sequence ?? 0) + i) & 0xff;
     const options = tcpOptionBytes(Array.isArray(spec.options) ? spec.options : []).slice();
-    const flow = this.flow(envelope.from ?? this.peer, envelope.to ?? this.own);
+    const flow = this.flow(envelope.from ?? this.peer, envelope.to ?? this.own, CODEPOINTS[spec.ecn ?? 'noecn']);
     TcpSegment.emit(
       frame,
       {
@@ -136,14 +140,14 @@ export class Dut {
     }
   }
 
-  private flow(source: IpAddress, destination: IpAddress): IpFlow {
+  private flow(source: IpAddress, destination: IpAddress, trafficClass: number): IpFlow {
     return {
       version: source.version,
       source,
       destination,
       protocol: 6,
       hopLimit: 64,
-      trafficClass: 0,
+      trafficClass,
       dontFragment: true,
     };
   }
@@ -167,7 +171,8 @@ export class Dut {
     const zero = flags & TcpFlag.Rst && !(flags & TcpFlag.Ack) && this.iss === 0 ? 0 : this.iss;
     const seq = flags & TcpFlag.Rst && segment.sequence === 0 ? 0 : (segment.sequence - zero) | 0;
     const length = packet.end - segment.payload;
-    const letters = `${flags & 1 ? 'F' : ''}${flags & 2 ? 'S' : ''}${flags & 4 ? 'R' : ''}${flags & 8 ? 'P' : ''}${flags & 16 ? '.' : ''}`;
+    const letters = TCP_FLAG_LETTERS.filter(([, bit]) => (flags & bit) !== 0).map(([letter]) => letter);
+    if (flags & TcpFlag.Ack) letters.push('.');
     const ack = flags & TcpFlag.Ack ? ` ack ${(segment.acknowledgment - this.peerIss) | 0}` : '';
     const items = readTcpOptionList(view, packet.start + TCP_HEADER, segment.payload).map((item) => {
       if (item.kind === 'TS') {
@@ -180,7 +185,8 @@ export class Dut {
     });
     const options = items.length === 0 ? '' : ` <${formatTcpOptions(items)}>`;
     const range = `${seq}:${(seq + length) | 0}(${length})`;
-    this.lines.push(`${letters} ${range}${ack} win ${segment.window}${options}`);
+    const mark = MARKS[ip.trafficClass & 3] ?? '';
+    this.lines.push(`${mark}${letters.join('')} ${range}${ack} win ${segment.window}${options}`);
   }
 
   /** What came out since the last look. */

@@ -389,14 +389,6 @@ for (const version of VERSIONS) {
       dut.expectClean();
     });
 
-    it('accepts a SYN with ECN bits (GT-23)', () => {
-      const dut = new Dut(version);
-      dut.listen();
-      dut.rx('SEW 0:0(0) win 1000 <mss 1460>');
-      dut.tx('S. 0:0(0) ack 1 win 65535 <mss 1460>');
-      dut.expectClean();
-    });
-
     it('lets the listener of an address go before that of all addresses (MUST-42)', () => {
       const dut = new Dut(version);
       const all = dut.host.listen({ address: any, port: 80 });
