@@ -18,6 +18,12 @@ export interface PeerPlan {
   readonly pause?: number;
   /** Sends nothing before it has read the whole stream of the other end: a half-closed connection. Default false. */
   readonly answers?: boolean;
+  /** When it ends its stream, in ms, if it has written everything by then. Default: as soon as it has. */
+  readonly endAt?: number;
+  /** Resets the connection once it has written so many bytes. */
+  readonly abortAfter?: number;
+  /** Gives the connection up, whatever is unread or comes later, once it has written so many bytes. */
+  readonly closeAfter?: number;
 }
 
 /** One end. */
@@ -33,13 +39,17 @@ export class Peer implements TcpHandler {
   private readonly env: Env;
   private readonly random: Random;
   private readonly reader: Timer;
+  private readonly ender: Timer;
   private written = 0;
+  /** It gave the connection up. */
+  private left = false;
 
   constructor(plan: PeerPlan, env: Env, random: Random) {
     this.plan = plan;
     this.env = env;
     this.random = random;
     this.reader = env.timers.timer(() => this.read());
+    this.ender = env.timers.timer(() => this.connection?.end());
   }
 
   connected(): void {
@@ -61,6 +71,8 @@ export class Peer implements TcpHandler {
   closed(error: NetError | undefined): void {
     this.error = error;
     this.closes++;
+    this.reader.cancel();
+    this.ender.cancel();
   }
 
   /** What came, in one piece. */
@@ -86,9 +98,16 @@ export class Peer implements TcpHandler {
 
   private write(): void {
     const { connection, plan } = this;
-    const { data, piece, answers } = plan;
-    if (connection === undefined || (answers === true && !connection.readEnded)) return;
-    while (this.written < data.length) {
+    const { data, piece, answers, abortAfter = Infinity, closeAfter = Infinity } = plan;
+    if (connection === undefined || this.left || (answers === true && !connection.readEnded)) return;
+    for (;;) {
+      if (this.written >= Math.min(abortAfter, closeAfter)) {
+        this.left = true;
+        if (abortAfter <= closeAfter) connection.abort();
+        else connection.close();
+        return;
+      }
+      if (this.written === data.length) break;
       const end = Math.min(data.length, this.written + 1 + this.random.below(piece));
       const taken = connection.write(data.subarray(this.written, end));
       this.written += taken;
@@ -97,6 +116,7 @@ export class Peer implements TcpHandler {
         return;
       }
     }
-    connection.end();
+    if (plan.endAt === undefined) connection.end();
+    else this.ender.arm(Math.max(plan.endAt, this.env.timers.now()));
   }
 }

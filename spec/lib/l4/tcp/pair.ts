@@ -33,7 +33,7 @@ export function paths(own: IpAddress, mtu = 1500): IpPaths {
 }
 
 /** What the pipe does with one packet: the delays in ms after which copies arrive; it may change the bytes. */
-export type Carry = (bytes: Uint8Array, from: 0 | 1) => readonly number[];
+export type Carry = (bytes: Uint8Array, from: 0 | 1, now: number) => readonly number[];
 
 /** Makes a packet view of the bytes of an IP packet and narrows the frame to its payload. */
 export function viewOf(frame: Frame): Ipv4Packet | Ipv6Packet | undefined {
@@ -82,7 +82,7 @@ export class Pair {
   private pass(packet: TxPacket, from: 0 | 1): void {
     const bytes = packet.bytes().slice();
     packet.release();
-    for (const delay of this.carry(bytes, from)) {
+    for (const delay of this.carry(bytes, from, this.scheduler.now())) {
       this.underWay++;
       this.env.scheduler.schedule(() => this.arrive(bytes, from === 0 ? 1 : 0), delay);
     }

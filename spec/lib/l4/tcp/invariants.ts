@@ -1,0 +1,189 @@
+/**
+ * What must hold of every connection of a host after every event, and of every segment that it sends: the account of what is in flight, the windows
+ * that it keeps within, the timers without which it would wait forever. The recount is naive on purpose: it shares no code with what it checks.
+ */
+
+import type { TxPacket } from '../../../../lib/core/frame.js';
+import type { Connection } from '../../../../lib/l4/tcp/connection.js';
+import { canSend, isSynchronised } from '../../../../lib/l4/tcp/state.js';
+import type { TcpHost } from '../../../../lib/l4/tcp/tcp-host.js';
+import { TcpFlag } from '../../../../lib/wire/tcp.js';
+
+const { Ack, Fin, Rst, Syn } = TcpFlag;
+/** Segments of the scoreboard that are recounted for each event, on average: a long one is not recounted every time. */
+const RECOUNTED = 16;
+
+/** What is remembered of a connection. */
+class Memory {
+  /** Behind the last byte that was ever sent. */
+  sentEnd: number;
+  /** The right edge of the window, as it was promised in segments and as the connection knows it. */
+  promised: number | undefined = undefined;
+  edge: number | undefined = undefined;
+  una: number;
+  /** The smallest size of segments so far: that of the time when ssthresh was set may have been smaller than today's. */
+  mss = Number.POSITIVE_INFINITY;
+  credit = 0;
+  length = 0;
+
+  constructor({ snd }: Connection) {
+    this.sentEnd = snd.nxt;
+    this.una = snd.una;
+  }
+}
+
+/** The fields of a segment that is sent. */
+interface Sent {
+  readonly seq: number;
+  readonly end: number;
+  readonly payload: number;
+  readonly flags: number;
+  readonly ack: number;
+  readonly window: number;
+}
+
+/** Watches hosts. What it finds wrong it says at the next {@link check}, since nobody may throw from inside of a host. */
+export class Invariants {
+  private readonly hosts: readonly TcpHost[];
+  private readonly memories = new WeakMap<Connection, Memory>();
+  private wrong: string | undefined;
+
+  /** The hosts' outputs must be in place already. */
+  constructor(hosts: readonly TcpHost[]) {
+    this.hosts = hosts;
+    for (const host of hosts) {
+      const { emit } = host.output;
+      host.output.emit = (packet) => {
+        this.sending(host, packet);
+        emit?.(packet);
+      };
+    }
+  }
+
+  /** Looks at all connections. To be called between events. @throws Error that says what does not hold */
+  check(): void {
+    for (const host of this.hosts) for (const connection of host.connections()) this.look(connection);
+    if (this.wrong !== undefined) throw new Error(this.wrong);
+  }
+
+  private expect(holds: boolean, what: string, c: Connection, ...values: readonly unknown[]): void {
+    if (holds) return;
+    const who = `${c.local.address.toString()} port ${c.local.port} in ${c.state} at ${c.host.now} ms`;
+    this.wrong ??= `${what} (${values.map(String).join(', ')}): ${who}`;
+  }
+
+  private memoryOf(c: Connection): Memory {
+    let memory = this.memories.get(c);
+    if (memory === undefined) {
+      memory = new Memory(c);
+      this.memories.set(c, memory);
+    }
+    return memory;
+  }
+
+  private sending(host: TcpHost, packet: TxPacket): void {
+    const sent = read(packet);
+    for (const c of host.connections()) {
+      if (c.local.port !== sent.source || c.remote.port !== sent.destination) continue;
+      const memory = this.memoryOf(c);
+      this.promise(c, memory, sent);
+      if (sent.flags & (Syn | Rst)) memory.sentEnd = c.snd.nxt;
+      else if (sent.end !== sent.seq) this.data(c, memory, sent);
+      return;
+    }
+  }
+
+  /** A window that was offered is not taken back, but for what scaling cannot say (RFC 7323 2.4). */
+  private promise(c: Connection, memory: Memory, { flags, ack, window }: Sent): void {
+    if (!(flags & Ack) || flags & Rst) return;
+    const scale = flags & Syn ? 0 : c.rcv.scale;
+    const edge = (ack + window * 2 ** scale) | 0;
+    const { promised = edge } = memory;
+    this.expect(((edge - promised) | 0) > -(2 ** scale), 'the right edge does not move left', c, edge, promised);
+    if (((edge - promised) | 0) >= 0) memory.promised = edge;
+  }
+
+  private data(c: Connection, memory: Memory, { seq, end, payload }: Sent): void {
+    const { snd, sent, congestion } = c;
+    this.expect(((seq - snd.una) | 0) >= 0 && ((snd.nxt - end) | 0) >= 0, 'data are of the flight', c, seq, end);
+    if (((end - memory.sentEnd) | 0) <= 0) return;
+    memory.sentEnd = end;
+    const flight = (end - snd.una) | 0;
+    this.expect(flight <= snd.wnd, 'new data are within the window', c, flight, snd.wnd);
+    const allowed = congestion.cwnd + c.recovery.allowance(snd.mss);
+    const alone = sent.pipe <= payload + 1;
+    this.expect(alone || sent.pipe <= allowed + 1, 'new data are within the congestion window', c, sent.pipe, allowed);
+  }
+
+  private look(c: Connection): void {
+    const { snd, rcv, congestion } = c;
+    const memory = this.memoryOf(c);
+    this.expect(((snd.nxt - snd.una) | 0) >= 0, 'SND.UNA <= SND.NXT', c, snd.una, snd.nxt);
+    this.expect(((snd.una - memory.una) | 0) >= 0, 'SND.UNA does not move left', c, memory.una, snd.una);
+    memory.una = snd.una;
+    if (!isSynchronised(c.state)) return;
+    const { edge = rcv.edge } = memory;
+    this.expect(((rcv.edge - edge) | 0) >= 0, 'the window does not shrink', c, edge, rcv.edge);
+    this.expect(((rcv.edge - rcv.nxt) | 0) >= -1, 'nothing is received beyond the window', c, rcv.nxt, rcv.edge);
+    memory.edge = rcv.edge;
+    if (!canSend(c.state)) return;
+    const { cwnd, ssthresh } = congestion;
+    memory.mss = Math.min(memory.mss, snd.mss);
+    this.expect(
+      cwnd >= snd.mss && Number.isFinite(cwnd),
+      'the congestion window is a segment at least',
+      c,
+      cwnd,
+      snd.mss,
+    );
+    this.expect(ssthresh >= 2 * memory.mss, 'ssthresh is two segments at least', c, ssthresh);
+    this.expect(c.rtt.rto >= 0 && Number.isFinite(c.rtt.rto), 'the timeout is a time', c, c.rtt.rto);
+    this.expect(c.received.length <= c.receiveBuffer, 'what waits fits the buffer', c, c.received.length);
+    this.timers(c);
+    memory.credit += RECOUNTED;
+    if (memory.credit < memory.length) return;
+    memory.credit = 0;
+    memory.length = this.recount(c);
+  }
+
+  /** Whoever waits for an answer must not wait forever. */
+  private timers(c: Connection): void {
+    const inFlight = c.sent.head !== undefined;
+    const unsent = c.queue.length - ((c.snd.nxt - c.snd.una) | 0) > 0 || (c.finQueued && !c.finSent);
+    if (inFlight || unsent) this.expect(c.timers.retransmit.armed, 'a timer is armed while something is to be sent', c);
+  }
+
+  /** Adds up the scoreboard; returns how many segments it has. */
+  private recount(c: Connection): number {
+    const { snd, sent } = c;
+    let [count, pipe, next] = [0, 0, snd.una];
+    for (let segment = sent.head; segment !== undefined; segment = segment.next) {
+      this.expect(segment.seq === next, 'the scoreboard has no gap', c, segment.seq, next);
+      this.expect(segment.span > 0, 'no segment is empty', c, segment.span);
+      if (!segment.lost) pipe += segment.span;
+      next = segment.end;
+      count++;
+    }
+    this.expect(next === snd.nxt, 'the scoreboard ends at SND.NXT', c, next, snd.nxt);
+    this.expect(pipe === sent.pipe, 'the pipe is what is in flight', c, sent.pipe, pipe);
+    return count;
+  }
+}
+
+function read({ slab, start, end }: TxPacket): Sent & { readonly source: number; readonly destination: number } {
+  const { view } = slab;
+  const at = start + (view.getUint8(start) >>> 4 === 4 ? 4 * (view.getUint8(start) & 15) : 40);
+  const flags = view.getUint8(at + 13);
+  const seq = view.getInt32(at + 4);
+  const payload = end - at - 4 * (view.getUint8(at + 12) >>> 4);
+  return {
+    source: view.getUint16(at),
+    destination: view.getUint16(at + 2),
+    seq,
+    end: (seq + payload + (flags & Fin ? 1 : 0)) | 0,
+    payload,
+    flags,
+    ack: view.getInt32(at + 8),
+    window: view.getUint16(at + 14),
+  };
+}
