@@ -17,6 +17,7 @@ import { Impairment, type Impairments } from '../lib/l2/impairment.js';
 import { anyMac, Intake, misfit, unhandled } from './port.js';
 
 export type { BurstLoss, Impairments } from '../lib/l2/impairment.js';
+export type { QueueOptions } from '../lib/l2/queue/queue-of.js';
 
 /** Frames delivered before others get their turn. */
 const BUDGET = 256;
@@ -185,7 +186,8 @@ class End implements LinkEnd {
     this.segment = segment;
     this.intake = new Intake(this, segment.env);
     this.frames$ = this.intake.frames$;
-    this.wire = new Impairment(impairFrom[name] ?? impair, segment.env, (frame) => segment.arrive(this, frame), name);
+    const arrive = (frame: Frame) => segment.arrive(this, frame);
+    this.wire = new Impairment(impairFrom[name] ?? impair, segment.env, arrive, name, medium);
     this.sink = { next: (frame) => this.send(frame), error: unhandled, complete: () => undefined };
   }
 

@@ -2,6 +2,7 @@
 
 // Frames and links.
 export { arp } from './l2/arp.js';
+export { bridge, type BridgeOptions } from './l2/bridge.js';
 export { ethernet, type EthernetOptions, type GroupFilter } from './l2/ethernet.js';
 export { rawIp } from './l2/raw-ip.js';
 export { tagVlan, vlan } from './l2/vlan.js';
@@ -63,7 +64,7 @@ export * from './l7/index.js';
 // Flow.
 export { batch, type BatchOptions } from './flow/batch.js';
 export { type Branches, type Demux, demux, type DemuxOptions } from './flow/demux.js';
-export { type BurstLoss, impair, type Impairments, impairOutgoing } from './flow/impair.js';
+export { type BurstLoss, impair, type Impairments, impairOutgoing, type QueueOptions } from './flow/impair.js';
 export { layer, type Step } from './flow/layer.js';
 export { frameOf, type Packet } from './flow/packet.js';
 export { type Responder, responder } from './flow/responder.js';

@@ -224,6 +224,14 @@ export const DropReason = {
   IgmpBadHeader: 106,
   /** A source route leads on from here, and none is followed (RFC 1122 3.3.5). */
   Ipv4SourceRouted: 107,
+  /** Random early detection of a simulated link dropped it: the queue has been long on average. */
+  LinkRed: 108,
+  /** The CoDel queue of a simulated link dropped it: frames have waited too long for an interval. */
+  LinkCodel: 109,
+  /** A switch knows its destination on the port that it came from. */
+  BridgeSamePort: 110,
+  /** To an address that bridges keep on one segment: 01-80-c2-00-00-00 to 0f (IEEE 802.1Q 8.6.3). */
+  BridgeReserved: 111,
 } as const;
 export type DropReason = (typeof DropReason)[keyof typeof DropReason];
 

@@ -4,15 +4,20 @@
  * a device and a host.
  *
  * A frame passes, in this order: partition, length, loss (uniform, then in bursts), corruption, duplication, the queue and the
- * rate, delay and jitter, holding back. It leaves out what a wire does not do: fragment, or look into the frame.
+ * rate, delay and jitter, holding back. It leaves out what a wire does not do: fragment, or look into the frame; only queues that mark
+ * do that.
  */
 
+import type { Medium } from '../core/device.js';
 import { DropReason } from '../core/drops.js';
 import type { Env } from '../core/env.js';
 import { UsageError } from '../core/errors.js';
+import { Fifo } from '../core/fifo.js';
 import type { Frame } from '../core/frame.js';
 import { type Random, SeededRandom } from '../core/random.js';
 import type { Timer } from '../core/timers.js';
+import type { Queue, QueueOwner } from './queue/queue.js';
+import { checkQueue, queueOf, type QueueOptions } from './queue/queue-of.js';
 
 /** Loss in bursts: a wire that is now good, now bad (Gilbert 1960, Elliott 1963). Probabilities are per frame. */
 export interface BurstLoss {
@@ -47,9 +52,11 @@ export interface Impairments {
   readonly reorderDelay?: number;
   /** Bits a second. */
   readonly rate?: number;
-  /** Frames that may wait for a wire of limited rate. Default 1000. */
+  /** Who may wait for a wire of limited rate, and who is dropped or marked. Default: drop-tail, of `queueFrames` and `queueBytes`. */
+  readonly queue?: QueueOptions;
+  /** Frames that may wait for a wire of limited rate, where there is no `queue`. Default 1000. */
   readonly queueFrames?: number;
-  /** Bytes that may wait for it. Default no limit. */
+  /** Bytes that may wait for it, where there is no `queue`. Default no limit. */
   readonly queueBytes?: number;
   /** Longest frame, in bytes, with its link header. */
   readonly maxFrame?: number;
@@ -68,8 +75,9 @@ const AMOUNTS = [
   'maxFrame',
   'corruptBits',
 ] as const;
-const QUEUE_FRAMES = 1000;
 const REORDER_DELAY = 5;
+// Bits a second of a wire that has no limit: no frame takes a nanosecond.
+const UNLIMITED = 1e15;
 
 function check(impairments: Impairments): void {
   const { burstLoss } = impairments;
@@ -86,12 +94,36 @@ function check(impairments: Impairments): void {
       throw new UsageError('ERR_INVALID_OPTION', `${key} ${value} is not an amount`);
     }
   }
+  if (impairments.queue === undefined) return;
+  checkQueue(impairments.queue);
+  if (impairments.queueFrames !== undefined || impairments.queueBytes !== undefined) {
+    throw new UsageError(
+      'ERR_INVALID_OPTION',
+      'a queue has limits of its own: queueFrames and queueBytes are for drop-tail',
+    );
+  }
 }
 
-/** A frame on its way. */
+/** What a queue is made of: changing anything else of the wire leaves it as it is. */
+function queueOptions({ queue, queueFrames, queueBytes }: Impairments): QueueOptions {
+  return (
+    queue ?? {
+      kind: 'drop-tail',
+      ...(queueFrames === undefined ? {} : { frames: queueFrames }),
+      ...(queueBytes === undefined ? {} : { bytes: queueBytes }),
+    }
+  );
+}
+
+/** A frame on its way; those of one moment arrive in the order of sending. */
 interface Passage {
   readonly frame: Frame;
   readonly due: number;
+  readonly order: number;
+}
+
+function isBefore(one: Passage, other: Passage): boolean {
+  return one.due < other.due || (one.due === other.due && one.order < other.order);
 }
 
 /** One direction of an imperfect wire: frames are pushed in, and come out of `emit`, now or later, in order unless held back. */
@@ -105,41 +137,58 @@ export class Impairment {
   private bad = false;
   private cut = false;
   private emitting = false;
-  private passages: Passage[] = [];
+  private readonly owner: QueueOwner;
+  /** Frames that arrive in the order of sending, and those held back, which others overtake. */
+  private passages = new Fifo<Passage>();
+  private held = new Fifo<Passage>();
+  private order = 0;
   /** When the last frame that was not held back arrives: no later one arrives before. */
   private lastDue = Number.NEGATIVE_INFINITY;
-  /** When the wire has sent what it was given, and the frames that it has not begun to send: start of sending, length. */
+  /** When the wire has sent what it took from the queue, which is made when first needed. */
   private freeAt = Number.NEGATIVE_INFINITY;
-  private waiting: { readonly starts: number; readonly length: number }[] = [];
-  private waitingBytes = 0;
+  private queue: Queue | undefined = undefined;
 
   /**
    * @param emit takes over the reference of the frame that it is given
    * @param name says in drop reports where frames got lost
+   * @param medium what frames begin with. Default: that of the frame's device, or Ethernet
    * @throws UsageError `ERR_INVALID_OPTION`
    */
-  constructor(impairments: Impairments, env: Env, emit: (frame: Frame) => void, name = 'impair') {
+  constructor(impairments: Impairments, env: Env, emit: (frame: Frame) => void, name = 'impair', medium?: Medium) {
     check(impairments);
     this.settings = impairments;
     this.env = env;
     this.emit = emit;
     this.name = name;
     this.random = impairments.seed === undefined ? env.random : new SeededRandom(impairments.seed);
-    this.timer = env.timers.timer(() => this.drain());
+    this.timer = env.timers.timer(() => this.run());
+    this.owner = {
+      env,
+      name,
+      chance: (probability) => this.chance(probability),
+      medium: (frame) => medium ?? frame.device?.medium ?? 'ethernet',
+    };
   }
 
   /** Frames on their way. */
   get inFlight(): number {
-    return this.passages.length;
+    return this.passages.length + this.held.length + (this.queue?.frames ?? 0);
   }
 
-  /** Changes what is wrong with the wire; frames on their way keep their times. @throws UsageError `ERR_INVALID_OPTION` */
+  /** Changes what is wrong with the wire; frames on their way keep their times, those in the queue are yet to be sent. @throws UsageError `ERR_INVALID_OPTION` */
   set(impairments: Impairments): void {
     check(impairments);
     if (impairments.seed !== undefined && impairments.seed !== this.settings.seed) {
       this.random = new SeededRandom(impairments.seed);
     }
+    const before = queueOptions(this.settings);
     this.settings = impairments;
+    const after = queueOptions(impairments);
+    const waiting = JSON.stringify(before) === JSON.stringify(after) ? undefined : this.queue?.clear();
+    if (waiting === undefined) return;
+    const queue = queueOf(after, this.owner);
+    for (const frame of waiting) queue.push(frame, this.env.timers.now(), impairments.rate ?? UNLIMITED);
+    this.queue = queue;
   }
 
   /** Cuts the wire: what is on its way is lost as well. */
@@ -160,15 +209,21 @@ export class Impairment {
     const second = this.chance(duplicate) ? this.env.pool.copy(sent) : undefined;
     this.transmit(sent);
     if (second !== undefined) this.transmit(second);
-    this.drain();
+    this.run();
   }
 
   /** Drops what is on its way. The wire may be used again. */
   dispose(): void {
     this.timer.cancel();
-    for (const { frame } of this.passages.splice(0)) this.env.drops.refuse(DropReason.Disposed, frame, this.name);
-    this.waiting = [];
-    this.waitingBytes = 0;
+    const { drops } = this.env;
+    for (const line of [this.passages, this.held]) {
+      for (let next = line.shift(); next !== undefined; next = line.shift()) {
+        drops.refuse(DropReason.Disposed, next.frame, this.name);
+      }
+    }
+    const left = this.queue?.clear() ?? [];
+    for (const frame of left) drops.refuse(DropReason.Disposed, frame, this.name);
+    this.queue = undefined;
     this.lastDue = this.freeAt = Number.NEGATIVE_INFINITY;
   }
 
@@ -203,58 +258,70 @@ export class Impairment {
   }
 
   private transmit(frame: Frame): void {
+    const now = this.env.timers.now();
+    const { rate } = this.settings;
+    if (rate === undefined && this.freeAt <= now && (this.queue?.frames ?? 0) === 0) return this.depart(frame, now);
+    this.serve(now);
+    this.queue ??= queueOf(queueOptions(this.settings), this.owner);
+    // With nobody waiting the wire was idle until now.
+    if (this.queue.frames === 0) this.freeAt = Math.max(this.freeAt, now);
+    this.queue.push(frame, now, rate ?? UNLIMITED);
+    this.serve(now);
+  }
+
+  /** Sends from the queue what the wire has begun to send by now. */
+  private serve(now: number): void {
+    const { queue } = this;
+    if (queue === undefined) return;
+    while (queue.frames > 0 && this.freeAt <= now) {
+      // Frames leave the queue when the wire is free, which may be before we look.
+      const frame = queue.pop(this.freeAt);
+      if (frame === undefined) return;
+      this.freeAt += (frame.length * 8 * 1000) / (this.settings.rate ?? UNLIMITED);
+      this.depart(frame, this.freeAt);
+    }
+  }
+
+  /** Puts a frame on its way that has been sent at `sentAt`. */
+  private depart(frame: Frame, sentAt: number): void {
     const { delay = 0, jitter = 0, reorder = 0, reorderDelay = REORDER_DELAY } = this.settings;
-    const sentAt = this.departure(frame);
-    if (sentAt === undefined) return this.env.drops.refuse(DropReason.LinkQueueFull, frame, this.name);
     const late = jitter > 0 ? Math.max(0, delay + (this.random.float() * 2 - 1) * jitter) : delay;
     const due = Math.max(sentAt + late, this.lastDue);
-    if (this.chance(reorder)) return this.insert({ frame, due: due + reorderDelay });
+    const order = this.order++;
+    if (this.chance(reorder)) {
+      const passage = { frame, due: due + reorderDelay, order };
+      return this.held.insert(passage, (other) => isBefore(passage, other));
+    }
     this.lastDue = due;
-    this.insert({ frame, due });
+    this.passages.push({ frame, due, order });
   }
 
-  /** When the wire will have sent the frame, or `undefined` if its queue is full. */
-  private departure(frame: Frame): number | undefined {
-    const now = this.env.timers.now();
-    const { rate, queueFrames = QUEUE_FRAMES, queueBytes = Number.POSITIVE_INFINITY } = this.settings;
-    if (rate === undefined) return now;
-    while ((this.waiting[0]?.starts ?? Number.POSITIVE_INFINITY) <= now) {
-      this.waitingBytes -= this.waiting.shift()?.length ?? 0;
-    }
-    const starts = Math.max(now, this.freeAt);
-    const { length } = frame;
-    if (starts > now) {
-      if (this.waiting.length >= queueFrames || this.waitingBytes + length > queueBytes) return undefined;
-      this.waiting.push({ starts, length });
-      this.waitingBytes += length;
-    }
-    this.freeAt = starts + (length * 8 * 1000) / rate;
-    return this.freeAt;
-  }
-
-  /** Keeps the passages in order of arrival; those of one moment, in order of sending. */
-  private insert(passage: Passage): void {
-    const { passages } = this;
-    let at = passages.length;
-    while (at > 0 && (passages[at - 1]?.due ?? 0) > passage.due) at--;
-    passages.splice(at, 0, passage);
+  /** The next frame to arrive. */
+  private next(): Fifo<Passage> | undefined {
+    const { first } = this.passages;
+    const held = this.held.first;
+    if (held === undefined) return first === undefined ? undefined : this.passages;
+    return first !== undefined && isBefore(first, held) ? this.passages : this.held;
   }
 
   /** Hands on what has arrived. What is pushed meanwhile is handed on by the loop that runs already: the stack does not grow. */
-  private drain(): void {
+  private run(): void {
     if (this.emitting) return;
     this.emitting = true;
     try {
-      for (let next = this.passages[0]; next !== undefined; next = this.passages[0]) {
-        if (next.due > this.env.timers.now()) break;
-        this.passages.shift();
+      this.serve(this.env.timers.now());
+      for (let line = this.next(); line !== undefined; line = this.next()) {
+        if ((line.first?.due ?? 0) > this.env.timers.now()) break;
+        const next = line.shift();
+        if (next === undefined) break;
         if (this.cut) this.env.drops.refuse(DropReason.LinkPartition, next.frame, this.name);
         else this.emit(next.frame);
       }
     } finally {
       this.emitting = false;
     }
-    const [head] = this.passages;
-    if (head !== undefined) this.timer.arm(head.due);
+    const due = this.next()?.first?.due ?? Number.POSITIVE_INFINITY;
+    const served = (this.queue?.frames ?? 0) > 0 ? this.freeAt : Number.POSITIVE_INFINITY;
+    this.timer.arm(Math.min(due, served));
   }
 }

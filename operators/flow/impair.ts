@@ -8,6 +8,7 @@ import { defaultEnvironment } from '../time/environment.js';
 import { responder } from './responder.js';
 
 export type { BurstLoss, Impairments } from '../../lib/l2/impairment.js';
+export type { QueueOptions } from '../../lib/l2/queue/queue-of.js';
 
 /**
  * Loses, delays, duplicates, reorders and corrupts received frames, as its options say.
@@ -15,7 +16,7 @@ export type { BurstLoss, Impairments } from '../../lib/l2/impairment.js';
  *     in   --a-b-c-d-----|
  *     out  ----a---c-d-d-|     delay 20, b lost, d duplicated
  *
- * **Drops** `LinkLoss`, `LinkQueueFull`, `DeviceTooBig`; `Disposed` what is on its way when the stream ends.
+ * **Drops** `LinkLoss`, `LinkQueueFull`, `LinkRed`, `LinkCodel`, `DeviceTooBig`; `Disposed` what is on its way when the stream ends.
  * **State and timers** frames on their way (retained), one timer.
  *
  * @throws UsageError `ERR_INVALID_OPTION`

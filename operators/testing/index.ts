@@ -29,5 +29,6 @@ export type {
   NetworkOptions,
   NetworkRoute,
 } from './network-options.js';
+export { learningSwitch } from './learning-switch.js';
 export { MarbleMismatch } from './test-run.js';
 export { testDevice, type TestDeviceOptions } from './test-device.js';

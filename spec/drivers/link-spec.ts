@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { expect } from 'chai';
 import * as fc from 'fast-check';
-import { type Impairments, link, type LinkOptions } from '../../drivers/link.js';
+import { type Impairments, link, type LinkOptions, type QueueOptions } from '../../drivers/link.js';
 import type { Device } from '../../lib/core/device.js';
 import type { Env } from '../../lib/core/env.js';
 import { asTx, FramePool } from '../../lib/core/frame.js';
@@ -160,6 +160,68 @@ describe('link', () => {
     expect(env.pool.outstanding).to.equal(0);
   });
 
+  it('carries thousands of frames at once, in time that does not grow with their number', () => {
+    const { scheduler, env } = bench();
+    // 100 Mbit/s and a second of delay: over 80,000 frames of 150 bytes on the wire.
+    const [a, b] = link({ impair: { rate: 100e6, delay: 1000, reorder: 0.01, reorderDelay: 500 } }, env).ends;
+    let last = -1;
+    let late = 0;
+    b.frames$.subscribe(({ time }) => {
+      if (time < last) late++;
+      last = time;
+    });
+    for (let ms = 0; ms < 1000; ms++) {
+      for (let i = 0; i < 83; i++) send(a, env, i, 150);
+      scheduler.runFor(1);
+    }
+    expect(env.pool.outstanding).to.equal(83_000);
+    scheduler.run();
+    expect(late).to.equal(0);
+    expect(env.pool.outstanding).to.equal(0);
+  });
+
+  it('queues as it is told: early detection and controlled delay keep waits shorter than drop-tail', () => {
+    const waits = (queue: QueueOptions): number => {
+      const { scheduler, env } = bench();
+      const [a, b] = link({ impair: { rate: 800_000, queue } }, env).ends;
+      const seen = arrivals(b);
+      const sent: number[] = [];
+      // A frame takes a millisecond; eleven come in ten of them.
+      for (let i = 0; i < 3000; i++) {
+        sent[i] = scheduler.now();
+        send(a, env, i);
+        scheduler.runFor(10 / 11);
+      }
+      scheduler.run();
+      expect(seen.length + env.drops.total).to.equal(3000);
+      const late = seen.slice(-500).map(({ at, number }) => at - (sent[number] ?? 0));
+      return late.reduce((sum, wait) => sum + wait, 0) / late.length;
+    };
+    expect(waits({ kind: 'drop-tail', frames: 200 })).to.be.within(190, 202);
+    expect(waits({ kind: 'red', frames: 200 })).to.be.within(10, 25);
+    // Slower against a sender that does not listen: it has to find out how often to drop.
+    expect(waits({ kind: 'codel', frames: 200 })).to.be.below(120);
+  });
+
+  it('sends what waits by another queue, or at another rate, when it is changed', () => {
+    const { scheduler, env } = bench();
+    const [a, b] = link({ impair: { rate: 80_000 } }, env).ends;
+    const seen = arrivals(b);
+    for (let i = 0; i < 10; i++) send(a, env, i);
+    a.impair({ rate: 160_000, queue: { kind: 'codel', frames: 4 } });
+    scheduler.run();
+    // The first takes 10 ms still; four of the others may wait.
+    expect(seen.map(({ number }) => number)).to.deep.equal([0, 1, 2, 3, 4]);
+    expect(seen.map(({ at }) => at)).to.deep.equal([10, 15, 20, 25, 30]);
+    expect(env.drops.toJSON()).to.deep.equal({ 'link-queue-full': 5 });
+    for (let i = 0; i < 3; i++) send(a, env, i);
+    a.impair({});
+    send(a, env, 9);
+    scheduler.run();
+    expect(seen.slice(5).map(({ number }) => number)).to.deep.equal([0, 1, 2, 9]);
+    expect(env.pool.outstanding).to.equal(0);
+  });
+
   it('loses as often as it is told', () => {
     const { numbers, drops } = run({ loss: 0.1 }, 10_000);
     expect(drops['link-loss']).to.be.within(850, 1150);
@@ -281,7 +343,9 @@ describe('link', () => {
       delay: amount,
       jitter: amount,
       rate: fc.constantFrom(1e5, 1e9),
-      queueFrames: amount,
+      queue: fc
+        .record({ kind: fc.constantFrom('drop-tail', 'red', 'codel'), frames: amount })
+        .map((queue) => queue as QueueOptions),
       seed: fc.nat(1000),
     });
     fc.assert(
@@ -306,6 +370,7 @@ describe('link', () => {
       { impair: { burstLoss: { fail: -1, recover: 1 } } },
       { impair: { delay: -1 } },
       { impair: { rate: 0 } },
+      { impair: { queue: { kind: 'codel' }, queueFrames: 3 } },
     ];
     for (const options of bad) {
       expect(() => link(options, env), JSON.stringify(options))

@@ -7,7 +7,7 @@ import { Ipv4Address } from '../../../lib/core/address.js';
 import { asTx, Frame } from '../../../lib/core/frame.js';
 import { describe as describePacket } from '../../../lib/text/describe.js';
 import { agent, nodeNet, serveHttp } from '../../../lib/socket/index.js';
-import { type Network, network, type NetworkNode } from '../../../operators/testing/index.js';
+import { learningSwitch, type Network, network, type NetworkNode } from '../../../operators/testing/index.js';
 
 const TWO = { a: '10.0.0.1/24', b: '10.0.0.2/24' } as const;
 const ROUGH = { delay: 10, jitter: 8, loss: 0.1, duplicate: 0.05, corrupt: 0.05, reorder: 0.1 };
@@ -195,6 +195,23 @@ describe('network', () => {
     net.run();
     net.assertIdle();
     net.dispose();
+  });
+
+  it('has switches, which send frames where they belong', async () => {
+    const c = '10.0.0.3/24';
+    const net = network({
+      hosts: { ...TWO, c },
+      nodes: { sw: learningSwitch() },
+      links: Object.fromEntries(['a', 'b', 'c'].map((name) => [name, { between: [name, 'sw'], capture: true }])),
+    });
+    expect(await exchange(net)).to.have.length(18_000);
+    net.run();
+    net.assertIdle();
+    // Of a conversation that has nothing to do with it, c hears the question for b's address.
+    const heard = [...readCapture(net.links['c']?.pcapng() ?? new Uint8Array())];
+    expect(heard.filter(({ interfaceId }) => interfaceId === 0).map(({ data }) => data.length)).to.deep.equal([60]);
+    net.dispose();
+    net.assertIdle();
   });
 
   it('throws what a stream failed with, and refuses impossible networks', () => {
