@@ -28,9 +28,12 @@ export type {
   TcpHandler,
   TcpListener,
   TcpListenOptions,
+  TcpShutdown,
   TcpSockets,
   TcpState,
+  TcpWriteOptions,
 } from '../lib/l4/tcp/api.js';
+export { linuxTcpInfo, type TcpCongestionState, type TcpInfo } from '../lib/l4/tcp/info.js';
 export type {
   GroupOptions,
   UdpGroups,

@@ -9,6 +9,7 @@ import type { IpAddress } from '../core/address.js';
 import type { NetError } from '../core/errors.js';
 import type { Timer, Timers } from '../core/timers.js';
 import type { TcpConnection } from '../l4/tcp/api.js';
+import type { TcpInfo } from '../l4/tcp/info.js';
 import { type ConnectArguments, type ConnectOptions, connectArguments } from './connect-options.js';
 import { attemptOptions, raceByName, raceOptions } from './connect-race.js';
 import { Inbox } from './inbox.js';
@@ -414,6 +415,11 @@ export class Socket extends Duplex {
     this.#keepAliveDelay = Math.max(0, initialDelay);
     if (!this.connecting) this.#connection?.setKeepAlive(this.#keepAlive, this.#keepAliveDelay || undefined);
     return this;
+  }
+
+  /** What is known of the connection, as Linux's `tcp_info`; `undefined` without one. */
+  info(): TcpInfo | undefined {
+    return this.#connection?.info();
   }
 
   ref(): this {

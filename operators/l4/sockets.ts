@@ -3,7 +3,16 @@
  * and promise ones, runs to completion in virtual time. These are sources rather than operators, hence they make their Observables.
  */
 
-import { AsyncSubject, from, Observable, type ObservableInput, type Observer, Subject, type Subscription } from 'rxjs';
+import {
+  AsyncSubject,
+  from,
+  Observable,
+  type ObservableInput,
+  type Observer,
+  Subject,
+  type Subscriber,
+  type Subscription,
+} from 'rxjs';
 import { NetError, UsageError } from '../../lib/core/errors.js';
 import type {
   Endpoint,
@@ -13,6 +22,7 @@ import type {
   TcpSockets,
   TcpState,
 } from '../../lib/l4/tcp/api.js';
+import type { TcpInfo } from '../../lib/l4/tcp/info.js';
 import type { UdpMessage, UdpOptions, UdpSocket, UdpSockets } from '../../lib/l4/udp-api.js';
 import { Outbox } from '../../lib/socket/outbox.js';
 
@@ -42,6 +52,12 @@ export class RxConnection {
   /** Emits whenever everything that was queued has been taken by the send buffer. */
   readonly drained$: Observable<void>;
   /**
+   * The state of the connection now, and each one that it comes to, in order. Completes with `CLOSED`.
+   *
+   *     (e)----c----l----(x|)      ESTABLISHED, CLOSE-WAIT, LAST-ACK, CLOSED
+   */
+  readonly states$: Observable<TcpState>;
+  /**
    * Sends what it is given, in order and without copying: the bytes must not change any more. `complete` ends the writing side after them,
    * `error` resets the connection.
    */
@@ -49,6 +65,7 @@ export class RxConnection {
 
   readonly #closed = new AsyncSubject<never>();
   readonly #drained = new Subject<void>();
+  readonly #states = new Subject<TcpState>();
   readonly #outbox = new Outbox();
   #queue: Waiting[] = [];
   #ending = false;
@@ -62,6 +79,7 @@ export class RxConnection {
     this.raw = connection;
     this.closed$ = this.#closed.asObservable();
     this.drained$ = this.#drained.asObservable();
+    this.states$ = new Observable((subscriber) => this.#watchStates(subscriber));
     this.data$ = this.#reading((chunk, subscriber, next) => {
       subscriber.next(chunk);
       next();
@@ -92,6 +110,25 @@ export class RxConnection {
     };
   }
 
+  /** Nobody is told of states until somebody wants to know. */
+  #watchStates(subscriber: Subscriber<TcpState>): Subscription | undefined {
+    const { raw } = this;
+    subscriber.next(raw.state);
+    if (raw.state === 'CLOSED') {
+      subscriber.complete();
+      return undefined;
+    }
+    raw.onState ??= (state) => {
+      this.#states.next(state);
+      if (state === 'CLOSED') this.#states.complete();
+    };
+    return this.#states.subscribe(subscriber);
+  }
+
+  /** Everything that there is to know about the connection, as Linux's `tcp_info`. */
+  info(): TcpInfo {
+    return this.raw.info();
+  }
   get local(): Endpoint {
     return this.raw.local;
   }

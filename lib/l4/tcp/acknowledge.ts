@@ -23,6 +23,7 @@ export function acknowledge(c: Connection, segment: Segment): boolean {
     return false;
   }
   c.unanswered = 0;
+  c.statistics.lastAckAt = c.host.now;
   // An old acknowledgment says nothing, but what comes with it counts.
   if (advance < 0) return true;
   const windowChanged = updateSendWindow(c, segment.seq, segment.ack, segment.window);
@@ -49,6 +50,7 @@ function acknowledgeNew(c: Connection, segment: Segment, advance: number): void 
   if (sent.largest >= snd.mss) c.fullSizeAt = c.host.now;
   c.queue.consume(finAcked ? advance - 1 : advance);
   snd.una = segment.ack;
+  c.statistics.bytesAcked += finAcked ? advance - 1 : advance;
   c.retries = 0;
   confirm(c);
   const { acknowledgment } = c.host;

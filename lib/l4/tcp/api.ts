@@ -3,6 +3,8 @@
 import type { IpAddress } from '../../core/address.js';
 import type { NetError } from '../../core/errors.js';
 import type { EcnMode } from './ecn.js';
+import type { TcpInfo } from './info.js';
+import type { TcpLimits } from './options.js';
 
 /** States of RFC 9293 3.3.2. */
 export type TcpState =
@@ -39,9 +41,25 @@ export interface TcpHandler {
   flushed(): void;
   /** The connection is over for the application (it may linger in TIME-WAIT): regularly, or with an error. Called once. */
   closed(error: NetError | undefined): void;
+  /**
+   * A `close` that lingers is done: everything was acknowledged, or the time is up and the rest goes on without anybody who waits for it.
+   * Only where {@link TcpConnection.setLinger} set a time.
+   */
+  lingered?(complete: boolean): void;
   /** Urgent data was announced up to `bytes` bytes ahead of what has been read (RFC 9293 MUST-32/33). */
   urgent?(bytes: number): void;
 }
+
+/** How bytes are written. */
+export interface TcpWriteOptions {
+  /** More follows: a segment that is not full waits for it, a few hundred milliseconds at most, and is not pushed. As `MSG_MORE`. */
+  readonly more?: boolean;
+  /** The last of the bytes ends urgent data (RFC 9293 MUST-30, MUST-31). As `MSG_OOB`. New applications do without (SHLD-13). */
+  readonly urgent?: boolean;
+}
+
+/** Which way of a connection is shut. */
+export type TcpShutdown = 'read' | 'write' | 'both';
 
 /** A TCP connection as an application sees it. */
 export interface TcpConnection {
@@ -57,18 +75,24 @@ export interface TcpConnection {
    *
    * @throws NetError `EPIPE` after `end` or after the connection closed
    */
-  write(bytes: Uint8Array): number;
+  write(bytes: Uint8Array, options?: TcpWriteOptions): number;
   /** Bytes that `write` would take now. */
   readonly writableBytes: number;
   /** Bytes written and not yet acknowledged. */
   readonly unacknowledgedBytes: number;
+  /** Those of them that were never sent. */
+  readonly unsentBytes: number;
   /** No more writes: a FIN follows the queued bytes. Idempotent. */
   end(): void;
 
   /** The next received bytes, at most `max`, owned by the caller; `undefined` if there are none now. Reading opens the receive window. */
   read(max?: number): Uint8Array | undefined;
+  /** What the next `read` would give, which stays where it is; it must not be changed. */
+  peek(max?: number): Uint8Array | undefined;
   readonly readableBytes: number;
-  /** The peer's FIN has come and everything before it was read. */
+  /** Bytes from the reader's position to the end of urgent data that was announced; 0 if there is none ahead. */
+  readonly urgentBytes: number;
+  /** The peer's FIN has come and everything before it was read, or the reading side was shut down. */
   readonly readEnded: boolean;
 
   /** Gives the connection up in an orderly way: like `end`, and nothing more will be read; unread or later data is answered by RST. */
@@ -76,12 +100,49 @@ export interface TcpConnection {
   /** Sends RST and forgets the connection; `closed` is called with `ECONNABORTED` unless it was over already. */
   abort(): void;
 
+  /**
+   * Shuts one way or both. Writing: as `end`. Reading: what was received can still be read, then the stream is over for the reader; nothing
+   * is sent. A connection that is being opened is given up (`ECONNABORTED`).
+   *
+   * @throws NetError `ENOTCONN` once the connection is over
+   */
+  shutdown(how: TcpShutdown): void;
+  /** Ends the connection at once, with a RST where the peer needs one; the owner hears `closed` without an error. As `connect(AF_UNSPEC)`. */
+  disconnect(): void;
+
   /** Nagle's algorithm off or on (RFC 9293 MUST-17). */
   setNoDelay(on: boolean): void;
+  /** Holds back segments that are not full, 200 ms at least if nothing else is in flight, until it is switched off. As `TCP_CORK`. */
+  setCork(on: boolean): void;
+  /** On: acknowledges at once for a while, and what is owed now. Off: acknowledgments wait for data to go with. As `TCP_QUICKACK`. */
+  setQuickAck(on: boolean): void;
   /** Keepalive probes: off by default; times in milliseconds, defaults 2 h, 75 s, 9 probes. */
   setKeepAlive(on: boolean, idle?: number, interval?: number, count?: number): void;
   /** Longest time in milliseconds that written bytes may stay unacknowledged; 0 for the default (RFC 5482). */
   setUserTimeout(milliseconds: number): void;
+  /**
+   * What `close` does: 0 sends RST and drops what is queued; a time in milliseconds has `lingered` called; `undefined`, the default, does neither.
+   */
+  setLinger(milliseconds: number | undefined): void;
+  /** How long a closed connection waits for the peer's FIN, in milliseconds. As `TCP_LINGER2`; a negative value ends it at once. */
+  setFinWait2Timeout(milliseconds: number): void;
+  /** Bytes of received data that may wait to be read, from now on: auto-tuning ends, and what was promised to the peer stays promised. */
+  setReceiveBuffer(bytes: number): void;
+  /** Bytes that may wait to be acknowledged, from now on: auto-tuning ends. */
+  setSendBuffer(bytes: number): void;
+  /** Caps the payload of segments that are sent from now on; the peer's MSS and the path do so anyhow. As `TCP_MAXSEG`. */
+  setMaxSegmentSize(bytes: number): void;
+  /** The traffic class (TOS) of packets from now on; its low two bits are ECN's, and left out. */
+  setTrafficClass(value: number): void;
+  /** The hop limit (TTL) of packets from now on. @throws NetError `EINVAL` unless in 1..255 */
+  setHopLimit(hops: number): void;
+
+  /** The error that ended the connection, or that ICMP reported meanwhile, once: the second look finds none. As `SO_ERROR`. */
+  takeError(): NetError | undefined;
+  /** Everything that there is to know, as Linux's `tcp_info`. */
+  info(): TcpInfo;
+  /** Is told of each state that the connection comes to, in order, when the event that led to it ends. One at a time. */
+  onState: ((state: TcpState) => void) | undefined;
 }
 
 /** A listening port. */
@@ -101,9 +162,9 @@ export interface TcpListener {
 export interface TcpConnectionOptions {
   readonly noDelay?: boolean;
   readonly keepAlive?: boolean;
-  /** Bytes of received data that may wait to be read. Default 1 MiB. */
+  /** Bytes of received data that may wait to be read. Where it is given, the buffer stays at that. */
   readonly receiveBuffer?: number;
-  /** Bytes that may wait to be acknowledged. Default 1 MiB. */
+  /** Bytes that may wait to be acknowledged. Where it is given, the buffer stays at that. */
   readonly sendBuffer?: number;
   /** Caps the segment size, in bytes of payload. */
   readonly maxSegmentSize?: number;
@@ -113,6 +174,8 @@ export interface TcpConnectionOptions {
   readonly trafficClass?: number;
   /** Explicit congestion notification. Default: as the host's option `ecn`. */
   readonly ecn?: EcnMode;
+  /** Limits that differ from the host's. */
+  readonly limits?: TcpLimits;
 }
 
 /** Options of a listener, and of the connections that it accepts. */

@@ -8,81 +8,56 @@
 
 import { NetError } from '../../core/errors.js';
 import type { IpFlow } from '../../wire/ip.js';
-import type { Endpoint, TcpConnection, TcpConnectionOptions, TcpHandler, TcpState } from './api.js';
+import type {
+  Endpoint,
+  TcpConnection,
+  TcpConnectionOptions,
+  TcpHandler,
+  TcpShutdown,
+  TcpState,
+  TcpWriteOptions,
+} from './api.js';
+import { abort, close, disconnect, end, read, shutdown, urgentAhead, write } from './calls.js';
 import type { Congestion } from './congestion/congestion.js';
 import type { Parent, TcpContext } from './context.js';
 import type { Ecn, EcnMode } from './ecn.js';
+import { infoOf, type TcpInfo } from './info.js';
 import { Keepalive } from './keepalive.js';
-import { clampBuffer, defaultMss, type EndCode } from './options.js';
+import { clampBuffer, defaultMss, type EndCode, type TcpConfig } from './options.js';
 import type { Plpmtud } from './plpmtud.js';
 import { Reassembly } from './reassembly.js';
 import { ReceiveQueue } from './receive-queue.js';
 import { Recovery } from './recovery.js';
 import { RttEstimator } from './rto.js';
-import { reset, sendAck, transmit } from './send.js';
+import { sendAck, unsentBytes } from './send.js';
 import { SendQueue } from './send-queue.js';
 import { SentQueue } from './sent-queue.js';
-import { canSend, isSynchronised, type TcpEvent, transition } from './state.js';
+import {
+  setCork,
+  setKeepAlive,
+  setMaxSegmentSize,
+  setNoDelay,
+  setQuickAck,
+  setReceiveBuffer,
+  setSendBuffer,
+  setUserTimeout,
+} from './set-options.js';
+import { Settings, withLimits } from './settings.js';
+import { isSynchronised, type TcpEvent, transition } from './state.js';
+import { Chrono, type ChronoWatch, Statistics } from './statistics.js';
+import { Tell } from './tell.js';
 import { ConnectionTimers } from './timers.js';
-import { isUpdateDue } from './window.js';
+import { ReceiveVariables, SendVariables, TimestampState } from './variables.js';
 
-/** SND.*: signed sequence numbers, sizes in bytes. */
-export class SendVariables {
-  iss = 0;
-  una = 0;
-  nxt = 0;
-  wnd = 0;
-  /** SEG.SEQ and SEG.ACK of the last window update. */
-  wl1 = 0;
-  wl2 = 0;
-  /** The largest window that the peer ever offered. */
-  maxWnd = 0;
-  /** Shift of the peer's window field. */
-  scale = 0;
-  /** Largest payload of a segment: the peer's MSS and the path's, less our options. */
-  mss = 536;
-  /** End of the last segment that was not full: what Nagle's algorithm waits for (Minshall's variant). */
-  smallEnd = 0;
-  /** When data were last sent. */
-  lastAt = 0;
-}
-
-/** RCV.*: signed sequence numbers, sizes in bytes. */
-export class ReceiveVariables {
-  irs = 0;
-  nxt = 0;
-  /** The furthest right edge that was advertised. */
-  edge = 0;
-  /** Shift of our window field. */
-  scale = 0;
-  /** RCV.NXT when we last sent an ACK. */
-  ackSent = 0;
-  /** The largest payload seen: what counts as a full segment (RMSS). */
-  mss = 0;
-  /** RCV.UP; equal to `irs` until urgent data are announced. */
-  up = 0;
-  finKnown = false;
-  finSeq = 0;
-}
-
-/** Timestamps of a connection (RFC 7323 3). */
-export class TimestampState {
-  on = false;
-  offset = 0;
-  /** TS.Recent, and when it was set. */
-  recent = 0;
-  recentAt = 0;
-}
-
-/** What a connection has to tell its owner; bits. */
-export const Tell = { CONNECTED: 1, URGENT: 2, READABLE: 4, WRITABLE: 8, FLUSHED: 16, CLOSED: 32 } as const;
-const { CONNECTED, URGENT, READABLE, WRITABLE, FLUSHED, CLOSED } = Tell;
+const { CONNECTED, URGENT, READABLE, WRITABLE, FLUSHED, CLOSED, LINGERED } = Tell;
 
 const SILENT: TcpHandler = { connected() {}, readable() {}, writable() {}, flushed() {}, closed() {} };
 
 /** The control block of one connection. */
 export class Connection implements TcpConnection {
   readonly host: TcpContext;
+  /** The host's, with the limits of this connection. */
+  readonly config: TcpConfig;
   readonly local: Endpoint;
   readonly remote: Endpoint;
   flow: IpFlow;
@@ -99,14 +74,14 @@ export class Connection implements TcpConnection {
   /** The MSS that we offered, and the one that the peer offered. */
   mssOffered = 0;
   peerMss: number;
-  readonly mssLimit: number;
+  mssLimit: number;
   /** Packets of this size, in bytes, get through as far as is known (PLPMTU); and what the first link takes. */
   mtu = 0;
   linkMtu = 0;
   /** There while a larger size is searched for, or will be. */
   plpmtud: Plpmtud | undefined = undefined;
-  readonly receiveBuffer: number;
-  readonly sendBuffer: number;
+  receiveBuffer: number;
+  sendBuffer: number;
   noDelay: boolean;
   userTimeout: number;
 
@@ -150,17 +125,27 @@ export class Connection implements TcpConnection {
   /** In the host's list of connections that have something to tell. */
   listed = false;
 
+  readonly statistics: Statistics = new Statistics();
+  /** There once something was written. */
+  chrono: ChronoWatch | undefined = undefined;
+  settings: Settings | undefined = undefined;
   private pending = 0;
   private owner: TcpHandler;
+  private states: { readonly told: (state: TcpState) => void; readonly queue: TcpState[] } | undefined = undefined;
   /** `readable` was called and no read made progress since. */
-  private told = false;
-  private blocked = false;
-  private unflushed = false;
+  told = false;
+  /** The last write did not take everything; what was written waits to be acknowledged. */
+  blocked = false;
+  unflushed = false;
+  /** The application shut down reading. */
+  readShut = false;
   /** The application called `close` or `abort`: it hears only of the end. */
   abandoned = false;
   /** Nothing more will happen in the protocol. */
-  private over = false;
+  over = false;
   private closedTold = false;
+  /** What ended the connection, for its owner and for `takeError`. */
+  private cause: NetError | undefined = undefined;
   private error: NetError | undefined = undefined;
 
   constructor(
@@ -170,8 +155,9 @@ export class Connection implements TcpConnection {
     handler: TcpHandler | undefined,
     options: TcpConnectionOptions,
   ) {
-    const { config } = host;
+    const config = withLimits(host.config, options.limits);
     this.host = host;
+    this.config = config;
     this.local = local;
     this.remote = remote;
     this.owner = handler ?? SILENT;
@@ -225,115 +211,111 @@ export class Connection implements TcpConnection {
     return this.abandoned ? 0 : this.received.length;
   }
   get readEnded(): boolean {
-    return this.eof && this.received.length === 0;
+    return (this.eof || this.readShut) && this.received.length === 0;
   }
 
-  write(bytes: Uint8Array): number {
-    if (this.finQueued || this.over || this.abandoned) throw this.failure('EPIPE', 'write');
-    const taken = Math.min(bytes.length, this.sendBuffer - this.queue.length);
-    if (taken < bytes.length) this.blocked = true;
-    if (taken <= 0) return 0;
-    this.queue.push(taken === bytes.length ? bytes : bytes.subarray(0, taken));
-    this.unflushed = true;
-    if (canSend(this.state)) {
-      this.host.enter();
-      transmit(this);
-      this.host.leaveLater();
-    }
-    return taken;
+  get unsentBytes(): number {
+    return unsentBytes(this);
+  }
+  get urgentBytes(): number {
+    return urgentAhead(this);
   }
 
+  write(bytes: Uint8Array, options?: TcpWriteOptions): number {
+    return write(this, bytes, options);
+  }
   end(): void {
-    if (this.finQueued || this.over) return;
-    this.finQueued = true;
-    this.unflushed = true;
-    // Before ESTABLISHED the FIN waits for the handshake (RFC 9293 3.10.4).
-    if (!isSynchronised(this.state)) return;
-    this.host.enter();
-    this.to('close');
-    transmit(this);
-    this.host.leaveLater();
+    end(this);
   }
-
   read(max: number = Number.POSITIVE_INFINITY): Uint8Array | undefined {
-    if (this.abandoned) return undefined;
-    const bytes = this.received.read(max);
-    // Also where there was nothing: the owner may have been quicker than the news.
-    this.told = false;
-    if (bytes === undefined) return undefined;
-    if (this.over || this.eof) {
-      this.host.enter();
-      this.maybeClosed();
-      this.host.leaveLater();
-    } else if (isUpdateDue(this)) {
-      this.host.enter();
-      sendAck(this);
-      this.host.leaveLater();
-    }
-    return bytes;
+    return read(this, max);
   }
-
+  peek(max: number = Number.POSITIVE_INFINITY): Uint8Array | undefined {
+    return this.abandoned ? undefined : this.received.peek(max);
+  }
   close(): void {
-    if (this.abandoned) return;
-    this.host.enter();
-    this.abandoned = true;
-    const unread = this.received.length > 0;
-    this.received.clear();
-    if (!isSynchronised(this.state) && this.state !== 'SYN-RECEIVED') this.terminate(undefined);
-    else if (unread && this.state !== 'TIME-WAIT') {
-      // RFC 9293 SHLD-3: the peer must learn that data were lost.
-      reset(this);
-      this.terminate(undefined);
-    } else {
-      this.end();
-      if (this.state === 'FIN-WAIT-2') this.timers.waitForFin();
-    }
-    this.maybeClosed();
-    this.host.leave();
+    close(this);
   }
-
   abort(): void {
-    this.host.enter();
-    this.abandoned = true;
-    this.received.clear();
-    if (this.wantsReset()) reset(this);
-    if (this.state !== 'CLOSED') this.terminate(this.over ? undefined : 'ECONNABORTED');
-    this.maybeClosed();
-    this.host.leave();
+    abort(this);
   }
-
-  private wantsReset(): boolean {
-    const { state } = this;
-    return state === 'SYN-RECEIVED' || (canSend(state) && state !== 'CLOSING') || state === 'FIN-WAIT-2';
+  shutdown(how: TcpShutdown): void {
+    shutdown(this, how);
+  }
+  disconnect(): void {
+    disconnect(this);
   }
 
   setNoDelay(on: boolean): void {
-    this.noDelay = on;
-    if (!on || !canSend(this.state)) return;
-    this.host.enter();
-    transmit(this);
-    this.host.leaveLater();
+    setNoDelay(this, on);
   }
-
+  setCork(on: boolean): void {
+    setCork(this, on);
+  }
+  setQuickAck(on: boolean): void {
+    setQuickAck(this, on);
+  }
   setKeepAlive(on: boolean, idle?: number, interval?: number, count?: number): void {
-    this.keepalive = on ? new Keepalive(idle, interval, count) : undefined;
-    this.host.enter();
-    this.timers.watchIdle();
-    this.host.leaveLater();
+    setKeepAlive(this, on, idle, interval, count);
+  }
+  setUserTimeout(milliseconds: number): void {
+    setUserTimeout(this, milliseconds);
+  }
+  setLinger(milliseconds: number | undefined): void {
+    this.ownSettings.linger = milliseconds ?? -1;
+  }
+  setFinWait2Timeout(milliseconds: number): void {
+    this.ownSettings.finWait2Timeout = milliseconds;
+  }
+  setReceiveBuffer(bytes: number): void {
+    setReceiveBuffer(this, bytes);
+  }
+  setSendBuffer(bytes: number): void {
+    setSendBuffer(this, bytes);
+  }
+  setMaxSegmentSize(bytes: number): void {
+    setMaxSegmentSize(this, bytes);
+  }
+  setTrafficClass(value: number): void {
+    this.flow = { ...this.flow, trafficClass: value & 0xfc };
+  }
+  setHopLimit(hops: number): void {
+    if (!Number.isInteger(hops) || hops < 1 || hops > 0xff) throw this.failure('EINVAL', 'setsockopt');
+    this.flow = { ...this.flow, hopLimit: hops };
   }
 
-  setUserTimeout(milliseconds: number): void {
-    this.userTimeout = milliseconds;
-    this.host.enter();
-    this.timers.limitByUserTimeout();
-    this.host.leaveLater();
+  takeError(): NetError | undefined {
+    const { error, softError } = this;
+    this.error = undefined;
+    if (error !== undefined) return error;
+    this.softError = undefined;
+    return softError && this.failure(softError, 'getsockopt');
+  }
+  info(): TcpInfo {
+    return infoOf(this);
+  }
+  get onState(): ((state: TcpState) => void) | undefined {
+    return this.states?.told;
+  }
+  set onState(told: ((state: TcpState) => void) | undefined) {
+    this.states = told && { told, queue: [] };
   }
 
   // From here on: for the other rooms.
 
   /** Moves to the state that `event` leads to. */
   to(event: TcpEvent): void {
-    this.state = transition(this.state, event);
+    const { state } = this;
+    this.state = transition(state, event);
+    if (this.states === undefined || this.state === state) return;
+    this.states.queue.push(this.state);
+    this.host.wake(this);
+  }
+
+  /** The settings of this connection alone, made when first needed. */
+  get ownSettings(): Settings {
+    this.settings ??= new Settings();
+    return this.settings;
   }
 
   /** Queues news for the owner; they are told when the event ends. */
@@ -367,6 +349,27 @@ export class Connection implements TcpConnection {
     }
   }
 
+  /** `close` waits for what is queued. */
+  linger(milliseconds: number): void {
+    const { env, now } = this.host;
+    const settings = this.ownSettings;
+    settings.lingering ??= env.timers.timer(() => {
+      this.host.enter();
+      this.tell(LINGERED);
+      this.host.leave();
+    });
+    settings.lingering.arm(now + milliseconds);
+    if (this.over || this.state === 'FIN-WAIT-2') this.tell(LINGERED);
+  }
+
+  private lingered(settings: Settings, due: boolean): void {
+    const { lingering } = settings;
+    if (lingering === undefined || !(due || lingering.armed) || this.closedTold) return;
+    lingering.cancel();
+    settings.lingering = undefined;
+    this.owner.lingered?.(this.queue.length === 0 && this.snd.una === this.snd.nxt);
+  }
+
   /** The out-of-order room, made when first needed. */
   get gaps(): Reassembly {
     this.reassembly ??= new Reassembly(this.receiveBuffer);
@@ -378,6 +381,7 @@ export class Connection implements TcpConnection {
     this.over = true;
     this.sent.clear();
     this.queue.clear();
+    this.chrono?.start(Chrono.IDLE, this.host.now);
     this.reassembly = undefined;
     this.ecn = undefined;
     this.maybeClosed();
@@ -390,38 +394,42 @@ export class Connection implements TcpConnection {
     const { state } = this;
     if (!isSynchronised(state)) this.host.counters.failed++;
     this.to('abort');
-    if (code !== undefined && !this.over) this.error = this.failure(code, isSynchronised(state) ? 'read' : 'connect');
+    if (code !== undefined && !this.over) {
+      this.error = this.cause = this.failure(code, isSynchronised(state) ? 'read' : 'connect');
+    }
     this.finish();
   }
 
-  private failure(code: NonNullable<EndCode>, syscall: string): NetError {
+  failure(code: NonNullable<EndCode>, syscall: string): NetError {
     return NetError.of(code, syscall, this.remote.address.toString(), this.remote.port);
   }
 
   private free(): void {
     this.timers.cancel();
+    this.settings?.lingering?.cancel();
     this.ackNow = false;
     this.host.release(this);
     this.parent?.lost(this);
     this.parent = undefined;
   }
 
-  private maybeClosed(): void {
+  maybeClosed(): void {
     if (!this.over || this.closedTold) return;
-    if (this.error !== undefined || this.abandoned || this.received.length === 0) this.tell(CLOSED);
+    if (this.cause !== undefined || this.abandoned || this.received.length === 0) this.tell(CLOSED);
   }
 
   /** Tells the owner what is new, then pays the ACK that is owed. Called by the host when an event ends. */
   flush(): void {
     const news = this.pending;
     this.pending = 0;
+    if (this.states !== undefined) for (const state of this.states.queue.splice(0)) this.states.told(state);
     if (news !== 0) this.call(news);
     if (this.ackNow && this.state !== 'CLOSED') sendAck(this);
   }
 
   private call(news: number): void {
     if (news & CONNECTED && !this.abandoned) this.owner.connected();
-    if (news & URGENT && !this.abandoned) this.owner.urgent?.(this.urgentAhead);
+    if (news & URGENT && !this.abandoned) this.owner.urgent?.(urgentAhead(this));
     // The owner may have read everything meanwhile: telling it of nothing would keep it from hearing of what comes next.
     const readable = this.received.length > 0 || this.readEnded;
     if (news & READABLE && readable && !this.abandoned && !this.told && !this.closedTold) {
@@ -429,15 +437,12 @@ export class Connection implements TcpConnection {
       this.owner.readable();
     }
     if (news & WRITABLE && !this.abandoned && !this.over) this.owner.writable();
-    if (news & FLUSHED && this.error === undefined && !this.closedTold) this.owner.flushed();
+    if (news & FLUSHED && this.cause === undefined && !this.closedTold) this.owner.flushed();
+    if (news & (FLUSHED | LINGERED) && this.settings !== undefined)
+      this.lingered(this.settings, (news & LINGERED) !== 0);
     if (news & CLOSED && !this.closedTold) {
       this.closedTold = true;
-      this.owner.closed(this.error);
+      this.owner.closed(this.cause);
     }
-  }
-
-  /** Bytes from the reader's position to the end of the urgent data. */
-  private get urgentAhead(): number {
-    return Math.max(0, (this.rcv.up - this.rcv.nxt + this.received.length) | 0);
   }
 }

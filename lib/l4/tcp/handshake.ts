@@ -5,7 +5,7 @@ import type { IpPacket } from '../../wire/ip.js';
 import { DEFAULT_HOP_LIMIT, type IpPath } from '../../l3/ip-output.js';
 import { TcpFlag } from '../../wire/tcp.js';
 import { initialWindow } from './congestion/congestion.js';
-import { type Connection, Tell } from './connection.js';
+import type { Connection } from './connection.js';
 import { Ecn, readSynEcn } from './ecn.js';
 import type { SequenceNumbers } from './isn.js';
 import { mssOf } from './mss.js';
@@ -15,6 +15,7 @@ import { drop, refuse } from './refuse.js';
 import type { Segment } from './segment.js';
 import { sendSyn, timestamp } from './send.js';
 import { after } from './seq.js';
+import { Tell } from './tell.js';
 
 const { Ack, Rst, Syn } = TcpFlag;
 // Until larger ones are seen, segments of this size count as full (as with Linux).
@@ -56,7 +57,7 @@ export function readSyn(c: Connection, segment: Segment): void {
   const { rcv, snd, ts } = c;
   const { config } = c.host;
   const { options } = segment;
-  rcv.irs = rcv.up = segment.seq;
+  rcv.irs = segment.seq;
   rcv.nxt = (segment.seq + 1) | 0;
   rcv.edge = (rcv.nxt + Math.min(0xffff, c.receiveBuffer)) | 0;
   rcv.ackSent = rcv.nxt;
@@ -171,7 +172,7 @@ function establish(c: Connection): void {
   const { snd, host } = c;
   startMtu(c);
   // RFC 5681 3.1: a lost SYN or SYN-ACK leaves a window of one segment.
-  const window = c.retries > 0 ? snd.mss : initialWindow(snd.mss, host.config.initialWindow);
+  const window = c.retries > 0 ? snd.mss : initialWindow(snd.mss, c.config.initialWindow);
   c.congestion = host.config.congestion(snd.mss, window);
   c.retries = 0;
   snd.smallEnd = snd.una;

@@ -74,6 +74,22 @@ export interface TcpOptions {
   readonly portRange?: readonly [first: number, last: number];
 }
 
+/** Those of them that a connection, or a listener for its connections, may have of its own. */
+export type TcpLimits = Pick<
+  TcpOptions,
+  | 'initialRto'
+  | 'minRto'
+  | 'maxRto'
+  | 'synRetries'
+  | 'synAckRetries'
+  | 'dataRetries'
+  | 'finWait2Timeout'
+  | 'timeWait'
+  | 'delayedAck'
+  | 'quickAcks'
+  | 'initialWindow'
+>;
+
 /** The options of a host with all defaults filled in. */
 export type TcpConfig = Required<TcpOptions>;
 

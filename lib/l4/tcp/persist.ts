@@ -5,12 +5,13 @@ import { sendForced, sendProbe } from './send.js';
 
 /** Time until the next probe: the retransmission timeout, doubled per probe (SHLD-29, SHLD-30). */
 export function persistInterval(c: Connection): number {
-  return Math.min(c.host.config.maxRto, c.rtt.rto * 2 ** Math.min(c.probes, 30));
+  return Math.min(c.config.maxRto, c.rtt.rto * 2 ** Math.min(c.probes, 30));
 }
 
 /** The persist timer fired. */
 export function onPersistTimer(c: Connection): void {
-  const { now, config, counters } = c.host;
+  const { config } = c;
+  const { now, counters } = c.host;
   const usable = (c.snd.una + c.snd.wnd - c.snd.nxt) | 0;
   if (usable > 0) {
     // The override timer of silly-window avoidance: a small window is better than none.

@@ -75,6 +75,11 @@ function useMtu(c: Connection, mtu: number): void {
   if (dontFragment !== c.flow.dontFragment) c.flow = { ...c.flow, dontFragment };
 }
 
+/** The size of segments was limited anew. */
+export function fitMtu(c: Connection): void {
+  setMtu(c, c.mtu);
+}
+
 /** Makes packets of `mtu` bytes at most from now on; what is in flight and larger counts as lost, for no fault of its own. */
 function setMtu(c: Connection, mtu: number): void {
   const { snd, sent, recovery } = c;

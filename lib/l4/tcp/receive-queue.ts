@@ -74,6 +74,13 @@ export class ReceiveQueue {
     return bytes;
   }
 
+  /** The same bytes, which stay where they are. */
+  peek(max: number): Uint8Array | undefined {
+    const chunk = this.chunks[this.first];
+    if (chunk === undefined || max <= 0) return undefined;
+    return chunk.subarray(this.skip, Math.min(chunk.length, this.skip + max));
+  }
+
   clear(): void {
     this.length = this.first = this.skip = 0;
     this.chunks = [];

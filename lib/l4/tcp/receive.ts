@@ -4,7 +4,7 @@ import { DropReason } from '../../core/drops.js';
 import type { IpPacket } from '../../wire/ip.js';
 import { TcpFlag } from '../../wire/tcp.js';
 import { acknowledge, enterTimeWait } from './acknowledge.js';
-import { type Connection, Tell } from './connection.js';
+import type { Connection } from './connection.js';
 import { dataArrived, readRepeatedSyn } from './ecn.js';
 import { receiveInSynReceived, receiveInSynSent } from './handshake.js';
 import { challenge, drop } from './refuse.js';
@@ -12,6 +12,7 @@ import type { Segment } from './segment.js';
 import { reset, sendSyn, transmit } from './send.js';
 import { after, before } from './seq.js';
 import { canReceive } from './state.js';
+import { Tell } from './tell.js';
 import { isAcceptable, isWithin, receiveWindow } from './window.js';
 
 const { Ack, Cwr, Ece, Fin, Rst, Syn, Urg } = TcpFlag;
@@ -21,6 +22,9 @@ const TIMESTAMP_LIFETIME = 24 * 24 * 3600 * 1000;
 /** Processes a segment of the connection, which is in any state but CLOSED, LISTEN and TIME-WAIT. */
 export function receive(c: Connection, segment: Segment, packet: IpPacket): void {
   c.keepalive?.heard(c.host.now);
+  const { statistics } = c;
+  statistics.segmentsIn++;
+  if (segment.to > segment.from) statistics.dataSegmentsIn++;
   if (c.state === 'SYN-SENT') {
     if (!receiveInSynSent(c, segment, packet)) return;
   } else if (!check(c, segment, packet) || !acknowledge(c, segment)) return;
@@ -144,7 +148,8 @@ function receiveReset(c: Connection, segment: Segment): void {
 function urgent(c: Connection, segment: Segment): void {
   if (!canReceive(c.state)) return;
   const up = (segment.seq + segment.urgentPointer) | 0;
-  if (!after(up, c.rcv.up) || !after(up, c.rcv.nxt)) return;
+  if ((c.rcv.urgent && !after(up, c.rcv.up)) || !after(up, c.rcv.nxt)) return;
+  c.rcv.urgent = true;
   c.rcv.up = up;
   c.tell(Tell.URGENT);
 }
@@ -215,13 +220,17 @@ function inOrder(c: Connection, segment: Segment): void {
   const length = to - from;
   if (length === 0 || frame === undefined) return;
   c.received.append(frame.slab.bytes, from, to);
+  c.statistics.lastDataAt = c.host.now;
   rcv.nxt = (rcv.nxt + length) | 0;
   if (length > rcv.mss) rcv.mss = Math.min(length, c.mssOffered);
+  c.statistics.bytesReceived += length;
   c.tellReadable();
   const { reassembly } = c;
   if (reassembly !== undefined && !reassembly.empty) {
     // RFC 5681 4.2: what fills a gap is acknowledged at once.
-    rcv.nxt = reassembly.drain(rcv.nxt, c.received);
+    const { nxt } = rcv;
+    rcv.nxt = reassembly.drain(nxt, c.received);
+    c.statistics.bytesReceived += (rcv.nxt - nxt) | 0;
     c.oweAck();
     return;
   }
@@ -234,7 +243,7 @@ function scheduleAck(c: Connection): void {
   if (c.quickAcks > 0) {
     c.quickAcks--;
     c.oweAck();
-  } else if (((c.rcv.nxt - c.rcv.ackSent) | 0) >= 2 * c.rcv.mss || c.host.config.delayedAck === 0) c.oweAck();
+  } else if (((c.rcv.nxt - c.rcv.ackSent) | 0) >= 2 * c.rcv.mss || c.config.delayedAck === 0) c.oweAck();
   else c.timers.delayAck();
 }
 

@@ -11,9 +11,10 @@ import { isProbe, probeDoubted, probeSent, probeSize } from './plpmtud.js';
 import type { SentSegment } from './sent-queue.js';
 import { after } from './seq.js';
 import { canSend } from './state.js';
+import { Chrono, type ChronoWatch } from './statistics.js';
 import { advertiseWindow } from './window.js';
 
-const { Ack, Fin, Psh, Rst, Syn } = TcpFlag;
+const { Ack, Fin, Psh, Rst, Syn, Urg } = TcpFlag;
 const ALIGNED_TIMESTAMPS = 0x0101_080a;
 const TIMESTAMPS_LENGTH = 12;
 
@@ -49,6 +50,7 @@ export function transmit(c: Connection): void {
     sendNew(c);
     noteLimit(c);
   }
+  if (c.chrono !== undefined) watch(c, c.chrono);
   if (c.sent.head !== undefined) {
     if (!c.timers.retransmit.armed) c.timers.armRetransmit();
   } else if (needsPersist(c)) {
@@ -60,6 +62,19 @@ export function transmit(c: Connection): void {
 function noteLimit(c: Connection): void {
   const { rate, pipe } = c.sent;
   if (rate !== undefined && pipe < c.congestion.cwnd && unsentBytes(c) < c.snd.mss) rate.limitedByApplication(pipe);
+}
+
+/** Notes what keeps us from sending, if anything does. */
+function watch(c: Connection, chrono: ChronoWatch): void {
+  const { queue, snd } = c;
+  let kind: number = Chrono.IDLE;
+  if (queue.length > 0) {
+    const unsent = unsentBytes(c);
+    const usable = (snd.una + snd.wnd - snd.nxt) | 0;
+    const shut = unsent > 0 && usable < Math.min(unsent, snd.mss) && c.sent.pipe < c.congestion.cwnd;
+    kind = shut ? Chrono.PEER_WINDOW : unsent <= 0 && c.blocked ? Chrono.SEND_BUFFER : Chrono.BUSY;
+  }
+  chrono.start(kind, c.host.now);
 }
 
 /** Sends again what is believed lost; returns whether nothing of that is left. */
@@ -94,6 +109,8 @@ export function retransmit(c: Connection, segment: SentSegment): void {
   const push = offset + length === c.queue.length && length > 0;
   c.sent.resent(segment, c.host.now);
   c.host.counters.retransmits++;
+  c.statistics.retransmits++;
+  c.statistics.bytesRetransmitted += length;
   emit(c, segment.seq, Ack | (push ? Psh : 0) | (segment.fin ? Fin : 0), offset, length, false);
 }
 
@@ -125,7 +142,9 @@ function sizeOfNext(c: Connection, unsent: number, usable: number, finDue: boole
     // Less than what there is to send: only if that is much for this receiver, and nothing is in flight that may open the window.
     return sent.head === undefined && 2 * usable >= snd.maxWnd ? usable : -1;
   }
-  if (length === snd.mss || c.noDelay || finDue) return length;
+  if (length === snd.mss || finDue || c.snd.urgent) return length;
+  if (c.settings !== undefined && (c.settings.corked || c.settings.more)) return -1;
+  if (c.noDelay) return length;
   // Nagle's algorithm, Minshall's variant: one small segment in flight at a time.
   return sent.head !== undefined && after(snd.smallEnd, snd.una) ? -1 : length;
 }
@@ -203,7 +222,11 @@ export function timestamp(c: Connection): number {
 /** @param fresh whether there are data that were never sent */
 function emit(c: Connection, seq: number, flags: number, offset: number, length: number, fresh: boolean): void {
   const frame = c.host.env.pool.alloc(length);
-  if (length > 0) c.queue.copy(offset, length, frame.slab.bytes, frame.put(length));
+  if (length > 0) {
+    c.queue.copy(offset, length, frame.slab.bytes, frame.put(length));
+    c.statistics.dataSegmentsOut++;
+    c.statistics.bytesSent += length;
+  }
   options.sackCount = 0;
   const { reassembly } = c;
   let optionsLength = c.ts.on ? TIMESTAMPS_LENGTH : 0;
@@ -225,6 +248,17 @@ function emit(c: Connection, seq: number, flags: number, offset: number, length:
   }
 }
 
+/** RFC 9293 3.8.5, MUST-62: the pointer is to the byte behind the urgent data; as far as it reaches, where they are further away. */
+function pointToUrgent(c: Connection): void {
+  const { snd } = c;
+  header.urgentPointer = 0;
+  if (!after(snd.up, snd.una)) snd.urgent = false;
+  else if (after(snd.up, header.sequence | 0) && !(header.flags & (Syn | Rst))) {
+    header.flags |= Urg;
+    header.urgentPointer = Math.min(0xffff, (snd.up - header.sequence) | 0);
+  }
+}
+
 type Outgoing = ReturnType<Connection['host']['env']['pool']['alloc']>;
 
 /** Puts the header in front of the payload and hands the segment to IP. With SYN or SACK, `options` holds the options. */
@@ -243,6 +277,8 @@ function write(
   header.acknowledgment = flags & Ack ? c.rcv.nxt : 0;
   header.flags = flags;
   header.window = window;
+  if (c.snd.urgent) pointToUrgent(c);
+  else header.urgentPointer = 0;
   TcpSegment.emit(frame, header, optionsLength);
   if (optionsLength > 0) {
     const { view } = frame.slab;
@@ -257,6 +293,7 @@ function write(
   TcpSegment.seal(frame, pseudoHeaderSum(flow, frame.length));
   if (flags & Ack) c.timers.acknowledged();
   c.host.counters.segmentsOut++;
+  c.statistics.segmentsOut++;
   // What is cut on the way proves nothing.
   c.host.output.send(frame, frame.mtuProbe && !flow.dontFragment ? { ...flow, dontFragment: true } : flow);
 }

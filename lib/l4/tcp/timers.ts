@@ -72,7 +72,7 @@ export class ConnectionTimers {
   delayAck(): void {
     const { c } = this;
     this.delayedAck ??= c.host.env.timers.timer(() => run(c, sendAck));
-    if (!this.delayedAck.armed) this.delayedAck.arm(c.host.now + c.host.config.delayedAck);
+    if (!this.delayedAck.armed) this.delayedAck.arm(c.host.now + c.config.delayedAck);
   }
 
   /** A segment with an ACK is on its way: none is owed. */
@@ -97,14 +97,19 @@ export class ConnectionTimers {
 
   /** Nobody reads any more: the peer's FIN is waited for only so long. */
   waitForFin(): void {
-    this.idleTimer().arm(this.c.host.now + this.c.host.config.finWait2Timeout);
+    const { c } = this;
+    const time = c.settings?.finWait2Timeout ?? c.config.finWait2Timeout;
+    if (time < 0) {
+      reset(c);
+      c.terminate(undefined);
+    } else this.idleTimer().arm(c.host.now + time);
   }
 
   /** Starts 2 MSL. */
   timeWait(): void {
     this.retransmit.cancel();
     this.delayedAck?.cancel();
-    this.idleTimer().arm(this.c.host.now + this.c.host.config.timeWait);
+    this.idleTimer().arm(this.c.host.now + this.c.config.timeWait);
   }
 
   private idleTimer(): Timer {
@@ -139,7 +144,8 @@ function onRetransmitTimer(c: Connection): void {
 }
 
 function onHandshakeTimeout(c: Connection): void {
-  const { config, now, counters } = c.host;
+  const { config } = c;
+  const { now, counters } = c.host;
   const limit = c.state === 'SYN-SENT' ? config.synRetries : config.synAckRetries;
   if (c.retries >= limit || (c.userTimeout > 0 && now - c.snd.lastAt >= c.userTimeout)) {
     counters.timedOut++;
@@ -154,7 +160,8 @@ function onHandshakeTimeout(c: Connection): void {
 }
 
 function onRetransmissionTimeout(c: Connection): void {
-  const { config, now, counters } = c.host;
+  const { config } = c;
+  const { now, counters } = c.host;
   const { head } = c.sent;
   if (head === undefined || c.timers.putOff()) return;
   // A peer that shrank its window to nothing but still answers is not dead (RFC 9293 SHLD-17, MUST-37).

@@ -372,4 +372,26 @@ export class FakeConnection implements TcpConnection {
     this.keepAlive = [on, idle];
   }
   setUserTimeout(): void {}
+
+  // --- what no adapter asks of it
+
+  readonly unsentBytes = 0;
+  readonly urgentBytes = 0;
+  onState: ((state: TcpState) => void) | undefined = undefined;
+  peek(): undefined {}
+  shutdown(): void {}
+  disconnect(): void {}
+  setCork(): void {}
+  setQuickAck(): void {}
+  setLinger(): void {}
+  setFinWait2Timeout(): void {}
+  setReceiveBuffer(): void {}
+  setSendBuffer(): void {}
+  setMaxSegmentSize(): void {}
+  setTrafficClass(): void {}
+  setHopLimit(): void {}
+  takeError(): undefined {}
+  info(): never {
+    throw new Error('there is nothing to tell of a fake');
+  }
 }

@@ -222,6 +222,47 @@ forBothVersions('sockets as Observables', (facts) => {
     stack.expectClean();
   });
 
+  it('tells the states of a connection, from the one that it is in, and completes with the last', () => {
+    const stack = new Pair({ version });
+    const port: Endpoint = { address: stack.ends[1], port: 7 };
+    const told: string[] = [];
+    const listening = listen(stack.hosts[1], port).subscribe((c) => {
+      c.states$.subscribe({ next: (state) => told.push(`server ${state}`), complete: () => told.push('server over') });
+      c.data$.subscribe({ complete: () => c.end() });
+    });
+    let client: RxConnection | undefined;
+    connect(stack.hosts[0], port).subscribe((c) => {
+      client = c;
+      c.data$.subscribe();
+      const first = c.states$.subscribe((state) => told.push(`left ${state}`));
+      first.unsubscribe();
+      c.states$.subscribe((state) => told.push(`client ${state}`));
+      expect(c.info()).to.include({ state: 'ESTABLISHED', congestion: 'newreno' });
+      c.end();
+    });
+    stack.scheduler.run();
+    listening.unsubscribe();
+    expect(told.filter((line) => line.startsWith('server'))).to.deep.equal([
+      // The FIN came with the ACK that ended the handshake.
+      'server CLOSE-WAIT',
+      'server LAST-ACK',
+      'server CLOSED',
+      'server over',
+    ]);
+    expect(told.filter((line) => !line.startsWith('server'))).to.deep.equal([
+      'left ESTABLISHED',
+      'client ESTABLISHED',
+      'client FIN-WAIT-1',
+      'client FIN-WAIT-2',
+      'client TIME-WAIT',
+      'client CLOSED',
+    ]);
+    const late: string[] = [];
+    client?.states$.subscribe({ next: (state) => late.push(state), complete: () => late.push('over') });
+    expect(late).to.deep.equal(['CLOSED', 'over']);
+    stack.expectClean();
+  });
+
   it('listening tells where, fails with its code, and stops when left', async () => {
     let port = 0;
     const first = listen(server, any(0), { onListening: (local) => (port = local.port) }).subscribe();

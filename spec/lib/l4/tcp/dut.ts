@@ -82,6 +82,8 @@ export class Dut {
   private lines: string[] = [];
   /** When set, what goes out comes in again at once. */
   loop = false;
+  /** Sees each segment that goes out. */
+  onSegment: ((segment: TcpSegment) => void) | undefined;
   private start = 1000;
 
   /** By default the MTU leaves room for 1460 bytes of data in either version, as packetdrill has it. */
@@ -166,6 +168,7 @@ export class Dut {
     const segment = new TcpSegment(packet, packet.start);
     const { view } = packet.slab;
     const { flags } = segment;
+    this.onSegment?.(segment);
     if (flags & TcpFlag.Syn) this.iss = segment.sequence;
     // A RST in answer to an ACK has that number, which the test gave relative to our initial number as well.
     const zero = flags & TcpFlag.Rst && !(flags & TcpFlag.Ack) && this.iss === 0 ? 0 : this.iss;

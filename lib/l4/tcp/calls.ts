@@ -1,0 +1,149 @@
+/** What an application asks of a connection (RFC 9293 3.9.1): writing, reading, closing. */
+
+import type { TcpShutdown, TcpWriteOptions } from './api.js';
+import type { Connection } from './connection.js';
+import { reset, sendAck, transmit } from './send.js';
+import { canSend, isSynchronised } from './state.js';
+import { Chrono, ChronoWatch } from './statistics.js';
+import { Tell } from './tell.js';
+import { isUpdateDue } from './window.js';
+
+/** See `TcpConnection.write`. */
+export function write(c: Connection, bytes: Uint8Array, options: TcpWriteOptions | undefined): number {
+  if (c.finQueued || c.over || c.abandoned) throw c.failure('EPIPE', 'write');
+  const taken = Math.min(bytes.length, c.sendBuffer - c.queue.length);
+  if (taken < bytes.length) c.blocked = true;
+  if (taken <= 0) return 0;
+  c.queue.push(taken === bytes.length ? bytes : bytes.subarray(0, taken));
+  c.unflushed = true;
+  c.chrono ??= new ChronoWatch();
+  if (c.settings !== undefined) c.settings.more = false;
+  if (options !== undefined) mark(c, options, taken === bytes.length);
+  if (canSend(c.state)) {
+    c.host.enter();
+    c.chrono.start(Chrono.BUSY, c.host.now);
+    transmit(c);
+    c.host.leaveLater();
+  }
+  return taken;
+}
+
+function mark(c: Connection, options: TcpWriteOptions, whole: boolean): void {
+  if (options.more === true && whole) c.ownSettings.more = true;
+  if (options.urgent !== true || !whole) return;
+  const { snd } = c;
+  // Until our SYN is acknowledged it stands before the queue.
+  snd.up = (snd.una + c.queue.length + (isSynchronised(c.state) ? 0 : 1)) | 0;
+  snd.urgent = true;
+}
+
+/** See `TcpConnection.end`. */
+export function end(c: Connection): void {
+  if (c.finQueued || c.over) return;
+  c.finQueued = true;
+  c.unflushed = true;
+  // Before ESTABLISHED the FIN waits for the handshake (RFC 9293 3.10.4).
+  if (!isSynchronised(c.state)) return;
+  c.host.enter();
+  c.to('close');
+  transmit(c);
+  c.host.leaveLater();
+}
+
+/** See `TcpConnection.read`. */
+export function read(c: Connection, max: number): Uint8Array | undefined {
+  if (c.abandoned) return undefined;
+  const bytes = c.received.read(max);
+  // Also where there was nothing: the owner may have been quicker than the news.
+  c.told = false;
+  if (bytes === undefined) return undefined;
+  if (c.rcv.urgent && urgentAhead(c) === 0) c.rcv.urgent = false;
+  if (c.over || c.eof) {
+    c.host.enter();
+    c.maybeClosed();
+    c.host.leaveLater();
+  } else if (isUpdateDue(c)) {
+    c.host.enter();
+    sendAck(c);
+    c.host.leaveLater();
+  }
+  return bytes;
+}
+
+/** Bytes from the reader's position to the end of the urgent data. */
+export function urgentAhead(c: Connection): number {
+  const { rcv } = c;
+  return rcv.urgent ? Math.max(0, (rcv.up - rcv.nxt + c.received.length) | 0) : 0;
+}
+
+/** See `TcpConnection.close`. */
+export function close(c: Connection): void {
+  if (c.abandoned) return;
+  c.host.enter();
+  c.abandoned = true;
+  const linger = c.settings?.linger ?? -1;
+  const unread = c.received.length > 0;
+  c.received.clear();
+  if (!isSynchronised(c.state) && c.state !== 'SYN-RECEIVED') c.terminate(undefined);
+  else if (linger === 0) drop(c);
+  else if (unread && c.state !== 'TIME-WAIT') {
+    // RFC 9293 SHLD-3: the peer must learn that data were lost.
+    reset(c);
+    c.terminate(undefined);
+  } else {
+    end(c);
+    if (c.state === 'FIN-WAIT-2') c.timers.waitForFin();
+    if (linger > 0) c.linger(linger);
+  }
+  c.maybeClosed();
+  c.host.leave();
+}
+
+/** See `TcpConnection.abort`. */
+export function abort(c: Connection): void {
+  c.host.enter();
+  c.abandoned = true;
+  c.received.clear();
+  if (wantsReset(c)) reset(c);
+  if (c.state !== 'CLOSED') c.terminate(c.over ? undefined : 'ECONNABORTED');
+  c.maybeClosed();
+  c.host.leave();
+}
+
+/** See `TcpConnection.disconnect`. */
+export function disconnect(c: Connection): void {
+  c.host.enter();
+  c.abandoned = true;
+  c.received.clear();
+  drop(c);
+  c.maybeClosed();
+  c.host.leave();
+}
+
+/** Ends the connection without a word to its owner. */
+function drop(c: Connection): void {
+  if (wantsReset(c)) reset(c);
+  if (c.state !== 'CLOSED' && c.state !== 'TIME-WAIT') c.terminate(undefined);
+}
+
+function wantsReset({ state }: Connection): boolean {
+  return state === 'SYN-RECEIVED' || (canSend(state) && state !== 'CLOSING') || state === 'FIN-WAIT-2';
+}
+
+/** See `TcpConnection.shutdown`. */
+export function shutdown(c: Connection, how: TcpShutdown): void {
+  if (c.over || c.abandoned) throw c.failure('ENOTCONN', 'shutdown');
+  if (c.state === 'SYN-SENT') {
+    c.host.enter();
+    c.terminate('ECONNABORTED');
+    c.host.leaveLater();
+    return;
+  }
+  if (how !== 'write' && !c.readShut) {
+    c.readShut = true;
+    c.host.enter();
+    c.tell(Tell.READABLE);
+    c.host.leaveLater();
+  }
+  if (how !== 'read') end(c);
+}

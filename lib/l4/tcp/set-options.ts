@@ -1,0 +1,69 @@
+/** Options that an application changes while the connection is there. */
+
+import type { Connection } from './connection.js';
+import { Keepalive } from './keepalive.js';
+import { clampBuffer } from './options.js';
+import { fitMtu } from './plpmtud.js';
+import { sendAck, transmit } from './send.js';
+import { canSend, isSynchronised } from './state.js';
+
+/** What was held back may go out now. */
+function push(c: Connection): void {
+  if (!canSend(c.state)) return;
+  c.host.enter();
+  transmit(c);
+  c.host.leaveLater();
+}
+
+export function setNoDelay(c: Connection, on: boolean): void {
+  c.noDelay = on;
+  if (on) push(c);
+}
+
+export function setCork(c: Connection, on: boolean): void {
+  if (!on && c.settings?.corked !== true) return;
+  c.ownSettings.corked = on;
+  if (!on) push(c);
+}
+
+export function setQuickAck(c: Connection, on: boolean): void {
+  c.quickAcks = on ? c.config.quickAcks : 0;
+  if (!on || c.rcv.nxt === c.rcv.ackSent || !isSynchronised(c.state)) return;
+  c.host.enter();
+  sendAck(c);
+  c.host.leaveLater();
+}
+
+export function setKeepAlive(c: Connection, on: boolean, idle?: number, interval?: number, count?: number): void {
+  c.keepalive = on ? new Keepalive(idle, interval, count) : undefined;
+  c.host.enter();
+  c.timers.watchIdle();
+  c.host.leaveLater();
+}
+
+export function setUserTimeout(c: Connection, milliseconds: number): void {
+  c.userTimeout = milliseconds;
+  c.host.enter();
+  c.timers.limitByUserTimeout();
+  c.host.leaveLater();
+}
+
+export function setReceiveBuffer(c: Connection, bytes: number): void {
+  c.receiveBuffer = clampBuffer(bytes);
+}
+
+export function setSendBuffer(c: Connection, bytes: number): void {
+  c.sendBuffer = clampBuffer(bytes);
+  c.host.enter();
+  c.drained();
+  c.host.leaveLater();
+}
+
+export function setMaxSegmentSize(c: Connection, bytes: number): void {
+  c.mssLimit = Math.max(1, Math.min(0xffff, Math.floor(bytes)));
+  if (!isSynchronised(c.state) || c.over) return;
+  c.host.enter();
+  fitMtu(c);
+  transmit(c);
+  c.host.leaveLater();
+}

@@ -1,0 +1,53 @@
+/** The variables of RFC 9293 3.3.1 and RFC 7323 3, as a connection's control block holds them. */
+
+/** SND.*: signed sequence numbers, sizes in bytes. */
+export class SendVariables {
+  iss = 0;
+  una = 0;
+  nxt = 0;
+  wnd = 0;
+  /** SEG.SEQ and SEG.ACK of the last window update. */
+  wl1 = 0;
+  wl2 = 0;
+  /** The largest window that the peer ever offered. */
+  maxWnd = 0;
+  /** Shift of the peer's window field. */
+  scale = 0;
+  /** Largest payload of a segment: the peer's MSS and the path's, less our options. */
+  mss = 536;
+  /** End of the last segment that was not full: what Nagle's algorithm waits for (Minshall's variant). */
+  smallEnd = 0;
+  /** When data were last sent. */
+  lastAt = 0;
+  /** There are urgent data that were not acknowledged; SND.UP, the sequence number behind them. */
+  urgent = false;
+  up = 0;
+}
+
+/** RCV.*: signed sequence numbers, sizes in bytes. */
+export class ReceiveVariables {
+  irs = 0;
+  nxt = 0;
+  /** The furthest right edge that was advertised. */
+  edge = 0;
+  /** Shift of our window field. */
+  scale = 0;
+  /** RCV.NXT when we last sent an ACK. */
+  ackSent = 0;
+  /** The largest payload seen: what counts as a full segment (RMSS). */
+  mss = 0;
+  /** Urgent data were announced and not all were read; RCV.UP, the sequence number behind them. */
+  urgent = false;
+  up = 0;
+  finKnown = false;
+  finSeq = 0;
+}
+
+/** Timestamps of a connection (RFC 7323 3). */
+export class TimestampState {
+  on = false;
+  offset = 0;
+  /** TS.Recent, and when it was set. */
+  recent = 0;
+  recentAt = 0;
+}
