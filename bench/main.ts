@@ -1,10 +1,11 @@
 /**
- * The benchmarks: `npm run bench -- [micro] [versions] [device] [tap] [impaired] [--rounds N] [--seconds N] [--json FILE] [--markdown FILE]`. Without names, all of them
+ * The benchmarks: `npm run bench -- [micro] [versions] [connections] [device] [tap] [impaired] [--rounds N] [--seconds N] [--json FILE] [--markdown FILE]`. Without names, all of them
  * that measure this machine; `throughput` measures TCP, in virtual time, and is the same on every machine.
  */
 
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { connectionsBenchmark } from './connections.js';
 import { deviceBenchmark } from './device.js';
 import { impairedBenchmark } from './impaired.js';
 import { microBenchmark } from './micro.js';
@@ -13,11 +14,12 @@ import { tapBenchmark } from './tap.js';
 import { throughputBenchmark, throughputJson, throughputTables } from './throughput.js';
 import { versionsBenchmark } from './versions.js';
 
-const USAGE = `Usage: npm run bench -- [micro] [versions] [device] [tap] [impaired] [--rounds N] [--seconds N] [--json FILE] [--markdown FILE]
+const USAGE = `Usage: npm run bench -- [micro] [versions] [connections] [device] [tap] [impaired] [--rounds N] [--seconds N] [--json FILE] [--markdown FILE]
        npm run bench -- throughput [--json FILE] [--markdown FILE]
 
   micro       cost per frame of codecs, pipeline, timers and TCP, without a device
   versions    IPv6 beside IPv4, by whole hosts in memory
+  connections memory and timers of idle connections
   device      frames per second through the TAP driver alone (Linux, root)
   tap         TCP and UDP over a TAP beside the kernel's own over veth (Linux, root)
   impaired    TCP over a path with loss and reordering, beside the kernel's with itself (Linux, root)
@@ -37,7 +39,7 @@ const { values, positionals } = parseArgs({
   },
 });
 
-const known = ['micro', 'versions', 'device', 'tap', 'impaired'];
+const known = ['micro', 'versions', 'connections', 'device', 'tap', 'impaired'];
 const rounds = Number(values.rounds);
 const seconds = Number(values.seconds);
 const virtual = positionals.length === 1 && positionals[0] === 'throughput';
@@ -63,6 +65,7 @@ async function measured(wanted: readonly string[]): Promise<Report> {
   const rows: Row[] = [];
   if (wanted.includes('micro')) rows.push(...microBenchmark(rounds));
   if (wanted.includes('versions')) rows.push(...versionsBenchmark(rounds));
+  if (wanted.includes('connections')) rows.push(...connectionsBenchmark(rounds));
   if (wanted.includes('device')) rows.push(...(await deviceBenchmark(rounds)));
   if (wanted.includes('tap')) rows.push(...(await tapBenchmark({ rounds, seconds })));
   if (wanted.includes('impaired')) rows.push(...(await impairedBenchmark({ rounds, seconds })));

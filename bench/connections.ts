@@ -1,0 +1,187 @@
+/**
+ * What an idle connection costs: bytes of memory, both versions, and time per tick of the clock, for few of them and for many. Only one end
+ * is there: it is fed with the segments of peers that do not exist.
+ */
+
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { type IpAddress, Ipv4Address, Ipv6Address, type IpVersion } from '../lib/core/address.js';
+import type { Env } from '../lib/core/env.js';
+import type { Frame } from '../lib/core/frame.js';
+import { pseudoHeaderSum, pushIpHeader } from '../lib/l3/ip-output.js';
+import type { TcpConnection } from '../lib/l4/tcp/api.js';
+import { TcpHost } from '../lib/l4/tcp/tcp-host.js';
+import type { IpFlow } from '../lib/wire/ip.js';
+import { Ipv4Packet } from '../lib/wire/ipv4.js';
+import { Ipv6Packet } from '../lib/wire/ipv6.js';
+import { TCP_HEADER, TcpFlag, TcpSegment } from '../lib/wire/tcp.js';
+import { TcpOptions } from '../lib/wire/tcp-options.js';
+import { environment } from '../operators/time/environment.js';
+import { SimulationScheduler } from '../operators/time/simulation-scheduler.js';
+import { TimerWheel } from '../operators/time/timer-wheel.js';
+import { type Row, row } from './report.js';
+
+const SECTION = 'Idle connections';
+const PORT = 80;
+const TICKS = 20_000;
+const { Ack, Psh, Syn } = TcpFlag;
+
+const options = new TcpOptions();
+let collect: (() => void) | undefined;
+
+/** Bytes in use on the heap and in buffers, after everything that is not has been collected. */
+export function bytesInUse(): number {
+  if (collect === undefined) {
+    setFlagsFromString('--expose-gc');
+    collect = runInNewContext('gc') as () => void;
+  }
+  collect();
+  const { heapUsed, arrayBuffers } = process.memoryUsage();
+  return heapUsed + arrayBuffers;
+}
+
+/** A segment of the `i`th peer to `target`, with the options that hosts of today use, in a frame of the environment's pool. */
+export function segmentOf(
+  env: Env,
+  target: IpAddress,
+  i: number,
+  fields: { readonly flags: number; readonly sequence: number; readonly acknowledgment?: number },
+  echo = 0,
+  payload = 0,
+): Frame {
+  const frame = env.pool.alloc(payload);
+  if (payload > 0) frame.slab.bytes.fill(1, frame.put(payload), frame.end);
+  const source = target.version === 4 ? new Ipv4Address(0x2c00_0000 + i) : new Ipv6Address(0x2600_0000, i, 0, i);
+  const destination = target;
+  const rest = { protocol: 6, hopLimit: 60, trafficClass: 0, dontFragment: true };
+  const flow = { version: target.version, source, destination, ...rest } as IpFlow;
+  options.clear();
+  options.hasTimestamps = true;
+  options.timestampValue = i + 1;
+  options.timestampEcho = echo;
+  if (fields.flags & Syn) {
+    options.mss = 1400;
+    options.windowScale = 7;
+    options.sackPermitted = true;
+  }
+  const ports = { sourcePort: 1024 + (i % 60_000), destinationPort: PORT };
+  const header = { acknowledgment: 0, window: 65535, urgentPointer: 0, ...ports, ...fields };
+  TcpSegment.emit(frame, header, options.length);
+  options.write(frame.slab.view, frame.start + TCP_HEADER);
+  TcpSegment.seal(frame, pseudoHeaderSum(flow, frame.length));
+  pushIpHeader(frame, flow, i & 0xffff);
+  return frame;
+}
+
+/** A host whose peers are made up. */
+export class CrowdedHost {
+  readonly scheduler: SimulationScheduler = new SimulationScheduler();
+  readonly env: Env = environment({ scheduler: new TimerWheel(this.scheduler) });
+  readonly host: TcpHost;
+  readonly accepted: TcpConnection[] = [];
+  private readonly own: IpAddress;
+  /** Of the last segment that the host sent. */
+  private iss = 0;
+  private echo = 0;
+
+  constructor(version: IpVersion, keepAlive = false) {
+    this.own = version === 4 ? new Ipv4Address(0x0a00_0001) : new Ipv6Address(0xfd00_0000, 0, 0, 1);
+    const { own } = this;
+    const paths = {
+      path: () => ({ source: own, mtu: 1500 }),
+      isLocal: (address: IpAddress) => address.equals(own),
+      isBroadcast: () => false,
+    };
+    this.host = new TcpHost(paths, {}, this.env);
+    this.host.output.emit = (packet) => {
+      const at = packet.start + (version === 4 ? 20 : 40);
+      this.iss = packet.slab.view.getInt32(at + 4);
+      // Behind the MSS and SACK-permitted.
+      this.echo = packet.slab.view.getUint32(at + TCP_HEADER + 8);
+      packet.release();
+    };
+    const listener = this.host.listen({ address: own, port: PORT }, { keepAlive });
+    listener.acceptable = () => {
+      const connection = listener.accept();
+      if (connection !== undefined) this.accepted.push(connection);
+    };
+  }
+
+  /** Establishes the connections of peers `from` to `to`; each has got a few bytes and answered them, if `used`. */
+  establish(from: number, to: number, used = false): void {
+    for (let i = from; i < to; i++) {
+      this.receive(segmentOf(this.env, this.own, i, { flags: Syn, sequence: i }));
+      const acknowledgment = (this.iss + 1) | 0;
+      this.receive(segmentOf(this.env, this.own, i, { flags: Ack, sequence: i + 1, acknowledgment }, this.echo));
+      if (used) this.use(i, acknowledgment);
+    }
+  }
+
+  private use(i: number, acknowledgment: number): void {
+    const { env, own, echo } = this;
+    this.receive(segmentOf(env, own, i, { flags: Ack | Psh, sequence: i + 1, acknowledgment }, echo, 100));
+    const connection = this.accepted.at(-1);
+    connection?.read();
+    connection?.write(new Uint8Array(100));
+    const answered = (acknowledgment + 100) | 0;
+    this.receive(segmentOf(env, own, i, { flags: Ack, sequence: i + 101, acknowledgment: answered }, echo));
+  }
+
+  private receive(frame: Frame): void {
+    const Packet = this.own.version === 4 ? Ipv4Packet : Ipv6Packet;
+    const packet = new Packet(frame, frame.start);
+    frame.end = frame.start + packet.totalLength;
+    frame.start += packet.headerLength;
+    this.host.receive(packet);
+    frame.release();
+  }
+}
+
+/** Bytes of each of `count` idle connections. */
+export function bytesPerConnection(version: IpVersion, count: number, used = false): number {
+  const crowd = new CrowdedHost(version);
+  // What exists once, and what is made on the way, is not theirs.
+  crowd.establish(0, 100, used);
+  const before = bytesInUse();
+  crowd.establish(100, 100 + count, used);
+  const after = bytesInUse();
+  if (crowd.host.size !== 100 + count) throw new Error(`only ${crowd.host.size} connections`);
+  return (after - before) / count;
+}
+
+/** Nanoseconds per tick of a clock beside which `count` connections wait for their keepalive. */
+function tickCost(count: number): number {
+  const crowd = new CrowdedHost(4, true);
+  crowd.establish(0, count);
+  let ticks = 0;
+  const timer = crowd.env.timers.timer(() => {
+    if (++ticks < TICKS) timer.arm(crowd.env.timers.now() + 1);
+  });
+  timer.arm(crowd.env.timers.now() + 1);
+  const begun = process.hrtime.bigint();
+  crowd.scheduler.runFor(TICKS + 1);
+  return Number(process.hrtime.bigint() - begun) / TICKS;
+}
+
+/** Measures. */
+export function connectionsBenchmark(rounds: number): Row[] {
+  const memory = ([4, 6] as const).flatMap((version) => [
+    row(SECTION, `100,000 over IPv${version}, never used`, 'bytes each', [bytesPerConnection(version, 100_000)]),
+    row(SECTION, `100,000 over IPv${version}, used`, 'bytes each', [bytesPerConnection(version, 100_000, true)]),
+  ]);
+  const costs = Array.from({ length: rounds }, () => [tickCost(1_000), tickCost(100_000)]);
+  const few = row(
+    SECTION,
+    'a tick with 1,000 of them keeping alive',
+    'ns',
+    costs.map(([cost = 0]) => cost),
+  );
+  const many = row(
+    SECTION,
+    'a tick with 100,000 of them keeping alive',
+    'ns',
+    costs.map(([, cost = 0]) => cost),
+    few,
+  );
+  return [...memory, few, many];
+}
