@@ -99,7 +99,7 @@ export function readRepeatedSyn(c: Connection, segment: Segment): void {
 }
 
 /** Whether a SYN is an ECN-setup SYN. One that is marked itself is none (RFC 3168 6.1.1), unless accurate ECN asked (RFC 9768). */
-function asks({ flags, codepoint }: Segment): boolean {
+export function asks({ flags, codepoint }: Segment): boolean {
   return (flags & (ECN_SETUP | Syn)) === (ECN_SETUP | Syn) && (codepoint === Codepoint.NotEct || (flags & Ae) !== 0);
 }
 

@@ -143,11 +143,10 @@ export function receiveInSynReceived(c: Connection, segment: Segment, packet: Ip
 }
 
 /**
- * Completes a handshake of which nothing was kept: the connection, which knows its numbers and the peer's SYN, is where it would be
- * after the ACK of its SYN-ACK.
+ * Completes a handshake of which nothing was kept: the connection, in LISTEN, which knows its numbers and the peer's SYN, goes to where
+ * it would be after the ACK of its SYN-ACK.
  */
 export function completeByCookie(c: Connection): void {
-  c.to('passive-open');
   c.to('syn');
   c.to('ack-of-syn');
   c.snd.una = c.snd.nxt;

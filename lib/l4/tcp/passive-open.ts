@@ -86,6 +86,7 @@ export class PassiveOpens {
     counters.cookiesAccepted++;
     const connection = this.connection(listener, packet, segment);
     const offset = this.timestampOffset(packet, segment);
+    connection.to('passive-open');
     const asAck = asSyn(segment, mss, offset, config);
     readSyn(connection, segment);
     asAck();

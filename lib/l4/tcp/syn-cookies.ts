@@ -16,6 +16,7 @@ import { TCP_HEADER, TcpFlag, TcpSegment } from '../../wire/tcp.js';
 import { TcpOptions } from '../../wire/tcp-options.js';
 import type { TcpListenOptions } from './api.js';
 import type { TcpContext } from './context.js';
+import { asks, type EcnMode } from './ecn.js';
 import { offeredMss } from './mss.js';
 import { clampBuffer, peerMss, type TcpConfig, windowScaleFor } from './options.js';
 import type { Segment } from './segment.js';
@@ -97,18 +98,22 @@ const OPTION_MASK = (1 << OPTION_BITS) - 1;
 const SCALE_MASK = 15;
 const NO_SCALE = 15;
 const SACK = 16;
+const ECN = 32;
 
 /** Options of a SYN that a timestamp can hold. */
 export interface CookieOptions {
   /** The peer's window shift, or -1. */
   windowScale: number;
   sackPermitted: boolean;
+  ecn: boolean;
 }
 
-/** What we agree to of the options of a SYN that is answered with a cookie. */
-export function cookieOptions({ options }: Segment, config: TcpConfig): CookieOptions {
+/** What we agree to of the options of a SYN that is answered with a cookie. @param ecn the listener's mode */
+export function cookieOptions(syn: Segment, config: TcpConfig, ecn: EcnMode): CookieOptions {
+  const { options } = syn;
   const kept = config.timestamps && options.hasTimestamps;
   return {
+    ecn: kept && ecn !== 'off' && asks(syn),
     windowScale: kept && config.windowScaling && options.windowScale >= 0 ? Math.min(14, options.windowScale) : -1,
     sackPermitted: kept && config.sack && options.sackPermitted,
   };
@@ -116,7 +121,8 @@ export function cookieOptions({ options }: Segment, config: TcpConfig): CookieOp
 
 /** The clock of milliseconds with the options in its low bits, and not ahead of it: later timestamps are not older. */
 export function encodeOptions(clock: number, options: CookieOptions): number {
-  const bits = (options.windowScale < 0 ? NO_SCALE : options.windowScale) | (options.sackPermitted ? SACK : 0);
+  const { windowScale, sackPermitted, ecn } = options;
+  const bits = (windowScale < 0 ? NO_SCALE : windowScale) | (sackPermitted ? SACK : 0) | (ecn ? ECN : 0);
   const value = (clock & ~OPTION_MASK) | bits;
   return after(value, clock | 0) ? (value - OPTION_MASK - 1) | 0 : value;
 }
@@ -127,6 +133,7 @@ export function decodeOptions(value: number, config: TcpConfig): CookieOptions {
   return {
     windowScale: scale === NO_SCALE || !config.windowScaling ? -1 : scale,
     sackPermitted: (value & SACK) !== 0 && config.sack,
+    ecn: (value & ECN) !== 0,
   };
 }
 
@@ -138,12 +145,14 @@ export interface CookieAnswer {
   readonly timestampOffset: number;
 }
 
+const { Ack, Cwr, Ece, Syn } = TcpFlag;
+
 const header = {
   sourcePort: 0,
   destinationPort: 0,
   sequence: 0,
   acknowledgment: 0,
-  flags: TcpFlag.Syn | TcpFlag.Ack,
+  flags: 0,
   window: 0,
   urgentPointer: 0,
 };
@@ -154,7 +163,7 @@ export function sendCookie(host: TcpContext, packet: IpPacket, syn: Segment, coo
   const { config, env } = host;
   const { listen, path } = to;
   const receiveBuffer = clampBuffer(listen.receiveBuffer ?? config.receiveBuffer);
-  const agreed = cookieOptions(syn, config);
+  const agreed = cookieOptions(syn, config, listen.ecn ?? config.ecn);
   options.clear();
   options.mss = offeredMss(packet.version, listen.maxSegmentSize ?? 0xffff, path.mtu);
   options.sackPermitted = agreed.sackPermitted;
@@ -164,6 +173,7 @@ export function sendCookie(host: TcpContext, packet: IpPacket, syn: Segment, coo
   if (agreed.windowScale >= 0) options.windowScale = windowScaleFor(receiveBuffer);
   header.sourcePort = syn.destinationPort;
   header.destinationPort = syn.sourcePort;
+  header.flags = Syn | Ack | (agreed.ecn ? Ece : 0);
   header.sequence = cookie;
   header.acknowledgment = (syn.seq + 1) | 0;
   header.window = Math.min(0xffff, receiveBuffer);
@@ -190,18 +200,20 @@ export function sendCookie(host: TcpContext, packet: IpPacket, syn: Segment, coo
  * makes the ACK of it again.
  */
 export function asSyn(segment: Segment, mss: number, timestampOffset: number, config: TcpConfig): () => void {
-  const { options: read, flags } = segment;
+  const { options: read, flags, codepoint } = segment;
   const agreed = read.hasTimestamps
     ? decodeOptions(read.timestampEcho - timestampOffset, config)
-    : { windowScale: -1, sackPermitted: false };
+    : { windowScale: -1, sackPermitted: false, ecn: false };
   segment.seq = (segment.seq - 1) | 0;
-  segment.flags = TcpFlag.Syn;
+  segment.flags = agreed.ecn ? Syn | Ece | Cwr : Syn;
+  segment.codepoint = 0;
   read.mss = mss;
   read.windowScale = agreed.windowScale;
   read.sackPermitted = agreed.sackPermitted;
   return () => {
     segment.seq = (segment.seq + 1) | 0;
     segment.flags = flags;
+    segment.codepoint = codepoint;
     read.mss = 0;
     read.windowScale = -1;
     read.sackPermitted = false;

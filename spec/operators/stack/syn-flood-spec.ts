@@ -5,7 +5,8 @@ import { link } from '../../../drivers/link.js';
 import { host } from '../../../operators/stack/host.js';
 import { virtualEnv } from '../../lib/l2/fake-device.js';
 import { App, pattern } from '../../lib/l4/tcp/pair.js';
-import { bytesInUse, spoofedSyn } from '../../lib/l4/tcp/syn-flood.js';
+import { bytesInUse, segmentOf } from '../../../bench/connections.js';
+import { TcpFlag } from '../../../lib/wire/tcp.js';
 
 const SYNS = 100_000;
 const BURST = 500;
@@ -29,11 +30,12 @@ describe('a host under a flood of SYNs (RFC 4987)', () => {
       const connection = listener.accept();
       if (connection !== undefined) server.attach(connection).start();
     };
+    const syn = (i: number) => segmentOf(env, there.address, i, { flags: TcpFlag.Syn, sequence: i });
     const before = bytesInUse();
     for (let burst = 0; burst < SYNS / BURST; burst++) {
       env.scheduler.schedule(() => {
         for (let i = 0; i < BURST; i++) {
-          attacker?.sink.next(asTx(spoofedSyn(env, there.address, 80, burst * BURST + i)));
+          attacker?.sink.next(asTx(syn(burst * BURST + i)));
         }
       }, 50 * burst);
     }

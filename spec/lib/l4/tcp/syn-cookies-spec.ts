@@ -112,6 +112,20 @@ for (const version of VERSIONS) {
       dut.expectClean();
     });
 
+    it('keeps ECN in the timestamp, too (3168-1)', () => {
+      const { dut, listener } = crowded({ ...ALL, ecn: 'passive' });
+      dut.rx('SEW 0:0(0) win 1000 <mss 1460,sackOK,TS val 50 ecr 0,nop,wscale 7>');
+      const [line = ''] = dut.take();
+      expect(line).to.match(/^SE\. 0:0\(0\) ack 1 win 65535 <mss 1460,sackOK,TS/);
+      dut.rx(`. 1:1(0) ack 1 win 100 <nop,nop,TS val 60 ecr ${Number(/TS val (\d+)/.exec(line)?.[1])}>`);
+      const connection = listener.accept();
+      dut.rx('E. 1:1(0) ack 1 win 100 <nop,nop,TS val 60 ecr 0>');
+      connection?.write(new Uint8Array(10));
+      expect(dut.take()).to.have.lengthOf(1);
+      expect(dut.host.counters.ecnReductions).to.equal(1);
+      dut.expectClean();
+    });
+
     it('agrees to nothing but the segment size where the peer sends no timestamps', () => {
       const { dut, listener } = crowded(ALL);
       dut.rx('S 0:0(0) win 1000 <mss 1460,sackOK,nop,nop,nop,wscale 7>');
@@ -249,10 +263,14 @@ describe('options in the timestamps of SYN cookies', () => {
   it('come back as they were, in a clock that is never ahead', () => {
     for (const clock of [0, 1, 63, 64, 1000, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff]) {
       for (let windowScale = -1; windowScale <= 14; windowScale++) {
-        for (const sackPermitted of [false, true]) {
-          const value = encodeOptions(clock, { windowScale, sackPermitted });
+        for (const [sackPermitted, ecn] of [
+          [false, false],
+          [true, false],
+          [false, true],
+        ] as const) {
+          const value = encodeOptions(clock, { windowScale, sackPermitted, ecn });
           expect(((clock | 0) - value) | 0).to.be.within(0, 126);
-          expect(decodeOptions(value, config)).to.deep.equal({ windowScale, sackPermitted });
+          expect(decodeOptions(value, config)).to.deep.equal({ windowScale, sackPermitted, ecn });
         }
       }
     }
@@ -260,9 +278,10 @@ describe('options in the timestamps of SYN cookies', () => {
 
   it('count for nothing where they are switched off', () => {
     const off = tcpConfig({ windowScaling: false, sack: false });
-    expect(decodeOptions(encodeOptions(1000, { windowScale: 7, sackPermitted: true }), off)).to.deep.equal({
+    expect(decodeOptions(encodeOptions(1000, { windowScale: 7, sackPermitted: true, ecn: false }), off)).to.deep.equal({
       windowScale: -1,
       sackPermitted: false,
+      ecn: false,
     });
   });
 });

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { App, Pair, pattern, VERSIONS, viewOf } from './pair.js';
-import { bytesInUse, spoofedSyn } from './syn-flood.js';
+import { bytesInUse, segmentOf } from '../../../../bench/connections.js';
+import { TcpFlag } from '../../../../lib/wire/tcp.js';
 
 const SYNS = 100_000;
 const BURST = 1000;
@@ -21,7 +22,7 @@ for (const version of VERSIONS) {
       let most = 0;
       const flood = (burst: number) => {
         for (let i = burst * BURST; i < (burst + 1) * BURST; i++) {
-          const frame = spoofedSyn(env, ends[1], 80, i);
+          const frame = segmentOf(env, ends[1], i, { flags: TcpFlag.Syn, sequence: i });
           const packet = viewOf(frame);
           if (packet !== undefined) hosts[1].receive(packet);
           frame.release();
