@@ -50,9 +50,13 @@ export {
   Acknowledgment,
   type Congestion,
   type CongestionFactory,
+  type CongestionSettings,
   type CongestionSignal,
 } from '../lib/l4/tcp/congestion/congestion.js';
-export { NewReno } from '../lib/l4/tcp/congestion/newreno.js';
+export type { CongestionName } from '../lib/l4/tcp/congestion/choose.js';
+export { Cubic, cubic } from '../lib/l4/tcp/congestion/cubic.js';
+export { LossBased } from '../lib/l4/tcp/congestion/loss-based.js';
+export { NewReno, newReno } from '../lib/l4/tcp/congestion/newreno.js';
 export type { TcpOptions } from '../lib/l4/tcp/options.js';
 export { TcpHost } from '../lib/l4/tcp/tcp-host.js';
 export { PingHost } from '../lib/l4/ping.js';

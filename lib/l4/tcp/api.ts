@@ -5,6 +5,8 @@ import type { NetError } from '../../core/errors.js';
 import type { EcnMode } from './ecn.js';
 import type { TcpInfo } from './info.js';
 import type { TcpLimits } from './options.js';
+import type { CongestionName } from './congestion/choose.js';
+import type { CongestionFactory } from './congestion/congestion.js';
 
 /** States of RFC 9293 3.3.2. */
 export type TcpState =
@@ -176,6 +178,8 @@ export interface TcpConnectionOptions {
   readonly ecn?: EcnMode;
   /** Limits that differ from the host's. */
   readonly limits?: TcpLimits;
+  /** The congestion control, by name or what makes it. Default: the host's. */
+  readonly congestion?: CongestionName | CongestionFactory;
 }
 
 /** Options of a listener, and of the connections that it accepts. */

@@ -18,7 +18,8 @@ import type {
   TcpWriteOptions,
 } from './api.js';
 import { abort, close, disconnect, end, read, shutdown, urgentAhead, write } from './calls.js';
-import type { Congestion } from './congestion/congestion.js';
+import { congestionFactory } from './congestion/choose.js';
+import type { Congestion, CongestionFactory } from './congestion/congestion.js';
 import type { Parent, TcpContext } from './context.js';
 import type { Ecn, EcnMode } from './ecn.js';
 import { infoOf, type TcpInfo } from './info.js';
@@ -92,6 +93,7 @@ export class Connection implements TcpConnection {
   readonly rtt: RttEstimator;
   /** Set once the segment size is known. */
   congestion: Congestion;
+  private readonly congestionFactory: CongestionFactory;
   readonly recovery: Recovery = new Recovery();
   readonly timers: ConnectionTimers;
   keepalive: Keepalive | undefined = undefined;
@@ -182,7 +184,8 @@ export class Connection implements TcpConnection {
     this.quickAcks = config.quickAcks;
     this.sent = new SentQueue(host.sentSegments);
     this.rtt = new RttEstimator(config);
-    this.congestion = config.congestion(this.snd.mss, this.snd.mss);
+    this.congestionFactory = congestionFactory(options.congestion ?? config.congestion);
+    this.congestion = this.makeCongestion(this.snd.mss);
     this.timers = new ConnectionTimers(this);
     if (options.keepAlive === true) this.keepalive = new Keepalive();
   }
@@ -316,6 +319,11 @@ export class Connection implements TcpConnection {
   get ownSettings(): Settings {
     this.settings ??= new Settings();
     return this.settings;
+  }
+
+  /** A congestion control for the segment size. @param window bytes to start with */
+  makeCongestion(window: number): Congestion {
+    return this.congestionFactory(this.snd.mss, window, this.config, this.host.env.random);
   }
 
   /** Queues news for the owner; they are told when the event ends. */

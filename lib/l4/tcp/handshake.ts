@@ -168,11 +168,11 @@ function complete(c: Connection, segment: Segment): void {
 
 /** The connection is established: sizes the window, lets the application in. */
 function establish(c: Connection): void {
-  const { snd, host } = c;
+  const { snd } = c;
   startMtu(c);
   // RFC 5681 3.1: a lost SYN or SYN-ACK leaves a window of one segment.
   const window = c.retries > 0 ? snd.mss : initialWindow(snd.mss, c.config.initialWindow);
-  c.congestion = host.config.congestion(snd.mss, window);
+  c.congestion = c.makeCongestion(window);
   c.retries = 0;
   snd.smallEnd = snd.una;
   c.rcv.mss = Math.min(LEAST_FULL_SEGMENT, c.mssOffered);

@@ -2,6 +2,7 @@
 
 import { type IpAddress, isSameAddress } from '../../core/address.js';
 import type { Endpoint, TcpConnection, TcpListener, TcpListenOptions } from './api.js';
+import { congestionFactory } from './congestion/choose.js';
 import type { Connection } from './connection.js';
 import type { Parent } from './context.js';
 
@@ -37,6 +38,7 @@ export class Listener implements TcpListener, Parent {
     this.host = host;
     this.local = local;
     this.options = options;
+    if (options.congestion !== undefined) congestionFactory(options.congestion);
     this.backlog = Math.max(1, backlog);
     this.maxEmbryonic = maxEmbryonic;
   }

@@ -2,8 +2,8 @@
 
 import type { NetCode } from '../../core/errors.js';
 import { UsageError } from '../../core/errors.js';
+import { type CongestionName, congestionFactory } from './congestion/choose.js';
 import type { CongestionFactory } from './congestion/congestion.js';
-import { NewReno } from './congestion/newreno.js';
 import { ECN_MODES, type EcnMode } from './ecn.js';
 
 /** Options of a TCP host. Times are in milliseconds, sizes in bytes. */
@@ -47,8 +47,21 @@ export interface TcpOptions {
    * error, and where the path is known to be narrower than its first link; `always`: every connection begins with small segments and searches.
    */
   readonly mtuProbing?: 'off' | 'blackhole' | 'always';
-  /** Makes the congestion control of a connection. Default NewReno. */
-  readonly congestion?: CongestionFactory;
+  /** The congestion control of connections: by name, or what makes it. Default `cubic`. */
+  readonly congestion?: CongestionName | CongestionFactory;
+  /** Whether CUBIC leaves slow start when round trips grow longer (HyStart++, RFC 9406). Default true. */
+  readonly hystart?: boolean;
+  /**
+   * Segments that one acknowledgment may add to the window in slow start, also after a timeout; Linux knows no limit. Default 0: 8 with CUBIC
+   * (RFC 9406 4.2), unlimited if it is paced; 2 with NewReno (RFC 3465); 1 after a timeout.
+   */
+  readonly slowStartLimit?: number;
+  /** Whether a pause longer than the retransmission timeout leaves only the initial window (RFC 5681 4.1). Default true. */
+  readonly slowStartAfterIdle?: boolean;
+  /** Congestion window validation (RFC 7661): in place of slow start after idle. Default false: a window only does not grow unused. */
+  readonly windowValidation?: boolean;
+  /** Whether segments are spread over the round trip: `auto`, if the congestion control says how fast to send. Default `auto`. */
+  readonly pacing?: 'auto' | boolean;
   /** Challenge acknowledgments per connection and {@link TcpOptions.challengePeriod} (RFC 5961 7). Default 10. */
   readonly challengeLimit?: number;
   /** Default 5000. */
@@ -112,7 +125,12 @@ const DEFAULTS: TcpConfig = {
   quickAcks: 16,
   initialWindow: 10,
   mtuProbing: 'blackhole',
-  congestion: (mss, initialWindow) => new NewReno(mss, initialWindow),
+  congestion: 'cubic',
+  hystart: true,
+  slowStartLimit: 0,
+  slowStartAfterIdle: true,
+  windowValidation: false,
+  pacing: 'auto',
   challengeLimit: 10,
   challengePeriod: 5000,
   acceptMissingTimestamps: false,
@@ -137,6 +155,8 @@ export function tcpConfig(options: TcpOptions): TcpConfig {
   requireOneOf('mtuProbing', config.mtuProbing, ['off', 'blackhole', 'always']);
   requireOneOf('synCookies', config.synCookies, ['auto', 'always', 'off']);
   requireOneOf('ecn', config.ecn, ECN_MODES);
+  congestionFactory(config.congestion);
+  requireRange('slowStartLimit', config.slowStartLimit, 0, Number.POSITIVE_INFINITY);
   requireRange('minRto', config.minRto, 1, config.maxRto);
   requireRange('portRange', config.portRange[0], 1, config.portRange[1]);
   requireRange('portRange', config.portRange[1], config.portRange[0], 65535);

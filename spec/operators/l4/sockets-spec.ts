@@ -237,7 +237,7 @@ forBothVersions('sockets as Observables', (facts) => {
       const first = c.states$.subscribe((state) => told.push(`left ${state}`));
       first.unsubscribe();
       c.states$.subscribe((state) => told.push(`client ${state}`));
-      expect(c.info()).to.include({ state: 'ESTABLISHED', congestion: 'newreno' });
+      expect(c.info()).to.include({ state: 'ESTABLISHED', congestion: 'cubic' });
       c.end();
     });
     stack.scheduler.run();

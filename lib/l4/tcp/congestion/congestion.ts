@@ -3,6 +3,8 @@
  * the control does that itself, how the window shrinks while losses are repaired (proportional rate reduction).
  */
 
+import type { Random } from '../../../core/random.js';
+
 /** What an acknowledgment said. A host has one such record and fills it anew for each; nobody keeps it. Times in ms, sizes in bytes. */
 export class Acknowledgment {
   now = 0;
@@ -61,8 +63,22 @@ export interface Congestion {
   resize(mss: number): void;
 }
 
+/** What the host's options say of congestion control; see `TcpOptions`. */
+export interface CongestionSettings {
+  readonly slowStartAfterIdle: boolean;
+  readonly windowValidation: boolean;
+  readonly hystart: boolean;
+  readonly slowStartLimit: number;
+  readonly pacing: 'auto' | boolean;
+}
+
 /** Makes a congestion control. @param mss bytes a segment @param initialWindow bytes to start with */
-export type CongestionFactory = (mss: number, initialWindow: number) => Congestion;
+export type CongestionFactory = (
+  mss: number,
+  initialWindow: number,
+  settings: CongestionSettings,
+  random: Random,
+) => Congestion;
 
 /** The initial window for `segments` segments (RFC 6928 2). */
 export function initialWindow(mss: number, segments: number): number {

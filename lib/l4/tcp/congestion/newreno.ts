@@ -1,89 +1,44 @@
-/** Slow start and congestion avoidance (RFC 5681), with appropriate byte counting (RFC 3465). */
+/** Congestion avoidance by the book (RFC 5681): a segment more every round trip, half of what was in flight after a loss. */
 
-import type { Acknowledgment, Congestion, CongestionSignal } from './congestion.js';
+import type { Acknowledgment, CongestionFactory, CongestionSettings } from './congestion.js';
+import { LossBased } from './loss-based.js';
+
+// RFC 3465 2.2, 2.3: two, so that delayed acknowledgments do not halve the growth of slow start.
+const SEGMENTS_PER_ACK = 2;
 
 /** NewReno's window. */
-export class NewReno implements Congestion {
+export class NewReno extends LossBased {
   readonly name = 'newreno';
-  readonly pacingRate = 0;
-  readonly ownsRecovery = false;
-  cwnd: number;
-  ssthresh: number = Number.MAX_SAFE_INTEGER;
-  private priorCwnd = 0;
-  private priorSsthresh = 0;
-  private mss: number;
-  private readonly restart: number;
   /** Bytes acknowledged in congestion avoidance since the window last grew (RFC 5681 3.1, appropriate byte counting). */
   private credit = 0;
-  /** Segments that one acknowledgment may add in slow start (RFC 3465 2.2, 2.3): two, but one after a timeout. */
-  private perAck = 2;
 
-  constructor(mss: number, initialWindow: number) {
-    this.mss = mss;
-    this.cwnd = initialWindow;
-    this.restart = initialWindow;
+  constructor(mss: number, initialWindow: number, settings: CongestionSettings) {
+    super(mss, initialWindow, settings, SEGMENTS_PER_ACK, false);
   }
 
-  acknowledged({ delivered, limited }: Acknowledgment): void {
-    // RFC 7661: a window that was not used says nothing about the network.
-    if (!limited) return;
-    if (this.cwnd < this.ssthresh) {
-      // Two, so that delayed ACKs do not halve the growth.
-      this.cwnd += Math.min(delivered, this.perAck * this.mss);
-      return;
-    }
-    this.perAck = 2;
+  protected avoid(delivered: number, _ack: Acknowledgment): void {
     this.credit += delivered;
-    if (this.credit >= this.cwnd) {
-      this.credit -= this.cwnd;
-      this.cwnd += this.mss;
-    }
+    if (this.credit < this.cwnd) return;
+    this.credit -= this.cwnd;
+    this.cwnd += this.mss;
   }
 
-  congested(_signal: CongestionSignal, flight: number, _now: number): void {
-    this.remember();
-    this.ssthresh = this.halved(flight);
+  protected reduced(flight: number): number {
+    return Math.floor(flight / 2);
+  }
+
+  protected reducing(): void {
     this.credit = 0;
   }
 
-  recovered(flight: number): void {
-    // RFC 6582 3.2 step 3 (1): no burst after a window that is nearly empty.
-    this.cwnd = Math.min(this.ssthresh, Math.max(flight, this.mss) + this.mss);
-  }
-
-  timeout(flight: number, again: boolean): void {
-    if (!again) {
-      this.remember();
-      this.ssthresh = this.halved(flight);
-    }
-    this.cwnd = this.mss;
+  protected restarted(): void {
     this.credit = 0;
-    this.perAck = 1;
   }
 
-  undo(): void {
-    this.cwnd = Math.max(this.cwnd, this.priorCwnd);
-    this.ssthresh = Math.max(this.ssthresh, this.priorSsthresh);
-  }
-
-  idle(pause: number, rto: number): void {
-    if (pause <= rto) return;
-    this.cwnd = Math.min(this.cwnd, this.restart);
-  }
-
-  resize(mss: number): void {
-    // Larger segments are no reason for more bytes in flight (RFC 4821 7.2).
-    if (mss < this.mss) this.cwnd = Math.floor(this.cwnd / this.mss) * mss;
-    this.cwnd = Math.max(mss, this.cwnd);
-    this.mss = mss;
-  }
-
-  private remember(): void {
-    this.priorCwnd = this.cwnd;
-    this.priorSsthresh = this.ssthresh;
-  }
-
-  private halved(flight: number): number {
-    return Math.max(Math.floor(flight / 2), 2 * this.mss);
+  protected unused(): void {
+    // Nothing here depends on time.
   }
 }
+
+/** Makes {@link NewReno} controls. */
+export const newReno: CongestionFactory = (mss, initialWindow, settings) => new NewReno(mss, initialWindow, settings);

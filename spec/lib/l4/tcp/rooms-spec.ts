@@ -4,8 +4,6 @@ import { Ipv4Address, Ipv6Address, type IpAddress } from '../../../../lib/core/a
 import { Frame } from '../../../../lib/core/frame.js';
 import { SeededRandom } from '../../../../lib/core/random.js';
 import type { TcpState } from '../../../../lib/l4/tcp/api.js';
-import { Acknowledgment, initialWindow } from '../../../../lib/l4/tcp/congestion/congestion.js';
-import { NewReno } from '../../../../lib/l4/tcp/congestion/newreno.js';
 import type { Connection } from '../../../../lib/l4/tcp/connection.js';
 import { ConnectionTable } from '../../../../lib/l4/tcp/demux.js';
 import { SipHash } from '../../../../lib/core/hash.js';
@@ -231,39 +229,6 @@ describe('TCP retransmission timeout', () => {
     rtt.sample(100);
     expect(rtt.rto).to.be.lessThan(400);
     expect(new RttEstimator(tcpConfig({})).rto).to.equal(1000);
-  });
-});
-
-describe('NewReno', () => {
-  const ack = (limited: boolean) => Object.assign(new Acknowledgment(), { delivered: 1000, limited });
-
-  it('starts with ten segments (6928-1, 5681-2)', () => {
-    expect([initialWindow(1460, 10), initialWindow(536, 10), initialWindow(9000, 10)]).to.deep.equal([
-      14_600, 5360, 18_000,
-    ]);
-  });
-
-  it('grows by at most a segment a window in congestion avoidance, and only when the window limits (5681-5, 7661)', () => {
-    const reno = new NewReno(1000, 10_000);
-    reno.congested('loss', 20_000, 0);
-    reno.recovered(20_000);
-    expect([reno.cwnd, reno.ssthresh]).to.deep.equal([10_000, 10_000]);
-    for (let i = 0; i < 9; i++) reno.acknowledged(ack(true));
-    expect(reno.cwnd).to.equal(10_000);
-    reno.acknowledged(ack(true));
-    expect(reno.cwnd).to.equal(11_000);
-    for (let i = 0; i < 100; i++) reno.acknowledged(ack(false));
-    expect(reno.cwnd).to.equal(11_000);
-  });
-
-  it('halves what was in flight, not the window, and once per timeout series (5681-6, 5681-7)', () => {
-    const reno = new NewReno(1000, 100_000);
-    reno.timeout(8000, false);
-    expect([reno.cwnd, reno.ssthresh]).to.deep.equal([1000, 4000]);
-    reno.timeout(1000, true);
-    expect(reno.ssthresh).to.equal(4000);
-    reno.timeout(1000, false);
-    expect(reno.ssthresh).to.equal(2000);
   });
 });
 

@@ -111,7 +111,7 @@ for (const version of VERSIONS) {
     });
 
     it('retransmits fast on the third duplicate ACK, sends on the first two, and recovers (5681-8, 5681-9, 3042-1, GT-72)', () => {
-      const dut = new Dut(version);
+      const dut = new Dut(version, { congestion: 'newreno' });
       const { connection } = dut.accepted({ mss: 1000 });
       connection.write(new Uint8Array(40_000));
       expect(dut.take().length).to.equal(10);
@@ -120,8 +120,8 @@ for (const version of VERSIONS) {
       expect(dut.take().map((line) => line.split(' ')[1])).to.deep.equal(['10001:11001(1000)', '11001:12001(1000)']);
       dut.rx('. 1:1(0) ack 1');
       dut.tx('. 1:1001(1000) ack 1 win 65535');
-      // cwnd is 6 + 3 segments, 12 are in flight; each further duplicate inflates by one.
-      for (let i = 0; i < 3; i++) dut.rx('. 1:1(0) ack 1');
+      // cwnd is 5 + 3 segments, 12 are in flight; each further duplicate inflates by one.
+      for (let i = 0; i < 4; i++) dut.rx('. 1:1(0) ack 1');
       dut.tx();
       dut.rx('. 1:1(0) ack 1');
       expect(dut.take().map((line) => line.split(' ')[1])).to.deep.equal(['12001:13001(1000)']);
@@ -129,7 +129,8 @@ for (const version of VERSIONS) {
       dut.rx('. 1:1(0) ack 5001');
       expect(dut.take().map((line) => line.split(' ')[1])).to.deep.equal(['5001:6001(1000)', '13001:14001(1000)']);
       dut.rx('. 1:1(0) ack 12001');
-      expect(dut.take().length).to.equal(1);
+      // Recovery ends with a window of five.
+      expect(dut.take().length).to.equal(3);
       expect(dut.host.counters.fastRetransmits).to.equal(1);
       dut.expectClean();
     });
