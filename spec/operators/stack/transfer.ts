@@ -6,9 +6,12 @@ import type { TcpConnectionOptions } from '../../../lib/l4/tcp/api.js';
 import type { TcpCounters } from '../../../lib/l4/tcp/context.js';
 import { type NetworkHostOptions, type NetworkLinkOptions, network } from '../../../operators/testing/index.js';
 import { FACTS, type VersionFacts } from '../../both-versions.js';
+import { Invariants } from '../../lib/l4/tcp/invariants.js';
 import { Peer, type PeerPlan } from './peer.js';
 
 const PORT = 80;
+/** More events than any transfer needs by far: what takes more goes round in a circle. */
+const ENDLESS = 2_000_000;
 // Nobody gives up: what is tested is that every bad link is survived.
 const PATIENT: NetworkHostOptions = {
   neighbours: { maxMulticastSolicit: 1000, retransTimer: 200, baseReachable: 3000, delayFirstProbe: 500 },
@@ -50,7 +53,6 @@ export function transfer(
     seed,
     hosts: { a: hostOf(client, cidr(left)), b: hostOf(server, cidr(right)) },
     links: { lan: link },
-    maxEvents: 2_000_000,
   });
   const { a, b } = net.hosts;
   const here = new Peer(client.plan, a.env, random.fork());
@@ -64,6 +66,12 @@ export function transfer(
     there.connected();
   };
   here.connection = a.tcp.connect({ address: right, port: PORT }, here, client.options);
+  const invariants = new Invariants([a.tcp, b.tcp]);
+  for (let events = 0; net.scheduler.step(); events++) {
+    invariants.check();
+    if (events > ENDLESS) throw new Error(`no end after ${events} events and ${net.now} ms`);
+  }
+  // What streams failed with, if any did.
   net.run();
   const duration = net.now;
   const state = () =>

@@ -35,7 +35,23 @@ const COURSES: readonly Course[] = [
   'abort',
   'close unread',
 ];
-const WINDOWS = [1, 2, 7, 100, 535, 1460, 2000, 4096, 10_000, 65_535, 65_536, 200_000, 1 << 20, 1 << 24];
+/** Sizes of buffers, in bytes. */
+export const WINDOWS: readonly number[] = [
+  1,
+  2,
+  7,
+  100,
+  535,
+  1460,
+  2000,
+  4096,
+  10_000,
+  65_535,
+  65_536,
+  200_000,
+  1 << 20,
+  1 << 24,
+];
 const MTUS = { 4: [576, 577, 700, 1000, 1280, 1492, 1500, 4000, 9000], 6: [1280, 1281, 1400, 1492, 1500, 4000, 9000] };
 const PIECES = [1, 100, 2000, 65_536, 1 << 20];
 // Nobody gives up: what is tested is that every bad pipe is survived.
@@ -44,7 +60,7 @@ const PATIENT: TcpOptions = { synRetries: 200, synAckRetries: 200, dataRetries: 
 const LARGE = 25;
 
 /** Draws from lists and ranges. */
-class Dice extends SeededRandom {
+export class Dice extends SeededRandom {
   one<T>(values: readonly T[]): T {
     const value = values[this.below(values.length)];
     if (value === undefined) throw new Error('nothing to draw from');
@@ -107,7 +123,8 @@ function pipe(dice: Dice): Carry {
   };
 }
 
-function switches(dice: Dice): TcpOptions {
+/** Every switch of TCP, on or off, for hosts that never give up. */
+export function switches(dice: Dice): TcpOptions {
   return {
     ...PATIENT,
     timestamps: !dice.rarely(3),
