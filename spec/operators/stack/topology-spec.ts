@@ -6,7 +6,7 @@ const SEEDS = 400;
 const BATCH = 50;
 
 describe('TCP in networks of many hosts, switches and bad links', () => {
-  const met = { hubs: 0, connections: 0, cuts: 0, retransmits: 0 };
+  const met = { switches: 0, connections: 0, cuts: 0, retransmits: 0 };
 
   for (let first = 1; first <= SEEDS; first += BATCH) {
     const last = first + BATCH - 1;

@@ -1,19 +1,17 @@
 /**
- * Networks that a seed draws: hosts of both IP versions on a tree of switches whose links are bad in various ways, some of which are cut for a while, and
+ * Networks that a seed draws: hosts of both IP versions on switches in a row whose links are bad in various ways, some of which are cut for a while, and
  * connections between them, all at once.
  */
 
 import { expect } from 'chai';
 import { type IpVersion, parseIp } from '../../../lib/core/address.js';
-import { asTx, type RxFrame, type TxFrame } from '../../../lib/core/frame.js';
 import { SeededRandom } from '../../../lib/core/random.js';
-import { responder } from '../../../operators/flow/responder.js';
 import {
+  learningSwitch,
   type Network,
   network,
   type NetworkHostOptions,
   type NetworkLinkOptions,
-  type NetworkNode,
 } from '../../../operators/testing/index.js';
 import { Invariants } from '../../lib/l4/tcp/invariants.js';
 import { Dice, switches, WINDOWS } from '../../lib/l4/tcp/scenario.js';
@@ -25,24 +23,10 @@ const MTUS = [1280, 1492, 1500, 1500, 4000, 9000];
 /** More events than any of them needs by far. */
 const ENDLESS = 3_000_000;
 
-/** A switch that learns nothing: what comes in by one port goes out by all others. */
-const hub: NetworkNode = (devices, env) =>
-  responder<RxFrame, TxFrame>((emit) => ({
-    next: (frame) => {
-      for (const device of Object.values(devices)) {
-        if (device === frame.device) continue;
-        const copy = env.pool.copy(frame);
-        copy.device = device;
-        emit(asTx(copy));
-      }
-      env.drops.deliver(frame);
-    },
-  }));
-
 /** What a run was like. */
 export interface Outcome {
   readonly hosts: number;
-  readonly hubs: number;
+  readonly switches: number;
   readonly connections: number;
   readonly cuts: number;
   readonly retransmits: number;
@@ -53,23 +37,26 @@ export interface Outcome {
 interface Drawn {
   readonly net: Network;
   readonly hosts: readonly string[];
-  readonly hubs: number;
+  readonly switches: number;
 }
 
 function draw(seed: number, dice: Dice): Drawn {
-  const hubs = Array.from({ length: dice.below(4) }, (_, i) => `s${i}`);
+  const switchNames = Array.from({ length: dice.below(4) }, (_, i) => `s${i}`);
   const hosts = Array.from({ length: 2 + dice.below(4) }, (_, i) => `h${i}`);
   const mtu = dice.one(MTUS);
   // Links in a row lose more than one.
-  const worst = hubs.length === 0 ? 0.3 : 0.1;
+  const worst = switchNames.length === 0 ? 0.3 : 0.1;
   const links: Record<string, NetworkLinkOptions> = {};
   const lay = (...between: string[]) => {
     links[between.join('-')] = { between, mtu, impair: badness(dice, worst) };
   };
-  if (hubs.length === 0) lay(...hosts);
-  for (const [i, name] of hubs.entries()) if (i > 0) lay(hubs[dice.below(i)] ?? '', name);
-  // The first switch has a host, so that none is on no link.
-  if (hubs.length > 0) for (const [i, name] of hosts.entries()) lay(name, i === 0 ? (hubs[0] ?? '') : dice.one(hubs));
+  if (switchNames.length === 0) lay(...hosts);
+  for (const [i, name] of switchNames.entries()) if (i > 0) lay(switchNames[i - 1] ?? '', name);
+  // In a row, with a host at each end: a switch has two ports at least.
+  if (switchNames.length > 0) {
+    for (const [i, name] of hosts.entries())
+      lay(name, i < 2 ? (switchNames[i * (switchNames.length - 1)] ?? '') : dice.one(switchNames));
+  }
   const of = (i: number): NetworkHostOptions => ({
     addresses: [`10.0.0.${i + 1}/24`, `fd00::${i + 1}/64`],
     neighbours: PATIENT,
@@ -78,13 +65,14 @@ function draw(seed: number, dice: Dice): Drawn {
   const net = network({
     seed,
     hosts: Object.fromEntries(hosts.map((name, i) => [name, of(i)])),
-    nodes: Object.fromEntries(hubs.map((name) => [name, hub])),
+    nodes: Object.fromEntries(switchNames.map((name) => [name, learningSwitch()])),
     links,
   });
-  return { net, hosts, hubs: hubs.length };
+  return { net, hosts, switches: switchNames.length };
 }
 
 function badness(dice: Dice, worst: number): NonNullable<NetworkLinkOptions['impair']> {
+  const kind = dice.one(['drop-tail', 'red', 'codel'] as const);
   return {
     loss: dice.some(worst),
     duplicate: dice.some(worst),
@@ -94,7 +82,9 @@ function badness(dice: Dice, worst: number): NonNullable<NetworkLinkOptions['imp
     delay: dice.some(60),
     jitter: dice.some(40),
     ...(dice.rarely(4) ? { burstLoss: { fail: dice.float() * 0.01, recover: 0.1 + dice.float() * 0.5 } } : {}),
-    ...(dice.rarely(4) ? { rate: 1e6 + dice.below(2e7), queueFrames: 5 + dice.below(100) } : {}),
+    ...(dice.rarely(4)
+      ? { rate: 1e6 + dice.below(2e7), queue: { kind, frames: 5 + dice.below(100), ecn: dice.rarely(2) } }
+      : {}),
   };
 }
 
@@ -167,7 +157,7 @@ function connect({ net, hosts }: Drawn, dice: Dice, number: number): Pipe {
 export function traverse(seed: number): Outcome {
   const dice = new Dice(seed);
   const drawn = draw(seed, dice);
-  const { net, hosts, hubs } = drawn;
+  const { net, hosts } = drawn;
   const tcps = Object.values(net.hosts).map(({ tcp }) => tcp);
   const invariants = new Invariants(tcps);
   const cuts = cut(drawn, dice);
@@ -192,5 +182,5 @@ export function traverse(seed: number): Outcome {
   const retransmits = tcps.reduce((sum, { counters }) => sum + counters.retransmits, 0);
   net.dispose();
   net.assertIdle();
-  return { hosts: hosts.length, hubs, connections: pipes.length, cuts, retransmits, duration };
+  return { hosts: hosts.length, switches: drawn.switches, connections: pipes.length, cuts, retransmits, duration };
 }

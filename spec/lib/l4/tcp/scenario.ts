@@ -132,7 +132,8 @@ export function switches(dice: Dice): TcpOptions {
     sack: !dice.rarely(3),
     delayedAck: dice.one([0, 40, 40, 200]),
     quickAcks: dice.one([0, 2, 16]),
-    initialWindow: dice.one([1, 3, 10, 10]),
+    initialWindow: dice.one([2, 3, 10, 10]),
+    ecn: dice.one(['off', 'passive', 'on', 'on']),
     mtuProbing: dice.one(['off', 'blackhole', 'always']),
   };
 }
