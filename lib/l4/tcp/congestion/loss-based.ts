@@ -132,7 +132,7 @@ export abstract class LossBased implements Congestion {
 
   /** After a pause the window is small again, but the way back to most of what it was is quick. */
   private shrink(to: number): void {
-    const cwnd = Math.min(this.cwnd, Math.max(to, this.restart));
+    const cwnd = Math.min(this.cwnd, Math.max(to, this.restart, this.mss));
     if (cwnd === this.cwnd) return;
     this.ssthresh = Math.max(this.ssthresh, Math.floor((3 * this.cwnd) / 4));
     this.cwnd = cwnd;

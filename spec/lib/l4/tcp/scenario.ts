@@ -132,8 +132,14 @@ export function switches(dice: Dice): TcpOptions {
     sack: !dice.rarely(3),
     delayedAck: dice.one([0, 40, 40, 200]),
     quickAcks: dice.one([0, 2, 16]),
-    initialWindow: dice.one([2, 3, 10, 10]),
+    initialWindow: dice.one([1, 3, 10, 10]),
     ecn: dice.one(['off', 'passive', 'on', 'on']),
+    congestion: dice.one(['cubic', 'newreno']),
+    hystart: !dice.rarely(4),
+    slowStartLimit: dice.one([0, 0, 1, 2, 100]),
+    slowStartAfterIdle: !dice.rarely(4),
+    windowValidation: dice.rarely(3),
+    pacing: dice.one(['auto', true, false]),
     mtuProbing: dice.one(['off', 'blackhole', 'always']),
   };
 }
