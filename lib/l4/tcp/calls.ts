@@ -1,6 +1,7 @@
 /** What an application asks of a connection (RFC 9293 3.9.1): writing, reading, closing. */
 
 import type { TcpShutdown, TcpWriteOptions } from './api.js';
+import { isAckDueOnRead } from './acks.js';
 import type { Connection } from './connection.js';
 import { reset, sendAck, transmit } from './send.js';
 import { canSend, isSynchronised } from './state.js';
@@ -62,7 +63,7 @@ export function read(c: Connection, max: number): Uint8Array | undefined {
     c.host.enter();
     c.maybeClosed();
     c.host.leaveLater();
-  } else if (isUpdateDue(c)) {
+  } else if (isAckDueOnRead(c) || isUpdateDue(c)) {
     c.host.enter();
     sendAck(c);
     c.host.leaveLater();

@@ -181,7 +181,7 @@ export class Connection implements TcpConnection {
     this.noDelay = options.noDelay ?? false;
     this.ecnMode = options.ecn ?? config.ecn;
     this.userTimeout = options.userTimeout ?? 0;
-    this.quickAcks = config.quickAcks;
+    this.quickAcks = config.ackPolicy === 'adaptive' ? 0 : config.quickAcks;
     this.sent = new SentQueue(host.sentSegments);
     this.rtt = new RttEstimator(config);
     this.congestionFactory = congestionFactory(options.congestion ?? config.congestion);

@@ -7,6 +7,7 @@
 
 import { Ecn as Codepoint, type IpFlow } from '../../wire/ip.js';
 import { TcpFlag } from '../../wire/tcp.js';
+import { hurryAcks } from './acks.js';
 import type { Connection } from './connection.js';
 import type { Segment } from './segment.js';
 import { after } from './seq.js';
@@ -112,7 +113,7 @@ export function dataArrived(c: Connection, ecn: Ecn, segment: Segment): void {
   }
   if (segment.codepoint === Codepoint.NotEct) {
     // Most likely a retransmission: it is waited for.
-    if (ecn.seen) hurry(c);
+    if (ecn.seen) hurryAcks(c, QUICK_ACKS);
     return;
   }
   ecn.seen = true;
@@ -120,11 +121,7 @@ export function dataArrived(c: Connection, ecn: Ecn, segment: Segment): void {
   c.host.counters.ceReceived++;
   if (ecn.echoes) return;
   ecn.echoes = true;
-  hurry(c);
-}
-
-function hurry(c: Connection): void {
-  if (c.quickAcks < QUICK_ACKS) c.quickAcks = QUICK_ACKS;
+  hurryAcks(c, QUICK_ACKS);
 }
 
 /** An acknowledgment came and was processed; it may say ECE (RFC 3168 6.1.2). */

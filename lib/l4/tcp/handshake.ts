@@ -4,6 +4,7 @@ import { DropReason } from '../../core/drops.js';
 import type { IpPacket } from '../../wire/ip.js';
 import { DEFAULT_HOP_LIMIT, type IpPath } from '../../l3/ip-output.js';
 import { TcpFlag } from '../../wire/tcp.js';
+import { startAcks } from './acks.js';
 import { initialWindow } from './congestion/congestion.js';
 import type { Connection } from './connection.js';
 import { Ecn, readSynEcn } from './ecn.js';
@@ -18,8 +19,6 @@ import { after } from './seq.js';
 import { Tell } from './tell.js';
 
 const { Ack, Rst, Syn } = TcpFlag;
-// Until larger ones are seen, segments of this size count as full (as with Linux).
-const LEAST_FULL_SEGMENT = 536;
 
 /**
  * Gives a new connection its sequence numbers and sends its SYN, or SYN-ACK.
@@ -175,7 +174,7 @@ function establish(c: Connection): void {
   c.congestion = c.makeCongestion(window);
   c.retries = 0;
   snd.smallEnd = snd.una;
-  c.rcv.mss = Math.min(LEAST_FULL_SEGMENT, c.mssOffered);
+  startAcks(c);
   c.timers.watchIdle();
   if (c.parent === undefined) c.tell(Tell.CONNECTED);
   if (c.finQueued) c.to('close');

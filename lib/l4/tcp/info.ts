@@ -214,7 +214,7 @@ function times(c: Connection): Parts<Times> {
     rttvar: rtt.rttvar,
     minRtt: rtt.minRtt,
     rto: rtt.rto,
-    ato: c.host.config.delayedAck,
+    ato: c.rcv.ato > 0 ? c.rcv.ato : c.config.delayedAck,
     lastDataSent: now - c.snd.lastAt,
     lastDataRecv: now - statistics.lastDataAt,
     lastAckRecv: now - statistics.lastAckAt,

@@ -36,9 +36,16 @@ export interface TcpOptions {
   readonly maxTimeWait?: number;
   /** How long a closed connection waits for the peer's FIN. Default 60,000. */
   readonly finWait2Timeout?: number;
-  /** Longest delay of an acknowledgment; under 500 (RFC 9293 MUST-40). Default 40; 0 acknowledges at once. */
+  /**
+   * When data are acknowledged that arrive in order: `adaptive`, the default, as Linux does; `every-second` segment at once, as FreeBSD;
+   * every second segment that is `full-sized` at once (RFC 5681 4.2). What remains, {@link TcpOptions.delayedAck} later.
+   */
+  readonly ackPolicy?: 'adaptive' | 'every-second' | 'full-sized';
+  /** Delay of an acknowledgment, under 500 (RFC 9293 MUST-40); if it is adaptive, the least. Default 40; 0 acknowledges at once. */
   readonly delayedAck?: number;
-  /** Data segments at the start of a connection that are acknowledged at once. Default 16, as Linux. */
+  /** The longest delay, if it is adaptive. Default 200. */
+  readonly maxDelayedAck?: number;
+  /** Data segments at the start of a connection that are acknowledged at once; if it is adaptive, at most. Default 16, as Linux. */
   readonly quickAcks?: number;
   /** Initial congestion window in segments (RFC 6928). Default 10. */
   readonly initialWindow?: number;
@@ -99,6 +106,8 @@ export type TcpLimits = Pick<
   | 'finWait2Timeout'
   | 'timeWait'
   | 'delayedAck'
+  | 'ackPolicy'
+  | 'maxDelayedAck'
   | 'quickAcks'
   | 'initialWindow'
 >;
@@ -121,7 +130,9 @@ const DEFAULTS: TcpConfig = {
   timeWait: 60_000,
   maxTimeWait: 16_384,
   finWait2Timeout: 60_000,
+  ackPolicy: 'adaptive',
   delayedAck: 40,
+  maxDelayedAck: 200,
   quickAcks: 16,
   initialWindow: 10,
   mtuProbing: 'blackhole',
@@ -152,6 +163,8 @@ export function tcpConfig(options: TcpOptions): TcpConfig {
   requireRange('receiveBuffer', config.receiveBuffer, 1, MAX_BUFFER);
   requireRange('sendBuffer', config.sendBuffer, 1, MAX_BUFFER);
   requireRange('delayedAck', config.delayedAck, 0, 499);
+  requireRange('maxDelayedAck', config.maxDelayedAck, 0, 499);
+  requireOneOf('ackPolicy', config.ackPolicy, ['adaptive', 'every-second', 'full-sized']);
   requireOneOf('mtuProbing', config.mtuProbing, ['off', 'blackhole', 'always']);
   requireOneOf('synCookies', config.synCookies, ['auto', 'always', 'off']);
   requireOneOf('ecn', config.ecn, ECN_MODES);

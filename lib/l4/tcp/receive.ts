@@ -4,6 +4,7 @@ import { DropReason } from '../../core/drops.js';
 import type { IpPacket } from '../../wire/ip.js';
 import { TcpFlag } from '../../wire/tcp.js';
 import { acknowledge, enterTimeWait } from './acknowledge.js';
+import { acknowledgeSoon, acksLost, finCame, noteData } from './acks.js';
 import type { Connection } from './connection.js';
 import { dataArrived, readRepeatedSyn } from './ecn.js';
 import { receiveInSynReceived, receiveInSynSent } from './handshake.js';
@@ -117,6 +118,7 @@ function isInWindow(c: Connection, segment: Segment): boolean {
   if (window > 0 && before(segment.seq, rcv.nxt) && after((segment.seq + segment.length) | 0, rcv.nxt)) return true;
   // A bare FIN where the window is shut costs nothing (SM-13).
   if (segment.seq === rcv.nxt && segment.length === 0) return true;
+  if (segment.span > 0 && before(segment.seq, rcv.nxt)) acksLost(c);
   answer(c, segment);
   // The peer has filled our window: its pure ACKs come with the sequence number behind it, and count.
   if (segment.span === 0 && segment.seq === rcv.edge) return true;
@@ -176,6 +178,7 @@ function text(c: Connection, segment: Segment): void {
     return;
   }
   if (c.ecn !== undefined && segment.length > 0) dataArrived(c, c.ecn, segment);
+  const { nxt } = rcv;
   trim(c, segment);
   const { from, to, seq } = segment;
   if (segment.has(Fin) && !rcv.finKnown) {
@@ -190,6 +193,7 @@ function text(c: Connection, segment: Segment): void {
   } else c.oweAck();
   drops.deliver(frame);
   if (rcv.finKnown && rcv.nxt === rcv.finSeq) finReceived(c);
+  if (rcv.nxt !== nxt && c.state !== 'CLOSED') acknowledgeSoon(c);
 }
 
 /** Cuts off what was received before, what is beyond the window, and what is beyond the FIN. */
@@ -201,7 +205,10 @@ function trim(c: Connection, segment: Segment): void {
     if (cut > 0 && c.sackPermitted) c.gaps.reportDuplicate(segment.seq, (segment.seq + cut) | 0);
     segment.from += cut;
     segment.seq = (segment.seq + cut) | 0;
-    if (cut > 0) c.oweAck();
+    if (cut > 0) {
+      acksLost(c);
+      c.oweAck();
+    }
   }
   const end = (segment.seq + segment.length) | 0;
   const excess = (end - rcv.edge) | 0;
@@ -220,9 +227,8 @@ function inOrder(c: Connection, segment: Segment): void {
   const length = to - from;
   if (length === 0 || frame === undefined) return;
   c.received.append(frame.slab.bytes, from, to);
-  c.statistics.lastDataAt = c.host.now;
   rcv.nxt = (rcv.nxt + length) | 0;
-  if (length > rcv.mss) rcv.mss = Math.min(length, c.mssOffered);
+  noteData(c, length, segment.flags);
   c.statistics.bytesReceived += length;
   c.tellReadable();
   const { reassembly } = c;
@@ -232,19 +238,7 @@ function inOrder(c: Connection, segment: Segment): void {
     rcv.nxt = reassembly.drain(nxt, c.received);
     c.statistics.bytesReceived += (rcv.nxt - nxt) | 0;
     c.oweAck();
-    return;
   }
-  scheduleAck(c);
-}
-
-/** RFC 9293 3.8.6.3: at least every second full segment at once, the rest a little later, and at once while the peer's window is opening. */
-function scheduleAck(c: Connection): void {
-  if (c.ackNow) return;
-  if (c.quickAcks > 0) {
-    c.quickAcks--;
-    c.oweAck();
-  } else if (((c.rcv.nxt - c.rcv.ackSent) | 0) >= 2 * c.rcv.mss || c.config.delayedAck === 0) c.oweAck();
-  else c.timers.delayAck();
 }
 
 /** The peer's FIN is next: its stream has ended. */
@@ -252,7 +246,7 @@ function finReceived(c: Connection): void {
   c.rcv.nxt = (c.rcv.nxt + 1) | 0;
   c.eof = true;
   c.to('fin');
-  c.oweAck();
+  if (!finCame(c)) c.oweAck();
   c.tellReadable();
   if (c.state === 'TIME-WAIT') enterTimeWait(c);
 }

@@ -4,6 +4,7 @@ import { pseudoHeaderSum } from '../../l3/ip-output.js';
 import type { IpFlow } from '../../wire/ip.js';
 import { TCP_HEADER, type TcpFields, TcpFlag, TcpSegment } from '../../wire/tcp.js';
 import { MAX_SACK_BLOCKS, TcpOptions } from '../../wire/tcp-options.js';
+import { answered } from './acks.js';
 import type { Connection } from './connection.js';
 import { synFlags } from './ecn.js';
 import { windowScaleFor } from './options.js';
@@ -166,8 +167,7 @@ function sendSegment(c: Connection, length: number, fin: boolean): void {
   snd.nxt = (seq + length + (fin ? 1 : 0)) | 0;
   snd.lastAt = c.host.now;
   if (fin) c.finSent = true;
-  // An application that answers what it was sent is interactive: its ACKs may wait for its data.
-  if (length > 0 && c.rcv.nxt !== c.rcv.ackSent) c.quickAcks = 0;
+  if (length > 0) answered(c);
   sent.push(seq, snd.nxt, fin, c.host.now);
   if (length > snd.mss) probeSent(c, seq, snd.nxt);
   if (idle) c.timers.armRetransmit();

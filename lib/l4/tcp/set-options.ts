@@ -1,5 +1,6 @@
 /** Options that an application changes while the connection is there. */
 
+import { setQuick } from './acks.js';
 import type { Connection } from './connection.js';
 import { Keepalive } from './keepalive.js';
 import { clampBuffer } from './options.js';
@@ -27,8 +28,7 @@ export function setCork(c: Connection, on: boolean): void {
 }
 
 export function setQuickAck(c: Connection, on: boolean): void {
-  c.quickAcks = on ? c.config.quickAcks : 0;
-  if (!on || c.rcv.nxt === c.rcv.ackSent || !isSynchronised(c.state)) return;
+  if (!setQuick(c, on)) return;
   c.host.enter();
   sendAck(c);
   c.host.leaveLater();

@@ -4,6 +4,7 @@
  */
 
 import type { Timer } from '../../core/timers.js';
+import { ackDelayed, ackSent } from './acks.js';
 import type { Connection } from './connection.js';
 import { onPersistTimer, persistInterval } from './persist.js';
 import { mtuTimeout } from './plpmtud.js';
@@ -69,16 +70,26 @@ export class ConnectionTimers {
   }
 
   /** Data came that may be acknowledged a little later. */
-  delayAck(): void {
+  delayAck(time: number): void {
     const { c } = this;
-    this.delayedAck ??= c.host.env.timers.timer(() => run(c, sendAck));
-    if (!this.delayedAck.armed) this.delayedAck.arm(c.host.now + c.config.delayedAck);
+    const { now } = c.host;
+    this.delayedAck ??= c.host.env.timers.timer(() => run(c, onDelayedAckTimer));
+    if (!this.delayedAck.armed) this.delayedAck.arm(now + time);
+    // As good as due.
+    else if (this.delayedAck.deadline <= now + time / 4) c.oweAck();
+    else if (now + time < this.delayedAck.deadline) this.delayedAck.arm(now + time);
+  }
+
+  /** Whether an acknowledgment is owed, and not at once. */
+  get isAckDelayed(): boolean {
+    return this.delayedAck?.armed === true;
   }
 
   /** A segment with an ACK is on its way: none is owed. */
   acknowledged(): void {
     const { c } = this;
     c.ackNow = false;
+    ackSent(c);
     c.rcv.ackSent = c.rcv.nxt;
     if (this.delayedAck?.armed === true) this.delayedAck.cancel();
   }
@@ -135,6 +146,11 @@ function run(c: Connection, event: (c: Connection) => void): void {
   c.host.enter();
   event(c);
   c.host.leave();
+}
+
+function onDelayedAckTimer(c: Connection): void {
+  ackDelayed(c);
+  sendAck(c);
 }
 
 function onRetransmitTimer(c: Connection): void {

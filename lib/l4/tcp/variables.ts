@@ -36,6 +36,14 @@ export class ReceiveVariables {
   ackSent = 0;
   /** The largest payload seen: what counts as a full segment (RMSS). */
   mss = 0;
+  /** The size of the last segment if it may be a full one of a sender whose segments became smaller. */
+  lastSize = 0;
+  /** How long acknowledgments are delayed, 0 before the first data. */
+  ato = 0;
+  /** The application answers what it is sent: acknowledgments wait for the answers. */
+  interactive = false;
+  /** The last segments, since the last ACK, were not full: bits of `acks`. */
+  pushed = 0;
   /** Urgent data were announced and not all were read; RCV.UP, the sequence number behind them. */
   urgent = false;
   up = 0;

@@ -47,6 +47,13 @@ export function isUpdateDue(c: Connection): boolean {
   return offer - window >= worthwhile(c) && offer >= 2 * window;
 }
 
+/** The window that an acknowledgment would have now. */
+export function offer(c: Connection): number {
+  const window = receiveWindow(c);
+  const free = freeSpace(c);
+  return free - window >= worthwhile(c) ? free : window;
+}
+
 function freeSpace(c: Connection): number {
   return Math.max(0, c.receiveBuffer - c.received.length);
 }

@@ -62,7 +62,13 @@ const CODEPOINTS = { noecn: Ecn.NotEct, ect0: Ecn.Ect0, ect01: Ecn.Ect0, ect1: E
 // How a line says that its packet may be marked, or was.
 const MARKS = ['', '[ect1] ', '[ect0] ', '[ce] '] as const;
 const PEER_ISS = 0xffff_f000;
-const PLAIN: TcpOptions = { timestamps: false, windowScaling: false, sack: false, quickAcks: 0 };
+const PLAIN: TcpOptions = {
+  timestamps: false,
+  windowScaling: false,
+  sack: false,
+  quickAcks: 0,
+  ackPolicy: 'full-sized',
+};
 
 /** The host under test. It has the first of the two addresses; the peer, the test itself, has the second. */
 export class Dut {
