@@ -30,5 +30,7 @@ export type {
   NetworkRoute,
 } from './network-options.js';
 export { learningSwitch } from './learning-switch.js';
+export type { NetworkProgram, ProgramOutput } from './program/program.js';
+export type { ProgramOptions } from './program/start.js';
 export { MarbleMismatch } from './test-run.js';
 export { testDevice, type TestDeviceOptions } from './test-device.js';

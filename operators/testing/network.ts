@@ -28,6 +28,10 @@ import type {
   NetworkOptions,
 } from './network-options.js';
 import { LinkCapture, Trace } from './network-trace.js';
+import { addressesOf } from './program/names.js';
+import type { NetworkProgram } from './program/program.js';
+import { type ProgramOptions, startProgram } from './program/start.js';
+import { supervise } from './program/supervisor.js';
 
 /** A link of a network. */
 export interface NetworkLink {
@@ -51,6 +55,15 @@ export interface Network<H extends string = string, L extends string = string> e
   readonly scheduler: SimulationScheduler;
   /** Virtual time, in milliseconds. */
   readonly now: number;
+  /**
+   * Starts a Node program on a host, now, unmodified: what it requires of `net`, `http`, `dgram`, `dns` and `timers` is the host's, and its clock
+   * is virtual. It finds the other hosts by their names, too. Let time pass by `advance` or `runUntilSettled(program.exited)`.
+   *
+   * CommonJS only. Its asynchronous reading of files, and whatever else is of the real world, takes no virtual time and is not waited for.
+   *
+   * @throws UsageError `ERR_INVALID_OPTION`, `ERR_INVALID_STATE` if somebody else captures the process's uncaught exceptions
+   */
+  program(host: H, options: ProgramOptions): NetworkProgram;
   /** Lets time pass until nothing is left to happen. @throws UsageError `ERR_TOO_MANY_EVENTS`; what a node's stream failed with */
   run(): void;
   /** Lets `ms` milliseconds pass. @throws as `run` */
@@ -107,6 +120,7 @@ class SimulatedNetwork implements Network {
   private readonly trace = new Trace();
   private readonly subscriptions = new Subscription();
   private readonly failures: unknown[] = [];
+  private readonly programs: NetworkProgram[] = [];
   private ends = 0;
 
   constructor(options: AnyOptions) {
@@ -126,6 +140,19 @@ class SimulatedNetwork implements Network {
 
   get now(): number {
     return this.scheduler.now();
+  }
+
+  program(host: string, options: ProgramOptions): NetworkProgram {
+    const stack = this.hosts[host];
+    if (stack === undefined) throw invalid(`there is no host '${host}'`);
+    if (this.programs.length === 0) this.subscriptions.add(supervise());
+    const names = (name: string) => {
+      const named = Object.hasOwn(this.hosts, name) ? this.hosts[name] : undefined;
+      return named && addressesOf(named);
+    };
+    const program = startProgram({ host, stack, names }, options);
+    this.programs.push(program);
+    return program;
   }
 
   run(): void {
@@ -166,6 +193,8 @@ class SimulatedNetwork implements Network {
         left.push(`${name}: connection in ${state} from ${ends.join(' to ')}`);
       }
     }
+    const running = this.programs.filter(({ exitCode }) => exitCode === undefined);
+    for (const { host: name } of running) left.push(`${name}: a program is running`);
     const { pending, next } = this.scheduler;
     if (pending > 0) left.push(`${pending} timers armed, the first for ${next} ms`);
     if (left.length === 0) return;
@@ -174,6 +203,7 @@ class SimulatedNetwork implements Network {
   }
 
   dispose(): void {
+    for (const program of this.programs) program.kill();
     this.subscriptions.unsubscribe();
     for (const one of Object.values(this.links)) one.close();
   }

@@ -1,0 +1,295 @@
+import { expect } from 'chai';
+import { readCapture } from '../../../lib/capture/index.js';
+import { type Network, network, type NetworkProgram, type ProgramOptions } from '../../../operators/testing/index.js';
+
+const TWO = { a: '10.0.0.1/24', b: ['10.0.0.2/24', 'fd00::2/64'] } as const;
+const file = (name: string) => new URL(`./programs/${name}.cjs`, import.meta.url);
+
+function lan(seed = 1): Network<'a' | 'b'> {
+  return network({ seed, hosts: TWO, links: { lan: { capture: true, impair: { delay: 10 } } } });
+}
+
+/** Runs one program to its end. */
+async function run(options: ProgramOptions | string): Promise<NetworkProgram> {
+  const net = lan();
+  const program = net.program('a', typeof options === 'string' ? { source: options } : options);
+  await net.runUntilSettled(program.exited);
+  await net.advance(Infinity);
+  net.assertIdle();
+  net.dispose();
+  return program;
+}
+
+describe('programs', () => {
+  it('serve and ask by HTTP, unmodified, and find hosts by name', async () => {
+    const net = lan();
+    const web = net.program('b', { file: file('web'), args: ['8080'] });
+    const browser = net.program('a', {
+      file: file('browse'),
+      args: ['http://b:8080/x', 'http://10.0.0.2:8080/slow', 'http://b:99/'],
+    });
+    expect(await net.runUntilSettled(browser.exited)).to.equal(0);
+    expect(browser.stderr).to.equal('ECONNREFUSED\n');
+    expect(browser.stdout).to.equal(
+      '200 Thu, 01 Jan 1970 00:00:00 GMT /x for ::ffff:10.0.0.1 60 ms\n' +
+        '200 Thu, 01 Jan 1970 00:01:00 GMT /slow for ::ffff:10.0.0.1 60060 ms\n',
+    );
+    expect(browser.output.map(({ time, stream }) => [time, stream])).to.deep.equal([
+      [40, 'stderr'],
+      [60, 'stdout'],
+      [60_060, 'stdout'],
+    ]);
+    expect(web.exitCode).to.equal(undefined);
+    expect(await net.runUntilSettled(web.exited)).to.equal(0);
+    expect(web.output.map(({ time, text }) => [time, text])).to.deep.equal([
+      [0, 'listening on 8080\n'],
+      [3_600_000, 'closed after 2 requests\n'],
+    ]);
+    await net.advance(Infinity);
+    net.assertIdle();
+    net.dispose();
+  });
+
+  it('talk by net, several on a host, and end when nothing is left to do', async () => {
+    const net = lan();
+    const server = net.program('b', { file: file('chat'), args: ['server'] });
+    const people = (['anne', 'bert', 'cleo'] as const).map((name) =>
+      net.program(name === 'cleo' ? 'b' : 'a', { file: file('chat'), args: [name, '10.0.0.2'] }),
+    );
+    expect(await net.runUntilSettled(Promise.all(people.map(({ exited }) => exited)))).to.deep.equal([0, 0, 0]);
+    expect(await net.runUntilSettled(server.exited)).to.equal(0);
+    const heard = (names: readonly string[]) =>
+      [1, 2, 3].flatMap((n) => names.map((name) => `${name}: ${n}\n`)).join('');
+    expect(people.map(({ stdout }) => stdout)).to.have.members([
+      heard(['cleo', 'bert']),
+      heard(['cleo', 'anne']),
+      heard(['anne', 'bert']),
+    ]);
+    expect(net.now).to.be.within(13_000, 14_000);
+    await net.advance(Infinity);
+    net.assertIdle();
+    net.dispose();
+  });
+
+  it('live by the clock of the simulation, whatever they read it from', async () => {
+    const started = Date.now();
+    const program = await run({ file: file('clock') });
+    expect(Date.now() - started).to.be.below(5000);
+    expect(program.stderr).to.equal('before exit\nexit 3\n');
+    expect(program.stdout.split('\n')).to.deep.equal([
+      '1970-01-01T00:00:00.000Z 0 0 0',
+      '1970-01-01T01:00:00.000Z 3600000 3600000 3600',
+      '3600 bigint 5 true string',
+      'microtask tick immediate timeout',
+      'part 10 false object true true',
+      'refreshed 3605165',
+      '',
+    ]);
+    expect(program.stderr).to.equal('before exit\nexit 3\n');
+    expect(program.exitCode).to.equal(3);
+  });
+
+  it('send and receive datagrams', async () => {
+    const net = lan();
+    const echo = net.program('b', {
+      source: `const socket = require('dgram').createSocket('udp4');
+        socket.on('message', (data, from) => socket.send(data + '!', from.port, from.address, () => socket.close()));
+        socket.bind(7);`,
+    });
+    const asker = net.program('a', {
+      source: `const socket = require('node:dgram').createSocket('udp4');
+        socket.send('hello', 7, 'b');
+        socket.once('message', (data) => { console.log(String(data)); socket.close(); });`,
+    });
+    expect(await net.runUntilSettled(Promise.all([echo.exited, asker.exited]))).to.deep.equal([0, 0]);
+    expect(asker.stdout).to.equal('hello!\n');
+    net.dispose();
+  });
+
+  it('ask for names by dns', async () => {
+    const program = await run(`const dns = require('dns');
+      dns.lookup('b', (error, address, family) => console.log(error, address, family));
+      dns.lookup('b', { all: true }, (error, all) => console.log(all.map(({ address }) => address).join()));
+      dns.promises.lookup('b', { family: 6 }).then(({ address }) => console.log(address));
+      require('dns/promises').resolve4('b').then((all) => console.log(all.join()));
+      dns.lookup('nobody', (error) => console.log(error.code));`);
+    expect(program.stdout.trimEnd().split('\n')).to.have.members([
+      'null 10.0.0.2 4',
+      '10.0.0.2,fd00::2',
+      'fd00::2',
+      '10.0.0.2',
+      'EAI_AGAIN',
+    ]);
+    expect(program.exitCode).to.equal(0);
+  });
+
+  const deaths: Readonly<Record<string, string>> = {
+    'thrown by the main module': `throw new Error('boom')`,
+    'thrown by a timer': `setTimeout(() => { throw new Error('boom') }, 10)`,
+    'thrown in a tick': `process.nextTick(() => { throw new Error('boom') })`,
+    'thrown in a microtask': `queueMicrotask(() => { throw new Error('boom') })`,
+    'a rejection that nobody handles': `Promise.reject(new Error('boom'))`,
+    'a rejection after a wait': `require('timers/promises').setTimeout(5).then(() => { throw new Error('boom') })`,
+    'thrown by a listener of a socket': `require('net').connect(99, '10.0.0.2').on('error', () => { throw new Error('boom') })`,
+    'an error event that nobody listens to': `require('events').prototype.emit.call(require('net').connect(99, 'b'), 'error', new Error('boom'))`,
+    'thrown by a server': `const net = require('net');
+      net.createServer(() => { throw new Error('boom') }).listen(7, () => net.connect(7, '127.0.0.1'))`,
+    'a syntax error': `const boom = (;`,
+    'a module that is not there': `require('./boom.cjs')`,
+    'thrown by http': `require('http').get('http://b/').on('error', () => { throw new Error('boom') })`,
+  };
+  for (const [name, source] of Object.entries(deaths)) {
+    it(`end by an error, and nobody else does: ${name}`, async () => {
+      const program = await run(`process.on('exit', (code) => console.log('exit', code)); ${source}`);
+      expect(program.exitCode).to.equal(1);
+      if (name !== 'a syntax error') expect(program.stdout).to.equal('exit 1\n');
+      expect(program.stderr)
+        .to.match(/^Uncaught [^]*Error/)
+        .and.contain(name === 'a syntax error' ? 'token' : 'boom');
+      expect(program.error).to.be.instanceOf(Error);
+    });
+  }
+
+  it('catch their own uncaught errors and rejections if they want to', async () => {
+    const program = await run(`process.on('uncaughtException', (error, origin) => console.log(origin, error.message));
+      process.on('unhandledRejection', (error) => console.log('rejected', error.message));
+      Promise.reject(new Error('one'));
+      setTimeout(() => { throw new Error('two') }, 5);
+      setTimeout(() => { throw new Error('three') }, 6);`);
+    expect(program.stdout).to.equal('rejected one\nuncaughtException two\nuncaughtException three\n');
+    expect(program.exitCode).to.equal(0);
+  });
+
+  it('end by process.exit, wherever they are, and leave nothing behind', async () => {
+    for (const exit of [
+      'process.exit(7)',
+      'setTimeout(() => process.exit(7), 100)',
+      '(async () => process.exit(7))()',
+    ]) {
+      const program = await run(`const net = require('net');
+        net.createServer().listen(7);
+        require('dgram').createSocket('udp4').bind(9);
+        net.connect(7, '127.0.0.1').on('close', () => console.log('not any more'));
+        setInterval(() => undefined, 10);
+        ${exit}`);
+      expect(program.exitCode, exit).to.equal(7);
+      expect(program.output).to.deep.equal([]);
+    }
+  });
+
+  it('are killed, like other processes, and the network says who is running', async () => {
+    const net = lan();
+    const server = net.program('b', {
+      source: `require('net').createServer().listen(80); setInterval(() => console.log('alive'), 1000)`,
+    });
+    await net.advance(2500);
+    expect(() => net.assertIdle()).to.throw('b: a program is running');
+    server.kill();
+    await net.advance(10_000);
+    net.assertIdle();
+    expect(server.stdout).to.equal('alive\nalive\n');
+    expect(await server.exited).to.equal(137);
+    net.dispose();
+  });
+
+  it('read their arguments, environment and input, and nothing of the tester', async () => {
+    const program = await run({
+      source: `process.stdin.setEncoding('utf8').on('data', (text) => console.log(text));
+        console.log(process.argv.slice(2).join(), JSON.stringify(process.env), typeof process.pid, __filename.endsWith('program.cjs'));
+        setTimeout = undefined; globalThis.leaked = 1; console.log(typeof leaked, typeof globalThis.leaked)`,
+      args: ['x', 'y'],
+      env: { HOME: '/' },
+      input: 'typed',
+    });
+    expect(program.stdout).to.equal('x,y {"HOME":"/"} number true\nundefined number\ntyped\n');
+    expect(globalThis).to.not.have.property('leaked');
+    expect(setTimeout).to.be.a('function');
+  });
+
+  it('cannot leave the simulation by the modules that would', async () => {
+    for (const name of ['https', 'node:tls', 'http2', 'child_process', 'worker_threads', 'cluster']) {
+      const program = await run(`try { require('${name}') } catch (error) { console.log(error.code) }`);
+      expect(program.stdout, name).to.equal('ERR_NOT_SIMULATED\n');
+    }
+    const program = await run(`try { fetch('http://b/') } catch (error) { console.log(error.code) }`);
+    expect(program.stdout).to.equal('ERR_NOT_SIMULATED\n');
+  });
+
+  it('leave the process as it was', async () => {
+    const before = process.listeners('unhandledRejection');
+    await run(`setTimeout(() => { throw new Error('boom') }, 10)`);
+    expect(process.listeners('unhandledRejection')).to.deep.equal(before);
+    expect(process.hasUncaughtExceptionCaptureCallback()).to.equal(false);
+  });
+
+  it('do the same for the same seed, byte for byte, over links that queue and lose', async () => {
+    const once = async (seed: number) => {
+      const impair = { delay: 20, rate: 2e6, loss: 0.02, reorder: 0.02, queue: { kind: 'red', ecn: true } } as const;
+      const net = network({ seed, hosts: TWO, links: { lan: { capture: true, impair } } });
+      net.program('b', { file: file('web'), args: ['80'] });
+      const poster = net.program('a', {
+        source: `const http = require('http');
+          const request = http.request({ host: 'b', method: 'POST' }, (response) => {
+            let length = 0;
+            response.on('data', (chunk) => (length += chunk.length));
+            response.on('end', () => console.log(response.statusCode, length, Math.random()));
+          });
+          request.end(Buffer.alloc(200_000, 'x'));`,
+      });
+      expect(await net.runUntilSettled(poster.exited)).to.equal(0);
+      const result = { hash: net.traceHash(), pcapng: Buffer.from(net.links.lan.pcapng()), text: poster.stdout };
+      net.dispose();
+      return result;
+    };
+    const [first, again, other] = [await once(3), await once(3), await once(4)];
+    expect(first.text).to.match(/^201 200000 0\.\d+\n$/);
+    expect(again).to.deep.equal(first);
+    expect([...readCapture(first.pcapng)].length).to.be.greaterThan(300);
+    expect(other.hash).to.not.equal(first.hash);
+    expect(other.text).to.not.equal(first.text);
+  });
+
+  it('run for hours: three of them with requests and keepalives', async () => {
+    const net = lan();
+    const web = net.program('b', { file: file('web'), args: ['80'] });
+    web.kill();
+    net.program('b', {
+      source: `require('http').createServer({ keepAliveTimeout: 0 }, (request, response) => {
+        request.socket.setKeepAlive(true, 30_000);
+        response.end(String(Date.now()));
+      }).listen(80);`,
+    });
+    const poll = net.program('a', {
+      source: `const http = require('http');
+        const agent = new http.Agent({ keepAlive: true });
+        let answers = 0;
+        const sockets = new Set();
+        const ask = () => http.get({ host: 'b', agent }, (response) => {
+          sockets.add(response.socket);
+          response.resume().on('end', () => {
+            if (++answers === 180) console.log(answers, sockets.size, Date.now()), agent.destroy();
+            else setTimeout(ask, 60_000);
+          });
+        });
+        ask();`,
+    });
+    expect(await net.runUntilSettled(poll.exited)).to.equal(0);
+    // A minute and a round trip each, and one more for the address and for the handshake.
+    expect(poll.stdout).to.equal(`180 1 ${179 * 60_020 + 60}\n`);
+    expect(net.now).to.be.within(10_743_640, 10_744_000);
+    net.dispose();
+    net.assertIdle();
+  });
+
+  it('are refused where they cannot be', () => {
+    const net = lan();
+    const refused = (options: ProgramOptions, host: 'a' | 'b' = 'a') =>
+      expect(() => net.program(host, options))
+        .to.throw()
+        .with.property('code', 'ERR_INVALID_OPTION');
+    refused({});
+    refused({ file: 'x.cjs', source: '' });
+    refused({ source: '' }, 'c' as 'a');
+    net.dispose();
+  });
+});
