@@ -182,8 +182,22 @@ export interface TcpConnectionOptions {
   readonly congestion?: CongestionName | CongestionFactory;
 }
 
+/** Options of an active open. */
+export interface TcpConnectOptions extends TcpConnectionOptions {
+  readonly localAddress?: IpAddress;
+  readonly localPort?: number;
+  /**
+   * Fast Open (RFC 7413): sends data with the SYN where the server has given us a cookie, and asks for one where it has not. The SYN leaves
+   * with these bytes, which count as written, or, if `true`, after the current event with whatever was written in it. Only for data that may
+   * arrive twice. Default false.
+   */
+  readonly fastOpen?: boolean | Uint8Array;
+}
+
 /** Options of a listener, and of the connections that it accepts. */
 export interface TcpListenOptions extends TcpConnectionOptions {
+  /** Connections that may be served by Fast Open before their handshake is complete (RFC 7413 5.1). Default 0: there is no Fast Open. */
+  readonly fastOpen?: number;
   /** Connections that may wait to be accepted. Default 511. */
   readonly backlog?: number;
   /** A listener of `::` takes IPv6 connections only, and not IPv4 ones as well. Default false. */
@@ -197,11 +211,7 @@ export interface TcpSockets {
    *
    * @throws NetError `ENETUNREACH`, `EADDRNOTAVAIL`, `EADDRINUSE`, `EINVAL` (port 0, hop limit 0, broadcast or multicast destination)
    */
-  connect(
-    remote: Endpoint,
-    handler: TcpHandler,
-    options?: TcpConnectionOptions & { readonly localAddress?: IpAddress; readonly localPort?: number },
-  ): TcpConnection;
+  connect(remote: Endpoint, handler: TcpHandler, options?: TcpConnectOptions): TcpConnection;
   /**
    * Listens; an unspecified address means all of ours, port 0 a free one. `::` means those of IPv4 as well, unless `ipv6Only` is set; a SYN
    * goes to the listener of exactly its address, if there is one, then to that of `0.0.0.0` or `::`, whichever is of its version.

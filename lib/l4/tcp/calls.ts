@@ -20,7 +20,7 @@ export function write(c: Connection, bytes: Uint8Array, options: TcpWriteOptions
   c.chrono ??= new ChronoWatch();
   if (c.settings !== undefined) c.settings.more = false;
   if (options !== undefined) mark(c, options, taken === bytes.length);
-  if (canSend(c.state)) {
+  if (canSend(c.state) || c.fastOpen?.isEarly === true) {
     c.host.enter();
     c.chrono.start(Chrono.BUSY, c.host.now);
     transmit(c);

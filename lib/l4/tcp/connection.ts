@@ -23,6 +23,7 @@ import type { Congestion, CongestionFactory } from './congestion/congestion.js';
 import type { Parent, TcpContext } from './context.js';
 import type { Ecn, EcnMode } from './ecn.js';
 import { infoOf, type TcpInfo } from './info.js';
+import type { FastOpen } from './fast-open.js';
 import { Keepalive } from './keepalive.js';
 import { clampBuffer, defaultMss, type EndCode, type TcpConfig } from './options.js';
 import type { Plpmtud } from './plpmtud.js';
@@ -30,7 +31,7 @@ import { Reassembly } from './reassembly.js';
 import { ReceiveQueue } from './receive-queue.js';
 import { Recovery } from './recovery.js';
 import { RttEstimator } from './rto.js';
-import { sendAck, unsentBytes } from './send.js';
+import { sendAck, sendFirstSyn, unsentBytes } from './send.js';
 import { SendQueue } from './send-queue.js';
 import { SentQueue } from './sent-queue.js';
 import {
@@ -123,6 +124,8 @@ export class Connection implements TcpConnection {
   /** An error that ICMP reported and that did not end the connection (RFC 1122 4.2.3.9). */
   softError: EndCode = undefined;
   parent: Parent | undefined = undefined;
+  /** There while the connection opens with Fast Open, or tries to. */
+  fastOpen: FastOpen | undefined = undefined;
   inTimeWait = false;
   /** In the host's list of connections that have something to tell. */
   listed = false;
@@ -417,6 +420,7 @@ export class Connection implements TcpConnection {
     this.settings?.lingering?.cancel();
     this.ackNow = false;
     this.host.release(this);
+    this.fastOpen?.settle();
     this.parent?.lost(this);
     this.parent = undefined;
   }
@@ -432,6 +436,7 @@ export class Connection implements TcpConnection {
     this.pending = 0;
     if (this.states !== undefined) for (const state of this.states.queue.splice(0)) this.states.told(state);
     if (news !== 0) this.call(news);
+    if (this.fastOpen?.waiting === true && this.state === 'SYN-SENT') sendFirstSyn(this);
     if (this.ackNow && this.state !== 'CLOSED') sendAck(this);
   }
 

@@ -5,6 +5,7 @@ import type { Env } from '../../core/env.js';
 import type { IpOutput } from '../../l3/ip-output.js';
 import type { Acknowledgment } from './congestion/congestion.js';
 import type { Connection } from './connection.js';
+import type { FastOpenMemory } from './fast-open.js';
 import type { TcpConfig } from './options.js';
 import type { SentSegmentPool } from './sent-queue.js';
 
@@ -44,6 +45,10 @@ export class TcpCounters {
   cookiesSent = 0;
   cookiesAccepted = 0;
   cookiesRejected = 0;
+  /** SYNs with data that were sent, that were taken, and that came with a wrong Fast Open cookie. */
+  fastOpensActive = 0;
+  fastOpensPassive = 0;
+  fastOpensRejected = 0;
   /** Handlers that threw; their connections were reset. */
   handlersThrew = 0;
 }
@@ -55,6 +60,7 @@ export interface TcpContext {
   readonly output: IpOutput;
   readonly counters: TcpCounters;
   readonly sentSegments: SentSegmentPool;
+  readonly fastOpen: FastOpenMemory;
   /** What the acknowledgment under inspection says, for congestion control. */
   readonly acknowledgment: Acknowledgment;
   /** The time of the current event, in milliseconds. */

@@ -8,6 +8,7 @@ import { startAcks } from './acks.js';
 import { initialWindow } from './congestion/congestion.js';
 import type { Connection } from './connection.js';
 import { Ecn, readSynEcn } from './ecn.js';
+import { type FastOpen, fastOpenAnswered } from './fast-open.js';
 import type { SequenceNumbers } from './isn.js';
 import { mssOf } from './mss.js';
 import { peerMss, windowScaleFor } from './options.js';
@@ -21,18 +22,16 @@ import { Tell } from './tell.js';
 const { Ack, Rst, Syn } = TcpFlag;
 
 /**
- * Gives a new connection its sequence numbers and sends its SYN, or SYN-ACK.
+ * Gives a new connection its sequence numbers.
  *
  * @param beyond the initial sequence number must be after this
  */
-export function begin(c: Connection, numbers: SequenceNumbers, path: IpPath, beyond?: number): void {
+export function number(c: Connection, numbers: SequenceNumbers, path: IpPath, beyond?: number): void {
   const { local, remote, host } = c;
   let iss = numbers.initial(local.address, local.port, remote.address, remote.port, host.now);
   // RFC 9293 3.6.1: not within what an old connection has used.
   if (beyond !== undefined && !after(iss, beyond)) iss = (beyond + 0x10000) | 0;
   prepare(c, iss, numbers.timestampOffset(local.address, local.port, remote.address, remote.port), path);
-  sendSyn(c);
-  c.timers.armRetransmit();
 }
 
 /** Takes in the numbers of a new connection, and what is known of the way. */
@@ -81,7 +80,9 @@ export function readSyn(c: Connection, segment: Segment): void {
 export function receiveInSynSent(c: Connection, segment: Segment, packet: IpPacket): boolean {
   const { snd } = c;
   const acked = segment.has(Ack);
-  if (acked && (segment.ack !== snd.nxt || segment.ack === snd.iss)) {
+  /** Bytes of data that went with the SYN, and arrived. */
+  const early = (segment.ack - snd.nxt) | 0;
+  if (acked && (early < 0 || early > (c.fastOpen?.sent ?? 0))) {
     if (refuse(c.host.env, c.host.output, packet, segment)) c.host.counters.resetsSent++;
     drop(c, segment, DropReason.TcpBadAck);
     return false;
@@ -100,12 +101,14 @@ export function receiveInSynSent(c: Connection, segment: Segment, packet: IpPack
   readSyn(c, segment);
   if (!acked) {
     c.to('syn');
+    c.fastOpen = undefined;
     sendSyn(c);
     c.timers.armRetransmit();
     return false;
   }
   snd.una = segment.ack;
   c.to('syn-ack');
+  if (c.fastOpen !== undefined) synDataAcknowledged(c, c.fastOpen, segment, early);
   complete(c, segment);
   c.oweAck();
   // What follows the SYN is text like any other.
@@ -114,29 +117,60 @@ export function receiveInSynSent(c: Connection, segment: Segment, packet: IpPack
   return true;
 }
 
+function synDataAcknowledged(c: Connection, fastOpen: FastOpen, segment: Segment, bytes: number): void {
+  fastOpenAnswered(c, fastOpen, segment, bytes);
+  c.fastOpen = undefined;
+  if (bytes === 0) return;
+  c.snd.nxt = segment.ack;
+  c.statistics.bytesAcked += bytes;
+  c.queue.consume(bytes);
+  c.drained();
+}
+
+/**
+ * Lets a passive open be served before its handshake is complete (RFC 7413 4.2.2): takes the data of the SYN, which the SYN-ACK will
+ * acknowledge.
+ */
+export function openEarly(c: Connection, segment: Segment): void {
+  const { rcv, snd } = c;
+  const { frame, from } = segment;
+  // Data may follow the SYN, as if that were acknowledged.
+  snd.una = snd.nxt;
+  const length = Math.min(segment.length, (rcv.edge - rcv.nxt) | 0);
+  establish(c);
+  if (frame === undefined || length <= 0) return;
+  c.received.append(frame.slab.bytes, from, from + length);
+  c.statistics.bytesReceived += length;
+  rcv.nxt = (rcv.nxt + length) | 0;
+  rcv.edge = (rcv.nxt + Math.min(0xffff, c.receiveBuffer)) | 0;
+  c.tellReadable();
+}
+
 /**
  * The ACK of our SYN-ACK, in SYN-RECEIVED. Returns whether the connection is established now; the segment's window and text are still to be
  * processed.
  */
 export function receiveInSynReceived(c: Connection, segment: Segment, packet: IpPacket): boolean {
   const { snd } = c;
-  if (!after(segment.ack, snd.una) || after(segment.ack, snd.nxt)) {
+  if (!after(segment.ack, snd.iss) || after(segment.ack, snd.nxt)) {
     if (refuse(c.host.env, c.host.output, packet, segment)) c.host.counters.resetsSent++;
     drop(c, segment, DropReason.TcpBadAck);
     return false;
   }
-  if (c.parent !== undefined && !c.parent.admit(c)) {
+  const early = c.fastOpen?.isEarly === true;
+  if (c.parent !== undefined && !early && !c.parent.admit(c)) {
     c.host.counters.backlogDrops++;
     drop(c, segment, DropReason.TcpBacklogFull);
     return false;
   }
-  snd.una = segment.ack;
+  // What else it acknowledges is data, which may have been sent early.
+  snd.una = (snd.iss + 1) | 0;
   snd.wnd = segment.window << snd.scale;
   snd.wl1 = segment.seq;
   snd.wl2 = segment.ack;
   if (snd.wnd > snd.maxWnd) snd.maxWnd = snd.wnd;
   c.to('ack-of-syn');
-  if (c.parent !== undefined) c.host.counters.accepted++;
+  if (c.parent !== undefined || early) c.host.counters.accepted++;
   complete(c, segment);
   return true;
 }
@@ -162,7 +196,16 @@ function complete(c: Connection, segment: Segment): void {
     rtt.sample(Math.max(0, (timestamp(c) - options.timestampEcho) | 0));
   }
   rtt.restartAfterLostSyn();
-  establish(c);
+  const { fastOpen } = c;
+  c.fastOpen = undefined;
+  if (fastOpen?.isEarly !== true) {
+    establish(c);
+    return;
+  }
+  fastOpen.settle();
+  c.retries = 0;
+  c.timers.watchIdle();
+  if (c.finQueued) c.to('close');
 }
 
 /** The connection is established: sizes the window, lets the application in. */

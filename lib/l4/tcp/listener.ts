@@ -31,6 +31,8 @@ export class Listener implements TcpListener, Parent {
   private arrivals: Endpoint[] = [];
   private callback: (() => void) | undefined = undefined;
   private closed = false;
+  /** Connections that are served before their handshake is complete (RFC 7413 5.1). */
+  early = 0;
   /** When a SYN was last answered with a cookie. */
   cookieAt: number = Number.NEGATIVE_INFINITY;
 
@@ -97,6 +99,14 @@ export class Listener implements TcpListener, Parent {
     connection.parent = this;
     this.embryonic.add(connection);
     this.answered(connection.remote);
+  }
+
+  /** A connection is served before its handshake is complete. */
+  admitEarly(connection: Connection): void {
+    connection.parent = this;
+    this.answered(connection.remote);
+    this.waiting.push(connection);
+    this.host.wake(this);
   }
 
   admit(connection: Connection): boolean {

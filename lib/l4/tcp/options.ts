@@ -88,6 +88,13 @@ export interface TcpOptions {
    * default; for every SYN, `always`; or never, `off`: then SYNs are dropped while there is no room.
    */
   readonly synCookies?: 'auto' | 'always' | 'off';
+  /**
+   * The secret of Fast Open cookies, four words (RFC 7413 4.1.2), for servers that share an address, and so their cookies. Default: one of the
+   * host's own, which changes every day.
+   */
+  readonly fastOpenKey?: readonly [number, number, number, number];
+  /** Fast Open goes without cookies, either way: for networks in which no address is spoofed (RFC 7413 5.1). Default false. */
+  readonly fastOpenWithoutCookie?: boolean;
   /** Default backlog of listeners. Default 511. */
   readonly backlog?: number;
   /** Ephemeral ports, inclusive (RFC 6335 6). Default 49152 to 65535. */
@@ -113,7 +120,7 @@ export type TcpLimits = Pick<
 >;
 
 /** The options of a host with all defaults filled in. */
-export type TcpConfig = Required<TcpOptions>;
+export type TcpConfig = Required<Omit<TcpOptions, 'fastOpenKey'>> & Pick<TcpOptions, 'fastOpenKey'>;
 
 const DEFAULTS: TcpConfig = {
   timestamps: true,
@@ -150,6 +157,7 @@ const DEFAULTS: TcpConfig = {
   sendBuffer: 1 << 20,
   maxEmbryonic: 1024,
   synCookies: 'auto',
+  fastOpenWithoutCookie: false,
   backlog: 511,
   portRange: [49152, 65535],
 };

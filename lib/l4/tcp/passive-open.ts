@@ -11,10 +11,12 @@ import { TcpFlag } from '../../wire/tcp.js';
 import { Connection } from './connection.js';
 import type { TcpContext } from './context.js';
 import type { ConnectionTable } from './demux.js';
-import { begin, completeByCookie, prepare, readSyn } from './handshake.js';
+import { FastOpen } from './fast-open.js';
+import { completeByCookie, number, openEarly, prepare, readSyn } from './handshake.js';
 import type { SequenceNumbers } from './isn.js';
 import type { Listener } from './listener.js';
 import { receive } from './receive.js';
+import { sendFirstSyn } from './send.js';
 import type { Segment } from './segment.js';
 import { asSyn, COOKIE_LIFETIME, sendCookie, SynCookies } from './syn-cookies.js';
 
@@ -55,9 +57,32 @@ export class PassiveOpens {
     connection.to('passive-open');
     readSyn(connection, segment);
     connection.to('syn');
-    listener.adopt(connection);
     this.host.env.drops.deliver(packet.frame);
-    begin(connection, this.numbers, path, beyond);
+    number(connection, this.numbers, path, beyond);
+    if (this.mayBeEarly(listener, connection, packet, segment)) {
+      this.host.counters.fastOpensPassive++;
+      listener.admitEarly(connection);
+      openEarly(connection, segment);
+    } else listener.adopt(connection);
+    sendFirstSyn(connection);
+  }
+
+  /** Whether the connection may be served before its handshake is complete (RFC 7413 4.2.2); if not, it may get a cookie. */
+  private mayBeEarly(listener: Listener, c: Connection, packet: IpPacket, segment: Segment): boolean {
+    const { config, fastOpen, now, counters } = this.host;
+    const { options } = segment;
+    const asked = options.fastOpenLength >= 0;
+    const bare = config.fastOpenWithoutCookie && (asked || segment.length > 0);
+    if ((!asked && !bare) || listener.early >= (listener.options.fastOpen ?? 0)) return false;
+    const client = packet.sourceAddress;
+    const own = packet.destinationAddress;
+    const verdict = bare ? 'fresh' : fastOpen.check(options, client, own, now);
+    if (verdict === 'wrong' && options.fastOpenLength > 0) counters.fastOpensRejected++;
+    c.fastOpen = new FastOpen();
+    c.fastOpen.experimental = options.fastOpenExperimental;
+    if (verdict !== 'fresh') c.fastOpen.reply = fastOpen.cookieFor(client, own, now);
+    if (verdict !== 'wrong') c.fastOpen.begin(listener);
+    return c.fastOpen.isEarly;
   }
 
   /** The segment size in the cookie that the segment returns, or 0; -1 if none is expected. */

@@ -141,7 +141,7 @@ function receiveReset(c: Connection, segment: Segment): void {
   host.counters.reset++;
   const { state } = c;
   const nothingLost = c.abandoned && c.queue.length === 0;
-  if (state === 'SYN-RECEIVED') c.terminate('ECONNREFUSED');
+  if (state === 'SYN-RECEIVED') c.terminate(c.fastOpen?.isEarly === true ? 'ECONNRESET' : 'ECONNREFUSED');
   else if (nothingLost || state === 'CLOSING' || (state === 'LAST-ACK' && c.queue.length === 0)) c.terminate(undefined);
   else c.terminate('ECONNRESET');
 }

@@ -7,6 +7,7 @@ import { MAX_SACK_BLOCKS, TcpOptions } from '../../wire/tcp-options.js';
 import { answered } from './acks.js';
 import type { Connection } from './connection.js';
 import { synFlags } from './ecn.js';
+import { fastOpenSyn } from './fast-open.js';
 import { windowScaleFor } from './options.js';
 import { isProbe, probeDoubted, probeSent, probeSize } from './plpmtud.js';
 import type { SentSegment } from './sent-queue.js';
@@ -46,7 +47,11 @@ function needsPersist(c: Connection): boolean {
 
 /** Sends whatever the windows allow: first what was lost, then what is new, then the FIN. */
 export function transmit(c: Connection): void {
-  if (!canSend(c.state)) return;
+  if (!canSend(c.state)) {
+    // The timer is that of the SYN-ACK.
+    if (c.fastOpen?.isEarly === true) sendNew(c);
+    return;
+  }
   if (retransmitLost(c)) {
     sendNew(c);
     noteLimit(c);
@@ -198,7 +203,22 @@ export function sendSyn(c: Connection): void {
   c.synSentAt = c.host.now;
   if (c.retries > 0) c.host.counters.retransmits++;
   synOptions(c);
-  write(c, c.flow, c.host.env.pool.alloc(0), c.snd.iss, flags, Math.min(0xffff, c.receiveBuffer), options.length);
+  const { fastOpen } = c;
+  const length = fastOpen === undefined ? 0 : fastOpenSyn(c, fastOpen, options);
+  const frame = c.host.env.pool.alloc(length);
+  if (length > 0) {
+    c.queue.copy(0, length, frame.slab.bytes, frame.put(length));
+    c.statistics.dataSegmentsOut++;
+    c.statistics.bytesSent += length;
+  }
+  write(c, c.flow, frame, c.snd.iss, flags, Math.min(0xffff, c.receiveBuffer), options.length);
+}
+
+/** Sends the SYN, or SYN-ACK, of a new connection. */
+export function sendFirstSyn(c: Connection): void {
+  if (c.fastOpen !== undefined) c.fastOpen.waiting = false;
+  sendSyn(c);
+  c.timers.armRetransmit();
 }
 
 /** What the SYN says of us; in a SYN-ACK only what the peer's SYN offered too (RFC 7323 1.3, RFC 2018 2). */

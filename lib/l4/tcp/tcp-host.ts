@@ -19,7 +19,7 @@ import { TcpFlag, TcpSegment } from '../../wire/tcp.js';
 import type {
   Endpoint,
   TcpConnection,
-  TcpConnectionOptions,
+  TcpConnectOptions,
   TcpHandler,
   TcpListener,
   TcpListenOptions,
@@ -29,7 +29,8 @@ import { Acknowledgment } from './congestion/congestion.js';
 import { Connection } from './connection.js';
 import { type TcpContext, TcpCounters } from './context.js';
 import { ConnectionTable } from './demux.js';
-import { begin } from './handshake.js';
+import { FastOpen, FastOpenMemory } from './fast-open.js';
+import { number } from './handshake.js';
 import { receiveIcmp } from './icmp.js';
 import { SequenceNumbers } from './isn.js';
 import { Listener, type ListenerHost, ListenerTable } from './listener.js';
@@ -39,6 +40,7 @@ import { learnMtu } from './plpmtud.js';
 import { mayReopen, receive, receiveInTimeWait } from './receive.js';
 import { refuse } from './refuse.js';
 import { Segment } from './segment.js';
+import { sendFirstSyn } from './send.js';
 import { SentSegmentPool } from './sent-queue.js';
 
 const { Ack, Fin, Rst, Syn } = TcpFlag;
@@ -59,7 +61,7 @@ interface Waiting {
 }
 
 /** Options of an active open. */
-export type ConnectOptions = TcpConnectionOptions & { readonly localAddress?: IpAddress; readonly localPort?: number };
+export type ConnectOptions = TcpConnectOptions;
 
 /** The TCP of one host. */
 export class TcpHost implements TcpSockets, TcpContext, ListenerHost {
@@ -68,6 +70,7 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost {
   readonly output: IpOutput;
   readonly counters: TcpCounters = new TcpCounters();
   readonly sentSegments: SentSegmentPool = new SentSegmentPool();
+  readonly fastOpen: FastOpenMemory;
   readonly acknowledgment: Acknowledgment = new Acknowledgment();
   now = 0;
   /** Is told every few seconds that `remote` acknowledges, so that its neighbour entry need not be verified (RFC 4861 7.3.1). */
@@ -94,6 +97,7 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost {
     this.output = new IpOutput(env, paths);
     this.paths = paths;
     this.table = new ConnectionTable(env.random);
+    this.fastOpen = new FastOpenMemory(env.random, this.config);
     this.numbers = new SequenceNumbers(env.random);
     this.passive = new PassiveOpens(this, paths, this.table, this.numbers);
     this.afterwards = env.timers.timer(() => {
@@ -122,9 +126,25 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost {
     this.counters.opened++;
     connection.to('active-open');
     this.table.insert(connection);
-    begin(connection, this.numbers, path);
+    number(connection, this.numbers, path);
+    this.sendSyn(connection, options.fastOpen ?? false);
     this.leaveLater();
     return connection;
+  }
+
+  private sendSyn(connection: Connection, fastOpen: boolean | Uint8Array): void {
+    if (fastOpen === false) {
+      sendFirstSyn(connection);
+      return;
+    }
+    connection.fastOpen = new FastOpen();
+    if (fastOpen === true) {
+      connection.fastOpen.waiting = true;
+      this.wake(connection);
+      return;
+    }
+    connection.write(fastOpen);
+    sendFirstSyn(connection);
   }
 
   listen({ address, port: wanted }: Endpoint, options: TcpListenOptions = {}): TcpListener {
