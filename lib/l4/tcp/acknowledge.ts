@@ -48,9 +48,11 @@ function acknowledgeNew(c: Connection, segment: Segment, advance: number): void 
   const finAcked = c.finSent && segment.ack === snd.nxt;
   sent.acknowledge(segment.ack);
   if (sent.largest >= snd.mss) c.fullSizeAt = c.host.now;
-  c.queue.consume(finAcked ? advance - 1 : advance);
+  const bytes = finAcked ? advance - 1 : advance;
+  c.queue.consume(bytes);
+  c.host.memory.used -= bytes;
   snd.una = segment.ack;
-  c.statistics.bytesAcked += finAcked ? advance - 1 : advance;
+  c.statistics.bytesAcked += bytes;
   c.retries = 0;
   confirm(c);
   const { acknowledgment } = c.host;

@@ -3,6 +3,7 @@
 import type { TcpShutdown, TcpWriteOptions } from './api.js';
 import { isAckDueOnRead } from './acks.js';
 import type { Connection } from './connection.js';
+import { linger as startLinger } from './linger.js';
 import { reset, sendAck, transmit } from './send.js';
 import { canSend, isSynchronised } from './state.js';
 import { Chrono, ChronoWatch } from './statistics.js';
@@ -12,9 +13,10 @@ import { isUpdateDue } from './window.js';
 /** See `TcpConnection.write`. */
 export function write(c: Connection, bytes: Uint8Array, options: TcpWriteOptions | undefined): number {
   if (c.finQueued || c.over || c.abandoned) throw c.failure('EPIPE', 'write');
-  const taken = Math.min(bytes.length, c.sendBuffer - c.queue.length);
+  const taken = Math.min(bytes.length, roomToWrite(c));
   if (taken < bytes.length) c.blocked = true;
   if (taken <= 0) return 0;
+  c.host.memory.used += taken;
   c.queue.push(taken === bytes.length ? bytes : bytes.subarray(0, taken));
   c.unflushed = true;
   c.chrono ??= new ChronoWatch();
@@ -38,6 +40,12 @@ function mark(c: Connection, options: TcpWriteOptions, whole: boolean): void {
   snd.urgent = true;
 }
 
+/** Bytes that a write would take. */
+export function roomToWrite(c: Connection): number {
+  const room = c.sendBuffer - c.queue.length;
+  return room <= 0 ? 0 : c.host.memory.grant(c.queue.length, room);
+}
+
 /** See `TcpConnection.end`. */
 export function end(c: Connection): void {
   if (c.finQueued || c.over) return;
@@ -58,6 +66,8 @@ export function read(c: Connection, max: number): Uint8Array | undefined {
   // Also where there was nothing: the owner may have been quicker than the news.
   c.told = false;
   if (bytes === undefined) return undefined;
+  if (!c.released) c.host.memory.used -= bytes.length;
+  c.tuning?.read(c, c.host.env.timers.now());
   if (c.rcv.urgent && urgentAhead(c) === 0) c.rcv.urgent = false;
   if (c.over || c.eof) {
     c.host.enter();
@@ -84,7 +94,7 @@ export function close(c: Connection): void {
   c.abandoned = true;
   const linger = c.settings?.linger ?? -1;
   const unread = c.received.length > 0;
-  c.received.clear();
+  c.dropReceived();
   if (!isSynchronised(c.state) && c.state !== 'SYN-RECEIVED') c.terminate(undefined);
   else if (linger === 0) drop(c);
   else if (unread && c.state !== 'TIME-WAIT') {
@@ -94,7 +104,7 @@ export function close(c: Connection): void {
   } else {
     end(c);
     if (c.state === 'FIN-WAIT-2') c.timers.waitForFin();
-    if (linger > 0) c.linger(linger);
+    if (linger > 0) startLinger(c, linger);
   }
   c.maybeClosed();
   c.host.leave();
@@ -104,7 +114,7 @@ export function close(c: Connection): void {
 export function abort(c: Connection): void {
   c.host.enter();
   c.abandoned = true;
-  c.received.clear();
+  c.dropReceived();
   if (wantsReset(c)) reset(c);
   if (c.state !== 'CLOSED') c.terminate(c.over ? undefined : 'ECONNABORTED');
   c.maybeClosed();
@@ -115,7 +125,7 @@ export function abort(c: Connection): void {
 export function disconnect(c: Connection): void {
   c.host.enter();
   c.abandoned = true;
-  c.received.clear();
+  c.dropReceived();
   drop(c);
   c.maybeClosed();
   c.host.leave();

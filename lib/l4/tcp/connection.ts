@@ -17,7 +17,8 @@ import type {
   TcpState,
   TcpWriteOptions,
 } from './api.js';
-import { abort, close, disconnect, end, read, shutdown, urgentAhead, write } from './calls.js';
+import { growSendBuffer, type ReceiveTuning } from './buffers.js';
+import { abort, close, disconnect, end, read, roomToWrite, shutdown, urgentAhead, write } from './calls.js';
 import { congestionFactory } from './congestion/choose.js';
 import type { Congestion, CongestionFactory } from './congestion/congestion.js';
 import type { Parent, TcpContext } from './context.js';
@@ -25,7 +26,8 @@ import type { Ecn, EcnMode } from './ecn.js';
 import { infoOf, type TcpInfo } from './info.js';
 import type { FastOpen } from './fast-open.js';
 import { Keepalive } from './keepalive.js';
-import { clampBuffer, defaultMss, type EndCode, type TcpConfig } from './options.js';
+import { lingered } from './linger.js';
+import { clampBuffer, defaultMss, type EndCode, receiveLimit, type TcpConfig } from './options.js';
 import type { Plpmtud } from './plpmtud.js';
 import { Reassembly } from './reassembly.js';
 import { ReceiveQueue } from './receive-queue.js';
@@ -82,8 +84,13 @@ export class Connection implements TcpConnection {
   linkMtu = 0;
   /** There while a larger size is searched for, or will be. */
   plpmtud: Plpmtud | undefined = undefined;
+  /** What the buffers hold, and what they may grow to. */
   receiveBuffer: number;
   sendBuffer: number;
+  receiveLimit: number;
+  sendLimit: number;
+  /** There while the receive buffer may grow, and data come. */
+  tuning: ReceiveTuning | undefined = undefined;
   noDelay: boolean;
   userTimeout: number;
 
@@ -148,7 +155,9 @@ export class Connection implements TcpConnection {
   abandoned = false;
   /** Nothing more will happen in the protocol. */
   over = false;
-  private closedTold = false;
+  /** The host has forgotten it. */
+  released = false;
+  closedTold = false;
   /** What ended the connection, for its owner and for `takeError`. */
   private cause: NetError | undefined = undefined;
   private error: NetError | undefined = undefined;
@@ -181,6 +190,9 @@ export class Connection implements TcpConnection {
     this.mssLimit = options.maxSegmentSize ?? 0xffff;
     this.receiveBuffer = clampBuffer(options.receiveBuffer ?? config.receiveBuffer);
     this.sendBuffer = clampBuffer(options.sendBuffer ?? config.sendBuffer);
+    this.receiveLimit = receiveLimit(options, config);
+    this.sendLimit =
+      options.sendBuffer === undefined ? Math.max(config.sendBuffer, config.sendBufferMax) : this.sendBuffer;
     this.noDelay = options.noDelay ?? false;
     this.ecnMode = options.ecn ?? config.ecn;
     this.userTimeout = options.userTimeout ?? 0;
@@ -208,7 +220,7 @@ export class Connection implements TcpConnection {
   }
 
   get writableBytes(): number {
-    return this.finQueued || this.over ? 0 : Math.max(0, this.sendBuffer - this.queue.length);
+    return this.finQueued || this.over ? 0 : roomToWrite(this);
   }
   get unacknowledgedBytes(): number {
     return this.queue.length;
@@ -349,6 +361,7 @@ export class Connection implements TcpConnection {
   /** Data were acknowledged: there may be room, or nothing left. */
   drained(): void {
     // Not for every few bytes: a writer that waits is woken for a quarter of the buffer.
+    if (this.blocked) growSendBuffer(this);
     if (this.blocked && this.sendBuffer - this.queue.length >= Math.max(1, this.sendBuffer >>> 2)) {
       this.blocked = false;
       this.tell(WRITABLE);
@@ -360,38 +373,33 @@ export class Connection implements TcpConnection {
     }
   }
 
-  /** `close` waits for what is queued. */
-  linger(milliseconds: number): void {
-    const { env, now } = this.host;
-    const settings = this.ownSettings;
-    settings.lingering ??= env.timers.timer(() => {
-      this.host.enter();
-      this.tell(LINGERED);
-      this.host.leave();
-    });
-    settings.lingering.arm(now + milliseconds);
-    if (this.over || this.state === 'FIN-WAIT-2') this.tell(LINGERED);
-  }
-
-  private lingered(settings: Settings, due: boolean): void {
-    const { lingering } = settings;
-    if (lingering === undefined || !(due || lingering.armed) || this.closedTold) return;
-    lingering.cancel();
-    settings.lingering = undefined;
-    this.owner.lingered?.(this.queue.length === 0 && this.snd.una === this.snd.nxt);
-  }
-
   /** The out-of-order room, made when first needed. */
   get gaps(): Reassembly {
-    this.reassembly ??= new Reassembly(this.receiveBuffer);
+    this.reassembly ??= new Reassembly(this.receiveLimit);
     return this.reassembly;
+  }
+
+  /** What came out of order is forgotten. */
+  dropGaps(): void {
+    if (this.reassembly === undefined) return;
+    this.host.memory.used -= this.reassembly.length;
+    this.reassembly.clear();
+  }
+
+  /** What was received will not be read. */
+  dropReceived(): void {
+    if (!this.released) this.host.memory.used -= this.received.length;
+    this.received.clear();
   }
 
   /** The protocol ended regularly, or is in TIME-WAIT: nothing more will come or be wanted. */
   finish(): void {
     this.over = true;
     this.sent.clear();
+    this.host.memory.used -= this.queue.length;
     this.queue.clear();
+    this.dropGaps();
+    this.tuning = undefined;
     this.chrono?.start(Chrono.IDLE, this.host.now);
     this.reassembly = undefined;
     this.ecn = undefined;
@@ -421,6 +429,9 @@ export class Connection implements TcpConnection {
     this.ackNow = false;
     this.host.release(this);
     this.fastOpen?.settle();
+    // What is still to be read is no longer the host's: it may be forgotten without a word.
+    this.host.memory.used -= this.received.length;
+    this.released = true;
     this.parent?.lost(this);
     this.parent = undefined;
   }
@@ -452,7 +463,7 @@ export class Connection implements TcpConnection {
     if (news & WRITABLE && !this.abandoned && !this.over) this.owner.writable();
     if (news & FLUSHED && this.cause === undefined && !this.closedTold) this.owner.flushed();
     if (news & (FLUSHED | LINGERED) && this.settings !== undefined)
-      this.lingered(this.settings, (news & LINGERED) !== 0);
+      lingered(this, this.settings, (news & LINGERED) !== 0);
     if (news & CLOSED && !this.closedTold) {
       this.closedTold = true;
       this.owner.closed(this.cause);

@@ -6,6 +6,7 @@ import type { IpOutput } from '../../l3/ip-output.js';
 import type { Acknowledgment } from './congestion/congestion.js';
 import type { Connection } from './connection.js';
 import type { FastOpenMemory } from './fast-open.js';
+import type { Memory } from './memory.js';
 import type { TcpConfig } from './options.js';
 import type { SentSegmentPool } from './sent-queue.js';
 
@@ -61,6 +62,7 @@ export interface TcpContext {
   readonly counters: TcpCounters;
   readonly sentSegments: SentSegmentPool;
   readonly fastOpen: FastOpenMemory;
+  readonly memory: Memory;
   /** What the acknowledgment under inspection says, for congestion control. */
   readonly acknowledgment: Acknowledgment;
   /** The time of the current event, in milliseconds. */

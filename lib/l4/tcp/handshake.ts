@@ -5,13 +5,14 @@ import type { IpPacket } from '../../wire/ip.js';
 import { DEFAULT_HOP_LIMIT, type IpPath } from '../../l3/ip-output.js';
 import { TcpFlag } from '../../wire/tcp.js';
 import { startAcks } from './acks.js';
+import { startBuffers } from './buffers.js';
 import { initialWindow } from './congestion/congestion.js';
 import type { Connection } from './connection.js';
 import { Ecn, readSynEcn } from './ecn.js';
 import { type FastOpen, fastOpenAnswered } from './fast-open.js';
 import type { SequenceNumbers } from './isn.js';
 import { mssOf } from './mss.js';
-import { peerMss, windowScaleFor } from './options.js';
+import { firstWindow, peerMss, windowScaleFor } from './options.js';
 import { startMtu } from './plpmtud.js';
 import { drop, refuse } from './refuse.js';
 import type { Segment } from './segment.js';
@@ -46,7 +47,7 @@ export function prepare(c: Connection, iss: number, timestampOffset: number, pat
   c.mtu = path.mtu;
   c.linkMtu = path.linkMtu ?? path.mtu;
   c.mssOffered = mssOf(c, path.mtu);
-  rcv.edge = (rcv.nxt + Math.min(0xffff, c.receiveBuffer)) | 0;
+  rcv.edge = (rcv.nxt + firstWindow(c.receiveBuffer, c.config.initialReceiveWindow)) | 0;
   if (c.state === 'SYN-SENT' && c.ecnMode === 'on') c.ecn = new Ecn();
 }
 
@@ -57,7 +58,7 @@ export function readSyn(c: Connection, segment: Segment): void {
   const { options } = segment;
   rcv.irs = segment.seq;
   rcv.nxt = (segment.seq + 1) | 0;
-  rcv.edge = (rcv.nxt + Math.min(0xffff, c.receiveBuffer)) | 0;
+  rcv.edge = (rcv.nxt + firstWindow(c.receiveBuffer, c.config.initialReceiveWindow)) | 0;
   rcv.ackSent = rcv.nxt;
   // A window in a SYN is never scaled (RFC 7323 2.2).
   snd.wnd = snd.maxWnd = segment.window;
@@ -66,7 +67,7 @@ export function readSyn(c: Connection, segment: Segment): void {
   c.peerMss = peerMss(options.mss, c.flow.version);
   c.scaling = config.windowScaling && options.windowScale >= 0;
   snd.scale = c.scaling ? Math.min(14, options.windowScale) : 0;
-  rcv.scale = c.scaling ? windowScaleFor(c.receiveBuffer) : 0;
+  rcv.scale = c.scaling ? windowScaleFor(c.receiveLimit) : 0;
   readSynEcn(c, segment);
   c.sackPermitted = config.sack && options.sackPermitted;
   ts.on = config.timestamps && options.hasTimestamps;
@@ -217,6 +218,7 @@ function establish(c: Connection): void {
   c.congestion = c.makeCongestion(window);
   c.retries = 0;
   snd.smallEnd = snd.una;
+  startBuffers(c);
   startAcks(c);
   c.timers.watchIdle();
   if (c.parent === undefined) c.tell(Tell.CONNECTED);

@@ -153,7 +153,7 @@ function windows(c: Connection): Parts<Windows> {
     sndSsthreshBytes: unlimited ? Number.POSITIVE_INFINITY : ssthresh,
     sndWnd: snd.wnd,
     rcvWnd: receiveWindow(c),
-    rcvSsthresh: c.receiveBuffer,
+    rcvSsthresh: Math.min(c.rcv.ssthresh, c.receiveBuffer),
   };
 }
 
@@ -218,8 +218,8 @@ function times(c: Connection): Parts<Times> {
     lastDataSent: now - c.snd.lastAt,
     lastDataRecv: now - statistics.lastDataAt,
     lastAckRecv: now - statistics.lastAckAt,
-    rcvRtt: 0,
-    rcvSpace: 0,
+    rcvRtt: c.tuning?.roundTrip ?? 0,
+    rcvSpace: c.tuning?.space ?? 0,
   };
 }
 

@@ -77,10 +77,25 @@ export interface TcpOptions {
   readonly acceptMissingTimestamps?: boolean;
   /** Ignore every RST in TIME-WAIT (RFC 1337). Default false: an exact one ends it. */
   readonly ignoreTimeWaitResets?: boolean;
-  /** Default 1 MiB. */
+  /** Bytes of received data that may wait to be read, to begin with. Default 128 KiB. */
   readonly receiveBuffer?: number;
-  /** Default 1 MiB. */
+  /** What the receive buffer may grow to; no growth where it is not larger. Sets the window scale. Default 6 MiB, as Linux. */
+  readonly receiveBufferMax?: number;
+  /** Bytes that may wait to be acknowledged, to begin with. Default 256 KiB. */
   readonly sendBuffer?: number;
+  /** What the send buffer may grow to. Default 4 MiB, as Linux. */
+  readonly sendBufferMax?: number;
+  /** The window in SYNs, at most, in bytes. Default 65,535; Linux has 64,240 where its receive buffer is the default. */
+  readonly initialReceiveWindow?: number;
+  /**
+   * How much of the receive buffer is offered: what was in the SYN, and more as data come, if it is `gradual`, the default, as with Linux;
+   * or the `whole`, as with FreeBSD.
+   */
+  readonly receiveWindow?: 'gradual' | 'whole';
+  /** Whether receive buffers are rounded up to a whole number of segments, as with FreeBSD. Default false. */
+  readonly wholeSegmentBuffers?: boolean;
+  /** Memory for queued data of all connections together, in bytes. When it is short, windows shrink. Default 256 MiB. */
+  readonly memory?: number;
   /** Embryonic connections per listener. Default 1024. */
   readonly maxEmbryonic?: number;
   /**
@@ -117,6 +132,8 @@ export type TcpLimits = Pick<
   | 'maxDelayedAck'
   | 'quickAcks'
   | 'initialWindow'
+  | 'initialReceiveWindow'
+  | 'receiveWindow'
 >;
 
 /** The options of a host with all defaults filled in. */
@@ -153,8 +170,14 @@ const DEFAULTS: TcpConfig = {
   challengePeriod: 5000,
   acceptMissingTimestamps: false,
   ignoreTimeWaitResets: false,
-  receiveBuffer: 1 << 20,
-  sendBuffer: 1 << 20,
+  receiveBuffer: 1 << 17,
+  receiveBufferMax: 6 << 20,
+  sendBuffer: 1 << 18,
+  sendBufferMax: 4 << 20,
+  initialReceiveWindow: 0xffff,
+  receiveWindow: 'gradual',
+  wholeSegmentBuffers: false,
+  memory: 1 << 28,
   maxEmbryonic: 1024,
   synCookies: 'auto',
   fastOpenWithoutCookie: false,
@@ -170,6 +193,11 @@ export function tcpConfig(options: TcpOptions): TcpConfig {
   const config: TcpConfig = { ...DEFAULTS, ...options };
   requireRange('receiveBuffer', config.receiveBuffer, 1, MAX_BUFFER);
   requireRange('sendBuffer', config.sendBuffer, 1, MAX_BUFFER);
+  requireRange('receiveBufferMax', config.receiveBufferMax, 1, MAX_BUFFER);
+  requireRange('sendBufferMax', config.sendBufferMax, 1, MAX_BUFFER);
+  requireRange('initialReceiveWindow', config.initialReceiveWindow, 1, 0xffff);
+  requireRange('memory', config.memory, 1, Number.MAX_SAFE_INTEGER);
+  requireOneOf('receiveWindow', config.receiveWindow, ['gradual', 'whole']);
   requireRange('delayedAck', config.delayedAck, 0, 499);
   requireRange('maxDelayedAck', config.maxDelayedAck, 0, 499);
   requireOneOf('ackPolicy', config.ackPolicy, ['adaptive', 'every-second', 'full-sized']);
@@ -200,11 +228,21 @@ export function clampBuffer(bytes: number): number {
   return Math.max(1, Math.min(MAX_BUFFER, Math.floor(bytes)));
 }
 
+/** What a receive buffer may grow to: one that is given stays. */
+export function receiveLimit({ receiveBuffer }: { readonly receiveBuffer?: number }, config: TcpConfig): number {
+  return clampBuffer(receiveBuffer ?? Math.max(config.receiveBuffer, config.receiveBufferMax));
+}
+
 /** The shift that lets a 16-bit window cover `buffer` bytes; at most 14 (RFC 7323 2.3). */
 export function windowScaleFor(buffer: number): number {
   let scale = 0;
   while (scale < 14 && 0xffff * 2 ** scale < buffer) scale++;
   return scale;
+}
+
+/** The first window that a SYN offers, never scaled (RFC 7323 2.2). */
+export function firstWindow(receiveBuffer: number, initialReceiveWindow: number): number {
+  return Math.min(0xffff, receiveBuffer, initialReceiveWindow);
 }
 
 /** RFC 9293 3.7.1: what to assume where the SYN had no MSS option. */

@@ -5,6 +5,7 @@ import type { IpPacket } from '../../wire/ip.js';
 import { TcpFlag } from '../../wire/tcp.js';
 import { acknowledge, enterTimeWait } from './acknowledge.js';
 import { acknowledgeSoon, acksLost, finCame, noteData } from './acks.js';
+import { growWindow, makeRoom } from './buffers.js';
 import type { Connection } from './connection.js';
 import { dataArrived, readRepeatedSyn } from './ecn.js';
 import { receiveInSynReceived, receiveInSynSent } from './handshake.js';
@@ -189,7 +190,7 @@ function text(c: Connection, segment: Segment): void {
   else if (to > from) {
     c.host.counters.outOfOrder++;
     c.oweAck();
-    if (!c.gaps.insert(seq, frame.slab.bytes, from, to)) drop(c, segment, DropReason.TcpOutOfMemory);
+    if (!keep(c, segment)) drop(c, segment, DropReason.TcpOutOfMemory);
   } else c.oweAck();
   drops.deliver(frame);
   if (rcv.finKnown && rcv.nxt === rcv.finSeq) finReceived(c);
@@ -221,21 +222,43 @@ function trim(c: Connection, segment: Segment): void {
   }
 }
 
+/** Keeps what came ahead of a gap, if there is memory for it. */
+function keep(c: Connection, segment: Segment): boolean {
+  const { gaps, host } = c;
+  const { from, to, frame, seq } = segment;
+  if (frame === undefined || !host.memory.admitsOutOfOrder(to - from)) return false;
+  const former = gaps.length;
+  const kept = gaps.insert(seq, frame.slab.bytes, from, to);
+  host.memory.used += gaps.length - former;
+  return kept;
+}
+
 function inOrder(c: Connection, segment: Segment): void {
   const { rcv } = c;
   const { from, to, frame } = segment;
   const length = to - from;
   if (length === 0 || frame === undefined) return;
+  if (!makeRoom(c, length)) {
+    // It stays the peer's, who will send it again.
+    segment.flags &= ~Fin;
+    c.oweAck();
+    drop(c, segment, DropReason.TcpOutOfMemory);
+    return;
+  }
   c.received.append(frame.slab.bytes, from, to);
+  c.host.memory.used += length;
   rcv.nxt = (rcv.nxt + length) | 0;
   noteData(c, length, segment.flags);
+  growWindow(c, segment, length);
   c.statistics.bytesReceived += length;
   c.tellReadable();
   const { reassembly } = c;
   if (reassembly !== undefined && !reassembly.empty) {
     // RFC 5681 4.2: what fills a gap is acknowledged at once.
     const { nxt } = rcv;
+    const held = reassembly.length + c.received.length;
     rcv.nxt = reassembly.drain(nxt, c.received);
+    c.host.memory.used += reassembly.length + c.received.length - held;
     c.statistics.bytesReceived += (rcv.nxt - nxt) | 0;
     c.oweAck();
   }

@@ -8,7 +8,7 @@ import { answered } from './acks.js';
 import type { Connection } from './connection.js';
 import { synFlags } from './ecn.js';
 import { fastOpenSyn } from './fast-open.js';
-import { windowScaleFor } from './options.js';
+import { firstWindow, windowScaleFor } from './options.js';
 import { isProbe, probeDoubted, probeSent, probeSize } from './plpmtud.js';
 import type { SentSegment } from './sent-queue.js';
 import { after } from './seq.js';
@@ -211,7 +211,8 @@ export function sendSyn(c: Connection): void {
     c.statistics.dataSegmentsOut++;
     c.statistics.bytesSent += length;
   }
-  write(c, c.flow, frame, c.snd.iss, flags, Math.min(0xffff, c.receiveBuffer), options.length);
+  const window = firstWindow(c.receiveBuffer, c.config.initialReceiveWindow);
+  write(c, c.flow, frame, c.snd.iss, flags, window, options.length);
 }
 
 /** Sends the SYN, or SYN-ACK, of a new connection. */
@@ -231,7 +232,7 @@ function synOptions(c: Connection): void {
   options.hasTimestamps = answer ? c.ts.on : config.timestamps;
   options.timestampValue = timestamp(c);
   options.timestampEcho = c.ts.recent >>> 0;
-  if (config.windowScaling && (!answer || c.scaling)) options.windowScale = windowScaleFor(c.receiveBuffer);
+  if (config.windowScaling && (!answer || c.scaling)) options.windowScale = windowScaleFor(c.receiveLimit);
 }
 
 /** The value of our timestamp clock (RFC 7323 5.4: milliseconds, and a random offset). */

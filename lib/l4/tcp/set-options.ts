@@ -1,12 +1,13 @@
 /** Options that an application changes while the connection is there. */
 
 import { setQuick } from './acks.js';
+import { fixReceiveBuffer, fixSendBuffer } from './buffers.js';
 import type { Connection } from './connection.js';
 import { Keepalive } from './keepalive.js';
-import { clampBuffer } from './options.js';
 import { fitMtu } from './plpmtud.js';
 import { sendAck, transmit } from './send.js';
 import { canSend, isSynchronised } from './state.js';
+import { isUpdateDue } from './window.js';
 
 /** What was held back may go out now. */
 function push(c: Connection): void {
@@ -49,11 +50,15 @@ export function setUserTimeout(c: Connection, milliseconds: number): void {
 }
 
 export function setReceiveBuffer(c: Connection, bytes: number): void {
-  c.receiveBuffer = clampBuffer(bytes);
+  fixReceiveBuffer(c, bytes);
+  if (!isSynchronised(c.state) || c.over || c.eof || !isUpdateDue(c)) return;
+  c.host.enter();
+  sendAck(c);
+  c.host.leaveLater();
 }
 
 export function setSendBuffer(c: Connection, bytes: number): void {
-  c.sendBuffer = clampBuffer(bytes);
+  fixSendBuffer(c, bytes);
   c.host.enter();
   c.drained();
   c.host.leaveLater();

@@ -18,7 +18,7 @@ import type { TcpListenOptions } from './api.js';
 import type { TcpContext } from './context.js';
 import { asks, type EcnMode } from './ecn.js';
 import { offeredMss } from './mss.js';
-import { clampBuffer, peerMss, type TcpConfig, windowScaleFor } from './options.js';
+import { clampBuffer, firstWindow, peerMss, receiveLimit, type TcpConfig, windowScaleFor } from './options.js';
 import type { Segment } from './segment.js';
 import { after } from './seq.js';
 
@@ -170,13 +170,13 @@ export function sendCookie(host: TcpContext, packet: IpPacket, syn: Segment, coo
   options.hasTimestamps = config.timestamps && syn.options.hasTimestamps;
   options.timestampValue = (encodeOptions(Math.floor(host.now), agreed) + to.timestampOffset) >>> 0;
   options.timestampEcho = syn.options.timestampValue;
-  if (agreed.windowScale >= 0) options.windowScale = windowScaleFor(receiveBuffer);
+  if (agreed.windowScale >= 0) options.windowScale = windowScaleFor(receiveLimit(listen, config));
   header.sourcePort = syn.destinationPort;
   header.destinationPort = syn.sourcePort;
   header.flags = Syn | Ack | (agreed.ecn ? Ece : 0);
   header.sequence = cookie;
   header.acknowledgment = (syn.seq + 1) | 0;
-  header.window = Math.min(0xffff, receiveBuffer);
+  header.window = firstWindow(receiveBuffer, config.initialReceiveWindow);
   const flow = {
     version: packet.version,
     source: packet.destinationAddress,

@@ -34,6 +34,7 @@ import { number } from './handshake.js';
 import { receiveIcmp } from './icmp.js';
 import { SequenceNumbers } from './isn.js';
 import { Listener, type ListenerHost, ListenerTable } from './listener.js';
+import { Memory } from './memory.js';
 import { type TcpConfig, type TcpOptions, tcpConfig } from './options.js';
 import { PassiveOpens } from './passive-open.js';
 import { learnMtu } from './plpmtud.js';
@@ -71,6 +72,7 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost {
   readonly counters: TcpCounters = new TcpCounters();
   readonly sentSegments: SentSegmentPool = new SentSegmentPool();
   readonly fastOpen: FastOpenMemory;
+  readonly memory: Memory;
   readonly acknowledgment: Acknowledgment = new Acknowledgment();
   now = 0;
   /** Is told every few seconds that `remote` acknowledges, so that its neighbour entry need not be verified (RFC 4861 7.3.1). */
@@ -94,6 +96,7 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost {
   constructor(paths: IpPaths, options: TcpOptions, env: Env) {
     this.env = env;
     this.config = tcpConfig(options);
+    this.memory = new Memory(this.config.memory);
     this.output = new IpOutput(env, paths);
     this.paths = paths;
     this.table = new ConnectionTable(env.random);
@@ -216,7 +219,7 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost {
     for (const listener of this.listeners.all()) listener.close();
     for (const connection of this.table) {
       connection.terminate('ENETDOWN');
-      connection.received.clear();
+      connection.dropReceived();
     }
     this.leave();
     this.disposed = true;

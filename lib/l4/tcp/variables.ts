@@ -36,6 +36,8 @@ export class ReceiveVariables {
   ackSent = 0;
   /** The largest payload seen: what counts as a full segment (RMSS). */
   mss = 0;
+  /** What is offered of the buffer at most; grows as data come. */
+  ssthresh = 0;
   /** The size of the last segment if it may be a full one of a sender whose segments became smaller. */
   lastSize = 0;
   /** How long acknowledgments are delayed, 0 before the first data. */

@@ -28,10 +28,7 @@ export function receiveWindow(c: Connection): number {
  */
 export function advertiseWindow(c: Connection): number {
   const { rcv } = c;
-  let window = receiveWindow(c);
-  const free = freeSpace(c);
-  if (free - window >= worthwhile(c)) window = free;
-  const field = Math.min(0xffff, window >>> rcv.scale);
+  const field = scaled(c, offer(c));
   const edge = (rcv.nxt + (field << rcv.scale)) | 0;
   if (after(edge, rcv.edge)) rcv.edge = edge;
   return field;
@@ -43,23 +40,36 @@ export function advertiseWindow(c: Connection): number {
  */
 export function isUpdateDue(c: Connection): boolean {
   const window = receiveWindow(c);
-  const offer = Math.min(0xffff, freeSpace(c) >>> c.rcv.scale) << c.rcv.scale;
-  return offer - window >= worthwhile(c) && offer >= 2 * window;
+  const next = scaled(c, freeSpace(c)) << c.rcv.scale;
+  return next - window >= worthwhile(c) && next >= 2 * window;
 }
 
 /** The window that an acknowledgment would have now. */
 export function offer(c: Connection): number {
   const window = receiveWindow(c);
   const free = freeSpace(c);
-  return free - window >= worthwhile(c) ? free : window;
+  const least = worthwhile(c);
+  // Where windows are scaled they are large: any step will do, if what it leads to is worth a segment.
+  return free - window >= (c.rcv.scale > 0 && free >= least ? 1 : least) ? free : window;
+}
+
+/**
+ * The field for a window. Linux rounds up: the right edge does not move left then (RFC 7323 2.4), and the last byte of a buffer is a little
+ * more than one. So must whoever has a buffer of less than one unit.
+ */
+function scaled(c: Connection, window: number): number {
+  const { scale } = c.rcv;
+  const unit = 1 << scale;
+  const rest = c.config.receiveWindow === 'gradual' || c.receiveBuffer < unit ? unit - 1 : 0;
+  return Math.min(0xffff, (window + rest) >>> scale);
 }
 
 function freeSpace(c: Connection): number {
-  return Math.max(0, c.receiveBuffer - c.received.length);
+  return Math.max(0, Math.min(c.rcv.ssthresh, c.receiveBuffer - c.received.length));
 }
 
 function worthwhile(c: Connection): number {
-  return Math.max(1, Math.min(c.receiveBuffer >>> 1, c.mssOffered));
+  return Math.max(1, Math.min(Math.min(c.receiveBuffer, c.rcv.ssthresh) >>> 1, c.mssOffered));
 }
 
 /** Takes over the window that an acknowledgment states, unless a later segment has stated one (SND.WL1, SND.WL2). */

@@ -211,7 +211,7 @@ for (const version of [4, 6] as const) {
     });
 
     it('what one connection finds out, the others to that host know', () => {
-      const net = world({ mtu: 1400, silent: true });
+      const net = world({ mtu: 1400, silent: true, tcp: { sendBuffer: 1 << 20 } });
       const first = open(net, version);
       const second = open(net, version, PORT + 1);
       first.connection.write(new Uint8Array(1_000_000));

@@ -68,6 +68,7 @@ const PLAIN: TcpOptions = {
   sack: false,
   quickAcks: 0,
   ackPolicy: 'full-sized',
+  receiveWindow: 'whole',
 };
 
 /** The host under test. It has the first of the two addresses; the peer, the test itself, has the second. */

@@ -44,18 +44,18 @@ for (const version of VERSIONS) {
     it('offers all options in the SYN, and again in its retransmission (GT-06)', () => {
       const dut = new Dut(version, { timestamps: true, windowScaling: true, sack: true });
       dut.connecting();
-      dut.tx('S 0:0(0) win 65535 <mss 1460,sackOK,TS val 1000 ecr 0,nop,wscale 5>');
+      dut.tx('S 0:0(0) win 65535 <mss 1460,sackOK,TS val 1000 ecr 0,nop,wscale 7>');
       dut.wait(1000);
-      dut.tx('S 0:0(0) win 65535 <mss 1460,sackOK,TS val 2000 ecr 0,nop,wscale 5>');
+      dut.tx('S 0:0(0) win 65535 <mss 1460,sackOK,TS val 2000 ecr 0,nop,wscale 7>');
       dut.rx('S. 0:0(0) ack 1 win 1000 <mss 1460,sackOK,TS val 77 ecr 2000,nop,wscale 7>');
-      dut.tx('. 1:1(0) ack 1 win 32768 <nop,nop,TS val 2000 ecr 77>');
+      dut.tx('. 1:1(0) ack 1 win 1024 <nop,nop,TS val 2000 ecr 77>');
       dut.expectClean();
     });
 
     const offers = [
       ['mss 1460', '<mss 1460>'],
       ['mss 1460,sackOK', '<mss 1460,nop,nop,sackOK>'],
-      ['mss 1460,nop,wscale 7', '<mss 1460,nop,wscale 5>'],
+      ['mss 1460,nop,wscale 7', '<mss 1460,nop,wscale 7>'],
       ['mss 1460,nop,nop,TS val 5 ecr 0', '<mss 1460,nop,nop,TS val 1000 ecr 5>'],
     ] as const;
     for (const [offer, answer] of offers) {

@@ -89,7 +89,7 @@ for (const version of VERSIONS) {
       dut.wait(300);
       dut.rx('S 0:0(0) win 1000 <mss 1460,sackOK,TS val 50 ecr 0,nop,wscale 7>');
       const [line = ''] = dut.take().slice(-1);
-      const value = Number(/TS val (\d+) ecr 50,nop,wscale 5>$/.exec(line)?.[1]);
+      const value = Number(/TS val (\d+) ecr 50,nop,wscale 7>$/.exec(line)?.[1]);
       expect(line).to.match(/^S\. 0:0\(0\) ack 1 win 65535 <mss 1460,sackOK,TS/);
       // The clock is at most 64 ms ahead of what the SYN-ACK says.
       dut.rx(`. 1:1(0) ack 1 win 100 <nop,nop,TS val 60 ecr ${value}>`);
@@ -184,7 +184,7 @@ for (const version of VERSIONS) {
       for (let i = 0; i < 10; i++) {
         dut.peerPort = 5000 + i;
         dut.rx('S 0:0(0) win 1000 <mss 1460,nop,wscale 7>');
-        dut.tx('S. 0:0(0) ack 1 win 65535 <mss 1460,nop,wscale 5>');
+        dut.tx('S. 0:0(0) ack 1 win 65535 <mss 1460,nop,wscale 7>');
         dut.rx('R 1:1(0) win 0');
       }
       dut.rx('. 1:1(0) ack 1 win 1000');
