@@ -4,11 +4,14 @@ import type { TcpShutdown, TcpWriteOptions } from './api.js';
 import { isAckDueOnRead } from './acks.js';
 import type { Connection } from './connection.js';
 import { linger as startLinger } from './linger.js';
-import { reset, sendAck, transmit } from './send.js';
+import { reset, sendAck, transmit, unsentBytes } from './send.js';
 import { canSend, isSynchronised } from './state.js';
 import { Chrono, ChronoWatch } from './statistics.js';
 import { Tell } from './tell.js';
 import { isUpdateDue } from './window.js';
+
+// What Linux gives to the device at once, headers included.
+const LARGEST_BURST = 65_215;
 
 /** See `TcpConnection.write`. */
 export function write(c: Connection, bytes: Uint8Array, options: TcpWriteOptions | undefined): number {
@@ -17,7 +20,7 @@ export function write(c: Connection, bytes: Uint8Array, options: TcpWriteOptions
   if (taken < bytes.length) c.blocked = true;
   if (taken <= 0) return 0;
   c.host.memory.used += taken;
-  c.queue.push(taken === bytes.length ? bytes : bytes.subarray(0, taken));
+  enqueue(c, taken === bytes.length ? bytes : bytes.subarray(0, taken), options?.more !== true || taken < bytes.length);
   c.unflushed = true;
   c.chrono ??= new ChronoWatch();
   if (c.settings !== undefined) c.settings.more = false;
@@ -29,6 +32,23 @@ export function write(c: Connection, bytes: Uint8Array, options: TcpWriteOptions
     c.host.leaveLater();
   }
   return taken;
+}
+
+/**
+ * Queues what was taken. Its end is pushed (RFC 9293 MUST-60, MUST-61), in place of an earlier one that was not sent yet; and as with Linux
+ * what is more than half the largest window of the peer before that, so that its application does not wait for all of it.
+ */
+function enqueue(c: Connection, bytes: Uint8Array, push: boolean): void {
+  const { queue, snd } = c;
+  if (unsentBytes(c) > 0) queue.unpush();
+  let rest = bytes;
+  const half = snd.maxWnd >>> 1;
+  if (bytes.length > half && half >= snd.mss) {
+    const burst = Math.min(half, LARGEST_BURST);
+    const step = Math.ceil((half + 1) / (burst - (burst % snd.mss))) * (burst - (burst % snd.mss));
+    for (; rest.length > step; rest = rest.subarray(step)) queue.push(rest.subarray(0, step));
+  }
+  queue.push(rest, push);
 }
 
 function mark(c: Connection, options: TcpWriteOptions, whole: boolean): void {

@@ -10,6 +10,8 @@ export class SendQueue {
   private chunks: (Uint8Array | undefined)[] = [];
   /** Stream position of each chunk's first byte. */
   private starts: number[] = [];
+  /** Which chunks' ends are pushed: the segment that carries them says PSH, each time it is sent. */
+  private pushes: boolean[] = [];
   /** Index of the first chunk in use. */
   private first = 0;
   /** Stream positions of the queue's first byte and of the byte after its last. */
@@ -18,32 +20,41 @@ export class SendQueue {
   /** The chunk that was found last: the next copy most often starts there or in the next. */
   private hint = 0;
 
-  /** Appends bytes by reference; they must not change while they are queued. */
-  push(bytes: Uint8Array): void {
+  /** Appends bytes by reference; they must not change while they are queued. @param pushed whether their end is */
+  push(bytes: Uint8Array, pushed = true): void {
     if (bytes.length === 0) return;
     this.chunks.push(bytes);
     this.starts.push(this.tail);
+    this.pushes.push(pushed);
     this.tail += bytes.length;
     this.length += bytes.length;
   }
 
-  /** Copies `count` bytes, from `offset` bytes behind the front, to `target` at `at`. */
-  copy(offset: number, count: number, target: Uint8Array, at: number): void {
+  /** More follows before the end was sent: the later end is pushed instead. */
+  unpush(): void {
+    if (this.pushes.length > 0) this.pushes[this.pushes.length - 1] = false;
+  }
+
+  /** Copies `count` bytes, from `offset` bytes behind the front, to `target` at `at`. Returns whether an end that is pushed is among them. */
+  copy(offset: number, count: number, target: Uint8Array, at: number): boolean {
     const from = this.head + offset;
     let index = this.find(from);
     let done = 0;
+    let pushed = false;
     while (done < count) {
       const chunk = this.chunks[index];
-      if (chunk === undefined) return;
+      if (chunk === undefined) return pushed;
       const skip = from + done - (this.starts[index] ?? 0);
       const part = Math.min(chunk.length - skip, count - done);
       if (skip === 0 && part === chunk.length) target.set(chunk, at + done);
       else if (part <= 16) for (let i = 0; i < part; i++) target[at + done + i] = chunk[skip + i] ?? 0;
       else target.set(chunk.subarray(skip, skip + part), at + done);
       done += part;
+      if (skip + part === chunk.length && this.pushes[index] === true) pushed = true;
       this.hint = index;
       index++;
     }
+    return pushed;
   }
 
   /** Drops `count` bytes at the front. */
@@ -71,13 +82,15 @@ export class SendQueue {
     if (this.chunks.length > 64) {
       this.chunks = [];
       this.starts = [];
-    } else this.chunks.length = this.starts.length = 0;
+      this.pushes = [];
+    } else this.chunks.length = this.starts.length = this.pushes.length = 0;
     this.first = this.hint = 0;
   }
 
   private compact(): void {
     this.chunks.splice(0, this.first);
     this.starts.splice(0, this.first);
+    this.pushes.splice(0, this.first);
     this.hint = Math.max(0, this.hint - this.first);
     this.first = 0;
   }

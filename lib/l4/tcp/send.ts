@@ -112,12 +112,11 @@ export function retransmit(c: Connection, segment: SentSegment): void {
   }
   const length = segment.span - (segment.fin ? 1 : 0);
   const offset = (segment.seq - c.snd.una) | 0;
-  const push = offset + length === c.queue.length && length > 0;
   c.sent.resent(segment, c.host.now);
   c.host.counters.retransmits++;
   c.statistics.retransmits++;
   c.statistics.bytesRetransmitted += length;
-  emit(c, segment.seq, Ack | (push ? Psh : 0) | (segment.fin ? Fin : 0), offset, length, false);
+  emit(c, segment.seq, Ack | (segment.fin ? Fin : 0), offset, length, false);
 }
 
 function sendNew(c: Connection): void {
@@ -158,16 +157,16 @@ function sizeOfNext(c: Connection, unsent: number, usable: number, finDue: boole
 /** The override timer of silly-window avoidance: sends what fits. */
 export function sendForced(c: Connection, usable: number): void {
   const length = Math.min(usable, c.snd.mss, unsentBytes(c));
-  sendSegment(c, length, c.finQueued && length === unsentBytes(c) && usable > length);
+  // Pushed, since the peer may wait for more than its window has room for.
+  sendSegment(c, length, c.finQueued && length === unsentBytes(c) && usable > length, Ack | Psh);
   transmit(c);
 }
 
-function sendSegment(c: Connection, length: number, fin: boolean): void {
+function sendSegment(c: Connection, length: number, fin: boolean, flags: number = Ack): void {
   const { snd, sent } = c;
   const seq = snd.nxt;
   const offset = (seq - snd.una) | 0;
   const idle = sent.head === undefined;
-  const last = offset + length === c.queue.length;
   if (length > 0 && length < snd.mss) snd.smallEnd = (seq + length) | 0;
   snd.nxt = (seq + length + (fin ? 1 : 0)) | 0;
   snd.lastAt = c.host.now;
@@ -177,7 +176,7 @@ function sendSegment(c: Connection, length: number, fin: boolean): void {
   if (length > snd.mss) probeSent(c, seq, snd.nxt);
   if (idle) c.timers.armRetransmit();
   c.probes = 0;
-  emit(c, seq, Ack | (last && length > 0 ? Psh : 0) | (fin ? Fin : 0), offset, length, length > 0);
+  emit(c, seq, flags | (fin ? Fin : 0), offset, length, length > 0);
 }
 
 /** Sends an acknowledgment, with SACK blocks where there are gaps. */
@@ -243,8 +242,9 @@ export function timestamp(c: Connection): number {
 /** @param fresh whether there are data that were never sent */
 function emit(c: Connection, seq: number, flags: number, offset: number, length: number, fresh: boolean): void {
   const frame = c.host.env.pool.alloc(length);
+  let push = 0;
   if (length > 0) {
-    c.queue.copy(offset, length, frame.slab.bytes, frame.put(length));
+    if (c.queue.copy(offset, length, frame.slab.bytes, frame.put(length))) push = Psh;
     c.statistics.dataSegmentsOut++;
     c.statistics.bytesSent += length;
   }
@@ -261,11 +261,11 @@ function emit(c: Connection, seq: number, flags: number, offset: number, length:
   }
   frame.mtuProbe = length > c.snd.mss;
   const { ecn } = c;
-  if (ecn === undefined || !ecn.agreed) write(c, c.flow, frame, seq, flags, advertiseWindow(c), optionsLength);
+  if (ecn === undefined || !ecn.agreed) write(c, c.flow, frame, seq, flags | push, advertiseWindow(c), optionsLength);
   else {
     // RFC 3168 6.1.4, 6.1.5: no marks for acknowledgments, nor for what is sent again.
     const flow = fresh && ecn.marks ? ecn.capable(c.flow) : c.flow;
-    write(c, flow, frame, seq, flags | ecn.flags(fresh), advertiseWindow(c), optionsLength);
+    write(c, flow, frame, seq, flags | push | ecn.flags(fresh), advertiseWindow(c), optionsLength);
   }
 }
 

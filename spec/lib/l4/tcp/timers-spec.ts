@@ -103,9 +103,9 @@ for (const version of VERSIONS) {
       for (let i = 0; i < 23; i++) connection.write(new Uint8Array(100));
       expect(dut.take().length).to.equal(23);
       dut.wait(200);
-      dut.tx('. 1:1001(1000) ack 1 win 65535');
+      dut.tx('P. 1:1001(1000) ack 1 win 65535');
       dut.rx('. 1:1(0) ack 1001');
-      dut.tx('. 1001:2001(1000) ack 1 win 65535', 'P. 2001:2301(300) ack 1 win 65535');
+      dut.tx('P. 1001:2001(1000) ack 1 win 65535', 'P. 2001:2301(300) ack 1 win 65535');
       dut.rx('. 1:1(0) ack 2301');
       dut.expectClean();
     });
@@ -236,7 +236,7 @@ for (const version of VERSIONS) {
       connection.write(new Uint8Array(1000));
       dut.tx();
       dut.wait(200);
-      dut.tx('. 1:101(100) ack 1 win 65535');
+      dut.tx('P. 1:101(100) ack 1 win 65535');
       dut.expectClean();
     });
 
@@ -252,7 +252,7 @@ for (const version of VERSIONS) {
       dut.rx('. 1:1(0) ack 1 win 100');
       dut.tx();
       dut.wait(200);
-      dut.tx('. 1:101(100) ack 1 win 65535');
+      dut.tx('P. 1:101(100) ack 1 win 65535');
       dut.expectClean();
     });
 
