@@ -1,5 +1,6 @@
 /**
- * The titles of the tests, read from their source: what `it...('...')` says, and the `describe...('...')` or `forBothVersions('...')` around it.
+ * The titles of the tests, read from their source: what `it...('...')` says, and the `describe...('...')` or `forBothVersions('...')` around it;
+ * and the first comments of packetdrill scripts.
  *
  * A title names a requirement where the id is one of the words that it begins with (`1122-I1: refuses ...`, `GP-17 8200-2 refuses ...`,
  * `RFC 6946: ...`), or stands in parentheses (`... (MUST-11, E-09)`, `... (MUST-24..28)`). It has to be there literally: what is computed does not count.
@@ -29,15 +30,26 @@ interface Suite {
 const CALL =
   /(?<![\w.$'"`])(describe|forBothVersions|it(?=[A-Z(.]))(\w*)(\.only|\.skip)?\(\s*(['"`])((?:\\.|(?!\4)[^\\])*)\4/g;
 
-/** The tests of all TypeScript files of a directory, and what is in it. */
+/** The tests of all TypeScript files and packetdrill scripts of a directory, and what is in it. */
 export function readTitles(root: string, directory = 'spec'): readonly Title[] {
   return readdirSync(join(root, directory), { withFileTypes: true })
     .sort((a, b) => (a.name < b.name ? -1 : 1))
     .flatMap(({ name }) => {
       const path = `${directory}/${name}`;
       if (name.endsWith('.ts')) return titlesOf(readFileSync(join(root, path), 'utf8'), path);
+      if (name.endsWith('.pkt')) return scriptTitle(readFileSync(join(root, path), 'utf8'), path);
       return name.includes('.') ? [] : readTitles(root, path);
     });
+}
+
+/** The title of a packetdrill script: its first comment, unless that says how to run it. */
+export function scriptTitle(source: string, file: string): readonly Title[] {
+  for (const [index, line] of source.split('\n').entries()) {
+    const [, title] = /^\/\/\s*(.*?)\s*$/.exec(line) ?? [];
+    if (title === undefined || title.startsWith('profile:')) continue;
+    return [{ file, line: index + 1, title, words: new Set(wordsOf(title)) }];
+  }
+  return [];
 }
 
 /** The tests of one file. */

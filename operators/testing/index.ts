@@ -15,6 +15,9 @@ export {
 } from '../../lib/text/index.js';
 export { compliance, type Rig, type TestFramework } from '../../drivers/compliance.js';
 export { chaiPackets } from './chai-packets.js';
+export { packetdrill, type PacketdrillOptions } from './packetdrill/packetdrill.js';
+export { type EventResult, type Outcome, resultText, type ScriptResult } from './packetdrill/result.js';
+export { ScriptError } from './packetdrill/script-error.js';
 export { sameTimeline, timelineDiff, type TimelineEntry } from './diff.js';
 export type { DropExpectation } from './expect-drops.js';
 export type { PacketLine, TxExpectation } from './expect-tx.js';

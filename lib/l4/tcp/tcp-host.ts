@@ -166,6 +166,16 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost {
     return listener;
   }
 
+  /**
+   * Changes options while the host runs, as `sysctl` does: connections to come have them, and those that there are where they look again.
+   *
+   * @throws UsageError `ERR_INVALID_OPTION`
+   */
+  configure(options: TcpOptions): void {
+    // Connections without limits of their own share the record.
+    Object.assign(this.config, tcpConfig({ ...this.config, ...options }));
+  }
+
   /** Takes in one packet, whose frame's range is a TCP segment. Sets the frame's fate; never throws. */
   receive(packet: IpPacket): void {
     const { frame } = packet;

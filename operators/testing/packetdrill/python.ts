@@ -1,0 +1,173 @@
+/** The code of scripts: assertions in a subset of Python about what the kernel says of a connection. */
+
+import type { Place } from './script.js';
+
+/** An expression. */
+export type Code =
+  | { readonly kind: 'value'; readonly value: Value }
+  | { readonly kind: 'name'; readonly name: string }
+  | { readonly kind: 'unary'; readonly operator: string; readonly of: Code }
+  | { readonly kind: 'binary'; readonly operator: string; readonly left: Code; readonly right: Code }
+  | { readonly kind: 'compare'; readonly operators: readonly string[]; readonly terms: readonly Code[] }
+  | { readonly kind: 'call'; readonly name: string; readonly args: readonly Code[] }
+  | { readonly kind: 'tuple'; readonly items: readonly Code[] };
+
+export type Value = number | string | boolean | undefined;
+
+/** `assert EXPRESSION`; a message was parsed, and is not kept. */
+export interface Assertion {
+  readonly place: Place;
+  readonly text: string;
+  readonly test: Code;
+}
+
+/** What stands between `%{` and `}%`. */
+export interface CodeBlock {
+  readonly assertions: readonly Assertion[];
+}
+
+/** What a name stands for; `undefined` where the stack does not know. */
+export type Names = (name: string) => number | string | undefined;
+
+/** The outcome of an assertion. */
+export type Verdict = { readonly held: boolean; readonly seen: string } | { readonly unknown: string };
+
+class Unknown extends Error {
+  readonly what: string;
+  constructor(what: string) {
+    super(what);
+    this.what = what;
+  }
+}
+
+/** Whether an assertion holds; `unknown` names what the stack cannot tell. */
+export function judge({ test }: Assertion, names: Names): Verdict {
+  const seen: string[] = [];
+  const look: Names = (name) => {
+    const value = names(name);
+    if (value !== undefined && /^[a-z]/.test(name)) seen.push(`${name} = ${value}`);
+    return value;
+  };
+  try {
+    return { held: truth(evaluate(test, look)), seen: [...new Set(seen)].join(', ') };
+  } catch (error) {
+    if (error instanceof Unknown) return { unknown: error.what };
+    throw error;
+  }
+}
+
+function truth(value: Value): boolean {
+  return value !== undefined && value !== 0 && value !== '' && value !== false;
+}
+
+function evaluate(code: Code, names: Names): Value {
+  switch (code.kind) {
+    case 'value':
+      return code.value;
+    case 'name':
+      return known(names(code.name), code.name);
+    case 'unary':
+      return unary(code.operator, evaluate(code.of, names));
+    case 'binary':
+      return binary(code.operator, code.left, code.right, names);
+    case 'compare':
+      return compare(code.operators, code.terms, names);
+    case 'call':
+      return call(code.name, code.args, names);
+    case 'tuple':
+      // A tuple that is not empty is true, as in Python.
+      return code.items.length > 0;
+  }
+}
+
+function known(value: Value, what: string): Value {
+  if (value === undefined) throw new Unknown(what);
+  return value;
+}
+
+function unary(operator: string, value: Value): Value {
+  if (operator === 'not') return !truth(value);
+  if (operator === '~') return ~Number(value);
+  return operator === '-' ? -Number(value) : Number(value);
+}
+
+function binary(operator: string, left: Code, right: Code, names: Names): Value {
+  const a = evaluate(left, names);
+  if (operator === 'and') return truth(a) ? evaluate(right, names) : a;
+  if (operator === 'or') return truth(a) ? a : evaluate(right, names);
+  const b = evaluate(right, names);
+  if (operator === '+' && typeof a === 'string' && typeof b === 'string') return a + b;
+  return arithmetic(operator, Number(a), Number(b));
+}
+
+function arithmetic(operator: string, a: number, b: number): number {
+  switch (operator) {
+    case '+':
+      return a + b;
+    case '-':
+      return a - b;
+    case '*':
+      return a * b;
+    case '/':
+      return a / b;
+    case '//':
+      return Math.floor(a / b);
+    case '%':
+      return a - b * Math.floor(a / b);
+    case '&':
+      return Number(BigInt.asIntN(64, BigInt(Math.trunc(a)) & BigInt(Math.trunc(b))));
+    case '|':
+      return Number(BigInt.asIntN(64, BigInt(Math.trunc(a)) | BigInt(Math.trunc(b))));
+    case '<<':
+      return a * 2 ** b;
+    case '>>':
+      return Math.floor(a / 2 ** b);
+    default:
+      return Number.NaN;
+  }
+}
+
+function compare(operators: readonly string[], terms: readonly Code[], names: Names): boolean {
+  const [first, ...rest] = terms;
+  let left = first === undefined ? undefined : evaluate(first, names);
+  return rest.every((term, i) => {
+    const right = evaluate(term, names);
+    const holds = relation(operators[i] ?? '', left, right);
+    left = right;
+    return holds;
+  });
+}
+
+function relation(operator: string, left: Value, right: Value): boolean {
+  const a = typeof left === 'boolean' ? Number(left) : (left ?? 0);
+  const b = typeof right === 'boolean' ? Number(right) : (right ?? 0);
+  switch (operator) {
+    case '==':
+      return a === b;
+    case '!=':
+      return a !== b;
+    case '<':
+      return a < b;
+    case '<=':
+      return a <= b;
+    case '>':
+      return a > b;
+    default:
+      return a >= b;
+  }
+}
+
+const FUNCTIONS: Readonly<Record<string, (...args: number[]) => number>> = {
+  abs: Math.abs,
+  min: Math.min,
+  max: Math.max,
+  int: Math.trunc,
+  float: Number,
+  round: Math.round,
+};
+
+function call(name: string, args: readonly Code[], names: Names): Value {
+  const run = Object.hasOwn(FUNCTIONS, name) ? FUNCTIONS[name] : undefined;
+  if (run === undefined) throw new Unknown(`${name}()`);
+  return run(...args.map((arg) => Number(evaluate(arg, names))));
+}

@@ -1,0 +1,76 @@
+/** How the host under test is set up: profiles, and the `sysctl` commands of scripts, which are read and never run. */
+
+import type { TcpOptions } from '../../../lib/l4/tcp/options.js';
+import { freebsdSetting } from './sysctl-freebsd.js';
+import { linuxSetting } from './sysctl-linux.js';
+
+/** Whose defaults the host under test has. */
+export type ProfileName = 'linux' | 'freebsd';
+
+export type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
+/** What scripts can set. */
+export interface Settings {
+  readonly profile: ProfileName;
+  tcp: Mutable<TcpOptions>;
+  hopLimit: number;
+}
+
+/** The host as a script finds it. */
+export function profileSettings(profile: ProfileName): Settings {
+  return { profile, tcp: { ...(profile === 'linux' ? LINUX : FREEBSD) }, hopLimit: 64 };
+}
+
+const LINUX: TcpOptions = {
+  // 15 MiB, for which Linux offers a shift of 8.
+  receiveBuffer: 15_728_640,
+  sendBuffer: 256 * 1024,
+  synRetries: 5,
+};
+
+const FREEBSD: TcpOptions = {
+  // 2 MiB, for which FreeBSD offers a shift of 6.
+  receiveBuffer: 2_097_152,
+  sendBuffer: 2_097_152,
+  minRto: 230,
+  quickAcks: 0,
+  delayedAck: 40,
+};
+
+/** Takes a command of a script in; returns whether it is one that changes nothing, or that could be followed. */
+export function applyCommand(settings: Settings, command: string): 'applied' | 'ignored' {
+  let applied = false;
+  for (const line of command.split(/[\n;]|&&/)) {
+    if (/(?:^|\/)defaults\.sh\b/.test(line)) {
+      Object.assign(settings, profileSettings(settings.profile));
+      applied = true;
+    }
+    for (const [name, value] of assignments(line)) applied = applySetting(settings, name, value) || applied;
+  }
+  return applied ? 'applied' : 'ignored';
+}
+
+/** `sysctl -q net.ipv4.tcp_sack=0`, `set_sysctls.py /proc/sys/net/ipv4/tcp_sack=0 ...`, `echo 0 > /proc/sys/net/ipv4/tcp_sack`. */
+function assignments(line: string): readonly (readonly [string, string])[] {
+  const [, echoed = '', path = ''] = /^\s*echo\s+(.*?)\s*>\s*\/proc\/sys\/(\S+)/.exec(line) ?? [];
+  if (path !== '') return [[path.replaceAll('/', '.'), unquoted(echoed)]];
+  if (!/\bsysctl\b|set_sysctls/.test(line)) return [];
+  const found: (readonly [string, string])[] = [];
+  for (const [, name = '', value = ''] of line.matchAll(
+    /([a-z][\w./-]*[a-z0-9])\s*=\s*("[^"]*"|'[^']*'|[^\s"'><|&]+)/gi,
+  )) {
+    const path = name.replace(/^\/?proc\/sys\//, '');
+    found.push([path.replaceAll('/', '.'), unquoted(value)]);
+  }
+  return found;
+}
+
+function unquoted(text: string): string {
+  return text.replaceAll(/["']/g, '').trim();
+}
+
+function applySetting(settings: Settings, name: string, value: string): boolean {
+  return name.startsWith('net.inet') || name.startsWith('kern.')
+    ? freebsdSetting(settings, name.replace(/^net\.inet6?\./, ''), value)
+    : linuxSetting(settings, name.replace(/^net\.(?:ipv4|ipv6|core)\./, ''), value);
+}

@@ -1,0 +1,139 @@
+/** Socket options of scripts: set where the stack has them, remembered otherwise. */
+
+import { congestionName } from './congestion-names.js';
+import { ERRNO, nameOf, numberOf, valueIn } from './constants.js';
+import type { Expression } from './expression.js';
+import type { Call } from './sockets.js';
+import { failed, type Returned, type TestSocket } from './test-socket.js';
+
+/** What the options do that mean something to the stack. Times come in seconds, unless they are of TCP_USER_TIMEOUT. */
+const SETTERS: Readonly<Record<string, (socket: TestSocket, value: number) => void>> = {
+  TCP_NODELAY: (socket, value) => {
+    socket.options.noDelay = value !== 0;
+    socket.connection?.setNoDelay(value !== 0);
+  },
+  SO_KEEPALIVE: (socket, value) => {
+    socket.keepAlive.on = value !== 0;
+    socket.applyKeepAlive();
+  },
+  TCP_KEEPIDLE: (socket, value) => {
+    socket.keepAlive.idle = value * 1000;
+    socket.applyKeepAlive();
+  },
+  TCP_KEEPINTVL: (socket, value) => {
+    socket.keepAlive.interval = value * 1000;
+    socket.applyKeepAlive();
+  },
+  TCP_KEEPCNT: (socket, value) => {
+    socket.keepAlive.count = value;
+    socket.applyKeepAlive();
+  },
+  TCP_CORK: (socket, value) => socket.connection?.setCork(value !== 0),
+  TCP_QUICKACK: (socket, value) => socket.connection?.setQuickAck(value !== 0),
+  SO_RCVBUF: (socket, value) => {
+    socket.options.receiveBuffer = value;
+    socket.connection?.setReceiveBuffer(value);
+  },
+  SO_SNDBUF: (socket, value) => {
+    socket.options.sendBuffer = value;
+    socket.connection?.setSendBuffer(value);
+  },
+  TCP_MAXSEG: (socket, value) => {
+    socket.options.maxSegmentSize = value;
+    socket.connection?.setMaxSegmentSize(value);
+  },
+  TCP_USER_TIMEOUT: (socket, value) => {
+    socket.options.userTimeout = value;
+    socket.connection?.setUserTimeout(value);
+  },
+  TCP_SYNCNT: (socket, value) => {
+    socket.options.limits = { ...socket.options.limits, synRetries: value };
+  },
+  TCP_LINGER2: (socket, value) => {
+    socket.options.limits = { ...socket.options.limits, finWait2Timeout: Math.max(0, value * 1000) };
+    socket.connection?.setFinWait2Timeout(value * 1000);
+  },
+  IP_TTL: setHopLimit,
+  IPV6_UNICAST_HOPS: setHopLimit,
+  IP_TOS: setTrafficClass,
+  IPV6_TCLASS: setTrafficClass,
+};
+
+function setHopLimit(socket: TestSocket, value: number): void {
+  socket.options.hopLimit = value;
+  socket.connection?.setHopLimit(value);
+}
+
+function setTrafficClass(socket: TestSocket, value: number): void {
+  socket.options.trafficClass = value;
+  socket.connection?.setTrafficClass(value);
+}
+
+/** `setsockopt`: what the stack does not know is accepted silently. */
+export function setOption(socket: TestSocket, args: readonly Expression[]): Returned {
+  const name = nameOf(args[2]);
+  const given = args[3];
+  if (name === 'SO_LINGER') {
+    socket.linger = lingerOf(given);
+    socket.connection?.setLinger(socket.linger);
+    return { value: 0 };
+  }
+  if (given?.kind === 'string') return setText(socket, name, given.value);
+  const value = valueIn(given);
+  if (value === undefined) return { value: 0 };
+  socket.values.set(name, value);
+  if (Object.hasOwn(SETTERS, name)) SETTERS[name]?.(socket, value);
+  return { value: 0 };
+}
+
+function setText(socket: TestSocket, name: string, given: string): Returned {
+  socket.values.set(name, given);
+  if (name !== 'TCP_CONGESTION') return { value: 0 };
+  const congestion = congestionName(given);
+  if (congestion === undefined) return failed('ENOENT');
+  socket.options.congestion = congestion;
+  return { value: 0 };
+}
+
+function lingerOf(expression: Expression | undefined): TestSocket['linger'] {
+  const literal = expression?.kind === 'list' ? expression.items[0] : expression;
+  if (literal?.kind !== 'struct') return undefined;
+  const field = (...names: string[]) =>
+    names.map((name) => numberOf(literal.fields.get(name))).find((n) => n !== undefined);
+  return field('onoff', 'l_onoff') === 0 ? undefined : (field('linger', 'l_linger') ?? 0) * 1000;
+}
+
+/** `getsockopt`: values that the stack knows are compared. */
+export function getOption(socket: TestSocket, args: readonly Expression[]): Call {
+  const name = nameOf(args[2]);
+  const expected = valueIn(args[3]);
+  const done: Call = { instead: undefined, attempt: () => ({ value: 0 }) };
+  if (expected === undefined) return args[3]?.kind === 'any' ? done : { ...done, unchecked: name };
+  const got = optionValue(socket, name);
+  if (got === undefined) return { ...done, unchecked: name };
+  return {
+    ...done,
+    check: () => (got === expected ? undefined : { field: name, expected: String(expected), got: String(got) }),
+  };
+}
+
+function optionValue(socket: TestSocket, name: string): number | undefined {
+  switch (name) {
+    case 'SO_ERROR':
+      return ERRNO[socket.takeAnyError() ?? ''] ?? 0;
+    case 'SO_KEEPALIVE':
+      return Number(socket.keepAlive.on);
+    case 'SO_ACCEPTCONN':
+      return Number(socket.listener !== undefined);
+    case 'SO_TYPE':
+      return 1;
+    case 'TCP_MAXSEG':
+      return socket.connection?.info().sndMss;
+    case 'TCP_NODELAY':
+    case 'TCP_CORK':
+    case 'TCP_USER_TIMEOUT':
+      return Number(socket.values.get(name) ?? 0);
+    default:
+      return undefined;
+  }
+}

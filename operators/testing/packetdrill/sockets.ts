@@ -1,0 +1,374 @@
+/** The system calls of scripts, over the TCP of the host under test. */
+
+import { anyAddress, type IpAddress, ipOf, mapped } from '../../../lib/core/address.js';
+import { NetError } from '../../../lib/core/errors.js';
+import type { TcpSockets } from '../../../lib/l4/tcp/api.js';
+import { ERRNO, expressionText, nameOf, numberOf, valueIn } from './constants.js';
+import type { Expression } from './expression.js';
+import type { Flows } from './flow.js';
+import type { Difference } from './match.js';
+import type { CallLine, IpMode } from './script.js';
+import { getOption, setOption } from './socket-options.js';
+import { failed, type Returned, TestSocket } from './test-socket.js';
+
+/** The script asks for what is not supported. */
+export class Unsupported extends Error {}
+
+/** A call that was made: `attempt` says what it returns as soon as it does. */
+export interface Call {
+  readonly attempt: () => Returned;
+  /** Returned instead of blocking, if the socket does not block. */
+  readonly instead: string | undefined;
+  /** What else the script says the call finds, besides its result. */
+  readonly check?: () => Difference;
+  /** The script asks for a value that is not checked. */
+  readonly unchecked?: string;
+}
+
+/** Whose sockets these are. */
+export interface SocketsOptions {
+  readonly tcp: TcpSockets;
+  readonly mode: IpMode;
+  readonly remote: string;
+  readonly bindPort: number;
+  readonly connectPort: number;
+  readonly linux: boolean;
+  readonly flows: Flows;
+  readonly now: () => number;
+}
+
+/** The descriptors of a script: its numbers are labels. */
+export class Sockets {
+  private readonly options: SocketsOptions;
+  private readonly sockets: Map<number, TestSocket> = new Map();
+  private readonly any: IpAddress;
+  private readonly remote: IpAddress;
+
+  constructor(options: SocketsOptions) {
+    const { mode, remote } = options;
+    this.options = options;
+    this.any = anyAddress(mode === 'ipv4' ? 4 : 6);
+    this.remote = mode === 'ipv4-mapped-ipv6' ? mapped(ipOf(remote)) : ipOf(remote);
+  }
+
+  /** The socket that code asks about: the one of the last connection that there is. */
+  get latest(): TestSocket | undefined {
+    return [...this.sockets.values()].findLast(({ connection }) => connection !== undefined);
+  }
+
+  /** Begins a call. @throws Unsupported */
+  begin(call: CallLine): Call {
+    if (call.name === 'socket') return this.socket(call);
+    if (call.name === 'poll') return this.poll(call);
+    const fd = numberOf(call.args[0]);
+    const socket = fd === undefined ? undefined : this.sockets.get(fd);
+    if (socket === undefined || fd === undefined) return at(failed('EBADF'));
+    try {
+      return this.on(socket, fd, call);
+    } catch (error) {
+      if (error instanceof NetError) return at(failed(error.code));
+      throw error;
+    }
+  }
+
+  private on(socket: TestSocket, fd: number, call: CallLine): Call {
+    const { args, name } = call;
+    switch (name) {
+      case 'bind':
+        return this.bind(socket, args);
+      case 'listen':
+        return this.listen(socket, numberOf(args[1]) ?? 0);
+      case 'accept':
+      case 'accept4':
+        return this.accept(socket, call);
+      case 'connect':
+        return this.connect(socket, args);
+      case 'close':
+        return this.close(socket, fd);
+      case 'shutdown':
+        return at(this.shutdown(socket, required(args, 1)));
+      case 'fcntl':
+        return at(this.fcntl(socket, args));
+      case 'ioctl':
+        return this.ioctl(socket, args);
+      case 'getsockopt':
+        return getOption(socket, args);
+      case 'setsockopt':
+        return at(setOption(socket, args));
+      default:
+        return name.startsWith('re') ? this.read(socket, call) : this.write(socket, call);
+    }
+  }
+
+  private socket(call: CallLine): Call {
+    const type = numberOf(call.args[1]) ?? 1;
+    if ((type & 0xf) !== 1) throw new Unsupported('sockets other than of SOCK_STREAM');
+    return at(this.install(new TestSocket(this.options.linux), call, (type & 0x800) !== 0));
+  }
+
+  /** Gives a new socket the number that the script calls it. */
+  private install(socket: TestSocket, { result }: CallLine, nonBlocking: boolean): Returned {
+    socket.nonBlocking = nonBlocking;
+    const wanted = numberOf(result.value);
+    const fd = wanted !== undefined && wanted >= 0 ? wanted : Math.max(2, ...this.sockets.keys()) + 1;
+    this.sockets.set(fd, socket);
+    return { value: fd };
+  }
+
+  private bind(socket: TestSocket, args: readonly Expression[]): Call {
+    if (socket.boundPort !== 0) return at(failed('EINVAL'));
+    socket.boundPort = portIn(args[1]) ?? this.options.bindPort;
+    return at({ value: 0 });
+  }
+
+  private listen(socket: TestSocket, backlog: number): Call {
+    if (socket.connection !== undefined) return at(failed('EINVAL'));
+    if (socket.listener !== undefined) return at({ value: 0 });
+    // Linux keeps one more than it was told.
+    const room = this.options.linux ? backlog + 1 : Math.max(1, Math.floor((backlog * 3) / 2));
+    socket.listener = this.options.tcp.listen(
+      { address: this.any, port: socket.boundPort },
+      { ...socket.options, backlog: room },
+    );
+    this.options.flows.listening(socket.listener.local.port);
+    return at({ value: 0 });
+  }
+
+  private accept(socket: TestSocket, call: CallLine): Call {
+    const { listener } = socket;
+    if (listener === undefined) return at(failed('EINVAL'));
+    const nonBlocking = ((numberOf(call.args[3]) ?? 0) & 0x800) !== 0;
+    return {
+      instead: socket.nonBlocking ? 'EAGAIN' : undefined,
+      attempt: () => {
+        const connection = listener.accept();
+        return connection && this.install(TestSocket.accepted(socket, connection), call, nonBlocking);
+      },
+    };
+  }
+
+  private connect(socket: TestSocket, args: readonly Expression[]): Call {
+    if (nameOf(args[1]) === 'AF_UNSPEC' || familyIn(args[1]) === 'AF_UNSPEC') return at(disconnect(socket));
+    if (socket.listener !== undefined) return at(failed('EISCONN'));
+    if (socket.stage === 'fresh') {
+      const port = portIn(args[1]) ?? this.options.connectPort;
+      const bound = socket.boundPort === 0 ? {} : { localPort: socket.boundPort };
+      const remote = { address: this.remote, port };
+      socket.stage = 'connecting';
+      socket.over = false;
+      socket.connection = this.options.tcp.connect(remote, socket, { ...socket.options, ...bound });
+      socket.applySettings();
+      this.options.flows.connecting(socket.connection.local.port, port);
+      return { instead: socket.nonBlocking ? 'EINPROGRESS' : undefined, attempt: () => socket.finishConnect() };
+    }
+    return { instead: socket.nonBlocking ? 'EALREADY' : undefined, attempt: () => socket.finishConnect() };
+  }
+
+  private read(socket: TestSocket, { name, args }: CallLine): Call {
+    const vectored = name === 'readv' || name === 'recvmsg';
+    const max = vectored ? vectorLength(args[1]) : required(args, 2);
+    const flags =
+      name === 'recv' || name === 'recvfrom'
+        ? (numberOf(args[3]) ?? 0)
+        : name === 'recvmsg'
+          ? (numberOf(args[2]) ?? 0)
+          : 0;
+    if (flags & FLAG.ERRQUEUE) throw new Unsupported('the error queue');
+    if (flags & FLAG.OOB) throw new Unsupported('reading out of band');
+    const how = { peek: (flags & FLAG.PEEK) !== 0, all: (flags & FLAG.WAITALL) !== 0 };
+    const dontWait = socket.nonBlocking || (flags & FLAG.DONTWAIT) !== 0;
+    return { instead: dontWait ? 'EAGAIN' : undefined, attempt: () => socket.read(max, how) };
+  }
+
+  private write(socket: TestSocket, { name, args }: CallLine): Call {
+    const vectored = name === 'writev' || name === 'sendmsg';
+    const length = vectored ? vectorLength(args[1]) : required(args, 2);
+    const flags =
+      name === 'sendmsg' ? (numberOf(args[2]) ?? 0) : name.startsWith('send') ? (numberOf(args[3]) ?? 0) : 0;
+    if (flags & FLAG.FASTOPEN) throw new Unsupported('sending with the SYN');
+    const dontWait = socket.nonBlocking || (flags & FLAG.DONTWAIT) !== 0;
+    const how = { more: (flags & FLAG.MORE) !== 0, urgent: (flags & FLAG.OOB) !== 0 };
+    const bytes = new Uint8Array(length);
+    let written = 0;
+    const attempt = (): Returned => {
+      const failure = socket.writeFailure();
+      if (failure !== undefined) return written > 0 ? { value: written } : failure;
+      if (socket.stage === 'connecting') return undefined;
+      written += socket.write(bytes.subarray(written), how);
+      return written === length || (dontWait && written > 0) ? { value: written } : undefined;
+    };
+    return { instead: dontWait ? 'EAGAIN' : undefined, attempt };
+  }
+
+  private close(socket: TestSocket, fd: number): Call {
+    this.sockets.delete(fd);
+    const { connection, linger } = socket;
+    socket.listener?.close();
+    if (connection === undefined) return at({ value: 0 });
+    connection.close();
+    const waits = linger !== undefined && linger > 0 && !socket.nonBlocking;
+    return {
+      instead: undefined,
+      attempt: () => (waits && !socket.lingeredOut && !socket.over ? undefined : { value: 0 }),
+    };
+  }
+
+  private shutdown(socket: TestSocket, how: number): Returned {
+    const { connection, listener } = socket;
+    if (listener !== undefined) {
+      if (how !== 1) listener.close();
+      return { value: 0 };
+    }
+    if (connection === undefined || connection.state === 'CLOSED' || connection.state === 'TIME-WAIT') {
+      return failed('ENOTCONN');
+    }
+    if (how < 0 || how > 2) return failed('EINVAL');
+    if (how !== 1) socket.readShut = true;
+    if (how !== 0) socket.writeShut = true;
+    connection.shutdown(how === 0 ? 'read' : how === 1 ? 'write' : 'both');
+    return { value: 0 };
+  }
+
+  private fcntl(socket: TestSocket, args: readonly Expression[]): Returned {
+    const command = nameOf(args[1]);
+    const nonBlocking = this.options.linux ? 0x800 : 4;
+    if (command === 'F_GETFL' || command === '3') return { value: 2 | (socket.nonBlocking ? nonBlocking : 0) };
+    if (command !== 'F_SETFL' && command !== '4') throw new Unsupported(`fcntl ${command}`);
+    socket.nonBlocking = (required(args, 2) & 0x800) !== 0;
+    return { value: 0 };
+  }
+
+  private ioctl(socket: TestSocket, args: readonly Expression[]): Call {
+    const request = nameOf(args[1]);
+    if (request === 'FIONBIO') {
+      socket.nonBlocking = (valueIn(args[2]) ?? 0) !== 0;
+      return at({ value: 0 });
+    }
+    const { connection } = socket;
+    if (socket.listener !== undefined) return at(failed('EINVAL'));
+    const got = amountOf(request, connection);
+    if (got === undefined) throw new Unsupported(`ioctl ${request}`);
+    const expected = valueIn(args[2]);
+    const differs = () =>
+      expected === undefined || expected === got
+        ? undefined
+        : { field: request, expected: String(expected), got: String(got) };
+    return { ...at({ value: 0 }), check: differs };
+  }
+
+  private poll({ args }: CallLine): Call {
+    const entries = args[0]?.kind === 'list' ? args[0].items : [];
+    const timeout = numberOf(args[2]) ?? 0;
+    const deadline = timeout < 0 ? Number.POSITIVE_INFINITY : this.options.now() + timeout;
+    const found: number[] = [];
+    const attempt = (): Returned => {
+      for (const [i, entry] of entries.entries()) found[i] = this.readyOf(entry);
+      const count = found.filter((mask) => mask !== 0).length;
+      return count > 0 || this.options.now() >= deadline ? { value: count } : undefined;
+    };
+    const check = (): Difference => {
+      for (const [i, entry] of entries.entries()) {
+        const revents = entry.kind === 'struct' ? entry.fields.get('revents') : undefined;
+        const expected = numberOf(revents);
+        if (revents === undefined || expected === undefined || expected === found[i]) continue;
+        return { field: 'revents', expected: expressionText(revents), got: `0x${(found[i] ?? 0).toString(16)}` };
+      }
+      return undefined;
+    };
+    return { instead: undefined, attempt, check };
+  }
+
+  private readyOf(entry: Expression): number {
+    if (entry.kind !== 'struct') throw new Unsupported('poll without {fd=..., events=...}');
+    const socket = this.sockets.get(numberOf(entry.fields.get('fd')) ?? -1);
+    if (socket === undefined) return 0x20;
+    return socket.ready & ((numberOf(entry.fields.get('events')) ?? 0) | 0x18);
+  }
+}
+
+const FLAG = {
+  OOB: 1,
+  PEEK: 2,
+  DONTWAIT: 0x40,
+  WAITALL: 0x100,
+  MORE: 0x8000,
+  ERRQUEUE: 0x2000,
+  FASTOPEN: 0x2000_0000,
+} as const;
+
+/** A call that has returned already. */
+export function at(returned: Returned): Call {
+  return { instead: undefined, attempt: () => returned };
+}
+
+function required(args: readonly Expression[], index: number): number {
+  const value = numberOf(args[index]);
+  if (value === undefined) throw new Unsupported(`argument ${index + 1} is no number that is known`);
+  return value;
+}
+
+/** Bytes of the buffers of an `iovec`, or of a `msghdr`'s. */
+function vectorLength(expression: Expression | undefined): number {
+  if (expression?.kind === 'struct') return vectorLength(expression.fields.get('msg_iov'));
+  if (expression?.kind !== 'list') throw new Unsupported('buffers that are not a list');
+  return expression.items.reduce((sum, item) => {
+    const length = item.kind === 'struct' ? (item.items[1] ?? item.fields.get('iov_len')) : undefined;
+    const bytes = numberOf(length);
+    if (bytes === undefined) throw new Unsupported('a buffer without a length');
+    return sum + bytes;
+  }, 0);
+}
+
+/** The port of a literal address. */
+function portIn(expression: Expression | undefined): number | undefined {
+  if (expression?.kind !== 'struct') return undefined;
+  return numberOf(expression.fields.get('sin_port') ?? expression.fields.get('sin6_port'));
+}
+
+function familyIn(expression: Expression | undefined): string {
+  if (expression?.kind !== 'struct') return '';
+  return nameOf(expression.fields.get('sa_family') ?? expression.fields.get('sin_family'));
+}
+
+/** `connect` to nowhere: the connection ends with a reset, the socket can be used again. */
+function disconnect(socket: TestSocket): Returned {
+  socket.connection?.disconnect();
+  socket.listener?.close();
+  socket.connection = undefined;
+  socket.listener = undefined;
+  socket.stage = 'fresh';
+  socket.error = undefined;
+  socket.over = socket.readShut = socket.writeShut = false;
+  return { value: 0 };
+}
+
+function amountOf(request: string, connection: TestSocket['connection']): number | undefined {
+  switch (request) {
+    case 'SIOCINQ':
+    case 'FIONREAD':
+      return connection?.readableBytes ?? 0;
+    case 'SIOCOUTQ':
+    case 'TIOCOUTQ':
+      return connection?.unacknowledgedBytes ?? 0;
+    case 'SIOCOUTQNSD':
+      return connection?.unsentBytes ?? 0;
+    default:
+      return undefined;
+  }
+}
+
+/** What differs between what a call returned and what the script says. */
+export function resultDifference({ name, result }: CallLine, returned: NonNullable<Returned>): Difference {
+  const got = returned.errno === undefined ? String(returned.value) : `-1 ${returned.errno}`;
+  if (result.value === undefined) return undefined;
+  const value = numberOf(result.value);
+  const expected = result.errno === undefined ? expressionText(result.value) : `-1 ${result.errno}`;
+  const differs = { field: 'result', expected, got };
+  if (value === undefined) return differs;
+  if (result.errno !== undefined) {
+    const same = returned.errno !== undefined && (ERRNO[returned.errno] ?? 0) === ERRNO[result.errno];
+    return same ? undefined : { ...differs, field: 'error' };
+  }
+  if (name === 'socket' || name.startsWith('accept')) return value >= 0 === returned.value >= 0 ? undefined : differs;
+  return value === returned.value ? undefined : differs;
+}

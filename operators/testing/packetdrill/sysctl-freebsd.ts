@@ -1,0 +1,43 @@
+/** FreeBSD's `net.inet` settings as options of ours. */
+
+import { congestionName } from './congestion-names.js';
+import type { Settings } from './settings.js';
+
+type Setter = (settings: Settings, value: number) => void;
+
+const SETTERS: Readonly<Record<string, Setter>> = {
+  'tcp.rfc1323': ({ tcp }, value) => {
+    tcp.timestamps = value === 1 || value === 3;
+    tcp.windowScaling = value === 1 || value === 2;
+  },
+  'tcp.sack.enable': ({ tcp }, value) => (tcp.sack = value !== 0),
+  'tcp.delayed_ack': ({ tcp }, value) => {
+    if (value === 0) tcp.delayedAck = 0;
+  },
+  'tcp.delacktime': ({ tcp }, value) => (tcp.delayedAck = Math.min(499, value)),
+  'tcp.rexmit_initial': ({ tcp }, value) => (tcp.initialRto = value),
+  'tcp.rexmit_min': ({ tcp }, value) => (tcp.minRto = value + 200),
+  'tcp.msl': ({ tcp }, value) => (tcp.timeWait = 2 * value),
+  'tcp.finwait2_timeout': ({ tcp }, value) => (tcp.finWait2Timeout = value),
+  'tcp.initcwnd_segments': ({ tcp }, value) => {
+    if (value > 0) tcp.initialWindow = value;
+  },
+  'tcp.tolerate_missing_ts': ({ tcp }, value) => (tcp.acceptMissingTimestamps = value !== 0),
+  'tcp.ecn.enable': ({ tcp }, value) => (tcp.ecn = value === 0 ? 'off' : value === 1 ? 'on' : 'passive'),
+  'tcp.syncookies': ({ tcp }, value) => (tcp.synCookies = value === 0 ? 'off' : 'auto'),
+  'ip.ttl': (settings, value) => (settings.hopLimit = value),
+};
+
+/** Applies a setting; returns whether it is one that means something to us. */
+export function freebsdSetting(settings: Settings, name: string, text: string): boolean {
+  if (name === 'tcp.cc.algorithm') {
+    const congestion = congestionName(text);
+    if (congestion !== undefined) settings.tcp.congestion = congestion;
+    return congestion !== undefined;
+  }
+  const setter = Object.hasOwn(SETTERS, name) ? SETTERS[name] : undefined;
+  const value = Number(text);
+  if (setter === undefined || Number.isNaN(value)) return false;
+  setter(settings, value);
+  return true;
+}

@@ -1,0 +1,52 @@
+/** Linux's `net.ipv4` settings as options of ours. */
+
+import { congestionName } from './congestion-names.js';
+import type { Settings } from './settings.js';
+
+type Setter = (settings: Settings, value: number, all: readonly number[]) => void;
+
+const SETTERS: Readonly<Record<string, Setter>> = {
+  tcp_timestamps: ({ tcp }, value) => (tcp.timestamps = value !== 0),
+  tcp_sack: ({ tcp }, value) => (tcp.sack = value !== 0),
+  tcp_window_scaling: ({ tcp }, value) => (tcp.windowScaling = value !== 0),
+  tcp_rmem: ({ tcp }, _low, [, , most = 0]) => (tcp.receiveBuffer = Math.max(1, most)),
+  tcp_wmem: ({ tcp }, _low, [, start = 0]) => (tcp.sendBuffer = Math.max(1, start)),
+  tcp_syn_retries: ({ tcp }, value) => (tcp.synRetries = value),
+  tcp_synack_retries: ({ tcp }, value) => (tcp.synAckRetries = value),
+  tcp_retries2: ({ tcp }, value) => (tcp.dataRetries = value),
+  tcp_fin_timeout: ({ tcp }, value) => (tcp.finWait2Timeout = value * 1000),
+  tcp_max_tw_buckets: ({ tcp }, value) => (tcp.maxTimeWait = value),
+  tcp_rfc1337: ({ tcp }, value) => (tcp.ignoreTimeWaitResets = value !== 0),
+  tcp_max_syn_backlog: ({ tcp }, value) => (tcp.maxEmbryonic = value),
+  tcp_mtu_probing: ({ tcp }, value) => (tcp.mtuProbing = value === 0 ? 'off' : value === 1 ? 'blackhole' : 'always'),
+  tcp_rto_min_us: ({ tcp }, value) => (tcp.minRto = value / 1000),
+  tcp_rto_max_ms: ({ tcp }, value) => (tcp.maxRto = value),
+  tcp_ecn: ({ tcp }, value) => (tcp.ecn = value === 0 ? 'off' : value === 1 ? 'on' : 'passive'),
+  tcp_ecn_fallback: ({ tcp }, value) => (tcp.ecnFallback = value !== 0),
+  tcp_syncookies: ({ tcp }, value) => (tcp.synCookies = value === 0 ? 'off' : value === 1 ? 'auto' : 'always'),
+  tcp_slow_start_after_idle: ({ tcp }, value) => (tcp.slowStartAfterIdle = value !== 0),
+  ip_default_ttl: (settings, value) => (settings.hopLimit = value),
+};
+
+/** Applies a setting; returns whether it is one that means something to us. */
+export function linuxSetting(settings: Settings, name: string, text: string): boolean {
+  if (name === 'tcp_congestion_control') return setCongestion(settings, text);
+  const setter = Object.hasOwn(SETTERS, name) ? SETTERS[name] : undefined;
+  if (setter === undefined) return false;
+  const values = text.split(/\s+/).map(numeric);
+  if (values.some(Number.isNaN)) return false;
+  setter(settings, values[0] ?? 0, values);
+  return true;
+}
+
+function setCongestion(settings: Settings, text: string): boolean {
+  const name = congestionName(text);
+  if (name !== undefined) settings.tcp.congestion = name;
+  return name !== undefined;
+}
+
+/** A number, or `$[256*1024]`, as scripts write what a shell would compute. */
+function numeric(text: string): number {
+  const [, a, b] = /^\$\[(\d+)\*(\d+)\]$/.exec(text) ?? [];
+  return a === undefined ? Number(text) : Number(a) * Number(b);
+}
