@@ -3,7 +3,9 @@
 import { expect } from 'chai';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { packetdrill } from '../../operators/testing/packetdrill/packetdrill.js';
+import { survivors } from '../../operators/testing/packetdrill/mutate.js';
+import { modesOf, packetdrill, profileOf } from '../../operators/testing/packetdrill/packetdrill.js';
+import { parseScript } from '../../operators/testing/packetdrill/parser.js';
 import { resultText } from '../../operators/testing/packetdrill/result.js';
 
 const ROOT = import.meta.dirname;
@@ -25,6 +27,13 @@ describe('the scripts', () => {
       expect(titleOf(text), 'a first comment that says what the script shows').to.not.equal('');
       const results = packetdrill(text, { name });
       expect(results.filter(({ ok }) => !ok).map(resultText)).to.deep.equal([]);
+    });
+
+    it(`${name}: no mutant passes`, () => {
+      const script = parseScript(text, { name });
+      const [mode = 'ipv4'] = modesOf(script);
+      const left = survivors(script, { mode, profile: profileOf(text), strict: false });
+      expect(left.map(({ change }) => change)).to.deep.equal([]);
     });
   }
 });

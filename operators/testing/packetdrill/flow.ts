@@ -18,6 +18,8 @@ export class Flow {
   remotePort: number;
   /** Live minus script sequence number of our side. */
   localOffset = 0;
+  /** Our initial sequence number, as it is. */
+  private initial: number | undefined = undefined;
   /** The flow label of the first packet of ours. */
   flowLabel: number | undefined = undefined;
   /** What the script calls our timestamps, and what they are. */
@@ -39,6 +41,9 @@ export class Flow {
   /** A packet of ours was expected as `line`: learns our initial sequence number. */
   learn(line: SegmentLine, packet: LivePacket): void {
     if ((line.flags & packet.flags & TcpFlag.Syn) === 0 || line.sequence === undefined) return;
+    // Sent again it is what it was.
+    if (packet.sequence === this.initial) return;
+    this.initial = packet.sequence;
     this.localOffset = line.absoluteSequence ? 0 : (packet.sequence - line.sequence) | 0;
   }
 

@@ -26,6 +26,9 @@ export interface EventResult {
   readonly time: number;
   /** The difference to the expected time, in milliseconds, where there was one. */
   readonly off?: number;
+  /** How long after the event before it was expected, and how far off it could be, in milliseconds. */
+  readonly wait?: number;
+  readonly tolerance?: number;
   readonly outcome: Outcome;
 }
 

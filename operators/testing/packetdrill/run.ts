@@ -30,7 +30,12 @@ interface Pending {
   readonly call: Call;
   readonly expected: number;
   readonly tolerance: number;
+  /** What its times are relative to. */
+  readonly since: number;
 }
+
+/** What is noted of an event's time. */
+type Timing = Pick<EventResult, 'off' | 'wait' | 'tolerance'>;
 
 /** What makes a run end: its last event failed. */
 class Failed extends Error {
@@ -120,7 +125,9 @@ export class Run {
         window,
       );
       this.asserted++;
-      this.note(event, found.outcome, found.off);
+      const wait = window.from - this.base;
+      const { tolerance } = window;
+      this.note(event, found.outcome, found.off === undefined ? {} : { off: found.off, wait, tolerance });
       this.base = world.now;
       return;
     }
@@ -241,7 +248,7 @@ export class Run {
     if (event.action.kind === 'call') this.finishPending();
     if (world.now > due + tolerance) {
       const off = world.now - due;
-      this.note(event, { kind: 'late', by: off, expected: seconds(due), got: seconds(world.now) }, off);
+      this.note(event, { kind: 'late', by: off, expected: seconds(due), got: seconds(world.now) }, { off });
     }
     this.passUntil(due);
     return Math.max(due, world.now);
@@ -280,7 +287,7 @@ export class Run {
       const { time } = event;
       const base = time.kind === 'at' && time.relative ? this.base : 0;
       const expected = base + end / 1000;
-      this.pending = { event, line, call, expected, tolerance: this.tolerance(expected) };
+      this.pending = { event, line, call, expected, tolerance: this.tolerance(expected), since: this.base };
       return this.poll();
     }
     const returned = this.attempt(call) ?? this.block(event, call);
@@ -309,14 +316,20 @@ export class Run {
     return undefined;
   }
 
-  private returned(event: ScriptEvent, line: CallLine, call: Call, returned: NonNullable<Returned>): void {
+  private returned(
+    event: ScriptEvent,
+    line: CallLine,
+    call: Call,
+    returned: NonNullable<Returned>,
+    timing: Timing = {},
+  ): void {
     if (call.unchecked !== undefined) {
       this.skipped++;
       return this.note(event, { kind: 'skipped', reason: `the stack does not tell ${call.unchecked}` });
     }
     const differs = resultDifference(line, returned) ?? call.check?.();
     const { field, expected = '', got = '' } = differs ?? { field: '' };
-    this.note(event, differs === undefined ? OK : { kind: 'mismatch', field, expected, got });
+    this.note(event, differs === undefined ? OK : { kind: 'mismatch', field, expected, got }, timing);
   }
 
   /** Looks whether the blocking call has returned. */
@@ -328,11 +341,12 @@ export class Run {
     this.pending = undefined;
     const { event, line, call, expected, tolerance } = pending;
     const off = this.start().world.now - expected;
-    this.returned(event, line, call, returned);
+    const timing = { off, wait: expected - pending.since, tolerance };
     if (Math.abs(off) > tolerance) {
       const got = seconds(expected + off);
-      this.note(event, { kind: off < 0 ? 'early' : 'late', by: off, expected: seconds(expected), got }, off);
+      this.note(event, { kind: off < 0 ? 'early' : 'late', by: off, expected: seconds(expected), got }, timing);
     }
+    this.returned(event, line, call, returned, timing);
   }
 
   /** Only one call blocks at a time: the next waits for it. */
@@ -357,13 +371,13 @@ export class Run {
     if (extra !== undefined) this.note(event, { kind: 'extra', got: packetText(extra, current) });
   }
 
-  private note(event: ScriptEvent, outcome: Outcome, off?: number): void {
+  private note(event: ScriptEvent, outcome: Outcome, timing: Timing = {}): void {
     const time = this.started?.world.now ?? 0;
     const result: EventResult = {
       place: event.place,
       text: event.text,
       time,
-      ...(off === undefined ? {} : { off }),
+      ...timing,
       outcome,
     };
     this.results.push(result);

@@ -72,7 +72,8 @@ export function packetText(packet: LivePacket, flow: Flow | undefined, expected?
   });
 }
 
-/** Our sequence number as the script counts; a SYN of a connection that has not been seen begins at 0. */
+/** Our sequence number as the script counts; that of a RST in answer to what acknowledges nothing is 0 (RFC 9293 3.10.7.1). */
 export function scriptSequence(packet: LivePacket, flow: Flow | undefined): number {
+  if (packet.flags & TcpFlag.Rst && packet.sequence === 0) return 0;
   return flow?.scriptSequence(packet.sequence) ?? packet.sequence;
 }

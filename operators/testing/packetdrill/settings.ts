@@ -33,6 +33,7 @@ const FREEBSD: TcpOptions = {
   receiveBuffer: 2_097_152,
   sendBuffer: 2_097_152,
   minRto: 230,
+  ackPolicy: 'every-second',
   quickAcks: 0,
   delayedAck: 40,
 };

@@ -1,0 +1,281 @@
+import { expect } from 'chai';
+import { packetdrill, type PacketdrillOptions } from '../../../../operators/testing/packetdrill/packetdrill.js';
+import { resultText, type ScriptResult } from '../../../../operators/testing/packetdrill/result.js';
+
+/** A listener, and a connection without options that it has accepted. */
+const ACCEPTED = `0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
++0 bind(3, ..., ...) = 0
++0 listen(3, 1) = 0
++0 < S 0:0(0) win 32792 <mss 1000>
++0 > S. 0:0(0) ack 1 <mss 1460>
++.1 < . 1:1(0) ack 1 win 32792
++0 accept(3, ..., ...) = 4
+`;
+
+/** The same, with all options. */
+const WITH_OPTIONS = `0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
++0 bind(3, ..., ...) = 0
++0 listen(3, 1) = 0
++0 < S 0:0(0) win 32792 <mss 1000,sackOK,TS val 700 ecr 0,nop,wscale 7>
+`;
+
+function run(script: string, options: PacketdrillOptions = {}): ScriptResult {
+  const [result] = packetdrill(script, { ipVersions: ['ipv4'], ...options });
+  if (result === undefined) throw new Error('no result');
+  return result;
+}
+
+interface Wrong {
+  readonly title: string;
+  readonly script: string;
+  /** The outcome's kind, and the field of a mismatch. */
+  readonly kind: string;
+  readonly field?: string;
+  readonly options?: PacketdrillOptions;
+}
+
+const WRONG: readonly Wrong[] = [
+  {
+    title: 'a sequence number that is one too large',
+    script: `${ACCEPTED}+0 write(4, ..., 100) = 100\n+0 > P. 2:102(100) ack 1`,
+    kind: 'mismatch',
+    field: 'sequence number',
+  },
+  {
+    title: 'an acknowledgment number that is one too small',
+    script: `${ACCEPTED}+0 write(4, ..., 100) = 100\n+0 > P. 1:101(100) ack 0`,
+    kind: 'mismatch',
+    field: 'acknowledgment number',
+  },
+  {
+    title: 'a missing PSH',
+    script: `${ACCEPTED}+0 write(4, ..., 100) = 100\n+0 > . 1:101(100) ack 1`,
+    kind: 'mismatch',
+    field: 'PSH',
+  },
+  {
+    title: 'a FIN that nobody sent',
+    script: `${ACCEPTED}+0 write(4, ..., 100) = 100\n+0 > FP. 1:101(100) ack 1`,
+    kind: 'mismatch',
+    field: 'FIN',
+  },
+  {
+    title: 'a SYN-ACK without ACK',
+    script: `0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
++0 bind(3, ..., ...) = 0
++0 listen(3, 1) = 0
++0 < S 0:0(0) win 32792 <mss 1000>
++0 > S 0:0(0) <mss 1460>`,
+    kind: 'mismatch',
+    field: 'ACK',
+  },
+  {
+    title: 'a RST where there is none',
+    script: `${ACCEPTED}+0 close(4) = 0\n+0 > R. 1:1(0) ack 1`,
+    kind: 'mismatch',
+    field: 'FIN',
+  },
+  {
+    title: 'a payload that is longer than what is sent',
+    script: `${ACCEPTED}+0 write(4, ..., 100) = 100\n+0 > P. 1:102(101) ack 1`,
+    kind: 'mismatch',
+    field: 'payload length',
+  },
+  {
+    title: 'a payload that is shorter than what is sent',
+    script: `${ACCEPTED}+0 write(4, ..., 100) = 100\n+0 > P. 1:100(99) ack 1`,
+    kind: 'mismatch',
+    field: 'payload length',
+  },
+  {
+    title: 'segments that end within the next',
+    script: `${ACCEPTED}+0 write(4, ..., 2000) = 2000\n+0 > P. 1:1501(1500) ack 1`,
+    kind: 'mismatch',
+    field: 'payload length',
+  },
+  {
+    title: 'another window',
+    script: `${ACCEPTED}+.1 < P. 1:101(100) ack 1 win 32792\n+0 > . 1:1(0) ack 101 win 17`,
+    kind: 'mismatch',
+    field: 'window',
+  },
+  {
+    title: 'options in another order',
+    script: `${WITH_OPTIONS}+0 > S. 0:0(0) ack 1 <sackOK,mss 1460,TS val 100 ecr 700,nop,wscale 8>`,
+    kind: 'mismatch',
+    field: 'options',
+  },
+  {
+    title: 'an option less',
+    script: `${WITH_OPTIONS}+0 > S. 0:0(0) ack 1 <mss 1460,nop,nop,TS val 100 ecr 700,nop,wscale 8>`,
+    kind: 'mismatch',
+    field: 'options',
+  },
+  {
+    title: 'no options where there are some',
+    script: `${WITH_OPTIONS}+0 > S. 0:0(0) ack 1`,
+    kind: 'mismatch',
+    field: 'options',
+  },
+  {
+    title: 'an option of another value, also where the order does not matter',
+    script: `${WITH_OPTIONS}+0 > S. 0:0(0) ack 1 <mss 1461,sackOK,TS val 100 ecr 700,nop,wscale 8>`,
+    kind: 'mismatch',
+    field: 'options',
+    options: { profile: 'freebsd' },
+  },
+  {
+    title: 'another value of our timestamp, if the script gives its tick',
+    script: `--tcp_ts_tick_usecs=1000
+${WITH_OPTIONS}+0 > S. 0:0(0) ack 1 <mss 1460,sackOK,TS val 100 ecr 700,nop,wscale 8>
++.1 < . 1:1(0) ack 1 win 257 <nop,nop,TS val 800 ecr 100>
++0 accept(3, ..., ...) = 4
++0 write(4, ..., 1) = 1
++0 > P. 1:2(1) ack 1 <nop,nop,TS val 150 ecr 800>`,
+    kind: 'mismatch',
+    field: 'timestamp',
+  },
+  {
+    title: 'another echo, strictly',
+    script: `${WITH_OPTIONS}+0 > S. 0:0(0) ack 1 <mss 1460,sackOK,TS val 100 ecr 701,nop,wscale 8>`,
+    kind: 'mismatch',
+    field: 'timestamp echo',
+    options: { strict: true },
+  },
+  {
+    title: 'another hop limit',
+    script: `${ACCEPTED}+0 write(4, ..., 100) = 100\n+0 > (ttl 63) P. 1:101(100) ack 1`,
+    kind: 'mismatch',
+    field: 'hop limit',
+  },
+  {
+    title: 'a mark that nobody set',
+    script: `${ACCEPTED}+0 write(4, ..., 100) = 100\n+0 > [ect0] P. 1:101(100) ack 1`,
+    kind: 'mismatch',
+    field: 'ECN',
+  },
+  {
+    title: 'urgent data that nobody sent',
+    script: `${ACCEPTED}+0 write(4, ..., 100) = 100\n+0 > P. 1:101(100) ack 1 urg 1`,
+    kind: 'mismatch',
+    field: 'urgent pointer',
+  },
+  {
+    title: 'a segment that leaves too early',
+    script: `${ACCEPTED}+0 write(4, ..., 100) = 100\n+.1 > P. 1:101(100) ack 1`,
+    kind: 'early',
+  },
+  {
+    title: 'a segment that leaves too late',
+    script: `${ACCEPTED}+0 write(4, ..., 100) = 100\n+0 > P. 1:101(100) ack 1\n+.1 > P. 1:101(100) ack 1`,
+    kind: 'late',
+  },
+  {
+    title: 'a segment outside of a range of times',
+    script: `${ACCEPTED}+0 write(4, ..., 100) = 100\n+0 > P. 1:101(100) ack 1\n+.5~+.6 > P. 1:101(100) ack 1`,
+    kind: 'early',
+  },
+  { title: 'a segment that never leaves', script: `${ACCEPTED}+0 > . 1:1(0) ack 1`, kind: 'missing' },
+  { title: 'a segment that never leaves, at whatever time', script: `${ACCEPTED}* > . 1:1(0) ack 1`, kind: 'missing' },
+  {
+    title: 'a segment that the script does not know of',
+    script: `${ACCEPTED}+0 write(4, ..., 100) = 100\n+.1 < . 1:1(0) ack 101 win 32792`,
+    kind: 'extra',
+  },
+  {
+    title: 'another error',
+    script: `${ACCEPTED}+0 recv(4, ..., 100, MSG_DONTWAIT) = -1 ECONNRESET (Connection reset by peer)`,
+    kind: 'mismatch',
+    field: 'error',
+  },
+  {
+    title: 'an error where there is none',
+    script: `${ACCEPTED}+0 write(4, ..., 100) = -1 EPIPE (Broken pipe)`,
+    kind: 'mismatch',
+    field: 'error',
+  },
+  {
+    title: 'success where there is an error',
+    script: `${ACCEPTED}+0 recv(4, ..., 100, MSG_DONTWAIT) = 100`,
+    kind: 'mismatch',
+    field: 'result',
+  },
+  {
+    title: 'fewer bytes than are read',
+    script: `${ACCEPTED}+.1 < P. 1:101(100) ack 1 win 32792\n+0 > . 1:1(0) ack 101\n+0 read(4, ..., 1000) = 99`,
+    kind: 'mismatch',
+    field: 'result',
+  },
+  {
+    title: 'a call that blocks, where the script says that it does not',
+    script: `${ACCEPTED}+0 read(4, ..., 1000) = 99`,
+    kind: 'missing',
+  },
+  {
+    title: 'a blocking call that returns too early',
+    script: `${ACCEPTED}+0...0.3 read(4, ..., 1000) = 100\n+.1 < P. 1:101(100) ack 1 win 32792\n+0 > . 1:1(0) ack 101`,
+    kind: 'early',
+  },
+  {
+    title: 'a blocking call that returns too late',
+    script: `${ACCEPTED}+0...0.1 read(4, ..., 1000) = 100\n+.3 < P. 1:101(100) ack 1 win 32792\n+0 > . 1:1(0) ack 101`,
+    kind: 'late',
+  },
+  {
+    title: 'a blocking call that never returns',
+    script: `${ACCEPTED}+0...0.1 read(4, ..., 1000) = 100`,
+    kind: 'missing',
+  },
+  {
+    title: 'an assertion that does not hold',
+    script: `${ACCEPTED}+0 %{ assert tcpi_state == TCP_CLOSE_WAIT, tcpi_state }%`,
+    kind: 'mismatch',
+    field: 'value',
+  },
+  {
+    title: 'another value of a socket option',
+    script: `${ACCEPTED}+0 getsockopt(4, SOL_SOCKET, SO_ERROR, [ECONNRESET], [4]) = 0`,
+    kind: 'mismatch',
+    field: 'SO_ERROR',
+  },
+  {
+    title: 'a descriptor that there is not',
+    script: `${ACCEPTED}+0 write(9, ..., 100) = 100`,
+    kind: 'mismatch',
+    field: 'result',
+  },
+  {
+    title: 'what is not supported',
+    script: `${ACCEPTED}+0 recvmsg(4, {msg_iov(1)=[{..., 10}]}, MSG_ERRQUEUE) = 10`,
+    kind: 'unsupported',
+  },
+];
+
+describe('packetdrill: scripts that must fail', () => {
+  for (const { title, script, kind, field, options } of WRONG) {
+    it(`fails for ${title}`, () => {
+      const { ok, failure } = run(script, options);
+      expect(ok).to.equal(false);
+      expect(failure?.outcome.kind).to.equal(kind);
+      if (failure?.outcome.kind === 'mismatch') expect(failure.outcome.field.replace(/ \(.*/, '')).to.equal(field);
+    });
+  }
+
+  it('fails for a script that asserts nothing, and for one whose every assertion was skipped', () => {
+    const nothing = '0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3\n+0 bind(3, ..., ...) = 0\n+0 listen(3, 1) = 0';
+    expect(run(nothing)).to.include({ ok: false, error: 'asserts nothing' });
+    const skipped = run(`${nothing}\n+0 %{ assert tcpi_no_such_thing == 1 }%`);
+    expect(skipped).to.include({ ok: false, error: 'asserts nothing', skipped: 1 });
+  });
+
+  it('says where, what was expected, what came, and how far off it was', () => {
+    const script = `${ACCEPTED}+0 write(4, ..., 100) = 100\n+.1 > P. 1:101(100) ack 1`;
+    expect(resultText(run(script, { name: 'early.pkt' })).split('\n')).to.deep.equal([
+      'not ok early.pkt [ipv4]',
+      '    early.pkt:9: 100.000 ms too early (at 0.100000, -100.000 ms)',
+      '    script    > P. 1:101(100) ack 1',
+      '    expected  > P. 1:101(100) ack 1',
+      '    actual    > P. 1:101(100) ack 1 win 65535',
+    ]);
+  });
+});
