@@ -22,6 +22,8 @@ export interface Watch {
   readonly world: World;
   readonly flow: Flow | undefined;
   readonly rules: MatchRules;
+  /** When the next thing happens, in milliseconds since the script began. */
+  readonly next: () => number;
   /** Lets the next thing happen. */
   readonly step: () => void;
 }
@@ -43,7 +45,7 @@ export function expectSegment(
   let size = 0;
   let offset = 0;
   do {
-    const packet = flow === undefined ? undefined : next(watch, flow, limit);
+    const packet = flow === undefined ? undefined : take(watch, flow, limit);
     if (packet === undefined || flow === undefined) {
       const got = offset === 0 ? {} : { got: `only ${offset} bytes of it` };
       return { outcome: { kind: 'missing', expected, ...got } };
@@ -70,11 +72,11 @@ function fieldText({ field, expected, got }: NonNullable<ReturnType<typeof diffe
 }
 
 /** The next segment of a flow, waiting for it until `limit`. */
-function next({ world, step }: Watch, flow: Flow, limit: number): LivePacket | undefined {
+function take({ world, next, step }: Watch, flow: Flow, limit: number): LivePacket | undefined {
   for (;;) {
     const at = world.sent.findIndex((packet) => flow.owns(packet));
     if (at >= 0) return world.sent.splice(at, 1)[0];
-    if (world.next > limit) return undefined;
+    if (next() > limit) return undefined;
     step();
   }
 }

@@ -10,7 +10,7 @@ import type { ProfileName } from './settings.js';
 export interface PacketdrillOptions {
   /** The script's name in reports; default `script`. A name that ends in `v4`, `v6`, `ipv4` or `ipv6` says what it runs over. */
   readonly name?: string;
-  /** What to run it over. Default: what the script says (`--ip_version`, or its name), else IPv4 and IPv6. */
+  /** What to run it over, unless the script says so itself (`--ip_version`, or its name). Default: IPv4 and IPv6. */
   readonly ipVersions?: readonly IpMode[];
   /** Whose defaults the host under test has, and how segments are compared. Default: what a `// profile:` comment says, else `linux`. */
   readonly profile?: ProfileName;
@@ -44,10 +44,18 @@ export function packetdrill(text: string, options: PacketdrillOptions = {}): rea
   const profile = options.profile ?? profileOf(text);
   // What it runs over does not depend on the values of words.
   const script = parseScript(text, { name, defines: definesFor('ipv4', options.defines) });
-  return (options.ipVersions ?? modesOf(script)).map((mode) => {
+  return modesFor(script, options.ipVersions).map((mode) => {
     const parsed = parseScript(text, { name, defines: definesFor(mode, options.defines) });
     return new Run(parsed, { mode, profile, strict }).run();
   });
+}
+
+/** What the user wants, as far as the script is for it; a script that is for none of it runs as it says itself. */
+function modesFor(script: Script, wanted: readonly IpMode[] | undefined): readonly IpMode[] {
+  const own = modesOf(script);
+  if (wanted === undefined) return own;
+  const both = own.length > 1 ? wanted : own.filter((mode) => wanted.includes(mode));
+  return both.length > 0 ? both : own;
 }
 
 /** What a script runs over: what it says, or what its name says, or both versions. */

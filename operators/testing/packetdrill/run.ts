@@ -120,7 +120,13 @@ export class Run {
     if (action.kind === 'outbound') {
       const window = this.window(event);
       const found = expectSegment(
-        { world, flow: this.flows.outbound(action.segment.ports), rules: this.rules, step: () => this.step() },
+        {
+          world,
+          flow: this.flows.outbound(action.segment.ports),
+          rules: this.rules,
+          next: () => this.next,
+          step: () => this.step(),
+        },
         action.segment,
         window,
       );
@@ -180,7 +186,7 @@ export class Run {
     const outcome = applyCommand(this.settings, command);
     if (outcome === 'applied') this.started?.world.host.tcp.configure(this.settings.tcp);
     this.note(event, outcome === 'applied' ? OK : { kind: 'skipped', reason: 'a command that means nothing here' });
-    if (this.started !== undefined) this.base = this.started.world.now;
+    this.base = this.started?.world.now ?? this.window(event).from;
   }
 
   private start(): { readonly world: World; readonly sockets: Sockets } {
@@ -255,15 +261,24 @@ export class Run {
   }
 
   private passUntil(time: number): void {
-    const { world } = this.start();
-    while (world.next <= time) this.step();
-    world.runUntil(time);
+    while (this.next <= time) this.step();
+    this.start().world.runUntil(time);
     this.poll();
+  }
+
+  /** When the next thing happens: on the host, or that the blocking call gives up. */
+  private get next(): number {
+    const { world } = this.start();
+    const { deadline = Number.POSITIVE_INFINITY } = this.pending?.call ?? {};
+    return Math.min(world.next, Math.max(deadline, world.now));
   }
 
   /** The next thing happens. */
   private step(): void {
-    this.start().world.scheduler.step();
+    const { world } = this.start();
+    const { next } = this;
+    if (next < world.next) world.runUntil(next);
+    else world.scheduler.step();
     this.poll();
   }
 
@@ -353,10 +368,9 @@ export class Run {
   private finishPending(): void {
     const { pending } = this;
     if (pending === undefined) return;
-    const { world } = this.start();
     this.poll();
     const limit = pending.expected + pending.tolerance + PATIENCE;
-    while (this.pending !== undefined && world.next <= limit) this.step();
+    while (this.pending !== undefined && this.next <= limit) this.step();
     if (this.pending === undefined) return;
     this.note(pending.event, { kind: 'missing', expected: `a return at ${seconds(pending.expected)}` });
   }

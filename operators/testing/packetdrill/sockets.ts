@@ -2,7 +2,7 @@
 
 import { anyAddress, type IpAddress, ipOf, mapped } from '../../../lib/core/address.js';
 import { NetError } from '../../../lib/core/errors.js';
-import type { TcpSockets } from '../../../lib/l4/tcp/api.js';
+import type { TcpListener, TcpSockets } from '../../../lib/l4/tcp/api.js';
 import { ERRNO, expressionText, nameOf, numberOf, valueIn } from './constants.js';
 import type { Expression } from './expression.js';
 import type { Flows } from './flow.js';
@@ -21,6 +21,8 @@ export interface Call {
   readonly instead: string | undefined;
   /** What else the script says the call finds, besides its result. */
   readonly check?: () => Difference;
+  /** When it is to be asked again at the latest, in milliseconds since the script began. */
+  readonly deadline?: number;
   /** The script asks for a value that is not checked. */
   readonly unchecked?: string;
 }
@@ -130,6 +132,7 @@ export class Sockets {
       { address: this.any, port: socket.boundPort },
       { ...socket.options, backlog: room },
     );
+    watch(socket.listener, socket);
     this.options.flows.listening(socket.listener.local.port);
     return at({ value: 0 });
   }
@@ -142,6 +145,7 @@ export class Sockets {
       instead: socket.nonBlocking ? 'EAGAIN' : undefined,
       attempt: () => {
         const connection = listener.accept();
+        if (connection !== undefined) watch(listener, socket);
         return connection && this.install(TestSocket.accepted(socket, connection), call, nonBlocking);
       },
     };
@@ -264,7 +268,7 @@ export class Sockets {
     const attempt = (): Returned => {
       for (const [i, entry] of entries.entries()) found[i] = this.readyOf(entry);
       const count = found.filter((mask) => mask !== 0).length;
-      return count > 0 || this.options.now() >= deadline ? { value: count } : undefined;
+      return count > 0 || this.options.now() >= deadline - NANOSECOND ? { value: count } : undefined;
     };
     const check = (): Difference => {
       for (const [i, entry] of entries.entries()) {
@@ -275,7 +279,7 @@ export class Sockets {
       }
       return undefined;
     };
-    return { instead: undefined, attempt, check };
+    return { instead: undefined, attempt, check, deadline };
   }
 
   private readyOf(entry: Expression): number {
@@ -286,6 +290,9 @@ export class Sockets {
   }
 }
 
+/** What rounding may cost, in milliseconds. */
+const NANOSECOND = 1e-6;
+
 const FLAG = {
   OOB: 1,
   PEEK: 2,
@@ -295,6 +302,14 @@ const FLAG = {
   ERRQUEUE: 0x2000,
   FASTOPEN: 0x2000_0000,
 } as const;
+
+/** Notes whether a connection waits to be accepted: now, and when one comes. */
+function watch(listener: TcpListener, socket: TestSocket): void {
+  socket.acceptable = false;
+  listener.acceptable = () => {
+    socket.acceptable = true;
+  };
+}
 
 /** A call that has returned already. */
 export function at(returned: Returned): Call {

@@ -33,6 +33,8 @@ export class TestSocket implements TcpHandler {
   nonBlocking = false;
   boundPort = 0;
   listener: TcpListener | undefined = undefined;
+  /** The listener has a connection to accept. */
+  acceptable = false;
   connection: TcpConnection | undefined = undefined;
   /** `fresh` again after it was disconnected. */
   stage: 'fresh' | 'connecting' | 'connected' | 'told' = 'fresh';
@@ -169,7 +171,7 @@ export class TestSocket implements TcpHandler {
   /** The events of `poll` that are there. */
   get ready(): number {
     const { connection, listener } = this;
-    if (listener !== undefined) return 0;
+    if (listener !== undefined) return this.acceptable ? POLL.IN | POLL.RDNORM : 0;
     let mask = this.error === undefined ? 0 : POLL.ERR;
     if (connection === undefined || this.over) mask |= POLL.HUP;
     if (connection === undefined) return mask | POLL.OUT;

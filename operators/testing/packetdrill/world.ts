@@ -74,12 +74,12 @@ export class World {
 
   /** Milliseconds since the script began. */
   get now(): number {
-    return this.scheduler.now() - START;
+    return this.since(this.scheduler.now());
   }
 
-  /** A time of the clock in milliseconds since the script began. */
+  /** A time of the clock in milliseconds since the script began, to the nanosecond: what fractions lose at that size of numbers is no time. */
   since(time: number): number {
-    return time - START;
+    return Math.round((time - START) * 1e6) / 1e6;
   }
 
   /** Lets everything happen that happens up to this many milliseconds after the script began. */
@@ -89,7 +89,7 @@ export class World {
 
   /** When the next thing happens, in milliseconds after the script began. */
   get next(): number {
-    return this.scheduler.next - START;
+    return this.since(this.scheduler.next);
   }
 
   /** A packet comes in. */
