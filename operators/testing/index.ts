@@ -23,7 +23,7 @@ export type { DropExpectation } from './expect-drops.js';
 export type { PacketLine, TxExpectation } from './expect-tx.js';
 export type { Legend } from './marbles.js';
 export { net, type NetHelpers, type NetOptions } from './net.js';
-export { network, type Network, type NetworkLink } from './network.js';
+export { network, type Network, type NetworkLink, type NodeObserver } from './network.js';
 export type {
   NetworkAddresses,
   NetworkHostOptions,
@@ -37,3 +37,14 @@ export type { NetworkProgram, ProgramOutput } from './program/program.js';
 export type { ProgramOptions } from './program/start.js';
 export { MarbleMismatch } from './test-run.js';
 export { testDevice, type TestDeviceOptions } from './test-device.js';
+export { toCsv, toJson } from './series/export.js';
+export { type PlotKind, type SvgOptions, toSvg } from './series/plots.js';
+export { recordTcp, seriesOfCapture, type TcpRecording } from './series/record-tcp.js';
+export {
+  type SentRange,
+  type SeriesPoint,
+  type SeriesRange,
+  type StateSample,
+  type TcpSeries,
+  throughput,
+} from './series/tcp-series.js';

@@ -14,8 +14,9 @@ import { Cidr } from '../../lib/core/address.js';
 import { DropReason } from '../../lib/core/drops.js';
 import type { Env } from '../../lib/core/env.js';
 import { UsageError } from '../../lib/core/errors.js';
-import { FramePool, type RxFrame, type TxFrame } from '../../lib/core/frame.js';
+import { type Frame, FramePool, type RxFrame, type TxFrame } from '../../lib/core/frame.js';
 import { SeededRandom } from '../../lib/core/random.js';
+import type { Timer } from '../../lib/core/timers.js';
 import type { Impairments } from '../../lib/l2/impairment.js';
 import { type Host, host } from '../stack/host.js';
 import { environment } from '../time/environment.js';
@@ -29,7 +30,7 @@ import type {
 } from './network-options.js';
 import { LinkCapture, Trace } from './network-trace.js';
 import { addressesOf } from './program/names.js';
-import type { NetworkProgram } from './program/program.js';
+import type { NetworkProgram, Program } from './program/program.js';
 import { type ProgramOptions, startProgram } from './program/start.js';
 import { supervise } from './program/supervisor.js';
 
@@ -47,6 +48,14 @@ export interface NetworkLink {
   pcapng(): Uint8Array;
 }
 
+/** Who sees what a node sends and receives; both are called from within the simulation and must not throw. */
+export interface NodeObserver {
+  /** A frame, as it comes to the node or leaves it; valid only during the call. */
+  frame(direction: 'inbound' | 'outbound', frame: Frame, time: number, end: LinkEnd): void;
+  /** All that was to happen at this time because of it has happened. */
+  settled?(time: number): void;
+}
+
 /** A running simulated network. */
 export interface Network<H extends string = string, L extends string = string> extends Disposable {
   readonly seed: number;
@@ -59,7 +68,8 @@ export interface Network<H extends string = string, L extends string = string> e
    * Starts a Node program on a host, now, unmodified: what it requires of `net`, `http`, `dgram`, `dns` and `timers` is the host's, and its clock
    * is virtual. It finds the other hosts by their names, too. Let time pass by `advance` or `runUntilSettled(program.exited)`.
    *
-   * CommonJS only. Its asynchronous reading of files, and whatever else is of the real world, takes no virtual time and is not waited for.
+   * CommonJS or ES modules, which are loaded in no virtual time; `import()` is left out in CommonJS, and not waited for in ES modules. Nor is what else
+   * is of the real world, such as reading files asynchronously; modules that lead out (`tls`, `child_process`, ...) throw `ERR_NOT_SIMULATED`.
    *
    * @throws UsageError `ERR_INVALID_OPTION`, `ERR_INVALID_STATE` if somebody else captures the process's uncaught exceptions
    */
@@ -75,6 +85,12 @@ export interface Network<H extends string = string, L extends string = string> e
   advance(ms: number, done?: () => boolean): Promise<void>;
   /** Lets time pass, as `advance` does, until `promise` settles, and settles as it does. */
   runUntilSettled<T>(promise: Promise<T>): Promise<T>;
+  /**
+   * Has somebody see what a host or node sends and receives, until the returned function is called. Nodes that nobody observes cost nothing.
+   *
+   * @throws UsageError `ERR_INVALID_OPTION` for a node that there is not
+   */
+  observe(node: string, observer: NodeObserver): () => void;
   /** A hash over when, where and what the nodes have sent and received: the same for the same seed. */
   traceHash(): string;
   /**
@@ -120,7 +136,8 @@ class SimulatedNetwork implements Network {
   private readonly trace = new Trace();
   private readonly subscriptions = new Subscription();
   private readonly failures: unknown[] = [];
-  private readonly programs: NetworkProgram[] = [];
+  private readonly programs: Program[] = [];
+  private readonly watched = new Map<string, WatchedNode>();
   private ends = 0;
 
   constructor(options: AnyOptions) {
@@ -155,6 +172,12 @@ class SimulatedNetwork implements Network {
     return program;
   }
 
+  observe(node: string, observer: NodeObserver): () => void {
+    const watched = this.watched.get(node);
+    if (watched === undefined) throw invalid(`there is no host and no node '${node}'`);
+    return watched.add(observer);
+  }
+
   run(): void {
     this.scheduler.run();
     this.check();
@@ -165,15 +188,30 @@ class SimulatedNetwork implements Network {
     this.check();
   }
 
-  async advance(ms: number, done?: () => boolean): Promise<void> {
-    await this.scheduler.advance(ms, () => this.failures.length > 0 || done?.() === true);
+  async advance(ms: number, done: () => boolean = () => false): Promise<void> {
+    const end = this.now + ms;
+    const isOver = () => this.failures.length > 0 || done();
+    do {
+      // Programs are loaded by the clock of the world, while theirs stands still.
+      await Promise.allSettled(this.loads());
+      await this.scheduler.advance(end - this.now, () => isOver() || this.loads().length > 0);
+    } while (!isOver() && this.loads().length > 0);
     this.check();
   }
 
   async runUntilSettled<T>(promise: Promise<T>): Promise<T> {
-    const result = await this.scheduler.runUntilSettled(promise);
-    this.check();
-    return result;
+    let settled = false;
+    const settle = () => {
+      settled = true;
+    };
+    promise.then(settle, settle);
+    await this.advance(Infinity, () => settled);
+    // If it is not settled, this says so.
+    return this.scheduler.runUntilSettled(promise);
+  }
+
+  private loads(): readonly Promise<unknown>[] {
+    return this.programs.flatMap(({ loads }) => [...loads]);
   }
 
   traceHash(): string {
@@ -274,7 +312,9 @@ class SimulatedNetwork implements Network {
   ): void {
     const ends = Object.values(devices);
     const [first] = ends;
-    const seen = new Map(Object.entries(devices).map(([linkName, end]) => [end, this.recorder(linkName, name)]));
+    const watched = new WatchedNode(this.scheduler);
+    this.watched.set(name, watched);
+    const seen = new Map(Object.entries(devices).map(([on, end]) => [end, this.recorder(on, name, end, watched)]));
     const inputs = ends.map((end) => end.frames$.pipe(tap((frame) => seen.get(end)?.('inbound', frame))));
     this.subscriptions.add(
       merge(...inputs)
@@ -294,14 +334,48 @@ class SimulatedNetwork implements Network {
   private recorder(
     linkName: string,
     node: string,
-  ): (direction: 'inbound' | 'outbound', frame: RxFrame | TxFrame) => void {
+    end: LinkEnd,
+    watched: WatchedNode,
+  ): (direction: 'inbound' | 'outbound', frame: Frame) => void {
     const number = this.ends++;
     const capture = this.links[linkName]?.capture?.at(`${node}.${linkName}`);
     return (direction, frame) => {
       const { now } = this;
       this.trace.add(number, direction, frame, now);
       capture?.(direction, frame, now);
+      if (watched.isWatched) watched.frame(direction, frame, now, end);
     };
+  }
+}
+
+/** The observers of one node. */
+class WatchedNode {
+  private observers: readonly NodeObserver[] = [];
+  private readonly settling: Timer;
+  private readonly scheduler: SimulationScheduler;
+
+  constructor(scheduler: SimulationScheduler) {
+    this.scheduler = scheduler;
+    this.settling = scheduler.timer(() => {
+      for (const observer of this.observers) observer.settled?.(scheduler.now());
+    });
+  }
+
+  get isWatched(): boolean {
+    return this.observers.length > 0;
+  }
+
+  add(observer: NodeObserver): () => void {
+    const own = { ...observer };
+    this.observers = [...this.observers, own];
+    return () => {
+      this.observers = this.observers.filter((other) => other !== own);
+    };
+  }
+
+  frame(direction: 'inbound' | 'outbound', frame: Frame, time: number, end: LinkEnd): void {
+    for (const observer of this.observers) observer.frame(direction, frame, time, end);
+    if (!this.settling.armed) this.settling.arm(this.scheduler.now());
   }
 }
 

@@ -36,6 +36,11 @@ export class CommonJs {
     this.load(file, source);
   }
 
+  /** A module that an ES module of the program imports. */
+  require(file: string): unknown {
+    return (this.cache[file] ?? this.load(file, undefined)).exports;
+  }
+
   private load(file: string, source: string | undefined): Module {
     const module: Module = {
       id: this.main === undefined ? '.' : file,

@@ -64,6 +64,8 @@ export class Program implements NetworkProgram {
   /** What `process.exitCode` was set to. */
   wantedCode: number | undefined = undefined;
   error: unknown = undefined;
+  /** Modules that are being loaded, which takes no virtual time. */
+  readonly loads: Set<Promise<unknown>> = new Set<Promise<unknown>>();
   /** Whether its main module has run: until then it does not end for want of work. */
   private started = false;
   private readonly holds = new Map<object, Holdable>();
@@ -103,6 +105,25 @@ export class Program implements NetworkProgram {
   start(main: () => void): void {
     programScope.run(this, () => this.bind(main)());
     this.began();
+  }
+
+  /** Loads the main module, which then runs; `entered` is called when everything is loaded and the first module begins to run. */
+  load(main: (entered: () => void) => Promise<void>): void {
+    let entered: () => void = () => undefined;
+    this.loading(new Promise<void>((resolve) => (entered = resolve)));
+    const done = this.bind(() => this.began());
+    const failed = (error: unknown) => {
+      entered();
+      programScope.run(this, () => this.fail(error, 'uncaughtException'));
+    };
+    programScope.run(this, () => void main(entered).then(done, failed));
+  }
+
+  /** Has virtual time wait for a promise. */
+  loading(promise: Promise<unknown>): void {
+    const loaded = () => void this.loads.delete(promise);
+    this.loads.add(promise);
+    promise.then(loaded, loaded);
   }
 
   /** The main module has run. */

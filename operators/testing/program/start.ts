@@ -1,11 +1,12 @@
 /** Starts programs. */
 
-import { readFileSync } from 'node:fs';
-import { isAbsolute, resolve } from 'node:path';
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, extname, isAbsolute, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { UsageError } from '../../../lib/core/errors.js';
 import type { Host } from '../../stack/host.js';
 import { CommonJs } from './common-js.js';
+import { importMain } from './es-modules.js';
 import { programGlobals } from './globals.js';
 import { programBuiltins } from './modules.js';
 import { type HostNames, programLookup } from './names.js';
@@ -14,9 +15,9 @@ import { programTimers } from './timers.js';
 
 /** A program and what it is given: either `file` or `source`. */
 export interface ProgramOptions {
-  /** The main module. */
+  /** The main module, CommonJS or ES. */
   readonly file?: string | URL;
-  /** Its text, instead. */
+  /** Its text, instead: CommonJS. */
   readonly source?: string;
   /** What a `source` is called, and where it requires from. Default `program.cjs` of the working directory. */
   readonly name?: string;
@@ -39,6 +40,23 @@ export function startProgram(where: { host: string; stack: Host; names: HostName
   const timers = programTimers(program);
   const globals = programGlobals(program, timers, { args, env, input, file: main });
   const builtins = programBuiltins(program, timers, globals, programLookup(where.stack, where.names));
-  program.start(() => new CommonJs(builtins, globals).run(main, source ?? readFileSync(main, 'utf8')));
+  const commonJs = new CommonJs(builtins, globals);
+  if (file !== undefined && isEsModule(main)) {
+    program.load((entered) => importMain(main, { builtins, commonJs, globals, entered }));
+  } else program.start(() => commonJs.run(main, source ?? readFileSync(main, 'utf8')));
   return program;
+}
+
+/** Whether Node takes a file for an ES module: by its name, or by what its package says. */
+function isEsModule(file: string): boolean {
+  const extension = extname(file);
+  if (extension === '.mjs') return true;
+  return extension === '.js' && packageType(dirname(file)) === 'module';
+}
+
+function packageType(directory: string): unknown {
+  const file = join(directory, 'package.json');
+  if (existsSync(file)) return (JSON.parse(readFileSync(file, 'utf8')) as { readonly type?: unknown }).type;
+  const above = dirname(directory);
+  return above === directory ? undefined : packageType(above);
 }

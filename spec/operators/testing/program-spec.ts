@@ -1,4 +1,7 @@
 import { expect } from 'chai';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { readCapture } from '../../../lib/capture/index.js';
 import { type Network, network, type NetworkProgram, type ProgramOptions } from '../../../operators/testing/index.js';
 
@@ -70,6 +73,50 @@ describe('programs', () => {
     net.assertIdle();
     net.dispose();
   });
+
+  it('may be ES modules, which import each other, CommonJS and what is built in', async () => {
+    const net = lan();
+    net.program('b', { file: file('web'), args: ['80'] });
+    const relay = net.program('b', {
+      file: new URL('./programs/relay.mjs', import.meta.url),
+      args: ['8080', '10.0.0.2'],
+    });
+    const early = net.program('a', { file: file('browse'), args: ['http://b:8080/early'] });
+    expect(await net.runUntilSettled(early.exited)).to.equal(0);
+    expect(early.stderr).to.equal('ECONNREFUSED\n');
+    await net.advance(6000);
+    expect(relay.stdout).to.equal('relay.mjs 0 0 0 UP\nafter 5000 true function\n');
+    expect(relay.stderr).to.equal('part\n');
+    const browser = net.program('a', { file: file('browse'), args: ['http://b:8080/late'] });
+    expect(await net.runUntilSettled(browser.exited)).to.equal(0);
+    expect(browser.stdout).to.contain('/late for ::ffff:10.0.0.2 1040 ms');
+    expect(relay.exitCode).to.equal(undefined);
+    net.dispose();
+    net.assertIdle();
+  });
+
+  for (const [name, text] of Object.entries({
+    'thrown at once': `throw new Error('boom');`,
+    'thrown by a timer': `setTimeout(() => { throw new Error('boom'); }, 5);`,
+    'an import that is not there': `import './boom.mjs';`,
+    'a syntax error': `const boom = (;`,
+    'declared twice': `const boom = 1; const boom = 2;`,
+    'rejected after a wait': `import { setTimeout } from 'timers/promises'; await setTimeout(5); throw new Error('boom');`,
+    'what leaves the simulation': `import 'https'; // boom`,
+  })) {
+    it(`end by an error in an ES module: ${name}`, async () => {
+      const directory = mkdtempSync(join(tmpdir(), 'rx-program-'));
+      try {
+        writeFileSync(join(directory, 'main.mjs'), text);
+        const program = await run({ file: join(directory, 'main.mjs') });
+        expect(program.exitCode).to.equal(1);
+        expect(program.stderr).to.match(/^Uncaught [^]*Error/);
+        if (!name.includes('syntax')) expect(program.stderr).to.match(/boom|https/);
+      } finally {
+        rmSync(directory, { recursive: true });
+      }
+    });
+  }
 
   it('live by the clock of the simulation, whatever they read it from', async () => {
     const started = Date.now();

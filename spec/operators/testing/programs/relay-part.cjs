@@ -1,0 +1,2 @@
+exports.when = Date.now();
+exports.shout = (text) => text.toUpperCase();

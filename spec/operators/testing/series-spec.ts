@@ -1,0 +1,211 @@
+import { expect } from 'chai';
+import { text } from 'node:stream/consumers';
+import { nodeNet } from '../../../lib/socket/index.js';
+import {
+  type Network,
+  network,
+  recordTcp,
+  seriesOfCapture,
+  type TcpSeries,
+  throughput,
+  toCsv,
+  toJson,
+  toSvg,
+} from '../../../operators/testing/index.js';
+
+const LENGTH = 400_000;
+
+interface Run {
+  readonly net: Network<'a' | 'b', 'lan'>;
+  readonly series: readonly TcpSeries[];
+}
+
+/** A transfer from b to a over a path that loses, recorded at b; or not recorded at all. */
+async function transfer(record = true, version: 4 | 6 = 4): Promise<Run> {
+  const net = network({
+    seed: 3,
+    hosts: { a: ['10.0.0.1/24', 'fd00::1/64'], b: ['10.0.0.2/24', 'fd00::2/64'] },
+    links: { lan: { capture: true, impair: { delay: 20, rate: 10e6, queueFrames: 40, loss: 0.01 } } },
+  });
+  const recording = record ? recordTcp(net, 'b') : undefined;
+  nodeNet(net.hosts.b.tcp, { timers: net.hosts.b.env.timers })
+    .createServer((socket) => socket.end(Buffer.alloc(LENGTH, 'x')))
+    .listen(80);
+  const { connect } = nodeNet(net.hosts.a.tcp, { timers: net.hosts.a.env.timers });
+  const received = await net.runUntilSettled(text(connect(80, version === 4 ? '10.0.0.2' : 'fd00::2')));
+  expect(received).to.have.length(LENGTH);
+  net.run();
+  recording?.stop();
+  net.assertIdle();
+  return { net, series: recording?.series ?? [] };
+}
+
+function only(series: readonly TcpSeries[]): TcpSeries {
+  expect(series).to.have.length(1);
+  return series[0] as TcpSeries;
+}
+
+describe('TCP series', () => {
+  let run: Run;
+  let one: TcpSeries;
+  before(async () => {
+    run = await transfer();
+    one = only(run.series);
+  });
+
+  it('say what was sent, sent again and acknowledged, in bytes of the stream', () => {
+    expect(one.name).to.equal('b');
+    expect([one.local, one.remote]).to.satisfy(
+      ([local, remote]: string[]) => local === '10.0.0.2:80' && remote?.startsWith('10.0.0.1:'),
+    );
+    const fresh = one.sent.filter(({ again }) => !again);
+    // What was new covers the stream, without a gap.
+    expect(fresh[0]?.from).to.equal(0);
+    for (const [i, { from }] of fresh.entries()) if (i > 0) expect(from).to.equal(fresh[i - 1]?.to);
+    expect(fresh.at(-1)?.to).to.equal(LENGTH);
+    expect(one.sent.length - fresh.length).to.equal(run.net.hosts.b.tcp.counters.retransmits);
+    expect(one.sent.length).to.be.greaterThan(fresh.length);
+    // The FIN takes a number, too.
+    expect(one.acked.at(-1)?.value).to.equal(LENGTH + 1);
+    for (const [i, { value, time }] of one.acked.entries()) {
+      expect(value).to.be.greaterThan(one.acked[i - 1]?.value ?? 0);
+      expect(time).to.be.at.least(one.acked[i - 1]?.time ?? 0);
+    }
+    for (const { from, to } of one.sacked) expect(from).to.be.below(to).and.at.least(0);
+    expect(one.windowEdge.every(({ value }, i) => value >= (one.acked[i]?.value ?? 0) || i > 0)).to.equal(true);
+    expect(one.received).to.deep.equal([]);
+  });
+
+  it('say what the connection believed, whenever that changed', () => {
+    const { states } = one;
+    const established = states.filter(({ srtt }) => srtt > 0);
+    expect(established.length).to.be.greaterThan(50);
+    expect(
+      established.some(({ cwnd }, i) => cwnd < (established[i - 1]?.cwnd ?? 0)),
+      'window shrank',
+    ).to.equal(true);
+    expect(established[0]?.ssthresh).to.equal(-1);
+    expect(established.at(-1)?.ssthresh).to.be.greaterThan(0);
+    for (const { inFlight, srtt, rto } of established) {
+      expect(inFlight).to.be.within(0, LENGTH);
+      expect(srtt).to.be.within(40, 150);
+      expect(rto).to.be.greaterThan(srtt);
+    }
+    for (const [i, { time, ...rest }] of states.entries()) {
+      const { time: before = 0, ...last } = states[i - 1] ?? {};
+      expect(time).to.be.at.least(before);
+      expect(rest).to.not.deep.equal(last);
+    }
+  });
+
+  it('see the same in a capture of the link, without the states', () => {
+    const [captured] = seriesOfCapture(run.net.links.lan.pcapng(), 'b.lan');
+    const { name, states, ...rest } = captured as TcpSeries;
+    const { name: _, states: __, ...live } = one;
+    expect(name).to.equal('b.lan');
+    expect(states).to.deep.equal([]);
+    // A capture's times are in whole nanoseconds.
+    const round = (key: string, value: unknown) =>
+      key === 'time' || key === 'start' ? Number(Number(value).toFixed(4)) : value;
+    const plain = (series: object): unknown => JSON.parse(toJson([{ name, states, ...series } as TcpSeries]), round);
+    expect(plain(rest)).to.deep.equal(plain(live));
+    const received = seriesOfCapture(run.net.links.lan.pcapng(), 'a.lan')[0]?.received ?? [];
+    // The other end received what the link did not lose.
+    expect(received.length).to.be.within(one.sent.length * 0.9, one.sent.length);
+  });
+
+  it('are the same for IPv6, and for every run', async () => {
+    const six = only((await transfer(true, 6)).series);
+    expect(six.local).to.equal('[fd00::2]:80');
+    expect(six.acked.at(-1)?.value).to.equal(LENGTH + 1);
+    expect(six.states.length).to.be.greaterThan(50);
+    const again = await transfer();
+    expect(toCsv(again.series)).to.equal(toCsv(run.series));
+  });
+
+  it('do not change what they look at', async () => {
+    const unseen = await transfer(false);
+    expect(unseen.net.traceHash()).to.equal(run.net.traceHash());
+  });
+
+  it('add up to throughput', () => {
+    const points = throughput(one, 100);
+    const bits = points.reduce((sum, { value }) => sum + value / 10, 0);
+    expect(bits).to.be.closeTo((LENGTH + 1) * 8, 1);
+    for (const { value } of points) expect(value).to.be.within(0, 12e6);
+    expect(throughput({ ...one, acked: [] }, 100)).to.deep.equal([]);
+  });
+
+  it('are exported as JSON and as CSV', () => {
+    const [parsed] = JSON.parse(toJson(run.series)) as TcpSeries[];
+    expect(parsed?.acked).to.deep.equal(one.acked);
+    expect(parsed?.states).to.deep.equal(one.states);
+    const lines = toCsv(run.series).split('\r\n');
+    const [header = '', first = ''] = lines;
+    expect(header).to.match(/^connection,time,event,from,to,state,cwnd,ssthresh,/);
+    expect(first.split(',')).to.have.length(header.split(',').length);
+    expect(lines).to.have.length(
+      2 + one.sent.length + one.acked.length + one.sacked.length + one.windowEdge.length + one.states.length,
+    );
+    const times = lines.slice(1, -1).map((line) => Number(line.split(',')[1]));
+    expect(times).to.deep.equal([...times].sort((x, y) => x - y));
+    expect(toCsv([{ ...one, name: 'a, "b"' }])).to.contain('"a, ""b"" 10.0.0.2:80 > ');
+  });
+
+  it('are drawn', () => {
+    for (const kind of ['time-sequence', 'cwnd', 'rtt', 'throughput'] as const) {
+      const svg = toSvg(run.series, { kind });
+      expect(svg)
+        .to.match(/^<svg xmlns="http:\/\/www\.w3\.org\/2000\/svg" viewBox="0 0 960 480"/)
+        .and.match(/<\/svg>\n$/);
+      // Every number is one, and every element is closed.
+      expect(svg).to.not.match(/NaN|Infinity|undefined/);
+      expect(svg.match(/<(text|svg|title)\b/g)?.length).to.equal(svg.match(/<\/(text|svg|title)>/g)?.length);
+      expect(svg).to.contain('>time (s)<').and.contain('b: 10.0.0.2:80 to 10.0.0.1:');
+      expect(svg.length, kind).to.be.below(100_000);
+    }
+    const sequence = toSvg(run.series, { kind: 'time-sequence', title: 'a < b & "c"', width: 800, height: 300 });
+    expect(sequence).to.contain('a &lt; b &amp; &quot;c&quot;').and.contain('>sent again<');
+    // The stream is 400 kB long, and so is the axis.
+    expect(sequence).to.contain('>400 k<');
+  });
+
+  it('are drawn together, one curve of each', () => {
+    const other = { ...one, local: '10.0.0.9:1' };
+    const svg = toSvg([one, other], { kind: 'cwnd' });
+    expect(svg).to.contain('>2 connections<').and.contain('>10.0.0.9:1 &gt; ');
+    expect(svg.match(/stroke-linejoin/g)).to.have.length(2);
+  });
+
+  it('are drawn where there is next to nothing', () => {
+    const empty = { ...one, sent: [], acked: [], sacked: [], windowEdge: [], states: [] };
+    for (const kind of ['time-sequence', 'cwnd', 'rtt', 'throughput'] as const) {
+      expect(toSvg([empty], { kind })).to.not.match(/NaN|Infinity|undefined/);
+    }
+    const refused = (make: () => unknown) => expect(make).to.throw().with.property('code', 'ERR_INVALID_OPTION');
+    refused(() => toSvg([], { kind: 'cwnd' }));
+    refused(() => toSvg([one], { kind: 'pie' as 'cwnd' }));
+    refused(() => run.net.observe('nobody', { frame: () => undefined }));
+  });
+
+  it('tell connections apart that use the same ends one after the other', async () => {
+    const net = network({ hosts: { a: '10.0.0.1/24', b: '10.0.0.2/24' } });
+    const recording = recordTcp(net, 'a');
+    nodeNet(net.hosts.b.tcp)
+      .createServer((socket) => socket.resume().end('hello'))
+      .listen(80);
+    const { connect } = nodeNet(net.hosts.a.tcp);
+    for (let i = 0; i < 2; i++) {
+      const socket = connect({ port: 80, host: '10.0.0.2', localPort: 1000 });
+      expect(await net.runUntilSettled(text(socket))).to.equal('hello');
+      socket.end();
+      net.run();
+      await net.advance(200_000);
+    }
+    expect(recording.series.map(({ received }) => received.map(({ from, to }) => [from, to]))).to.deep.equal([
+      [[0, 5]],
+      [[0, 5]],
+    ]);
+    net.dispose();
+  });
+});
