@@ -52,6 +52,24 @@ const EXPECTED: Readonly<Record<string, () => Promise<void>>> = {
     expect(lines[0]).to.contain(' 0 segments');
     expect(lines[3]).to.not.contain(' 0 segments');
   },
+  'simulated-network': async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'rx-example-'));
+    try {
+      const path = join(directory, 'cwnd.svg');
+      const lines = (await run('simulated-network', [path])).trimEnd().split('\n');
+      const seconds = lines.filter((line) => /^\d+ s: 200, 1000000 bytes in \d+ ms$/.test(line));
+      expect(seconds).to.have.length(6);
+      expect(lines.at(-2)).to.match(
+        /^an hour and more of virtual time: 36\d\d s; drops on the slow link: \{ 'link-codel': \d+ \}$/,
+      );
+      expect(lines.at(-1)).to.match(/^6 connections, two of them drawn in .*cwnd\.svg$/);
+      expect(readFileSync(path, 'utf8'))
+        .to.match(/^<svg /)
+        .and.contain('Two downloads at once');
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
+  },
   'groups-and-sources': async () => {
     expect(await run('groups-and-sources')).to.equal('239.1.2.3: hello from 10.0.0.1\nff15::1:2: hello from fd00::1\n');
   },

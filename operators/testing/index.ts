@@ -48,3 +48,4 @@ export {
   type TcpSeries,
   throughput,
 } from './series/tcp-series.js';
+export { dumbbell, star, type Topology } from './topologies.js';

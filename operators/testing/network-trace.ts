@@ -4,6 +4,8 @@ import { createHash } from 'node:crypto';
 import { type CaptureDirection, captureTime, LinkType } from '../../lib/capture/capture.js';
 import { PcapngWriter } from '../../lib/capture/pcapng-writer.js';
 import type { Medium } from '../../lib/core/device.js';
+import { dropReasonName } from '../../lib/core/drops.js';
+import type { Env } from '../../lib/core/env.js';
 import type { Frame } from '../../lib/core/frame.js';
 
 /** Time of 8 bytes, number of the end, direction, length. */
@@ -32,7 +34,10 @@ export class Trace {
   }
 }
 
-/** Records the frames of one link in memory, as seen at each of its ends: an interface of the capture per end. */
+/**
+ * Records the frames of one link in memory, as seen at each of its ends: an interface of the capture per end. What the link dropped is there once
+ * more, on an interface of its own, with the reason for a comment.
+ */
 export class LinkCapture {
   private readonly chunks: Uint8Array[] = [];
   private readonly writer: PcapngWriter;
@@ -48,6 +53,17 @@ export class LinkCapture {
     const interfaceId = this.writer.addInterface({ linkType: this.linkType, name });
     return (direction, frame, time) =>
       this.writer.write({ ...captureTime(time), direction, interfaceId, data: frame.bytes() });
+  }
+
+  /** Adds what the link of this name drops, from the first such frame on. */
+  dropsOf(name: string, { drops, timers }: Env): void {
+    let interfaceId: number | undefined;
+    drops.observe(({ reason, operator, frame }) => {
+      if (frame === undefined) return;
+      interfaceId ??= this.writer.addInterface({ linkType: this.linkType, name: `${name} dropped` });
+      const comment = `${dropReasonName(reason)} (sent by ${operator})`;
+      this.writer.write({ ...captureTime(timers.now()), interfaceId, data: frame.bytes(), comment });
+    });
   }
 
   /** The capture so far, as a pcapng file. */

@@ -44,7 +44,7 @@ export interface NetworkLink {
   /** Cuts every end off from every other: what is on its way is lost as well. */
   partition(): void;
   heal(): void;
-  /** What it carried so far, seen at each end. @throws UsageError `ERR_INVALID_STATE` unless it was made with `capture` */
+  /** What it carried so far, seen at each end, and what it dropped and why. @throws UsageError `ERR_INVALID_STATE` unless it was made with `capture` */
   pcapng(): Uint8Array;
 }
 
@@ -395,6 +395,7 @@ class SimulatedLink implements NetworkLink {
     this.nodes = nodes;
     this.env = env;
     this.capture = capture ? new LinkCapture(rest.medium ?? 'ethernet') : undefined;
+    this.capture?.dropsOf(name, env);
     const impaired = Object.entries(impairFrom).map(([node, impairments]) => [`${node}.${name}`, impairments] as const);
     this.link = link(
       {

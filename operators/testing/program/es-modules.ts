@@ -47,10 +47,11 @@ function registerHooks(): void {
   register(new URL(`./module-hooks.${extension}`, import.meta.url));
 }
 
-/** Imports the main module of a program, which runs it. */
-export async function importMain(file: string, own: Resident): Promise<void> {
+/** Imports the main module of a program, which runs it. @param over settles when the program has ended */
+export async function importMain(file: string, own: Resident, over: Promise<unknown>): Promise<void> {
   registerHooks();
   const id = ids++;
   residents.set(id, own);
+  void over.then(() => residents.delete(id));
   await import(`${pathToFileURL(file).href}?${PROGRAM_QUERY}=${id}`);
 }

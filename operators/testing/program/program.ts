@@ -64,6 +64,8 @@ export class Program implements NetworkProgram {
   /** What `process.exitCode` was set to. */
   wantedCode: number | undefined = undefined;
   error: unknown = undefined;
+  /** Timers that were asked for their numbers. */
+  timerIds = 0;
   /** Modules that are being loaded, which takes no virtual time. */
   readonly loads: Set<Promise<unknown>> = new Set<Promise<unknown>>();
   /** Whether its main module has run: until then it does not end for want of work. */

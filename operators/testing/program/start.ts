@@ -42,7 +42,7 @@ export function startProgram(where: { host: string; stack: Host; names: HostName
   const builtins = programBuiltins(program, timers, globals, programLookup(where.stack, where.names));
   const commonJs = new CommonJs(builtins, globals);
   if (file !== undefined && isEsModule(main)) {
-    program.load((entered) => importMain(main, { builtins, commonJs, globals, entered }));
+    program.load((entered) => importMain(main, { builtins, commonJs, globals, entered }, program.exited));
   } else program.start(() => commonJs.run(main, source ?? readFileSync(main, 'utf8')));
   return program;
 }

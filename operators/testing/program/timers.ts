@@ -14,23 +14,27 @@ function delayOf(ms: unknown): number {
   return delay >= 1 && delay <= LONGEST ? Math.trunc(delay) : 1;
 }
 
+/** Timers of a program that were asked for their numbers. */
+type KnownTimers = Map<number, ProgramTimer>;
+
 /** What `setTimeout`, `setInterval` and `setImmediate` return. */
 class ProgramTimer {
   readonly #program: Program;
   readonly #timer: Timer;
   readonly #delay: number;
-  readonly #id: number;
+  readonly #known: KnownTimers;
+  #id: number | undefined = undefined;
   #closed = false;
 
-  constructor(program: Program, delay: number, callback: () => void, repeat: boolean, id: number) {
+  constructor(program: Program, delay: number, callback: () => void, repeat: boolean, known: KnownTimers) {
     this.#program = program;
     this.#delay = delay;
-    this.#id = id;
+    this.#known = known;
     const run = program.bind(callback);
     this.#timer = program.timers.timer(() => {
       if (repeat) this.#arm();
       run();
-      if (!this.#timer.armed) program.letGo(this);
+      if (!this.#timer.armed) this.#forget();
     });
     this.#arm();
   }
@@ -58,10 +62,17 @@ class ProgramTimer {
   close(): this {
     this.#closed = true;
     this.#timer.cancel();
-    this.#program.letGo(this);
+    this.#forget();
     return this;
   }
+  #forget(): void {
+    this.#program.letGo(this);
+    if (this.#id !== undefined) this.#known.delete(this.#id);
+  }
+  /** A number for `clearTimeout`, as in browsers. */
   [Symbol.toPrimitive](): number {
+    this.#id ??= ++this.#program.timerIds;
+    if (!this.#closed) this.#known.set(this.#id, this);
     return this.#id;
   }
   [Symbol.dispose](): void {
@@ -86,18 +97,14 @@ function checked(callback: unknown): asserts callback is Callback {
 }
 
 export function programTimers(program: Program): ProgramTimers {
-  let ids = 0;
-  const byId = new Map<number, WeakRef<ProgramTimer>>();
+  const known: KnownTimers = new Map();
   const start = (callback: unknown, delay: number, repeat: boolean, args: unknown[]): object => {
     checked(callback);
-    const id = ++ids;
-    const timer = new ProgramTimer(program, delay, () => callback(...args), repeat, id);
-    byId.set(id, new WeakRef(timer));
-    return timer;
+    return new ProgramTimer(program, delay, () => callback(...args), repeat, known);
   };
   const clear = (timer: unknown): void => {
     if (timer instanceof ProgramTimer) timer.close();
-    else if (typeof timer === 'number' || typeof timer === 'string') byId.get(Number(timer))?.deref()?.close();
+    else if (typeof timer === 'number' || typeof timer === 'string') known.get(Number(timer))?.close();
   };
   const setTimeout: ProgramTimers['setTimeout'] = (callback, delay, ...args) =>
     start(callback, delayOf(delay), false, args);

@@ -3,11 +3,19 @@ import http from 'node:http';
 import { text } from 'node:stream/consumers';
 import { map } from 'rxjs';
 import { readCapture } from '../../../lib/capture/index.js';
+import { CaptureReader } from '../../../lib/capture/reader.js';
 import { Ipv4Address } from '../../../lib/core/address.js';
 import { asTx, Frame } from '../../../lib/core/frame.js';
 import { describe as describePacket } from '../../../lib/text/describe.js';
 import { agent, nodeNet, serveHttp } from '../../../lib/socket/index.js';
-import { learningSwitch, type Network, network, type NetworkNode } from '../../../operators/testing/index.js';
+import {
+  dumbbell,
+  learningSwitch,
+  type Network,
+  network,
+  type NetworkNode,
+  star,
+} from '../../../operators/testing/index.js';
 
 const TWO = { a: '10.0.0.1/24', b: '10.0.0.2/24' } as const;
 const ROUGH = { delay: 10, jitter: 8, loss: 0.1, duplicate: 0.05, corrupt: 0.05, reorder: 0.1 };
@@ -104,6 +112,21 @@ describe('network', () => {
       [1, 'outbound', 20_000_000],
       [0, 'inbound', 40_000_000],
     ]);
+    net.dispose();
+  });
+
+  it('records what a link drops, and why', () => {
+    const net = network({ hosts: TWO, links: { lan: { capture: true, impair: { loss: 1 } } } });
+    net.hosts.a.tcp.connect({ address: Ipv4Address.parse('10.0.0.2'), port: 80 }, silent());
+    net.runFor(1);
+    const reader = new CaptureReader();
+    reader.push(net.links.lan.pcapng());
+    const [sent, lost, ...others] = [reader.next(), reader.next(), reader.next()];
+    expect(others).to.deep.equal([undefined]);
+    expect(reader.interfaces.map(({ name }) => name)).to.deep.equal(['a.lan', 'b.lan', 'lan dropped']);
+    expect([sent?.interfaceId, lost?.interfaceId]).to.deep.equal([0, 2]);
+    expect(lost?.comment).to.equal('link-loss (sent by a.lan)');
+    expect(lost?.data).to.deep.equal(sent?.data);
     net.dispose();
   });
 
@@ -212,6 +235,67 @@ describe('network', () => {
     expect(heard.filter(({ interfaceId }) => interfaceId === 0).map(({ data }) => data.length)).to.deep.equal([60]);
     net.dispose();
     net.assertIdle();
+  });
+
+  for (const kind of ['red', 'codel'] as const) {
+    it(`marks instead of dropping where hosts speak ECN and the queue is ${kind} (RFC 3168 5)`, async () => {
+      const transfer = async (ecn: boolean) => {
+        const tcp = { ecn: ecn ? 'on' : 'off' } as const;
+        const queue = { kind, ecn: true } as const;
+        const net = network({
+          hosts: { a: { addresses: TWO.a, tcp }, b: { addresses: TWO.b, tcp } },
+          links: { lan: { impair: { rate: 5e6, delay: 20, queue } } },
+        });
+        nodeNet(net.hosts.b.tcp, { timers: net.hosts.b.env.timers })
+          .createServer((socket) => socket.end(Buffer.alloc(1_000_000, 'x')))
+          .listen(7);
+        const received = text(nodeNet(net.hosts.a.tcp, { timers: net.hosts.a.env.timers }).connect(7, '10.0.0.2'));
+        expect(await net.runUntilSettled(received)).to.have.length(1_000_000);
+        await net.advance(Infinity);
+        const result = {
+          drops: net.links.lan.env.drops.total,
+          again: net.hosts.b.tcp.counters.retransmits,
+          now: net.now,
+        };
+        net.dispose();
+        return result;
+      };
+      const [marked, dropped] = [await transfer(true), await transfer(false)];
+      expect(dropped.drops).to.be.greaterThan(2);
+      expect(dropped.again).to.be.at.least(dropped.drops);
+      expect(marked.again).to.be.below(dropped.again);
+      expect(marked.drops).to.be.below(dropped.drops);
+    });
+  }
+
+  it('comes in usual shapes: a star', async () => {
+    const net = network({ hosts: TWO, ...star(['a', 'b'], { impair: { delay: 5 } }) });
+    expect(await exchange(net)).to.have.length(18_000);
+    net.run();
+    net.assertIdle();
+    expect(Object.keys(net.links)).to.deep.equal(['a', 'b']);
+    net.dispose();
+  });
+
+  it('comes in usual shapes: a dumbbell, whose bottleneck all connections share', async () => {
+    const impair = { rate: 10e6, delay: 10, queueFrames: 50 } as const;
+    const hosts = { a: '10.0.0.1/24', b: '10.0.0.2/24', c: '10.0.0.3/24', d: '10.0.0.4/24' };
+    const net = network({ hosts, ...dumbbell(['a', 'b'], ['c', 'd'], { impair }) });
+    const { a, b, c, d } = net.hosts;
+    const answers = ([a, b] as const).map((one, i) => {
+      const other = i === 0 ? c : d;
+      nodeNet(other.tcp, { timers: other.env.timers })
+        .createServer((socket) => socket.end(Buffer.alloc(500_000, 'x')))
+        .listen(7);
+      return text(nodeNet(one.tcp, { timers: one.env.timers }).connect(7, i === 0 ? '10.0.0.3' : '10.0.0.4'));
+    });
+    const received = await net.runUntilSettled(Promise.all(answers));
+    expect(received.map(({ length }) => length)).to.deep.equal([500_000, 500_000]);
+    // A megabyte takes 0.8 s at that rate, whoever it is for.
+    expect(net.now).to.be.within(840, 2500);
+    expect(net.links.bottleneck.env.drops.toJSON()).to.have.keys('link-queue-full');
+    await net.advance(Infinity);
+    net.dispose();
   });
 
   it('throws what a stream failed with, and refuses impossible networks', () => {

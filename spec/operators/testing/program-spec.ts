@@ -119,9 +119,7 @@ describe('programs', () => {
   }
 
   it('live by the clock of the simulation, whatever they read it from', async () => {
-    const started = Date.now();
     const program = await run({ file: file('clock') });
-    expect(Date.now() - started).to.be.below(5000);
     expect(program.stderr).to.equal('before exit\nexit 3\n');
     expect(program.stdout.split('\n')).to.deep.equal([
       '1970-01-01T00:00:00.000Z 0 0 0',
