@@ -91,8 +91,15 @@ function reducedOption(expected: TcpOptionItem | undefined, actual: TcpOptionIte
       echo: expected.echo === undefined ? undefined : actual.echo,
     };
   }
+  if (expected?.kind === 'ECN' && actual.kind === 'ECN') {
+    return { ...actual, fields: actual.fields.map((value, i) => (isOpen(expected.fields, i) ? undefined : value)) };
+  }
   const open = (expected?.kind === 'mss' || expected?.kind === 'wscale') && expected.value === undefined;
   return open && expected.kind === actual.kind ? { kind: expected.kind, value: undefined } : actual;
+}
+
+function isOpen(fields: readonly (number | undefined)[], index: number): boolean {
+  return index < fields.length && fields[index] === undefined;
 }
 
 const OPEN_IN_ICMP = [

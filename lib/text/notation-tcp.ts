@@ -3,14 +3,21 @@
 import type { PayloadSpec, TcpSpec } from './packet-spec.js';
 import { TCP_FLAG_LETTERS } from './packet-spec.js';
 import type { TokenCursor } from './notation-lexer.js';
-import type { TcpOptionItem } from './tcp-option-list.js';
+import { ACCURATE_NAMES, type TcpOptionItem } from './tcp-option-list.js';
 
 const ACK = 0x10;
+const ACE_SHIFT = 6;
 const FLAG_WORD = /^[FSRPUEWA]+$/;
 
 /** Whether what comes next is the control bits of a segment. */
 export function atTcpFlags(cursor: TokenCursor): boolean {
-  return cursor.at('.') || cursor.at('-') || (cursor.peek().kind === 'word' && FLAG_WORD.test(cursor.peek().text));
+  const { kind, text } = cursor.peek();
+  return (
+    cursor.at('.') ||
+    cursor.at('-') ||
+    (kind === 'float' && /^\.[0-7]$/.test(text)) ||
+    (cursor.peek().kind === 'word' && FLAG_WORD.test(cursor.peek().text))
+  );
 }
 
 /** Parses a segment from its control bits on. @throws NotationError */
@@ -38,10 +45,13 @@ function parseFlags(cursor: TokenCursor): number {
   let letters = '';
   if (cursor.peek().kind === 'word') letters = cursor.take().text;
   for (const [letter, bit] of TCP_FLAG_LETTERS) if (letters.includes(letter)) flags |= bit;
-  if (cursor.at('.') && (letters === '' || cursor.peek().adjacent)) {
-    cursor.take();
-    flags |= ACK;
-  }
+  if (letters !== '' && !cursor.peek().adjacent) return flags;
+  if (cursor.accept('.')) return flags | ACK;
+  // `.5`: an ACK, and five in the counter of accurate ECN, which are the bits of A, W and E (RFC 9768 3.2.2).
+  const { kind, text } = cursor.peek();
+  if (kind !== 'float' || !/^\.[0-7]$/.test(text)) return flags;
+  cursor.take();
+  return flags | ACK | (Number(text.slice(1)) << ACE_SHIFT);
   return flags;
 }
 
@@ -143,6 +153,8 @@ function parseOption(cursor: TokenCursor): TcpOptionItem {
     case 'FO':
     case 'FOEXP':
       return { kind: cursor.take().text as 'FO' | 'FOEXP', cookie: parseBareHex(cursor) };
+    case 'ECN':
+      return parseAccurateEcn(cursor);
     case 'unknown':
       cursor.take();
       return { kind: 'unknown', number: cursor.number('an option kind', 0xff), data: parseBytes(cursor) };
@@ -159,6 +171,18 @@ function parseTimestamps(cursor: TokenCursor): TcpOptionItem {
   const echo = cursor.numberOrAny('a timestamp');
   cursor.accept('!');
   return { kind: 'TS', value, echo };
+}
+
+/** `ECN e0b 1 ceb 0 e1b 1`, or with `e1b` first; fewer fields, or none. The order of the names is that of the option. */
+function parseAccurateEcn(cursor: TokenCursor): TcpOptionItem {
+  cursor.expect('ECN');
+  const order = cursor.at('e1b') ? 1 : 0;
+  const fields: (number | undefined)[] = [];
+  for (const name of ACCURATE_NAMES[order]) {
+    if (!cursor.accept(name)) break;
+    fields.push(cursor.numberOrAny('24 bits', 0xff_ffff));
+  }
+  return { kind: 'ECN', order, fields };
 }
 
 function parseBlocks(cursor: TokenCursor): [number, number][] {

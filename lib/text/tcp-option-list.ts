@@ -10,8 +10,15 @@ export type TcpOptionItem =
   | { readonly kind: 'TS'; readonly value: number | undefined; readonly echo: number | undefined }
   /** Fast Open (RFC 7413), by its number or as the experiment that it was; no cookie asks for one. */
   | { readonly kind: 'FO' | 'FOEXP'; readonly cookie: Uint8Array }
+  /** Accurate ECN (RFC 9768): the fields that are there, in the order of the option. */
+  | { readonly kind: 'ECN'; readonly order: 0 | 1; readonly fields: readonly (number | undefined)[] }
   | { readonly kind: 'unknown'; readonly number: number; readonly data: Uint8Array };
 
+/** Names of the fields of accurate ECN's option, by its order. */
+export const ACCURATE_NAMES = [
+  ['e0b', 'ceb', 'e1b'],
+  ['e1b', 'ceb', 'e0b'],
+] as const;
 // RFC 7413 4.1.1, RFC 6994.
 const FAST_OPEN_MAGIC = 0xf989;
 
@@ -52,7 +59,24 @@ function readItem(view: DataView, at: number, number: number, length: number): T
   if (number === TcpOptionKind.Experiment && length >= 4 && view.getUint16(at + 2) === FAST_OPEN_MAGIC) {
     return { kind: 'FOEXP', cookie: copy(view, at + 4, at + length) };
   }
+  if (number === TcpOptionKind.AccurateEcn0 && isAccurate(length))
+    return { kind: 'ECN', order: 0, fields: fields(view, at, length) };
+  if (number === TcpOptionKind.AccurateEcn1 && length > 2 && isAccurate(length)) {
+    return { kind: 'ECN', order: 1, fields: fields(view, at, length) };
+  }
   return { kind: 'unknown', number, data: copy(view, at + 2, at + length) };
+}
+
+/** Whether an option of this length has whole fields only. */
+function isAccurate(length: number): boolean {
+  return length <= 11 && (length - 2) % 3 === 0;
+}
+
+function fields(view: DataView, at: number, length: number): number[] {
+  return Array.from({ length: (length - 2) / 3 }, (_, i) => {
+    const field = at + 2 + 3 * i;
+    return (view.getUint16(field) << 8) | view.getUint8(field + 2);
+  });
 }
 
 function copy(view: DataView, from: number, to: number): Uint8Array {
@@ -86,6 +110,10 @@ function itemBytes(item: TcpOptionItem): number[] {
       return [TcpOptionKind.FastOpen, 2 + item.cookie.length, ...item.cookie];
     case 'FOEXP':
       return [TcpOptionKind.Experiment, 4 + item.cookie.length, ...word(FAST_OPEN_MAGIC).slice(2), ...item.cookie];
+    case 'ECN': {
+      const kind = item.order === 0 ? TcpOptionKind.AccurateEcn0 : TcpOptionKind.AccurateEcn1;
+      return [kind, 2 + 3 * item.fields.length, ...item.fields.flatMap((value) => word(value ?? 0).slice(1))];
+    }
     case 'unknown':
       return [item.number, 2 + item.data.length, ...item.data];
   }
@@ -110,6 +138,10 @@ function formatItem(item: TcpOptionItem): string {
       return `TS val ${number(item.value)} ecr ${number(item.echo)}`;
     case 'sack':
       return `sack ${item.blocks.map(([left, right]) => `${left}:${right}`).join(' ')}`;
+    case 'ECN': {
+      const named = item.fields.map((value, i) => ` ${ACCURATE_NAMES[item.order][i] ?? ''} ${number(value)}`);
+      return `ECN${named.join('')}`;
+    }
     case 'unknown':
       return `unknown ${item.number} 0x${hex(item.data)}`;
     case 'FO':

@@ -1,6 +1,8 @@
 /**
- * TCP options (RFC 9293 3.2, 7323, 2018, 7413): read into one long-lived record, without allocation, and written from it.
+ * TCP options (RFC 9293 3.2, 7323, 2018, 7413, 9768): read into one long-lived record, without allocation, and written from it.
  */
+
+import { AccurateEcnOption } from './accurate-ecn-option.js';
 
 /** Option kinds (IANA). */
 export const TcpOptionKind = {
@@ -12,6 +14,9 @@ export const TcpOptionKind = {
   Sack: 5,
   Timestamps: 8,
   FastOpen: 34,
+  /** Bytes with ECT(0), CE and ECT(1); and with ECT(1), CE and ECT(0). */
+  AccurateEcn0: 172,
+  AccurateEcn1: 174,
   /** Shared by experiments, which tell themselves apart by a magic number (RFC 6994). */
   Experiment: 254,
 } as const;
@@ -22,6 +27,7 @@ const FAST_OPEN_MAGIC = 0xf989;
 const MIN_COOKIE = 4;
 export const MAX_COOKIE = 16;
 
+const SACK_PERMITTED = (TcpOptionKind.SackPermitted << 8) | 2;
 /** At most four SACK blocks fit into 40 bytes. */
 export const MAX_SACK_BLOCKS = 4;
 
@@ -49,6 +55,7 @@ export class TcpOptions {
   readonly fastOpenCookie: Uint8Array = new Uint8Array(MAX_COOKIE);
   /** The Fast Open option came, or is to go, as the experiment that it was before it got a number. */
   fastOpenExperimental = false;
+  readonly accurateEcn: AccurateEcnOption = new AccurateEcnOption();
   /** Options of other kinds, in order; their data are copies. Empty unless asked for. */
   unknown: UnknownTcpOption[] = [];
 
@@ -61,6 +68,7 @@ export class TcpOptions {
     this.sackCount = 0;
     this.fastOpenLength = -1;
     this.fastOpenExperimental = false;
+    this.accurateEcn.kind = 0;
     if (this.unknown.length > 0) this.unknown = [];
   }
 
@@ -112,6 +120,8 @@ export class TcpOptions {
     ) {
       this.readCookie(view, at + 4, length - 4);
       this.fastOpenExperimental = true;
+    } else if (kind === TcpOptionKind.AccurateEcn0 || kind === TcpOptionKind.AccurateEcn1) {
+      this.accurateEcn.read(view, at, kind, length);
     } else if (keepUnknown) {
       const data = new Uint8Array(length - 2);
       for (let i = 0; i < data.length; i++) data[i] = view.getUint8(at + 2 + i);
@@ -131,6 +141,7 @@ export class TcpOptions {
     // In a SYN with timestamps, SACK-permitted takes the place of the two NOPs in front of them.
     if (this.hasTimestamps) length += 12;
     else if (this.sackPermitted) length += 4;
+    if (this.accurateEcn.kind !== 0) length += this.accurateEcn.length;
     if (this.windowScale >= 0) length += 4;
     if (this.sackCount > 0) length += 4 + 8 * this.sackCount;
     if (this.fastOpenLength >= 0) length += (this.fastOpenLength + (this.fastOpenExperimental ? 7 : 5)) & ~3;
@@ -147,17 +158,17 @@ export class TcpOptions {
       view.setUint16(at + 2, this.mss);
       at += 4;
     }
-    if (this.hasTimestamps || this.sackPermitted) {
-      const pair = this.sackPermitted ? (TcpOptionKind.SackPermitted << 8) | 2 : 0x0101;
-      if (this.hasTimestamps) {
-        view.setUint32(at, ((pair << 16) | (TcpOptionKind.Timestamps << 8) | 10) >>> 0);
-        view.setUint32(at + 4, this.timestampValue);
-        view.setUint32(at + 8, this.timestampEcho);
-        at += 12;
-      } else {
-        view.setUint32(at, (0x0101_0000 | pair) >>> 0);
-        at += 4;
-      }
+    if (this.hasTimestamps) {
+      const pair = this.sackPermitted ? SACK_PERMITTED : 0x0101;
+      view.setUint32(at, ((pair << 16) | (TcpOptionKind.Timestamps << 8) | 10) >>> 0);
+      view.setUint32(at + 4, this.timestampValue);
+      view.setUint32(at + 8, this.timestampEcho);
+      at += 12;
+    }
+    if (this.accurateEcn.kind !== 0) at = this.accurateEcn.write(view, at);
+    if (this.sackPermitted && !this.hasTimestamps) {
+      view.setUint32(at, 0x0101_0000 | SACK_PERMITTED);
+      at += 4;
     }
     if (this.windowScale >= 0) {
       view.setUint32(at, (TcpOptionKind.Nop << 24) | (TcpOptionKind.WindowScale << 16) | (3 << 8) | this.windowScale);

@@ -54,6 +54,7 @@ export class Segment {
       options.sackPermitted = false;
       options.sackCount = 0;
       options.fastOpenLength = -1;
+      options.accurateEcn.kind = 0;
       options.hasTimestamps = true;
       options.timestampValue = view.getUint32(from + 4);
       options.timestampEcho = view.getUint32(from + 8);

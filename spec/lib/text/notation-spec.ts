@@ -22,6 +22,12 @@ const LINES = [
   'S 0:5(5) win 100 <FO 0123456789abcdef,nop,nop>',
   'S. 0:0(0) ack 6 win 100 <FOEXP 12e4abcd>',
   'S 0:0(0) win 100 <FOEXP>',
+  'PEWA. 1:3(2) ack 1 win 100 <ECN e1b 1 ceb 0 e0b 16777215,nop>',
+  '. 1:1(0) ack 1 win 100 <ECN e0b 1 ceb 2>',
+  '. 1:1(0) ack 1 win 100 <ECN e1b 7,nop,nop,nop>',
+  '. 1:1(0) ack 1 win 100 <ECN,nop,nop>',
+  '. 1:1(0) ack 1 win 100 <unknown 174 0x,nop,nop>',
+  '. 1:1(0) ack 1 win 100 <unknown 172 0x0001>',
   '50000 > 80 S 0:0(0) win 65535',
   'icmp echo_request id 7 seq 1 (56)',
   'icmp echo_reply id 65535 seq 0 (3 "abc") bad-checksum',
@@ -273,6 +279,26 @@ describe('PacketNotation', () => {
       expect(notation.compare('icmp unreachable port_unreachable [udp 40000 > 53 (12)]', error).equal).to.equal(true);
       expect(notation.compare('icmp unreachable port [udp 40000 > 54 (12)]', error).equal).to.equal(false);
       expect(notation.compare('icmp unreachable host', error).equal).to.equal(false);
+    });
+
+    it('leaves the counters of accurate ECN open', () => {
+      const option = (text: string) => notation.build(`> . 1:1(0) ack 1 <${text}>`);
+      const actual = option('ECN e1b 1 ceb 7 e0b 5,nop');
+      for (const [text, fits] of [
+        ['ECN e1b ... ceb 7 e0b ...,nop', true],
+        ['ECN e1b ... ceb 6 e0b ...,nop', false],
+        ['ECN e0b ... ceb 7 e1b ...,nop', false],
+        ['ECN e1b 1 ceb ...', false],
+      ] as const) {
+        expect(notation.compare(`> . 1:1(0) ack 1 <${text}>`, actual).equal, text).to.equal(fits);
+      }
+    });
+
+    it('writes the counter of accurate ECN with the ACK, as a digit or as its three bits', () => {
+      const bits = notation.build('> EA. 1:1(0) ack 1');
+      expect(notation.compare('> .5 1:1(0) ack 1', bits).equal).to.equal(true);
+      expect(notation.compare('> .4 1:1(0) ack 1', bits).equal).to.equal(false);
+      expect(notation.compare('> P.5 1:1(0) ack 1', notation.build('> PEA. 1:1(0) ack 1')).equal).to.equal(true);
     });
 
     it('asks for wildcards of ECN', () => {

@@ -99,6 +99,43 @@ describe('TcpOptions', () => {
     expect(written(options)).to.equal('01030307fe0cf9890102030405060708');
   });
 
+  it('reads the option of accurate ECN with any number of fields, and takes the rest for padding (RFC 9768 3.2.3)', () => {
+    const cases = [
+      ['ac02', 172, []],
+      ['ae05 000001', 174, [1]],
+      ['ac08 ffffff 000002', 172, [0xff_ffff, 2]],
+      ['ac0b 000001 000002 800000', 172, [1, 2, 0x80_0000]],
+      ['ae07 000001 0101', 174, [1]],
+      ['ae10 000001 000002 000003 0102030405', 174, [1, 2, 3]],
+    ] as const;
+    for (const [bytes, kind, fields] of cases) {
+      const { options, whole } = read(bytes);
+      const { accurateEcn } = options;
+      expect([whole, accurateEcn.kind, [...accurateEcn.fields.subarray(0, accurateEcn.count)]], bytes).to.deep.equal([
+        true,
+        kind,
+        fields,
+      ]);
+    }
+  });
+
+  it('writes the option of accurate ECN behind the timestamps, with NOPs, as Linux does', () => {
+    const options = new TcpOptions();
+    options.mss = 1460;
+    options.sackPermitted = true;
+    options.windowScale = 7;
+    options.accurateEcn.kind = 174;
+    options.accurateEcn.count = 3;
+    options.accurateEcn.fields.set([1, 0x01_0203, 0xff_ffff]);
+    expect(written(options)).to.equal('020405b4ae0b000001010203ffffff010101040201030307');
+    options.hasTimestamps = true;
+    expect(written(options)).to.equal('020405b40402080a0000000000000000ae0b000001010203ffffff0101030307');
+    options.clear();
+    options.accurateEcn.kind = 172;
+    options.accurateEcn.count = 1;
+    expect(written(options)).to.equal('ac05000001010101');
+  });
+
   it('forgets the segment before', () => {
     const options = read('020405b4 0402080a 00000001 80000000 01030307 fd02').options;
     options.read(new DataView(new ArrayBuffer(4)), 0, 4);
@@ -139,29 +176,38 @@ describe('TcpOptions', () => {
       sack: fc.array(fc.nat(0xffff_ffff), { maxLength: 8 }).filter((edges) => edges.length % 2 === 0),
       cookie: fc.option(fc.array(fc.nat(0xffff), { minLength: 2, maxLength: 3 })),
       experimental: fc.boolean(),
-      unknown: fc.array(fc.record({ kind: fc.integer({ min: 60, max: 253 }), data: fc.uint8Array({ maxLength: 6 }) }), {
+      accurate: fc.option(fc.tuple(fc.boolean(), fc.array(fc.nat(0xff_ffff), { maxLength: 3 }))),
+      unknown: fc.array(fc.record({ kind: fc.integer({ min: 60, max: 171 }), data: fc.uint8Array({ maxLength: 6 }) }), {
         maxLength: 3,
       }),
     });
     fc.assert(
-      fc.property(values, ({ mss, windowScale, sackPermitted, times, sack, cookie, experimental, unknown }) => {
-        const options = new TcpOptions();
-        Object.assign(options, { mss, windowScale, sackPermitted, sackCount: sack.length / 2, unknown });
-        options.sackBlocks.set(sack);
-        if (times !== null) {
-          options.hasTimestamps = true;
-          [options.timestampValue, options.timestampEcho] = times;
-        }
-        if (cookie !== null) {
-          options.fastOpenLength = 2 * cookie.length;
-          options.fastOpenExperimental = experimental;
-          options.fastOpenCookie.set(new Uint8Array(Uint16Array.from(cookie).buffer));
-        }
-        expect(options.length % 4).to.equal(0);
-        const again = read(hexBytes(written(options)));
-        expect(again.whole).to.equal(true);
-        expect(again.options).to.deep.equal(options);
-      }),
+      fc.property(
+        values,
+        ({ mss, windowScale, sackPermitted, times, sack, cookie, experimental, accurate, unknown }) => {
+          const options = new TcpOptions();
+          Object.assign(options, { mss, windowScale, sackPermitted, sackCount: sack.length / 2, unknown });
+          options.sackBlocks.set(sack);
+          if (times !== null) {
+            options.hasTimestamps = true;
+            [options.timestampValue, options.timestampEcho] = times;
+          }
+          if (cookie !== null) {
+            options.fastOpenLength = 2 * cookie.length;
+            options.fastOpenExperimental = experimental;
+            options.fastOpenCookie.set(new Uint8Array(Uint16Array.from(cookie).buffer));
+          }
+          if (accurate !== null) {
+            options.accurateEcn.kind = accurate[0] ? 172 : 174;
+            options.accurateEcn.count = accurate[1].length;
+            options.accurateEcn.fields.set(accurate[1]);
+          }
+          expect(options.length % 4).to.equal(0);
+          const again = read(hexBytes(written(options)));
+          expect(again.whole).to.equal(true);
+          expect(again.options).to.deep.equal(options);
+        },
+      ),
     );
   });
 
