@@ -52,7 +52,6 @@ function parseFlags(cursor: TokenCursor): number {
   if (kind !== 'float' || !/^\.[0-7]$/.test(text)) return flags;
   cursor.take();
   return flags | ACK | (Number(text.slice(1)) << ACE_SHIFT);
-  return flags;
 }
 
 /** `a:b(n)`, `a:b(n)!`, or `...(n)`. */

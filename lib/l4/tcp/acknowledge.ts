@@ -32,7 +32,7 @@ export function acknowledge(c: Connection, segment: Segment): boolean {
   else if (c.sent.head !== undefined && !windowChanged && segment.length === 0 && !segment.has(TcpFlag.Fin)) {
     c.recovery.duplicate(c);
   }
-  if (c.ecn !== undefined) acknowledgedWithEcn(c, c.ecn, segment);
+  if (c.ecn !== undefined) acknowledgedWithEcn(c, c.ecn, segment, advance);
   return true;
 }
 

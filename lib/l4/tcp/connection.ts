@@ -402,7 +402,8 @@ export class Connection implements TcpConnection {
     this.tuning = undefined;
     this.chrono?.start(Chrono.IDLE, this.host.now);
     this.reassembly = undefined;
-    this.ecn = undefined;
+    // What comes in TIME-WAIT is still answered with the counter of accurate ECN.
+    if (this.ecn?.accurate === undefined) this.ecn = undefined;
     this.maybeClosed();
     if (this.state === 'CLOSED') this.free();
   }

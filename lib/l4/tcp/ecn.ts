@@ -7,6 +7,17 @@
 
 import { Ecn as Codepoint, type IpFlow } from '../../wire/ip.js';
 import { TcpFlag } from '../../wire/tcp.js';
+import type { TcpOptions } from '../../wire/tcp-options.js';
+import {
+  ACE_CLASSIC,
+  ACE_CLASSIC_ANSWER,
+  ACE_ASK,
+  AccurateEcn,
+  aceFlags,
+  aceOf,
+  asksAccurately,
+  seenFlags,
+} from './accecn.js';
 import { hurryAcks } from './acks.js';
 import type { Connection } from './connection.js';
 import type { Segment } from './segment.js';
@@ -16,15 +27,19 @@ const { Ack, Ae, Cwr, Ece, Syn } = TcpFlag;
 const ECN_SETUP = Ece | Cwr;
 // The sender's window may be small after a mark: it must not wait for delayed ACKs (as with Linux).
 const QUICK_ACKS = 2;
+// Bytes of options in a header.
+const MAX_OPTIONS = 40;
 
-/** What of ECN a connection wants: nothing; to agree when the peer asks; to ask, too. */
+/** What of ECN a connection wants: nothing; to agree when the peer asks; to ask, too; to ask for accurate ECN, or agree to it. */
 export type EcnMode = (typeof ECN_MODES)[number];
-export const ECN_MODES = ['off', 'passive', 'on'] as const;
+export const ECN_MODES = ['off', 'passive', 'on', 'accurate'] as const;
 
 /** ECN of one connection that asked for it, or was asked. */
 export class Ecn {
   /** The peer agreed. */
   agreed = false;
+  /** There if it is the accurate kind. */
+  accurate: AccurateEcn | undefined = undefined;
   /** Our data may be marked: not after a SYN without ECN, either way (RFC 3168 6.1.1). */
   marks = true;
   /** A mark has come: every segment says ECE until the peer says CWR. */
@@ -36,6 +51,10 @@ export class Ecn {
   /** The window was reduced, and what was sent before that, up to `recover`, is not all acknowledged. */
   reduced = false;
   private recover = 0;
+  /** Our SYN or SYN-ACK was marked. */
+  handshakeMarked = false;
+  /** Packets of ours that were delivered with a mark, as far as that is told. */
+  delivered = 0;
   private plain: IpFlow | undefined = undefined;
   private marked: IpFlow | undefined = undefined;
 
@@ -47,8 +66,9 @@ export class Ecn {
     return this.marked;
   }
 
-  /** The bits of ECN in the next segment. @param fresh whether it has data that were never sent */
-  flags(fresh: boolean): number {
+  /** The bits of ECN in the next segment. @param fresh whether it has data that were never sent @param bare whether it is a mere ACK */
+  flags(fresh: boolean, bare: boolean): number {
+    if (this.accurate !== undefined) return this.accurate.flags(bare);
     let flags = this.echoes ? Ece : 0;
     if (fresh && this.owesCwr) {
       this.owesCwr = false;
@@ -72,31 +92,99 @@ export class Ecn {
 
 /** The bits of ECN in a SYN or SYN-ACK that is about to be sent. */
 export function synFlags(c: Connection): number {
-  const { ecn } = c;
+  const { ecn, retries } = c;
   if (ecn === undefined) return 0;
-  if (c.state === 'SYN-RECEIVED') return Ece;
-  // RFC 3168 6.1.1.1: whoever dropped the SYN may have done so for its bits.
-  if (c.retries === 0 || !c.host.config.ecnFallback) return ECN_SETUP;
+  const { accurate } = ecn;
+  if (c.state === 'SYN-RECEIVED') {
+    if (accurate === undefined) return Ece;
+    // RFC 9768 3.2.3.2.2: first without the option, then without a word of it.
+    if (retries > 0) accurate.sendsOptions = false;
+    if (retries < 2 || !c.config.ecnFallback) return seenFlags(accurate.handshakeMark);
+  } else {
+    const asksFor = c.ecnMode === 'accurate' ? aceFlags(ACE_ASK) : aceFlags(ACE_CLASSIC);
+    // RFC 3168 6.1.1.1, RFC 9768 3.1.4.1: whoever dropped the SYN may have done so for its bits.
+    if (retries <= (c.ecnMode === 'accurate' ? 1 : 0) || !c.config.ecnFallback) return asksFor;
+  }
   ecn.marks = false;
   return 0;
 }
 
-/** Takes in the bits of ECN of the peer's SYN or SYN-ACK. */
-export function readSynEcn(c: Connection, segment: Segment): void {
-  if (c.state === 'LISTEN') {
-    if (c.ecnMode === 'off' || !asks(segment)) return;
-    c.ecn = new Ecn();
-    c.ecn.agreed = true;
-  } else if (c.ecn !== undefined) {
-    // RFC 3168 6.1.1: both bits in a SYN-ACK are a reflection of ours by somebody who knows nothing of them.
-    c.ecn.agreed = segment.has(Ack) ? (segment.flags & ECN_SETUP) === Ece : asks(segment);
-    if (!c.ecn.agreed) c.ecn = undefined;
-  }
+/** The first SYN-ACK of accurate ECN tries whether its option gets through (RFC 9768 3.2.3.2.1). */
+export function synAckOption(c: Connection, options: TcpOptions): void {
+  const accurate = c.ecn?.accurate;
+  if (accurate?.sendsOptions !== true || c.retries > 0) return;
+  accurate.addOption(options, MAX_OPTIONS - options.length, c.host.now);
 }
 
-/** The peer's SYN came again: if it has given up ECN by now, our data go without it. */
-export function readRepeatedSyn(c: Connection, segment: Segment): void {
-  if (c.ecn !== undefined && !asks(segment)) c.ecn.marks = false;
+/** Takes in the bits of ECN of the peer's SYN or SYN-ACK. */
+export function readSynEcn(c: Connection, segment: Segment): void {
+  if (segment.has(Ack)) {
+    if (c.ecn !== undefined) readAnswer(c, c.ecn, segment);
+    return;
+  }
+  const asked = c.ecn !== undefined;
+  const marks = c.ecn?.marks ?? true;
+  c.ecn = undefined;
+  // In a simultaneous open it is agreed to as by a listener (RFC 9768 3.1.2), if we had asked as well.
+  if (c.ecnMode === 'off' || (c.state !== 'LISTEN' && !asked)) return;
+  if (c.ecnMode === 'accurate' && asksAccurately(aceOf(segment.flags))) {
+    c.ecn = new Ecn();
+    c.ecn.accurate = new AccurateEcn(segment.codepoint, c.config.ecnOption);
+  } else if (asks(segment)) {
+    c.ecn = new Ecn();
+    c.ecn.marks = marks;
+  } else return;
+  c.ecn.agreed = true;
+}
+
+/** The answer to our SYN. */
+function readAnswer(c: Connection, ecn: Ecn, segment: Segment): void {
+  const ace = aceOf(segment.flags);
+  // RFC 3168 6.1.1: both bits in a SYN-ACK are a reflection of ours by somebody who knows nothing of them.
+  const classic = c.ecnMode === 'accurate' ? ace === ACE_CLASSIC_ANSWER : (segment.flags & ECN_SETUP) === Ece;
+  if (!classic && (c.ecnMode !== 'accurate' || ace === 0 || ace === ACE_ASK)) {
+    c.ecn = undefined;
+    return;
+  }
+  ecn.agreed = true;
+  if (classic) return;
+  const accurate = new AccurateEcn(segment.codepoint, c.config.ecnOption);
+  ecn.accurate = accurate;
+  // A SYN without ECN, which was sent later, does not matter: the peer has agreed (RFC 9768 3.1.5).
+  ecn.marks = true;
+  ecn.handshakeMarked = accurate.confirmed(ace, segment);
+  if (accurate.mangled) ecn.marks = false;
+}
+
+/**
+ * The peer's SYN came again: if it has given up ECN by now, our data go without it. Returns whether it asks for another kind of ECN than
+ * before, of which nobody knows which one it will use (RFC 9768 3.1.5).
+ */
+export function contradicts(c: Connection, segment: Segment): boolean {
+  const { ecn } = c;
+  if (ecn === undefined) return false;
+  const ace = aceOf(segment.flags);
+  if (ecn.accurate !== undefined) {
+    if (ace === 0) ecn.marks = false;
+    ecn.accurate.handshakeMark = segment.codepoint;
+    ecn.accurate.sendsOptions = false;
+    return ace === ACE_CLASSIC;
+  }
+  if (!asks(segment)) ecn.marks = false;
+  return c.ecnMode === 'accurate' && asksAccurately(ace);
+}
+
+/** The ACK of our SYN-ACK came. With accurate ECN it says which mark that had, if it is a bare one (RFC 9768 3.2.2.1). */
+export function synAckAcknowledged(ecn: Ecn, segment: Segment): void {
+  const { accurate } = ecn;
+  if (accurate === undefined || segment.span > 0 || segment.options.sackCount > 0) return;
+  ecn.handshakeMarked = accurate.synAckAcknowledged(aceOf(segment.flags));
+  if (accurate.mangled) ecn.marks = false;
+}
+
+/** The connection is established: a mark on our SYN or SYN-ACK counts. */
+export function startEcn(c: Connection, ecn: Ecn): void {
+  if (ecn.handshakeMarked && ecn.accurate?.heeds === true) reduce(c, ecn);
 }
 
 /** Whether a SYN is an ECN-setup SYN. One that is marked itself is none (RFC 3168 6.1.1), unless accurate ECN asked (RFC 9768). */
@@ -104,19 +192,26 @@ export function asks({ flags, codepoint }: Segment): boolean {
   return (flags & (ECN_SETUP | Syn)) === (ECN_SETUP | Syn) && (codepoint === Codepoint.NotEct || (flags & Ae) !== 0);
 }
 
+/** An acceptable segment has come, with data or without. */
+export function segmentArrived(c: Connection, ecn: Ecn, { codepoint, length }: Segment): void {
+  const { accurate } = ecn;
+  if (accurate === undefined) return;
+  if (codepoint === Codepoint.Ce) c.host.counters.ceReceived++;
+  if (accurate.arrived(codepoint, length, c.rcv.nxt !== c.rcv.ackSent)) c.oweAck();
+}
+
 /** Data have come that are not old: what their marks mean for our acknowledgments (RFC 3168 6.1.3). */
 export function dataArrived(c: Connection, ecn: Ecn, segment: Segment): void {
+  if (segment.codepoint === Codepoint.NotEct) {
+    // Most likely a retransmission: it is waited for.
+    if (ecn.seen) hurryAcks(c, QUICK_ACKS);
+  } else ecn.seen = true;
+  if (ecn.accurate !== undefined) return;
   if (segment.has(Cwr)) {
     ecn.echoes = false;
     // The window may be one segment now.
     c.oweAck();
   }
-  if (segment.codepoint === Codepoint.NotEct) {
-    // Most likely a retransmission: it is waited for.
-    if (ecn.seen) hurryAcks(c, QUICK_ACKS);
-    return;
-  }
-  ecn.seen = true;
   if (segment.codepoint !== Codepoint.Ce) return;
   c.host.counters.ceReceived++;
   if (ecn.echoes) return;
@@ -124,13 +219,26 @@ export function dataArrived(c: Connection, ecn: Ecn, segment: Segment): void {
   hurryAcks(c, QUICK_ACKS);
 }
 
-/** An acknowledgment came and was processed; it may say ECE (RFC 3168 6.1.2). */
-export function acknowledgedWithEcn(c: Connection, ecn: Ecn, segment: Segment): void {
+/** An acknowledgment came and was processed; it may say that packets of ours were marked. @param advance how far SND.UNA moved */
+export function acknowledgedWithEcn(c: Connection, ecn: Ecn, segment: Segment, advance: number): void {
+  if (!ecn.agreed) return;
   ecn.advance(c.snd.una);
-  if (!segment.has(Ece) || !ecn.agreed) return;
+  const { accurate } = ecn;
+  if (accurate === undefined) {
+    if (!segment.has(Ece)) return;
+  } else {
+    const packets = Math.ceil(advance / c.snd.mss);
+    const marked = accurate.feedback(segment, c.snd.una, advance, packets, c.snd.mss);
+    if (accurate.mangled) ecn.marks = false;
+    ecn.delivered += marked;
+    if (marked === 0 || !accurate.heeds) return;
+  }
   c.host.counters.eceReceived++;
   // Once a round trip, whether for marks or for losses.
-  if (ecn.reduced || c.recovery.active) return;
+  if (!ecn.reduced && !c.recovery.active) reduce(c, ecn);
+}
+
+function reduce(c: Connection, ecn: Ecn): void {
   ecn.reduce(c.snd.nxt);
   c.host.counters.ecnReductions++;
   const { congestion } = c;

@@ -8,7 +8,7 @@ import { startAcks } from './acks.js';
 import { startBuffers } from './buffers.js';
 import { initialWindow } from './congestion/congestion.js';
 import type { Connection } from './connection.js';
-import { Ecn, readSynEcn } from './ecn.js';
+import { Ecn, readSynEcn, startEcn, synAckAcknowledged } from './ecn.js';
 import { type FastOpen, fastOpenAnswered } from './fast-open.js';
 import type { SequenceNumbers } from './isn.js';
 import { mssOf } from './mss.js';
@@ -16,7 +16,7 @@ import { firstWindow, peerMss, windowScaleFor } from './options.js';
 import { startMtu } from './plpmtud.js';
 import { drop, refuse } from './refuse.js';
 import type { Segment } from './segment.js';
-import { sendSyn, timestamp } from './send.js';
+import { sendAck, sendSyn, timestamp } from './send.js';
 import { after } from './seq.js';
 import { Tell } from './tell.js';
 
@@ -48,7 +48,7 @@ export function prepare(c: Connection, iss: number, timestampOffset: number, pat
   c.linkMtu = path.linkMtu ?? path.mtu;
   c.mssOffered = mssOf(c, path.mtu);
   rcv.edge = (rcv.nxt + firstWindow(c.receiveBuffer, c.config.initialReceiveWindow)) | 0;
-  if (c.state === 'SYN-SENT' && c.ecnMode === 'on') c.ecn = new Ecn();
+  if (c.state === 'SYN-SENT' && (c.ecnMode === 'on' || c.ecnMode === 'accurate')) c.ecn = new Ecn();
 }
 
 /** Takes in the peer's SYN: its sequence number, window and options. */
@@ -110,8 +110,8 @@ export function receiveInSynSent(c: Connection, segment: Segment, packet: IpPack
   snd.una = segment.ack;
   c.to('syn-ack');
   if (c.fastOpen !== undefined) synDataAcknowledged(c, c.fastOpen, segment, early);
-  complete(c, segment);
   c.oweAck();
+  complete(c, segment);
   // What follows the SYN is text like any other.
   segment.seq = (segment.seq + 1) | 0;
   segment.flags &= ~Syn;
@@ -172,6 +172,7 @@ export function receiveInSynReceived(c: Connection, segment: Segment, packet: Ip
   if (snd.wnd > snd.maxWnd) snd.maxWnd = snd.wnd;
   c.to('ack-of-syn');
   if (c.parent !== undefined || early) c.host.counters.accepted++;
+  if (c.ecn !== undefined) synAckAcknowledged(c.ecn, segment);
   complete(c, segment);
   return true;
 }
@@ -199,19 +200,23 @@ function complete(c: Connection, segment: Segment): void {
   rtt.restartAfterLostSyn();
   const { fastOpen } = c;
   c.fastOpen = undefined;
-  if (fastOpen?.isEarly !== true) {
-    establish(c);
-    return;
+  if (fastOpen?.isEarly === true) {
+    fastOpen.settle();
+    c.retries = 0;
+    c.timers.watchIdle();
+    if (c.finQueued) c.to('close');
+  } else establish(c);
+  if (c.ecn !== undefined) {
+    startEcn(c, c.ecn);
+    // RFC 9768 3.2.2.1: only an ACK without data can say what the SYN-ACK looked like.
+    if (c.ecn.accurate?.answersSynAck === true) sendAck(c);
   }
-  fastOpen.settle();
-  c.retries = 0;
-  c.timers.watchIdle();
-  if (c.finQueued) c.to('close');
 }
 
 /** The connection is established: sizes the window, lets the application in. */
 function establish(c: Connection): void {
   const { snd } = c;
+  c.ecn?.accurate?.reserve();
   startMtu(c);
   // RFC 5681 3.1: a lost SYN or SYN-ACK leaves a window of one segment.
   const window = c.retries > 0 ? snd.mss : initialWindow(snd.mss, c.config.initialWindow);

@@ -257,7 +257,7 @@ function rates(c: Connection): Parts<Rates> {
     deliveryRateAppLimited: rate?.rateIsAppLimited ?? false,
     pacingRate: c.congestion.pacingRate * 1000,
     delivered: Math.ceil((rate?.delivered ?? 0) / c.snd.mss),
-    deliveredCe: 0,
+    deliveredCe: c.ecn?.delivered ?? 0,
   };
 }
 

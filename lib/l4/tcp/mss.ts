@@ -35,5 +35,5 @@ export function packetSize(c: Connection, payload: number): number {
 }
 
 function optionsOf(c: Connection): number {
-  return c.ts.on ? TIMESTAMPS_LENGTH : 0;
+  return (c.ts.on ? TIMESTAMPS_LENGTH : 0) + (c.ecn?.accurate?.reserved ?? 0);
 }

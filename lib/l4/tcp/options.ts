@@ -4,6 +4,7 @@ import type { NetCode } from '../../core/errors.js';
 import { UsageError } from '../../core/errors.js';
 import { type CongestionName, congestionFactory } from './congestion/choose.js';
 import type { CongestionFactory } from './congestion/congestion.js';
+import { OPTION_POLICIES, type OptionPolicy } from './accecn.js';
 import { ECN_MODES, type EcnMode } from './ecn.js';
 
 /** Options of a TCP host. Times are in milliseconds, sizes in bytes. */
@@ -14,9 +15,17 @@ export interface TcpOptions {
   readonly windowScaling?: boolean;
   /** Selective acknowledgments: blocks are sent where the peer permits them (RFC 2018, 2883). Default true. */
   readonly sack?: boolean;
-  /** Explicit congestion notification (RFC 3168): `off`; `passive`, the default: where the peer asks for it; `on`: asked for. */
+  /**
+   * Explicit congestion notification (RFC 3168): `off`; `passive`, the default: where the peer asks for it; `on`: asked for; `accurate`:
+   * accurate ECN (RFC 9768) is asked for and agreed to, or else what the peer can.
+   */
   readonly ecn?: EcnMode;
-  /** A SYN that was lost is sent again without asking for ECN (RFC 3168 6.1.1.1). Default true. */
+  /**
+   * When the option of accurate ECN is sent: `off`; `sparing`: when it has news, and three times a round trip; `full`, the default, as Linux:
+   * with every segment that has room, and data segments have.
+   */
+  readonly ecnOption?: OptionPolicy;
+  /** A SYN that was lost is sent again without asking for ECN (RFC 3168 6.1.1.1, RFC 9768 3.1.4.1). Default true. */
   readonly ecnFallback?: boolean;
   /** Retransmission timeout before the first measurement (RFC 6298 2.1). Default 1000. */
   readonly initialRto?: number;
@@ -144,6 +153,7 @@ const DEFAULTS: TcpConfig = {
   windowScaling: true,
   sack: true,
   ecn: 'passive',
+  ecnOption: 'full',
   ecnFallback: true,
   initialRto: 1000,
   minRto: 200,
@@ -206,6 +216,7 @@ export function tcpConfig(options: TcpOptions): TcpConfig {
   requireOneOf('ecn', config.ecn, ECN_MODES);
   congestionFactory(config.congestion);
   requireRange('slowStartLimit', config.slowStartLimit, 0, Number.POSITIVE_INFINITY);
+  requireOneOf('ecnOption', config.ecnOption, OPTION_POLICIES);
   requireRange('minRto', config.minRto, 1, config.maxRto);
   requireRange('portRange', config.portRange[0], 1, config.portRange[1]);
   requireRange('portRange', config.portRange[1], config.portRange[0], 65535);

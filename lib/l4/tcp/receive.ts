@@ -7,7 +7,7 @@ import { acknowledge, enterTimeWait } from './acknowledge.js';
 import { acknowledgeSoon, acksLost, finCame, noteData } from './acks.js';
 import { growWindow, makeRoom } from './buffers.js';
 import type { Connection } from './connection.js';
-import { dataArrived, readRepeatedSyn } from './ecn.js';
+import { contradicts, dataArrived, segmentArrived } from './ecn.js';
 import { receiveInSynReceived, receiveInSynSent } from './handshake.js';
 import { challenge, drop } from './refuse.js';
 import type { Segment } from './segment.js';
@@ -17,7 +17,7 @@ import { canReceive } from './state.js';
 import { Tell } from './tell.js';
 import { isAcceptable, isWithin, receiveWindow } from './window.js';
 
-const { Ack, Cwr, Ece, Fin, Rst, Syn, Urg } = TcpFlag;
+const { Ack, Ae, Cwr, Ece, Fin, Rst, Syn, Urg } = TcpFlag;
 // RFC 7323 5.5: after 24 days of silence the timestamps may have wrapped.
 const TIMESTAMP_LIFETIME = 24 * 24 * 3600 * 1000;
 
@@ -41,6 +41,9 @@ function check(c: Connection, segment: Segment, packet: IpPacket): boolean {
   const special = segment.flags & (Rst | Syn);
   if (special === Syn && c.state === 'SYN-RECEIVED' && segment.seq === rcv.irs && !repeatedSyn(c, segment))
     return false;
+  if (special === Syn && segment.has(Ack) && segment.seq === rcv.irs && c.state === 'ESTABLISHED') {
+    c.ecn?.accurate?.answer(segment.codepoint);
+  }
   if (c.ts.on && !(segment.flags & Rst) && !checkTimestamp(c, segment)) return false;
   if (segment.flags & Rst) {
     receiveReset(c, segment);
@@ -58,7 +61,9 @@ function check(c: Connection, segment: Segment, packet: IpPacket): boolean {
     return false;
   }
   if (c.ts.on && segment.options.hasTimestamps) updateTimestamp(c, segment);
-  return c.state !== 'SYN-RECEIVED' || receiveInSynReceived(c, segment, packet);
+  if (c.state === 'SYN-RECEIVED' && !receiveInSynReceived(c, segment, packet)) return false;
+  if (c.ecn !== undefined) segmentArrived(c, c.ecn, segment);
+  return true;
 }
 
 /** The peer's SYN again: our SYN-ACK was lost; or, in a simultaneous open, its SYN-ACK. Returns whether that one is to be processed. */
@@ -67,13 +72,16 @@ function repeatedSyn(c: Connection, segment: Segment): boolean {
     if (segment.ack !== c.snd.nxt) return true;
     segment.seq = (segment.seq + 1) | 0;
     // In a SYN-ACK these bits negotiate.
-    segment.flags &= ~(Syn | Ece | Cwr);
+    segment.flags &= ~(Syn | Ece | Cwr | Ae);
+    c.ecn?.accurate?.answerSimultaneous(segment.codepoint);
     c.oweAck();
     return true;
   }
   if (!segment.has(Ack)) {
-    readRepeatedSyn(c, segment);
-    sendSyn(c);
+    if (contradicts(c, segment)) {
+      reset(c);
+      c.terminate('ECONNREFUSED');
+    } else sendSyn(c);
     drop(c, segment, DropReason.TcpUnexpected);
     return false;
   }
@@ -123,6 +131,7 @@ function isInWindow(c: Connection, segment: Segment): boolean {
   answer(c, segment);
   // The peer has filled our window: its pure ACKs come with the sequence number behind it, and count.
   if (segment.span === 0 && segment.seq === rcv.edge) return true;
+  if (segment.length > 0 && before(segment.seq, rcv.nxt)) c.ecn?.accurate?.duplicated();
   if (segment.length > 0 && c.sackPermitted && before(segment.seq, rcv.nxt)) {
     c.gaps.reportDuplicate(segment.seq, (segment.seq + segment.length) | 0);
   }

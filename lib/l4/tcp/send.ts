@@ -4,12 +4,14 @@ import { pseudoHeaderSum } from '../../l3/ip-output.js';
 import type { IpFlow } from '../../wire/ip.js';
 import { TCP_HEADER, type TcpFields, TcpFlag, TcpSegment } from '../../wire/tcp.js';
 import { MAX_SACK_BLOCKS, TcpOptions } from '../../wire/tcp-options.js';
+import type { AccurateEcn } from './accecn.js';
 import { answered } from './acks.js';
 import type { Connection } from './connection.js';
-import { synFlags } from './ecn.js';
+import { synAckOption, synFlags } from './ecn.js';
 import { fastOpenSyn } from './fast-open.js';
 import { firstWindow, windowScaleFor } from './options.js';
 import { isProbe, probeDoubted, probeSent, probeSize } from './plpmtud.js';
+import type { Reassembly } from './reassembly.js';
 import type { SentSegment } from './sent-queue.js';
 import { after } from './seq.js';
 import { canSend } from './state.js';
@@ -19,6 +21,9 @@ import { advertiseWindow } from './window.js';
 const { Ack, Fin, Psh, Rst, Syn, Urg } = TcpFlag;
 const ALIGNED_TIMESTAMPS = 0x0101_080a;
 const TIMESTAMPS_LENGTH = 12;
+const MAX_OPTIONS = 40;
+// That many are worth more than anything else.
+const MIN_SACK_BLOCKS = 2;
 
 class Header implements TcpFields {
   sourcePort = 0;
@@ -204,6 +209,7 @@ export function sendSyn(c: Connection): void {
   synOptions(c);
   const { fastOpen } = c;
   const length = fastOpen === undefined ? 0 : fastOpenSyn(c, fastOpen, options);
+  if (flags & Ack) synAckOption(c, options);
   const frame = c.host.env.pool.alloc(length);
   if (length > 0) {
     c.queue.copy(0, length, frame.slab.bytes, frame.put(length));
@@ -248,25 +254,50 @@ function emit(c: Connection, seq: number, flags: number, offset: number, length:
     c.statistics.dataSegmentsOut++;
     c.statistics.bytesSent += length;
   }
-  options.sackCount = 0;
-  const { reassembly } = c;
+  options.sackCount = options.accurateEcn.kind = 0;
+  const { reassembly, ecn } = c;
   let optionsLength = c.ts.on ? TIMESTAMPS_LENGTH : 0;
-  if (length === 0 && reassembly !== undefined && c.sackPermitted && reassembly.hasBlocks) {
-    options.clear();
-    options.hasTimestamps = c.ts.on;
-    options.timestampValue = timestamp(c);
-    options.timestampEcho = c.ts.recent >>> 0;
-    reassembly.blocks(options, c.ts.on ? MAX_SACK_BLOCKS - 1 : MAX_SACK_BLOCKS);
-    optionsLength = options.length;
+  const reports = length === 0 && reassembly !== undefined && c.sackPermitted && reassembly.hasBlocks;
+  if (reports || ecn?.accurate?.wantsOption(c.host.now, c.rtt.srtt) === true) {
+    optionsLength = manyOptions(c, length, reports ? reassembly : undefined);
   }
   frame.mtuProbe = length > c.snd.mss;
-  const { ecn } = c;
   if (ecn === undefined || !ecn.agreed) write(c, c.flow, frame, seq, flags | push, advertiseWindow(c), optionsLength);
   else {
     // RFC 3168 6.1.4, 6.1.5: no marks for acknowledgments, nor for what is sent again.
     const flow = fresh && ecn.marks ? ecn.capable(c.flow) : c.flow;
-    write(c, flow, frame, seq, flags | push | ecn.flags(fresh), advertiseWindow(c), optionsLength);
+    const bare = length === 0 && flags === Ack && options.sackCount === 0;
+    write(c, flow, frame, seq, flags | push | ecn.flags(fresh, bare), advertiseWindow(c), optionsLength);
+    if (ecn.accurate !== undefined && length > 0) noteData(ecn.accurate, seq, length, fresh);
   }
+}
+
+/** Writes into `options` what is more than timestamps, as far as it fits beside `length` bytes of data; returns its length. */
+function manyOptions(c: Connection, length: number, gaps: Reassembly | undefined): number {
+  options.clear();
+  options.hasTimestamps = c.ts.on;
+  options.timestampValue = timestamp(c);
+  options.timestampEcho = c.ts.recent >>> 0;
+  gaps?.blocks(options, c.ts.on ? MAX_SACK_BLOCKS - 1 : MAX_SACK_BLOCKS);
+  const accurate = c.ecn?.accurate;
+  if (accurate?.wantsOption(c.host.now, c.rtt.srtt) !== true) return options.length;
+  // Two blocks come first (RFC 9768 3.2.3.3), and data.
+  const { sackCount } = options;
+  options.sackCount = Math.min(sackCount, MIN_SACK_BLOCKS);
+  const room = MAX_OPTIONS - options.length;
+  accurate.addOption(
+    options,
+    length > 0 ? Math.min(room, accurate.reserved + Math.max(0, c.snd.mss - length)) : room,
+    c.host.now,
+  );
+  while (options.sackCount < sackCount && options.length + 8 <= MAX_OPTIONS) options.sackCount++;
+  return options.length;
+}
+
+/** Watches whether data with the option of accurate ECN get through. */
+function noteData(accurate: AccurateEcn, seq: number, length: number, fresh: boolean): void {
+  if (!fresh) accurate.resent(seq);
+  else if (options.accurateEcn.kind !== 0) accurate.sentWithData((seq + length) | 0);
 }
 
 /** RFC 9293 3.8.5, MUST-62: the pointer is to the byte behind the urgent data; as far as it reaches, where they are further away. */
@@ -282,7 +313,7 @@ function pointToUrgent(c: Connection): void {
 
 type Outgoing = ReturnType<Connection['host']['env']['pool']['alloc']>;
 
-/** Puts the header in front of the payload and hands the segment to IP. With SYN or SACK, `options` holds the options. */
+/** Puts the header in front of the payload and hands the segment to IP. With SYN, SACK or accurate ECN, `options` holds the options. */
 function write(
   c: Connection,
   flow: IpFlow,
@@ -304,7 +335,7 @@ function write(
   if (optionsLength > 0) {
     const { view } = frame.slab;
     const at = frame.start + TCP_HEADER;
-    if (flags & Syn || options.sackCount > 0) options.write(view, at);
+    if (flags & Syn || options.sackCount > 0 || options.accurateEcn.kind !== 0) options.write(view, at);
     else {
       view.setUint32(at, ALIGNED_TIMESTAMPS);
       view.setUint32(at + 4, timestamp(c));

@@ -1,0 +1,635 @@
+import { expect } from 'chai';
+import * as fc from 'fast-check';
+import { SeededRandom } from '../../../../lib/core/random.js';
+import type { TcpConnection } from '../../../../lib/l4/tcp/api.js';
+import type { Connection } from '../../../../lib/l4/tcp/connection.js';
+import type { TcpOptions } from '../../../../lib/l4/tcp/options.js';
+import { Ecn } from '../../../../lib/wire/ip.js';
+import { Dut } from './dut.js';
+import { codepointOf, mark } from './marking.js';
+import { App, join, Pair, pattern, VERSIONS } from './pair.js';
+
+const MSS = 1000;
+const OPTION = 'ECN e1b 1 ceb 0 e0b 1,nop';
+
+/** What came out since the last look, without windows, and with the three bits of an ACK as a number. */
+function took(dut: Dut): string[] {
+  return dut.take().map((line) =>
+    line.replace(/ win \d+/, '').replace(/^((?:\[\w+\] )?[FRPU]*)(E?)(W?)(A?)\. /, (_all, head: string, e, w, a) => {
+      return `${head}.${(a === '' ? 0 : 4) + (w === '' ? 0 : 2) + (e === '' ? 0 : 1)} `;
+    }),
+  );
+}
+
+/** Exactly these segments came out since the last look. */
+function sees(dut: Dut, ...lines: string[]): void {
+  expect(took(dut)).to.deep.equal(lines);
+}
+
+for (const version of VERSIONS) {
+  describe(`Accurate ECN over IPv${version}`, () => {
+    const host = (options: TcpOptions = {}) => new Dut(version, { ecn: 'accurate', ecnOption: 'sparing', ...options });
+
+    /** A connection that the peer opened. */
+    function accepted(dut: Dut): TcpConnection {
+      const listener = dut.listen();
+      dut.rx(`SEWA 0:0(0) win 65535 <mss ${MSS}>`);
+      dut.rx(`.2 1:1(0) ack 1 win 65535 <${OPTION}>`);
+      const connection = listener.accept();
+      if (connection === undefined) throw new Error('nothing to accept');
+      dut.take();
+      return connection;
+    }
+
+    /** A connection that we opened. */
+    function connected(dut: Dut, answer = 'SW.', option = `,${OPTION}`): TcpConnection {
+      const { connection } = dut.connecting();
+      dut.rx(`${answer} 0:0(0) ack 1 win 65535 <mss ${MSS}${option}>`);
+      dut.take();
+      return connection;
+    }
+
+    const countersOf = (connection: TcpConnection) => {
+      const accurate = (connection as Connection).ecn?.accurate;
+      if (accurate === undefined) throw new Error('not accurate');
+      return accurate;
+    };
+
+    describe('handshake', () => {
+      it('RFC 9768 3.1.1: asks with all three bits, and says with the ACK which mark the SYN-ACK had', () => {
+        for (const [codepoint, ace] of [
+          ['noecn', 2],
+          ['ect1', 3],
+          ['ect0', 4],
+          ['ce', 6],
+        ] as const) {
+          const dut = host();
+          dut.connecting();
+          sees(dut, 'SEWA 0:0(0) <mss 1460>');
+          dut.rx(`[${codepoint}] SW. 0:0(0) ack 1 win 65535 <mss 1000,${OPTION}>`);
+          sees(dut, `.${ace} 1:1(0) ack 1 <${OPTION}>`);
+          // After that it is a counter, which a mark on the SYN-ACK has moved (3.2.2.2).
+          dut.rx('.5 1:11(10) ack 1');
+          dut.wait(40);
+          expect(took(dut)[0]).to.match(new RegExp(`^\\.${codepoint === 'ce' ? 6 : 5} 1:1\\(0\\) ack 11`));
+          dut.expectClean();
+        }
+      });
+
+      it('RFC 9768 3.2.2.1: the ACK without data goes first', () => {
+        const dut = host();
+        const { connection } = dut.connecting();
+        connection.write(new Uint8Array(10));
+        dut.take();
+        dut.rx(`SW. 0:0(0) ack 1 win 65535 <mss 1000,${OPTION}>`);
+        sees(dut, `.2 1:1(0) ack 1 <${OPTION}>`, `[ect0] P.5 1:11(10) ack 1 <${OPTION}>`);
+        dut.expectClean();
+      });
+
+      it('RFC 9768 3.1.2: falls back to what the peer can', () => {
+        for (const [answer, data] of [
+          ['S.', 'P.0'],
+          ['SEWA.', 'P.0'],
+          ['SE.', '[ect0] P.0'],
+          ['SW.', '[ect0] P.5'],
+          ['SEA.', '[ect0] P.5'],
+        ] as const) {
+          const dut = host();
+          const connection = connected(dut, answer, '');
+          connection.write(new Uint8Array(10));
+          expect(took(dut)[0]?.split(' 1:11(10)')[0], answer).to.equal(data);
+          dut.expectClean();
+        }
+      });
+
+      it('RFC 9768 3.1.4.1: asks again once, and then not any more', () => {
+        const dut = host();
+        dut.connecting();
+        dut.wait(3000);
+        sees(dut, 'SEWA 0:0(0) <mss 1460>', 'SEWA 0:0(0) <mss 1460>', 'S 0:0(0) <mss 1460>');
+        dut.expectClean();
+      });
+
+      it('RFC 9768 3.1.5: a client marks its data also where an earlier SYN is answered after one without ECN', () => {
+        const dut = host();
+        const { connection } = dut.connecting();
+        dut.wait(3000);
+        dut.rx(`SW. 0:0(0) ack 1 win 65535 <mss 1000,${OPTION}>`);
+        dut.take();
+        connection.write(new Uint8Array(10));
+        sees(dut, `[ect0] P.5 1:11(10) ack 1 <${OPTION}>`);
+        dut.expectClean();
+      });
+
+      it('RFC 9768 3.1.1: a server says with the SYN-ACK which mark the SYN had', () => {
+        for (const [codepoint, answer] of [
+          ['noecn', 'SW.'],
+          ['ect1', 'SEW.'],
+          ['ect0', 'SA.'],
+          ['ce', 'SWA.'],
+        ] as const) {
+          const dut = host();
+          dut.listen();
+          dut.rx(`[${codepoint}] SEWA 0:0(0) win 65535 <mss 1000>`);
+          sees(dut, `${answer} 0:0(0) ack 1 <mss 1460,${OPTION}>`);
+          dut.expectClean();
+        }
+      });
+
+      it('RFC 9768 3.1.2, 3.1.3: a server answers older peers in their way, and newer ones in its own', () => {
+        for (const [flags, answer] of [
+          ['S', 'S.'],
+          ['SEW', 'SE.'],
+          ['SE', 'SW.'],
+          ['SW', 'SW.'],
+          ['SA', 'SW.'],
+          ['SEA', 'SW.'],
+          ['SWA', 'SW.'],
+        ] as const) {
+          const dut = host();
+          dut.listen();
+          dut.rx(`${flags} 0:0(0) win 65535 <mss 1000>`);
+          expect(took(dut)[0]?.split(' ')[0], flags).to.equal(answer);
+          dut.expectClean();
+        }
+      });
+
+      it('RFC 9768 3.2.3.2.2: a lost SYN-ACK goes again without the option, then without ECN, and data without marks', () => {
+        const dut = host();
+        const listener = dut.listen();
+        dut.rx('SEWA 0:0(0) win 65535 <mss 1000>');
+        dut.wait(3000);
+        sees(dut, `SW. 0:0(0) ack 1 <mss 1460,${OPTION}>`, 'SW. 0:0(0) ack 1 <mss 1460>', 'S. 0:0(0) ack 1 <mss 1460>');
+        dut.rx('.2 1:1(0) ack 1');
+        listener.accept()?.write(new Uint8Array(10));
+        dut.rx('[ce] P.5 1:11(10) ack 1');
+        sees(dut, 'P.5 1:11(10) ack 1', '.6 11:11(0) ack 11');
+        dut.expectClean();
+      });
+
+      it('RFC 9768 3.1.5: tells of the latest SYN; one without ECN ends the marks, one of another kind the connection', () => {
+        const dut = host();
+        const listener = dut.listen();
+        dut.rx('SEWA 0:0(0) win 65535 <mss 1000>');
+        dut.rx('[ect0] SEWA 0:0(0) win 65535 <mss 1000>');
+        dut.rx('S 0:0(0) win 65535 <mss 1000>');
+        sees(
+          dut,
+          `SW. 0:0(0) ack 1 <mss 1460,${OPTION}>`,
+          'SA. 0:0(0) ack 1 <mss 1460>',
+          'SW. 0:0(0) ack 1 <mss 1460>',
+        );
+        dut.rx('.2 1:1(0) ack 1');
+        listener.accept()?.write(new Uint8Array(10));
+        sees(dut, 'P.5 1:11(10) ack 1');
+        dut.expectClean();
+        for (const [first, second] of [
+          ['SEWA', 'SEW'],
+          ['SEW', 'SEWA'],
+        ] as const) {
+          const other = host();
+          other.listen();
+          other.rx(`${first} 0:0(0) win 65535 <mss 1000>`);
+          other.take();
+          other.rx(`${second} 0:0(0) win 65535 <mss 1000>`);
+          expect(took(other)[0]).to.match(/^R\./);
+          expect(other.host.size).to.equal(0);
+          other.expectClean();
+        }
+      });
+
+      it('RFC 9768 3.1.2: opens at the same time', () => {
+        const dut = host();
+        const { connection } = dut.connecting();
+        dut.rx('[ect1] SEWA 0:0(0) win 65535 <mss 1000>');
+        sees(dut, 'SEWA 0:0(0) <mss 1460>', `SEW. 0:0(0) ack 1 <mss 1460,${OPTION}>`);
+        dut.rx('SW. 0:0(0) ack 1 win 65535 <mss 1000>');
+        dut.take();
+        connection.write(new Uint8Array(10));
+        expect(took(dut)[0]).to.match(/^\[ect0\] P\.5/);
+        dut.expectClean();
+      });
+
+      it('RFC 9768 3.2.2.3: sends without marks where those of the handshake were changed', () => {
+        for (const answer of ['SEW.', 'SA.', 'SWA.']) {
+          const dut = host();
+          const connection = connected(dut, answer);
+          connection.write(new Uint8Array(10));
+          expect(took(dut)[0], answer).to.match(/^P\.5/);
+          dut.expectClean();
+        }
+        for (const [ace, marks] of [
+          [0, false],
+          [1, true],
+          [2, true],
+          [3, false],
+          [4, false],
+          [5, true],
+          [6, false],
+          [7, true],
+        ] as const) {
+          const dut = host();
+          const listener = dut.listen();
+          dut.rx('SEWA 0:0(0) win 65535 <mss 1000>');
+          dut.rx(`.${ace} 1:1(0) ack 1`);
+          dut.take();
+          listener.accept()?.write(new Uint8Array(10));
+          expect(took(dut)[0]?.startsWith('[ect0]'), `${ace}`).to.equal(marks);
+          dut.expectClean();
+        }
+      });
+
+      it('RFC 9768 3.2.2.1: a mark on the SYN or SYN-ACK reduces the window; no counter in the ACK is not heeded', () => {
+        const client = host();
+        connected(client, 'SWA.');
+        expect(client.host.counters.ecnReductions).to.equal(1);
+        client.expectClean();
+        for (const [ace, reductions, later] of [
+          [6, 1, 2],
+          [2, 0, 1],
+          [0, 0, 0],
+        ] as const) {
+          const dut = host();
+          const listener = dut.listen();
+          dut.rx('SEWA 0:0(0) win 65535 <mss 1000>');
+          dut.rx(`.${ace} 1:1(0) ack 1`);
+          expect(dut.host.counters.ecnReductions).to.equal(reductions);
+          listener.accept()?.write(new Uint8Array(10));
+          dut.rx('.7 1:1(0) ack 11');
+          expect(dut.host.counters.ecnReductions).to.equal(later);
+          dut.expectClean();
+        }
+      });
+    });
+
+    describe('receiver', () => {
+      it('RFC 9768 3.2.2.2: counts marked packets modulo eight, and tells the count in every segment', () => {
+        const dut = host();
+        const connection = accepted(dut);
+        const aces = [];
+        for (let i = 0; i < 10; i++) {
+          const at = 1 + 2000 * i;
+          dut.rx(`[ce] .5 ${at}:${at + 1000}(1000) ack 1`);
+          dut.rx(`[ect0] .5 ${at + 1000}:${at + 2000}(1000) ack 1`);
+          aces.push(took(dut)[0]?.slice(0, 2));
+        }
+        expect(aces).to.deep.equal(['.6', '.7', '.0', '.1', '.2', '.3', '.4', '.5', '.6', '.7']);
+        connection.write(new Uint8Array(10));
+        expect(took(dut)[0]).to.match(/^\[ect0\] P\.7/);
+        expect(countersOf(connection).received).to.include({
+          ce: 15,
+          ceBytes: 10_000,
+          ect0Bytes: 10_001,
+          ect1Bytes: 1,
+        });
+        dut.expectClean();
+      });
+
+      it('RFC 9768 3.2.2.5.1: acknowledges at once where marks begin, and every second one', () => {
+        const dut = host();
+        accepted(dut);
+        const option = (ceb: number, e0b = 1) => `<ECN e1b 1 ceb ${ceb} e0b ${e0b},nop>`;
+        dut.rx('[ce] .5 1:11(10) ack 1');
+        sees(dut, `.6 1:1(0) ack 11 ${option(10)}`);
+        dut.rx('[ce] .5 11:21(10) ack 1');
+        sees(dut);
+        dut.rx('[ce] .5 21:31(10) ack 1');
+        sees(dut, `.0 1:1(0) ack 31 ${option(30)}`);
+        dut.rx('[ect0] .5 31:41(10) ack 1');
+        sees(dut);
+        dut.rx('[ce] .5 41:51(10) ack 1');
+        sees(dut, `.1 1:1(0) ack 51 ${option(40, 11)}`);
+        dut.expectClean();
+      });
+
+      it('RFC 9768 3.2.2.5.1: acknowledges every third marked ACK, though there are no data', () => {
+        const dut = host();
+        accepted(dut);
+        for (let i = 0; i < 6; i++) dut.rx('[ce] .5 1:1(0) ack 1');
+        expect(took(dut).map((line) => line.slice(0, 2))).to.deep.equal(['.0', '.3']);
+        dut.expectClean();
+      });
+
+      it('RFC 9768 3.2: does not count what is not acceptable', () => {
+        const dut = host();
+        const connection = accepted(dut);
+        dut.rx('[ce] .5 1:11(10) ack 1');
+        dut.rx('[ce] .5 1:11(10) ack 1');
+        dut.rx('[ce] .5 900001:900011(10) ack 1');
+        dut.rx('[ce] R.5 900001:900001(0) ack 1');
+        expect(countersOf(connection).received.ce).to.equal(6);
+        dut.expectClean();
+      });
+
+      it('RFC 9768 3.2.3.3: tells bytes when another counter grows, and the time after', () => {
+        const dut = host({ delayedAck: 0 });
+        accepted(dut);
+        dut.wait(100);
+        const lines = [];
+        for (let i = 0; i < 6; i++) {
+          dut.rx(`[${i < 3 ? 'ect0' : 'ect1'}] .5 ${1 + 10 * i}:${11 + 10 * i}(10) ack 1`);
+          lines.push(...took(dut));
+        }
+        expect(lines.map((line) => line.split('<')[1] ?? '')).to.deep.equal([
+          'ECN e1b 1 ceb 0 e0b 11,nop>',
+          'ECN e1b 1 ceb 0 e0b 21,nop>',
+          'ECN e1b 1 ceb 0 e0b 31,nop>',
+          'ECN e1b 11 ceb 0 e0b 31,nop>',
+          'ECN e1b 21 ceb 0 e0b 31,nop>',
+          'ECN e1b 31 ceb 0 e0b 31,nop>',
+        ]);
+        dut.expectClean();
+      });
+
+      it('RFC 9768 3.2.3.3: gives two SACK blocks precedence, and then tells what has changed', () => {
+        const dut = host({ sack: true, timestamps: true });
+        const listener = dut.listen();
+        dut.rx('SEWA 0:0(0) win 65535 <mss 1000,sackOK,TS val 1 ecr 0>');
+        sees(dut, 'SW. 0:0(0) ack 1 <mss 1460,sackOK,TS val 1000 ecr 1,ECN e1b 1 ceb 0 e0b 1,nop>');
+        dut.rx('.2 1:1(0) ack 1 <nop,nop,TS val 1 ecr 0>');
+        listener.accept();
+        for (const at of [101, 201, 301, 401]) dut.rx(`[ce] .5 ${at}:${at + 10}(10) ack 1 <nop,nop,TS val 2 ecr 0>`);
+        const options = took(dut).map((line) => line.split('ecr 1,')[1]);
+        expect(options).to.deep.equal([
+          'ECN e1b 1 ceb 10 e0b 1,nop,nop,nop,sack 101:111>',
+          'ECN e0b 1 ceb 20,nop,nop,sack 201:211 101:111>',
+          'ECN e0b 1 ceb 30,nop,nop,sack 301:311 201:211>',
+          'ECN e0b 1 ceb 40,nop,nop,sack 401:411 301:311>',
+        ]);
+        dut.expectClean();
+      });
+
+      it('RFC 9768 3.2.3.3: by default every segment has the option, and room for it, as with Linux', () => {
+        const dut = host({ ecnOption: 'full' });
+        const connection = connected(dut);
+        connection.write(new Uint8Array(2 * MSS - 24));
+        sees(dut, `[ect0] .5 1:989(988) ack 1 <${OPTION}>`, `[ect0] P.5 989:1977(988) ack 1 <${OPTION}>`);
+        dut.rx('[ect0] P.5 1:11(10) ack 1977');
+        dut.wait(40);
+        sees(dut, '.5 1977:1977(0) ack 11 <ECN e1b 1 ceb 0 e0b 11,nop>');
+        dut.rx('.5 11:11(0) ack 1977');
+        connection.end();
+        sees(dut, 'F.5 1977:1977(0) ack 11 <ECN e1b 1 ceb 0 e0b 11,nop>');
+        dut.expectClean();
+      });
+
+      it('sends no option where it is off, and still counts', () => {
+        const dut = host({ ecnOption: 'off' });
+        dut.listen();
+        dut.rx('SEWA 0:0(0) win 65535 <mss 1000>');
+        dut.rx('.2 1:1(0) ack 1');
+        dut.rx('[ce] .5 1:1001(1000) ack 1');
+        sees(dut, 'SW. 0:0(0) ack 1 <mss 1460>', '.6 1:1(0) ack 1001');
+        dut.expectClean();
+      });
+
+      it('refuses a policy that there is not', () => {
+        expect(() => host({ ecnOption: 'often' as 'full' }))
+          .to.throw()
+          .with.property('code', 'ERR_INVALID_OPTION');
+      });
+
+      it('RFC 9768 3.2.2.1: answers a SYN-ACK that comes again like the first', () => {
+        const dut = host();
+        connected(dut);
+        dut.rx(`[ect0] SW. 0:0(0) ack 1 win 65535 <mss 1000,${OPTION}>`);
+        expect(took(dut)[0]).to.match(/^\.4 1:1\(0\) ack 1/);
+        dut.rx('.5 1:11(10) ack 1');
+        dut.wait(40);
+        expect(took(dut)[0]).to.match(/^\.5 1:1\(0\) ack 11/);
+        dut.expectClean();
+      });
+
+      it('RFC 9768 3.2.3: leaves the option out where data leave no room for it', () => {
+        const dut = host();
+        const connection = connected(dut);
+        connection.write(new Uint8Array(3 * MSS - 12));
+        sees(
+          dut,
+          '[ect0] .5 1:1001(1000) ack 1',
+          '[ect0] .5 1001:2001(1000) ack 1',
+          `[ect0] P.5 2001:2989(988) ack 1 <${OPTION}>`,
+        );
+        dut.expectClean();
+      });
+    });
+
+    describe('sender', () => {
+      it('RFC 9768 3.1.5: reduces its window once a round trip, and does not say CWR', () => {
+        const dut = host({ initialWindow: 10 });
+        const connection = accepted(dut);
+        const { counters } = dut.host;
+        connection.write(new Uint8Array(30 * MSS));
+        dut.take();
+        for (let i = 1; i <= 10; i++) dut.rx(`.${(5 + i) & 7} 1:1(0) ack ${i * 1000 + 1}`);
+        expect(counters.ecnReductions).to.equal(1);
+        expect(connection.info().deliveredCe).to.equal(10);
+        for (const line of took(dut)) expect(line).to.match(/^\[ect0\] P?\.5 /);
+        dut.rx('.0 1:1(0) ack 11001');
+        expect(counters.ecnReductions).to.equal(2);
+        dut.expectClean();
+      });
+
+      it('RFC 9768 3.2.2.5.2, A.2: takes the counter for wrapped where as many packets were acknowledged, unless bytes contradict', () => {
+        const cases = [
+          ['.5 1:1(0) ack 9001', 8],
+          ['.6 1:1(0) ack 9001', 9],
+          ['.7 1:1(0) ack 9001', 2],
+          ['.5 1:1(0) ack 7001', 0],
+          ['.5 1:1(0) ack 9001 <ECN e0b 1 ceb 0,nop,nop,nop>', 0],
+          ['.5 1:1(0) ack 9001 <ECN e0b 1 ceb 8000,nop,nop,nop>', 8],
+          ['.6 1:1(0) ack 9001 <ECN e0b 1 ceb 1000,nop,nop,nop>', 1],
+          ['.6 1:1(0) ack 9001 <ECN e0b 1 ceb 9000,nop,nop,nop>', 9],
+        ] as const;
+        for (const [text, marked] of cases) {
+          const dut = host({ initialWindow: 10 });
+          const connection = accepted(dut);
+          connection.write(new Uint8Array(10 * MSS));
+          dut.rx(text);
+          expect(countersOf(connection).sent.ce - 5, text).to.equal(marked);
+          dut.expectClean();
+        }
+      });
+
+      it('RFC 9768 3.2.3.1: reads both orders of the option, of any length, beyond 24 bits', () => {
+        const dut = host();
+        const connection = accepted(dut);
+        const { sent } = countersOf(connection);
+        const say = (option: string, bytes: number) => {
+          connection.write(new Uint8Array(10));
+          dut.rx(`.5 1:1(0) ack ${bytes + 1} <${option}>`);
+        };
+        say('ECN e0b 11 ceb 0,nop,nop,nop', 10);
+        expect(sent).to.include({ ect0Bytes: 11, ceBytes: 0, ect1Bytes: 1 });
+        say('ECN e1b 5,nop,nop,nop', 20);
+        expect(sent).to.include({ ect0Bytes: 11, ceBytes: 0, ect1Bytes: 5 });
+        for (const [i, value] of [0x7f_0000, 0xf0_0000, 0x10].entries())
+          say(`ECN e0b ${value},nop,nop,nop`, 30 + 10 * i);
+        expect(sent.ect0Bytes).to.equal(0x100_0010);
+        // What is behind is old.
+        say('ECN e0b 5,nop,nop,nop', 60);
+        expect(sent.ect0Bytes).to.equal(0x100_0010);
+        dut.expectClean();
+      });
+
+      it('RFC 9768 3.2.3.2.4: does not believe options that begin with zeros', () => {
+        const dut = host();
+        const connection = connected(dut, 'SW.', ',ECN e1b 0 ceb 0 e0b 0,nop');
+        connection.write(new Uint8Array(10));
+        dut.rx('.5 1:1(0) ack 11 <ECN e0b 11 ceb 77,nop,nop,nop>');
+        expect(countersOf(connection).sent).to.include({ ect0Bytes: 1, ceBytes: 0 });
+        dut.expectClean();
+      });
+
+      it('RFC 9768 3.2.3.2.5: marks no more where bytes are reported as marked, and no packet', () => {
+        const dut = host();
+        const connection = connected(dut);
+        connection.write(new Uint8Array(10));
+        dut.rx('.5 1:1(0) ack 11 <ECN e0b 1 ceb 10,nop,nop,nop>');
+        dut.take();
+        connection.write(new Uint8Array(10));
+        expect(took(dut)[0]).to.match(/^P\.5/);
+        dut.expectClean();
+      });
+
+      it('RFC 9768 3.2.2.4: does not heed a counter that begins with zero', () => {
+        const dut = host();
+        const connection = connected(dut);
+        connection.write(new Uint8Array(10));
+        dut.rx('.0 1:1(0) ack 11');
+        expect(dut.host.counters.ecnReductions).to.equal(0);
+        dut.take();
+        connection.write(new Uint8Array(10));
+        expect(took(dut)[0]).to.match(/^P\.5/);
+        dut.expectClean();
+      });
+
+      it('RFC 9768 A.1: ignores acknowledgments that others overtook', () => {
+        const dut = host();
+        const connection = accepted(dut);
+        connection.write(new Uint8Array(3 * MSS));
+        dut.rx('.6 1:1(0) ack 2001');
+        dut.rx('.5 1:1(0) ack 1001');
+        dut.rx('.5 1:1(0) ack 2001');
+        expect(countersOf(connection).sent.ce).to.equal(6);
+        dut.rx('.7 1:1(0) ack 3001');
+        expect(countersOf(connection).sent.ce).to.equal(7);
+        dut.expectClean();
+      });
+
+      it('RFC 9768 3.2.3.2.2: leaves the option out when the first data with it are lost', () => {
+        const dut = host();
+        const connection = connected(dut);
+        connection.write(new Uint8Array(10));
+        sees(dut, `[ect0] P.5 1:11(10) ack 1 <${OPTION}>`);
+        dut.wait(1000);
+        expect(took(dut)[0]).to.equal('P.5 1:11(10) ack 1');
+        dut.rx('[ce] .5 1:11(10) ack 11');
+        sees(dut, '.6 11:11(0) ack 11');
+        dut.expectClean();
+      });
+
+      it('RFC 9768 3.2.3.2.2: leaves the option out when what was acknowledged with it keeps coming again', () => {
+        const dut = host();
+        accepted(dut);
+        dut.rx('[ce] .5 1:11(10) ack 1');
+        for (let i = 0; i < 3; i++) dut.rx('.5 1:11(10) ack 1');
+        expect(took(dut).at(-1)).to.equal('.6 1:1(0) ack 11');
+        dut.expectClean();
+      });
+    });
+
+    describe('end to end', () => {
+      interface Run {
+        readonly seed: number;
+        readonly chance: number;
+        /** Of acknowledgments that are lost, and that come twice. */
+        readonly loss: number;
+        readonly doubling: number;
+      }
+
+      /** Both ends' counters after a transfer, and how many packets and bytes were marked on their way. */
+      function transfer({ seed, chance, loss, doubling }: Run) {
+        const random = new SeededRandom(seed);
+        const tcp: TcpOptions = { ecn: 'accurate', maxRto: 1000, dataRetries: 100, mtuProbing: 'off' };
+        const pair = new Pair({ version, seed, tcp: [tcp, tcp] });
+        let marks = 0;
+        pair.carry = (bytes, from) => {
+          if (from === 0) {
+            if (codepointOf(bytes) === Ecn.Ect0 && random.float() < chance && mark(bytes)) marks++;
+            return [20];
+          }
+          // The handshake, and the last acknowledgments, tell all that was not told before.
+          if (random.float() < loss && server.receivedBytes > 0 && server.receivedBytes < SIZE) return [];
+          return random.float() < doubling ? [20, 20 + random.below(5)] : [20];
+        };
+        const client = new App(pattern(SIZE, seed), false);
+        const server = new App(new Uint8Array(0), false);
+        join(pair, client, server);
+        pair.scheduler.runFor(600_000);
+        expect(Buffer.compare(server.data, pattern(SIZE, seed))).to.equal(0);
+        const [a, b] = [client.connection, server.connection];
+        if (a === undefined || b === undefined) throw new Error('not connected');
+        const ends = {
+          sent: countersOf(a).sent,
+          received: countersOf(b).received,
+          options: countersOf(b).sendsOptions,
+          marks,
+          info: a.info(),
+        };
+        const { counters } = pair.hosts[0];
+        a.abort();
+        pair.scheduler.run();
+        pair.expectClean();
+        return { ...ends, counters };
+      }
+      const SIZE = 200_000;
+
+      it('property: RFC 9768 3.2: the sender knows how many packets and bytes of its own were marked', () => {
+        const runs = fc.record({
+          seed: fc.integer(),
+          chance: fc.double({ min: 0, max: 1, noNaN: true }),
+          loss: fc.constant(0),
+          doubling: fc.double({ min: 0, max: 0.3, noNaN: true }),
+        });
+        fc.assert(
+          fc.property(runs, (run) => {
+            const { sent, received, marks, info } = transfer(run);
+            expect(received.ce - 5).to.equal(marks);
+            expect(sent).to.deep.equal(received);
+            expect(info.deliveredCe).to.equal(marks);
+          }),
+          { numRuns: 30, seed: 1 },
+        );
+      });
+
+      it('property: RFC 9768 3.2.2.5.2: lost acknowledgments make it count rather more than fewer, and bytes stay exact', () => {
+        let tested = 0;
+        const runs = fc.record({
+          seed: fc.integer(),
+          chance: fc.double({ min: 0, max: 1, noNaN: true }),
+          loss: fc.double({ min: 0, max: 0.4, noNaN: true }),
+          doubling: fc.double({ min: 0, max: 0.3, noNaN: true }),
+        });
+        fc.assert(
+          fc.property(runs, (run) => {
+            const { sent, received, options, counters } = transfer(run);
+            // So many acknowledgments in a row were lost that the receiver took the option for the reason.
+            if (!options) return;
+            tested++;
+            expect(sent).to.include({
+              ceBytes: received.ceBytes,
+              ect0Bytes: received.ect0Bytes,
+              ect1Bytes: received.ect1Bytes,
+            });
+            expect(sent.ce).to.be.at.least(received.ce);
+            expect((sent.ce - received.ce) % 8).to.equal(0);
+            expect(counters.ecnReductions > 0).to.equal(received.ce > 5);
+          }),
+          { numRuns: 30, seed: 1 },
+        );
+        expect(tested).to.be.at.least(20);
+      });
+    });
+  });
+}
