@@ -69,7 +69,8 @@ export interface Network<H extends string = string, L extends string = string> e
    * is virtual. It finds the other hosts by their names, too. Let time pass by `advance` or `runUntilSettled(program.exited)`.
    *
    * CommonJS or ES modules, which are loaded in no virtual time; `import()` is left out in CommonJS, and not waited for in ES modules. Nor is what else
-   * is of the real world, such as reading files asynchronously; modules that lead out (`tls`, `child_process`, ...) throw `ERR_NOT_SIMULATED`.
+   * is of the real world, such as reading files asynchronously; what leads out (`https`, `tls`, `child_process`, `fetch`...) throws `ERR_NOT_SIMULATED` when it
+   * is called.
    *
    * @throws UsageError `ERR_INVALID_OPTION`, `ERR_INVALID_STATE` if somebody else captures the process's uncaught exceptions
    */

@@ -3,8 +3,9 @@
 import { Console } from 'node:console';
 import { performance as wallPerformance } from 'node:perf_hooks';
 import { Readable, Writable } from 'node:stream';
-import { SeededRandom } from '../../../lib/core/random.js';
+import type { Random } from '../../../lib/core/random.js';
 import { type Program, ProgramExit, type ProgramOutput } from './program.js';
+import { refused } from './refused.js';
 import type { ProgramTimers } from './timers.js';
 
 /** What `process` says of a program. */
@@ -119,27 +120,21 @@ function programProcess(program: Program, options: ProcessOptions, now: () => nu
   });
 }
 
-function refused(what: string) {
-  return () => {
-    throw Object.assign(new Error(`${what} is not simulated`), { code: 'ERR_NOT_SIMULATED' });
-  };
-}
-
 /** The globals of a program, by name. */
 export function programGlobals(
   program: Program,
-  timers: ProgramTimers,
+  { timers, random, crypto }: { timers: ProgramTimers; random: Random; crypto: object },
   options: ProcessOptions,
 ): Readonly<Record<string, unknown>> {
   const now = () => program.timers.now();
   const own = programProcess(program, options, now) as { stdout: Writable; stderr: Writable };
-  const random = new SeededRandom(program.stack.env.random.uint32());
   const globals: Record<string, unknown> = {
     ...timers,
     queueMicrotask: (callback: () => void) => queueMicrotask(program.bind(callback)),
     Date: programDate(() => Math.floor(now())),
     performance: programPerformance(now, now()),
     Math: Object.create(Math, { random: { value: () => random.float() } }) as object,
+    crypto,
     process: own,
     console: new Console({ stdout: own.stdout, stderr: own.stderr }),
     fetch: refused('fetch'),

@@ -21,6 +21,7 @@ export const GLOBALS = [
   'Date',
   'performance',
   'Math',
+  'crypto',
   'process',
   'console',
   'fetch',

@@ -5,10 +5,11 @@ import type { LookupFunction } from 'node:net';
 import { programHttp } from './http.js';
 import { programDns } from './names.js';
 import type { Program } from './program.js';
+import { refused } from './refused.js';
 import { programDgram, programNet } from './sockets.js';
 import { type ProgramTimers, programTimerPromises } from './timers.js';
 
-/** What would leave the simulation, or the process. */
+/** What would leave the simulation, or the process: may be required, as libraries do that then leave it alone, but not used. */
 const NOT_SIMULATED = new Set([
   'child_process',
   'cluster',
@@ -30,7 +31,7 @@ export type Builtins = (name: string) => unknown;
 export function programBuiltins(
   program: Program,
   timers: ProgramTimers,
-  globals: Readonly<Record<string, unknown>>,
+  { globals, crypto }: Readonly<Record<'globals' | 'crypto', Readonly<Record<string, unknown>>>>,
   lookup: LookupFunction,
 ): Builtins {
   const net = programNet(program, lookup);
@@ -40,6 +41,7 @@ export function programBuiltins(
     net,
     http: programHttp(net, () => program.timers.now()),
     dgram: programDgram(program, lookup),
+    crypto,
     dns,
     'dns/promises': dns['promises'],
     timers: { ...timers, promises },
@@ -51,11 +53,15 @@ export function programBuiltins(
   return (name) => {
     const bare = name.replace(/^node:/, '');
     if (Object.hasOwn(own, bare)) return own[bare];
-    if (NOT_SIMULATED.has(bare)) throw notSimulated(bare);
-    return nodeRequire(name) as unknown;
+    const module: unknown = nodeRequire(name);
+    return NOT_SIMULATED.has(bare) ? refusing(bare, module as object) : module;
   };
 }
 
-function notSimulated(name: string): Error {
-  return Object.assign(new Error(`the module '${name}' is not simulated`), { code: 'ERR_NOT_SIMULATED' });
+/** A module whose functions and classes throw when they are called. */
+function refusing(name: string, module: object): Readonly<Record<string, unknown>> {
+  const entries = Object.entries(module).filter(([, value]) => typeof value !== 'object');
+  return Object.fromEntries(
+    entries.map(([key, value]) => [key, typeof value === 'function' ? refused(`${name}.${key}`) : (value as unknown)]),
+  );
 }

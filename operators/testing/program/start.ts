@@ -4,7 +4,9 @@ import { existsSync, readFileSync } from 'node:fs';
 import { dirname, extname, isAbsolute, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { UsageError } from '../../../lib/core/errors.js';
+import { SeededRandom } from '../../../lib/core/random.js';
 import type { Host } from '../../stack/host.js';
+import { programChance } from './chance.js';
 import { CommonJs } from './common-js.js';
 import { importMain } from './es-modules.js';
 import { programGlobals } from './globals.js';
@@ -38,8 +40,11 @@ export function startProgram(where: { host: string; stack: Host; names: HostName
   const main = isAbsolute(path) ? path : resolve(path);
   const program = new Program(where.host, where.stack);
   const timers = programTimers(program);
-  const globals = programGlobals(program, timers, { args, env, input, file: main });
-  const builtins = programBuiltins(program, timers, globals, programLookup(where.stack, where.names));
+  const random = new SeededRandom(where.stack.env.random.uint32());
+  const { module: crypto, web } = programChance(random);
+  const globals = programGlobals(program, { timers, random, crypto: web }, { args, env, input, file: main });
+  const lookup = programLookup(where.stack, where.names);
+  const builtins = programBuiltins(program, timers, { globals, crypto }, lookup);
   const commonJs = new CommonJs(builtins, globals);
   if (file !== undefined && isEsModule(main)) {
     program.load((entered) => importMain(main, { builtins, commonJs, globals, entered }, program.exited));
