@@ -39,7 +39,7 @@ export function write(c: Connection, bytes: Uint8Array, options: TcpWriteOptions
  * what is more than half the largest window of the peer before that, so that its application does not wait for all of it.
  */
 function enqueue(c: Connection, bytes: Uint8Array, push: boolean): void {
-  const { queue, snd } = c;
+  const { ownQueue: queue, snd } = c;
   if (unsentBytes(c) > 0) queue.unpush();
   let rest = bytes;
   const half = snd.maxWnd >>> 1;
@@ -83,6 +83,7 @@ export function end(c: Connection): void {
 export function read(c: Connection, max: number): Uint8Array | undefined {
   if (c.abandoned) return undefined;
   const bytes = c.received.read(max);
+  if (c.received.length === 0) c.releaseReceived();
   // Also where there was nothing: the owner may have been quicker than the news.
   c.told = false;
   if (bytes === undefined) return undefined;

@@ -30,11 +30,11 @@ import { lingered } from './linger.js';
 import { clampBuffer, defaultMss, type EndCode, receiveLimit, type TcpConfig } from './options.js';
 import type { Plpmtud } from './plpmtud.js';
 import { Reassembly } from './reassembly.js';
-import { ReceiveQueue } from './receive-queue.js';
+import { NOTHING_RECEIVED, type ReceiveQueue } from './receive-queue.js';
 import { Recovery } from './recovery.js';
 import { RttEstimator } from './rto.js';
 import { sendAck, sendFirstSyn, unsentBytes } from './send.js';
-import { SendQueue } from './send-queue.js';
+import { NOTHING_QUEUED, type SendQueue } from './send-queue.js';
 import { SentQueue } from './sent-queue.js';
 import {
   setCork,
@@ -94,9 +94,10 @@ export class Connection implements TcpConnection {
   noDelay: boolean;
   userTimeout: number;
 
-  readonly queue: SendQueue = new SendQueue();
+  /** Not to be filled: {@link ownQueue} and {@link ownReceived} are. */
+  queue: SendQueue = NOTHING_QUEUED;
   readonly sent: SentQueue;
-  readonly received: ReceiveQueue = new ReceiveQueue();
+  received: ReceiveQueue = NOTHING_RECEIVED;
   reassembly: Reassembly | undefined = undefined;
   readonly rtt: RttEstimator;
   /** Set once the segment size is known. */
@@ -358,8 +359,34 @@ export class Connection implements TcpConnection {
     this.host.wake(this);
   }
 
+  /** The queue of what is to be sent, made when first needed. */
+  get ownQueue(): SendQueue {
+    if (this.queue === NOTHING_QUEUED) this.queue = this.host.sendQueues.take();
+    return this.queue;
+  }
+
+  /** The queue of what was received, made when first needed. */
+  get ownReceived(): ReceiveQueue {
+    if (this.received === NOTHING_RECEIVED) this.received = this.host.receiveQueues.take();
+    return this.received;
+  }
+
+  private releaseQueue(): void {
+    if (this.queue === NOTHING_QUEUED) return;
+    this.host.sendQueues.give(this.queue);
+    this.queue = NOTHING_QUEUED;
+  }
+
+  /** Nothing is left to be read, or nobody will. */
+  releaseReceived(): void {
+    if (this.received === NOTHING_RECEIVED) return;
+    this.host.receiveQueues.give(this.received);
+    this.received = NOTHING_RECEIVED;
+  }
+
   /** Data were acknowledged: there may be room, or nothing left. */
   drained(): void {
+    if (this.queue.length === 0) this.releaseQueue();
     // Not for every few bytes: a writer that waits is woken for a quarter of the buffer.
     if (this.blocked) growSendBuffer(this);
     if (this.blocked && this.sendBuffer - this.queue.length >= Math.max(1, this.sendBuffer >>> 2)) {
@@ -389,7 +416,7 @@ export class Connection implements TcpConnection {
   /** What was received will not be read. */
   dropReceived(): void {
     if (!this.released) this.host.memory.used -= this.received.length;
-    this.received.clear();
+    this.releaseReceived();
   }
 
   /** The protocol ended regularly, or is in TIME-WAIT: nothing more will come or be wanted. */
@@ -397,7 +424,7 @@ export class Connection implements TcpConnection {
     this.over = true;
     this.sent.clear();
     this.host.memory.used -= this.queue.length;
-    this.queue.clear();
+    this.releaseQueue();
     this.dropGaps();
     this.tuning = undefined;
     this.chrono?.start(Chrono.IDLE, this.host.now);

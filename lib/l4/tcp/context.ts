@@ -8,6 +8,9 @@ import type { Connection } from './connection.js';
 import type { FastOpenMemory } from './fast-open.js';
 import type { Memory } from './memory.js';
 import type { TcpConfig } from './options.js';
+import type { ReceiveQueue } from './receive-queue.js';
+import type { Recycler } from './recycler.js';
+import type { SendQueue } from './send-queue.js';
 import type { SentSegmentPool } from './sent-queue.js';
 
 /** Counts of what happened, for statistics (RFC 4022 in spirit). All only grow. */
@@ -61,6 +64,8 @@ export interface TcpContext {
   readonly output: IpOutput;
   readonly counters: TcpCounters;
   readonly sentSegments: SentSegmentPool;
+  readonly sendQueues: Recycler<SendQueue>;
+  readonly receiveQueues: Recycler<ReceiveQueue>;
   readonly fastOpen: FastOpenMemory;
   readonly memory: Memory;
   /** What the acknowledgment under inspection says, for congestion control. */

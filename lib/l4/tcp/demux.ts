@@ -20,7 +20,6 @@ const MIN_CAPACITY = 16;
 /** Connections by their four-tuple. Linear probing, at most half full. */
 export class ConnectionTable {
   private capacity: number = MIN_CAPACITY;
-  private keys: Uint32Array = new Uint32Array(MIN_CAPACITY * KEY_WORDS);
   private hashes: Int32Array = new Int32Array(MIN_CAPACITY);
   private entries: (Connection | undefined)[] = Array.from({ length: MIN_CAPACITY });
   private readonly key: Uint32Array = new Uint32Array(KEY_WORDS);
@@ -111,11 +110,15 @@ export class ConnectionTable {
   }
 
   private matches(at: number): boolean {
-    const { key, keys } = this;
-    const from = at * KEY_WORDS;
-    // From the back: ports and the last words of addresses differ most often.
-    for (let i = KEY_WORDS - 1; i >= 0; i--) if (keys[from + i] !== key[i]) return false;
-    return true;
+    const connection = this.entries[at];
+    if (connection === undefined) return false;
+    const { key } = this;
+    const { local, remote } = connection;
+    return (
+      key[PORTS] === ((local.port << 16) | remote.port) >>> 0 &&
+      isAt(key, REMOTE, remote.address) &&
+      isAt(key, LOCAL, local.address)
+    );
   }
 
   private put(connection: Connection, hash: number): void {
@@ -124,7 +127,6 @@ export class ConnectionTable {
     while (this.entries[at] !== undefined) at = (at + 1) & mask;
     this.entries[at] = connection;
     this.hashes[at] = hash;
-    this.keys.set(this.key, at * KEY_WORDS);
   }
 
   /** Frees a place and moves back what probing put behind it. */
@@ -136,7 +138,6 @@ export class ConnectionTable {
       if (((at - home) & mask) < ((at - hole) & mask)) continue;
       this.entries[hole] = this.entries[at];
       this.hashes[hole] = this.hashes[at] ?? 0;
-      this.keys.copyWithin(hole * KEY_WORDS, at * KEY_WORDS, (at + 1) * KEY_WORDS);
       hole = at;
     }
     this.entries[hole] = undefined;
@@ -145,14 +146,20 @@ export class ConnectionTable {
   private resize(capacity: number): void {
     const { entries, hashes } = this;
     this.capacity = capacity;
-    this.keys = new Uint32Array(capacity * KEY_WORDS);
     this.hashes = new Int32Array(capacity);
     this.entries = Array.from({ length: capacity });
     entries.forEach((connection, at) => {
-      if (connection === undefined) return;
-      const { local, remote } = connection;
-      this.load(local.address, local.port, remote.address, remote.port);
-      this.put(connection, hashes[at] ?? 0);
+      if (connection !== undefined) this.put(connection, hashes[at] ?? 0);
     });
   }
+}
+
+/** Whether the four words of the key from `from` on are that address. From the back: the last words differ most often. */
+function isAt(key: Uint32Array, from: number, address: IpAddress): boolean {
+  return (
+    key[from + 3] === address.word(3) &&
+    key[from + 2] === address.word(2) &&
+    key[from + 1] === address.word(1) &&
+    key[from] === address.word(0)
+  );
 }

@@ -125,6 +125,7 @@ function synDataAcknowledged(c: Connection, fastOpen: FastOpen, segment: Segment
   c.snd.nxt = segment.ack;
   c.statistics.bytesAcked += bytes;
   c.queue.consume(bytes);
+  c.host.memory.used -= bytes;
   c.drained();
 }
 
@@ -140,7 +141,7 @@ export function openEarly(c: Connection, segment: Segment): void {
   const length = Math.min(segment.length, (rcv.edge - rcv.nxt) | 0);
   establish(c);
   if (frame === undefined || length <= 0) return;
-  c.received.append(frame.slab.bytes, from, from + length);
+  c.ownReceived.append(frame.slab.bytes, from, from + length);
   c.statistics.bytesReceived += length;
   rcv.nxt = (rcv.nxt + length) | 0;
   rcv.edge = (rcv.nxt + Math.min(0xffff, c.receiveBuffer)) | 0;

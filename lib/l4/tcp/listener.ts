@@ -31,6 +31,7 @@ export class Listener implements TcpListener, Parent {
   private arrivals: Endpoint[] = [];
   private callback: (() => void) | undefined = undefined;
   private closed = false;
+  private end: Endpoint;
   /** Connections that are served before their handshake is complete (RFC 7413 5.1). */
   early = 0;
   /** When a SYN was last answered with a cookie. */
@@ -38,7 +39,7 @@ export class Listener implements TcpListener, Parent {
 
   constructor(host: ListenerHost, local: Endpoint, options: TcpListenOptions, backlog: number, maxEmbryonic: number) {
     this.host = host;
-    this.local = local;
+    this.local = this.end = local;
     this.options = options;
     if (options.congestion !== undefined) congestionFactory(options.congestion);
     this.backlog = Math.max(1, backlog);
@@ -75,6 +76,12 @@ export class Listener implements TcpListener, Parent {
       connection.abort();
     }
     this.host.leave();
+  }
+
+  /** The end of a connection at `address`: one object for all that came there in a row. */
+  endAt(address: IpAddress): Endpoint {
+    if (!isSameAddress(this.end.address, address)) this.end = { address, port: this.local.port };
+    return this.end;
   }
 
   /** Whether one more connection may wait to be accepted; if not, no SYN is answered. */

@@ -140,7 +140,7 @@ export class PassiveOpens {
 
   /** A connection for the sender of `packet`, in the table. */
   private connection(listener: Listener, packet: IpPacket, segment: Segment): Connection {
-    const local = { address: packet.destinationAddress, port: segment.destinationPort };
+    const local = listener.endAt(packet.destinationAddress);
     const remote = { address: senderOf(packet), port: segment.sourcePort };
     const connection = new Connection(this.host, local, remote, undefined, listener.options);
     this.table.insert(connection);

@@ -87,3 +87,16 @@ export class ReceiveQueue {
     this.gathering = undefined;
   }
 }
+
+class NoReceiveQueue extends ReceiveQueue {
+  override append(): never {
+    throw new Error('a connection receives into a queue of its own');
+  }
+  override push(): never {
+    return this.append();
+  }
+  override clear(): void {}
+}
+
+/** What connections have for which nothing waits to be read: empty, and stays so. */
+export const NOTHING_RECEIVED: ReceiveQueue = new NoReceiveQueue();

@@ -254,7 +254,7 @@ function inOrder(c: Connection, segment: Segment): void {
     drop(c, segment, DropReason.TcpOutOfMemory);
     return;
   }
-  c.received.append(frame.slab.bytes, from, to);
+  c.ownReceived.append(frame.slab.bytes, from, to);
   c.host.memory.used += length;
   rcv.nxt = (rcv.nxt + length) | 0;
   noteData(c, length, segment.flags);
@@ -266,7 +266,7 @@ function inOrder(c: Connection, segment: Segment): void {
     // RFC 5681 4.2: what fills a gap is acknowledged at once.
     const { nxt } = rcv;
     const held = reassembly.length + c.received.length;
-    rcv.nxt = reassembly.drain(nxt, c.received);
+    rcv.nxt = reassembly.drain(nxt, c.ownReceived);
     c.host.memory.used += reassembly.length + c.received.length - held;
     c.statistics.bytesReceived += (rcv.nxt - nxt) | 0;
     c.oweAck();

@@ -115,3 +115,12 @@ export class SendQueue {
     return start !== undefined && start <= position && position < (this.starts[index + 1] ?? this.tail);
   }
 }
+
+class NoSendQueue extends SendQueue {
+  override push(): never {
+    throw new Error('a connection queues bytes in a queue of its own');
+  }
+}
+
+/** What connections have that have nothing to send: empty, and stays so. */
+export const NOTHING_QUEUED: SendQueue = new NoSendQueue();

@@ -39,9 +39,12 @@ import { type TcpConfig, type TcpOptions, tcpConfig } from './options.js';
 import { PassiveOpens } from './passive-open.js';
 import { learnMtu } from './plpmtud.js';
 import { mayReopen, receive, receiveInTimeWait } from './receive.js';
+import { ReceiveQueue } from './receive-queue.js';
+import { Recycler } from './recycler.js';
 import { refuse } from './refuse.js';
 import { Segment } from './segment.js';
 import { sendFirstSyn } from './send.js';
+import { SendQueue } from './send-queue.js';
 import { SentSegmentPool } from './sent-queue.js';
 
 const { Ack, Fin, Rst, Syn } = TcpFlag;
@@ -71,6 +74,8 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost {
   readonly output: IpOutput;
   readonly counters: TcpCounters = new TcpCounters();
   readonly sentSegments: SentSegmentPool = new SentSegmentPool();
+  readonly sendQueues: Recycler<SendQueue> = new Recycler(() => new SendQueue());
+  readonly receiveQueues: Recycler<ReceiveQueue> = new Recycler(() => new ReceiveQueue());
   readonly fastOpen: FastOpenMemory;
   readonly memory: Memory;
   readonly acknowledgment: Acknowledgment = new Acknowledgment();

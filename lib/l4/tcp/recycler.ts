@@ -1,0 +1,23 @@
+/** Keeps what connections need only while they are busy for those that are busy next: idle ones, of which there may be very many, have none. */
+
+// More are left to the garbage collector.
+const MAX_KEPT = 256;
+
+/** Recycles objects that can be emptied. */
+export class Recycler<T extends { clear(): void }> {
+  private readonly make: () => T;
+  private readonly kept: T[] = [];
+
+  constructor(make: () => T) {
+    this.make = make;
+  }
+
+  take(): T {
+    return this.kept.pop() ?? this.make();
+  }
+
+  give(used: T): void {
+    used.clear();
+    if (this.kept.length < MAX_KEPT) this.kept.push(used);
+  }
+}
