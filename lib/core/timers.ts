@@ -20,6 +20,11 @@ export interface Timer {
 export interface Timers {
   /** The current time in milliseconds, with fractions where the clock has them; constant within one event. */
   now(): number;
-  /** A timer that is not armed yet. When it fires it is no longer armed, so that `callback` may arm it again. */
+  /**
+   * A timer that is not armed yet. When it fires it is no longer armed, so that `callback` may arm it again.
+   *
+   * @param owner what `callback` is called with: where there are very many timers, they need no closure each
+   */
   timer(callback: () => void): Timer;
+  timer<T>(callback: (owner: T) => void, owner: T): Timer;
 }

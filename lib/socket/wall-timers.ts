@@ -54,5 +54,5 @@ class WallTimer implements Timer {
 /** {@link Timers} on the clock of the process. */
 export const wallTimers: Timers = {
   now: () => performance.now(),
-  timer: (callback) => new WallTimer(callback),
+  timer: (callback: (owner: never) => void, owner?: unknown) => new WallTimer(() => callback(owner as never)),
 };

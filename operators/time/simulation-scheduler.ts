@@ -53,8 +53,8 @@ export class SimulationScheduler extends TimersScheduler {
     return this.clock;
   }
 
-  timer(callback: () => void): Timer {
-    return new SimulationTimer(this, callback);
+  timer(callback: (owner: never) => void, owner?: unknown): Timer {
+    return new SimulationTimer(this, callback, owner);
   }
 
   /** How many events are waiting. */
@@ -73,7 +73,7 @@ export class SimulationScheduler extends TimersScheduler {
     if (timer === undefined) return false;
     this.clock = timer.deadline;
     this.cancel(timer);
-    timer.callback();
+    timer.call();
     return true;
   }
 
@@ -222,7 +222,8 @@ function before(one: SimulationTimer, other: SimulationTimer): boolean {
 }
 
 class SimulationTimer implements Timer {
-  readonly callback: () => void;
+  private readonly callback: (owner: never) => void;
+  private readonly owner: unknown;
   deadline: number = Infinity;
   order = 0;
   /** Where the heap has it: no later than the deadline, which may have moved since. */
@@ -231,9 +232,14 @@ class SimulationTimer implements Timer {
   index: number = NOT_IN_HEAP;
   private readonly scheduler: SimulationScheduler;
 
-  constructor(scheduler: SimulationScheduler, callback: () => void) {
+  constructor(scheduler: SimulationScheduler, callback: (owner: never) => void, owner: unknown) {
     this.scheduler = scheduler;
     this.callback = callback;
+    this.owner = owner;
+  }
+
+  call(): void {
+    this.callback(this.owner as never);
   }
 
   get armed(): boolean {

@@ -75,8 +75,8 @@ export class TimerWheel extends TimersScheduler {
     return this.latest;
   }
 
-  timer(callback: () => void): Timer {
-    return new WheelTimer(this, callback);
+  timer(callback: (owner: never) => void, owner?: unknown): Timer {
+    return new WheelTimer(this, callback, owner);
   }
 
   /** For {@link Timer.arm} of this wheel's timers. */
@@ -207,7 +207,7 @@ export class TimerWheel extends TimersScheduler {
 
   private fire(timer: WheelTimer): void {
     this.remove(timer);
-    timer.callback();
+    timer.call();
   }
 
   private putBack(timer: WheelTimer | undefined): void {
@@ -249,7 +249,8 @@ export class TimerWheel extends TimersScheduler {
 }
 
 class WheelTimer implements Timer {
-  readonly callback: () => void;
+  private readonly callback: (owner: never) => void;
+  private readonly owner: unknown;
   deadline: number = Infinity;
   order = 0;
   place: number = IDLE;
@@ -257,9 +258,14 @@ class WheelTimer implements Timer {
   next: WheelTimer | undefined = undefined;
   private readonly wheel: TimerWheel;
 
-  constructor(wheel: TimerWheel, callback: () => void) {
+  constructor(wheel: TimerWheel, callback: (owner: never) => void, owner: unknown) {
     this.wheel = wheel;
     this.callback = callback;
+    this.owner = owner;
+  }
+
+  call(): void {
+    this.callback(this.owner as never);
   }
 
   get armed(): boolean {

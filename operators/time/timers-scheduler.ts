@@ -10,6 +10,7 @@ import type { Timer, Timers } from '../../lib/core/timers.js';
 export abstract class TimersScheduler implements SchedulerLike, Timers {
   abstract now(): number;
   abstract timer(callback: () => void): Timer;
+  abstract timer<T>(callback: (owner: T) => void, owner: T): Timer;
 
   /** Calls `work` in `delay` ms (never in this call; never at all after an infinite delay). The contract is that of RxJS. */
   schedule<T>(work: (this: SchedulerAction<T>, state?: T) => void, delay = 0, state?: T): Subscription {

@@ -71,7 +71,7 @@ function acknowledgeNew(c: Connection, segment: Segment, advance: number): void 
 
 function confirm(c: Connection): void {
   const { host } = c;
-  if (host.confirm === undefined || host.now - c.confirmedAt < CONFIRM_INTERVAL) return;
+  if (host.confirm === undefined || host.now - (c.confirmedAt ?? Number.NEGATIVE_INFINITY) < CONFIRM_INTERVAL) return;
   c.confirmedAt = host.now;
   host.confirm(c.remote.address);
 }

@@ -32,6 +32,7 @@ import type { Plpmtud } from './plpmtud.js';
 import { Reassembly } from './reassembly.js';
 import { NOTHING_RECEIVED, type ReceiveQueue } from './receive-queue.js';
 import { Recovery } from './recovery.js';
+import type { ChallengeBudget } from './refuse.js';
 import { RttEstimator } from './rto.js';
 import { sendAck, sendFirstSyn, unsentBytes } from './send.js';
 import { NOTHING_QUEUED, type SendQueue } from './send-queue.js';
@@ -100,8 +101,9 @@ export class Connection implements TcpConnection {
   received: ReceiveQueue = NOTHING_RECEIVED;
   reassembly: Reassembly | undefined = undefined;
   readonly rtt: RttEstimator;
-  /** Set once the segment size is known. */
-  congestion: Congestion;
+  /** Made when there is something to send for the first time; idle connections that never sent have none. */
+  private control: Congestion | undefined = undefined;
+  private startWindow = 0;
   private readonly congestionFactory: CongestionFactory;
   readonly recovery: Recovery = new Recovery();
   readonly timers: ConnectionTimers;
@@ -121,14 +123,13 @@ export class Connection implements TcpConnection {
   /** When the SYN was sent last. */
   synSentAt = 0;
   /** When the layers below were last told that the way to the peer works. */
-  confirmedAt: number = Number.NEGATIVE_INFINITY;
+  confirmedAt: number | undefined = undefined;
   /** When the peer last acknowledged a segment of full size. */
-  fullSizeAt: number = Number.NEGATIVE_INFINITY;
+  fullSizeAt: number | undefined = undefined;
   /** An ACK is owed when the event ends. */
   ackNow = false;
   quickAcks: number;
-  challenges = 0;
-  challengesSince: number = Number.NEGATIVE_INFINITY;
+  challenges: ChallengeBudget | undefined = undefined;
   /** An error that ICMP reported and that did not end the connection (RFC 1122 4.2.3.9). */
   softError: EndCode = undefined;
   parent: Parent | undefined = undefined;
@@ -201,7 +202,6 @@ export class Connection implements TcpConnection {
     this.sent = new SentQueue(host.sentSegments);
     this.rtt = new RttEstimator(config);
     this.congestionFactory = congestionFactory(options.congestion ?? config.congestion);
-    this.congestion = this.makeCongestion(this.snd.mss);
     this.timers = new ConnectionTimers(this);
     if (options.keepAlive === true) this.keepalive = new Keepalive();
   }
@@ -337,9 +337,20 @@ export class Connection implements TcpConnection {
     return this.settings;
   }
 
-  /** A congestion control for the segment size. @param window bytes to start with */
-  makeCongestion(window: number): Congestion {
-    return this.congestionFactory(this.snd.mss, window, this.config, this.host.env.random);
+  get congestion(): Congestion {
+    this.control ??= this.makeCongestion();
+    return this.control;
+  }
+
+  private makeCongestion(): Congestion {
+    const { mss } = this.snd;
+    return this.congestionFactory(mss, Math.max(mss, this.startWindow), this.config, this.host.env.random);
+  }
+
+  /** The connection is established, and the segment size known. @param window bytes to start with */
+  startCongestion(window: number): void {
+    this.startWindow = window;
+    this.control = undefined;
   }
 
   /** Queues news for the owner; they are told when the event ends. */

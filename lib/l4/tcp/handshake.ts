@@ -221,7 +221,7 @@ function establish(c: Connection): void {
   startMtu(c);
   // RFC 5681 3.1: a lost SYN or SYN-ACK leaves a window of one segment.
   const window = c.retries > 0 ? snd.mss : initialWindow(snd.mss, c.config.initialWindow);
-  c.congestion = c.makeCongestion(window);
+  c.startCongestion(window);
   c.retries = 0;
   snd.smallEnd = snd.una;
   startBuffers(c);

@@ -14,18 +14,30 @@ export function drop(c: Connection, segment: Segment, reason: DropReason): void 
   c.host.env.drops.report(reason, segment.frame, 'tcp');
 }
 
+/** Challenge ACKs of one connection, and since when they are counted. Made with the first. */
+export class ChallengeBudget {
+  sent = 0;
+  since: number;
+
+  constructor(now: number) {
+    this.since = now;
+  }
+}
+
 /**
  * Owes an ACK that tells the peer where we are, unless there were many of late (RFC 5961 7). The budget is the connection's own: a common
  * one would tell strangers whether a guess about somebody else's connection was right (CVE-2016-5696).
  */
 export function challenge(c: Connection): void {
   const { now, config, counters } = c.host;
-  if (now - c.challengesSince >= config.challengePeriod) {
-    c.challengesSince = now;
-    c.challenges = 0;
+  c.challenges ??= new ChallengeBudget(now);
+  const { challenges } = c;
+  if (now - challenges.since >= config.challengePeriod) {
+    challenges.since = now;
+    challenges.sent = 0;
   }
-  if (c.challenges >= config.challengeLimit) return;
-  c.challenges++;
+  if (challenges.sent >= config.challengeLimit) return;
+  challenges.sent++;
   counters.challengeAcks++;
   c.oweAck();
 }

@@ -283,7 +283,7 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost {
   othersGetThrough(connection: Connection, mtu: number, since: number): boolean {
     const { address } = connection.remote;
     for (const other of this.table) {
-      if (other === connection || other.fullSizeAt <= since || other.mtu < mtu) continue;
+      if (other === connection || other.mtu < mtu || (other.fullSizeAt ?? since) <= since) continue;
       if (other.remote.address.equals(address)) return true;
     }
     return false;

@@ -27,7 +27,7 @@ export class ConnectionTimers {
 
   constructor(c: Connection) {
     this.c = c;
-    this.retransmit = c.host.env.timers.timer(() => run(c, onRetransmitTimer));
+    this.retransmit = c.host.env.timers.timer(runRetransmit, c);
   }
 
   /** Starts the retransmission timeout anew (RFC 6298 5.1, 5.3). */
@@ -73,7 +73,7 @@ export class ConnectionTimers {
   delayAck(time: number): void {
     const { c } = this;
     const { now } = c.host;
-    this.delayedAck ??= c.host.env.timers.timer(() => run(c, onDelayedAckTimer));
+    this.delayedAck ??= c.host.env.timers.timer(runDelayedAck, c);
     if (!this.delayedAck.armed) this.delayedAck.arm(now + time);
     // As good as due.
     else if (this.delayedAck.deadline <= now + time / 4) c.oweAck();
@@ -125,7 +125,7 @@ export class ConnectionTimers {
 
   private idleTimer(): Timer {
     const { c } = this;
-    this.idle ??= c.host.env.timers.timer(() => run(c, onIdleTimer));
+    this.idle ??= c.host.env.timers.timer(runIdle, c);
     return this.idle;
   }
 
@@ -139,6 +139,18 @@ export class ConnectionTimers {
     this.delayedAck?.cancel();
     this.idle?.cancel();
   }
+}
+
+function runRetransmit(c: Connection): void {
+  run(c, onRetransmitTimer);
+}
+
+function runDelayedAck(c: Connection): void {
+  run(c, onDelayedAckTimer);
+}
+
+function runIdle(c: Connection): void {
+  run(c, onIdleTimer);
 }
 
 function run(c: Connection, event: (c: Connection) => void): void {

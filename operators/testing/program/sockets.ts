@@ -77,7 +77,11 @@ function programUdp(program: Program): UdpSockets {
 
 /** The host's clock, whose timers enter the program. */
 export function enteringTimers(program: Program): Timers {
-  return { now: () => program.timers.now(), timer: (callback) => program.timers.timer(program.bind(callback)) };
+  return {
+    now: () => program.timers.now(),
+    timer: (callback: (owner: never) => void, owner?: unknown) =>
+      program.timers.timer(program.bind(() => callback(owner as never))),
+  };
 }
 
 /** Something that can keep a program running. */

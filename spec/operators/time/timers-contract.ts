@@ -27,7 +27,8 @@ class NaiveTimers implements Timers {
     return this.clock;
   }
 
-  timer(callback: () => void): Timer {
+  timer(action: (owner: never) => void, owner?: unknown): Timer {
+    const callback = () => action(owner as never);
     const { armed } = this;
     const find = () => armed.findIndex((entry) => entry.timer === timer);
     const cancel = () => {
