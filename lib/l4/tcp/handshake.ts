@@ -142,6 +142,7 @@ export function openEarly(c: Connection, segment: Segment): void {
   establish(c);
   if (frame === undefined || length <= 0) return;
   c.ownReceived.append(frame.slab.bytes, from, from + length);
+  c.host.memory.used += length;
   c.statistics.bytesReceived += length;
   rcv.nxt = (rcv.nxt + length) | 0;
   rcv.edge = (rcv.nxt + Math.min(0xffff, c.receiveBuffer)) | 0;

@@ -380,6 +380,7 @@ for (const version of VERSIONS) {
           expect(Buffer.compare(app.data, data)).to.equal(0);
           expect(hex(got.at(-1)?.data ?? new Uint8Array())).to.equal(hex(data.slice(0, 500)));
         }
+        expect(pair.hosts.map(({ memory }) => memory.used)).to.deep.equal([0, 0]);
         listener.close();
         pair.expectClean();
       }
