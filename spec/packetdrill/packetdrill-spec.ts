@@ -4,7 +4,7 @@ import { expect } from 'chai';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { survivors } from '../../operators/testing/packetdrill/mutate.js';
-import { modesOf, packetdrill, profileOf } from '../../operators/testing/packetdrill/packetdrill.js';
+import { definesFor, modesOf, packetdrill, profileOf } from '../../operators/testing/packetdrill/packetdrill.js';
 import { parseScript } from '../../operators/testing/packetdrill/parser.js';
 import { resultText } from '../../operators/testing/packetdrill/result.js';
 
@@ -30,8 +30,11 @@ describe('the scripts', () => {
     });
 
     it(`${name}: no mutant passes`, () => {
-      const script = parseScript(text, { name });
-      const [mode = 'ipv4'] = modesOf(script);
+      const [mode = 'ipv4'] = modesOf({
+        name,
+        options: parseScript(text, { name, defines: definesFor('ipv4') }).options,
+      });
+      const script = parseScript(text, { name, defines: definesFor(mode) });
       const left = survivors(script, { mode, profile: profileOf(text), strict: false });
       expect(left.map(({ change }) => change)).to.deep.equal([]);
     });

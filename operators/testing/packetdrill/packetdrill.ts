@@ -73,9 +73,15 @@ export function profileOf(text: string): ProfileName {
 }
 
 /** The words that scripts of either version expect to be defined. */
-function definesFor(mode: IpMode, given: Readonly<Record<string, string>> = {}): Readonly<Record<string, string>> {
+export function definesFor(
+  mode: IpMode,
+  given: Readonly<Record<string, string>> = {},
+): Readonly<Record<string, string>> {
   const six = mode === 'ipv6';
   return {
+    // The cookies for the default addresses, with the key of the profile and with one of zeros.
+    TFO_COOKIE: six ? 'c1d1e9742a47a9bc' : '3021b9d889017eeb',
+    TFO_COOKIE_ZERO: six ? '82af1a8f9a205c34' : 'b7c12350a90dc8f5',
     CMSG_LEVEL_IP: six ? 'SOL_IPV6' : 'SOL_IP',
     CMSG_TYPE_RECVERR: six ? 'IPV6_RECVERR' : 'IP_RECVERR',
     ...given,

@@ -173,7 +173,7 @@ export class Run {
             expected: assertion.text,
             got: verdict.seen,
           };
-          this.note({ ...event, place: assertion.place }, verdict.held ? OK : failure);
+          this.note({ ...event, place: assertion.place, text: assertion.text }, verdict.held ? OK : failure);
         }
         return undefined;
       default:
@@ -205,6 +205,8 @@ export class Run {
       linux: profile === 'linux',
       flows,
       now: () => world.now,
+      clock: () => world.scheduler.now(),
+      fastOpenListeners: () => this.settings.fastOpenListeners,
     });
     this.started = { world, sockets };
     return this.started;

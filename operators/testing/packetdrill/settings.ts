@@ -14,24 +14,37 @@ export interface Settings {
   readonly profile: ProfileName;
   tcp: Mutable<TcpOptions>;
   hopLimit: number;
+  /** Listeners serve Fast Open that were not told to. */
+  fastOpenListeners: boolean;
 }
 
 /** The host as a script finds it. */
 export function profileSettings(profile: ProfileName): Settings {
-  return { profile, tcp: { ...(profile === 'linux' ? LINUX : FREEBSD) }, hopLimit: 64 };
+  return {
+    profile,
+    tcp: { ...(profile === 'linux' ? LINUX : FREEBSD) },
+    hopLimit: 64,
+    fastOpenListeners: profile === 'linux',
+  };
 }
 
 const LINUX: TcpOptions = {
-  // 15 MiB, for which Linux offers a shift of 8.
-  receiveBuffer: 15_728_640,
+  // tcp_rmem is "4096 540000 15728640" in Linux's own scripts: half of it is for data, and the shift is 8.
+  receiveBuffer: 270_000,
+  receiveBufferMax: 15_728_640,
   sendBuffer: 256 * 1024,
   synRetries: 5,
+  // The key of Linux's own scripts, which spell out cookies made with it.
+  fastOpenKey: [0xa1a1a1a1, 0xb2b2b2b2, 0xc3c3c3c3, 0xd4d4d4d4],
 };
 
 const FREEBSD: TcpOptions = {
-  // 2 MiB, for which FreeBSD offers a shift of 6.
-  receiveBuffer: 2_097_152,
+  // The most that a buffer may have is 2 MiB, for which FreeBSD offers a shift of 6.
+  receiveBuffer: 65_536,
+  receiveBufferMax: 2_097_152,
   sendBuffer: 2_097_152,
+  receiveWindow: 'whole',
+  wholeSegmentBuffers: true,
   minRto: 230,
   ackPolicy: 'every-second',
   quickAcks: 0,

@@ -1,10 +1,12 @@
 /** The system calls of scripts, over the TCP of the host under test. */
 
-import { anyAddress, type IpAddress, ipOf, mapped } from '../../../lib/core/address.js';
+import { anyAddress, type IpAddress, ipOf, mapped, unmapped } from '../../../lib/core/address.js';
 import { NetError } from '../../../lib/core/errors.js';
-import type { TcpListener, TcpSockets } from '../../../lib/l4/tcp/api.js';
+import type { TcpListener } from '../../../lib/l4/tcp/api.js';
+import type { TcpHost } from '../../../lib/l4/tcp/tcp-host.js';
 import { ERRNO, expressionText, nameOf, numberOf, valueIn } from './constants.js';
 import type { Expression } from './expression.js';
+import { roomInSyn } from './fast-open.js';
 import type { Flows } from './flow.js';
 import type { Difference } from './match.js';
 import type { CallLine, IpMode } from './script.js';
@@ -29,14 +31,18 @@ export interface Call {
 
 /** Whose sockets these are. */
 export interface SocketsOptions {
-  readonly tcp: TcpSockets;
+  readonly tcp: Pick<TcpHost, 'connect' | 'listen' | 'fastOpen' | 'config'>;
   readonly mode: IpMode;
   readonly remote: string;
   readonly bindPort: number;
   readonly connectPort: number;
   readonly linux: boolean;
   readonly flows: Flows;
+  /** Whether listeners serve Fast Open that were not told to. */
+  readonly fastOpenListeners: () => boolean;
+  /** Milliseconds since the script began, and of the host's clock. */
   readonly now: () => number;
+  readonly clock: () => number;
 }
 
 /** The descriptors of a script: its numbers are labels. */
@@ -130,11 +136,16 @@ export class Sockets {
     const room = this.options.linux ? backlog + 1 : Math.max(1, Math.floor((backlog * 3) / 2));
     socket.listener = this.options.tcp.listen(
       { address: this.any, port: socket.boundPort },
-      { ...socket.options, backlog: room },
+      { ...socket.options, backlog: room, fastOpen: this.fastOpensOf(socket, room) },
     );
     watch(socket.listener, socket);
     this.options.flows.listening(socket.listener.local.port);
     return at({ value: 0 });
+  }
+
+  private fastOpensOf(socket: TestSocket, room: number): number {
+    const asked = socket.values.get('TCP_FASTOPEN');
+    return typeof asked === 'number' ? asked : this.options.fastOpenListeners() ? room : 0;
   }
 
   private accept(socket: TestSocket, call: CallLine): Call {
@@ -156,16 +167,35 @@ export class Sockets {
     if (socket.listener !== undefined) return at(failed('EISCONN'));
     if (socket.stage === 'fresh') {
       const port = portIn(args[1]) ?? this.options.connectPort;
-      const bound = socket.boundPort === 0 ? {} : { localPort: socket.boundPort };
-      const remote = { address: this.remote, port };
-      socket.stage = 'connecting';
-      socket.over = false;
-      socket.connection = this.options.tcp.connect(remote, socket, { ...socket.options, ...bound });
-      socket.applySettings();
-      this.options.flows.connecting(socket.connection.local.port, port);
+      const early = socket.values.get('TCP_FASTOPEN_CONNECT') === 1;
+      if (early && this.roomInSyn() !== undefined) {
+        socket.deferredTo = port;
+        return at({ value: 0 });
+      }
+      this.open(socket, port, early ? NO_BYTES : undefined);
       return { instead: socket.nonBlocking ? 'EINPROGRESS' : undefined, attempt: () => socket.finishConnect() };
     }
     return { instead: socket.nonBlocking ? 'EALREADY' : undefined, attempt: () => socket.finishConnect() };
+  }
+
+  /** The SYN goes out, with as much of `data` as it takes; returns how much that is. */
+  private open(socket: TestSocket, port: number, data?: Uint8Array): number {
+    const bound = socket.boundPort === 0 ? {} : { localPort: socket.boundPort };
+    const taken = data?.subarray(0, Math.max(0, this.roomInSyn() ?? 0));
+    const fastOpen = taken === undefined ? {} : { fastOpen: taken };
+    socket.stage = 'connecting';
+    socket.over = false;
+    socket.deferredTo = undefined;
+    const remote = { address: this.remote, port };
+    socket.connection = this.options.tcp.connect(remote, socket, { ...socket.options, ...bound, ...fastOpen });
+    socket.applySettings();
+    this.options.flows.connecting(socket.connection.local.port, port);
+    return taken?.length ?? 0;
+  }
+
+  private roomInSyn(): number | undefined {
+    const { tcp, clock } = this.options;
+    return roomInSyn(tcp, unmapped(this.remote), clock());
   }
 
   private read(socket: TestSocket, { name, args }: CallLine): Call {
@@ -189,11 +219,19 @@ export class Sockets {
     const length = vectored ? vectorLength(args[1]) : required(args, 2);
     const flags =
       name === 'sendmsg' ? (numberOf(args[2]) ?? 0) : name.startsWith('send') ? (numberOf(args[3]) ?? 0) : 0;
-    if (flags & FLAG.FASTOPEN) throw new Unsupported('sending with the SYN');
     const dontWait = socket.nonBlocking || (flags & FLAG.DONTWAIT) !== 0;
     const how = { more: (flags & FLAG.MORE) !== 0, urgent: (flags & FLAG.OOB) !== 0 };
     const bytes = new Uint8Array(length);
     let written = 0;
+    const early = (flags & FLAG.FASTOPEN) !== 0 || socket.deferredTo !== undefined;
+    if (early && socket.stage === 'fresh' && socket.listener === undefined) {
+      const port = socket.deferredTo ?? portIn(args[4]) ?? this.options.connectPort;
+      written = this.open(socket, port, bytes);
+      const instead = dontWait ? 'EINPROGRESS' : undefined;
+      if (dontWait && written > 0) return at({ value: written });
+      if (dontWait) return { instead, attempt: () => undefined };
+      if (written === length && length > 0) return at({ value: length });
+    }
     const attempt = (): Returned => {
       const failure = socket.writeFailure();
       if (failure !== undefined) return written > 0 ? { value: written } : failure;
@@ -292,6 +330,8 @@ export class Sockets {
 
 /** What rounding may cost, in milliseconds. */
 const NANOSECOND = 1e-6;
+
+const NO_BYTES = new Uint8Array(0);
 
 const FLAG = {
   OOB: 1,

@@ -9,8 +9,16 @@ const SETTERS: Readonly<Record<string, Setter>> = {
   tcp_timestamps: ({ tcp }, value) => (tcp.timestamps = value !== 0),
   tcp_sack: ({ tcp }, value) => (tcp.sack = value !== 0),
   tcp_window_scaling: ({ tcp }, value) => (tcp.windowScaling = value !== 0),
-  tcp_rmem: ({ tcp }, _low, [, , most = 0]) => (tcp.receiveBuffer = Math.max(1, most)),
-  tcp_wmem: ({ tcp }, _low, [, start = 0]) => (tcp.sendBuffer = Math.max(1, start)),
+  tcp_rmem: ({ tcp }, _low, [, start = 0, most = 0]) => {
+    const space = Math.max(1, start >>> 1);
+    tcp.receiveBuffer = space;
+    tcp.receiveBufferMax = Math.max(1, most);
+    tcp.initialReceiveWindow = Math.min(0xffff, space > MSS ? space - (space % MSS) : space);
+  },
+  tcp_wmem: ({ tcp }, _low, [, start = 0, most = 0]) => {
+    tcp.sendBuffer = Math.max(1, start);
+    tcp.sendBufferMax = Math.max(1, most);
+  },
   tcp_syn_retries: ({ tcp }, value) => (tcp.synRetries = value),
   tcp_synack_retries: ({ tcp }, value) => (tcp.synAckRetries = value),
   tcp_retries2: ({ tcp }, value) => (tcp.dataRetries = value),
@@ -25,17 +33,37 @@ const SETTERS: Readonly<Record<string, Setter>> = {
   tcp_ecn_fallback: ({ tcp }, value) => (tcp.ecnFallback = value !== 0),
   tcp_syncookies: ({ tcp }, value) => (tcp.synCookies = value === 0 ? 'off' : value === 1 ? 'auto' : 'always'),
   tcp_slow_start_after_idle: ({ tcp }, value) => (tcp.slowStartAfterIdle = value !== 0),
+  tcp_fastopen: (settings, value) => {
+    settings.fastOpenListeners = (value & FAST_OPEN.server) !== 0 && (value & FAST_OPEN.everyListener) !== 0;
+    settings.tcp.fastOpenWithoutCookie = (value & FAST_OPEN.withoutCookie) !== 0;
+  },
   ip_default_ttl: (settings, value) => (settings.hopLimit = value),
 };
+
+/** The first window is a whole number of segments. */
+const MSS = 1460;
+
+/** Bits of `tcp_fastopen`; without a cookie: as a client, or as a server. */
+const FAST_OPEN = { server: 2, everyListener: 0x400, withoutCookie: 0x204 } as const;
 
 /** Applies a setting; returns whether it is one that means something to us. */
 export function linuxSetting(settings: Settings, name: string, text: string): boolean {
   if (name === 'tcp_congestion_control') return setCongestion(settings, text);
+  if (name === 'tcp_fastopen_key') return setKey(settings, text);
   const setter = Object.hasOwn(SETTERS, name) ? SETTERS[name] : undefined;
   if (setter === undefined) return false;
   const values = text.split(/\s+/).map(numeric);
   if (values.some(Number.isNaN)) return false;
   setter(settings, values[0] ?? 0, values);
+  return true;
+}
+
+/** `a1a1a1a1-b2b2b2b2-c3c3c3c3-d4d4d4d4`; of two, separated by a comma, the first makes cookies. */
+function setKey(settings: Settings, text: string): boolean {
+  const [a, b, c, d, more] = (text.split(',')[0] ?? '').split('-').map((word) => Number.parseInt(word, 16));
+  if (a === undefined || b === undefined || c === undefined || d === undefined || more !== undefined) return false;
+  if ([a, b, c, d].some(Number.isNaN)) return false;
+  settings.tcp.fastOpenKey = [a >>> 0, b >>> 0, c >>> 0, d >>> 0];
   return true;
 }
 

@@ -32,6 +32,8 @@ export class TestSocket implements TcpHandler {
   readonly linux: boolean;
   nonBlocking = false;
   boundPort = 0;
+  /** `connect` returned before the SYN: it goes to this port, with the first data. */
+  deferredTo: number | undefined = undefined;
   listener: TcpListener | undefined = undefined;
   /** The listener has a connection to accept. */
   acceptable = false;
@@ -98,6 +100,8 @@ export class TestSocket implements TcpHandler {
     const { connection } = this;
     this.applyKeepAlive();
     connection?.setLinger(this.linger);
+    const receiveBuffer = this.values.get('SO_RCVBUF');
+    if (!this.linux && typeof receiveBuffer === 'number') connection?.setReceiveBuffer(receiveBuffer);
     if (this.values.get('TCP_CORK') === 1) connection?.setCork(true);
     if (this.values.get('TCP_QUICKACK') === 0) connection?.setQuickAck(false);
   }

@@ -34,6 +34,9 @@ export interface WorldOptions {
 /** What the clock shows when a script begins, in ms: not 0, which is a time that bugs like. */
 export const START = 1_000_000;
 
+/** Of all runs: most have a few packets, and memory for many of them would cost more than the run. */
+const POOL = new FramePool({ poison: true });
+
 /** A running host. */
 export class World {
   readonly scheduler: SimulationScheduler = new SimulationScheduler({ start: START, maxEvents: 1_000_000 });
@@ -50,7 +53,7 @@ export class World {
   constructor({ ends, mtu, tcp, hopLimit }: WorldOptions) {
     const { version, local, remote, bits } = ends;
     this.ends = ends;
-    this.env = environment({ scheduler: this.scheduler, seed: 1, pool: new FramePool({ poison: true }) });
+    this.env = environment({ scheduler: this.scheduler, seed: 1, pool: POOL });
     this.notation = new PacketNotation({ version, local, remote, linkType: 'ip' });
     this.device = this.makeDevice(mtu);
     this.host = host(
