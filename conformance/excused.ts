@@ -65,22 +65,4 @@ export const EXCUSES: readonly Excuse[] = [
     row: 'source routing',
     reason: 'no IP option is sent, and none is answered',
   },
-  {
-    ids: [
-      '6675-1',
-      '6675-2',
-      '6675-3',
-      '6937-1',
-      '2018-2',
-      '8985-1',
-      '8985-2',
-      '8985-3',
-      '8985-4',
-      '8985-5',
-      '8985-6',
-      '5682-1',
-    ],
-    row: 'recovery from SACK',
-    reason: 'recovery is NewReno’s: what the peer selectively acknowledges is not looked at',
-  },
 ];

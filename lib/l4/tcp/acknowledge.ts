@@ -4,10 +4,13 @@ import { DropReason } from '../../core/drops.js';
 import { TcpFlag } from '../../wire/tcp.js';
 import { type Connection } from './connection.js';
 import { acknowledgedWithEcn } from './ecn.js';
+import type { Delivery } from './delivery.js';
 import { mtuAcknowledged } from './plpmtud.js';
 import { challenge, drop } from './refuse.js';
+import { SackMemory } from './sack.js';
 import type { Segment } from './segment.js';
 import { timestamp } from './send.js';
+import { probeAcknowledged } from './tlp.js';
 import { updateSendWindow } from './window.js';
 
 // Shorter than a neighbour stays reachable without proof: 15 s at least (RFC 4861 6.3.2).
@@ -15,7 +18,8 @@ const CONFIRM_INTERVAL = 5_000;
 
 /** Processes SEG.ACK in a synchronised state; returns whether the rest of the segment counts. */
 export function acknowledge(c: Connection, segment: Segment): boolean {
-  const { snd } = c;
+  const { snd, sent, recovery } = c;
+  const { options } = segment;
   const advance = (segment.ack - snd.una) | 0;
   if (advance > ((snd.nxt - snd.una) | 0) || advance < -snd.maxWnd) {
     challenge(c);
@@ -24,16 +28,33 @@ export function acknowledge(c: Connection, segment: Segment): boolean {
   }
   c.unanswered = 0;
   c.statistics.lastAckAt = c.host.now;
-  // An old acknowledgment says nothing, but what comes with it counts.
-  if (advance < 0) return true;
-  const windowChanged = updateSendWindow(c, segment.seq, segment.ack, segment.window);
+  const sacks = options.sackCount > 0 && c.sackPermitted;
+  // An old acknowledgment says nothing else, but what comes with it counts.
+  if (advance < 0 && !sacks) return true;
+  const windowChanged = advance >= 0 && updateSendWindow(c, segment.seq, segment.ack, segment.window);
   if (windowChanged && c.probes > 0 && snd.wnd > 0) windowOpened(c);
-  if (advance > 0) acknowledgeNew(c, segment, advance);
-  else if (c.sent.head !== undefined && !windowChanged && segment.length === 0 && !segment.has(TcpFlag.Fin)) {
-    c.recovery.duplicate(c);
+  if (sent.head === undefined && !sacks && recovery.tlp === 'none') {
+    if (c.ecn !== undefined) acknowledgedWithEcn(c, c.ecn, segment, advance);
+    return true;
   }
+  const { delivery } = c.host;
+  const flight = sent.pipe;
+  const lost = sent.lostTotal;
+  delivery.begin(c, c.ts.on && options.hasTimestamps ? options.timestampEcho : 0);
+  if (advance > 0) snd.una = segment.ack;
+  if (sacks) selectively(c, segment);
+  if (advance > 0) acknowledgeNew(c, segment, advance);
+  else delivery.duplicate = !windowChanged && isDuplicate(segment, advance) && !delivery.dsack;
+  recover(c, flight);
   if (c.ecn !== undefined) acknowledgedWithEcn(c, c.ecn, segment, advance);
+  conclude(c, flight, (sent.lostTotal - lost) | 0);
+  if (advance > 0 && c.finSent && segment.ack === snd.nxt) finAcknowledged(c);
   return true;
+}
+
+/** RFC 5681 2: nothing but an acknowledgment that came before. */
+function isDuplicate(segment: Segment, advance: number): boolean {
+  return advance === 0 && segment.length === 0 && !segment.has(TcpFlag.Fin);
 }
 
 /** The window was shut and is not any more: if it is too small to be used at once, the override timer counts from now. */
@@ -42,31 +63,70 @@ function windowOpened(c: Connection): void {
   if (c.sent.head === undefined) c.timers.retransmit.cancel();
 }
 
+function selectively(c: Connection, segment: Segment): void {
+  const { recovery, host } = c;
+  recovery.watchOrder(c);
+  recovery.sack ??= new SackMemory();
+  recovery.sack.read(c, segment, host.delivery);
+}
+
+/** Takes off the queue what the acknowledgment number covers. */
 function acknowledgeNew(c: Connection, segment: Segment, advance: number): void {
-  const { snd, sent } = c;
-  const flight = sent.pipe;
-  const finAcked = c.finSent && segment.ack === snd.nxt;
-  sent.acknowledge(segment.ack);
-  if (sent.largest >= snd.mss) c.fullSizeAt = c.host.now;
-  const bytes = finAcked ? advance - 1 : advance;
+  const { snd, sent, recovery } = c;
+  const { delivery } = c.host;
+  delivery.advance = advance;
+  sent.acknowledge(segment.ack, delivery);
+  if (delivery.largest >= snd.mss) c.fullSizeAt = c.host.now;
+  const bytes = c.finSent && segment.ack === snd.nxt ? advance - 1 : advance;
   c.queue.consume(bytes);
   c.host.memory.used -= bytes;
-  snd.una = segment.ack;
   c.statistics.bytesAcked += bytes;
   c.retries = 0;
+  if (recovery.duplicates > 0) recovery.acknowledgedBlindly(c, delivery);
   confirm(c);
-  const { acknowledgment } = c.host;
-  acknowledgment.now = c.host.now;
-  acknowledgment.priorInFlight = flight;
-  acknowledgment.inFlight = sent.pipe;
-  acknowledgment.rtt = measure(c, segment, flight);
-  sent.rate?.fill(acknowledgment, c.rtt.minRtt);
-  c.recovery.acknowledged(c, advance, flight);
-  if (c.plpmtud !== undefined) mtuAcknowledged(c);
-  if (sent.head === undefined) c.timers.retransmit.cancel();
-  else c.timers.armRetransmit();
-  c.drained();
-  if (finAcked) finAcknowledged(c);
+}
+
+/** Measures, finds out what is lost, and sets the timer. */
+function recover(c: Connection, flight: number): void {
+  const { sent, recovery, timers } = c;
+  const { delivery } = c.host;
+  measure(c, delivery, flight);
+  if (delivery.reordered && c.sackPermitted && (recovery.state !== 'loss' || recovery.undo?.active === true)) {
+    recovery.noteReordering(c, delivery.low);
+  }
+  if (recovery.tlp !== 'none') probeAcknowledged(c, delivery);
+  if (recovery.state !== 'open' || delivery.sacked || delivery.dsack || delivery.duplicate) {
+    recovery.examine(c, delivery);
+  }
+  if (delivery.advance > 0 && c.plpmtud !== undefined) mtuAcknowledged(c);
+  const { head } = sent;
+  if (head === undefined) timers.retransmit.cancel();
+  // What was sent before the oldest was sent again says nothing of how long that may take.
+  else if (!delivery.timed && (delivery.advance > 0 || isOlder(delivery.sackedFirst, head.sentAt))) timers.progressed();
+}
+
+function isOlder(sentAt: number, headSentAt: number): boolean {
+  return sentAt >= 0 && sentAt < headSentAt;
+}
+
+/** Tells congestion control, or lets the window shrink while losses are repaired. */
+function conclude(c: Connection, flight: number, lost: number): void {
+  const { congestion, recovery, sent, snd, host } = c;
+  const { acknowledgment: ack, delivery } = host;
+  const { cwnd } = congestion;
+  ack.now = host.now;
+  ack.delivered = delivery.bytes;
+  ack.lost = lost;
+  ack.priorInFlight = flight;
+  ack.inFlight = sent.pipe;
+  ack.limited = flight + snd.mss > cwnd || (cwnd < congestion.ssthresh && 2 * flight >= cwnd);
+  sent.rate?.fill(ack, c.rtt.minRtt);
+  if (congestion.ownsRecovery) congestion.acknowledged(ack);
+  else if (recovery.isReducing) recovery.setWindow(c, delivery.bytes, delivery.advance > 0 && lost === 0);
+  else if (delivery.advance > 0 || (delivery.sacked && recovery.reordering > c.config.reordering)) {
+    congestion.acknowledged(ack);
+  }
+  if (delivery.advance > 0) c.drained();
 }
 
 function confirm(c: Connection): void {
@@ -76,19 +136,24 @@ function confirm(c: Connection): void {
   host.confirm(c.remote.address);
 }
 
-/** Takes a sample of the round-trip time where it is unambiguous (RFC 6298 3, RFC 7323 4); returns it, or -1. */
-function measure(c: Connection, segment: Segment, flight: number): number {
-  const { sent, rtt } = c;
-  const { options } = segment;
-  const expected = Math.max(1, Math.ceil(flight / (2 * c.snd.mss)));
-  let elapsed = -1;
-  if (!sent.ambiguous) {
-    if (sent.sampleSentAt >= 0) elapsed = c.host.now - sent.sampleSentAt;
-  } else if (c.ts.on && options.hasTimestamps && options.timestampEcho !== 0) {
-    elapsed = (timestamp(c) - options.timestampEcho) | 0;
-  }
-  if (elapsed >= 0) rtt.sample(elapsed, expected);
-  return Math.max(-1, elapsed);
+/** Takes a sample of the round-trip time where it is unambiguous (RFC 6298 3, RFC 7323 4). */
+function measure(c: Connection, delivery: Delivery, flight: number): void {
+  const { rtt, snd } = c;
+  const { now, echo } = delivery;
+  const { acknowledgment } = c.host;
+  acknowledgment.rtt = -1;
+  // The oldest for the timeout, which delayed acknowledgments must not surprise; the newest for the path.
+  let oldest = delivery.ambiguous ? -1 : delivery.ackedFirst;
+  let newest = delivery.ambiguous ? -1 : delivery.ackedLast;
+  if (oldest < 0) oldest = delivery.sackedFirst;
+  if (delivery.sackedLast > newest) newest = delivery.sackedLast;
+  let sample = oldest < 0 ? -1 : now - oldest;
+  let latest = newest < 0 ? -1 : now - newest;
+  if (sample < 0 && delivery.advance > 0 && echo !== 0) sample = latest = (timestamp(c) - echo) | 0;
+  if (sample < 0) return;
+  acknowledgment.rtt = latest;
+  rtt.observe(latest);
+  rtt.sample(sample, Math.max(1, Math.ceil(flight / (2 * snd.mss))));
 }
 
 function finAcknowledged(c: Connection): void {

@@ -105,7 +105,7 @@ export class Connection implements TcpConnection {
   private control: Congestion | undefined = undefined;
   private startWindow = 0;
   private readonly congestionFactory: CongestionFactory;
-  readonly recovery: Recovery = new Recovery();
+  readonly recovery: Recovery;
   readonly timers: ConnectionTimers;
   keepalive: Keepalive | undefined = undefined;
 
@@ -201,6 +201,7 @@ export class Connection implements TcpConnection {
     this.quickAcks = config.ackPolicy === 'adaptive' ? 0 : config.quickAcks;
     this.sent = new SentQueue(host.sentSegments);
     this.rtt = new RttEstimator(config);
+    this.recovery = new Recovery(config.reordering);
     this.congestionFactory = congestionFactory(options.congestion ?? config.congestion);
     this.timers = new ConnectionTimers(this);
     if (options.keepAlive === true) this.keepalive = new Keepalive();

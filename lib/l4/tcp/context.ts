@@ -5,6 +5,7 @@ import type { Env } from '../../core/env.js';
 import type { IpOutput } from '../../l3/ip-output.js';
 import type { Acknowledgment } from './congestion/congestion.js';
 import type { Connection } from './connection.js';
+import type { Delivery } from './delivery.js';
 import type { FastOpenMemory } from './fast-open.js';
 import type { Memory } from './memory.js';
 import type { TcpConfig } from './options.js';
@@ -30,6 +31,12 @@ export class TcpCounters {
   retransmits: number = 0;
   fastRetransmits = 0;
   timeouts = 0;
+  /** Tail loss probes (RFC 8985 7), and those that repaired a loss. */
+  lossProbes = 0;
+  lossProbeRecoveries = 0;
+  /** Reductions of the window that were taken back because nothing had been lost, and the timeouts among them. */
+  spuriousRecoveries = 0;
+  spuriousTimeouts = 0;
   resetsSent = 0;
   resetsReceived = 0;
   challengeAcks = 0;
@@ -70,6 +77,8 @@ export interface TcpContext {
   readonly memory: Memory;
   /** What the acknowledgment under inspection says, for congestion control. */
   readonly acknowledgment: Acknowledgment;
+  /** What it brought, for recovery. */
+  readonly delivery: Delivery;
   /** The time of the current event, in milliseconds. */
   readonly now: number;
   /** Is told every few seconds that `remote` acknowledges: the way there works (RFC 4861 7.3.1). */

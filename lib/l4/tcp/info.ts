@@ -5,6 +5,7 @@
 
 import type { TcpState } from './api.js';
 import type { Connection } from './connection.js';
+import type { RecoveryState } from './recovery.js';
 import { unsentBytes } from './send.js';
 import { Chrono } from './statistics.js';
 import { receiveWindow } from './window.js';
@@ -134,10 +135,16 @@ export function infoOf(c: Connection): TcpInfo {
   };
 }
 
+const CONGESTION_STATES: Readonly<Record<RecoveryState, TcpCongestionState>> = {
+  open: 'Open',
+  disorder: 'Disorder',
+  cwr: 'CWR',
+  recovery: 'Recovery',
+  loss: 'Loss',
+};
+
 function congestionState(c: Connection): TcpCongestionState {
-  if (c.recovery.active) return 'Recovery';
-  if (c.retries > 0 && c.sent.head !== undefined) return 'Loss';
-  return c.recovery.isCalm ? 'Open' : 'Disorder';
+  return CONGESTION_STATES[c.recovery.state];
 }
 
 type Windows = 'sndCwnd' | 'sndCwndBytes' | 'sndSsthresh' | 'sndSsthreshBytes' | 'sndWnd' | 'rcvWnd' | 'rcvSsthresh';
@@ -171,6 +178,7 @@ type Flight =
 
 function flight(c: Connection): Parts<Flight> {
   let unacked = 0;
+  let sacked = c.recovery.duplicates;
   let lost = 0;
   let retrans = 0;
   for (let segment = c.sent.head; segment !== undefined; segment = segment.next) {
@@ -178,18 +186,19 @@ function flight(c: Connection): Parts<Flight> {
     const segments = Math.max(1, Math.ceil(segment.span / c.snd.mss));
     unacked += segments;
     if (segment.lost) lost += segments;
-    else if (segment.transmissions > 1) retrans += segments;
+    if (segment.sacked) sacked += segments;
+    if (segment.retransmitted) retrans += segments;
   }
   return {
     unacked,
-    sacked: 0,
+    sacked,
     lost,
     retrans,
     retransmits: c.retries,
     probes: c.keepalive !== undefined && c.keepalive.probes > 0 ? c.keepalive.probes : c.probes,
     backoff: c.probes > 0 ? c.probes : c.rtt.backoffs,
-    reordering: 3,
-    reordSeen: 0,
+    reordering: c.recovery.reordering,
+    reordSeen: c.recovery.reorderings,
     dsackDups: c.statistics.duplicatesReported,
   };
 }

@@ -27,6 +27,20 @@ export interface TcpOptions {
   readonly ecnOption?: OptionPolicy;
   /** A SYN that was lost is sent again without asking for ECN (RFC 3168 6.1.1.1, RFC 9768 3.1.4.1). Default true. */
   readonly ecnFallback?: boolean;
+  /** Reports of duplicates by the peer are believed (RFC 2883): recoveries that they show to be needless are undone. Default true. */
+  readonly dsack?: boolean;
+  /** Losses are found by the time at which segments were sent (RFC 8985), where the peer permits SACK; else as in RFC 6675. Default true. */
+  readonly rack?: boolean;
+  /** Tail loss probes (RFC 8985 7), where the peer permits SACK. Default true. */
+  readonly tlp?: boolean;
+  /** Spurious timeouts are detected (F-RTO, RFC 5682). Default true. */
+  readonly frto?: boolean;
+  /** While losses are repaired the window shrinks in step with what arrives (RFC 6937); else at once. Default true. */
+  readonly prr?: boolean;
+  /** New data are sent for the first duplicate acknowledgments (RFC 3042). Default true. */
+  readonly limitedTransmit?: boolean;
+  /** Segments that may overtake another before it is believed lost: DupThresh at first (RFC 5681). Default 3. */
+  readonly reordering?: number;
   /** Retransmission timeout before the first measurement (RFC 6298 2.1). Default 1000. */
   readonly initialRto?: number;
   /** What the timeout exceeds the round-trip time by, at least. Default 200, as Linux; RFC 6298 2.4 asks for 1000 in all. */
@@ -155,6 +169,13 @@ const DEFAULTS: TcpConfig = {
   ecn: 'passive',
   ecnOption: 'full',
   ecnFallback: true,
+  dsack: true,
+  rack: true,
+  tlp: true,
+  frto: true,
+  prr: true,
+  limitedTransmit: true,
+  reordering: 3,
   initialRto: 1000,
   minRto: 200,
   maxRto: 120_000,
@@ -218,6 +239,7 @@ export function tcpConfig(options: TcpOptions): TcpConfig {
   requireRange('slowStartLimit', config.slowStartLimit, 0, Number.POSITIVE_INFINITY);
   requireOneOf('ecnOption', config.ecnOption, OPTION_POLICIES);
   requireRange('minRto', config.minRto, 1, config.maxRto);
+  requireRange('reordering', config.reordering, 1, 300);
   requireRange('portRange', config.portRange[0], 1, config.portRange[1]);
   requireRange('portRange', config.portRange[1], config.portRange[0], 65535);
   return config;

@@ -90,7 +90,7 @@ function setMtu(c: Connection, mtu: number): void {
   for (let segment = sent.head; segment !== undefined; segment = segment.next) {
     if (segment.span - (segment.fin ? 1 : 0) <= snd.mss) continue;
     sent.markLost(segment);
-    recovery.excuse(segment.end);
+    recovery.excuse(c, segment.end);
   }
 }
 
@@ -102,7 +102,7 @@ function setMtu(c: Connection, mtu: number): void {
 export function probeSize(c: Connection, unsent: number, usable: number): number {
   const { plpmtud, snd, recovery, congestion, sent } = c;
   // Duplicates must be able to show that it was lost.
-  if (plpmtud === undefined || !recovery.isCalm || !after(snd.una, recovery.recover)) return 0;
+  if (plpmtud === undefined || recovery.state !== 'open' || !after(snd.una, recovery.excused)) return 0;
   const mtu = plpmtud.search.next(c.host.now);
   const length = mtu === 0 ? 0 : payloadOf(c, mtu);
   if (length <= snd.mss) return 0;
@@ -132,7 +132,7 @@ export function isProbe({ plpmtud }: Connection, segment: SentSegment): boolean 
 export function probeLost(c: Connection): void {
   const { plpmtud } = c;
   if (plpmtud === undefined) return;
-  c.recovery.excuse(plpmtud.end);
+  c.recovery.excuse(c, plpmtud.end);
   plpmtud.search.lost(c.host.now);
   c.host.counters.mtuProbesLost++;
   forgetIfDone(c);
@@ -198,7 +198,7 @@ export function tooBig(c: Connection, seq: number, reported: number): boolean {
     for (let segment = c.sent.head; segment !== undefined; segment = segment.next) {
       if (segment.seq === seq) c.sent.markLost(segment);
     }
-    c.recovery.excuse(plpmtud.end);
+    c.recovery.excuse(c, plpmtud.end);
     return true;
   }
   const mtu = Math.max(reported, MIN_MTU[c.flow.version]);

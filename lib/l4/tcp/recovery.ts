@@ -1,114 +1,364 @@
 /**
- * Which segments are believed lost, and when that is over: fast retransmit and NewReno recovery (RFC 5681 3.2, RFC 6582), limited
- * transmit (RFC 3042). How much may be in flight meanwhile is `congestion`'s business; what is in flight, `sent-queue`'s.
+ * Loss recovery: what acknowledgments say about losses, and what is done about them. One engine for connections with and without selective
+ * acknowledgments (RFC 6675 and RFC 8985, RFC 5681 3.2 and RFC 6582): without them, each duplicate acknowledgment counts as one segment that
+ * has arrived, though nobody knows which. How much may be in flight is `congestion`'s business, and while losses are repaired `prr`'s.
  */
 
 import type { Connection } from './connection.js';
+import type { Delivery } from './delivery.js';
+import { repairTimeout } from './frto.js';
 import { isProbe, probeLost } from './plpmtud.js';
-import { retransmit } from './send.js';
-import type { SentSegment } from './sent-queue.js';
+import { Prr } from './prr.js';
+import { Rack } from './rack.js';
+import type { SackMemory } from './sack.js';
+import { markLostByBlocks } from './sack-recovery.js';
 import { after, before } from './seq.js';
+import { Undo } from './undo.js';
 
-// RFC 5681 3.2.
-const DUPLICATE_THRESHOLD = 3;
+// As with Linux: a path that reorders more than this is past help.
+const MAX_REORDERING = 300;
+// The least time that a peer has which took selective acknowledgments back, in ms.
+const RENEGE_GRACE = 10;
 
-/** Loss recovery of one connection. */
+/** As in `tcp_info`: all is well; something is odd; the window shrinks because of ECN; losses are repaired; a timeout is. */
+export type RecoveryState = 'open' | 'disorder' | 'cwr' | 'recovery' | 'loss';
+
+/** Loss recovery of one connection. What is needed in trouble only is made then. */
 export class Recovery {
-  /** Duplicate acknowledgments in a row. */
-  duplicates = 0;
-  /** In fast recovery. */
-  active = false;
-  /** SND.NXT when the last loss was found: recovery lasts until it is acknowledged. */
+  state: RecoveryState = 'open';
+  /** SND.NXT when the state was entered: it lasts until that is acknowledged. */
   recover = 0;
+  /** Without selective acknowledgments: duplicates of what lies before this are no sign of loss (RFC 6582 3.2, step 1). */
+  excused = 0;
+  /** Without selective acknowledgments: duplicates that stand for segments which arrived. */
+  duplicates = 0;
+  /** DupThresh: so many segments may overtake another. It grows with the reordering that is seen. */
+  reordering: number;
+  /** How often the path was seen to reorder. */
+  reorderings = 0;
+  /** Segments sent again, and those that the peer reported to have got twice. */
+  resends = 0;
+  duplicatesSeen = 0;
+  /** A tail loss probe is on its way, with new data or old; and SND.NXT behind it. */
+  tlp: 'none' | 'new' | 'again' = 'none';
+  tlpEnd = 0;
+  /** The timeout may have been spurious (RFC 5682); and what finding out asks for: new data before old. */
+  frto = false;
+  newFirst = false;
+  /** A recovery begins: the first segment goes out again whatever the window (RFC 6675 5, step 4.3). */
+  urgent = false;
+  /** RFC 6675: losses before `lostEdge` are known; the rescue retransmission was sent, for until `rescueEnd`. */
+  hasLostEdge = false;
+  lostEdge = 0;
+  rescued = false;
+  rescueEnd = 0;
+  /** HighRxt: what was looked at for a retransmission on suspicion. */
+  highRxt = 0;
+  rack: Rack | undefined = undefined;
+  prr: Prr | undefined = undefined;
+  undo: Undo | undefined = undefined;
+  sack: SackMemory | undefined = undefined;
+
+  constructor(reordering: number) {
+    this.reordering = reordering;
+  }
 
   /** A connection starts with its initial sequence number. */
   start(iss: number): void {
-    this.recover = iss;
+    this.recover = this.excused = iss;
   }
 
-  /** No loss is known or suspected. */
-  get isCalm(): boolean {
-    return !this.active && this.duplicates === 0;
+  /** In fast recovery. */
+  get active(): boolean {
+    return this.state === 'recovery';
   }
 
-  /** What was lost before `end` was lost for its size: duplicates that it causes do not blame the network. */
-  excuse(end: number): void {
+  /** Losses are being repaired. */
+  get isRepairing(): boolean {
+    return this.state === 'recovery' || this.state === 'loss';
+  }
+
+  /** The window shrinks in step with what arrives. */
+  get isReducing(): boolean {
+    return this.state === 'recovery' || this.state === 'cwr';
+  }
+
+  /** What was lost before `end` was lost for its size: it is repaired, but does not blame the network. */
+  excuse(c: Connection, end: number): void {
+    if (this.active) return;
     const last = (end - 1) | 0;
-    if (!this.active && after(last, this.recover)) this.recover = last;
+    if (after(last, this.excused)) this.excused = last;
+    if (this.undo !== undefined) this.undo.active = false;
+    if (this.state !== 'loss' || after(end, this.recover)) this.recover = end;
+    this.state = 'loss';
+    this.frto = false;
+    if (!c.sackPermitted) this.assume(c, Math.min(this.duplicates, this.reordering - 1));
   }
 
-  /** Bytes beyond the congestion window that limited transmit allows. */
-  allowance(mss: number): number {
-    return this.active || this.duplicates === 0 ? 0 : Math.min(this.duplicates, DUPLICATE_THRESHOLD - 1) * mss;
+  /** Without selective acknowledgments: believes that `count` segments have arrived, whichever. */
+  assume(c: Connection, count: number): void {
+    this.duplicates = count;
+    c.sent.assumed = count * c.snd.mss;
   }
 
-  /** An acknowledgment without news came while data were in flight. */
-  duplicate(c: Connection): void {
-    this.duplicates++;
-    if (this.active) {
-      c.congestion.cwnd += c.snd.mss;
+  /** From now on the order of arrival matters. */
+  watchOrder(c: Connection): void {
+    if (c.sackPermitted && c.config.rack) this.rack ??= new Rack(Math.max(0, c.rtt.srtt));
+  }
+
+  /** An acknowledgment that is not just the next one, or any while all is not well. */
+  examine(c: Connection, delivery: Delivery): void {
+    if (c.sent.head?.sacked === true) {
+      // The peer has it, and yet acknowledges less: it took it back (RFC 2018 8).
+      delivery.timed = true;
+      c.timers.expireWithin(Math.max(RENEGE_GRACE, c.rtt.srtt / 2));
       return;
     }
-    // RFC 6582 3.2 step 1: duplicates of what a timeout sent again are no sign of loss.
-    if (this.duplicates !== DUPLICATE_THRESHOLD || !after(c.snd.una, this.recover)) return;
-    const { head } = c.sent;
-    if (head === undefined) return;
-    if (isProbe(c, head)) {
-      resendProbe(c, head);
-      return;
+    if (this.isReducing && !before(c.snd.una, this.recover)) this.leave(c, delivery);
+    if (this.state === 'loss') {
+      if (repairTimeout(c, delivery)) return;
+    } else if (this.state === 'recovery') {
+      if (this.repair(c, delivery)) return;
+    } else {
+      if (!c.sackPermitted) this.countDuplicates(c, delivery);
+      if (this.state !== 'cwr') this.undoIfRefuted(c);
+      this.identify(c, delivery);
     }
-    this.active = true;
-    this.recover = c.snd.nxt;
-    const { congestion } = c;
-    congestion.congested('loss', (c.snd.nxt - c.snd.una) | 0, c.host.now);
-    congestion.cwnd = congestion.ssthresh + DUPLICATE_THRESHOLD * c.snd.mss;
+    if (this.state !== 'recovery') this.judge(c);
+  }
+
+  /** What was to be acknowledged before the reduction ends is. */
+  private leave(c: Connection, delivery: Delivery): void {
+    if (this.state === 'recovery') this.finish(c, delivery);
+    // The mark of the reduction itself has to reach the peer first.
+    else if (c.snd.una !== this.recover) this.endReduction(c);
+  }
+
+  /** All that was lost is repaired: back to normal, and to the former window if nothing had been lost. */
+  finish(c: Connection, delivery: Delivery): void {
+    const { undo, rack } = this;
+    if (undo?.isRefuted === true || undo?.isLate(delivery.echo) === true) {
+      undo.apply(c);
+      this.state = 'open';
+    } else {
+      rack?.recovered();
+      this.endReduction(c);
+    }
+    if (undo !== undefined) undo.active = false;
+    this.assume(c, 0);
+    this.frto = this.urgent = false;
+  }
+
+  private endReduction(c: Connection): void {
+    const { congestion, host } = c;
+    if (this.isReducing || congestion.ownsRecovery) congestion.recovered(c.sent.pipe, host.now);
+    this.state = 'open';
+  }
+
+  /** An acknowledgment in fast recovery. Returns whether nothing more is to be done about it. */
+  private repair(c: Connection, delivery: Delivery): boolean {
+    const { undo } = this;
+    if (delivery.advance === 0) {
+      if (!c.sackPermitted) this.countDuplicates(c, delivery);
+    } else if (undo?.isLate(delivery.echo) === true) {
+      // What filled the hole had only been late. As long as others are on their way again, nothing more is sent again.
+      if (c.sackPermitted) this.noteReordering(c, (c.snd.una - delivery.advance) | 0);
+      if (c.sent.retransmittedCount > 0) return true;
+      c.sent.unmarkLost();
+      undo.apply(c);
+      this.state = 'open';
+      this.settle(c);
+    }
+    if (this.undoIfRefuted(c)) {
+      this.state = 'open';
+      this.settle(c);
+    }
+    this.identify(c, delivery);
+    return false;
+  }
+
+  /** Takes the reduction back if all that was sent again came twice; returns whether it did. */
+  private undoIfRefuted(c: Connection): boolean {
+    const { undo } = this;
+    if (undo?.isRefuted !== true) return false;
+    this.rack?.wasSpurious();
+    undo.apply(c);
+    return true;
+  }
+
+  /** Open, or at most disordered. */
+  settle(c: Connection): void {
+    if (this.state === 'cwr') return;
+    const calm = this.duplicates === 0 && c.sent.isCalm;
+    if (calm) this.undo?.forget();
+    this.state = calm ? 'open' : 'disorder';
+  }
+
+  /** Whether it is time to repair losses. */
+  private judge(c: Connection): void {
+    const { sent } = c;
+    const { head } = sent;
+    if (sent.lostCount === 0 || head === undefined) {
+      if (this.state !== 'loss') this.settle(c);
+    } else if (this.state !== 'cwr' && sent.lostCount === 1 && head.due && isProbe(c, head)) {
+      // The loss of a probe for a larger MTU, alone, is no sign of congestion (RFC 4821 7.7): its data go out again in usual segments.
+      probeLost(c);
+    } else this.enter(c);
+  }
+
+  /** Losses were found: repairs them, and reduces the window once for all that was sent before now. */
+  private enter(c: Connection): void {
+    const reducing = this.state === 'cwr';
+    this.beginUndo(c, !reducing);
+    if (!reducing) this.reduce(c, 'loss');
+    this.tlp = 'none';
+    this.state = 'recovery';
+    this.recover = this.excused = c.snd.nxt;
+    this.rescued = this.frto = false;
+    this.highRxt = c.snd.una;
+    this.urgent = true;
     c.host.counters.fastRetransmits++;
-    c.sent.markLost(head);
-    retransmit(c, head);
   }
 
-  /** `bytes` of new data were acknowledged. @param flight what was in flight before */
-  acknowledged(c: Connection, bytes: number, flight: number): void {
-    const { congestion, sent, snd } = c;
-    this.duplicates = 0;
-    if (!this.active) {
-      const { cwnd } = congestion;
-      const slowStart = cwnd < congestion.ssthresh;
-      const { acknowledgment } = c.host;
-      acknowledgment.delivered = bytes;
-      acknowledgment.limited = flight + snd.mss > cwnd || (slowStart && 2 * flight >= cwnd);
-      congestion.acknowledged(acknowledgment);
-      return;
-    }
-    if (!before(snd.una, this.recover)) {
-      this.active = false;
-      congestion.recovered(sent.pipe, c.host.now);
-      return;
-    }
-    // RFC 6582 3.2 step 3: deflate by what was acknowledged, and back one segment if that was at least one.
-    congestion.cwnd = Math.max(snd.mss, congestion.cwnd - bytes + (bytes >= snd.mss ? snd.mss : 0));
+  private beginUndo(c: Connection, restorable: boolean): void {
+    this.undo ??= new Undo();
+    this.undo.begin(c, c.sent.retransmittedCount + (this.tlp === 'again' ? 1 : 0), restorable);
+  }
+
+  private reduce(c: Connection, signal: 'loss' | 'ecn'): void {
+    const { congestion, host, snd } = c;
+    this.tlp = 'none';
+    this.recover = snd.nxt;
+    this.prr ??= new Prr();
+    this.prr.begin(congestion.cwnd);
+    // What limited transmit sent beyond the window does not count (RFC 5681 3.2, step 2).
+    congestion.congested(signal, Math.min((snd.nxt - snd.una) | 0, congestion.cwnd), host.now);
+    if (!c.config.prr && !congestion.ownsRecovery) congestion.cwnd = congestion.ssthresh;
+  }
+
+  /** The network marked what we sent: the window shrinks until what is in flight now, and a little more, is acknowledged (RFC 3168 6.1.2). */
+  reduceForEcn(c: Connection): void {
+    if (this.state !== 'open' && this.state !== 'disorder') return;
+    if (this.undo !== undefined) this.undo.active = false;
+    this.reduce(c, 'ecn');
+    this.state = 'cwr';
+  }
+
+  /** A loss was repaired before it was known: the window shrinks at once. */
+  reduceOnce(c: Connection): void {
+    if (this.isRepairing) return;
+    this.reduce(c, 'loss');
+    this.state = 'cwr';
+    this.endReduction(c);
+    this.settle(c);
+  }
+
+  /** Looks for losses, by whatever the connection has. */
+  identify(c: Connection, delivery: Delivery): void {
+    const { sent } = c;
     const { head } = sent;
     if (head === undefined) return;
-    sent.markLost(head);
-    retransmit(c, head);
+    if (!c.sackPermitted) this.identifyByDuplicates(c, delivery);
+    else if (c.config.rack) {
+      const wait = this.rack === undefined ? 0 : this.rack.detect(c, false);
+      if (wait === 0) return;
+      delivery.timed = true;
+      c.timers.awaitReordering(wait);
+    } else if (sent.sackedCount > 0) {
+      markLostByBlocks(c);
+      // RFC 6675 5, steps 2 and 4.1.
+      if (!this.isRepairing && sent.sackedCount >= this.reordering) sent.markLost(head);
+    }
   }
 
-  /** The retransmission timer fired: nothing that is in flight is believed to arrive. */
+  /** RFC 5681 3.2, RFC 6582 3.2: the third duplicate, and each partial acknowledgment. */
+  private identifyByDuplicates(c: Connection, delivery: Delivery): void {
+    const { sent, snd } = c;
+    const { head } = sent;
+    if (head === undefined || head.lost) return;
+    const third = !this.isRepairing && this.duplicates >= this.reordering && after(snd.una, this.excused);
+    if (third || (this.state === 'recovery' && delivery.advance > 0)) sent.markLost(head);
+  }
+
+  /** Without selective acknowledgments: a duplicate says that something arrived. */
+  countDuplicates(c: Connection, delivery: Delivery): void {
+    const { sent, snd } = c;
+    if (delivery.advance > 0 && this.state !== 'recovery') this.assume(c, 0);
+    if (!delivery.duplicate) return;
+    // Something is missing. And where no loss is to be believed in, two are all that may be sent for them (RFC 3042).
+    const most = sent.count - Math.max(1, sent.lostCount);
+    const believed = this.active || after(snd.una, this.excused);
+    if (this.duplicates >= most || (!believed && this.duplicates >= this.reordering - 1)) return;
+    this.assume(c, this.duplicates + 1);
+    delivery.bytes += snd.mss;
+  }
+
+  /** Without selective acknowledgments: the number covers a hole, and behind it what duplicates stood for. */
+  acknowledgedBlindly(c: Connection, delivery: Delivery): void {
+    const { mss } = c.snd;
+    const stood = this.duplicates * mss;
+    const { bytes } = delivery;
+    delivery.bytes = Math.max(bytes - stood, Math.min(bytes, mss));
+    const left = Math.ceil(Math.max(0, stood - Math.max(0, bytes - mss)) / mss);
+    this.assume(c, Math.max(0, Math.min(left, c.sent.count - 1)));
+  }
+
+  /** What was sent at `low` came after what was sent later: so far do segments overtake each other. */
+  noteReordering(c: Connection, low: number): void {
+    const { highest } = c.sent;
+    const distance = ((highest === undefined ? c.snd.una : highest.end) - low) | 0;
+    if (distance <= 0) return;
+    this.reorderings++;
+    this.reordering = Math.max(this.reordering, Math.min(MAX_REORDERING, Math.ceil(distance / c.snd.mss)));
+  }
+
+  /** The time that segments may be late by is over (RFC 8985 6.2, step 5). */
+  onReorderingTimer(c: Connection): void {
+    const { sent } = c;
+    const lost = sent.lostTotal;
+    const wait = this.rack === undefined ? 0 : this.rack.detect(c, true);
+    if (sent.lostTotal !== lost && !this.active) {
+      this.judge(c);
+      if (this.active) this.setWindow(c, c.snd.mss, false);
+    }
+    if (wait > 0) c.timers.awaitReordering(wait);
+    else c.timers.rearm();
+  }
+
+  /** While the window shrinks: what it is after an acknowledgment of `delivered` bytes. */
+  setWindow(c: Connection, delivered: number, safe: boolean): void {
+    const { congestion, sent, snd } = c;
+    if (this.prr === undefined || delivered <= 0 || !c.config.prr || congestion.ownsRecovery) return;
+    const cwnd = this.prr.window(sent.pipe, congestion.ssthresh, snd.mss, delivered, safe);
+    // RFC 6582 3.2, step 3: what a partial acknowledgment asks for goes out at once.
+    const partial = !c.sackPermitted && sent.head?.due === true;
+    congestion.cwnd = Math.max(snd.mss, partial ? Math.max(cwnd, sent.pipe + snd.mss) : cwnd);
+  }
+
+  /** The retransmission timer fired (RFC 6298 5, RFC 5681 3.1, RFC 6582 4, RFC 8985 6.3). */
   timeout(c: Connection): void {
-    this.duplicates = 0;
-    this.active = false;
-    this.recover = c.snd.nxt;
-    c.congestion.timeout((c.snd.nxt - c.snd.una) | 0, c.retries > 1, c.host.now);
-    c.sent.markAllLost();
-  }
-}
-
-/** Sends the data of a lost probe again, in segments of the usual size: that it was too large is no sign of congestion (RFC 4821 7.7). */
-function resendProbe(c: Connection, probe: SentSegment): void {
-  const { end } = probe;
-  probeLost(c);
-  c.sent.markLost(probe);
-  for (let next: SentSegment | undefined = probe; next !== undefined && before(next.seq, end); next = next.next) {
-    retransmit(c, next);
+    const { sent, snd, congestion, host } = c;
+    const { config } = c;
+    const fresh = !this.isRepairing;
+    const again = c.retries > 1;
+    const reduced = !fresh || this.state === 'cwr' ? after(this.recover, snd.una) : false;
+    const first = !reduced || (this.state === 'loss' && !again);
+    // So many overtook it, and it did not come: the path reorders less than was thought.
+    if (fresh && sent.sackedCount >= config.reordering) this.reordering = Math.min(this.reordering, config.reordering);
+    const flight = (snd.nxt - snd.una) | 0;
+    this.assume(c, 0);
+    this.watchOrder(c);
+    sent.forgetSacked();
+    if (this.rack === undefined) sent.markAllLost();
+    else this.rack.timeout(c);
+    if (first) this.beginUndo(c, true);
+    congestion.timeout(flight, !first, host.now);
+    // What was sent a moment ago is in flight still.
+    if (!congestion.ownsRecovery) congestion.cwnd = sent.pipe + snd.mss;
+    this.state = 'loss';
+    this.recover = this.excused = snd.nxt;
+    this.tlp = 'none';
+    this.hasLostEdge = this.newFirst = this.urgent = false;
+    this.frto = config.frto && (fresh || again) && (c.plpmtud?.search.probed ?? 0) === 0;
   }
 }

@@ -28,9 +28,14 @@ export class RttEstimator {
     return Math.min(this.config.maxRto, this.base * 2 ** Math.min(this.backoffs, 30));
   }
 
+  /** A segment took `rtt` there and its acknowledgment back. */
+  observe(rtt: number): void {
+    if (rtt < this.minRtt) this.minRtt = rtt;
+  }
+
   /** Takes in one measurement of segments sent once only (Karn), or echoed in a timestamp. @param expected samples per flight */
   sample(rtt: number, expected = 1): void {
-    if (rtt < this.minRtt) this.minRtt = rtt;
+    this.observe(rtt);
     if (this.srtt < 0) {
       this.srtt = rtt;
       this.rttvar = rtt / 2;

@@ -12,6 +12,7 @@ import { fastOpenSyn } from './fast-open.js';
 import { firstWindow, windowScaleFor } from './options.js';
 import { isProbe, probeDoubted, probeSent, probeSize } from './plpmtud.js';
 import type { Reassembly } from './reassembly.js';
+import { nextOnSuspicion } from './sack-recovery.js';
 import type { SentSegment } from './sent-queue.js';
 import { after } from './seq.js';
 import { canSend } from './state.js';
@@ -57,16 +58,41 @@ export function transmit(c: Connection): void {
     if (c.fastOpen?.isEarly === true) sendNew(c);
     return;
   }
-  if (retransmitLost(c)) {
+  const { recovery, snd, sent, timers } = c;
+  const { nxt } = snd;
+  if (recovery.newFirst) newBeforeOld(c);
+  else if (retransmitLost(c)) {
     sendNew(c);
     noteLimit(c);
   }
+  if (recovery.active && c.sackPermitted && !c.config.rack) retransmitSuspects(c);
   if (c.chrono !== undefined) watch(c, c.chrono);
-  if (c.sent.head !== undefined) {
-    if (!c.timers.retransmit.armed) c.timers.armRetransmit();
+  if (sent.head !== undefined) {
+    if (!timers.retransmit.armed) timers.armRetransmit();
+    if (snd.nxt !== nxt) timers.sentMore();
   } else if (needsPersist(c)) {
-    if (!c.timers.retransmit.armed) c.timers.armPersist();
-  } else c.timers.retransmit.cancel();
+    if (!timers.retransmit.armed) timers.armPersist();
+  } else timers.retransmit.cancel();
+}
+
+/** RFC 5682 3.1, step 2 b: new data tell whether the timeout was spurious; where none may be sent, it counts as real. */
+function newBeforeOld(c: Connection): void {
+  const { recovery, snd } = c;
+  const { nxt } = snd;
+  recovery.newFirst = false;
+  sendNew(c);
+  if (snd.nxt !== nxt) return;
+  recovery.frto = false;
+  retransmitLost(c);
+}
+
+/** Fills the window with what may be lost (RFC 6675 5, step C). */
+function retransmitSuspects(c: Connection): void {
+  while (c.sent.pipe + c.snd.mss <= c.congestion.cwnd) {
+    const segment = nextOnSuspicion(c);
+    if (segment === undefined || after(segment.end, (c.snd.una + c.snd.wnd) | 0)) return;
+    retransmit(c, segment);
+  }
 }
 
 /** Whether the application, not the network, limits what is in flight. */
@@ -90,9 +116,11 @@ function watch(c: Connection, chrono: ChronoWatch): void {
 
 /** Sends again what is believed lost; returns whether nothing of that is left. */
 function retransmitLost(c: Connection): boolean {
-  const { sent } = c;
+  const { sent, recovery } = c;
   for (let segment = sent.firstLost(); segment !== undefined; segment = sent.firstLost()) {
-    if (sent.pipe > 0 && sent.pipe + Math.min(segment.span, c.snd.mss) > c.congestion.cwnd) return false;
+    const fits = sent.pipe === 0 || sent.pipe + Math.min(segment.span, c.snd.mss) <= c.congestion.cwnd;
+    if (!fits && !recovery.urgent) return false;
+    recovery.urgent = false;
     // RFC 9293 SHLD-16: old data only within the window, but for the segment that probes it.
     if (segment !== sent.head && after(segment.end, (c.snd.una + c.snd.wnd) | 0)) return false;
     retransmit(c, segment);
@@ -105,23 +133,54 @@ function retransmitLost(c: Connection): boolean {
  * (RFC 1122 4.2.2.15): many small ones would each be waited for again.
  */
 export function retransmit(c: Connection, segment: SentSegment): void {
+  const { sent, recovery, timers } = c;
   const { mss, una, wnd } = c.snd;
   if (isProbe(c, segment)) probeDoubted(c);
   const data = segment.span - (segment.fin ? 1 : 0);
-  if (data > mss) c.sent.split(segment, mss);
-  else if (segment.lost) {
-    for (let { next } = segment; next?.lost === true && !next.fin; { next } = segment) {
+  if (data > mss) sent.split(segment, mss);
+  else if (segment.due) {
+    for (let { next } = segment; next?.due === true && !next.fin; { next } = segment) {
       if (((next.end - segment.seq) | 0) > mss || after(next.end, (una + wnd) | 0)) break;
-      c.sent.merge(segment);
+      sent.merge(segment);
     }
   }
+  sent.resent(segment, c.host.now);
+  recovery.watchOrder(c);
+  recovery.undo?.resent(timestamp(c));
+  if (recovery.isReducing) recovery.prr?.sent(segment.span);
+  if (segment === sent.head) timers.headResent();
+  emitAgain(c, segment);
+}
+
+function emitAgain(c: Connection, segment: SentSegment): void {
   const length = segment.span - (segment.fin ? 1 : 0);
   const offset = (segment.seq - c.snd.una) | 0;
-  c.sent.resent(segment, c.host.now);
+  c.recovery.resends++;
   c.host.counters.retransmits++;
   c.statistics.retransmits++;
   c.statistics.bytesRetransmitted += length;
   emit(c, segment.seq, Ack | (segment.fin ? Fin : 0), offset, length, false);
+}
+
+/** A tail loss probe: new data whatever the congestion window, if there are any that the peer takes; else `tail`. Returns whether it was sent. */
+export function sendLossProbe(c: Connection, tail: SentSegment): boolean {
+  const { snd, sent } = c;
+  const unsent = unsentBytes(c);
+  const length = Math.min(unsent, snd.mss);
+  const usable = (snd.una + snd.wnd - snd.nxt) | 0;
+  if (unsent > 0 && usable >= length) {
+    sendSegment(c, length, c.finQueued && length === unsent && usable > length);
+    return true;
+  }
+  if (tail !== sent.head && after(tail.end, (snd.una + snd.wnd) | 0)) return false;
+  const data = tail.span - (tail.fin ? 1 : 0);
+  // Of what is too large now, the end.
+  if (data > snd.mss) sent.split(tail, Math.floor((data - 1) / snd.mss) * snd.mss);
+  const probe = sent.tail ?? tail;
+  sent.probed(probe, c.host.now);
+  c.recovery.watchOrder(c);
+  emitAgain(c, probe);
+  return true;
 }
 
 function sendNew(c: Connection): void {
@@ -146,7 +205,7 @@ function sendNew(c: Connection): void {
 function sizeOfNext(c: Connection, unsent: number, usable: number, finDue: boolean): number {
   const { snd, sent } = c;
   const length = Math.min(unsent, snd.mss);
-  const room = c.congestion.cwnd + c.recovery.allowance(snd.mss) - sent.pipe;
+  const room = c.congestion.cwnd - sent.pipe - withheld(c);
   if (room < length && sent.pipe > 0) return -1;
   if (usable < length) {
     // Less than what there is to send: only if that is much for this receiver, and nothing is in flight that may open the window.
@@ -157,6 +216,11 @@ function sizeOfNext(c: Connection, unsent: number, usable: number, finDue: boole
   if (c.noDelay) return length;
   // Nagle's algorithm, Minshall's variant: one small segment in flight at a time.
   return sent.head !== undefined && after(snd.smallEnd, snd.una) ? -1 : length;
+}
+
+/** Without limited transmit (RFC 3042): what duplicates show to have arrived makes no room as long as no loss is known. */
+function withheld({ config, recovery, sent }: Connection): number {
+  return config.limitedTransmit || recovery.state !== 'disorder' ? 0 : sent.sackedBytes + sent.assumed;
 }
 
 /** The override timer of silly-window avoidance: sends what fits. */
@@ -178,6 +242,7 @@ function sendSegment(c: Connection, length: number, fin: boolean, flags: number 
   if (fin) c.finSent = true;
   if (length > 0) answered(c);
   sent.push(seq, snd.nxt, fin, c.host.now);
+  if (c.recovery.isReducing) c.recovery.prr?.sent(length);
   if (length > snd.mss) probeSent(c, seq, snd.nxt);
   if (idle) c.timers.armRetransmit();
   c.probes = 0;

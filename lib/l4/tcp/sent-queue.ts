@@ -1,11 +1,13 @@
 /**
- * The retransmission queue: what is between SND.UNA and SND.NXT, segment by segment, and what is believed of each: in flight, or
- * lost. Who believes so is recovery's business (`recovery`, later `sack` and `rack`); this room only keeps the account.
+ * The retransmission queue: what is between SND.UNA and SND.NXT, segment by segment, and what is believed of each: in flight, selectively
+ * acknowledged, lost, sent again. Who believes so is recovery's business; this room only keeps the account.
  *
- * The bytes themselves stay in the send queue. Records are recycled through a list that the connections of a host share, so
- * that sending allocates nothing.
+ * Segments are linked in the order of their sequence numbers, and those that are in flight also in the order in which they were sent last,
+ * which is what RACK looks at (RFC 8985 6.2). The bytes themselves stay in the send queue. Records are recycled through a list that the
+ * connections of a host share, so that sending allocates nothing.
  */
 
+import type { Delivery } from './delivery.js';
 import { RateSampler } from './rate.js';
 import { after, before } from './seq.js';
 
@@ -18,10 +20,18 @@ export class SentSegment {
   /** When it was sent last, and first. */
   sentAt = 0;
   firstSentAt = 0;
+  /** Its place among all transmissions of the connection; wraps. */
+  order = 0;
   /** How often it was sent. */
   transmissions = 0;
-  /** Believed lost, and not yet sent again. */
+  /** The peer says that it has it (RFC 2018); it may yet change its mind. */
+  sacked = false;
+  /** Believed lost. */
   lost = false;
+  /** What was sent again is believed to be in flight, beside the original if that is not believed lost. */
+  retransmitted = false;
+  /** It was counted as delivered once, whatever is believed of it now. */
+  delivered = false;
   /** What `rate` notes when it is sent: delivered and lost until then, the times of the last delivery and of the sending of that, and the flight. */
   priorDelivered = 0;
   priorDeliveredAt = 0;
@@ -30,9 +40,20 @@ export class SentSegment {
   inFlight = 0;
   appLimited = false;
   next: SentSegment | undefined = undefined;
+  prev: SentSegment | undefined = undefined;
+  /** Neighbours in the order of sending, while it is in flight. */
+  later: SentSegment | undefined = undefined;
+  earlier: SentSegment | undefined = undefined;
+  /** Whether it is in that order. */
+  timed = false;
 
   get span(): number {
     return (this.end - this.seq) | 0;
+  }
+
+  /** Lost, and not sent again since. */
+  get due(): boolean {
+    return this.lost && !this.retransmitted;
   }
 }
 
@@ -45,11 +66,12 @@ export class SentSegmentPool {
     if (segment === undefined) return new SentSegment();
     this.free = segment.next;
     segment.next = undefined;
-    segment.lost = false;
+    segment.sacked = segment.lost = segment.retransmitted = segment.delivered = false;
     return segment;
   }
 
   give(segment: SentSegment): void {
+    segment.prev = undefined;
     segment.next = this.free;
     this.free = segment;
   }
@@ -58,76 +80,192 @@ export class SentSegmentPool {
 /** The segments that await acknowledgment, oldest first. */
 export class SentQueue {
   head: SentSegment | undefined = undefined;
-  private tail: SentSegment | undefined = undefined;
-  /** Sequence space believed to be in the network. */
-  pipe = 0;
-  private lostCount = 0;
-  private readonly pool: SentSegmentPool;
-  /** From the last {@link acknowledge}: when the newest segment that was sent once only was sent, or -1. */
-  sampleSentAt = -1;
-  /** From the last {@link acknowledge}: sequence space of the largest segment that arrived whole. */
-  largest = 0;
-  /** From the last {@link acknowledge}: whether a retransmitted segment was among what was acknowledged. */
-  ambiguous = false;
+  tail: SentSegment | undefined = undefined;
+  /** The segments in flight, by when they were sent last. */
+  oldest: SentSegment | undefined = undefined;
+  private newest: SentSegment | undefined = undefined;
+  /** Sequence space of what is neither acknowledged nor lost; what was sent again counts beside its original. */
+  private flight = 0;
+  /** Bytes that have arrived though nobody knows which: without selective acknowledgments, what duplicates stand for. */
+  assumed = 0;
+  /** Segments; those of them that the peer has, that are believed lost, and that were sent again and are in flight. */
+  count = 0;
+  sackedCount = 0;
+  lostCount = 0;
+  retransmittedCount = 0;
+  /** Lost and to be sent again. */
+  private dueCount = 0;
+  /** No segment before this one is due. */
+  private dueHint: SentSegment | undefined = undefined;
+  /** Bytes that the peer has selectively acknowledged. */
+  sackedBytes = 0;
+  /** Bytes that were ever believed lost, once for each time; wraps. */
+  lostTotal = 0;
+  /** The highest segment that is selectively acknowledged. */
+  highest: SentSegment | undefined = undefined;
+  /** Where the last search for a sequence number ended. */
+  private cursor: SentSegment | undefined = undefined;
   /** Measures how fast the path delivers; there once anything was sent. */
   rate: RateSampler | undefined = undefined;
+  /** Records were cut since somebody looked: what a selective acknowledgment covered may be a segment of its own now. */
+  recut = false;
+  private transmissions = 0;
+  private readonly pool: SentSegmentPool;
 
   constructor(pool: SentSegmentPool) {
     this.pool = pool;
   }
 
+  /** Bytes believed to be in the network (RFC 6675 4, SetPipe). */
+  get pipe(): number {
+    const { flight, assumed } = this;
+    return flight > assumed ? flight - assumed : 0;
+  }
+
+  /** Whether the peer has all of it in order as far as is known, and nothing is believed lost. */
+  get isCalm(): boolean {
+    return this.sackedCount === 0 && this.lostCount === 0 && this.retransmittedCount === 0;
+  }
+
   /** A segment was sent for the first time. */
   push(seq: number, end: number, fin: boolean, now: number): void {
     const segment = this.pool.take();
+    const { tail } = this;
     segment.seq = seq;
     segment.end = end;
     segment.fin = fin;
     segment.sentAt = segment.firstSentAt = now;
     segment.transmissions = 1;
-    const first = this.tail === undefined;
-    if (this.tail === undefined) this.head = segment;
-    else this.tail.next = segment;
+    segment.prev = tail;
+    if (tail === undefined) this.head = segment;
+    else tail.next = segment;
     this.tail = segment;
-    this.pipe += (end - seq) | 0;
+    this.flight += (end - seq) | 0;
+    this.count++;
+    this.appendTimed(segment);
     this.rate ??= new RateSampler();
-    this.rate.sent(segment, this.pipe, first);
+    this.rate.sent(segment, this.flight, tail === undefined);
   }
 
-  /** Everything before `ack` has arrived. */
-  acknowledge(ack: number): void {
-    this.sampleSentAt = -1;
-    this.largest = 0;
-    this.ambiguous = false;
+  /** Everything before `ack` has arrived; `delivery` is told of what had not been reported yet. */
+  acknowledge(ack: number, delivery: Delivery): void {
     let segment = this.head;
     while (segment !== undefined && before(segment.seq, ack)) {
-      if (segment.transmissions > 1) this.ambiguous = true;
       if (after(segment.end, ack)) {
-        this.rate?.arrivedPartly((ack - segment.seq) | 0);
-        if (!segment.lost) this.pipe -= (ack - segment.seq) | 0;
-        segment.seq = ack;
+        this.trim(segment, ack, delivery);
         break;
       }
-      if (segment.transmissions === 1) this.sampleSentAt = segment.sentAt;
-      this.rate?.arrived(segment);
-      const { span } = segment;
-      if (span > this.largest) this.largest = span;
-      if (segment.lost) this.lostCount--;
-      else this.pipe -= span;
+      delivery.acknowledged(segment);
+      if (!segment.delivered) this.rate?.arrived(segment);
       const { next } = segment;
-      this.pool.give(segment);
+      this.uncount(segment);
+      this.release(segment);
       segment = next;
     }
     this.head = segment;
     if (segment === undefined) this.tail = undefined;
+    else segment.prev = undefined;
   }
 
-  /** Believes that `segment` is lost. */
+  private trim(segment: SentSegment, ack: number, delivery: Delivery): void {
+    const cut = (ack - segment.seq) | 0;
+    delivery.acknowledgedPartly(segment, cut);
+    if (!segment.delivered) this.rate?.arrivedPartly(cut);
+    if (segment.sacked) this.sackedBytes -= cut;
+    else {
+      if (!segment.lost) this.flight -= cut;
+      if (segment.retransmitted) this.flight -= cut;
+    }
+    segment.seq = ack;
+  }
+
+  /** Takes a segment out of all counts. */
+  private uncount(segment: SentSegment): void {
+    this.count--;
+    if (segment.timed) this.removeTimed(segment);
+    const { span } = segment;
+    if (segment.sacked) {
+      this.sackedCount--;
+      this.sackedBytes -= span;
+      return;
+    }
+    if (segment.lost) {
+      this.lostCount--;
+      if (!segment.retransmitted) this.dueCount--;
+    } else this.flight -= span;
+    if (segment.retransmitted) {
+      this.retransmittedCount--;
+      this.flight -= span;
+    }
+  }
+
+  private release(segment: SentSegment): void {
+    if (this.dueHint === segment) this.dueHint = segment.next;
+    if (this.cursor === segment) this.cursor = segment.next;
+    if (this.highest === segment) this.highest = undefined;
+    this.pool.give(segment);
+  }
+
+  /** The first segment that ends after `seq`, sought from whatever is nearest to it. */
+  find(seq: number): SentSegment | undefined {
+    let at = this.nearest(seq);
+    while (at?.prev !== undefined && after(at.prev.end, seq)) at = at.prev;
+    while (at !== undefined && !after(at.end, seq)) at = at.next;
+    this.cursor = at;
+    return at;
+  }
+
+  private nearest(seq: number): SentSegment | undefined {
+    const { cursor, highest, tail } = this;
+    let best = this.head;
+    if (best === undefined) return undefined;
+    let least = Math.abs((best.seq - seq) | 0);
+    for (const one of [cursor, highest, tail]) {
+      if (one === undefined) continue;
+      const distance = Math.abs((one.seq - seq) | 0);
+      if (distance >= least) continue;
+      least = distance;
+      best = one;
+    }
+    return best;
+  }
+
+  /** The peer has this segment. */
+  markSacked(segment: SentSegment): void {
+    if (segment.sacked) return;
+    this.uncount(segment);
+    this.count++;
+    if (!segment.delivered) this.rate?.arrived(segment);
+    segment.sacked = segment.delivered = true;
+    segment.lost = segment.retransmitted = false;
+    this.sackedCount++;
+    this.sackedBytes += segment.span;
+    if (this.highest === undefined || after(segment.seq, this.highest.seq)) this.highest = segment;
+  }
+
+  /** Believes that `segment` is lost, or what was sent again of it. */
   markLost(segment: SentSegment): void {
-    if (segment.lost) return;
+    if (segment.sacked || segment.due) return;
+    const { span } = segment;
+    if (!segment.lost) {
+      this.flight -= span;
+      this.lostCount++;
+    }
+    if (segment.retransmitted) {
+      this.flight -= span;
+      this.retransmittedCount--;
+    }
     segment.lost = true;
-    this.lostCount++;
-    this.pipe -= segment.span;
+    segment.retransmitted = false;
+    if (segment.timed) this.removeTimed(segment);
+    this.becomesDue(segment);
+  }
+
+  private becomesDue(segment: SentSegment): void {
+    this.dueCount++;
+    this.lostTotal = (this.lostTotal + segment.span) | 0;
     if (this.rate !== undefined) this.rate.lost += segment.span;
+    if (this.dueHint === undefined || before(segment.seq, this.dueHint.seq)) this.dueHint = segment;
   }
 
   /** Believes that everything is lost. */
@@ -135,60 +273,125 @@ export class SentQueue {
     for (let segment = this.head; segment !== undefined; segment = segment.next) this.markLost(segment);
   }
 
+  /** Forgets what the peer said it has: it may have changed its mind (RFC 2018 8). */
+  forgetSacked(): void {
+    for (let segment = this.head; segment !== undefined && this.sackedCount > 0; segment = segment.next) {
+      if (!segment.sacked) continue;
+      segment.sacked = false;
+      segment.lost = true;
+      this.sackedCount--;
+      this.lostCount++;
+      this.becomesDue(segment);
+    }
+    this.sackedBytes = 0;
+    this.highest = undefined;
+    this.recut = true;
+  }
+
+  /** Nothing was lost after all: what was not sent again is in flight. */
+  unmarkLost(): void {
+    let place: SentSegment | undefined;
+    for (let segment = this.head; segment !== undefined; segment = segment.next) {
+      if (!segment.lost) continue;
+      segment.lost = false;
+      this.lostCount--;
+      this.flight += segment.span;
+      if (segment.timed) continue;
+      if (place !== undefined && after(place.order, segment.order)) place = undefined;
+      this.insertTimed(segment, place);
+      place = segment;
+    }
+    this.dueCount = 0;
+    this.dueHint = undefined;
+  }
+
   /** The oldest lost segment that was not sent again. */
   firstLost(): SentSegment | undefined {
-    if (this.lostCount === 0) return undefined;
-    let segment = this.head;
-    while (segment !== undefined && !segment.lost) segment = segment.next;
+    if (this.dueCount === 0) {
+      this.dueHint = undefined;
+      return undefined;
+    }
+    let segment = this.dueHint;
+    while (segment !== undefined && !segment.due) segment = segment.next;
+    this.dueHint = segment;
     return segment;
   }
 
-  /** A lost segment was sent again. */
+  /** A segment was sent again. */
   resent(segment: SentSegment, now: number): void {
-    if (segment.lost) {
-      segment.lost = false;
-      this.lostCount--;
-      this.pipe += segment.span;
+    if (!segment.retransmitted) {
+      if (segment.lost) this.dueCount--;
+      segment.retransmitted = true;
+      this.retransmittedCount++;
+      this.flight += segment.span;
     }
+    this.probed(segment, now);
+  }
+
+  /** A segment was sent again to learn more; only one of the two is believed to be in flight. */
+  probed(segment: SentSegment, now: number): void {
     segment.sentAt = now;
     segment.transmissions++;
+    if (segment.timed) this.removeTimed(segment);
+    if (segment.sacked) return;
+    this.appendTimed(segment);
     this.rate?.sent(segment, this.pipe, false);
   }
 
   /** Cuts `segment` after `length` bytes, for a path that became narrower. */
   split(segment: SentSegment, length: number): void {
     const rest = this.pool.take();
+    const { next } = segment;
     rest.seq = (segment.seq + length) | 0;
     rest.end = segment.end;
     rest.fin = segment.fin;
     rest.sentAt = segment.sentAt;
     rest.firstSentAt = segment.firstSentAt;
+    rest.order = segment.order;
     rest.transmissions = segment.transmissions;
+    rest.sacked = segment.sacked;
     rest.lost = segment.lost;
+    rest.retransmitted = segment.retransmitted;
+    rest.delivered = segment.delivered;
     rest.priorDelivered = segment.priorDelivered;
     rest.priorDeliveredAt = segment.priorDeliveredAt;
     rest.priorSentAt = segment.priorSentAt;
     rest.priorLost = segment.priorLost;
     rest.inFlight = segment.inFlight;
     rest.appLimited = segment.appLimited;
+    this.count++;
+    if (rest.sacked) this.sackedCount++;
     if (rest.lost) this.lostCount++;
-    rest.next = segment.next;
+    if (rest.retransmitted) this.retransmittedCount++;
+    if (rest.due) this.dueCount++;
+    if (segment.timed) this.insertTimed(rest, segment);
+    rest.next = next;
+    rest.prev = segment;
+    if (next === undefined) this.tail = rest;
+    else next.prev = rest;
     segment.next = rest;
     segment.end = rest.seq;
     segment.fin = false;
-    if (this.tail === segment) this.tail = rest;
+    if (this.highest === segment) this.highest = rest;
+    this.recut = true;
   }
 
-  /** Makes one of `segment` and the next, both lost, so that they are sent again as one. */
+  /** Makes one of `segment` and the next, both due, so that they are sent again as one. */
   merge(segment: SentSegment): void {
     const { next } = segment;
     if (next === undefined) return;
     segment.end = next.end;
     segment.fin = next.fin;
     segment.transmissions = Math.max(segment.transmissions, next.transmissions);
+    segment.delivered &&= next.delivered;
     segment.next = next.next;
-    if (this.tail === next) this.tail = segment;
+    if (next.next === undefined) this.tail = segment;
+    else next.next.prev = segment;
+    this.count--;
     this.lostCount--;
+    this.dueCount--;
+    if (this.dueHint === next) this.dueHint = segment;
+    if (this.cursor === next) this.cursor = segment;
     this.pool.give(next);
   }
 
@@ -197,10 +400,57 @@ export class SentQueue {
     let segment = this.head;
     while (segment !== undefined) {
       const { next } = segment;
+      if (segment.timed) this.removeTimed(segment);
       this.pool.give(segment);
       segment = next;
     }
-    this.head = this.tail = undefined;
-    this.pipe = this.lostCount = 0;
+    this.head = this.tail = this.highest = this.cursor = this.dueHint = undefined;
+    this.flight =
+      this.assumed =
+      this.count =
+      this.sackedCount =
+      this.lostCount =
+      this.retransmittedCount =
+      this.dueCount =
+        0;
+    this.sackedBytes = 0;
+  }
+
+  private appendTimed(segment: SentSegment): void {
+    const { newest } = this;
+    this.transmissions = (this.transmissions + 1) | 0;
+    segment.order = this.transmissions;
+    segment.timed = true;
+    segment.earlier = newest;
+    if (newest === undefined) this.oldest = segment;
+    else newest.later = segment;
+    this.newest = segment;
+  }
+
+  /** Puts a segment at its place in the order of sending, which is behind `place`, if given. */
+  private insertTimed(segment: SentSegment, place: SentSegment | undefined): void {
+    let earlier = place;
+    let later = place === undefined ? this.oldest : place.later;
+    while (later !== undefined && !after(later.order, segment.order)) {
+      earlier = later;
+      ({ later } = later);
+    }
+    segment.timed = true;
+    segment.earlier = earlier;
+    segment.later = later;
+    if (earlier === undefined) this.oldest = segment;
+    else earlier.later = segment;
+    if (later === undefined) this.newest = segment;
+    else later.earlier = segment;
+  }
+
+  private removeTimed(segment: SentSegment): void {
+    const { earlier, later } = segment;
+    if (earlier === undefined) this.oldest = later;
+    else earlier.later = later;
+    if (later === undefined) this.newest = earlier;
+    else later.earlier = earlier;
+    segment.earlier = segment.later = undefined;
+    segment.timed = false;
   }
 }

@@ -28,6 +28,7 @@ import type {
 import { Acknowledgment } from './congestion/congestion.js';
 import { Connection } from './connection.js';
 import { type TcpContext, TcpCounters } from './context.js';
+import { Delivery } from './delivery.js';
 import { ConnectionTable } from './demux.js';
 import { FastOpen, FastOpenMemory } from './fast-open.js';
 import { number } from './handshake.js';
@@ -79,6 +80,7 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost {
   readonly fastOpen: FastOpenMemory;
   readonly memory: Memory;
   readonly acknowledgment: Acknowledgment = new Acknowledgment();
+  readonly delivery: Delivery = new Delivery();
   now = 0;
   /** Is told every few seconds that `remote` acknowledges, so that its neighbour entry need not be verified (RFC 4861 7.3.1). */
   confirm: ((remote: IpAddress) => void) | undefined = undefined;

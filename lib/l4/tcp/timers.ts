@@ -6,6 +6,7 @@
 import type { Timer } from '../../core/timers.js';
 import { ackDelayed, ackSent } from './acks.js';
 import type { Connection } from './connection.js';
+import { onProbeTimer, probeTimeout } from './tlp.js';
 import { onPersistTimer, persistInterval } from './persist.js';
 import { mtuTimeout } from './plpmtud.js';
 import { reset, retransmit, sendAck, sendProbe, sendSyn, transmit } from './send.js';
@@ -16,6 +17,12 @@ const GRACE = 10;
 /** After so many retransmissions the way is doubtful (RFC 9293 3.8.3). */
 const R1 = 3;
 
+// Added to the time to wait, as with Linux: the grain of clocks.
+const GRAIN = 2;
+
+/** What is to be done about data in flight: retransmission timeout, tail loss probe, or a look at what is late. */
+type Purpose = 'timeout' | 'probe' | 'reordering';
+
 /** The timers of one connection. */
 export class ConnectionTimers {
   readonly retransmit: Timer;
@@ -24,6 +31,7 @@ export class ConnectionTimers {
   private readonly c: Connection;
   /** When the retransmission timeout is due; -1 once it was put off. */
   private due = 0;
+  private purpose: Purpose = 'timeout';
 
   constructor(c: Connection) {
     this.c = c;
@@ -37,8 +45,64 @@ export class ConnectionTimers {
       this.armPersist();
       return;
     }
-    this.due = Math.min(c.host.now + c.rtt.rto, this.userDeadline());
+    this.schedule('timeout', c.host.now + c.rtt.rto);
+  }
+
+  /** The timer is for the retransmission timeout again, which counts from when the oldest segment was sent if it was for something else. */
+  rearm(): void {
+    const { c } = this;
+    const { head } = c.sent;
+    if (this.purpose === 'timeout' || head === undefined) this.armRetransmit();
+    else this.schedule('timeout', Math.max(c.host.now + 1, head.sentAt + c.rtt.rto));
+  }
+
+  /** Something was acknowledged, and something is still to be: a tail loss probe is due next, or the timeout starts anew. */
+  progressed(): void {
+    if (!this.armProbe(true)) this.rearm();
+  }
+
+  /** New data were sent behind others. */
+  sentMore(): void {
+    if (this.purpose !== 'reordering') this.armProbe(false);
+  }
+
+  /** The oldest segment was sent again. */
+  headResent(): void {
+    if (this.purpose !== 'reordering') this.armRetransmit();
+  }
+
+  /** @param anew whether the timeout, which the probe is not to come after, starts anew */
+  private armProbe(anew: boolean): boolean {
+    const { c } = this;
+    const { head } = c.sent;
+    const timeout = probeTimeout(c);
+    if (timeout === 0 || head === undefined) return false;
+    const { now } = c.host;
+    const left = anew ? c.rtt.rto : head.sentAt + c.rtt.rto - now;
+    this.schedule('probe', now + (left > 0 ? Math.min(timeout, left) : timeout));
+    return true;
+  }
+
+  /** In `wait` ms it will be known what is lost, and what was only late. */
+  awaitReordering(wait: number): void {
+    const { c } = this;
+    this.schedule('reordering', c.host.now + Math.min(wait + GRAIN, c.rtt.rto));
+  }
+
+  /** The retransmission timeout comes in `ms`, whatever was measured. */
+  expireWithin(ms: number): void {
+    this.schedule('timeout', this.c.host.now + ms);
+  }
+
+  private schedule(purpose: Purpose, deadline: number): void {
+    this.purpose = purpose;
+    this.due = Math.min(deadline, this.userDeadline());
     this.retransmit.arm(this.due);
+  }
+
+  /** What the timer is for; the user timeout comes before all. */
+  get current(): Purpose {
+    return this.userDeadline() <= this.c.host.now ? 'timeout' : this.purpose;
   }
 
   /** Whether the timeout came so late that what arrived meanwhile is to be looked at first; if so it is put off. */
@@ -168,7 +232,16 @@ function onDelayedAckTimer(c: Connection): void {
 function onRetransmitTimer(c: Connection): void {
   if (c.state === 'SYN-SENT' || c.state === 'SYN-RECEIVED') onHandshakeTimeout(c);
   else if (c.sent.head === undefined) onPersistTimer(c);
-  else onRetransmissionTimeout(c);
+  else if (!c.timers.putOff()) onFlightTimer(c);
+}
+
+function onFlightTimer(c: Connection): void {
+  const { current } = c.timers;
+  if (current === 'probe') onProbeTimer(c);
+  else if (current === 'reordering') {
+    c.recovery.onReorderingTimer(c);
+    transmit(c);
+  } else onRetransmissionTimeout(c);
 }
 
 function onHandshakeTimeout(c: Connection): void {
@@ -191,7 +264,7 @@ function onRetransmissionTimeout(c: Connection): void {
   const { config } = c;
   const { now, counters } = c.host;
   const { head } = c.sent;
-  if (head === undefined || c.timers.putOff()) return;
+  if (head === undefined) return;
   // A peer that shrank its window to nothing but still answers is not dead (RFC 9293 SHLD-17, MUST-37).
   const shut = c.snd.wnd === 0 && c.unanswered < config.dataRetries;
   const late = c.userTimeout > 0 && now - head.firstSentAt >= c.userTimeout;

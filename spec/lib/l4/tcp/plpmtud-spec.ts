@@ -44,7 +44,7 @@ for (const version of VERSIONS) {
 
   describe(`PLPMTUD over IPv${version} (RFC 4821, RFC 8899): black holes`, () => {
     it('three timeouts of a full segment in a row: what follows is of the base size, and may be larger again once that arrives', () => {
-      const dut = new Dut(version);
+      const dut = new Dut(version, { frto: false });
       const opened = dut.accepted();
       opened.connection.write(new Uint8Array(30_000));
       expect(ranges(dut)).to.have.length(10);

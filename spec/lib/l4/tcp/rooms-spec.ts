@@ -12,6 +12,7 @@ import { Reassembly } from '../../../../lib/l4/tcp/reassembly.js';
 import { ReceiveQueue } from '../../../../lib/l4/tcp/receive-queue.js';
 import { RttEstimator } from '../../../../lib/l4/tcp/rto.js';
 import { SendQueue } from '../../../../lib/l4/tcp/send-queue.js';
+import { Delivery } from '../../../../lib/l4/tcp/delivery.js';
 import { SentQueue, SentSegmentPool } from '../../../../lib/l4/tcp/sent-queue.js';
 import { after, before, latest } from '../../../../lib/l4/tcp/seq.js';
 import { type TcpEvent, transition } from '../../../../lib/l4/tcp/state.js';
@@ -171,7 +172,7 @@ describe('TCP reassembly', () => {
 });
 
 describe('TCP retransmission queue', () => {
-  it('keeps the pipe equal to what is neither acknowledged nor lost', () => {
+  it('keeps the pipe equal to what is neither acknowledged nor lost, and what was sent again', () => {
     fc.assert(
       fc.property(fc.integer(), (seed) => {
         const random = new SeededRandom(seed);
@@ -186,14 +187,14 @@ describe('TCP retransmission queue', () => {
             next = end;
           } else if (action === 2) {
             una = (una + random.below(((next - una) | 0) + 1)) | 0;
-            queue.acknowledge(una);
+            queue.acknowledge(una, new Delivery());
           } else if (action === 3) {
             if (random.below(4) === 0) queue.markAllLost();
             else if (queue.head !== undefined) queue.markLost(queue.head);
           } else {
             const lost = queue.firstLost();
             if (lost !== undefined && lost.span > 10) queue.split(lost, 5);
-            else if (lost?.next?.lost === true) queue.merge(lost);
+            else if (lost?.next?.due === true) queue.merge(lost);
             if (lost !== undefined) queue.resent(lost, i);
           }
           let pipe = 0;
@@ -202,6 +203,7 @@ describe('TCP retransmission queue', () => {
             expect(segment.seq).to.equal(at);
             at = segment.end;
             if (!segment.lost) pipe += segment.span;
+            if (segment.retransmitted) pipe += segment.span;
           }
           expect(at).to.equal(next);
           expect(queue.pipe).to.equal(pipe);

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { Acknowledgment } from '../../../../../lib/l4/tcp/congestion/congestion.js';
+import { Delivery } from '../../../../../lib/l4/tcp/delivery.js';
 import { SentQueue, SentSegmentPool } from '../../../../../lib/l4/tcp/sent-queue.js';
 
 /** A queue whose segments of 1000 bytes are sent and acknowledged at given times. */
@@ -13,7 +14,7 @@ class Flow {
     for (let i = 0; i < segments; i++) this.queue.push(this.nxt, (this.nxt += 1000), false, now);
   }
   arrive(now: number, segments = 1, minRtt = 10): Acknowledgment {
-    this.queue.acknowledge((this.una += 1000 * segments));
+    this.queue.acknowledge((this.una += 1000 * segments), new Delivery());
     this.ack.now = now;
     this.queue.rate?.fill(this.ack, minRtt);
     return this.ack;

@@ -1,0 +1,62 @@
+/** Loss recovery by selective acknowledgments without clocks (RFC 6675), where RACK is switched off. */
+
+import type { Connection } from './connection.js';
+import type { SentSegment } from './sent-queue.js';
+import { after, before } from './seq.js';
+
+/**
+ * Marks what is lost (RFC 6675 4, IsLost): what has DupThresh separate blocks of arrived segments above it, or more bytes that arrived than
+ * fit into DupThresh-1 segments. Looks from the top down to where it found losses before.
+ */
+export function markLostByBlocks(c: Connection): void {
+  const { sent, recovery, snd } = c;
+  let blocks = 0;
+  let bytes = 0;
+  for (let segment = sent.highest; segment !== undefined; segment = segment.prev) {
+    if (segment.sacked) {
+      if (segment.next?.sacked !== true) blocks++;
+      bytes += segment.span;
+    } else if (blocks >= recovery.reordering || bytes > (recovery.reordering - 1) * snd.mss) {
+      if (recovery.hasLostEdge && !after(segment.end, recovery.lostEdge)) return;
+      markBelow(c, segment);
+      return;
+    }
+  }
+}
+
+/** Nothing below was looked at before. */
+function markBelow(c: Connection, top: SentSegment): void {
+  const { recovery, sent } = c;
+  for (let segment: SentSegment | undefined = top; segment !== undefined; segment = segment.prev) {
+    if (recovery.hasLostEdge && !after(segment.end, recovery.lostEdge)) break;
+    if (!segment.sacked && !segment.lost && segment.transmissions === 1) sent.markLost(segment);
+  }
+  recovery.hasLostEdge = true;
+  recovery.lostEdge = top.end;
+}
+
+/**
+ * There is nothing that is known to be lost, and nothing new to send: what to send again on suspicion, by rules 3 and 4 of NextSeg
+ * (RFC 6675 4).
+ */
+export function nextOnSuspicion({ sent, recovery, snd }: Connection): SentSegment | undefined {
+  const { highest, tail } = sent;
+  if (highest === undefined) return undefined;
+  const from = after(recovery.highRxt, snd.una) ? recovery.highRxt : snd.una;
+  for (
+    let segment = sent.find(from);
+    segment !== undefined && before(segment.seq, highest.seq);
+    segment = segment.next
+  ) {
+    recovery.highRxt = segment.end;
+    if (!segment.sacked && !segment.lost && !segment.retransmitted) return segment;
+  }
+  // The rescue: the end of the flight, once a recovery, and again when SND.UNA has passed what it was for.
+  if (recovery.rescued && !after(snd.una, recovery.rescueEnd)) return undefined;
+  let last = tail;
+  while (last?.sacked === true) last = last.prev;
+  if (last === undefined || last.retransmitted) return undefined;
+  recovery.rescued = true;
+  recovery.rescueEnd = recovery.recover;
+  return last;
+}
