@@ -9,6 +9,7 @@ import { canSend, isSynchronised } from './state.js';
 import { Chrono, ChronoWatch } from './statistics.js';
 import { Tell } from './tell.js';
 import { isUpdateDue } from './window.js';
+import { ownQueue, releaseReceived } from './queues.js';
 
 // What Linux gives to the device at once, headers included.
 const LARGEST_BURST = 65_215;
@@ -39,7 +40,8 @@ export function write(c: Connection, bytes: Uint8Array, options: TcpWriteOptions
  * what is more than half the largest window of the peer before that, so that its application does not wait for all of it.
  */
 function enqueue(c: Connection, bytes: Uint8Array, push: boolean): void {
-  const { ownQueue: queue, snd } = c;
+  const { snd } = c;
+  const queue = ownQueue(c);
   if (unsentBytes(c) > 0) queue.unpush();
   let rest = bytes;
   const half = snd.maxWnd >>> 1;
@@ -83,7 +85,7 @@ export function end(c: Connection): void {
 export function read(c: Connection, max: number): Uint8Array | undefined {
   if (c.abandoned) return undefined;
   const bytes = c.received.read(max);
-  if (c.received.length === 0) c.releaseReceived();
+  if (c.received.length === 0) releaseReceived(c);
   // Also where there was nothing: the owner may have been quicker than the news.
   c.told = false;
   if (bytes === undefined) return undefined;

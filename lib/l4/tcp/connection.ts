@@ -30,6 +30,7 @@ import { lingered } from './linger.js';
 import { clampBuffer, defaultMss, type EndCode, receiveLimit, type TcpConfig } from './options.js';
 import type { Plpmtud } from './plpmtud.js';
 import { Reassembly } from './reassembly.js';
+import { releaseQueue, releaseReceived } from './queues.js';
 import { NOTHING_RECEIVED, type ReceiveQueue } from './receive-queue.js';
 import { Recovery } from './recovery.js';
 import type { ChallengeBudget } from './refuse.js';
@@ -95,7 +96,7 @@ export class Connection implements TcpConnection {
   noDelay: boolean;
   userTimeout: number;
 
-  /** Not to be filled: {@link ownQueue} and {@link ownReceived} are. */
+  /** Not to be filled: those of `queues` are. */
   queue: SendQueue = NOTHING_QUEUED;
   readonly sent: SentQueue;
   received: ReceiveQueue = NOTHING_RECEIVED;
@@ -371,34 +372,9 @@ export class Connection implements TcpConnection {
     this.host.wake(this);
   }
 
-  /** The queue of what is to be sent, made when first needed. */
-  get ownQueue(): SendQueue {
-    if (this.queue === NOTHING_QUEUED) this.queue = this.host.sendQueues.take();
-    return this.queue;
-  }
-
-  /** The queue of what was received, made when first needed. */
-  get ownReceived(): ReceiveQueue {
-    if (this.received === NOTHING_RECEIVED) this.received = this.host.receiveQueues.take();
-    return this.received;
-  }
-
-  private releaseQueue(): void {
-    if (this.queue === NOTHING_QUEUED) return;
-    this.host.sendQueues.give(this.queue);
-    this.queue = NOTHING_QUEUED;
-  }
-
-  /** Nothing is left to be read, or nobody will. */
-  releaseReceived(): void {
-    if (this.received === NOTHING_RECEIVED) return;
-    this.host.receiveQueues.give(this.received);
-    this.received = NOTHING_RECEIVED;
-  }
-
   /** Data were acknowledged: there may be room, or nothing left. */
   drained(): void {
-    if (this.queue.length === 0) this.releaseQueue();
+    if (this.queue.length === 0) releaseQueue(this);
     // Not for every few bytes: a writer that waits is woken for a quarter of the buffer.
     if (this.blocked) growSendBuffer(this);
     if (this.blocked && this.sendBuffer - this.queue.length >= Math.max(1, this.sendBuffer >>> 2)) {
@@ -428,7 +404,7 @@ export class Connection implements TcpConnection {
   /** What was received will not be read. */
   dropReceived(): void {
     if (!this.released) this.host.memory.used -= this.received.length;
-    this.releaseReceived();
+    releaseReceived(this);
   }
 
   /** The protocol ended regularly, or is in TIME-WAIT: nothing more will come or be wanted. */
@@ -436,7 +412,7 @@ export class Connection implements TcpConnection {
     this.over = true;
     this.sent.clear();
     this.host.memory.used -= this.queue.length;
-    this.releaseQueue();
+    releaseQueue(this);
     this.dropGaps();
     this.tuning = undefined;
     this.chrono?.start(Chrono.IDLE, this.host.now);

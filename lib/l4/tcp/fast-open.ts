@@ -50,6 +50,7 @@ export class FastOpenMemory {
   private key: SipHash | undefined = undefined;
   private formerKey: SipHash | undefined = undefined;
   private keyedAt = 0;
+  private givenKey: TcpConfig['fastOpenKey'] = undefined;
   private readonly words: Uint32Array = new Uint32Array(8);
 
   constructor(random: Random, config: TcpConfig) {
@@ -91,7 +92,10 @@ export class FastOpenMemory {
   private rotate(now: number): void {
     const { fastOpenKey } = this.config;
     if (fastOpenKey !== undefined) {
-      this.key ??= new SipHash(Uint32Array.from(fastOpenKey));
+      if (this.givenKey === fastOpenKey) return;
+      this.givenKey = fastOpenKey;
+      this.formerKey = this.key;
+      this.key = new SipHash(Uint32Array.from(fastOpenKey));
     } else if (this.key === undefined || now - this.keyedAt >= KEY_LIFETIME) {
       this.formerKey = this.key !== undefined && now - this.keyedAt < 2 * KEY_LIFETIME ? this.key : undefined;
       this.key = SipHash.random(this.random);

@@ -19,6 +19,7 @@ import type { Segment } from './segment.js';
 import { sendAck, sendSyn, timestamp } from './send.js';
 import { after } from './seq.js';
 import { Tell } from './tell.js';
+import { ownReceived } from './queues.js';
 
 const { Ack, Rst, Syn } = TcpFlag;
 
@@ -141,7 +142,7 @@ export function openEarly(c: Connection, segment: Segment): void {
   const length = Math.min(segment.length, (rcv.edge - rcv.nxt) | 0);
   establish(c);
   if (frame === undefined || length <= 0) return;
-  c.ownReceived.append(frame.slab.bytes, from, from + length);
+  ownReceived(c).append(frame.slab.bytes, from, from + length);
   c.host.memory.used += length;
   c.statistics.bytesReceived += length;
   rcv.nxt = (rcv.nxt + length) | 0;

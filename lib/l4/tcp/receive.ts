@@ -16,6 +16,7 @@ import { after, before } from './seq.js';
 import { canReceive } from './state.js';
 import { Tell } from './tell.js';
 import { isAcceptable, isWithin, receiveWindow } from './window.js';
+import { ownReceived } from './queues.js';
 
 const { Ack, Ae, Cwr, Ece, Fin, Rst, Syn, Urg } = TcpFlag;
 // RFC 7323 5.5: after 24 days of silence the timestamps may have wrapped.
@@ -254,7 +255,7 @@ function inOrder(c: Connection, segment: Segment): void {
     drop(c, segment, DropReason.TcpOutOfMemory);
     return;
   }
-  c.ownReceived.append(frame.slab.bytes, from, to);
+  ownReceived(c).append(frame.slab.bytes, from, to);
   c.host.memory.used += length;
   rcv.nxt = (rcv.nxt + length) | 0;
   noteData(c, length, segment.flags);
@@ -266,7 +267,7 @@ function inOrder(c: Connection, segment: Segment): void {
     // RFC 5681 4.2: what fills a gap is acknowledged at once.
     const { nxt } = rcv;
     const held = reassembly.length + c.received.length;
-    rcv.nxt = reassembly.drain(nxt, c.ownReceived);
+    rcv.nxt = reassembly.drain(nxt, ownReceived(c));
     c.host.memory.used += reassembly.length + c.received.length - held;
     c.statistics.bytesReceived += (rcv.nxt - nxt) | 0;
     c.oweAck();

@@ -129,14 +129,16 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost {
     const localPort = options.localPort ?? 0;
     const chosen = localPort === 0 ? this.ephemeralPort(path.source, { address, port }) : localPort;
     if (chosen === undefined || !isPort(chosen)) throw refusal(chosen === undefined ? 'EADDRNOTAVAIL' : 'EINVAL');
-    if (this.table.get(path.source, chosen, address, port) !== undefined) throw refusal('EADDRINUSE');
+    const old = this.table.get(path.source, chosen, address, port);
+    if (old !== undefined && !mayReuse(old)) throw refusal('EADDRINUSE');
     const local = { address: path.source, port: chosen };
     const connection = new Connection(this, local, { address, port }, handler, options);
     this.enter();
+    old?.terminate(undefined);
     this.counters.opened++;
     connection.to('active-open');
     this.table.insert(connection);
-    number(connection, this.numbers, path);
+    number(connection, this.numbers, path, old?.snd.nxt);
     this.sendSyn(connection, options.fastOpen ?? false);
     this.leaveLater();
     return connection;
@@ -422,13 +424,21 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost {
     const count = last - first + 1;
     const towards = remote ?? { address: local, port: 0 };
     const offset = this.numbers.portOffset(local, towards.address, towards.port) + this.portStep++;
+    let reusable: number | undefined;
     for (let i = 0; i < count; i++) {
       const port = first + ((offset + i) % count);
       if (this.listeners.hasPort(port)) continue;
-      if (remote === undefined || this.table.get(local, port, remote.address, remote.port) === undefined) return port;
+      const old = remote && this.table.get(local, port, remote.address, remote.port);
+      if (old === undefined) return port;
+      if (mayReuse(old)) reusable ??= port;
     }
-    return undefined;
+    return reusable;
   }
+}
+
+/** Whether a connection in TIME-WAIT may give way to one of ours to the same place: timestamps tell their segments apart (RFC 6191, RFC 7323 B.2). */
+function mayReuse(old: Connection): boolean {
+  return old.state === 'TIME-WAIT' && old.ts.on;
 }
 
 function isPort(port: number): boolean {
