@@ -96,6 +96,13 @@ export interface TcpOptions {
   readonly challengeLimit?: number;
   /** Default 5000. */
   readonly challengePeriod?: number;
+  /**
+   * A RST ends a connection only if it is exact, else it is challenged (RFC 5961 3). Otherwise it does so anywhere in the window, as RFC 793
+   * had it, and blind attackers like it. Default true.
+   */
+  readonly exactResets?: boolean;
+  /** A SYN never ends a connection, but is challenged (RFC 5961 4). Otherwise it resets the connection if it is in the window. Default true. */
+  readonly challengeSyns?: boolean;
   /** Accept segments without the negotiated timestamp, as Linux does. Default false (RFC 7323 3.2). */
   readonly acceptMissingTimestamps?: boolean;
   /** Ignore every RST in TIME-WAIT (RFC 1337). Default false: an exact one ends it. */
@@ -199,6 +206,8 @@ const DEFAULTS: TcpConfig = {
   pacing: 'auto',
   challengeLimit: 10,
   challengePeriod: 5000,
+  exactResets: true,
+  challengeSyns: true,
   acceptMissingTimestamps: false,
   ignoreTimeWaitResets: false,
   receiveBuffer: 1 << 17,

@@ -53,7 +53,11 @@ function check(c: Connection, segment: Segment, packet: IpPacket): boolean {
   if (!isInWindow(c, segment)) return false;
   if (segment.flags & Syn) {
     // RFC 5961 4: whoever lost his state will answer the ACK with a RST.
-    challenge(c);
+    if (c.config.challengeSyns) challenge(c);
+    else {
+      reset(c);
+      c.terminate('ECONNRESET');
+    }
     drop(c, segment, DropReason.TcpBadSyn);
     return false;
   }
@@ -143,8 +147,9 @@ function isInWindow(c: Connection, segment: Segment): boolean {
 /** RFC 5961 3: only an exact RST ends the connection; another one in the window is challenged. */
 function receiveReset(c: Connection, segment: Segment): void {
   const { rcv, host } = c;
-  if (segment.seq !== rcv.nxt) {
-    if (isWithin(segment.seq, rcv.nxt, receiveWindow(c))) challenge(c);
+  const inWindow = isWithin(segment.seq, rcv.nxt, receiveWindow(c));
+  if (segment.seq !== rcv.nxt && (c.config.exactResets || !inWindow)) {
+    if (inWindow) challenge(c);
     drop(c, segment, DropReason.TcpBadReset);
     return;
   }

@@ -79,6 +79,7 @@ export const ERRNO: Readonly<Record<string, number>> = {
   ENOTSOCK: 88,
   EDESTADDRREQ: 89,
   EMSGSIZE: 90,
+  ENONET: 64,
   EPROTO: 71,
   ENOPROTOOPT: 92,
   EPROTONOSUPPORT: 93,

@@ -160,7 +160,7 @@ export class Run {
         return this.note(event, { kind: 'skipped', reason: action.what });
       case 'code':
         for (const assertion of action.code.assertions) {
-          const verdict = judge(assertion, infoNames(sockets.latest?.connection));
+          const verdict = judge(assertion, infoNames(sockets.latest?.connection, this.options.profile));
           if ('unknown' in verdict) {
             this.skipped++;
             this.note(event, { kind: 'skipped', reason: `the stack does not tell ${verdict.unknown}` });

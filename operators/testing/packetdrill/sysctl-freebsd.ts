@@ -3,6 +3,10 @@
 import { congestionName } from './congestion-names.js';
 import type { Settings } from './settings.js';
 
+/** FreeBSD's least timeout and what is added to it, in milliseconds. */
+const LEAST = 30;
+const SLOP = 200;
+
 type Setter = (settings: Settings, value: number) => void;
 
 const SETTERS: Readonly<Record<string, Setter>> = {
@@ -16,7 +20,11 @@ const SETTERS: Readonly<Record<string, Setter>> = {
   },
   'tcp.delacktime': ({ tcp }, value) => (tcp.delayedAck = Math.min(499, value)),
   'tcp.rexmit_initial': ({ tcp }, value) => (tcp.initialRto = value),
-  'tcp.rexmit_min': ({ tcp }, value) => (tcp.minRto = value + 200),
+  // The timeout is at least one value and the other more than what was measured; what is measured here is next to nothing.
+  'tcp.rexmit_min': ({ tcp }, value) => (tcp.minRto = value + SLOP),
+  'tcp.rexmit_slop': ({ tcp }, value) => (tcp.minRto = LEAST + value),
+  'tcp.insecure_rst': ({ tcp }, value) => (tcp.exactResets = value === 0),
+  'tcp.insecure_syn': ({ tcp }, value) => (tcp.challengeSyns = value === 0),
   'tcp.msl': ({ tcp }, value) => (tcp.timeWait = 2 * value),
   'tcp.finwait2_timeout': ({ tcp }, value) => (tcp.finWait2Timeout = value),
   'tcp.initcwnd_segments': ({ tcp }, value) => {

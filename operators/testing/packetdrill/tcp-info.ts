@@ -1,21 +1,40 @@
-/** What the code of scripts may ask about a connection, in the names and numbers of Linux's `tcp_info`. */
+/** What the code of scripts may ask about a connection: the names and numbers of `tcp_info`, of Linux or FreeBSD. */
 
-import type { TcpConnection } from '../../../lib/l4/tcp/api.js';
-import { linuxTcpInfo } from '../../../lib/l4/tcp/info.js';
+import type { TcpConnection, TcpState } from '../../../lib/l4/tcp/api.js';
+import { LINUX_STATES, linuxTcpInfo, type TcpInfo } from '../../../lib/l4/tcp/info.js';
 import type { Names } from './python.js';
+import type { ProfileName } from './settings.js';
 
-const CONSTANTS: Readonly<Record<string, number>> = {
-  TCP_ESTABLISHED: 1,
-  TCP_SYN_SENT: 2,
-  TCP_SYN_RECV: 3,
-  TCP_FIN_WAIT1: 4,
-  TCP_FIN_WAIT2: 5,
-  TCP_TIME_WAIT: 6,
-  TCP_CLOSE: 7,
-  TCP_CLOSE_WAIT: 8,
-  TCP_LAST_ACK: 9,
-  TCP_LISTEN: 10,
-  TCP_CLOSING: 11,
+const FREEBSD_STATES: Readonly<Record<TcpState, number>> = {
+  CLOSED: 0,
+  LISTEN: 1,
+  'SYN-SENT': 2,
+  'SYN-RECEIVED': 3,
+  ESTABLISHED: 4,
+  'CLOSE-WAIT': 5,
+  'FIN-WAIT-1': 6,
+  CLOSING: 7,
+  'LAST-ACK': 8,
+  'FIN-WAIT-2': 9,
+  'TIME-WAIT': 10,
+};
+
+/** What states are called behind `TCP_`, `TCPS_` or `TCPI_`. */
+const STATE_NAMES: readonly (readonly [TcpState, ...string[]])[] = [
+  ['CLOSED', 'CLOSE', 'CLOSED'],
+  ['LISTEN', 'LISTEN'],
+  ['SYN-SENT', 'SYN_SENT'],
+  ['SYN-RECEIVED', 'SYN_RECV', 'SYN_RECEIVED'],
+  ['ESTABLISHED', 'ESTABLISHED'],
+  ['CLOSE-WAIT', 'CLOSE_WAIT'],
+  ['FIN-WAIT-1', 'FIN_WAIT1', 'FIN_WAIT_1'],
+  ['CLOSING', 'CLOSING'],
+  ['LAST-ACK', 'LAST_ACK'],
+  ['FIN-WAIT-2', 'FIN_WAIT2', 'FIN_WAIT_2'],
+  ['TIME-WAIT', 'TIME_WAIT'],
+];
+
+const OTHERS: Readonly<Record<string, number>> = {
   TCP_NEW_SYN_RECV: 12,
   TCP_CA_Open: 0,
   TCP_CA_Disorder: 1,
@@ -28,26 +47,40 @@ const CONSTANTS: Readonly<Record<string, number>> = {
   TCPI_OPT_ECN: 8,
   TCPI_OPT_ECN_SEEN: 16,
   TCPI_OPT_SYN_DATA: 32,
-  // FreeBSD's numbers of the states.
-  TCPS_CLOSED: 0,
-  TCPS_LISTEN: 1,
-  TCPS_SYN_SENT: 2,
-  TCPS_SYN_RECEIVED: 3,
-  TCPS_ESTABLISHED: 4,
-  TCPS_CLOSE_WAIT: 5,
-  TCPS_FIN_WAIT_1: 6,
-  TCPS_CLOSING: 7,
-  TCPS_LAST_ACK: 8,
-  TCPS_FIN_WAIT_2: 9,
-  TCPS_TIME_WAIT: 10,
 };
 
+const CONSTANTS: Readonly<Record<ProfileName, ReadonlyMap<string, number>>> = {
+  linux: constants(LINUX_STATES),
+  freebsd: constants(FREEBSD_STATES),
+};
+
+function constants(states: Readonly<Record<TcpState, number>>): ReadonlyMap<string, number> {
+  const all = new Map(Object.entries(OTHERS));
+  for (const [state, ...names] of STATE_NAMES) {
+    for (const name of names) for (const prefix of ['TCP', 'TCPS', 'TCPI']) all.set(`${prefix}_${name}`, states[state]);
+  }
+  return all;
+}
+
 /** What names stand for, about `connection`. */
-export function infoNames(connection: TcpConnection | undefined): Names {
-  const info = connection && linuxTcpInfo(connection.info());
+export function infoNames(connection: TcpConnection | undefined, profile: ProfileName): Names {
+  const info = connection && fieldsOf(connection.info(), profile);
   return (name) => {
-    if (Object.hasOwn(CONSTANTS, name)) return CONSTANTS[name];
+    const constant = CONSTANTS[profile].get(name);
+    if (constant !== undefined) return constant;
     const field = name.replace(/^tcpi_/, '');
     return info !== undefined && field !== name && Object.hasOwn(info, field) ? info[field] : undefined;
+  };
+}
+
+/** FreeBSD counts windows in bytes. */
+function fieldsOf(info: TcpInfo, profile: ProfileName): Readonly<Record<string, number>> {
+  const fields = linuxTcpInfo(info);
+  if (profile === 'linux') return fields;
+  return {
+    ...fields,
+    state: FREEBSD_STATES[info.state],
+    snd_cwnd: info.sndCwndBytes,
+    snd_ssthresh: Math.min(0x4000_0000, info.sndSsthreshBytes),
   };
 }
