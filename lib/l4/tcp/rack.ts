@@ -14,13 +14,14 @@ const MAX_MULTIPLIER = 255;
 
 /** RACK's variables of one connection, made when first needed. Times in ms. */
 export class Rack {
-  /** Round-trip time of what arrived last (RACK.rtt). */
+  /** Round-trip time of what was sent last of what arrived last (RACK.rtt). */
   rtt: number;
   /** Place in the order of sending of what was sent last of all that arrived: says what RACK.xmit_ts and RACK.end_seq say. */
   private order = 0;
   private isKnown = false;
-  /** Something arrived since losses were looked for. */
+  /** Something arrived since losses were looked for; and the place of what was sent last of that. */
   private advanced = false;
+  private latest = 0;
   /** RACK.reo_wnd_mult, and recoveries until it is 1 again. */
   private multiplier = 1;
   private persistence = 0;
@@ -38,8 +39,12 @@ export class Rack {
     const rtt = c.host.now - segment.sentAt;
     // It may be the first transmission that arrived: less than the least time after the last, it is.
     if (segment.transmissions > 1 && rtt < c.rtt.minRtt) return;
+    // Of what arrived at once, what was sent last counts.
+    if (!this.advanced || after(segment.order, this.latest)) {
+      this.latest = segment.order;
+      this.rtt = rtt;
+    }
     this.advanced = true;
-    this.rtt = rtt;
     if (this.isKnown && !after(segment.order, this.order)) return;
     this.isKnown = true;
     this.order = segment.order;

@@ -74,6 +74,9 @@ forBothVersions('Spurious timeouts (F-RTO, RFC 5682)', ({ version }) => {
     lossy.ranges();
     lossy.wait(300);
     expect(lossy.ack(upTo(1))).to.deep.equal(full(1, 3));
+    lossy.ack(upTo(4));
+    expect(lossy.c.recovery.state).to.equal('loss');
+    expect(lossy.dut.host.counters.spuriousTimeouts).to.equal(0);
     lossy.end();
   });
 });

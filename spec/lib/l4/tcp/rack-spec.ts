@@ -59,6 +59,20 @@ forBothVersions('RACK (RFC 8985 6)', ({ version }) => {
     lossy.end();
   });
 
+  it('while losses are repaired nothing is waited for (8985-3)', () => {
+    const lossy = new Lossy(version);
+    lossy.write(6);
+    lossy.wait(90);
+    lossy.write(4);
+    lossy.wait(10);
+    expect(lossy.ack(1, [block(1, 4)])).to.deep.equal(full(0, 1));
+    lossy.wait(RTT);
+    // The retransmission took 100, so what was sent 110 before is lost, though only one segment behind it is known to have arrived.
+    lossy.ack(upTo(6), [block(7, 8)]);
+    expect(lossy.which('lost')).to.deep.equal([upTo(6), upTo(8), upTo(9)]);
+    lossy.end();
+  });
+
   it('a segment that comes late, but within the window, is no loss (8985-3, GT-79)', () => {
     const lossy = new Lossy(version);
     lossy.write(10);

@@ -98,6 +98,18 @@ forBothVersions('SACK-based recovery (RFC 6675)', ({ version }) => {
     });
   }
 
+  it('what was forgotten counts as delivered once only (2018-2)', () => {
+    const lossy = new Lossy(version, { tlp: false, frto: false });
+    lossy.write(4);
+    lossy.ack(1, [block(2, 4)]);
+    lossy.wait(500);
+    lossy.ack(upTo(1), [block(2, 4)]);
+    expect(lossy.dut.host.delivery.bytes).to.equal(MSS);
+    lossy.ack(upTo(4));
+    expect(lossy.dut.host.delivery.bytes).to.equal(MSS);
+    lossy.end();
+  });
+
   it('a peer that took back what it had is sent it again, soon (2018-2)', () => {
     const lossy = new Lossy(version, { tlp: false });
     lossy.write(10);

@@ -55,7 +55,9 @@ forBothVersions('Tail loss probes (RFC 8985 7)', ({ version }) => {
     repairing.write(10);
     repairing.wait(RTT);
     repairing.ack(1, [block(1, 4)]);
-    repairing.wait(250);
+    repairing.wait(50);
+    repairing.ack(upTo(5));
+    expect(repairing.c.recovery.state).to.equal('recovery');
     for (const lossy of [repairing, new Lossy(version, {}, { sack: false }), new Lossy(version, { tlp: false })]) {
       if (lossy !== repairing) lossy.write(4);
       lossy.wait(250);

@@ -50,6 +50,20 @@ forBothVersions('Recoveries for nothing', ({ version }) => {
     lossy.end();
   });
 
+  it('not by duplicates of what was acknowledged before it began (GT-78)', () => {
+    const lossy = new Lossy(version);
+    lossy.write(1);
+    lossy.wait(300);
+    lossy.ack(upTo(1));
+    lossy.write(9);
+    lossy.wait(RTT);
+    lossy.ack(upTo(1), [block(2, 5)]);
+    expect(lossy.c.recovery.state).to.equal('recovery');
+    lossy.ack(upTo(1), [block(0, 1), block(2, 5)]);
+    expect(lossy.c.recovery.state).to.equal('recovery');
+    lossy.end();
+  });
+
   for (const [what, blocks, number, reports] of [
     ['below the acknowledgment number', [[1, 1001]], 4001, true],
     ['below it, partly', [[501, 1001]], 4001, true],
