@@ -53,6 +53,8 @@ export {
   type CongestionSettings,
   type CongestionSignal,
 } from '../lib/l4/tcp/congestion/congestion.js';
+export { Bbr, bbr, type BbrState } from '../lib/l4/tcp/congestion/bbr.js';
+export { PathModel } from '../lib/l4/tcp/congestion/bbr-model.js';
 export type { CongestionName } from '../lib/l4/tcp/congestion/choose.js';
 export { Cubic, cubic } from '../lib/l4/tcp/congestion/cubic.js';
 export { LossBased } from '../lib/l4/tcp/congestion/loss-based.js';

@@ -111,7 +111,7 @@ function isOlder(sentAt: number, headSentAt: number): boolean {
 
 /** Tells congestion control, or lets the window shrink while losses are repaired. */
 function conclude(c: Connection, flight: number, lost: number): void {
-  const { congestion, recovery, sent, snd, host } = c;
+  const { congestion, recovery, sent, host } = c;
   const { acknowledgment: ack, delivery } = host;
   const { cwnd } = congestion;
   ack.now = host.now;
@@ -119,7 +119,7 @@ function conclude(c: Connection, flight: number, lost: number): void {
   ack.lost = lost;
   ack.priorInFlight = flight;
   ack.inFlight = sent.pipe;
-  ack.limited = flight + snd.mss > cwnd || (cwnd < congestion.ssthresh && 2 * flight >= cwnd);
+  ack.limited = c.use !== undefined && c.use.isLimiting(cwnd, congestion.ssthresh);
   sent.rate?.fill(ack, c.rtt.minRtt);
   if (congestion.ownsRecovery) congestion.acknowledged(ack);
   else if (recovery.isReducing) recovery.setWindow(c, delivery.bytes, delivery.advance > 0 && lost === 0);

@@ -120,6 +120,8 @@ export interface TcpConnection {
   setQuickAck(on: boolean): void;
   /** Keepalive probes: off by default; times in milliseconds, defaults 2 h, 75 s, 9 probes. */
   setKeepAlive(on: boolean, idle?: number, interval?: number, count?: number): void;
+  /** Bytes a second at which segments leave at most, from now on; 0: any number. */
+  setMaxPacingRate(bytesPerSecond: number): void;
   /** Longest time in milliseconds that written bytes may stay unacknowledged; 0 for the default (RFC 5482). */
   setUserTimeout(milliseconds: number): void;
   /**
@@ -180,6 +182,8 @@ export interface TcpConnectionOptions {
   readonly limits?: TcpLimits;
   /** The congestion control, by name or what makes it. Default: the host's. */
   readonly congestion?: CongestionName | CongestionFactory;
+  /** Bytes a second at which segments leave at most, as with SO_MAX_PACING_RATE. Default 0: any number. */
+  readonly maxPacingRate?: number;
 }
 
 /** Options of an active open. */

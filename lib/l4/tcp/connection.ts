@@ -28,6 +28,7 @@ import type { FastOpen } from './fast-open.js';
 import { Keepalive } from './keepalive.js';
 import { lingered } from './linger.js';
 import { clampBuffer, defaultMss, type EndCode, receiveLimit, type TcpConfig } from './options.js';
+import type { Pacer } from './pacing.js';
 import type { Plpmtud } from './plpmtud.js';
 import { Reassembly } from './reassembly.js';
 import { releaseQueue, releaseReceived } from './queues.js';
@@ -53,6 +54,7 @@ import { isSynchronised, type TcpEvent, transition } from './state.js';
 import { Chrono, type ChronoWatch, Statistics } from './statistics.js';
 import { Tell } from './tell.js';
 import { ConnectionTimers } from './timers.js';
+import type { WindowUse } from './window-use.js';
 import { ReceiveVariables, SendVariables, TimestampState } from './variables.js';
 
 const { CONNECTED, URGENT, READABLE, WRITABLE, FLUSHED, CLOSED, LINGERED } = Tell;
@@ -106,6 +108,11 @@ export class Connection implements TcpConnection {
   private control: Congestion | undefined = undefined;
   private startWindow = 0;
   private readonly congestionFactory: CongestionFactory;
+  /** There while segments are paced; and the most that they may be paced at, in bytes a ms, 0 for any rate. */
+  pacer: Pacer | undefined = undefined;
+  /** How much of the congestion window is used; there once anything was sent. */
+  use: WindowUse | undefined = undefined;
+  maxPacingRate: number;
   readonly recovery: Recovery;
   readonly timers: ConnectionTimers;
   keepalive: Keepalive | undefined = undefined;
@@ -203,6 +210,7 @@ export class Connection implements TcpConnection {
     this.sent = new SentQueue(host.sentSegments);
     this.rtt = new RttEstimator(config);
     this.recovery = new Recovery(config.reordering);
+    this.maxPacingRate = (options.maxPacingRate ?? 0) / 1000;
     this.congestionFactory = congestionFactory(options.congestion ?? config.congestion);
     this.timers = new ConnectionTimers(this);
     if (options.keepAlive === true) this.keepalive = new Keepalive();
@@ -320,6 +328,10 @@ export class Connection implements TcpConnection {
   }
   set onState(told: ((state: TcpState) => void) | undefined) {
     this.states = told && { told, queue: [] };
+  }
+
+  setMaxPacingRate(bytesPerSecond: number): void {
+    this.maxPacingRate = bytesPerSecond / 1000;
   }
 
   // From here on: for the other rooms.

@@ -6,6 +6,7 @@
 import type { TcpState } from './api.js';
 import type { Connection } from './connection.js';
 import type { RecoveryState } from './recovery.js';
+import { pacingRate } from './pacing.js';
 import { unsentBytes } from './send.js';
 import { Chrono } from './statistics.js';
 import { receiveWindow } from './window.js';
@@ -264,7 +265,7 @@ function rates(c: Connection): Parts<Rates> {
   return {
     deliveryRate: (rate?.rate ?? 0) * 1000,
     deliveryRateAppLimited: rate?.rateIsAppLimited ?? false,
-    pacingRate: c.congestion.pacingRate * 1000,
+    pacingRate: pacingRate(c) * 1000,
     delivered: Math.ceil((rate?.delivered ?? 0) / c.snd.mss),
     deliveredCe: c.ecn?.delivered ?? 0,
   };

@@ -10,6 +10,7 @@ import type { Connection } from './connection.js';
 import { synAckOption, synFlags } from './ecn.js';
 import { fastOpenSyn } from './fast-open.js';
 import { firstWindow, windowScaleFor } from './options.js';
+import { isTooEarly } from './pacing.js';
 import { isProbe, probeDoubted, probeSent, probeSize } from './plpmtud.js';
 import type { Reassembly } from './reassembly.js';
 import { nextOnSuspicion } from './sack-recovery.js';
@@ -18,6 +19,7 @@ import { after } from './seq.js';
 import { canSend } from './state.js';
 import { Chrono, type ChronoWatch } from './statistics.js';
 import { advertiseWindow } from './window.js';
+import { WindowUse } from './window-use.js';
 
 const { Ack, Fin, Psh, Rst, Syn, Urg } = TcpFlag;
 const ALIGNED_TIMESTAMPS = 0x0101_080a;
@@ -53,19 +55,22 @@ function needsPersist(c: Connection): boolean {
 
 /** Sends whatever the windows allow: first what was lost, then what is new, then the FIN. */
 export function transmit(c: Connection): void {
-  if (!canSend(c.state)) {
-    // The timer is that of the SYN-ACK.
-    if (c.fastOpen?.isEarly === true) sendNew(c);
-    return;
-  }
   const { recovery, snd, sent, timers } = c;
   const { nxt } = snd;
+  if (!canSend(c.state)) {
+    // The timer is that of the SYN-ACK.
+    if (c.fastOpen?.isEarly !== true) return;
+    sendNew(c);
+    noteUse(c, snd.nxt !== nxt);
+    return;
+  }
   if (recovery.newFirst) newBeforeOld(c);
   else if (retransmitLost(c)) {
     sendNew(c);
     noteLimit(c);
   }
   if (recovery.active && c.sackPermitted && !c.config.rack) retransmitSuspects(c);
+  noteUse(c, snd.nxt !== nxt);
   if (c.chrono !== undefined) watch(c, c.chrono);
   if (sent.head !== undefined) {
     if (!timers.retransmit.armed) timers.armRetransmit();
@@ -90,7 +95,7 @@ function newBeforeOld(c: Connection): void {
 function retransmitSuspects(c: Connection): void {
   while (c.sent.pipe + c.snd.mss <= c.congestion.cwnd) {
     const segment = nextOnSuspicion(c);
-    if (segment === undefined || after(segment.end, (c.snd.una + c.snd.wnd) | 0)) return;
+    if (segment === undefined || after(segment.end, (c.snd.una + c.snd.wnd) | 0) || isTooEarly(c)) return;
     retransmit(c, segment);
   }
 }
@@ -99,6 +104,14 @@ function retransmitSuspects(c: Connection): void {
 function noteLimit(c: Connection): void {
   const { rate, pipe } = c.sent;
   if (rate !== undefined && pipe < c.congestion.cwnd && unsentBytes(c) < c.snd.mss) rate.limitedByApplication(pipe);
+}
+
+/** Notes how much of the congestion window is used, when that is seen. */
+function noteUse(c: Connection, sent: boolean): void {
+  const full = c.sent.head !== undefined && c.sent.pipe + c.snd.mss > c.congestion.cwnd;
+  if (!sent && !(full && unsentBytes(c) > 0)) return;
+  c.use ??= new WindowUse();
+  c.use.note(c, full);
 }
 
 /** Notes what keeps us from sending, if anything does. */
@@ -119,7 +132,7 @@ function retransmitLost(c: Connection): boolean {
   const { sent, recovery } = c;
   for (let segment = sent.firstLost(); segment !== undefined; segment = sent.firstLost()) {
     const fits = sent.pipe === 0 || sent.pipe + Math.min(segment.span, c.snd.mss) <= c.congestion.cwnd;
-    if (!fits && !recovery.urgent) return false;
+    if ((!fits && !recovery.urgent) || isTooEarly(c)) return false;
     recovery.urgent = false;
     // RFC 9293 SHLD-16: old data only within the window, but for the segment that probes it.
     if (segment !== sent.head && after(segment.end, (c.snd.una + c.snd.wnd) | 0)) return false;
@@ -159,6 +172,7 @@ function emitAgain(c: Connection, segment: SentSegment): void {
   c.host.counters.retransmits++;
   c.statistics.retransmits++;
   c.statistics.bytesRetransmitted += length;
+  c.pacer?.sent(length, c.host.now);
   emit(c, segment.seq, Ack | (segment.fin ? Fin : 0), offset, length, false);
 }
 
@@ -194,7 +208,7 @@ function sendNew(c: Connection): void {
     if (usable <= 0) return;
     const probe = c.plpmtud === undefined ? 0 : probeSize(c, unsent, usable);
     const length = probe !== 0 ? probe : unsent <= 0 ? 0 : sizeOfNext(c, unsent, usable, finDue);
-    if (length < 0) return;
+    if (length < 0 || (length > 0 && isTooEarly(c))) return;
     sendSegment(c, length, finDue && length === unsent && usable > length);
     if (length === unsent && !c.finQueued) return;
     if (length === unsent && c.finSent) return;
@@ -246,6 +260,7 @@ function sendSegment(c: Connection, length: number, fin: boolean, flags: number 
   if (length > snd.mss) probeSent(c, seq, snd.nxt);
   if (idle) c.timers.armRetransmit();
   c.probes = 0;
+  c.pacer?.sent(length, c.host.now);
   emit(c, seq, flags | (fin ? Fin : 0), offset, length, length > 0);
 }
 

@@ -1,6 +1,7 @@
 /**
  * The deadlines of a connection. One timer serves the handshake, retransmission and window probes, which exclude each other; another
- * delays acknowledgments; a third, made when first needed, watches idle connections and counts down FIN-WAIT-2 and TIME-WAIT.
+ * delays acknowledgments; a third, made when first needed, watches idle connections and counts down FIN-WAIT-2 and TIME-WAIT; a fourth
+ * paces, where that is asked for.
  */
 
 import type { Timer } from '../../core/timers.js';
@@ -28,6 +29,7 @@ export class ConnectionTimers {
   readonly retransmit: Timer;
   private delayedAck: Timer | undefined = undefined;
   private idle: Timer | undefined = undefined;
+  private pacing: Timer | undefined = undefined;
   private readonly c: Connection;
   /** When the retransmission timeout is due; -1 once it was put off. */
   private due = 0;
@@ -184,6 +186,7 @@ export class ConnectionTimers {
   timeWait(): void {
     this.retransmit.cancel();
     this.delayedAck?.cancel();
+    this.pacing?.cancel();
     this.idleTimer().arm(this.c.host.now + this.c.config.timeWait);
   }
 
@@ -191,6 +194,13 @@ export class ConnectionTimers {
     const { c } = this;
     this.idle ??= c.host.env.timers.timer(runIdle, c);
     return this.idle;
+  }
+
+  /** The next segment leaves then, not before. */
+  pace(deadline: number): void {
+    const { c } = this;
+    this.pacing ??= c.host.env.timers.timer(() => run(c, transmit));
+    if (!this.pacing.armed || deadline < this.pacing.deadline) this.pacing.arm(deadline);
   }
 
   /** Next look at an idle connection. */
@@ -201,6 +211,7 @@ export class ConnectionTimers {
   cancel(): void {
     this.retransmit.cancel();
     this.delayedAck?.cancel();
+    this.pacing?.cancel();
     this.idle?.cancel();
   }
 }

@@ -371,6 +371,7 @@ export class FakeConnection implements TcpConnection {
   setKeepAlive(on: boolean, idle?: number): void {
     this.keepAlive = [on, idle];
   }
+  setMaxPacingRate(): void {}
   setUserTimeout(): void {}
 
   // --- what no adapter asks of it

@@ -1,14 +1,15 @@
 /** The congestion controls by name. */
 
 import { UsageError } from '../../../core/errors.js';
+import { bbr } from './bbr.js';
 import type { CongestionFactory } from './congestion.js';
 import { cubic } from './cubic.js';
 import { newReno } from './newreno.js';
 
 /** Names of the controls that are there. */
-export type CongestionName = 'cubic' | 'newreno';
+export type CongestionName = 'cubic' | 'newreno' | 'bbr';
 
-const CONTROLS: Readonly<Record<CongestionName, CongestionFactory>> = { cubic, newreno: newReno };
+const CONTROLS: Readonly<Record<CongestionName, CongestionFactory>> = { cubic, newreno: newReno, bbr };
 
 /** What makes the controls that `choice` means: a name, or the factory itself. @throws UsageError `ERR_INVALID_OPTION` */
 export function congestionFactory(choice: CongestionName | CongestionFactory): CongestionFactory {

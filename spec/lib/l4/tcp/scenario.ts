@@ -134,7 +134,7 @@ export function switches(dice: Dice): TcpOptions {
     quickAcks: dice.one([0, 2, 16]),
     initialWindow: dice.one([1, 3, 10, 10]),
     ecn: dice.one(['off', 'passive', 'on', 'on']),
-    congestion: dice.one(['cubic', 'newreno']),
+    congestion: dice.one(['cubic', 'newreno', 'bbr']),
     hystart: !dice.rarely(4),
     slowStartLimit: dice.one([0, 0, 1, 2, 100]),
     slowStartAfterIdle: !dice.rarely(4),
