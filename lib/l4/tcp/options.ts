@@ -47,6 +47,11 @@ export interface TcpOptions {
   readonly minRto?: number;
   /** Default 120,000. */
   readonly maxRto?: number;
+  /**
+   * Added to every timeout that was measured, and minRto then bounds what is measured, as with FreeBSD, which has 200 and 30: there the first
+   * round trip of 50 ms makes a timeout of 350, with Linux one of 250. Default 0.
+   */
+  readonly rtoSlop?: number;
   /** Retransmissions of a SYN before the connection attempt fails. Default 7: more than four minutes (RFC 9293 MUST-23). */
   readonly synRetries?: number;
   /** Retransmissions of a SYN-ACK before an embryonic connection is forgotten. Default 5. */
@@ -152,6 +157,7 @@ export type TcpLimits = Pick<
   | 'initialRto'
   | 'minRto'
   | 'maxRto'
+  | 'rtoSlop'
   | 'synRetries'
   | 'synAckRetries'
   | 'dataRetries'
@@ -186,6 +192,7 @@ const DEFAULTS: TcpConfig = {
   initialRto: 1000,
   minRto: 200,
   maxRto: 120_000,
+  rtoSlop: 0,
   synRetries: 7,
   synAckRetries: 5,
   dataRetries: 15,

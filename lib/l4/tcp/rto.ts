@@ -43,9 +43,13 @@ export class RttEstimator {
       this.rttvar += (Math.abs(this.srtt - rtt) - this.rttvar) / (4 * expected);
       this.srtt += (rtt - this.srtt) / (8 * expected);
     }
-    const { minRto, maxRto } = this.config;
+    const { minRto, maxRto, rtoSlop } = this.config;
     // The floor lies under the variance, as with Linux: a steady path whose time is near the minimum would time out at a trifle.
-    this.base = Math.min(maxRto, this.srtt + Math.max(GRANULARITY, minRto, 4 * this.rttvar));
+    const measured =
+      rtoSlop > 0
+        ? Math.max(minRto, this.srtt + 4 * this.rttvar) + rtoSlop
+        : this.srtt + Math.max(GRANULARITY, minRto, 4 * this.rttvar);
+    this.base = Math.min(maxRto, measured);
     // RFC 6298 5: only a valid measurement takes back the backoff.
     this.backoffs = 0;
   }

@@ -125,7 +125,9 @@ export class Sockets {
 
   private bind(socket: TestSocket, args: readonly Expression[]): Call {
     if (socket.boundPort !== 0) return at(failed('EINVAL'));
-    socket.boundPort = portIn(args[1]) ?? this.options.bindPort;
+    const port = portIn(args[1]) ?? this.options.bindPort;
+    if ([...this.sockets.values()].some((other) => conflicts(other, socket, port))) return at(failed('EADDRINUSE'));
+    socket.boundPort = port;
     return at({ value: 0 });
   }
 
@@ -183,11 +185,11 @@ export class Sockets {
     const bound = socket.boundPort === 0 ? {} : { localPort: socket.boundPort };
     const taken = data?.subarray(0, Math.max(0, this.roomInSyn() ?? 0));
     const fastOpen = taken === undefined ? {} : { fastOpen: taken };
+    const remote = { address: this.remote, port };
+    socket.connection = this.options.tcp.connect(remote, socket, { ...socket.options, ...bound, ...fastOpen });
     socket.stage = 'connecting';
     socket.over = false;
     socket.deferredTo = undefined;
-    const remote = { address: this.remote, port };
-    socket.connection = this.options.tcp.connect(remote, socket, { ...socket.options, ...bound, ...fastOpen });
     socket.applySettings();
     this.options.flows.connecting(socket.connection.local.port, port);
     return taken?.length ?? 0;
@@ -342,6 +344,13 @@ const FLAG = {
   ERRQUEUE: 0x2000,
   FASTOPEN: 0x2000_0000,
 } as const;
+
+/** Whether a port cannot be bound since another socket has it: two that may reuse it can share it, but not with a listener. */
+function conflicts(other: TestSocket, socket: TestSocket, port: number): boolean {
+  if (port === 0 || other.boundPort !== port) return false;
+  const both = [other, socket].every(({ values }) => values.get('SO_REUSEADDR') === 1);
+  return other.listener !== undefined || !both;
+}
 
 /** Notes whether a connection waits to be accepted: now, and when one comes. */
 function watch(listener: TcpListener, socket: TestSocket): void {

@@ -3,10 +3,6 @@
 import { congestionName } from './congestion-names.js';
 import type { Settings } from './settings.js';
 
-/** FreeBSD's least timeout and what is added to it, in milliseconds. */
-const LEAST = 30;
-const SLOP = 200;
-
 type Setter = (settings: Settings, value: number) => void;
 
 const SETTERS: Readonly<Record<string, Setter>> = {
@@ -20,9 +16,10 @@ const SETTERS: Readonly<Record<string, Setter>> = {
   },
   'tcp.delacktime': ({ tcp }, value) => (tcp.delayedAck = Math.min(499, value)),
   'tcp.rexmit_initial': ({ tcp }, value) => (tcp.initialRto = value),
-  // The timeout is at least one value and the other more than what was measured; what is measured here is next to nothing.
-  'tcp.rexmit_min': ({ tcp }, value) => (tcp.minRto = value + SLOP),
-  'tcp.rexmit_slop': ({ tcp }, value) => (tcp.minRto = LEAST + value),
+  'tcp.rexmit_min': ({ tcp }, value) => (tcp.minRto = Math.max(1, value)),
+  'tcp.rexmit_slop': ({ tcp }, value) => (tcp.rtoSlop = value),
+  'tcp.rfc3042': ({ tcp }, value) => (tcp.limitedTransmit = value !== 0),
+  'tcp.do_prr': ({ tcp }, value) => (tcp.prr = value !== 0),
   'tcp.insecure_rst': ({ tcp }, value) => (tcp.exactResets = value === 0),
   'tcp.insecure_syn': ({ tcp }, value) => (tcp.challengeSyns = value === 0),
   'tcp.msl': ({ tcp }, value) => (tcp.timeWait = 2 * value),

@@ -8,6 +8,12 @@ type Setter = (settings: Settings, value: number, all: readonly number[]) => voi
 const SETTERS: Readonly<Record<string, Setter>> = {
   tcp_timestamps: ({ tcp }, value) => (tcp.timestamps = value !== 0),
   tcp_sack: ({ tcp }, value) => (tcp.sack = value !== 0),
+  tcp_dsack: ({ tcp }, value) => (tcp.dsack = value !== 0),
+  tcp_recovery: ({ tcp }, value) => (tcp.rack = (value & 1) !== 0),
+  // 1 and 2 were of a mechanism that is no more.
+  tcp_early_retrans: ({ tcp }, value) => (tcp.tlp = value >= 3),
+  tcp_frto: ({ tcp }, value) => (tcp.frto = value !== 0),
+  tcp_reordering: ({ tcp }, value) => (tcp.reordering = value),
   tcp_window_scaling: ({ tcp }, value) => (tcp.windowScaling = value !== 0),
   tcp_rmem: ({ tcp }, _low, [, start = 0, most = 0]) => {
     const space = Math.max(1, start >>> 1);
