@@ -34,6 +34,7 @@ const LINUX: TcpOptions = {
   receiveBufferMax: 15_728_640,
   sendBuffer: 256 * 1024,
   synRetries: 5,
+  slowStartLimit: Number.POSITIVE_INFINITY,
   // The key of Linux's own scripts, which spell out cookies made with it.
   fastOpenKey: [0xa1a1a1a1, 0xb2b2b2b2, 0xc3c3c3c3, 0xd4d4d4d4],
 };
@@ -43,6 +44,7 @@ const FREEBSD: TcpOptions = {
   receiveBuffer: 65_536,
   receiveBufferMax: 2_097_152,
   sendBuffer: 2_097_152,
+  slowStartLimit: 2,
   receiveWindow: 'whole',
   wholeSegmentBuffers: true,
   minRto: 30,

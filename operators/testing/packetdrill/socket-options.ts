@@ -43,6 +43,12 @@ const SETTERS: Readonly<Record<string, (socket: TestSocket, value: number) => vo
     socket.options.maxSegmentSize = value;
     socket.connection?.setMaxSegmentSize(value);
   },
+  SO_MAX_PACING_RATE: (socket, value) => {
+    // All ones, in 32 bits or 64, are no limit.
+    const rate = value < 0 || value >= 0xffff_ffff ? 0 : value;
+    socket.options.maxPacingRate = rate;
+    socket.connection?.setMaxPacingRate(rate);
+  },
   TCP_USER_TIMEOUT: (socket, value) => {
     socket.options.userTimeout = value;
     socket.connection?.setUserTimeout(value);

@@ -27,6 +27,7 @@ const SETTERS: Readonly<Record<string, Setter>> = {
   'tcp.initcwnd_segments': ({ tcp }, value) => {
     if (value > 0) tcp.initialWindow = value;
   },
+  'tcp.abc_l_var': ({ tcp }, value) => (tcp.slowStartLimit = Math.max(1, value)),
   'tcp.tolerate_missing_ts': ({ tcp }, value) => (tcp.acceptMissingTimestamps = value !== 0),
   'tcp.ecn.enable': ({ tcp }, value) => (tcp.ecn = value === 0 ? 'off' : value === 1 ? 'on' : 'passive'),
   'tcp.syncookies': ({ tcp }, value) => (tcp.synCookies = value === 0 ? 'off' : 'auto'),
