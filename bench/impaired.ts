@@ -17,7 +17,7 @@ export interface ImpairedOptions {
   readonly seconds: number;
 }
 
-const SECTION = 'Over an impaired path, 20 ms there and back';
+const SECTION = 'Over an impaired path of 100 Mbit/s, 20 ms there and back';
 const FLOWS = 8;
 
 interface Wire {
@@ -27,13 +27,13 @@ interface Wire {
   readonly control: 'cubic' | 'bbr';
 }
 
-// Each way. What is held back is overtaken by what is sent in the next milliseconds.
-const BAD: Impairments = { delay: 10, loss: 0.01, reorder: 0.02, reorderDelay: 4 };
+// Each way; the queue holds what the path holds. What is held back is overtaken by what is sent in the next milliseconds.
+const BAD: Impairments = { delay: 10, loss: 0.01, reorder: 0.02, reorderDelay: 4, rate: 100e6, queueBytes: 250_000 };
 const WIRES: readonly Wire[] = [
   { title: '1 % loss, 2 % reordered, CUBIC', impairments: BAD, control: 'cubic' },
   { title: '1 % loss, 2 % reordered, BBR', impairments: BAD, control: 'bbr' },
-  // What the wires themselves carry.
-  { title: 'no loss, CUBIC', impairments: { delay: 10 }, control: 'cubic' },
+  // What the wires themselves carry, and the processes on them.
+  { title: 'neither, and no limit, CUBIC', impairments: { delay: 10 }, control: 'cubic' },
 ];
 
 interface Figure {
@@ -90,7 +90,7 @@ async function setUp(client: Namespace, server: Namespace): Promise<void> {
     const args =
       name === 'kernel'
         ? node('wire.ts', `wire${net}`, client.name, near, server.name, far, settings)
-        : node('service.ts', 'stack', far, near, settings);
+        : node('service.ts', 'stack', far, near, settings, JSON.stringify({ congestion: wire.control }));
     await ready(client.start(process.execPath, args));
     // The default of a namespace cannot be any control; that of a route can.
     for (const each of name === 'kernel' ? [client, server] : [client]) useControl(each, net, wire.control);
@@ -118,7 +118,8 @@ function ready(child: ChildProcess): Promise<void> {
 async function measure(client: Namespace, options: ImpairedOptions): Promise<Row[]> {
   const values = new Map(PEERS.map((peer) => [peer, FIGURES.map((): number[] => [])]));
   for (let round = 0; round < options.rounds; round++) {
-    for (const peer of PEERS) {
+    // What the machine does otherwise changes meanwhile: who is first takes turns.
+    for (const peer of round % 2 === 0 ? PEERS : PEERS.toReversed()) {
       const rates = await load(client, peer, options.seconds);
       for (const [i, each] of rates.entries()) values.get(peer)?.[i]?.push(each * 1e-6);
       const said = rates.map((rate) => (rate * 1e-6).toFixed(1)).join(' and ');

@@ -3,7 +3,7 @@
  * and on ours, so that the difference is the stack's.
  *
  *     service.ts kernel ADDRESS
- *     service.ts stack ADDRESS/LENGTH,... PEER/LENGTH,... [IMPAIRMENTS-AS-JSON]     on a TAP that it makes, behind a wire as bad as that
+ *     service.ts stack ADDRESS/LENGTH,... PEER/LENGTH,... [IMPAIRMENTS-AS-JSON] [TCP-OPTIONS-AS-JSON]     on a TAP that it makes, behind a wire as bad as that
  */
 
 import dgram from 'node:dgram';
@@ -11,6 +11,7 @@ import kernelNet from 'node:net';
 import type { Duplex } from 'node:stream';
 import { openTap } from '../drivers/tap.js';
 import { anyEndpoint } from '../lib/l4/udp.js';
+import type { TcpOptions } from '../lib/l4/tcp/options.js';
 import { nodeNet } from '../lib/socket/net.js';
 import { impair, impairOutgoing, type Impairments } from '../operators/flow/impair.js';
 import { host } from '../operators/stack/host.js';
@@ -53,10 +54,15 @@ function kernel(address: string): void {
   udp.on('message', (data, { port, address: to }) => udp.send(data, port, to)).bind(PORTS.udp, address);
 }
 
-function stack(addresses: readonly string[], peer: readonly string[], wire: Impairments | undefined): void {
+function stack(
+  addresses: readonly string[],
+  peer: readonly string[],
+  wire: Impairments | undefined,
+  tcp: TcpOptions,
+): void {
   const env = environment();
   const tap = openTap({ name: 'bench%d', peer }, env);
-  const me = host({ device: tap, addresses }, env);
+  const me = host({ device: tap, addresses, tcp }, env);
   const sent$ =
     wire === undefined ? tap.frames$.pipe(me) : tap.frames$.pipe(impair(wire, env), me, impairOutgoing(wire, env));
   sent$.subscribe(tap.sink);
@@ -72,7 +78,10 @@ function stack(addresses: readonly string[], peer: readonly string[], wire: Impa
   });
 }
 
-const [mode = '', address = '', peer = '', wire] = process.argv.slice(2);
+const [mode = '', address = '', peer = '', wire, options = '{}'] = process.argv.slice(2);
 if (mode === 'kernel') kernel(address);
-else stack(address.split(','), peer.split(','), wire === undefined ? undefined : (JSON.parse(wire) as Impairments));
+else {
+  const impairments = wire === undefined ? undefined : (JSON.parse(wire) as Impairments);
+  stack(address.split(','), peer.split(','), impairments, JSON.parse(options) as TcpOptions);
+}
 process.stdout.write('ready\n');

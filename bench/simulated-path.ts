@@ -6,7 +6,7 @@
 import { Ipv4Address } from '../lib/core/address.js';
 import type { Env } from '../lib/core/env.js';
 import { type Frame, FramePool } from '../lib/core/frame.js';
-import { Impairment } from '../lib/l2/impairment.js';
+import { type BurstLoss, Impairment } from '../lib/l2/impairment.js';
 import type { IpPaths } from '../lib/l3/ip-output.js';
 import type { TcpConnection, TcpHandler } from '../lib/l4/tcp/api.js';
 import type { TcpOptions } from '../lib/l4/tcp/options.js';
@@ -23,6 +23,8 @@ export interface PathOptions {
   readonly rtt: number;
   /** Probability that a packet with data is lost. Acknowledgments are not. */
   readonly loss: number;
+  /** Loss in bursts, beside it. */
+  readonly burstLoss?: BurstLoss;
   /** Bytes that may wait in front of the link. */
   readonly queue: number;
   readonly seed: number;
@@ -44,12 +46,13 @@ export class SimulatedPath {
   private readonly env: Env;
   private readonly flows: Sink[] = [];
 
-  constructor({ rate, rtt, loss, queue, seed, tcp }: PathOptions) {
+  constructor({ rate, rtt, loss, burstLoss, queue, seed, tcp }: PathOptions) {
     this.env = environment({ scheduler: this.scheduler, seed, pool: new FramePool() });
     const options: TcpOptions = { ...tcp, receiveBuffer: BUFFER, sendBuffer: BUFFER };
     this.sender = new TcpHost(pathsOf(ENDS[0]), options, this.env);
     this.receiver = new TcpHost(pathsOf(ENDS[1]), options, this.env);
-    const there = { rate, delay: rtt / 2, loss, queueBytes: queue, queueFrames: Number.MAX_SAFE_INTEGER, seed };
+    const lossy = burstLoss === undefined ? { loss } : { loss, burstLoss };
+    const there = { ...lossy, rate, delay: rtt / 2, queueBytes: queue, queueFrames: Number.MAX_SAFE_INTEGER, seed };
     const data = new Impairment(there, this.env, (frame) => deliver(frame, this.receiver));
     const acknowledgments = new Impairment({ delay: rtt / 2 }, this.env, (frame) => deliver(frame, this.sender));
     this.sender.output.emit = (packet) => data.push(packet);

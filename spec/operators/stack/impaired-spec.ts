@@ -88,7 +88,7 @@ forBothVersions('TCP between two hosts on an impaired link', (facts) => {
     const last = first + BATCH - 1;
     it(`bytes out are bytes in both ways, both ends close, and nothing is left: seeds ${first} to ${last}`, () => {
       forSeeds(first, last, (seed) => account(run(seed, facts)));
-    }).timeout(30_000);
+    }).timeout(90_000);
   }
 
   it('has met in all that what it was to survive', () => {

@@ -15,7 +15,7 @@ describe('TCP in networks of many hosts, switches and bad links', () => {
         const outcome = traverse(seed);
         for (const key of Object.keys(met) as (keyof typeof met)[]) met[key] += outcome[key];
       });
-    }).timeout(30_000);
+    }).timeout(90_000);
   }
 
   it('has met in all that what it was to survive', () => {

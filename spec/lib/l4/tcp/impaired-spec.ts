@@ -17,7 +17,7 @@ forBothVersions('TCP over an impaired pipe', ({ version }) => {
           for (const key of Object.keys(met) as (keyof typeof met)[]) met[key] += counters[key];
         }
       });
-    }).timeout(30_000);
+    }).timeout(90_000);
   }
 
   it('has met in all that what it was to survive', () => {

@@ -5,8 +5,11 @@
 
 import type { TxPacket } from '../../../../lib/core/frame.js';
 import type { Connection } from '../../../../lib/l4/tcp/connection.js';
+import type { SentSegment } from '../../../../lib/l4/tcp/sent-queue.js';
 import { canSend, isSynchronised } from '../../../../lib/l4/tcp/state.js';
 import type { TcpHost } from '../../../../lib/l4/tcp/tcp-host.js';
+import { Ipv4Packet } from '../../../../lib/wire/ipv4.js';
+import { Ipv6Packet } from '../../../../lib/wire/ipv6.js';
 import { TcpFlag } from '../../../../lib/wire/tcp.js';
 
 const { Ack, Fin, Rst, Syn } = TcpFlag;
@@ -21,6 +24,8 @@ class Memory {
   promised: number | undefined = undefined;
   edge: number | undefined = undefined;
   una: number;
+  /** Bytes that came with the peer's SYN. */
+  early = 0;
   /** The smallest size of segments so far: that of the time when ssthresh was set may have been smaller than today's. */
   mss = Number.POSITIVE_INFINITY;
   credit = 0;
@@ -84,7 +89,7 @@ export class Invariants {
   private sending(host: TcpHost, packet: TxPacket): void {
     const sent = read(packet);
     for (const c of host.connections()) {
-      if (c.local.port !== sent.source || c.remote.port !== sent.destination) continue;
+      if (c.local.port !== sent.source || c.remote.port !== sent.destination || !isTo(packet, c)) continue;
       const memory = this.memoryOf(c);
       this.promise(c, memory, sent);
       if (sent.flags & (Syn | Rst)) memory.sentEnd = c.snd.nxt;
@@ -97,9 +102,12 @@ export class Invariants {
   private promise(c: Connection, memory: Memory, { flags, ack, window }: Sent): void {
     if (!(flags & Ack) || flags & Rst) return;
     const scale = flags & Syn ? 0 : c.rcv.scale;
+    if (flags & Syn) memory.early = Math.max(memory.early, (ack - c.rcv.irs - 1) | 0);
     const edge = (ack + window * 2 ** scale) | 0;
     const { promised = edge } = memory;
-    this.expect(((edge - promised) | 0) > -(2 ** scale), 'the right edge does not move left', c, edge, promised);
+    // A SYN-ACK cannot say as much as what a server may have sent before it is repeated (RFC 7413).
+    const kept = ((edge - promised) | 0) > -(2 ** scale) || (flags & Syn) !== 0;
+    this.expect(kept, 'the right edge does not move left', c, edge, promised);
     if (((edge - promised) | 0) >= 0) memory.promised = edge;
   }
 
@@ -139,7 +147,9 @@ export class Invariants {
     );
     this.expect(ssthresh >= 2 * memory.mss, 'ssthresh is two segments at least', c, ssthresh);
     this.expect(c.rtt.rto >= 0 && Number.isFinite(c.rtt.rto), 'the timeout is a time', c, c.rtt.rto);
-    this.expect(c.received.length <= c.receiveBuffer, 'what waits fits the buffer', c, c.received.length);
+    // What came with a SYN is taken as a whole (RFC 7413).
+    const room = c.receiveBuffer + memory.early;
+    this.expect(c.received.length <= room, 'what waits fits the buffer', c, c.received.length, room);
     this.timers(c);
     memory.credit += RECOUNTED;
     if (memory.credit < memory.length) return;
@@ -158,19 +168,49 @@ export class Invariants {
   private recount(c: Connection): number {
     const { snd, sent } = c;
     let [count, pipe, next] = [0, 0, snd.una];
+    let [sacked, lost, again, bytes] = [0, 0, 0, 0];
+    let highest: SentSegment | undefined;
     for (let segment = sent.head; segment !== undefined; segment = segment.next) {
+      const { span } = segment;
       this.expect(segment.seq === next, 'the scoreboard has no gap', c, segment.seq, next);
-      this.expect(segment.span > 0, 'no segment is empty', c, segment.span);
-      if (!segment.lost && !segment.sacked) pipe += segment.span;
-      if (segment.retransmitted) pipe += segment.span;
+      this.expect(span > 0, 'no segment is empty', c, span);
+      this.expect(
+        !segment.sacked || !(segment.lost || segment.retransmitted),
+        'what arrived is not lost',
+        c,
+        segment.seq,
+      );
+      if (!segment.lost && !segment.sacked) pipe += span;
+      if (segment.retransmitted) pipe += span;
+      sacked += segment.sacked ? 1 : 0;
+      bytes += segment.sacked ? span : 0;
+      lost += segment.lost ? 1 : 0;
+      again += segment.retransmitted ? 1 : 0;
+      if (segment.sacked) highest = segment;
       next = segment.end;
       count++;
     }
     this.expect(next === snd.nxt, 'the scoreboard ends at SND.NXT', c, next, snd.nxt);
     pipe = Math.max(0, pipe - sent.assumed);
     this.expect(pipe === sent.pipe, 'the pipe is what is in flight', c, sent.pipe, pipe);
+    const counted = [count, sacked, lost, again, bytes];
+    const counts = [sent.count, sent.sackedCount, sent.lostCount, sent.retransmittedCount, sent.sackedBytes];
+    this.expect(counted.join() === counts.join(), 'the counts are right', c, ...counts, ...counted);
+    this.expect(
+      highest === sent.highest,
+      'the highest segment that arrived is known',
+      c,
+      highest?.seq,
+      sent.highest?.seq,
+    );
     return count;
   }
+}
+
+function isTo(packet: TxPacket, { local, remote }: Connection): boolean {
+  const Packet = packet.slab.view.getUint8(packet.start) >>> 4 === 4 ? Ipv4Packet : Ipv6Packet;
+  const { sourceAddress, destinationAddress } = new Packet(packet, packet.start);
+  return destinationAddress.equals(remote.address) && sourceAddress.equals(local.address);
 }
 
 function read({ slab, start, end }: TxPacket): Sent & { readonly source: number; readonly destination: number } {

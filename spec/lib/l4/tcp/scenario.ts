@@ -3,6 +3,7 @@
 import type { IpVersion } from '../../../../lib/core/address.js';
 import { SeededRandom } from '../../../../lib/core/random.js';
 import type { TcpConnectionOptions } from '../../../../lib/l4/tcp/api.js';
+import { ECN_MODES } from '../../../../lib/l4/tcp/ecn.js';
 import type { TcpOptions } from '../../../../lib/l4/tcp/options.js';
 import type { PeerPlan } from '../../../operators/stack/peer.js';
 import { bytesOf } from '../../../operators/stack/transfer.js';
@@ -23,6 +24,8 @@ export interface Scenario {
   readonly course: Course;
   readonly mtu: number;
   readonly carry: Carry;
+  /** Data go with the SYN. */
+  readonly fastOpen: boolean;
   readonly sides: readonly [ScenarioSide, ScenarioSide];
 }
 
@@ -87,7 +90,7 @@ export function scenario(seed: number, version: IpVersion): Scenario {
   if (a === undefined || b === undefined) throw new Error('two ends');
   const left = side(dice, a, Math.min(a.sendBuffer, b.receiveBuffer), course, 0);
   const right = side(dice, b, Math.min(b.sendBuffer, a.receiveBuffer), course, 1);
-  return { course, mtu, carry, sides: [left, right] };
+  return { course, mtu, carry, fastOpen: course === 'regular' && dice.rarely(3), sides: [left, right] };
 }
 
 /** The pipe: both ways alike. Frames overtake each other by jitter, and by being held back. */
@@ -133,13 +136,27 @@ export function switches(dice: Dice): TcpOptions {
     delayedAck: dice.one([0, 40, 40, 200]),
     quickAcks: dice.one([0, 2, 16]),
     initialWindow: dice.one([1, 3, 10, 10]),
-    ecn: dice.one(['off', 'passive', 'on', 'on']),
+    ecn: dice.one(ECN_MODES),
+    ecnOption: dice.one(['full', 'full', 'sparing', 'off']),
     congestion: dice.one(['cubic', 'newreno', 'bbr']),
     hystart: !dice.rarely(4),
     slowStartLimit: dice.one([0, 0, 1, 2, 100]),
     slowStartAfterIdle: !dice.rarely(4),
     windowValidation: dice.rarely(3),
     pacing: dice.one(['auto', true, false]),
+    ackPolicy: dice.one(['adaptive', 'adaptive', 'every-second', 'full-sized']),
+    dsack: !dice.rarely(3),
+    rack: !dice.rarely(3),
+    tlp: !dice.rarely(3),
+    frto: !dice.rarely(3),
+    prr: !dice.rarely(3),
+    limitedTransmit: !dice.rarely(3),
+    reordering: dice.one([1, 3, 3, 10]),
+    fastOpenWithoutCookie: true,
+    initialReceiveWindow: dice.one([0xffff, 64_240, 2000]),
+    receiveWindow: dice.one(['gradual', 'gradual', 'whole']),
+    wholeSegmentBuffers: dice.rarely(4),
+    memory: dice.one([1 << 28, 1 << 28, 1 << 22]),
     mtuProbing: dice.one(['off', 'blackhole', 'always']),
   };
 }
@@ -169,7 +186,8 @@ function side(
   return {
     tcp: switches(dice),
     options: {
-      ...buffers,
+      // Else they are tuned.
+      ...(dice.rarely(4) ? {} : buffers),
       noDelay: dice.rarely(2),
       maxSegmentSize: segment,
       // Who is left behind by an abrupt end finds out by probing.

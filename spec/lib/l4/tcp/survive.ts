@@ -12,7 +12,7 @@ import { type Scenario, scenario } from './scenario.js';
 const ENDLESS = 1_500_000;
 
 /** Opens the connection: from host 0 to host 1, or from both at once. */
-function open({ course, sides }: Scenario, pair: Pair, peers: readonly [Peer, Peer]): void {
+function open({ course, fastOpen, sides }: Scenario, pair: Pair, peers: readonly [Peer, Peer]): void {
   const [here, there] = peers;
   const [from, to] = pair.ends;
   if (course === 'simultaneous open') {
@@ -27,14 +27,19 @@ function open({ course, sides }: Scenario, pair: Pair, peers: readonly [Peer, Pe
     });
     return;
   }
-  const listener = pair.hosts[1].listen({ address: to, port: 80 }, sides[1].options);
+  const listener = pair.hosts[1].listen(
+    { address: to, port: 80 },
+    { ...sides[1].options, fastOpen: fastOpen ? 10 : 0 },
+  );
   listener.acceptable = () => {
     there.connection = listener.accept();
     if (there.connection === undefined) return;
     there.connection.handler = there;
     there.connected();
   };
-  here.connection = pair.hosts[0].connect({ address: to, port: 80 }, here, sides[0].options);
+  here.connection = pair.hosts[0].connect({ address: to, port: 80 }, here, { ...sides[0].options, fastOpen });
+  // What it writes at once goes with the SYN.
+  if (fastOpen) here.connected();
 }
 
 /** See the module. */
