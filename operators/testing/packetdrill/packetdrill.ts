@@ -38,6 +38,7 @@ export interface PacketdrillOptions {
  *
  * @returns one result a version
  * @throws ScriptError `ERR_BAD_PACKET_TEXT` with file, line and column, for what is no script
+ * @throws UsageError `ERR_TOO_MANY_EVENTS` where the host never comes to rest
  */
 export function packetdrill(text: string, options: PacketdrillOptions = {}): readonly ScriptResult[] {
   const { name = 'script', strict = false } = options;

@@ -1,5 +1,6 @@
 /** Runs a script: one event after another, in virtual time, until one fails. */
 
+import { UsageError } from '../../../lib/core/errors.js';
 import { Flows } from './flow.js';
 import type { MatchRules } from './match.js';
 import { receiveIcmp, receiveSegment } from './inject.js';
@@ -50,6 +51,8 @@ const OK: Outcome = { kind: 'ok' };
 /** How long after its time the end of a call is waited for. */
 const PATIENCE = 2000;
 const TICK = 1;
+/** More than any script needs: a host that is busy with itself is not waited for. */
+const MOST_STEPS = 1_000_000;
 
 /** One run. Times are in milliseconds since the script began. */
 export class Run {
@@ -65,6 +68,7 @@ export class Run {
   private pending: Pending | undefined = undefined;
   private asserted = 0;
   private skipped = 0;
+  private steps = 0;
 
   constructor(script: Script, options: RunOptions) {
     this.script = script;
@@ -279,6 +283,8 @@ export class Run {
   private step(): void {
     const { world } = this.start();
     const { next } = this;
+    if (++this.steps > MOST_STEPS)
+      throw new UsageError('ERR_TOO_MANY_EVENTS', `${this.script.name}: no end is in sight`);
     if (next < world.next) world.runUntil(next);
     else world.scheduler.step();
     this.poll();
