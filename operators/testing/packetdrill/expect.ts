@@ -1,9 +1,10 @@
 /** Waits for the segments that a line of a script expects. */
 
+import { TcpFlag } from '../../../lib/wire/tcp.js';
 import type { Flow } from './flow.js';
 import type { LivePacket } from './live-packet.js';
 import { difference, type MatchRules } from './match.js';
-import type { Outcome } from './result.js';
+import type { Answer, Outcome } from './result.js';
 import type { SegmentLine } from './script.js';
 import { lineText, packetText } from './segment-text.js';
 import type { World } from './world.js';
@@ -37,13 +38,14 @@ export function expectSegment(
   watch: Watch,
   line: SegmentLine,
   window: Window,
-): { readonly outcome: Outcome; readonly off?: number } {
+): { readonly outcome: Outcome; readonly off?: number; readonly answer?: Answer } {
   const { world, flow, rules } = watch;
   const expected = lineText(line);
   const limit = window.any ? world.now + LONG_PATIENCE : window.to + window.tolerance + PATIENCE;
   let off: number | undefined;
   let size = 0;
   let offset = 0;
+  const answer = { segments: 0, pushed: false };
   do {
     const packet = flow === undefined ? undefined : take(watch, flow, limit);
     if (packet === undefined || flow === undefined) {
@@ -63,8 +65,10 @@ export function expectSegment(
     if (flow.role === 'connecting') flow.role = 'connection';
     if (offset === 0) size = packet.length;
     offset += packet.length;
+    answer.segments++;
+    answer.pushed = (packet.flags & TcpFlag.Psh) !== 0;
   } while (offset < line.length);
-  return { outcome: { kind: 'ok' }, ...(off === undefined ? {} : { off }) };
+  return { outcome: { kind: 'ok' }, answer, ...(off === undefined ? {} : { off }) };
 }
 
 function fieldText({ field, expected, got }: NonNullable<ReturnType<typeof difference>>): string {

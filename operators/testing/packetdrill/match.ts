@@ -26,6 +26,14 @@ export type Difference = { readonly field: string; readonly expected?: string; r
 /** Bits that only the last of several segments has to have as the line says. */
 const LAST_ONLY = TcpFlag.Fin | TcpFlag.Psh | TcpFlag.Cwr;
 
+/**
+ * Whether PSH is taken for granted: Linux pushes each packet that the device is to cut into segments, so scripts expect it of payloads that
+ * take several of ours, of which the last need not be the last of a write.
+ */
+export function assumesPush(line: SegmentLine, segments: number): boolean {
+  return segments > 1 && (line.flags & TcpFlag.Psh) !== 0;
+}
+
 /** The parts of a line that one of several segments answers: `offset` bytes into its payload. */
 export interface Part {
   readonly offset: number;
@@ -61,8 +69,9 @@ const FLAG_NAMES: readonly (readonly [number, string])[] = [
   [TcpFlag.Ae, 'AE'],
 ];
 
-function flagsDiffer(line: SegmentLine, packet: LivePacket, { last }: Part): Difference {
-  const mask = last ? FLAG_BITS : FLAG_BITS & ~LAST_ONLY;
+function flagsDiffer(line: SegmentLine, packet: LivePacket, { offset, last }: Part): Difference {
+  const ignored = last ? (assumesPush(line, offset > 0 ? 2 : 1) ? TcpFlag.Psh : 0) : LAST_ONLY;
+  const mask = FLAG_BITS & ~ignored;
   const wrong = (line.flags ^ packet.flags) & mask;
   const name = FLAG_NAMES.find(([bit]) => wrong & bit)?.[1];
   if (name !== undefined) return { field: name };

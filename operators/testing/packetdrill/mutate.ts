@@ -5,7 +5,8 @@
 
 import type { TcpOptionItem } from '../../../lib/text/tcp-option-list.js';
 import { TcpFlag } from '../../../lib/wire/tcp.js';
-import type { EventResult, ScriptResult } from './result.js';
+import { assumesPush } from './match.js';
+import type { Answer, EventResult, ScriptResult } from './result.js';
 import { Run, type RunOptions } from './run.js';
 import type { Action, Script, ScriptEvent, SegmentLine } from './script.js';
 import { isPreparation } from './system-calls.js';
@@ -76,7 +77,7 @@ function changesOf(
   }
   if (seen === undefined) return [];
   if (action.kind === 'outbound') {
-    const lines = segmentChanges(action.segment, noticed).map(([what, segment]) =>
+    const lines = segmentChanges(action.segment, seen, noticed).map(([what, segment]) =>
       as(what, { kind: 'outbound', segment }),
     );
     return [...lines, ...timeChanges(event, seen)];
@@ -86,10 +87,10 @@ function changesOf(
 
 type LineChange = readonly [what: string, line: SegmentLine];
 
-function segmentChanges(line: SegmentLine, noticed: Noticed): readonly LineChange[] {
+function segmentChanges(line: SegmentLine, { answer }: EventResult, noticed: Noticed): readonly LineChange[] {
   const { sequence, ack, flags, window, length } = line;
   const changes: LineChange[] = [
-    [flags & TcpFlag.Psh ? 'PSH dropped' : 'PSH added', { ...line, flags: flags ^ TcpFlag.Psh }],
+    ...pushChanges(line, answer),
     ['FIN changed', { ...line, flags: flags ^ TcpFlag.Fin }],
     ['one byte more', { ...line, length: length + 1 }],
     ...optionChanges(line, noticed),
@@ -101,6 +102,16 @@ function segmentChanges(line: SegmentLine, noticed: Noticed): readonly LineChang
   if (ack !== undefined) changes.push(['acknowledgment number + 1', { ...line, ack: (ack + 1) >>> 0 }]);
   if (window !== undefined && noticed.window) changes.push(['window changed', { ...line, window: window ^ 1 }]);
   return changes;
+}
+
+/** The opposite of PSH, unless it is taken for granted either way. */
+function pushChanges(
+  line: SegmentLine,
+  { segments, pushed }: Answer = { segments: 1, pushed: false },
+): readonly LineChange[] {
+  const flags = line.flags ^ TcpFlag.Psh;
+  if (line.flags & TcpFlag.Psh) return pushed ? [['PSH dropped', { ...line, flags }]] : [];
+  return assumesPush({ ...line, flags }, segments) ? [] : [['PSH added', { ...line, flags }]];
 }
 
 function optionChanges(line: SegmentLine, { order }: Noticed): readonly LineChange[] {

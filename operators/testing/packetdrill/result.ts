@@ -18,6 +18,13 @@ export type Outcome =
   /** The script asks for what this runner or stack cannot do. */
   | { readonly kind: 'unsupported'; readonly reason: string };
 
+/** The segments that answered a line. */
+export interface Answer {
+  readonly segments: number;
+  /** The last had PSH. */
+  readonly pushed: boolean;
+}
+
 /** An event and its outcome. */
 export interface EventResult {
   readonly place: Place;
@@ -29,6 +36,8 @@ export interface EventResult {
   /** How long after the event before it was expected, and how far off it could be, in milliseconds. */
   readonly wait?: number;
   readonly tolerance?: number;
+  /** What answered the line, where it expects a segment. */
+  readonly answer?: Answer;
   readonly outcome: Outcome;
 }
 

@@ -36,7 +36,7 @@ interface Pending {
 }
 
 /** What is noted of an event's time. */
-type Timing = Pick<EventResult, 'off' | 'wait' | 'tolerance'>;
+type Timing = Pick<EventResult, 'off' | 'wait' | 'tolerance' | 'answer'>;
 
 /** What makes a run end: its last event failed. */
 class Failed extends Error {
@@ -137,7 +137,9 @@ export class Run {
       this.asserted++;
       const wait = window.from - this.base;
       const { tolerance } = window;
-      this.note(event, found.outcome, found.off === undefined ? {} : { off: found.off, wait, tolerance });
+      const timing = found.off === undefined ? {} : { off: found.off, wait, tolerance };
+      const answer = found.answer === undefined ? {} : { answer: found.answer };
+      this.note(event, found.outcome, { ...timing, ...answer });
       this.base = world.now;
       return;
     }

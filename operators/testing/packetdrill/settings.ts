@@ -34,6 +34,12 @@ const LINUX: TcpOptions = {
   receiveBufferMax: 15_728_640,
   sendBuffer: 256 * 1024,
   synRetries: 5,
+  mtuProbing: 'off',
+  acceptMissingTimestamps: true,
+  // What Linux's own scripts set before they begin.
+  ecn: 'off',
+  slowStartAfterIdle: false,
+  // A window grows by all that was acknowledged.
   slowStartLimit: Number.POSITIVE_INFINITY,
   // The key of Linux's own scripts, which spell out cookies made with it.
   fastOpenKey: [0xa1a1a1a1, 0xb2b2b2b2, 0xc3c3c3c3, 0xd4d4d4d4],
