@@ -51,6 +51,7 @@ const FREEBSD: TcpOptions = {
   receiveBufferMax: 2_097_152,
   sendBuffer: 2_097_152,
   slowStartLimit: 2,
+  mtuProbing: 'off',
   receiveWindow: 'whole',
   wholeSegmentBuffers: true,
   minRto: 30,
