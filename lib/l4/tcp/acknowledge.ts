@@ -66,8 +66,9 @@ function windowOpened(c: Connection): void {
 function selectively(c: Connection, segment: Segment): void {
   const { recovery, host } = c;
   recovery.watchOrder(c);
-  recovery.sack ??= new SackMemory();
-  recovery.sack.read(c, segment, host.delivery);
+  const { known } = recovery;
+  known.sack ??= new SackMemory();
+  known.sack.read(c, segment, host.delivery);
 }
 
 /** Takes off the queue what the acknowledgment number covers. */

@@ -23,6 +23,21 @@ const RENEGE_GRACE = 10;
 /** As in `tcp_info`: all is well; something is odd; the window shrinks because of ECN; losses are repaired; a timeout is. */
 export type RecoveryState = 'open' | 'disorder' | 'cwr' | 'recovery' | 'loss';
 
+/** What a connection needs once something was sent again, or came out of order. */
+export class Trouble {
+  rack: Rack | undefined = undefined;
+  prr: Prr | undefined = undefined;
+  undo: Undo | undefined = undefined;
+  sack: SackMemory | undefined = undefined;
+  /** RFC 6675: losses before `lostEdge` are known; the rescue retransmission was sent, for until `rescueEnd`. */
+  hasLostEdge = false;
+  lostEdge = 0;
+  rescued = false;
+  rescueEnd = 0;
+  /** HighRxt: what was looked at for a retransmission on suspicion. */
+  highRxt = 0;
+}
+
 /** Loss recovery of one connection. What is needed in trouble only is made then. */
 export class Recovery {
   state: RecoveryState = 'open';
@@ -36,9 +51,6 @@ export class Recovery {
   reordering: number;
   /** How often the path was seen to reorder. */
   reorderings = 0;
-  /** Segments sent again, and those that the peer reported to have got twice. */
-  resends = 0;
-  duplicatesSeen = 0;
   /** A tail loss probe is on its way, with new data or old; and SND.NXT behind it. */
   tlp: 'none' | 'new' | 'again' = 'none';
   tlpEnd = 0;
@@ -47,17 +59,8 @@ export class Recovery {
   newFirst = false;
   /** A recovery begins: the first segment goes out again whatever the window (RFC 6675 5, step 4.3). */
   urgent = false;
-  /** RFC 6675: losses before `lostEdge` are known; the rescue retransmission was sent, for until `rescueEnd`. */
-  hasLostEdge = false;
-  lostEdge = 0;
-  rescued = false;
-  rescueEnd = 0;
-  /** HighRxt: what was looked at for a retransmission on suspicion. */
-  highRxt = 0;
-  rack: Rack | undefined = undefined;
-  prr: Prr | undefined = undefined;
-  undo: Undo | undefined = undefined;
-  sack: SackMemory | undefined = undefined;
+  /** What is known of losses, once there was reason to. */
+  trouble: Trouble | undefined = undefined;
 
   constructor(reordering: number) {
     this.reordering = reordering;
@@ -66,6 +69,22 @@ export class Recovery {
   /** A connection starts with its initial sequence number. */
   start(iss: number): void {
     this.recover = this.excused = iss;
+  }
+
+  get rack(): Rack | undefined {
+    return this.trouble?.rack;
+  }
+  get prr(): Prr | undefined {
+    return this.trouble?.prr;
+  }
+  get undo(): Undo | undefined {
+    return this.trouble?.undo;
+  }
+
+  /** The room for what is known of losses, made when first needed. */
+  get known(): Trouble {
+    this.trouble ??= new Trouble();
+    return this.trouble;
   }
 
   /** In fast recovery. */
@@ -103,7 +122,7 @@ export class Recovery {
 
   /** From now on the order of arrival matters. */
   watchOrder(c: Connection): void {
-    if (c.sackPermitted && c.config.rack) this.rack ??= new Rack(Math.max(0, c.rtt.srtt));
+    if (c.sackPermitted && c.config.rack) this.known.rack ??= new Rack(Math.max(0, c.rtt.srtt));
   }
 
   /** An acknowledgment that is not just the next one, or any while all is not well. */
@@ -214,23 +233,25 @@ export class Recovery {
     this.tlp = 'none';
     this.state = 'recovery';
     this.recover = this.excused = c.snd.nxt;
-    this.rescued = this.frto = false;
-    this.highRxt = c.snd.una;
+    this.frto = this.known.rescued = false;
+    this.known.highRxt = c.snd.una;
     this.urgent = true;
     c.host.counters.fastRetransmits++;
   }
 
   private beginUndo(c: Connection, restorable: boolean): void {
-    this.undo ??= new Undo();
-    this.undo.begin(c, c.sent.retransmittedCount + (this.tlp === 'again' ? 1 : 0), restorable);
+    const { known } = this;
+    known.undo ??= new Undo();
+    known.undo.begin(c, c.sent.retransmittedCount + (this.tlp === 'again' ? 1 : 0), restorable);
   }
 
   private reduce(c: Connection, signal: 'loss' | 'ecn'): void {
     const { congestion, host, snd } = c;
     this.tlp = 'none';
     this.recover = snd.nxt;
-    this.prr ??= new Prr();
-    this.prr.begin(congestion.cwnd);
+    const { known } = this;
+    known.prr ??= new Prr();
+    known.prr.begin(congestion.cwnd);
     // What limited transmit sent beyond the window does not count (RFC 5681 3.2, step 2).
     congestion.congested(signal, Math.min((snd.nxt - snd.una) | 0, congestion.cwnd), host.now);
     if (!c.config.prr && !congestion.ownsRecovery) congestion.cwnd = congestion.ssthresh;
@@ -358,7 +379,7 @@ export class Recovery {
     this.state = 'loss';
     this.recover = this.excused = snd.nxt;
     this.tlp = 'none';
-    this.hasLostEdge = this.newFirst = this.urgent = false;
+    this.known.hasLostEdge = this.newFirst = this.urgent = false;
     this.frto = config.frto && (fresh || again) && (c.plpmtud?.search.probed ?? 0) === 0;
   }
 }

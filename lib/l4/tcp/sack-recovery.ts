@@ -10,6 +10,7 @@ import { after, before } from './seq.js';
  */
 export function markLostByBlocks(c: Connection): void {
   const { sent, recovery, snd } = c;
+  const { known } = recovery;
   let blocks = 0;
   let bytes = 0;
   for (let segment = sent.highest; segment !== undefined; segment = segment.prev) {
@@ -17,7 +18,7 @@ export function markLostByBlocks(c: Connection): void {
       if (segment.next?.sacked !== true) blocks++;
       bytes += segment.span;
     } else if (blocks >= recovery.reordering || bytes > (recovery.reordering - 1) * snd.mss) {
-      if (recovery.hasLostEdge && !after(segment.end, recovery.lostEdge)) return;
+      if (known.hasLostEdge && !after(segment.end, known.lostEdge)) return;
       markBelow(c, segment);
       return;
     }
@@ -26,13 +27,14 @@ export function markLostByBlocks(c: Connection): void {
 
 /** Nothing below was looked at before. */
 function markBelow(c: Connection, top: SentSegment): void {
-  const { recovery, sent } = c;
+  const { sent, recovery } = c;
+  const { known } = recovery;
   for (let segment: SentSegment | undefined = top; segment !== undefined; segment = segment.prev) {
-    if (recovery.hasLostEdge && !after(segment.end, recovery.lostEdge)) break;
+    if (known.hasLostEdge && !after(segment.end, known.lostEdge)) break;
     if (!segment.sacked && !segment.lost && segment.transmissions === 1) sent.markLost(segment);
   }
-  recovery.hasLostEdge = true;
-  recovery.lostEdge = top.end;
+  known.hasLostEdge = true;
+  known.lostEdge = top.end;
 }
 
 /**
@@ -41,22 +43,23 @@ function markBelow(c: Connection, top: SentSegment): void {
  */
 export function nextOnSuspicion({ sent, recovery, snd }: Connection): SentSegment | undefined {
   const { highest, tail } = sent;
+  const { known } = recovery;
   if (highest === undefined) return undefined;
-  const from = after(recovery.highRxt, snd.una) ? recovery.highRxt : snd.una;
+  const from = after(known.highRxt, snd.una) ? known.highRxt : snd.una;
   for (
     let segment = sent.find(from);
     segment !== undefined && before(segment.seq, highest.seq);
     segment = segment.next
   ) {
-    recovery.highRxt = segment.end;
+    known.highRxt = segment.end;
     if (!segment.sacked && !segment.lost && !segment.retransmitted) return segment;
   }
   // The rescue: the end of the flight, once a recovery, and again when SND.UNA has passed what it was for.
-  if (recovery.rescued && !after(snd.una, recovery.rescueEnd)) return undefined;
+  if (known.rescued && !after(snd.una, known.rescueEnd)) return undefined;
   let last = tail;
   while (last?.sacked === true) last = last.prev;
   if (last === undefined || last.retransmitted) return undefined;
-  recovery.rescued = true;
-  recovery.rescueEnd = recovery.recover;
+  known.rescued = true;
+  known.rescueEnd = recovery.recover;
   return last;
 }

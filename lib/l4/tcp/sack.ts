@@ -111,8 +111,7 @@ function duplicated(c: Connection, left: number, right: number, delivery: Delive
   if (span > snd.maxWnd) return;
   const segments = Math.max(1, Math.ceil(span / snd.mss));
   // Nor that more came twice than was sent twice: the network did that.
-  if (recovery.duplicatesSeen + segments > recovery.resends) return;
-  recovery.duplicatesSeen += segments;
+  if (c.statistics.duplicatesReported + segments > c.statistics.retransmits) return;
   c.statistics.duplicatesReported += segments;
   delivery.dsack = true;
   if (recovery.tlp !== 'none' && recovery.tlpEnd === right) delivery.probeDuplicated = true;

@@ -168,7 +168,6 @@ export function retransmit(c: Connection, segment: SentSegment): void {
 function emitAgain(c: Connection, segment: SentSegment): void {
   const length = segment.span - (segment.fin ? 1 : 0);
   const offset = (segment.seq - c.snd.una) | 0;
-  c.recovery.resends++;
   c.host.counters.retransmits++;
   c.statistics.retransmits++;
   c.statistics.bytesRetransmitted += length;

@@ -99,8 +99,6 @@ export class SentQueue {
   private dueHint: SentSegment | undefined = undefined;
   /** Bytes that the peer has selectively acknowledged. */
   sackedBytes = 0;
-  /** Bytes that were ever believed lost, once for each time; wraps. */
-  lostTotal = 0;
   /** The highest segment that is selectively acknowledged. */
   highest: SentSegment | undefined = undefined;
   /** Where the last search for a sequence number ended. */
@@ -114,6 +112,11 @@ export class SentQueue {
 
   constructor(pool: SentSegmentPool) {
     this.pool = pool;
+  }
+
+  /** Bytes that were ever believed lost, once for each time. */
+  get lostTotal(): number {
+    return this.rate?.lost ?? 0;
   }
 
   /** Bytes believed to be in the network (RFC 6675 4, SetPipe). */
@@ -263,7 +266,6 @@ export class SentQueue {
 
   private becomesDue(segment: SentSegment): void {
     this.dueCount++;
-    this.lostTotal = (this.lostTotal + segment.span) | 0;
     if (this.rate !== undefined) this.rate.lost += segment.span;
     if (this.dueHint === undefined || before(segment.seq, this.dueHint.seq)) this.dueHint = segment;
   }
