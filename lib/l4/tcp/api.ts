@@ -204,6 +204,8 @@ export interface TcpListenOptions extends TcpConnectionOptions {
   readonly fastOpen?: number;
   /** Connections that may wait to be accepted. Default 511. */
   readonly backlog?: number;
+  /** How long a connection waits for its first data before it is accepted without, in ms. Default 0: not at all. As `TCP_DEFER_ACCEPT`. */
+  readonly deferAccept?: number;
   /** A listener of `::` takes IPv6 connections only, and not IPv4 ones as well. Default false. */
   readonly ipv6Only?: boolean;
 }

@@ -39,16 +39,7 @@ import { RttEstimator } from './rto.js';
 import { sendAck, sendFirstSyn, unsentBytes } from './send.js';
 import { NOTHING_QUEUED, type SendQueue } from './send-queue.js';
 import { SentQueue } from './sent-queue.js';
-import {
-  setCork,
-  setKeepAlive,
-  setMaxSegmentSize,
-  setNoDelay,
-  setQuickAck,
-  setReceiveBuffer,
-  setSendBuffer,
-  setUserTimeout,
-} from './set-options.js';
+import * as set from './set-options.js';
 import { Settings, withLimits } from './settings.js';
 import { isSynchronised, type TcpEvent, transition } from './state.js';
 import { Chrono, type ChronoWatch, Statistics } from './statistics.js';
@@ -205,7 +196,7 @@ export class Connection implements TcpConnection {
       options.sendBuffer === undefined ? Math.max(config.sendBuffer, config.sendBufferMax) : this.sendBuffer;
     this.noDelay = options.noDelay ?? false;
     this.ecnMode = options.ecn ?? config.ecn;
-    this.userTimeout = options.userTimeout ?? 0;
+    this.userTimeout = options.userTimeout ?? config.userTimeout;
     this.quickAcks = config.ackPolicy === 'adaptive' ? 0 : config.quickAcks;
     this.sent = new SentQueue(host.sentSegments);
     this.rtt = new RttEstimator(config);
@@ -213,7 +204,7 @@ export class Connection implements TcpConnection {
     this.maxPacingRate = (options.maxPacingRate ?? 0) / 1000;
     this.congestionFactory = congestionFactory(options.congestion ?? config.congestion);
     this.timers = new ConnectionTimers(this);
-    if (options.keepAlive === true) this.keepalive = new Keepalive();
+    if (options.keepAlive === true) this.keepalive = new Keepalive(config);
   }
 
   get handler(): TcpHandler {
@@ -276,19 +267,19 @@ export class Connection implements TcpConnection {
   }
 
   setNoDelay(on: boolean): void {
-    setNoDelay(this, on);
+    set.setNoDelay(this, on);
   }
   setCork(on: boolean): void {
-    setCork(this, on);
+    set.setCork(this, on);
   }
   setQuickAck(on: boolean): void {
-    setQuickAck(this, on);
+    set.setQuickAck(this, on);
   }
   setKeepAlive(on: boolean, idle?: number, interval?: number, count?: number): void {
-    setKeepAlive(this, on, idle, interval, count);
+    set.setKeepAlive(this, on, idle, interval, count);
   }
   setUserTimeout(milliseconds: number): void {
-    setUserTimeout(this, milliseconds);
+    set.setUserTimeout(this, milliseconds);
   }
   setLinger(milliseconds: number | undefined): void {
     this.ownSettings.linger = milliseconds ?? -1;
@@ -297,20 +288,19 @@ export class Connection implements TcpConnection {
     this.ownSettings.finWait2Timeout = milliseconds;
   }
   setReceiveBuffer(bytes: number): void {
-    setReceiveBuffer(this, bytes);
+    set.setReceiveBuffer(this, bytes);
   }
   setSendBuffer(bytes: number): void {
-    setSendBuffer(this, bytes);
+    set.setSendBuffer(this, bytes);
   }
   setMaxSegmentSize(bytes: number): void {
-    setMaxSegmentSize(this, bytes);
+    set.setMaxSegmentSize(this, bytes);
   }
   setTrafficClass(value: number): void {
-    this.flow = { ...this.flow, trafficClass: value & 0xfc };
+    set.setTrafficClass(this, value);
   }
   setHopLimit(hops: number): void {
-    if (!Number.isInteger(hops) || hops < 1 || hops > 0xff) throw this.failure('EINVAL', 'setsockopt');
-    this.flow = { ...this.flow, hopLimit: hops };
+    set.setHopLimit(this, hops);
   }
 
   takeError(): NetError | undefined {

@@ -105,6 +105,8 @@ export interface TcpContext {
 
 /** What a listener is to the connections that it spawned. */
 export interface Parent {
+  /** How long its connections wait for data before they are accepted, in ms; 0: not at all. */
+  readonly deferAccept: number;
   /** The handshake is done: whether there is room to wait for `accept`. */
   admit(connection: Connection): boolean;
   /** It ended before it was accepted. */

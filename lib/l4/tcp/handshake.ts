@@ -8,6 +8,7 @@ import { startAcks } from './acks.js';
 import { startBuffers } from './buffers.js';
 import { initialWindow } from './congestion/congestion.js';
 import type { Connection } from './connection.js';
+import { isDeferred } from './defer-accept.js';
 import { Ecn, readSynEcn, startEcn, synAckAcknowledged } from './ecn.js';
 import { type FastOpen, fastOpenAnswered } from './fast-open.js';
 import type { SequenceNumbers } from './isn.js';
@@ -162,6 +163,7 @@ export function receiveInSynReceived(c: Connection, segment: Segment, packet: Ip
     return false;
   }
   const early = c.fastOpen?.isEarly === true;
+  if (!early && isDeferred(c, segment)) return false;
   if (c.parent !== undefined && !early && !c.parent.admit(c)) {
     c.host.counters.backlogDrops++;
     drop(c, segment, DropReason.TcpBacklogFull);

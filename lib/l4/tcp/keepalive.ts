@@ -1,9 +1,6 @@
 /** Keepalive (RFC 9293 3.8.4): off unless asked for, only while idle, and one missing answer is not death. */
 
-// RFC 9293 MUST-28: at least two hours by default; the rest as Linux.
-const IDLE = 7_200_000;
-const INTERVAL = 75_000;
-const COUNT = 9;
+import type { TcpConfig } from './options.js';
 
 /** Settings and progress of one connection's keepalive. Times in milliseconds. */
 export class Keepalive {
@@ -15,10 +12,10 @@ export class Keepalive {
   /** Probes since then. */
   probes = 0;
 
-  constructor(idle: number = IDLE, interval: number = INTERVAL, count: number = COUNT) {
-    this.idle = idle;
-    this.interval = interval;
-    this.count = count;
+  constructor(config: TcpConfig, idle?: number, interval?: number, count?: number) {
+    this.idle = idle ?? config.keepAliveIdle;
+    this.interval = interval ?? config.keepAliveInterval;
+    this.count = count ?? config.keepAliveCount;
   }
 
   /** The peer was heard. */

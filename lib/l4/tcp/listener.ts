@@ -21,6 +21,7 @@ export class Listener implements TcpListener, Parent {
   readonly local: Endpoint;
   readonly options: TcpListenOptions;
   readonly backlog: number;
+  readonly deferAccept: number;
   listed = false;
   incoming: ((remote: Endpoint) => void) | undefined = undefined;
   private readonly host: ListenerHost;
@@ -43,6 +44,7 @@ export class Listener implements TcpListener, Parent {
     this.options = options;
     if (options.congestion !== undefined) congestionFactory(options.congestion);
     this.backlog = Math.max(1, backlog);
+    this.deferAccept = options.deferAccept ?? 0;
     this.maxEmbryonic = maxEmbryonic;
   }
 

@@ -58,6 +58,16 @@ export interface TcpOptions {
   readonly synAckRetries?: number;
   /** Retransmissions of data, or unanswered window probes, before the connection fails: R2 (RFC 9293 3.8.3). Default 15. */
   readonly dataRetries?: number;
+  /** The same once the application has closed the connection, if that is less. Default 8, as Linux. */
+  readonly orphanRetries?: number;
+  /** Longest time that data may stay unacknowledged, for connections that set none. Default 0: as the retries have it. */
+  readonly userTimeout?: number;
+  /** Silence before the first keep-alive, where they are on (RFC 9293 MUST-28). Default 7,200,000: two hours. */
+  readonly keepAliveIdle?: number;
+  /** Time between keep-alives. Default 75,000. */
+  readonly keepAliveInterval?: number;
+  /** Keep-alives without an answer that end the connection. Default 9. */
+  readonly keepAliveCount?: number;
   /** 2 MSL. Default 60,000, as Linux. */
   readonly timeWait?: number;
   /** Connections in TIME-WAIT beyond this many are forgotten at once. Default 16,384. */
@@ -161,6 +171,7 @@ export type TcpLimits = Pick<
   | 'synRetries'
   | 'synAckRetries'
   | 'dataRetries'
+  | 'orphanRetries'
   | 'finWait2Timeout'
   | 'timeWait'
   | 'delayedAck'
@@ -196,6 +207,11 @@ const DEFAULTS: TcpConfig = {
   synRetries: 7,
   synAckRetries: 5,
   dataRetries: 15,
+  orphanRetries: 8,
+  userTimeout: 0,
+  keepAliveIdle: 7_200_000,
+  keepAliveInterval: 75_000,
+  keepAliveCount: 9,
   timeWait: 60_000,
   maxTimeWait: 16_384,
   finWait2Timeout: 60_000,

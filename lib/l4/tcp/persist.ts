@@ -8,9 +8,14 @@ export function persistInterval(c: Connection): number {
   return Math.min(c.config.maxRto, c.rtt.rto * 2 ** Math.min(c.probes, 30));
 }
 
+/** How often data are sent again, or a shut window is probed without an answer: less where nobody waits for it. */
+export function retriesOf(c: Connection): number {
+  const { dataRetries, orphanRetries } = c.config;
+  return c.abandoned ? Math.min(orphanRetries, dataRetries) : dataRetries;
+}
+
 /** The persist timer fired. */
 export function onPersistTimer(c: Connection): void {
-  const { config } = c;
   const { now, counters } = c.host;
   const usable = (c.snd.una + c.snd.wnd - c.snd.nxt) | 0;
   if (usable > 0) {
@@ -19,7 +24,7 @@ export function onPersistTimer(c: Connection): void {
     return;
   }
   const since = c.unanswered === 0 ? now : c.unansweredSince;
-  if (c.unanswered >= config.dataRetries || (c.userTimeout > 0 && now - since >= c.userTimeout)) {
+  if (c.unanswered >= retriesOf(c) || (c.userTimeout > 0 && now - since >= c.userTimeout)) {
     counters.timedOut++;
     c.terminate(c.softError ?? 'ETIMEDOUT');
     return;

@@ -36,7 +36,7 @@ export function setQuickAck(c: Connection, on: boolean): void {
 }
 
 export function setKeepAlive(c: Connection, on: boolean, idle?: number, interval?: number, count?: number): void {
-  c.keepalive = on ? new Keepalive(idle, interval, count) : undefined;
+  c.keepalive = on ? new Keepalive(c.config, idle, interval, count) : undefined;
   c.host.enter();
   c.timers.watchIdle();
   c.host.leaveLater();
@@ -62,6 +62,16 @@ export function setSendBuffer(c: Connection, bytes: number): void {
   c.host.enter();
   c.drained();
   c.host.leaveLater();
+}
+
+export function setTrafficClass(c: Connection, value: number): void {
+  // The low two bits are ECN's.
+  c.flow = { ...c.flow, trafficClass: value & 0xfc };
+}
+
+export function setHopLimit(c: Connection, hops: number): void {
+  if (!Number.isInteger(hops) || hops < 1 || hops > 0xff) throw c.failure('EINVAL', 'setsockopt');
+  c.flow = { ...c.flow, hopLimit: hops };
 }
 
 export function setMaxSegmentSize(c: Connection, bytes: number): void {

@@ -11,6 +11,8 @@ export class Settings {
   lingering: Timer | undefined = undefined;
   /** How long the peer's FIN is waited for; -1: not at all; `undefined`: as the host says. */
   finWait2Timeout: number | undefined = undefined;
+  /** The SYN-ACK was acknowledged, and data are waited for: for so many timeouts more. */
+  deferrals: number | undefined = undefined;
   /** Segments that are not full are held back. */
   corked = false;
   /** The last write said that more follows. */

@@ -7,8 +7,9 @@
 import type { Timer } from '../../core/timers.js';
 import { ackDelayed, ackSent } from './acks.js';
 import type { Connection } from './connection.js';
+import { waitsForData } from './defer-accept.js';
+import { onPersistTimer, persistInterval, retriesOf } from './persist.js';
 import { onProbeTimer, probeTimeout } from './tlp.js';
-import { onPersistTimer, persistInterval } from './persist.js';
 import { mtuTimeout } from './plpmtud.js';
 import { reset, retransmit, sendAck, sendProbe, sendSyn, transmit } from './send.js';
 
@@ -259,6 +260,11 @@ function onHandshakeTimeout(c: Connection): void {
   const { config } = c;
   const { now, counters } = c.host;
   const limit = c.state === 'SYN-SENT' ? config.synRetries : config.synAckRetries;
+  if (c.settings !== undefined && waitsForData(c, c.settings)) {
+    c.rtt.backOff();
+    c.timers.armRetransmit();
+    return;
+  }
   if (c.retries >= limit || (c.userTimeout > 0 && now - c.snd.lastAt >= c.userTimeout)) {
     counters.timedOut++;
     c.terminate(c.softError ?? 'ETIMEDOUT');
@@ -272,14 +278,14 @@ function onHandshakeTimeout(c: Connection): void {
 }
 
 function onRetransmissionTimeout(c: Connection): void {
-  const { config } = c;
   const { now, counters } = c.host;
   const { head } = c.sent;
   if (head === undefined) return;
   // A peer that shrank its window to nothing but still answers is not dead (RFC 9293 SHLD-17, MUST-37).
-  const shut = c.snd.wnd === 0 && c.unanswered < config.dataRetries;
+  const limit = retriesOf(c);
+  const shut = c.snd.wnd === 0 && c.unanswered < limit;
   const late = c.userTimeout > 0 && now - head.firstSentAt >= c.userTimeout;
-  if (late || (c.retries >= config.dataRetries && !shut)) {
+  if (late || (c.retries >= limit && !shut)) {
     counters.timedOut++;
     c.terminate(c.softError ?? 'ETIMEDOUT');
     return;

@@ -50,6 +50,23 @@ forBothVersions('Socket and Server', ({ a, b, c, loopback }) => {
     expect(Buffer.concat(chunks).equals(expected)).to.equal(true);
   });
 
+  it('tells everything about its connection while it has one', async () => {
+    const network = new RealNetwork();
+    const server = nodeNet(network.host(THERE))
+      .createServer((socket) => socket.pipe(socket))
+      .listen(7);
+    const client = nodeNet(network.host(HERE)).connect(7, THERE);
+    expect(client.info()).to.equal(undefined);
+    await once(client, 'connect');
+    client.write('hello');
+    await once(client, 'data');
+    expect(client.info()).to.include({ state: 'ESTABLISHED', bytesSent: 5, bytesReceived: 5, caState: 'Open' });
+    client.end();
+    await once(client, 'close');
+    expect(client.info()).to.equal(undefined);
+    server.close();
+  });
+
   it('stops reading when the stream is full, so that the window closes and the writer waits', async () => {
     const network = new FakeNetwork({ sendBuffer: 10_000, receiveBuffer: 10_000 });
     const net = nodeNet(network.host(HERE));

@@ -17,7 +17,7 @@ import { type ConnectOptions, TcpHost } from '../../../../lib/l4/tcp/tcp-host.js
 import { TCP_FLAG_LETTERS } from '../../../../lib/text/packet-spec.js';
 import { parsePacket } from '../../../../lib/text/notation-parser.js';
 import { formatTcpOptions, readTcpOptionList, tcpOptionBytes } from '../../../../lib/text/tcp-option-list.js';
-import { Ecn, type IpFlow } from '../../../../lib/wire/ip.js';
+import { Ecn, type IpFlow, type IpPacket } from '../../../../lib/wire/ip.js';
 import { TCP_HEADER, TcpFlag, TcpSegment } from '../../../../lib/wire/tcp.js';
 import { environment } from '../../../../operators/time/environment.js';
 import { SimulationScheduler } from '../../../../operators/time/simulation-scheduler.js';
@@ -90,7 +90,7 @@ export class Dut {
   /** When set, what goes out comes in again at once. */
   loop = false;
   /** Sees each segment that goes out. */
-  onSegment: ((segment: TcpSegment) => void) | undefined;
+  onSegment: ((segment: TcpSegment, packet: IpPacket) => void) | undefined;
   private start = 1000;
 
   /** By default the MTU leaves room for 1460 bytes of data in either version, as packetdrill has it. */
@@ -175,7 +175,7 @@ export class Dut {
     const segment = new TcpSegment(packet, packet.start);
     const { view } = packet.slab;
     const { flags } = segment;
-    this.onSegment?.(segment);
+    this.onSegment?.(segment, ip);
     if (flags & TcpFlag.Syn) this.iss = segment.sequence;
     // A RST in answer to an ACK has that number, which the test gave relative to our initial number as well.
     const zero = flags & TcpFlag.Rst && !(flags & TcpFlag.Ack) && this.iss === 0 ? 0 : this.iss;

@@ -257,7 +257,7 @@ for (const version of VERSIONS) {
       dut.expectClean();
     });
 
-    it('gives an error once, that which ended the connection or what ICMP said (SHLD-25, SHLD-9)', () => {
+    it('gives an error once to who asks, that which ended the connection or what ICMP said, and soft ones to nobody else (SHLD-25, SHLD-9, SHLD-20)', () => {
       const dut = new Dut(version);
       const { connection, app } = dut.accepted();
       expect(connection.takeError()).to.equal(undefined);
