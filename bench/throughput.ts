@@ -7,7 +7,7 @@ import type { TcpOptions } from '../lib/l4/tcp/options.js';
 import { SimulatedPath } from './simulated-path.js';
 
 /** Names of the table's columns. */
-export type Variant = 'newreno' | 'newreno without SACK';
+export type Variant = 'cubic' | 'bbr' | 'newreno' | 'newreno without SACK';
 
 /** Bits a second. */
 export const RATE = 100e6;
@@ -19,12 +19,14 @@ export const LOSSES: readonly number[] = [0, 0.001, 0.01, 0.03, 0.1];
 export const RTTS: readonly number[] = [1, 20, 100, 300];
 /** TCP by the name that it has in the table. */
 export const VARIANTS: Readonly<Record<Variant, TcpOptions>> = {
-  newreno: {},
-  'newreno without SACK': { sack: false },
+  cubic: { congestion: 'cubic' },
+  bbr: { congestion: 'bbr' },
+  newreno: { congestion: 'newreno' },
+  'newreno without SACK': { congestion: 'newreno', sack: false },
 };
 
-const WARM_UP = 20_000;
-const MEASURED = 40_000;
+const WARM_UP = 15_000;
+const MEASURED = 30_000;
 // What the shortest paths hold is less than a burst of one window.
 const SMALLEST_QUEUE = 60_000;
 
