@@ -9,7 +9,7 @@ import { growWindow, makeRoom } from './buffers.js';
 import type { Connection } from './connection.js';
 import { contradicts, dataArrived, segmentArrived } from './ecn.js';
 import { receiveInSynReceived, receiveInSynSent } from './handshake.js';
-import { challenge, drop } from './refuse.js';
+import { challenge, drop, refuse } from './refuse.js';
 import type { Segment } from './segment.js';
 import { reset, sendSyn, transmit } from './send.js';
 import { after, before } from './seq.js';
@@ -32,7 +32,7 @@ export function receive(c: Connection, segment: Segment, packet: IpPacket): void
     if (!receiveInSynSent(c, segment, packet)) return;
   } else if (!check(c, segment, packet) || !acknowledge(c, segment)) return;
   if (segment.has(Urg)) urgent(c, segment);
-  text(c, segment);
+  text(c, segment, packet);
   transmit(c);
 }
 
@@ -173,7 +173,7 @@ function urgent(c: Connection, segment: Segment): void {
 }
 
 /** The payload and the FIN: trims them to the window, queues them, and decides on the ACK. */
-function text(c: Connection, segment: Segment): void {
+function text(c: Connection, segment: Segment, packet: IpPacket): void {
   const { rcv } = c;
   const { drops } = c.host.env;
   const { frame } = segment;
@@ -187,10 +187,7 @@ function text(c: Connection, segment: Segment): void {
     return;
   }
   if (c.abandoned && segment.length > 0) {
-    // RFC 9293 3.10.4: nobody will ever read this, and the peer must know.
-    drop(c, segment, DropReason.TcpClosed);
-    reset(c);
-    c.terminate(c.queue.length > 0 ? 'ECONNABORTED' : undefined);
+    unreadable(c, segment, packet);
     return;
   }
   if (c.ecn !== undefined && segment.length > 0) dataArrived(c, c.ecn, segment);
@@ -210,6 +207,16 @@ function text(c: Connection, segment: Segment): void {
   drops.deliver(frame);
   if (rcv.finKnown && rcv.nxt === rcv.finSeq) finReceived(c);
   if (rcv.nxt !== nxt && c.state !== 'CLOSED') acknowledgeSoon(c);
+}
+
+/** RFC 9293 3.10.4: nobody will ever read this, and the peer must know. As with Linux and FreeBSD the RST is at what it acknowledged. */
+function unreadable(c: Connection, segment: Segment, packet: IpPacket): void {
+  const { env, output, counters } = c.host;
+  refuse(env, output, packet, segment);
+  counters.resetsSent++;
+  counters.reset++;
+  drop(c, segment, DropReason.TcpClosed);
+  c.terminate(c.queue.length > 0 ? 'ECONNABORTED' : undefined);
 }
 
 /** Cuts off what was received before, what is beyond the window, and what is beyond the FIN. */

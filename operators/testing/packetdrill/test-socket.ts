@@ -6,6 +6,7 @@ import type {
   TcpConnectionOptions,
   TcpHandler,
   TcpListener,
+  TcpState,
   TcpWriteOptions,
 } from '../../../lib/l4/tcp/api.js';
 
@@ -108,13 +109,13 @@ export class TestSocket implements TcpHandler {
 
   /** SO_ERROR: also what ICMP reported and did not end the connection. */
   takeAnyError(): string | undefined {
-    const told = this.connection?.takeError()?.code;
-    return this.takeError() ?? told;
+    return this.takeError() ?? this.connection?.takeError()?.code;
   }
 
   /** Tells the pending error, which then is none any more. */
   takeError(): string | undefined {
     const { error } = this;
+    if (error !== undefined) this.connection?.takeError();
     this.error = undefined;
     return error;
   }
@@ -181,11 +182,14 @@ export class TestSocket implements TcpHandler {
     if (connection === undefined) return mask | POLL.OUT;
     const ended = connection.readEnded || this.readShut || this.over;
     if (connection.readableBytes > 0 || ended) mask |= POLL.IN | POLL.RDNORM;
-    if (ended) mask |= POLL.RDHUP;
+    if (ended || FIN_CAME.includes(connection.state)) mask |= POLL.RDHUP;
     if (this.stage === 'connecting' && !this.over) return mask;
     if (this.writeShut || this.over || connection.writableBytes > 0) mask |= POLL.OUT | POLL.WRNORM;
     return mask;
   }
 }
+
+/** States after the peer's FIN. */
+const FIN_CAME: readonly TcpState[] = ['CLOSE-WAIT', 'LAST-ACK', 'CLOSING', 'TIME-WAIT'];
 
 const POLL = { IN: 1, OUT: 4, ERR: 8, HUP: 0x10, RDNORM: 0x40, WRNORM: 0x100, RDHUP: 0x2000 } as const;
