@@ -138,7 +138,7 @@ export class TestSocket implements TcpHandler {
     const { connection } = this;
     if (connection === undefined) return failed(this.takeError() ?? 'ENOTCONN');
     const there = connection.readableBytes;
-    const ended = connection.readEnded || this.over || this.readShut;
+    const ended = hasEnded(connection) || this.over || this.readShut;
     if (there > 0 && !(flags.all && there < max && !ended)) {
       if (flags.peek) return { value: Math.min(max, there) };
       return { value: this.take(connection, max) };
@@ -180,9 +180,9 @@ export class TestSocket implements TcpHandler {
     let mask = this.error === undefined ? 0 : POLL.ERR;
     if (connection === undefined || this.over) mask |= POLL.HUP;
     if (connection === undefined) return mask | POLL.OUT;
-    const ended = connection.readEnded || this.readShut || this.over;
+    const ended = hasEnded(connection) || this.readShut || this.over;
     if (connection.readableBytes > 0 || ended) mask |= POLL.IN | POLL.RDNORM;
-    if (ended || FIN_CAME.includes(connection.state)) mask |= POLL.RDHUP;
+    if (ended) mask |= POLL.RDHUP;
     if (this.stage === 'connecting' && !this.over) return mask;
     if (this.writeShut || this.over || connection.writableBytes > 0) mask |= POLL.OUT | POLL.WRNORM;
     return mask;
@@ -191,5 +191,10 @@ export class TestSocket implements TcpHandler {
 
 /** States after the peer's FIN. */
 const FIN_CAME: readonly TcpState[] = ['CLOSE-WAIT', 'LAST-ACK', 'CLOSING', 'TIME-WAIT'];
+
+/** Whether nothing will come behind what can be read. */
+function hasEnded(connection: TcpConnection): boolean {
+  return connection.readEnded || FIN_CAME.includes(connection.state);
+}
 
 const POLL = { IN: 1, OUT: 4, ERR: 8, HUP: 0x10, RDNORM: 0x40, WRNORM: 0x100, RDHUP: 0x2000 } as const;
