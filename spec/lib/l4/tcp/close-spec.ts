@@ -150,7 +150,7 @@ for (const version of VERSIONS) {
       connection.close();
       dut.tx('F. 1:1(0) ack 1 win 65535');
       dut.rx('P. 1:4(3) ack 2');
-      dut.tx('R. 2:2(0) ack 1 win 65535');
+      dut.tx('R 2:2(0) win 0');
       expect(app.events.at(-1)).to.equal('closed');
       dut.expectClean();
     });
