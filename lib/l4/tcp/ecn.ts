@@ -27,12 +27,17 @@ const { Ack, Ae, Cwr, Ece, Syn } = TcpFlag;
 const ECN_SETUP = Ece | Cwr;
 // The sender's window may be small after a mark: it must not wait for delayed ACKs (as with Linux).
 const QUICK_ACKS = 2;
+// A SYN that asks for accurate ECN is sent again once (RFC 9768 3.1.4.1).
+const ACCURATE_SYN_RETRIES = 1;
 // Bytes of options in a header.
 const MAX_OPTIONS = 40;
 
-/** What of ECN a connection wants: nothing; to agree when the peer asks; to ask, too; to ask for accurate ECN, or agree to it. */
+/**
+ * What of ECN a connection wants: nothing; to agree when the peer asks; to ask, too. The others agree to accurate ECN as well, and ask for
+ * it, for nothing, or for that of RFC 3168.
+ */
 export type EcnMode = (typeof ECN_MODES)[number];
-export const ECN_MODES = ['off', 'passive', 'on', 'accurate'] as const;
+export const ECN_MODES = ['off', 'passive', 'on', 'accurate', 'accurate-passive', 'accurate-classic'] as const;
 
 /** ECN of one connection that asked for it, or was asked. */
 export class Ecn {
@@ -90,6 +95,15 @@ export class Ecn {
   }
 }
 
+/** Whether a connection asks for ECN itself. */
+export function asksForEcn(mode: EcnMode): boolean {
+  return mode === 'on' || mode === 'accurate' || mode === 'accurate-classic';
+}
+
+function acceptsAccurate(mode: EcnMode): boolean {
+  return mode === 'accurate' || mode === 'accurate-passive' || mode === 'accurate-classic';
+}
+
 /** The bits of ECN in a SYN or SYN-ACK that is about to be sent. */
 export function synFlags(c: Connection): number {
   const { ecn, retries } = c;
@@ -101,9 +115,10 @@ export function synFlags(c: Connection): number {
     if (retries > 0) accurate.sendsOptions = false;
     if (retries < 2 || !c.config.ecnFallback) return seenFlags(accurate.handshakeMark);
   } else {
-    const asksFor = c.ecnMode === 'accurate' ? aceFlags(ACE_ASK) : aceFlags(ACE_CLASSIC);
     // RFC 3168 6.1.1.1, RFC 9768 3.1.4.1: whoever dropped the SYN may have done so for its bits.
-    if (retries <= (c.ecnMode === 'accurate' ? 1 : 0) || !c.config.ecnFallback) return asksFor;
+    const accurately = c.ecnMode === 'accurate';
+    const most = accurately ? Math.max(ACCURATE_SYN_RETRIES, c.config.ecnSynRetries) : c.config.ecnSynRetries;
+    if (retries <= most || !c.config.ecnFallback) return aceFlags(accurately ? ACE_ASK : ACE_CLASSIC);
   }
   ecn.marks = false;
   return 0;
@@ -127,7 +142,7 @@ export function readSynEcn(c: Connection, segment: Segment): void {
   c.ecn = undefined;
   // In a simultaneous open it is agreed to as by a listener (RFC 9768 3.1.2), if we had asked as well.
   if (c.ecnMode === 'off' || (c.state !== 'LISTEN' && !asked)) return;
-  if (c.ecnMode === 'accurate' && asksAccurately(aceOf(segment.flags))) {
+  if (acceptsAccurate(c.ecnMode) && asksAccurately(aceOf(segment.flags))) {
     c.ecn = new Ecn();
     c.ecn.accurate = new AccurateEcn(segment.codepoint, c.config.ecnOption);
   } else if (asks(segment)) {
@@ -171,7 +186,7 @@ export function contradicts(c: Connection, segment: Segment): boolean {
     return ace === ACE_CLASSIC;
   }
   if (!asks(segment)) ecn.marks = false;
-  return c.ecnMode === 'accurate' && asksAccurately(ace);
+  return acceptsAccurate(c.ecnMode) && asksAccurately(ace);
 }
 
 /** The ACK of our SYN-ACK came. With accurate ECN it says which mark that had, if it is a bare one (RFC 9768 3.2.2.1). */

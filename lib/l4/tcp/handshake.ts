@@ -9,7 +9,7 @@ import { startBuffers } from './buffers.js';
 import { initialWindow } from './congestion/congestion.js';
 import type { Connection } from './connection.js';
 import { isDeferred } from './defer-accept.js';
-import { Ecn, readSynEcn, startEcn, synAckAcknowledged } from './ecn.js';
+import { asksForEcn, Ecn, readSynEcn, startEcn, synAckAcknowledged } from './ecn.js';
 import { type FastOpen, fastOpenAnswered } from './fast-open.js';
 import type { SequenceNumbers } from './isn.js';
 import { mssOf } from './mss.js';
@@ -50,7 +50,7 @@ export function prepare(c: Connection, iss: number, timestampOffset: number, pat
   c.linkMtu = path.linkMtu ?? path.mtu;
   c.mssOffered = mssOf(c, path.mtu);
   rcv.edge = (rcv.nxt + firstWindow(c.receiveBuffer, c.config.initialReceiveWindow)) | 0;
-  if (c.state === 'SYN-SENT' && (c.ecnMode === 'on' || c.ecnMode === 'accurate')) c.ecn = new Ecn();
+  if (c.state === 'SYN-SENT' && asksForEcn(c.ecnMode)) c.ecn = new Ecn();
 }
 
 /** Takes in the peer's SYN: its sequence number, window and options. */

@@ -17,7 +17,8 @@ export interface TcpOptions {
   readonly sack?: boolean;
   /**
    * Explicit congestion notification (RFC 3168): `off`; `passive`, the default: where the peer asks for it; `on`: asked for; `accurate`:
-   * accurate ECN (RFC 9768) is asked for and agreed to, or else what the peer can.
+   * accurate ECN (RFC 9768) is asked for and agreed to, or else what the peer can; `accurate-passive`: it is agreed to, and nothing asked
+   * for; `accurate-classic`: it is agreed to, and that of RFC 3168 asked for.
    */
   readonly ecn?: EcnMode;
   /**
@@ -41,6 +42,8 @@ export interface TcpOptions {
   readonly limitedTransmit?: boolean;
   /** Segments that may overtake another before it is believed lost: DupThresh at first (RFC 5681). Default 3. */
   readonly reordering?: number;
+  /** Retransmissions of a SYN that still ask for ECN. Default 0, as Linux; FreeBSD has 1. Accurate ECN is asked for again once at least. */
+  readonly ecnSynRetries?: number;
   /** Retransmission timeout before the first measurement (RFC 6298 2.1). Default 1000. */
   readonly initialRto?: number;
   /** What the timeout exceeds the round-trip time by, at least. Default 200, as Linux; RFC 6298 2.4 asks for 1000 in all. */
@@ -200,6 +203,7 @@ const DEFAULTS: TcpConfig = {
   prr: true,
   limitedTransmit: true,
   reordering: 3,
+  ecnSynRetries: 0,
   initialRto: 1000,
   minRto: 200,
   maxRto: 120_000,
@@ -269,6 +273,7 @@ export function tcpConfig(options: TcpOptions): TcpConfig {
   requireOneOf('ecn', config.ecn, ECN_MODES);
   congestionFactory(config.congestion);
   requireRange('slowStartLimit', config.slowStartLimit, 0, Number.POSITIVE_INFINITY);
+  requireRange('ecnSynRetries', config.ecnSynRetries, 0, Number.POSITIVE_INFINITY);
   requireOneOf('ecnOption', config.ecnOption, OPTION_POLICIES);
   requireRange('minRto', config.minRto, 1, config.maxRto);
   requireRange('reordering', config.reordering, 1, 300);

@@ -1,13 +1,11 @@
 /** TCP options of a script's segments, in wire order. */
 
 import { hexToBytes } from '../../../lib/text/notation-tcp.js';
-import { type TcpOptionItem, tcpOptionBytes } from '../../../lib/text/tcp-option-list.js';
+import { ACCURATE_NAMES, type TcpOptionItem, tcpOptionBytes } from '../../../lib/text/tcp-option-list.js';
 import { TCP_HEADER, TCP_MAX_HEADER } from '../../../lib/wire/tcp.js';
 import type { ScriptCursor } from './cursor.js';
 
 const MD5 = 19;
-const ACC_ECN0 = 172;
-const ACC_ECN1 = 174;
 
 /** What `parseTcpOptions` found. */
 export interface ParsedOptions {
@@ -112,14 +110,13 @@ function parseHex(cursor: ScriptCursor, required: boolean): Uint8Array {
 
 /** `ECN e0b 1 ceb 0 e1b 1`: the counters in the order of either kind of the option (RFC 9768 3.2.3), or fewer. */
 function parseAccurateEcn(cursor: ScriptCursor): TcpOptionItem {
-  const names: string[] = [];
-  const data: number[] = [];
-  while (['e0b', 'ceb', 'e1b'].includes(cursor.peek().text)) {
-    names.push(cursor.take().text);
-    const value = cursor.number('a counter', 0xff_ffff);
-    data.push(value >>> 16, (value >>> 8) & 0xff, value & 0xff);
+  const order = cursor.peek().text === 'e1b' ? 1 : 0;
+  const fields: number[] = [];
+  for (const name of ACCURATE_NAMES[order]) {
+    if (cursor.peek().text !== name) break;
+    cursor.take();
+    fields.push(cursor.number('a counter', 0xff_ffff));
   }
-  const first = 'e0b ceb e1b'.startsWith(names.join(' '));
-  if (!first && !'e1b ceb e0b'.startsWith(names.join(' '))) throw cursor.error('counters in neither order');
-  return { kind: 'unknown', number: first ? ACC_ECN0 : ACC_ECN1, data: Uint8Array.from(data) };
+  if (['e0b', 'ceb', 'e1b'].includes(cursor.peek().text)) throw cursor.error('counters in neither order');
+  return { kind: 'ECN', order, fields };
 }

@@ -61,6 +61,7 @@ const FREEBSD: TcpOptions = {
   frto: false,
   hystart: false,
   congestion: 'newreno',
+  ecnSynRetries: 1,
   ackPolicy: 'every-second',
   quickAcks: 0,
   delayedAck: 40,

@@ -5,6 +5,8 @@ import type { Settings } from './settings.js';
 
 type Setter = (settings: Settings, value: number) => void;
 
+const ECN_MODES = ['off', 'on', 'passive', 'accurate', 'accurate-passive'] as const;
+
 const SETTERS: Readonly<Record<string, Setter>> = {
   'tcp.rfc1323': ({ tcp }, value) => {
     tcp.timestamps = value === 1 || value === 3;
@@ -29,7 +31,8 @@ const SETTERS: Readonly<Record<string, Setter>> = {
   },
   'tcp.abc_l_var': ({ tcp }, value) => (tcp.slowStartLimit = Math.max(1, value)),
   'tcp.tolerate_missing_ts': ({ tcp }, value) => (tcp.acceptMissingTimestamps = value !== 0),
-  'tcp.ecn.enable': ({ tcp }, value) => (tcp.ecn = value === 0 ? 'off' : value === 1 ? 'on' : 'passive'),
+  'tcp.ecn.enable': ({ tcp }, value) => (tcp.ecn = ECN_MODES[value] ?? 'passive'),
+  'tcp.ecn.maxretries': ({ tcp }, value) => (tcp.ecnSynRetries = value),
   'tcp.syncookies': ({ tcp }, value) => (tcp.synCookies = value === 0 ? 'off' : 'auto'),
   'ip.ttl': (settings, value) => (settings.hopLimit = value),
 };

@@ -5,6 +5,8 @@ import type { Settings } from './settings.js';
 
 type Setter = (settings: Settings, value: number, all: readonly number[]) => void;
 
+const ECN_MODES = ['off', 'on', 'passive', 'accurate', 'accurate-classic', 'accurate-passive'] as const;
+
 const SETTERS: Readonly<Record<string, Setter>> = {
   tcp_timestamps: ({ tcp }, value) => (tcp.timestamps = value !== 0),
   tcp_sack: ({ tcp }, value) => (tcp.sack = value !== 0),
@@ -35,7 +37,8 @@ const SETTERS: Readonly<Record<string, Setter>> = {
   tcp_mtu_probing: ({ tcp }, value) => (tcp.mtuProbing = value === 0 ? 'off' : value === 1 ? 'blackhole' : 'always'),
   tcp_rto_min_us: ({ tcp }, value) => (tcp.minRto = value / 1000),
   tcp_rto_max_ms: ({ tcp }, value) => (tcp.maxRto = value),
-  tcp_ecn: ({ tcp }, value) => (tcp.ecn = value === 0 ? 'off' : value === 1 ? 'on' : 'passive'),
+  tcp_ecn: ({ tcp }, value) => (tcp.ecn = ECN_MODES[value] ?? 'passive'),
+  tcp_ecn_option: ({ tcp }, value) => (tcp.ecnOption = value === 0 ? 'off' : value === 1 ? 'sparing' : 'full'),
   tcp_ecn_fallback: ({ tcp }, value) => (tcp.ecnFallback = value !== 0),
   tcp_syncookies: ({ tcp }, value) => (tcp.synCookies = value === 0 ? 'off' : value === 1 ? 'auto' : 'always'),
   tcp_slow_start_after_idle: ({ tcp }, value) => (tcp.slowStartAfterIdle = value !== 0),

@@ -110,6 +110,32 @@ for (const version of VERSIONS) {
         dut.expectClean();
       });
 
+      it('agrees to it without asking, or asks for that of RFC 3168, if told so', () => {
+        for (const [ecn, asked] of [
+          ['accurate-passive', 'S 0:0(0) <mss 1460>'],
+          ['accurate-classic', 'SEW 0:0(0) <mss 1460>'],
+        ] as const) {
+          const dut = host({ ecn });
+          dut.connecting();
+          sees(dut, asked);
+          dut.rx('SE. 0:0(0) ack 1 win 65535 <mss 1000>');
+          sees(dut, '.0 1:1(0) ack 1');
+          dut.ownPort = 80;
+          dut.listen();
+          dut.rx('SEWA 0:0(0) win 65535 <mss 1000>');
+          sees(dut, `SW. 0:0(0) ack 1 <mss 1460,${OPTION}>`);
+          dut.expectClean();
+        }
+      });
+
+      it('asks as often as it is told to', () => {
+        const dut = host({ ecnSynRetries: 2 });
+        dut.connecting();
+        dut.wait(7000);
+        expect(took(dut).map((line) => line.split(' ')[0])).to.deep.equal(['SEWA', 'SEWA', 'SEWA', 'S']);
+        dut.expectClean();
+      });
+
       it('RFC 9768 3.1.5: a client marks its data also where an earlier SYN is answered after one without ECN', () => {
         const dut = host();
         const { connection } = dut.connecting();

@@ -190,7 +190,17 @@ describe('packetdrill: the parser', () => {
         '[2].number',
         19,
       );
-      expect(segment('+0 > . 1:1(0) <nop,ECN e0b 1 ceb 0 e1b 1>').options).to.have.nested.property('[1].number', 172);
+      expect(segment('+0 > . 1:1(0) <nop,ECN e0b 1 ceb 0 e1b 2>').options).to.deep.include({
+        kind: 'ECN',
+        order: 0,
+        fields: [1, 0, 2],
+      });
+      expect(segment('+0 > . 1:1(0) <ECN e1b 1,nop,nop,nop>').options).to.deep.include({
+        kind: 'ECN',
+        order: 1,
+        fields: [1],
+      });
+      expect(error(`${SOCKET}+0 > . 1:1(0) <ECN ceb 1>`)).to.match(/counters in neither order/);
     });
 
     it('refuses what is no segment, at its place', () => {
