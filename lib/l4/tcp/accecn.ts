@@ -260,13 +260,13 @@ export class AccurateEcn {
   /**
    * An acknowledgment came and was processed: how many packets of ours it reports as marked that were not reported before.
    *
-   * @param advance how far SND.UNA moved @param packets how many packets that may have been
+   * @param advance how far SND.UNA moved @param packets how many packets were newly delivered, selectively or not
    */
   feedback(segment: Segment, una: number, advance: number, packets: number, mss: number): number {
     const { told, sent } = this;
     this.told = false;
     if (this.optionSent && !this.proven && !before(una, this.optionEnd)) this.proven = true;
-    if (!this.isNews(segment.options, advance) && !told) return 0;
+    if (!this.isNews(segment.options, advance, packets) && !told) return 0;
     const { ceBytes } = sent;
     const hasBytes = this.readOption(segment.options);
     if (told) return 0;
@@ -284,8 +284,8 @@ export class AccurateEcn {
     return marked;
   }
 
-  /** Whether no later acknowledgment came before this one (RFC 9768 A.1). What did not move SND.UNA shows it by a later timestamp only. */
-  private isNews(options: TcpOptions, advance: number): boolean {
+  /** Whether no later acknowledgment came before this one (RFC 9768 A.1). What delivered nothing shows it by a later timestamp only. */
+  private isNews(options: TcpOptions, advance: number, packets: number): boolean {
     const { hasTimestamps } = options;
     const value = options.timestampValue | 0;
     const later = hasTimestamps && (!this.timed || after(value, this.lastTimestamp));
@@ -293,7 +293,7 @@ export class AccurateEcn {
       this.timed = true;
       this.lastTimestamp = value;
     }
-    return advance > 0 || later;
+    return advance > 0 || packets > 0 || later;
   }
 
   /** Takes in the bytes that the option tells; returns whether those with CE are among them. */

@@ -33,11 +33,13 @@ export function acknowledge(c: Connection, segment: Segment): boolean {
   if (advance < 0 && !sacks) return true;
   const windowChanged = advance >= 0 && updateSendWindow(c, segment.seq, segment.ack, segment.window);
   if (windowChanged && c.probes > 0 && snd.wnd > 0) windowOpened(c);
+  const { delivery } = c.host;
   if (sent.head === undefined && !sacks && recovery.tlp === 'none') {
+    delivery.segments = 0;
+    delivery.sacked = false;
     if (c.ecn !== undefined) acknowledgedWithEcn(c, c.ecn, segment, advance);
     return true;
   }
-  const { delivery } = c.host;
   const flight = sent.pipe;
   const lost = sent.lostTotal;
   delivery.begin(c, c.ts.on && options.hasTimestamps ? options.timestampEcho : 0);

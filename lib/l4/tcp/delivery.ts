@@ -10,8 +10,9 @@ export class Delivery {
   now = 0;
   /** TSecr, or 0 where there is none (RFC 7323 3.2). */
   echo = 0;
-  /** Newly delivered, by the acknowledgment number or selectively. */
+  /** Newly delivered, by the acknowledgment number or selectively; and how many segments that is. */
   bytes = 0;
+  segments = 0;
   /** How far SND.UNA moved. */
   advance = 0;
   /** Nothing came but a repetition of the last acknowledgment (RFC 5681 2). */
@@ -47,7 +48,7 @@ export class Delivery {
     this.c = c;
     this.now = c.host.now;
     this.echo = echo;
-    this.bytes = this.advance = this.largest = 0;
+    this.bytes = this.segments = this.advance = this.largest = 0;
     this.duplicate = this.sacked = this.dsack = this.probeDuplicated = this.original = false;
     this.ambiguous = this.reordered = this.timed = false;
     this.ackedFirst = this.ackedLast = this.sackedFirst = this.sackedLast = -1;
@@ -92,6 +93,7 @@ export class Delivery {
     const { c } = this;
     if (segment.delivered || c === undefined) return;
     this.bytes += segment.span;
+    this.segments++;
     c.recovery.rack?.delivered(c, segment);
   }
 

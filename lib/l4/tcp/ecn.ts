@@ -21,7 +21,6 @@ import {
 import { hurryAcks } from './acks.js';
 import type { Connection } from './connection.js';
 import type { Segment } from './segment.js';
-import { after } from './seq.js';
 
 const { Ack, Ae, Cwr, Ece, Syn } = TcpFlag;
 const ECN_SETUP = Ece | Cwr;
@@ -53,9 +52,6 @@ export class Ecn {
   owesCwr = false;
   /** A packet with ECT or CE has come. */
   seen = false;
-  /** The window was reduced, and what was sent before that, up to `recover`, is not all acknowledged. */
-  reduced = false;
-  private recover = 0;
   /** Our SYN or SYN-ACK was marked. */
   handshakeMarked = false;
   /** Packets of ours that were delivered with a mark, as far as that is told. */
@@ -80,18 +76,6 @@ export class Ecn {
       flags |= Cwr;
     }
     return flags;
-  }
-
-  /** `una` is acknowledged. Like Linux, one more byte than was in flight must be: CWR has reached the peer then. */
-  advance(una: number): void {
-    if (this.reduced && after(una, this.recover)) this.reduced = false;
-  }
-
-  /** The window was reduced while everything up to `nxt` had been sent. */
-  reduce(nxt: number): void {
-    this.reduced = true;
-    this.recover = nxt;
-    this.owesCwr = true;
   }
 }
 
@@ -199,7 +183,7 @@ export function synAckAcknowledged(ecn: Ecn, segment: Segment): void {
 
 /** The connection is established: a mark on our SYN or SYN-ACK counts. */
 export function startEcn(c: Connection, ecn: Ecn): void {
-  if (ecn.handshakeMarked && ecn.accurate?.heeds === true) reduce(c, ecn);
+  if (ecn.handshakeMarked && ecn.accurate?.heeds === true) reduce(c);
 }
 
 /** Whether a SYN is an ECN-setup SYN. One that is marked itself is none (RFC 3168 6.1.1), unless accurate ECN asked (RFC 9768). */
@@ -234,29 +218,37 @@ export function dataArrived(c: Connection, ecn: Ecn, segment: Segment): void {
   hurryAcks(c, QUICK_ACKS);
 }
 
-/** An acknowledgment came and was processed; it may say that packets of ours were marked. @param advance how far SND.UNA moved */
+/**
+ * An acknowledgment came and was processed; it may say that packets of ours were marked.
+ *
+ * @param advance how far SND.UNA moved, or would have back
+ */
 export function acknowledgedWithEcn(c: Connection, ecn: Ecn, segment: Segment, advance: number): void {
-  if (!ecn.agreed) return;
-  ecn.advance(c.snd.una);
+  // Another one overtook it.
+  if (!ecn.agreed || advance < 0) return;
   const { accurate } = ecn;
   if (accurate === undefined) {
     if (!segment.has(Ece)) return;
   } else {
-    const packets = Math.ceil(advance / c.snd.mss);
-    const marked = accurate.feedback(segment, c.snd.una, advance, packets, c.snd.mss);
+    const { snd } = c;
+    const marked = accurate.feedback(segment, snd.una, advance, c.host.delivery.segments, snd.mss);
     if (accurate.mangled) ecn.marks = false;
     ecn.delivered += marked;
     if (marked === 0 || !accurate.heeds) return;
   }
   c.host.counters.eceReceived++;
-  // Once a round trip, whether for marks or for losses.
-  if (!ecn.reduced && !c.recovery.active) reduce(c, ecn);
+  reduce(c);
 }
 
-function reduce(c: Connection, ecn: Ecn): void {
-  ecn.reduce(c.snd.nxt);
+/** The window shrinks once a round trip, whether for marks or for losses (RFC 3168 6.1.2). */
+function reduce(c: Connection): void {
+  const { recovery, congestion, sent } = c;
+  // Losses may turn out to be none; marks do not.
+  recovery.undo?.forbid();
+  if (recovery.isRepairing || recovery.isReducing) return;
   c.host.counters.ecnReductions++;
-  const { congestion } = c;
-  congestion.congested('ecn', c.sent.pipe, c.host.now);
-  if (!congestion.ownsRecovery) congestion.cwnd = Math.min(congestion.cwnd, congestion.ssthresh);
+  recovery.reduceForEcn(c);
+  if (sent.head === undefined && !congestion.ownsRecovery) {
+    congestion.cwnd = Math.min(congestion.cwnd, congestion.ssthresh);
+  }
 }

@@ -252,6 +252,8 @@ export class Recovery {
     const { known } = this;
     known.prr ??= new Prr();
     known.prr.begin(congestion.cwnd);
+    // The peer may stop to echo marks, whatever the reduction is for (RFC 3168 6.1.2).
+    if (c.ecn !== undefined) c.ecn.owesCwr = true;
     // What limited transmit sent beyond the window does not count (RFC 5681 3.2, step 2).
     congestion.congested(signal, Math.min((snd.nxt - snd.una) | 0, congestion.cwnd), host.now);
     if (!c.config.prr && !congestion.ownsRecovery) congestion.cwnd = congestion.ssthresh;
@@ -377,6 +379,7 @@ export class Recovery {
     // What was sent a moment ago is in flight still.
     if (!congestion.ownsRecovery) congestion.cwnd = sent.pipe + snd.mss;
     this.state = 'loss';
+    if (c.ecn !== undefined) c.ecn.owesCwr = true;
     this.recover = this.excused = snd.nxt;
     this.tlp = 'none';
     this.known.hasLostEdge = this.newFirst = this.urgent = false;

@@ -41,6 +41,11 @@ export class Undo {
     if (this.active && this.open > 0 && after(end, this.marker)) this.open = Math.max(0, this.open - segments);
   }
 
+  /** There is no window to go back to any more. */
+  forbid(): void {
+    this.restorable = false;
+  }
+
   /** No more is known to be sent again. */
   forget(): void {
     this.stamped = false;
@@ -60,7 +65,10 @@ export class Undo {
   apply(c: Connection): void {
     this.active = false;
     c.host.counters.spuriousRecoveries++;
-    if (this.restorable) c.congestion.undo(c.host.now);
+    if (this.restorable) {
+      c.congestion.undo(c.host.now);
+      if (c.ecn !== undefined) c.ecn.owesCwr = false;
+    }
     c.recovery.rack?.again();
   }
 }

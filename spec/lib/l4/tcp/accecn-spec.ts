@@ -477,6 +477,23 @@ for (const version of VERSIONS) {
         }
       });
 
+      it('RFC 9768 3.2.2.5.2: counts small segments one by one, and those that are selectively acknowledged', () => {
+        const dut = host({ sack: true, timestamps: false });
+        const listener = dut.listen();
+        dut.rx('SEWA 0:0(0) win 65535 <mss 1000,sackOK,nop,nop>');
+        dut.rx('.2 1:1(0) ack 1');
+        const connection = listener.accept();
+        if (connection === undefined) throw new Error('nothing to accept');
+        connection.setNoDelay(true);
+        for (let i = 0; i < 10; i++) connection.write(new Uint8Array(10));
+        dut.take();
+        dut.rx('.7 1:1(0) ack 11 <nop,nop,sack 21:31>');
+        expect(countersOf(connection).sent.ce - 5).to.equal(2);
+        dut.rx('.7 1:1(0) ack 101');
+        expect(countersOf(connection).sent.ce - 5).to.equal(10);
+        dut.expectClean();
+      });
+
       it('RFC 9768 3.2.3.1: reads both orders of the option, of any length, beyond 24 bits', () => {
         const dut = host();
         const connection = accepted(dut);

@@ -14,6 +14,7 @@ import { pseudoHeaderSum, pushIpHeader } from '../../../../lib/l3/ip-output.js';
 import type { TcpConnection, TcpHandler, TcpListener } from '../../../../lib/l4/tcp/api.js';
 import type { TcpOptions } from '../../../../lib/l4/tcp/options.js';
 import { type ConnectOptions, TcpHost } from '../../../../lib/l4/tcp/tcp-host.js';
+import { shifted } from '../../../../lib/text/notation-builder.js';
 import { TCP_FLAG_LETTERS } from '../../../../lib/text/packet-spec.js';
 import { parsePacket } from '../../../../lib/text/notation-parser.js';
 import { formatTcpOptions, readTcpOptionList, tcpOptionBytes } from '../../../../lib/text/tcp-option-list.js';
@@ -111,7 +112,7 @@ export class Dut {
     const at = frame.put(length);
     if (payload.bytes instanceof Uint8Array) frame.slab.bytes.set(payload.bytes, at);
     else for (let i = 0; i < length; i++) frame.slab.bytes[at + i] = ((spec.sequence ?? 0) + i) & 0xff;
-    const options = tcpOptionBytes(Array.isArray(spec.options) ? spec.options : []).slice();
+    const options = tcpOptionBytes(typeof spec.options === 'object' ? shifted(spec.options, this.iss) : []).slice();
     const flow = this.flow(envelope.from ?? this.peer, envelope.to ?? this.own, CODEPOINTS[spec.ecn ?? 'noecn']);
     TcpSegment.emit(
       frame,
