@@ -63,7 +63,7 @@ export class Lossy {
     const options: string[] = [];
     if (this.timestamps) options.push(`nop,nop,TS val ${++this.clock} ecr ${1000 + echo}`);
     if (blocks.length > 0) {
-      const edges = blocks.map(([left, right]) => `${(left + dut.iss) >>> 0}:${(right + dut.iss) >>> 0}`);
+      const edges = blocks.map(([left, right]) => `${left >>> 0}:${right >>> 0}`);
       options.push(`nop,nop,sack ${edges.join(' ')}`);
     }
     dut.rx(`. 1:1(0) ack ${number} win ${win}${options.length > 0 ? ` <${options.join(',')}>` : ''}`);
