@@ -22,7 +22,7 @@ import { abort, close, disconnect, end, read, roomToWrite, shutdown, urgentAhead
 import { congestionFactory } from './congestion/choose.js';
 import type { Congestion, CongestionFactory } from './congestion/congestion.js';
 import type { Parent, TcpContext } from './context.js';
-import type { Ecn, EcnMode } from './ecn.js';
+import type { Ecn } from './ecn.js';
 import { infoOf, type TcpInfo } from './info.js';
 import type { FastOpen } from './fast-open.js';
 import { Keepalive } from './keepalive.js';
@@ -40,7 +40,7 @@ import { sendAck, sendFirstSyn, unsentBytes } from './send.js';
 import { NOTHING_QUEUED, type SendQueue } from './send-queue.js';
 import { SentQueue } from './sent-queue.js';
 import * as set from './set-options.js';
-import { Settings, withLimits } from './settings.js';
+import { Settings, withEcn, withLimits } from './settings.js';
 import { isSynchronised, type TcpEvent, transition } from './state.js';
 import { Chrono, type ChronoWatch, Statistics } from './statistics.js';
 import { Tell } from './tell.js';
@@ -65,7 +65,6 @@ export class Connection implements TcpConnection {
   readonly rcv: ReceiveVariables = new ReceiveVariables();
   readonly ts: TimestampState = new TimestampState();
   sackPermitted = false;
-  readonly ecnMode: EcnMode;
   /** There if ECN was asked for, by either side, and not refused. */
   ecn: Ecn | undefined = undefined;
   /** Both SYNs offered window scaling. */
@@ -170,7 +169,7 @@ export class Connection implements TcpConnection {
     handler: TcpHandler | undefined,
     options: TcpConnectionOptions,
   ) {
-    const config = withLimits(host.config, options.limits);
+    const config = withEcn(withLimits(host.config, options.limits), options.ecn);
     this.host = host;
     this.config = config;
     this.local = local;
@@ -195,7 +194,6 @@ export class Connection implements TcpConnection {
     this.sendLimit =
       options.sendBuffer === undefined ? Math.max(config.sendBuffer, config.sendBufferMax) : this.sendBuffer;
     this.noDelay = options.noDelay ?? false;
-    this.ecnMode = options.ecn ?? config.ecn;
     this.userTimeout = options.userTimeout ?? config.userTimeout;
     this.quickAcks = config.ackPolicy === 'adaptive' ? 0 : config.quickAcks;
     this.sent = new SentQueue(host.sentSegments);

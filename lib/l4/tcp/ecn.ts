@@ -100,7 +100,7 @@ export function synFlags(c: Connection): number {
     if (retries < 2 || !c.config.ecnFallback) return seenFlags(accurate.handshakeMark);
   } else {
     // RFC 3168 6.1.1.1, RFC 9768 3.1.4.1: whoever dropped the SYN may have done so for its bits.
-    const accurately = c.ecnMode === 'accurate';
+    const accurately = c.config.ecn === 'accurate';
     const most = accurately ? Math.max(ACCURATE_SYN_RETRIES, c.config.ecnSynRetries) : c.config.ecnSynRetries;
     if (retries <= most || !c.config.ecnFallback) return aceFlags(accurately ? ACE_ASK : ACE_CLASSIC);
   }
@@ -125,8 +125,8 @@ export function readSynEcn(c: Connection, segment: Segment): void {
   const marks = c.ecn?.marks ?? true;
   c.ecn = undefined;
   // In a simultaneous open it is agreed to as by a listener (RFC 9768 3.1.2), if we had asked as well.
-  if (c.ecnMode === 'off' || (c.state !== 'LISTEN' && !asked)) return;
-  if (acceptsAccurate(c.ecnMode) && asksAccurately(aceOf(segment.flags))) {
+  if (c.config.ecn === 'off' || (c.state !== 'LISTEN' && !asked)) return;
+  if (acceptsAccurate(c.config.ecn) && asksAccurately(aceOf(segment.flags))) {
     c.ecn = new Ecn();
     c.ecn.accurate = new AccurateEcn(segment.codepoint, c.config.ecnOption);
   } else if (asks(segment)) {
@@ -140,8 +140,8 @@ export function readSynEcn(c: Connection, segment: Segment): void {
 function readAnswer(c: Connection, ecn: Ecn, segment: Segment): void {
   const ace = aceOf(segment.flags);
   // RFC 3168 6.1.1: both bits in a SYN-ACK are a reflection of ours by somebody who knows nothing of them.
-  const classic = c.ecnMode === 'accurate' ? ace === ACE_CLASSIC_ANSWER : (segment.flags & ECN_SETUP) === Ece;
-  if (!classic && (c.ecnMode !== 'accurate' || ace === 0 || ace === ACE_ASK)) {
+  const classic = c.config.ecn === 'accurate' ? ace === ACE_CLASSIC_ANSWER : (segment.flags & ECN_SETUP) === Ece;
+  if (!classic && (c.config.ecn !== 'accurate' || ace === 0 || ace === ACE_ASK)) {
     c.ecn = undefined;
     return;
   }
@@ -170,7 +170,7 @@ export function contradicts(c: Connection, segment: Segment): boolean {
     return ace === ACE_CLASSIC;
   }
   if (!asks(segment)) ecn.marks = false;
-  return acceptsAccurate(c.ecnMode) && asksAccurately(ace);
+  return acceptsAccurate(c.config.ecn) && asksAccurately(ace);
 }
 
 /** The ACK of our SYN-ACK came. With accurate ECN it says which mark that had, if it is a bare one (RFC 9768 3.2.2.1). */

@@ -50,7 +50,7 @@ export function prepare(c: Connection, iss: number, timestampOffset: number, pat
   c.linkMtu = path.linkMtu ?? path.mtu;
   c.mssOffered = mssOf(c, path.mtu);
   rcv.edge = (rcv.nxt + firstWindow(c.receiveBuffer, c.config.initialReceiveWindow)) | 0;
-  if (c.state === 'SYN-SENT' && asksForEcn(c.ecnMode)) c.ecn = new Ecn();
+  if (c.state === 'SYN-SENT' && asksForEcn(c.config.ecn)) c.ecn = new Ecn();
 }
 
 /** Takes in the peer's SYN: its sequence number, window and options. */

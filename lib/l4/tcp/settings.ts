@@ -1,6 +1,7 @@
 /** What few connections set, so that most do without the memory for it; and the limits of one connection. */
 
 import type { Timer } from '../../core/timers.js';
+import type { EcnMode } from './ecn.js';
 import type { TcpConfig, TcpLimits } from './options.js';
 
 /** Settings of a connection that are made when the first of them is set. */
@@ -22,4 +23,9 @@ export class Settings {
 /** The host's configuration, with the limits of one connection in their place. */
 export function withLimits(config: TcpConfig, limits: TcpLimits | undefined): TcpConfig {
   return limits === undefined ? config : { ...config, ...limits };
+}
+
+/** The options of a host for a connection that wants another kind of ECN. */
+export function withEcn(config: TcpConfig, ecn: EcnMode | undefined): TcpConfig {
+  return ecn === undefined || ecn === config.ecn ? config : { ...config, ecn };
 }

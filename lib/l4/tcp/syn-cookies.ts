@@ -183,7 +183,7 @@ export function sendCookie(host: TcpContext, packet: IpPacket, syn: Segment, coo
     destination: senderOf(packet),
     protocol: IpProtocol.Tcp,
     hopLimit: listen.hopLimit ?? path.hopLimit ?? DEFAULT_HOP_LIMIT,
-    trafficClass: listen.trafficClass ?? 0,
+    trafficClass: (listen.trafficClass ?? 0) & ~3,
     dontFragment: true,
   } as IpFlow;
   const frame = env.pool.alloc(0);
