@@ -35,7 +35,7 @@ export function acknowledge(c: Connection, segment: Segment): boolean {
   if (windowChanged && c.probes > 0 && snd.wnd > 0) windowOpened(c);
   const { delivery } = c.host;
   if (sent.head === undefined && !sacks && recovery.tlp === 'none') {
-    delivery.segments = 0;
+    delivery.segments = delivery.bytes = 0;
     delivery.sacked = false;
     if (c.ecn !== undefined) acknowledgedWithEcn(c, c.ecn, segment, advance);
     return true;

@@ -183,7 +183,7 @@ export function synAckAcknowledged(ecn: Ecn, segment: Segment): void {
 
 /** The connection is established: a mark on our SYN or SYN-ACK counts. */
 export function startEcn(c: Connection, ecn: Ecn): void {
-  if (ecn.handshakeMarked && ecn.accurate?.heeds === true) reduce(c);
+  if (ecn.handshakeMarked && ecn.accurate?.heeds === true) reduce(c, 0);
 }
 
 /** Whether a SYN is an ECN-setup SYN. One that is marked itself is none (RFC 3168 6.1.1), unless accurate ECN asked (RFC 9768). */
@@ -237,17 +237,17 @@ export function acknowledgedWithEcn(c: Connection, ecn: Ecn, segment: Segment, a
     if (marked === 0 || !accurate.heeds) return;
   }
   c.host.counters.eceReceived++;
-  reduce(c);
+  reduce(c, c.host.delivery.bytes);
 }
 
-/** The window shrinks once a round trip, whether for marks or for losses (RFC 3168 6.1.2). */
-function reduce(c: Connection): void {
+/** The window shrinks once a round trip, whether for marks or for losses (RFC 3168 6.1.2). @param delivered what is not in flight any more since now */
+function reduce(c: Connection, delivered: number): void {
   const { recovery, congestion, sent } = c;
   // Losses may turn out to be none; marks do not.
   recovery.undo?.forbid();
   if (recovery.isRepairing || recovery.isReducing) return;
   c.host.counters.ecnReductions++;
-  recovery.reduceForEcn(c);
+  recovery.reduceForEcn(c, delivered);
   if (sent.head === undefined && !congestion.ownsRecovery) {
     congestion.cwnd = Math.min(congestion.cwnd, congestion.ssthresh);
   }

@@ -245,7 +245,7 @@ export class Recovery {
     known.undo.begin(c, c.sent.retransmittedCount + (this.tlp === 'again' ? 1 : 0), restorable);
   }
 
-  private reduce(c: Connection, signal: 'loss' | 'ecn'): void {
+  private reduce(c: Connection, signal: 'loss' | 'ecn', delivered = 0): void {
     const { congestion, host, snd } = c;
     this.tlp = 'none';
     this.recover = snd.nxt;
@@ -255,15 +255,20 @@ export class Recovery {
     // The peer may stop to echo marks, whatever the reduction is for (RFC 3168 6.1.2).
     if (c.ecn !== undefined) c.ecn.owesCwr = true;
     // What limited transmit sent beyond the window does not count (RFC 5681 3.2, step 2).
-    congestion.congested(signal, Math.min((snd.nxt - snd.una) | 0, congestion.cwnd), host.now);
+    const flight = ((snd.nxt - snd.una) | 0) + delivered;
+    congestion.congested(signal, Math.min(flight, congestion.cwnd), host.now);
     if (!c.config.prr && !congestion.ownsRecovery) congestion.cwnd = congestion.ssthresh;
   }
 
-  /** The network marked what we sent: the window shrinks until what is in flight now, and a little more, is acknowledged (RFC 3168 6.1.2). */
-  reduceForEcn(c: Connection): void {
+  /**
+   * The network marked what we sent: the window shrinks until what is in flight now, and a little more, is acknowledged (RFC 3168 6.1.2).
+   *
+   * @param delivered bytes that were in flight, too, until the acknowledgment that says so
+   */
+  reduceForEcn(c: Connection, delivered = 0): void {
     if (this.state !== 'open' && this.state !== 'disorder') return;
     if (this.undo !== undefined) this.undo.active = false;
-    this.reduce(c, 'ecn');
+    this.reduce(c, 'ecn', delivered);
     this.state = 'cwr';
   }
 
