@@ -120,7 +120,7 @@ export function close(c: Connection): void {
   c.dropReceived();
   if (!isSynchronised(c.state) && c.state !== 'SYN-RECEIVED') c.terminate(undefined);
   else if (linger === 0) drop(c);
-  else if (unread && c.state !== 'TIME-WAIT') {
+  else if (unread && c.config.resetUnread && c.state !== 'TIME-WAIT') {
     // RFC 9293 SHLD-3: the peer must learn that data were lost.
     reset(c);
     c.terminate(undefined);

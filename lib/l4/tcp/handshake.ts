@@ -55,12 +55,11 @@ export function prepare(c: Connection, iss: number, timestampOffset: number, pat
 
 /** Takes in the peer's SYN: its sequence number, window and options. */
 export function readSyn(c: Connection, segment: Segment): void {
-  const { rcv, snd, ts } = c;
-  const { config } = c.host;
+  const { rcv, snd, ts, config } = c;
   const { options } = segment;
   rcv.irs = segment.seq;
   rcv.nxt = (segment.seq + 1) | 0;
-  rcv.edge = (rcv.nxt + firstWindow(c.receiveBuffer, c.config.initialReceiveWindow)) | 0;
+  rcv.edge = (rcv.nxt + firstWindow(c.receiveBuffer, config.initialReceiveWindow)) | 0;
   rcv.ackSent = rcv.nxt;
   // A window in a SYN is never scaled (RFC 7323 2.2).
   snd.wnd = snd.maxWnd = segment.window;

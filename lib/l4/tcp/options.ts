@@ -57,6 +57,19 @@ export interface TcpOptions {
   readonly rtoSlop?: number;
   /** Retransmissions of a SYN before the connection attempt fails. Default 7: more than four minutes (RFC 9293 MUST-23). */
   readonly synRetries?: number;
+  /** How long an active open may take, however often its SYN is still to be sent again. Default 0: as long as that takes. */
+  readonly handshakeTimeout?: number;
+  /**
+   * Which ICMP errors end an active open: `any`, the default, as with Linux; or, as with FreeBSD, only those that are `hard`, as RFC 9293 3.9.2.2
+   * has it: of a port or protocol that nobody serves, and of what is prohibited.
+   */
+  readonly connectErrors?: 'any' | 'hard';
+  /** SYNs say how large segments may be (RFC 9293 SHLD-5). Default true. */
+  readonly mssOption?: boolean;
+  /** A SYN with a FIN opens a connection, as with FreeBSD; the FIN has to come again. Default false: it is dropped, as with Linux. */
+  readonly acceptSynFin?: boolean;
+  /** A close before everything was read sends RST (RFC 9293 SHLD-3); or, as with FreeBSD, FIN. Default true. */
+  readonly resetUnread?: boolean;
   /** Retransmissions of a SYN-ACK before an embryonic connection is forgotten. Default 5. */
   readonly synAckRetries?: number;
   /** Retransmissions of data, or unanswered window probes, before the connection fails: R2 (RFC 9293 3.8.3). Default 15. */
@@ -173,6 +186,11 @@ export type TcpLimits = Pick<
   | 'rtoSlop'
   | 'synRetries'
   | 'synAckRetries'
+  | 'handshakeTimeout'
+  | 'timestamps'
+  | 'windowScaling'
+  | 'sack'
+  | 'mssOption'
   | 'dataRetries'
   | 'orphanRetries'
   | 'finWait2Timeout'
@@ -210,6 +228,11 @@ const DEFAULTS: TcpConfig = {
   rtoSlop: 0,
   synRetries: 7,
   synAckRetries: 5,
+  handshakeTimeout: 0,
+  connectErrors: 'any',
+  mssOption: true,
+  acceptSynFin: false,
+  resetUnread: true,
   dataRetries: 15,
   orphanRetries: 8,
   userTimeout: 0,
@@ -264,6 +287,8 @@ export function tcpConfig(options: TcpOptions): TcpConfig {
   requireRange('sendBufferMax', config.sendBufferMax, 1, MAX_BUFFER);
   requireRange('initialReceiveWindow', config.initialReceiveWindow, 1, 0xffff);
   requireRange('memory', config.memory, 1, Number.MAX_SAFE_INTEGER);
+  requireRange('handshakeTimeout', config.handshakeTimeout, 0, Number.MAX_SAFE_INTEGER);
+  requireOneOf('connectErrors', config.connectErrors, ['any', 'hard']);
   requireOneOf('receiveWindow', config.receiveWindow, ['gradual', 'whole']);
   requireRange('delayedAck', config.delayedAck, 0, 499);
   requireRange('maxDelayedAck', config.maxDelayedAck, 0, 499);

@@ -308,10 +308,10 @@ export function sendFirstSyn(c: Connection): void {
 
 /** What the SYN says of us; in a SYN-ACK only what the peer's SYN offered too (RFC 7323 1.3, RFC 2018 2). */
 function synOptions(c: Connection): void {
-  const { config } = c.host;
+  const { config } = c;
   const answer = c.state !== 'SYN-SENT';
   options.clear();
-  options.mss = c.mssOffered;
+  options.mss = config.mssOption ? c.mssOffered : 0;
   options.sackPermitted = answer ? c.sackPermitted : config.sack;
   options.hasTimestamps = answer ? c.ts.on : config.timestamps;
   options.timestampValue = timestamp(c);

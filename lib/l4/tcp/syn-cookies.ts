@@ -20,6 +20,7 @@ import { asks, type EcnMode } from './ecn.js';
 import { offeredMss } from './mss.js';
 import { clampBuffer, firstWindow, peerMss, receiveLimit, type TcpConfig, windowScaleFor } from './options.js';
 import type { Segment } from './segment.js';
+import { withLimits } from './settings.js';
 import { after } from './seq.js';
 
 // A cookie is good for this slot of time (ms) and for the one before.
@@ -160,12 +161,13 @@ const options = new TcpOptions();
 
 /** Answers the SYN in `packet` with `cookie` as initial sequence number, and keeps nothing of it. */
 export function sendCookie(host: TcpContext, packet: IpPacket, syn: Segment, cookie: number, to: CookieAnswer): void {
-  const { config, env } = host;
+  const { env } = host;
   const { listen, path } = to;
+  const config = withLimits(host.config, listen.limits);
   const receiveBuffer = clampBuffer(listen.receiveBuffer ?? config.receiveBuffer);
   const agreed = cookieOptions(syn, config, listen.ecn ?? config.ecn);
   options.clear();
-  options.mss = offeredMss(packet.version, listen.maxSegmentSize ?? 0xffff, path.mtu);
+  options.mss = config.mssOption ? offeredMss(packet.version, listen.maxSegmentSize ?? 0xffff, path.mtu) : 0;
   options.sackPermitted = agreed.sackPermitted;
   options.hasTimestamps = config.timestamps && syn.options.hasTimestamps;
   options.timestampValue = (encodeOptions(Math.floor(host.now), agreed) + to.timestampOffset) >>> 0;

@@ -405,7 +405,7 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost {
       this.refuse(packet, segment, listener === undefined ? DropReason.TcpNoConnection : DropReason.TcpBadAck);
     } else if (segment.has(Rst)) drops.report(DropReason.TcpBadReset, frame, 'tcp');
     else if (!segment.has(Syn)) drops.report(DropReason.TcpUnexpected, frame, 'tcp');
-    else if (segment.has(Fin)) drops.report(DropReason.TcpBadSyn, frame, 'tcp');
+    else if (segment.has(Fin) && !this.config.acceptSynFin) drops.report(DropReason.TcpBadSyn, frame, 'tcp');
     else this.passive.open(listener, packet, segment, beyond);
   }
 

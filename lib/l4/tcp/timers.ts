@@ -105,7 +105,12 @@ export class ConnectionTimers {
 
   /** What the timer is for; the user timeout comes before all. */
   get current(): Purpose {
-    return this.userDeadline() <= this.c.host.now ? 'timeout' : this.purpose;
+    return this.isLate ? 'timeout' : this.purpose;
+  }
+
+  /** The user timeout has passed, or what an active open may take. */
+  get isLate(): boolean {
+    return this.userDeadline() <= this.c.host.now;
   }
 
   /** Whether the timeout came so late that what arrived meanwhile is to be looked at first; if so it is put off. */
@@ -131,9 +136,16 @@ export class ConnectionTimers {
   }
 
   private userDeadline(): number {
-    const { head } = this.c.sent;
-    if (this.c.userTimeout <= 0 || head === undefined) return Number.POSITIVE_INFINITY;
-    return head.firstSentAt + this.c.userTimeout;
+    const { userTimeout, sent, state } = this.c;
+    const since = state === 'SYN-SENT' || state === 'SYN-RECEIVED' ? this.c.snd.lastAt : sent.head?.firstSentAt;
+    if (since === undefined) return Number.POSITIVE_INFINITY;
+    return since + Math.min(userTimeout > 0 ? userTimeout : Number.POSITIVE_INFINITY, this.handshakeTimeout());
+  }
+
+  private handshakeTimeout(): number {
+    const { config, state, parent } = this.c;
+    const opens = state === 'SYN-SENT' || (state === 'SYN-RECEIVED' && parent === undefined);
+    return opens && config.handshakeTimeout > 0 ? config.handshakeTimeout : Number.POSITIVE_INFINITY;
   }
 
   /** Data came that may be acknowledged a little later. */
@@ -258,14 +270,14 @@ function onFlightTimer(c: Connection): void {
 
 function onHandshakeTimeout(c: Connection): void {
   const { config } = c;
-  const { now, counters } = c.host;
+  const { counters } = c.host;
   const limit = c.state === 'SYN-SENT' ? config.synRetries : config.synAckRetries;
   if (c.settings !== undefined && waitsForData(c, c.settings)) {
     c.rtt.backOff();
     c.timers.armRetransmit();
     return;
   }
-  if (c.retries >= limit || (c.userTimeout > 0 && now - c.snd.lastAt >= c.userTimeout)) {
+  if (c.retries >= limit || c.timers.isLate) {
     counters.timedOut++;
     c.terminate(c.softError ?? 'ETIMEDOUT');
     return;

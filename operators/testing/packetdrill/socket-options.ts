@@ -56,6 +56,14 @@ const SETTERS: Readonly<Record<string, (socket: TestSocket, value: number) => vo
   TCP_SYNCNT: (socket, value) => {
     socket.options.limits = { ...socket.options.limits, synRetries: value };
   },
+  TCP_KEEPINIT: (socket, value) => {
+    socket.options.limits = { ...socket.options.limits, handshakeTimeout: value * 1000 };
+  },
+  TCP_NOOPT: (socket, value) => {
+    const on = value === 0;
+    const switches = { mssOption: on, timestamps: on, windowScaling: on, sack: on };
+    socket.options.limits = { ...socket.options.limits, ...switches };
+  },
   TCP_LINGER2: (socket, value) => {
     socket.options.limits = { ...socket.options.limits, finWait2Timeout: Math.max(0, value * 1000) };
     socket.connection?.setFinWait2Timeout(value * 1000);

@@ -24,6 +24,9 @@ const SETTERS: Readonly<Record<string, Setter>> = {
   'tcp.do_prr': ({ tcp }, value) => (tcp.prr = value !== 0),
   'tcp.insecure_rst': ({ tcp }, value) => (tcp.exactResets = value === 0),
   'tcp.insecure_syn': ({ tcp }, value) => (tcp.challengeSyns = value === 0),
+  'tcp.drop_synfin': ({ tcp }, value) => (tcp.acceptSynFin = value === 0),
+  'tcp.keepinit': ({ tcp }, value) => (tcp.handshakeTimeout = value),
+  'tcp.syncache.rexmtlimit': ({ tcp }, value) => (tcp.synAckRetries = value),
   'tcp.msl': ({ tcp }, value) => (tcp.timeWait = 2 * value),
   'tcp.finwait2_timeout': ({ tcp }, value) => (tcp.finWait2Timeout = value),
   'tcp.initcwnd_segments': ({ tcp }, value) => {
