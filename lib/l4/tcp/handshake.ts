@@ -65,7 +65,7 @@ export function readSyn(c: Connection, segment: Segment): void {
   snd.wnd = snd.maxWnd = segment.window;
   snd.wl1 = segment.seq;
   snd.wl2 = segment.ack;
-  c.peerMss = peerMss(options.mss, c.flow.version);
+  c.peerMss = peerMss(options.mss, c.flow.version, config.minMss);
   c.scaling = config.windowScaling && options.windowScale >= 0;
   snd.scale = c.scaling ? Math.min(14, options.windowScale) : 0;
   rcv.scale = c.scaling ? windowScaleFor(c.receiveLimit) : 0;

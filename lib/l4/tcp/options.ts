@@ -66,6 +66,8 @@ export interface TcpOptions {
   readonly connectErrors?: 'any' | 'hard';
   /** SYNs say how large segments may be (RFC 9293 SHLD-5). Default true. */
   readonly mssOption?: boolean;
+  /** What smaller offers of a segment size are taken for: they would make every segment mostly header. Default 48, as Linux; FreeBSD has 216. */
+  readonly minMss?: number;
   /** A SYN with a FIN opens a connection, as with FreeBSD; the FIN has to come again. Default false: it is dropped, as with Linux. */
   readonly acceptSynFin?: boolean;
   /** A close before everything was read sends RST (RFC 9293 SHLD-3); or, as with FreeBSD, FIN. Default true. */
@@ -231,6 +233,7 @@ const DEFAULTS: TcpConfig = {
   handshakeTimeout: 0,
   connectErrors: 'any',
   mssOption: true,
+  minMss: 48,
   acceptSynFin: false,
   resetUnread: true,
   dataRetries: 15,
@@ -288,6 +291,7 @@ export function tcpConfig(options: TcpOptions): TcpConfig {
   requireRange('initialReceiveWindow', config.initialReceiveWindow, 1, 0xffff);
   requireRange('memory', config.memory, 1, Number.MAX_SAFE_INTEGER);
   requireRange('handshakeTimeout', config.handshakeTimeout, 0, Number.MAX_SAFE_INTEGER);
+  requireRange('minMss', config.minMss, 1, 0xffff);
   requireOneOf('connectErrors', config.connectErrors, ['any', 'hard']);
   requireOneOf('receiveWindow', config.receiveWindow, ['gradual', 'whole']);
   requireRange('delayedAck', config.delayedAck, 0, 499);
@@ -345,12 +349,9 @@ export function defaultMss(version: 4 | 6): number {
   return version === 4 ? 536 : 1220;
 }
 
-// Smaller offers would make every segment mostly header; Linux has the same floor for what it sends.
-const MIN_MSS = 48;
-
-/** The peer's maximum segment size for an option value, 0 where there was none. */
-export function peerMss(offered: number, version: 4 | 6): number {
-  return offered === 0 ? defaultMss(version) : Math.max(MIN_MSS, offered);
+/** The peer's maximum segment size for an option value, 0 where there was none. @param least what smaller offers are taken for */
+export function peerMss(offered: number, version: 4 | 6, least: number): number {
+  return offered === 0 ? defaultMss(version) : Math.max(least, offered);
 }
 
 /** Why a connection ended: an error code, or `undefined` for the regular end. */

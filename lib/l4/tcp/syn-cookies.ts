@@ -34,10 +34,12 @@ const SLOT_SHIFT = 29;
 const SIZE_SHIFT = 26;
 const HASH_MASK = (1 << SIZE_SHIFT) - 1;
 
+const LEAST_SIZE = 48;
+
 // The largest of these that is not above the peer's MSS is what is remembered of it: common ones, by path and by version.
 const SIZES: Readonly<Record<IpVersion, readonly number[]>> = {
-  4: [48, 256, 536, 1220, 1360, 1440, 1460, 8960],
-  6: [48, 256, 536, 1220, 1360, 1420, 1440, 8940],
+  4: [LEAST_SIZE, 256, 536, 1220, 1360, 1440, 1460, 8960],
+  6: [LEAST_SIZE, 256, 536, 1220, 1360, 1420, 1440, 8940],
 };
 
 /** Makes and checks cookies under a secret of its own. */
@@ -53,7 +55,7 @@ export class SynCookies {
   make(packet: IpPacket, syn: Segment, now: number): number {
     this.load(packet, syn);
     const slot = Math.floor(now / SLOT);
-    const mss = peerMss(syn.options.mss, packet.version);
+    const mss = peerMss(syn.options.mss, packet.version, LEAST_SIZE);
     const size = SIZES[packet.version].findLastIndex((value) => value <= mss);
     return (this.mask() + this.body(syn.seq, slot, size)) | 0;
   }

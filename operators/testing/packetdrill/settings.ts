@@ -53,6 +53,7 @@ const FREEBSD: TcpOptions = {
   synRetries: 12,
   synAckRetries: 3,
   handshakeTimeout: 75_000,
+  minMss: 216,
   connectErrors: 'hard',
   acceptSynFin: true,
   resetUnread: false,

@@ -6,6 +6,10 @@ import type { Expression } from './expression.js';
 import type { Call } from './sockets.js';
 import { failed, type Returned, type TestSocket } from './test-socket.js';
 
+// Linux's, of either version of IP.
+const DEFAULT_MSS = 536;
+const TIMESTAMPS_LENGTH = 12;
+
 /** What the options do that mean something to the stack. Times come in seconds, unless they are of TCP_USER_TIMEOUT. */
 const SETTERS: Readonly<Record<string, (socket: TestSocket, value: number) => void>> = {
   TCP_NODELAY: (socket, value) => {
@@ -40,7 +44,8 @@ const SETTERS: Readonly<Record<string, (socket: TestSocket, value: number) => vo
     socket.connection?.setSendBuffer(value);
   },
   TCP_MAXSEG: (socket, value) => {
-    socket.options.maxSegmentSize = value;
+    // FreeBSD forgets it when it opens.
+    if (socket.linux) socket.options.maxSegmentSize = value;
     socket.connection?.setMaxSegmentSize(value);
   },
   SO_MAX_PACING_RATE: (socket, value) => {
@@ -143,7 +148,7 @@ function optionValue(socket: TestSocket, name: string): number | undefined {
     case 'SO_TYPE':
       return 1;
     case 'TCP_MAXSEG':
-      return socket.connection?.info().sndMss;
+      return segmentSize(socket);
     case 'TCP_NODELAY':
     case 'TCP_CORK':
     case 'TCP_USER_TIMEOUT':
@@ -151,4 +156,11 @@ function optionValue(socket: TestSocket, name: string): number | undefined {
     default:
       return undefined;
   }
+}
+
+/** TCP_MAXSEG: FreeBSD counts the room for timestamps, too; before there is a connection the value that was set, or the default. */
+function segmentSize({ connection, linux, values }: TestSocket): number | undefined {
+  if (connection === undefined) return linux ? Number(values.get('TCP_MAXSEG') ?? DEFAULT_MSS) : undefined;
+  const { sndMss, options } = connection.info();
+  return sndMss + (!linux && options.timestamps ? TIMESTAMPS_LENGTH : 0);
 }

@@ -166,7 +166,8 @@ export class Sockets {
 
   private connect(socket: TestSocket, args: readonly Expression[]): Call {
     if (nameOf(args[1]) === 'AF_UNSPEC' || familyIn(args[1]) === 'AF_UNSPEC') return at(disconnect(socket));
-    if (socket.listener !== undefined) return at(failed('EISCONN'));
+    if (socket.listener !== undefined) return at(failed(this.options.linux ? 'EISCONN' : 'EOPNOTSUPP'));
+    if (socket.stage === 'connected' && !this.options.linux) return at(failed('EISCONN'));
     if (socket.stage === 'fresh') {
       const port = portIn(args[1]) ?? this.options.connectPort;
       const early = socket.values.get('TCP_FASTOPEN_CONNECT') === 1;

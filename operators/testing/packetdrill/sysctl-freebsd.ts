@@ -25,6 +25,7 @@ const SETTERS: Readonly<Record<string, Setter>> = {
   'tcp.insecure_rst': ({ tcp }, value) => (tcp.exactResets = value === 0),
   'tcp.insecure_syn': ({ tcp }, value) => (tcp.challengeSyns = value === 0),
   'tcp.drop_synfin': ({ tcp }, value) => (tcp.acceptSynFin = value === 0),
+  'tcp.minmss': ({ tcp }, value) => (tcp.minMss = Math.max(1, value)),
   'tcp.keepinit': ({ tcp }, value) => (tcp.handshakeTimeout = value),
   'tcp.syncache.rexmtlimit': ({ tcp }, value) => (tcp.synAckRetries = value),
   'tcp.msl': ({ tcp }, value) => (tcp.timeWait = 2 * value),

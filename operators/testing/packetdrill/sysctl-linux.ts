@@ -27,6 +27,7 @@ const SETTERS: Readonly<Record<string, Setter>> = {
     tcp.sendBuffer = Math.max(1, start);
     tcp.sendBufferMax = Math.max(1, most);
   },
+  tcp_min_snd_mss: ({ tcp }, value) => (tcp.minMss = Math.max(1, value)),
   tcp_syn_retries: ({ tcp }, value) => (tcp.synRetries = value),
   tcp_synack_retries: ({ tcp }, value) => (tcp.synAckRetries = value),
   tcp_retries2: ({ tcp }, value) => (tcp.dataRetries = value),

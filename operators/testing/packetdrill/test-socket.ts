@@ -144,7 +144,8 @@ export class TestSocket implements TcpHandler {
       return { value: this.take(connection, max) };
     }
     if (max === 0) return { value: 0 };
-    if (connection.readEnded) return { value: 0 };
+    // Linux looks for the end first, FreeBSD for an error.
+    if (this.linux && connection.readEnded) return { value: 0 };
     const error = this.takeError();
     if (error !== undefined) return failed(error);
     return ended ? { value: 0 } : undefined;
@@ -162,9 +163,10 @@ export class TestSocket implements TcpHandler {
 
   /** Why nothing can be written, or `undefined`. */
   writeFailure(): Returned {
-    if (this.error !== undefined) return failed(this.takeError() ?? 'EPIPE');
+    if (this.linux && this.error !== undefined) return failed(this.takeError() ?? 'EPIPE');
     if (this.writeShut || this.over) return failed('EPIPE');
     if (this.connection === undefined) return failed(this.linux ? 'EPIPE' : 'ENOTCONN');
+    if (!this.linux && this.stage === 'connecting') return failed('ENOTCONN');
     return undefined;
   }
 
@@ -178,9 +180,9 @@ export class TestSocket implements TcpHandler {
     const { connection, listener } = this;
     if (listener !== undefined) return this.acceptable ? POLL.IN | POLL.RDNORM : 0;
     let mask = this.error === undefined ? 0 : POLL.ERR;
-    if (connection === undefined || this.over) mask |= POLL.HUP;
-    if (connection === undefined) return mask | POLL.OUT;
+    if (connection === undefined) return mask | POLL.HUP | POLL.OUT;
     const ended = hasEnded(connection) || this.readShut || this.over;
+    if (this.over || (ended && this.writeShut)) mask |= POLL.HUP;
     if (connection.readableBytes > 0 || ended) mask |= POLL.IN | POLL.RDNORM;
     if (ended) mask |= POLL.RDHUP;
     if (this.stage === 'connecting' && !this.over) return mask;
