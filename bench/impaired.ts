@@ -1,6 +1,7 @@
 /**
  * TCP over a bad path: the kernel with itself, and with this stack, in one run. The path is the same code with the same settings both times: our operators
- * between two TAPs, or between a TAP and our host. Offloads do not cross a TAP. The rounds interleave; the namespaces are this benchmark's own.
+ * between two TAPs, or between a TAP and our host. Offloads do not cross a TAP. Where the path is the limit both run at the same time, else in turns; the
+ * namespaces are this benchmark's own.
  */
 
 import type { ChildProcess } from 'node:child_process';
@@ -118,12 +119,14 @@ function ready(child: ChildProcess): Promise<void> {
 async function measure(client: Namespace, options: ImpairedOptions): Promise<Row[]> {
   const values = new Map(PEERS.map((peer) => [peer, FIGURES.map((): number[] => [])]));
   for (let round = 0; round < options.rounds; round++) {
-    // What the machine does otherwise changes meanwhile: who is first takes turns.
-    for (const peer of round % 2 === 0 ? PEERS : PEERS.toReversed()) {
-      const rates = await load(client, peer, options.seconds);
-      for (const [i, each] of rates.entries()) values.get(peer)?.[i]?.push(each * 1e-6);
-      const said = rates.map((rate) => (rate * 1e-6).toFixed(1)).join(' and ');
-      process.stderr.write(`round ${round + 1} of ${options.rounds}: ${peer.wire.title}, ${peer.name}: ${said}\n`);
+    for (const wire of WIRES) {
+      // Those that the path limits run at once, so that both see the same machine; others would take it from each other, and take turns.
+      const both = PEERS.filter((peer) => peer.wire === wire);
+      const groups = wire.impairments.rate !== undefined ? [both] : both.map((peer) => [peer]);
+      for (const group of round % 2 === 0 ? groups : groups.toReversed()) {
+        const rates = await Promise.all(group.map((peer) => load(client, peer, options.seconds)));
+        for (const [i, peer] of group.entries()) note(values.get(peer), rates[i] ?? [], peer, round);
+      }
     }
   }
   return WIRES.flatMap((wire) =>
@@ -139,6 +142,12 @@ async function measure(client: Namespace, options: ImpairedOptions): Promise<Row
       return [row(SECTION, label('rx-netstack'), 'Mbit/s', figures('rx-netstack'), named), kernel];
     }),
   );
+}
+
+function note(values: number[][] | undefined, rates: readonly number[], { wire, name }: Peer, round: number): void {
+  for (const [i, rate] of rates.entries()) values?.[i]?.push(rate * 1e-6);
+  const said = rates.map((rate) => (rate * 1e-6).toFixed(1)).join(' and ');
+  process.stderr.write(`round ${round + 1}: ${wire.title}, ${name}: ${said}\n`);
 }
 
 async function load(client: Namespace, { name, net }: Peer, seconds: number): Promise<number[]> {
