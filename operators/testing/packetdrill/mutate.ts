@@ -72,7 +72,7 @@ function changesOf(
       if (!passed.has(placeKey(assertion))) return [];
       const test = { kind: 'unary', operator: 'not', of: assertion.test } as const;
       const assertions = action.code.assertions.with(i, { ...assertion, test });
-      return [as('the opposite is asserted', { kind: 'code', code: { assertions } })];
+      return [as('the opposite is asserted', { kind: 'code', code: { ...action.code, assertions } })];
     });
   }
   if (seen === undefined) return [];

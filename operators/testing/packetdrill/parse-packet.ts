@@ -21,11 +21,12 @@ type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 export function parsePacket(cursor: ScriptCursor): Action {
   const direction = cursor.take().text === '<' ? 'inbound' : 'outbound';
   const ip: Mutable<IpInfo> = {};
-  parseIpInfo(cursor, direction, ip);
+  const quoted = parseIpInfoOrQuote(cursor, direction, ip);
   if (cursor.accept('icmp') || cursor.accept('icmpv6')) {
     if (direction === 'outbound') throw cursor.error('ICMP can only come in');
-    return { kind: 'icmp', message: parseIcmp(cursor, ip) };
+    return { kind: 'icmp', message: parseIcmp(cursor, ip, quoted) };
   }
+  if (quoted !== undefined) throw cursor.error("expected 'icmp' after what it quotes");
   if (cursor.accept('udp')) return parseUdp(cursor);
   for (const word of ['ipv4', 'ipv6', 'gre', 'mpls', 'psp']) {
     if (cursor.at(word)) throw cursor.error('packets within packets are not supported');
@@ -35,9 +36,42 @@ export function parsePacket(cursor: ScriptCursor): Action {
   return { kind: direction, segment: parseSegment(cursor, direction, ip, ports) };
 }
 
+/** What an ICMP error says of the packet that it is about. */
+type Quoted = Pick<IcmpLine, 'quote' | 'datagram'>;
+
+/** What an ICMP error quotes may stand in front of it: `< [1:1001(1000)] icmp unreachable`. */
+function parseIpInfoOrQuote(
+  cursor: ScriptCursor,
+  direction: 'inbound' | 'outbound',
+  ip: Mutable<IpInfo>,
+): Quoted | undefined {
+  let quoted: Quoted | undefined;
+  while (cursor.at('[') || cursor.at('(')) {
+    if (cursor.at('[') && isQuote(cursor)) quoted = parseQuote(cursor);
+    else parseIpInfo(cursor, direction, ip);
+  }
+  return quoted;
+}
+
+function isQuote(cursor: ScriptCursor): boolean {
+  return cursor.at('udp', 1) || cursor.at('...', 1) || ['integer', 'hex'].includes(cursor.peek(1).kind);
+}
+
+/** `[1:1001(1000)]`, `[udp(1000)]`. */
+function parseQuote(cursor: ScriptCursor): Quoted {
+  cursor.expect('[');
+  const datagram = cursor.accept('udp');
+  if (datagram) parseLength(cursor);
+  const { sequence = 0, absoluteSequence, length } = datagram ? NO_RANGE : parseRange(cursor);
+  cursor.expect(']');
+  return { datagram, quote: datagram ? undefined : { sequence, absolute: absoluteSequence, length } };
+}
+
+const NO_RANGE = { sequence: 0, absoluteSequence: false, length: 0 } as const;
+
 /** `[ect0]`, `[tos 0x10]`, `(ttl 64)`, `[flowlabel 0x1]`; nplab: `(hlim 64)`, `(class 0)`. */
 function parseIpInfo(cursor: ScriptCursor, direction: 'inbound' | 'outbound', ip: Mutable<IpInfo>): void {
-  while (cursor.at('[') || cursor.at('(')) {
+  while ((cursor.at('[') && !isQuote(cursor)) || cursor.at('(')) {
     const close = cursor.take().text === '[' ? ']' : ')';
     do parseIpField(cursor, direction, ip);
     while (cursor.accept(','));
@@ -138,7 +172,7 @@ function parseLength(cursor: ScriptCursor): number {
 }
 
 /** `icmp unreachable frag_needed mtu 1200 [1:1461(1460)]`. */
-function parseIcmp(cursor: ScriptCursor, ip: IpInfo): IcmpLine {
+function parseIcmp(cursor: ScriptCursor, ip: IpInfo, quoted: Quoted | undefined): IcmpLine {
   const type = parseIcmpWord(cursor, 'a type of ICMP');
   let code: string | number | undefined;
   if (!cursor.at('mtu') && !cursor.at('id') && !cursor.at('[') && ['word', 'integer'].includes(cursor.peek().kind)) {
@@ -148,17 +182,8 @@ function parseIcmp(cursor: ScriptCursor, ip: IpInfo): IcmpLine {
   }
   const mtu = cursor.accept('mtu') ? cursor.number('an MTU', 0xffff_ffff) : undefined;
   const id = cursor.accept('id') ? cursor.number('an identifier', 0xffff) : undefined;
-  const message: Mutable<IcmpLine> = { ip, type, code, mtu, id, quote: undefined, datagram: false };
-  if (!cursor.accept('[')) return message;
-  if (cursor.accept('udp')) {
-    parseLength(cursor);
-    message.datagram = true;
-  } else {
-    const { sequence = 0, absoluteSequence, length } = parseRange(cursor);
-    message.quote = { sequence, absolute: absoluteSequence, length };
-  }
-  cursor.expect(']');
-  return message;
+  const about = cursor.at('[') && quoted === undefined ? parseQuote(cursor) : quoted;
+  return { ip, type, code, mtu, id, quote: about?.quote, datagram: about?.datagram ?? false };
 }
 
 function parseIcmpWord(cursor: ScriptCursor, what: string): string | number {

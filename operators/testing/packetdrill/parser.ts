@@ -36,6 +36,20 @@ const OPTIONS: Readonly<Record<string, boolean>> = {
   verbose: false,
   debug: false,
   dry_run: false,
+  is_anyip: false,
+  tcp_ts_ecr_scaled: false,
+  define: true,
+  so_filename: true,
+  so_flags: true,
+  tun_dev: true,
+  persistent_tun_dev: false,
+  wire_client: false,
+  wire_server: false,
+  wire_client_dev: true,
+  wire_server_at: true,
+  wire_server_dev: true,
+  wire_server_ip: true,
+  wire_server_port: true,
 };
 
 /** A script's name and the words that the user defines. */

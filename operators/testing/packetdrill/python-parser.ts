@@ -1,7 +1,10 @@
-/** Parses the code of scripts: `assert EXPRESSION [, MESSAGE]`, one a line or separated by `;`. */
+/**
+ * Parses the code of scripts: `assert EXPRESSION [, MESSAGE]`, one a line or separated by `;`. Other statements assert nothing of their own:
+ * they are passed over, with what is indented below them, and told as skipped if they could decide what is asserted.
+ */
 
 import type { Token } from '../../../lib/text/notation-lexer.js';
-import type { Assertion, Code, CodeBlock } from './python.js';
+import type { Assertion, Code, CodeBlock, Statement } from './python.js';
 import type { Place } from './script.js';
 import { ScriptError } from './script-error.js';
 
@@ -13,11 +16,13 @@ interface PyToken extends Place {
 
 const RULES: readonly (readonly [PyToken['kind'], RegExp])[] = [
   ['number', /0x[0-9a-f]+|\d+(?:\.\d*)?(?:e[+-]?\d+)?|\.\d+/iy],
-  ['string', /"""[\s\S]*?"""|'''[\s\S]*?'''|"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'/y],
+  ['string', /[bfru]{0,2}(?:"""[\s\S]*?"""|'''[\s\S]*?'''|"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')/iy],
   ['name', /[a-z_]\w*(?:\.[a-z_]\w*)*/iy],
-  ['operator', /\/\/|<<|>>|[=!<>]=|[-+*/%&|~()<>,;[\]]/y],
+  ['operator', /\*\*|\/\/|<<|>>|[=!<>]=|[-+*/%&|^~()<>,;:=.@{}[\]]/y],
 ];
 const BLANKS = /(?:[ \t\r]+|\\\r?\n|#[^\n]*)+/y;
+/** Statements that say nothing of a connection. */
+const MEANINGLESS = ['print', 'pass', 'import', 'from'];
 // Deeper nesting is nobody's intention; without a bound a hostile script exhausts the stack.
 const DEEPEST = 64;
 
@@ -41,51 +46,83 @@ class CodeParser {
 
   block(): CodeBlock {
     const assertions: Assertion[] = [];
+    const others: Statement[] = [];
     while (this.peek().kind !== 'end') {
       if (this.peek().kind === 'newline' || this.accept(';')) {
         if (this.peek().kind === 'newline') this.index++;
         continue;
       }
-      const assertion = this.statement();
-      if (assertion !== undefined) assertions.push(assertion);
+      const begin = this.peek();
+      if (begin.text === 'assert' && begin.kind === 'name') assertions.push(this.assertion());
+      else if (begin.kind === 'name') this.other(others);
+      else throw this.error("expected 'assert'");
       const next = this.peek();
       if (next.kind !== 'newline' && next.kind !== 'end' && next.text !== ';')
         throw this.error('expected the end of the line');
     }
-    return { assertions };
+    return { assertions, others };
   }
 
-  private statement(): Assertion | undefined {
-    const begin = this.peek();
-    if (begin.text === 'pass' && begin.kind === 'name') {
-      this.index++;
-      return undefined;
-    }
-    if (begin.text === 'print' && begin.kind === 'name') {
-      this.index++;
-      if (!['newline', 'end'].includes(this.peek().kind) && this.peek().text !== ';') this.items();
-      return undefined;
-    }
-    if (!this.acceptName('assert')) throw this.error("expected 'assert'");
+  private assertion(): Assertion {
+    const { line, column } = this.take();
     const from = this.peek().at;
     const test = this.expression();
     const to = this.peek().at;
-    if (this.accept(',')) this.expression();
-    const text = this.source.slice(from, to).replaceAll(/\s+/g, ' ').trim();
-    return { place: { line: begin.line, column: begin.column }, text, test };
+    // The message is for people.
+    if (this.accept(',')) this.passStatement();
+    return { place: { line, column }, text: this.textOf(from, to), test };
+  }
+
+  /** A statement that is no assertion, and the lines that are indented below it. */
+  private other(others: Statement[]): void {
+    const { at, line, column, text } = this.peek();
+    const block = ['if', 'elif', 'else', 'for', 'while', 'def', 'try', 'except', 'finally', 'with'].includes(text);
+    if (!block && !/^[=(.:[+*/|&-]/.test(this.peek(1).text) && !MEANINGLESS.includes(text)) {
+      throw this.error("expected 'assert'");
+    }
+    this.passStatement(block);
+    while (block && this.peek().kind === 'newline' && (this.below()?.column ?? 0) > column) {
+      while (this.peek().kind === 'newline') this.index++;
+      this.passStatement(true);
+    }
+    if (!MEANINGLESS.includes(text)) {
+      others.push({ place: { line, column }, text: this.textOf(at, this.peek().at) });
+    }
+  }
+
+  /** The first token of the next line that has any. */
+  private below(): PyToken | undefined {
+    return this.tokens.slice(this.index).find(({ kind }) => kind !== 'newline');
+  }
+
+  /** Up to the end of the statement, or of the line. */
+  private passStatement(line = false): void {
+    while (!['newline', 'end'].includes(this.peek().kind) && (line || this.peek().text !== ';')) this.index++;
+  }
+
+  private textOf(from: number, to: number): string {
+    return this.source.slice(from, to).replaceAll(/\s+/g, ' ').trim();
   }
 
   private items(): Code[] {
     const items = [this.expression()];
-    while (this.accept(',')) if (this.peek().text !== ')') items.push(this.expression());
+    while (this.accept(',')) if (![')', ']'].includes(this.peek().text)) items.push(this.expression());
     return items;
   }
 
   private expression(): Code {
     if (++this.depth > DEEPEST) throw this.error('nested too deep');
     const code = this.chain(['or'], () => this.chain(['and'], () => this.negation()));
+    const chosen = this.acceptName('if') ? this.choice(code) : code;
     this.depth--;
-    return code;
+    return chosen;
+  }
+
+  /** `THEN if TEST else OTHERWISE`. */
+  private choice(then: Code): Code {
+    const test = this.chain(['or'], () => this.chain(['and'], () => this.negation()));
+    if (!this.acceptName('else')) throw this.error("expected 'else'");
+    return { kind: 'choice', test, then, otherwise: this.expression() };
   }
 
   private negation(): Code {
@@ -100,18 +137,29 @@ class CodeParser {
   private comparison(): Code {
     const terms = [this.sum()];
     const operators: string[] = [];
-    while (['==', '!=', '<', '<=', '>', '>='].includes(this.peek().text) && this.peek().kind === 'operator') {
-      operators.push(this.take().text);
+    for (let operator = this.relation(); operator !== undefined; operator = this.relation()) {
+      operators.push(operator);
       terms.push(this.sum());
     }
     return operators.length === 0 && terms[0] !== undefined ? terms[0] : { kind: 'compare', operators, terms };
+  }
+
+  /** `<`, `==`, `in`, `not in`, `is`, `is not`, ... */
+  private relation(): string | undefined {
+    const { kind, text } = this.peek();
+    if (kind === 'operator' && ['==', '!=', '<', '<=', '>', '>='].includes(text)) return this.take().text;
+    if (this.acceptName('in')) return 'in';
+    if (this.acceptName('is')) return this.acceptName('not') ? '!=' : '==';
+    if (kind !== 'name' || text !== 'not' || this.peek(1).text !== 'in') return undefined;
+    this.index += 2;
+    return 'not in';
   }
 
   private sum(): Code {
     const product = () => this.chain(['*', '/', '//', '%'], () => this.unary());
     const plus = () => this.chain(['+', '-'], product);
     const shift = () => this.chain(['<<', '>>'], plus);
-    return this.chain(['|'], () => this.chain(['&'], shift));
+    return this.chain(['|'], () => this.chain(['^'], () => this.chain(['&'], shift)));
   }
 
   private chain(operators: readonly string[], part: () => Code): Code {
@@ -142,8 +190,9 @@ class CodeParser {
     }
     if (token.kind === 'string') {
       this.index++;
-      const quotes = /^("""|''')/.test(token.text) ? 3 : 1;
-      return { kind: 'value', value: token.text.slice(quotes, -quotes) };
+      const text = token.text.replace(/^[bfru]+/i, '');
+      const quotes = /^("""|''')/.test(text) ? 3 : 1;
+      return { kind: 'value', value: text.slice(quotes, -quotes) };
     }
     if (token.kind === 'name') return this.named();
     if (this.accept('(')) {
@@ -153,12 +202,18 @@ class CodeParser {
       this.expect(')');
       return items.length === 1 && only !== undefined ? only : { kind: 'tuple', items };
     }
+    if (this.accept('[')) {
+      const items = this.peek().text === ']' ? [] : this.items();
+      this.expect(']');
+      return { kind: 'tuple', items };
+    }
     throw this.error('expected a value');
   }
 
   private named(): Code {
     const { text } = this.take();
     if (text === 'True' || text === 'False') return { kind: 'value', value: text === 'True' };
+    if (text === 'None') return { kind: 'value', value: undefined };
     if (['and', 'or', 'not', 'assert', 'if', 'else', 'for', 'in', 'is', 'import'].includes(text)) {
       this.index--;
       throw this.error('expected a value');
@@ -169,8 +224,8 @@ class CodeParser {
     return { kind: 'call', name: text, args };
   }
 
-  private peek(): PyToken {
-    const token = this.tokens[Math.min(this.index, this.tokens.length - 1)];
+  private peek(ahead = 0): PyToken {
+    const token = this.tokens[Math.min(this.index + ahead, this.tokens.length - 1)];
     return token ?? { kind: 'end', text: '', at: 0, line: 1, column: 1 };
   }
 
@@ -228,8 +283,8 @@ function tokens(text: string, file: string, place: Place): PyToken[] {
     }
     const [kind, source] = next(text, at);
     if (source === '') throw new ScriptError(`unexpected '${text.charAt(at)}' in code`, file, { line, column });
-    if (source === '(') open++;
-    if (source === ')') open = Math.max(0, open - 1);
+    if (['(', '[', '{'].includes(source)) open++;
+    if ([')', ']', '}'].includes(source)) open = Math.max(0, open - 1);
     found.push({ kind, text: source, at, line, column });
     advance(at + source.length);
   }

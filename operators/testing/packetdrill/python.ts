@@ -9,21 +9,28 @@ export type Code =
   | { readonly kind: 'unary'; readonly operator: string; readonly of: Code }
   | { readonly kind: 'binary'; readonly operator: string; readonly left: Code; readonly right: Code }
   | { readonly kind: 'compare'; readonly operators: readonly string[]; readonly terms: readonly Code[] }
+  | { readonly kind: 'choice'; readonly test: Code; readonly then: Code; readonly otherwise: Code }
   | { readonly kind: 'call'; readonly name: string; readonly args: readonly Code[] }
   | { readonly kind: 'tuple'; readonly items: readonly Code[] };
 
 export type Value = number | string | boolean | undefined;
 
-/** `assert EXPRESSION`; a message was parsed, and is not kept. */
-export interface Assertion {
+/** A statement that was passed over. */
+export interface Statement {
   readonly place: Place;
   readonly text: string;
+}
+
+/** `assert EXPRESSION`; a message is not kept. */
+export interface Assertion extends Statement {
   readonly test: Code;
 }
 
 /** What stands between `%{` and `}%`. */
 export interface CodeBlock {
   readonly assertions: readonly Assertion[];
+  /** What else there is, and may matter. */
+  readonly others: readonly Statement[];
 }
 
 /** What a name stands for; `undefined` where the stack does not know. */
@@ -72,6 +79,8 @@ function evaluate(code: Code, names: Names): Value {
       return binary(code.operator, code.left, code.right, names);
     case 'compare':
       return compare(code.operators, code.terms, names);
+    case 'choice':
+      return evaluate(truth(evaluate(code.test, names)) ? code.then : code.otherwise, names);
     case 'call':
       return call(code.name, code.args, names);
     case 'tuple':
@@ -116,6 +125,8 @@ function arithmetic(operator: string, a: number, b: number): number {
       return a - b * Math.floor(a / b);
     case '&':
       return Number(BigInt.asIntN(64, BigInt(Math.trunc(a)) & BigInt(Math.trunc(b))));
+    case '^':
+      return Number(BigInt.asIntN(64, BigInt(Math.trunc(a)) ^ BigInt(Math.trunc(b))));
     case '|':
       return Number(BigInt.asIntN(64, BigInt(Math.trunc(a)) | BigInt(Math.trunc(b))));
     case '<<':
@@ -131,11 +142,20 @@ function compare(operators: readonly string[], terms: readonly Code[], names: Na
   const [first, ...rest] = terms;
   let left = first === undefined ? undefined : evaluate(first, names);
   return rest.every((term, i) => {
+    const operator = operators[i] ?? '';
+    if (operator.endsWith('in')) return (operator === 'in') === contains(term, left, names);
     const right = evaluate(term, names);
-    const holds = relation(operators[i] ?? '', left, right);
+    const holds = relation(operator, left, right);
     left = right;
     return holds;
   });
+}
+
+/** Whether a tuple has a value, or a text a part. */
+function contains(term: Code, value: Value, names: Names): boolean {
+  if (term.kind === 'tuple') return term.items.some((item) => relation('==', value, evaluate(item, names)));
+  const whole = evaluate(term, names);
+  return typeof whole === 'string' && typeof value === 'string' && whole.includes(value);
 }
 
 function relation(operator: string, left: Value, right: Value): boolean {

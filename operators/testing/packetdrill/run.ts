@@ -1,18 +1,19 @@
 /** Runs a script: one event after another, in virtual time, until one fails. */
 
 import { UsageError } from '../../../lib/core/errors.js';
+import type { TcpConnection } from '../../../lib/l4/tcp/api.js';
 import { Flows } from './flow.js';
 import type { MatchRules } from './match.js';
 import { receiveIcmp, receiveSegment } from './inject.js';
 import { expectSegment, type Window } from './expect.js';
-import { judge } from './python.js';
-import { type EventResult, isFailure, type Outcome, type ScriptResult } from './result.js';
-import type { CallLine, IpMode, Script, ScriptEvent } from './script.js';
+import { type CodeBlock, judge } from './python.js';
+import { type EventResult, isFailure, type Outcome, outcomeText, type ScriptResult } from './result.js';
+import type { Action, CallLine, IpMode, Script, ScriptEvent } from './script.js';
 import { packetText } from './segment-text.js';
 import { applyCommand, type ProfileName, profileSettings, type Settings } from './settings.js';
 import { type Call, resultDifference, Sockets, Unsupported } from './sockets.js';
 import { isPreparation } from './system-calls.js';
-import { infoNames } from './tcp-info.js';
+import { infoNames, stateQuestion } from './tcp-info.js';
 import type { Returned } from './test-socket.js';
 import { type Ends, World } from './world.js';
 
@@ -47,6 +48,8 @@ class Failed extends Error {
   }
 }
 
+/** What looks at no packets: what leaves before the last of it, and after everything else, nobody sees. */
+const BYSTANDERS: readonly Action['kind'][] = ['code', 'command', 'skip'];
 const OK: Outcome = { kind: 'ok' };
 /** How long after its time the end of a call is waited for. */
 const PATIENCE = 2000;
@@ -108,7 +111,8 @@ export class Run {
     const { init, events } = this.script;
     try {
       for (const command of init) applyCommand(this.settings, command);
-      for (const event of events) this.play1(event, event === events.at(-1));
+      const border = events.findLast(({ action }) => !BYSTANDERS.includes(action.kind));
+      for (const event of events) this.play1(event, event === border);
       this.finishPending();
     } catch (error) {
       if (error instanceof Failed) return error.result;
@@ -162,33 +166,44 @@ export class Run {
       case 'call':
         return this.call(event, action.call);
       case 'skip':
-        this.skipped++;
-        return this.note(event, { kind: 'skipped', reason: action.what });
+        return this.skip(event, action.what);
       case 'code':
-        for (const assertion of action.code.assertions) {
-          const verdict = judge(assertion, infoNames(sockets.latest?.connection, this.options.profile));
-          if ('unknown' in verdict) {
-            this.skipped++;
-            this.note(event, { kind: 'skipped', reason: `the stack does not tell ${verdict.unknown}` });
-            continue;
-          }
-          this.asserted++;
-          const failure: Outcome = {
-            kind: 'mismatch',
-            field: 'value',
-            expected: assertion.text,
-            got: verdict.seen,
-          };
-          this.note({ ...event, place: assertion.place, text: assertion.text }, verdict.held ? OK : failure);
-        }
-        return undefined;
+        return this.code(event, action.code, sockets.latest?.connection);
       default:
     }
+  }
+
+  private code(event: ScriptEvent, { assertions, others }: CodeBlock, connection: TcpConnection | undefined): void {
+    for (const assertion of assertions) {
+      const verdict = judge(assertion, infoNames(connection, this.options.profile));
+      if ('unknown' in verdict) {
+        this.skip(event, `the stack does not tell ${verdict.unknown}`);
+        continue;
+      }
+      this.asserted++;
+      const { text, place } = assertion;
+      const failure: Outcome = { kind: 'mismatch', field: 'value', expected: text, got: verdict.seen };
+      this.note({ ...event, place, text }, verdict.held ? OK : failure);
+    }
+    for (const { place, text } of others) this.skip({ ...event, place, text }, 'code that is no assertion');
+  }
+
+  private skip(event: ScriptEvent, reason: string): void {
+    this.skipped++;
+    this.note(event, { kind: 'skipped', reason });
   }
 
   /** Commands take no time; what they set before the first event of another kind is what the host is made with. */
   private command(event: ScriptEvent, command: string): void {
     if (this.started !== undefined) this.waitFor(event);
+    const question = stateQuestion(command);
+    if (question !== undefined && this.started !== undefined) {
+      const got = this.started.sockets.countIn(question.state);
+      const { state, count } = question;
+      this.asserted++;
+      const differs: Outcome = { kind: 'mismatch', field: `sockets in ${state}`, expected: String(count), got: String(got) };
+      return this.note(event, got === count ? OK : differs);
+    }
     const outcome = applyCommand(this.settings, command);
     if (outcome === 'applied') this.started?.world.host.tcp.configure(this.settings.tcp);
     this.note(event, outcome === 'applied' ? OK : { kind: 'skipped', reason: 'a command that means nothing here' });
@@ -212,6 +227,7 @@ export class Run {
       flows,
       now: () => world.now,
       clock: () => world.scheduler.now(),
+      keepAlive: () => this.settings.keepAlive,
       fastOpenListeners: () => this.settings.fastOpenListeners,
     });
     this.started = { world, sockets };
@@ -348,10 +364,7 @@ export class Run {
     returned: NonNullable<Returned>,
     timing: Timing = {},
   ): void {
-    if (call.unchecked !== undefined) {
-      this.skipped++;
-      return this.note(event, { kind: 'skipped', reason: `the stack does not tell ${call.unchecked}` });
-    }
+    if (call.unchecked !== undefined) return this.skip(event, `the stack does not tell ${call.unchecked}`);
     const differs = resultDifference(line, returned) ?? call.check?.();
     const { field, expected = '', got = '' } = differs ?? { field: '' };
     this.note(event, differs === undefined ? OK : { kind: 'mismatch', field, expected, got }, timing);
@@ -395,7 +408,14 @@ export class Run {
     if (extra !== undefined) this.note(event, { kind: 'extra', got: packetText(extra, current) });
   }
 
-  private note(event: ScriptEvent, outcome: Outcome, timing: Timing = {}): void {
+  /** `--non_fatal=packet`, `--non_fatal=packet,syscall`. */
+  private isTolerated({ action }: ScriptEvent): boolean {
+    const kinds = (this.script.options.get('non_fatal') ?? '').split(',');
+    return kinds.includes(action.kind === 'outbound' ? 'packet' : action.kind === 'call' ? 'syscall' : '-');
+  }
+
+  private note(event: ScriptEvent, noted: Outcome, timing: Timing = {}): void {
+    const outcome = isFailure(noted) && this.isTolerated(event) ? tolerated(noted) : noted;
     const time = this.started?.world.now ?? 0;
     const result: EventResult = {
       place: event.place,
@@ -407,6 +427,10 @@ export class Run {
     this.results.push(result);
     if (isFailure(outcome)) throw new Failed(result);
   }
+}
+
+function tolerated(outcome: Outcome): Outcome {
+  return { kind: 'skipped', reason: `not fatal: ${outcomeText(outcome).join(' ')}` };
 }
 
 function seconds(milliseconds: number): string {

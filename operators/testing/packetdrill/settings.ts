@@ -9,11 +9,21 @@ export type ProfileName = 'linux' | 'freebsd';
 
 export type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
+/** Keepalive times of a socket, in milliseconds; `undefined` for the stack's defaults. */
+export interface KeepAlive {
+  on: boolean;
+  idle: number | undefined;
+  interval: number | undefined;
+  count: number | undefined;
+}
+
 /** What scripts can set. */
 export interface Settings {
   readonly profile: ProfileName;
   tcp: Mutable<TcpOptions>;
   hopLimit: number;
+  /** Of sockets that say nothing else. */
+  readonly keepAlive: KeepAlive;
   /** Listeners serve Fast Open that were not told to. */
   fastOpenListeners: boolean;
 }
@@ -24,6 +34,7 @@ export function profileSettings(profile: ProfileName): Settings {
     profile,
     tcp: { ...(profile === 'linux' ? LINUX : FREEBSD) },
     hopLimit: 64,
+    keepAlive: { on: false, idle: undefined, interval: undefined, count: undefined },
     fastOpenListeners: profile === 'linux',
   };
 }
@@ -36,6 +47,9 @@ const LINUX: TcpOptions = {
   synRetries: 5,
   mtuProbing: 'off',
   acceptMissingTimestamps: true,
+  // tcp_invalid_ratelimit.
+  challengeLimit: 1,
+  challengePeriod: 500,
   // What Linux's own scripts set before they begin.
   ecn: 'off',
   slowStartAfterIdle: false,
@@ -59,6 +73,8 @@ const FREEBSD: TcpOptions = {
   resetUnread: false,
   slowStartLimit: 2,
   mtuProbing: 'off',
+  challengeLimit: 5,
+  challengePeriod: 1000,
   receiveWindow: 'whole',
   wholeSegmentBuffers: true,
   minRto: 30,

@@ -32,6 +32,10 @@ const SETTERS: Readonly<Record<string, (socket: TestSocket, value: number) => vo
     socket.keepAlive.count = value;
     socket.applyKeepAlive();
   },
+  TCP_KEEPINIT: (socket, value) => {
+    if (socket.connection === undefined) socket.options.userTimeout = value * 1000;
+    else if (socket.stage === 'connecting') socket.connection.setUserTimeout(value * 1000);
+  },
   TCP_CORK: (socket, value) => socket.connection?.setCork(value !== 0),
   TCP_QUICKACK: (socket, value) => socket.connection?.setQuickAck(value !== 0),
   SO_RCVBUF: (socket, value) => {
@@ -89,16 +93,75 @@ function setTrafficClass(socket: TestSocket, value: number): void {
   socket.connection?.setTrafficClass(value);
 }
 
+/** Options that scripts may give as numbers, level by level, as Linux numbers them. */
+const NUMBERS: Readonly<Record<string, readonly (readonly [number, string])[]>> = {
+  SOL_SOCKET: [
+    [2, 'SO_REUSEADDR'],
+    [3, 'SO_TYPE'],
+    [4, 'SO_ERROR'],
+    [7, 'SO_SNDBUF'],
+    [8, 'SO_RCVBUF'],
+    [9, 'SO_KEEPALIVE'],
+    [13, 'SO_LINGER'],
+    [30, 'SO_ACCEPTCONN'],
+    [47, 'SO_MAX_PACING_RATE'],
+  ],
+  IPPROTO_TCP: [
+    [1, 'TCP_NODELAY'],
+    [2, 'TCP_MAXSEG'],
+    [3, 'TCP_CORK'],
+    [4, 'TCP_KEEPIDLE'],
+    [5, 'TCP_KEEPINTVL'],
+    [6, 'TCP_KEEPCNT'],
+    [7, 'TCP_SYNCNT'],
+    [8, 'TCP_LINGER2'],
+    [11, 'TCP_INFO'],
+    [12, 'TCP_QUICKACK'],
+    [13, 'TCP_CONGESTION'],
+    [18, 'TCP_USER_TIMEOUT'],
+    [23, 'TCP_FASTOPEN'],
+    [30, 'TCP_FASTOPEN_CONNECT'],
+  ],
+  IPPROTO_IP: [
+    [1, 'IP_TOS'],
+    [2, 'IP_TTL'],
+  ],
+  IPPROTO_IPV6: [
+    [16, 'IPV6_UNICAST_HOPS'],
+    [67, 'IPV6_TCLASS'],
+  ],
+};
+
+const LEVELS: Readonly<Record<string, string>> = {
+  SOL_TCP: 'IPPROTO_TCP',
+  SOL_IP: 'IPPROTO_IP',
+  SOL_IPV6: 'IPPROTO_IPV6',
+  '0': 'IPPROTO_IP',
+  '1': 'SOL_SOCKET',
+  '6': 'IPPROTO_TCP',
+  '41': 'IPPROTO_IPV6',
+};
+
+/** The name of an option, which the script may give as a number. */
+function optionName(args: readonly Expression[]): string {
+  const number = args[2]?.kind === 'number' ? args[2].value : undefined;
+  if (number === undefined) return nameOf(args[2]);
+  const level = nameOf(args[1]);
+  const known = NUMBERS[Object.hasOwn(LEVELS, level) ? (LEVELS[level] ?? '') : level] ?? [];
+  return known.find(([value]) => value === number)?.[1] ?? `${level}/${number}`;
+}
+
 /** `setsockopt`: what the stack does not know is accepted silently. */
 export function setOption(socket: TestSocket, args: readonly Expression[]): Returned {
-  const name = nameOf(args[2]);
+  const name = optionName(args);
   const given = args[3];
   if (name === 'SO_LINGER') {
     socket.linger = lingerOf(given);
     socket.connection?.setLinger(socket.linger);
     return { value: 0 };
   }
-  if (given?.kind === 'string') return setText(socket, name, given.value);
+  const text = given?.kind === 'list' ? given.items[0] : given;
+  if (text?.kind === 'string') return setText(socket, name, text.value);
   const value = valueIn(given);
   if (value === undefined) return { value: 0 };
   socket.values.set(name, value);
@@ -125,7 +188,7 @@ function lingerOf(expression: Expression | undefined): TestSocket['linger'] {
 
 /** `getsockopt`: values that the stack knows are compared. */
 export function getOption(socket: TestSocket, args: readonly Expression[]): Call {
-  const name = nameOf(args[2]);
+  const name = optionName(args);
   const expected = valueIn(args[3]);
   const done: Call = { instead: undefined, attempt: () => ({ value: 0 }) };
   if (expected === undefined) return args[3]?.kind === 'any' ? done : { ...done, unchecked: name };

@@ -2,7 +2,7 @@
 
 import { anyAddress, type IpAddress, ipOf, mapped, unmapped } from '../../../lib/core/address.js';
 import { NetError } from '../../../lib/core/errors.js';
-import type { TcpListener } from '../../../lib/l4/tcp/api.js';
+import type { TcpConnection, TcpListener, TcpState } from '../../../lib/l4/tcp/api.js';
 import type { TcpHost } from '../../../lib/l4/tcp/tcp-host.js';
 import { ERRNO, expressionText, nameOf, numberOf, valueIn } from './constants.js';
 import type { Expression } from './expression.js';
@@ -10,6 +10,7 @@ import { roomInSyn } from './fast-open.js';
 import type { Flows } from './flow.js';
 import type { Difference } from './match.js';
 import type { CallLine, IpMode } from './script.js';
+import type { KeepAlive } from './settings.js';
 import { getOption, setOption } from './socket-options.js';
 import { failed, type Returned, TestSocket } from './test-socket.js';
 
@@ -40,6 +41,8 @@ export interface SocketsOptions {
   readonly flows: Flows;
   /** Whether listeners serve Fast Open that were not told to. */
   readonly fastOpenListeners: () => boolean;
+  /** What sockets begin with. */
+  readonly keepAlive: () => KeepAlive;
   /** Milliseconds since the script began, and of the host's clock. */
   readonly now: () => number;
   readonly clock: () => number;
@@ -49,6 +52,8 @@ export interface SocketsOptions {
 export class Sockets {
   private readonly options: SocketsOptions;
   private readonly sockets: Map<number, TestSocket> = new Map();
+  /** All that there ever were. */
+  private readonly connections: TcpConnection[] = [];
   private readonly any: IpAddress;
   private readonly remote: IpAddress;
 
@@ -62,6 +67,12 @@ export class Sockets {
   /** The socket that code asks about: the one of the last connection that there is. */
   get latest(): TestSocket | undefined {
     return [...this.sockets.values()].findLast(({ connection }) => connection !== undefined);
+  }
+
+  /** How many connections and listeners there are in a state. */
+  countIn(state: TcpState): number {
+    if (state !== 'LISTEN') return this.connections.filter((connection) => connection.state === state).length;
+    return [...this.sockets.values()].filter(({ listener }) => listener !== undefined).length;
   }
 
   /** Begins a call. @throws Unsupported */
@@ -111,7 +122,7 @@ export class Sockets {
   private socket(call: CallLine): Call {
     const type = numberOf(call.args[1]) ?? 1;
     if ((type & 0xf) !== 1) throw new Unsupported('sockets other than of SOCK_STREAM');
-    return at(this.install(new TestSocket(this.options.linux), call, (type & 0x800) !== 0));
+    return at(this.install(new TestSocket(this.options.linux, this.options.keepAlive()), call, (type & 0x800) !== 0));
   }
 
   /** Gives a new socket the number that the script calls it. */
@@ -158,8 +169,10 @@ export class Sockets {
       instead: socket.nonBlocking ? 'EAGAIN' : undefined,
       attempt: () => {
         const connection = listener.accept();
-        if (connection !== undefined) watch(listener, socket);
-        return connection && this.install(TestSocket.accepted(socket, connection), call, nonBlocking);
+        if (connection === undefined) return undefined;
+        watch(listener, socket);
+        this.connections.push(connection);
+        return this.install(TestSocket.accepted(socket, connection), call, nonBlocking);
       },
     };
   }
@@ -188,6 +201,7 @@ export class Sockets {
     const fastOpen = taken === undefined ? {} : { fastOpen: taken };
     const remote = { address: this.remote, port };
     socket.connection = this.options.tcp.connect(remote, socket, { ...socket.options, ...bound, ...fastOpen });
+    this.connections.push(socket.connection);
     socket.stage = 'connecting';
     socket.over = false;
     socket.deferredTo = undefined;

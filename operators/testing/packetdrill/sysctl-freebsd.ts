@@ -28,6 +28,13 @@ const SETTERS: Readonly<Record<string, Setter>> = {
   'tcp.minmss': ({ tcp }, value) => (tcp.minMss = Math.max(1, value)),
   'tcp.keepinit': ({ tcp }, value) => (tcp.handshakeTimeout = value),
   'tcp.syncache.rexmtlimit': ({ tcp }, value) => (tcp.synAckRetries = value),
+  'tcp.keepidle': ({ keepAlive }, value) => (keepAlive.idle = value),
+  'tcp.keepintvl': ({ keepAlive }, value) => (keepAlive.interval = value),
+  'tcp.keepcnt': ({ keepAlive }, value) => (keepAlive.count = value),
+  'tcp.recvspace': ({ tcp }, value) => (tcp.receiveBuffer = Math.max(1, value)),
+  'tcp.sendspace': ({ tcp }, value) => (tcp.sendBuffer = Math.max(1, value)),
+  'tcp.ack_war_cnt': ({ tcp }, value) => (tcp.challengeLimit = value === 0 ? Number.POSITIVE_INFINITY : value),
+  'tcp.ack_war_timewindow': ({ tcp }, value) => (tcp.challengePeriod = value),
   'tcp.msl': ({ tcp }, value) => (tcp.timeWait = 2 * value),
   'tcp.finwait2_timeout': ({ tcp }, value) => (tcp.finWait2Timeout = value),
   'tcp.initcwnd_segments': ({ tcp }, value) => {

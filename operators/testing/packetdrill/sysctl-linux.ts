@@ -30,6 +30,13 @@ const SETTERS: Readonly<Record<string, Setter>> = {
   tcp_min_snd_mss: ({ tcp }, value) => (tcp.minMss = Math.max(1, value)),
   tcp_syn_retries: ({ tcp }, value) => (tcp.synRetries = value),
   tcp_synack_retries: ({ tcp }, value) => (tcp.synAckRetries = value),
+  tcp_invalid_ratelimit: ({ tcp }, value) => {
+    tcp.challengeLimit = value === 0 ? Number.POSITIVE_INFINITY : 1;
+    tcp.challengePeriod = value;
+  },
+  tcp_keepalive_time: ({ keepAlive }, value) => (keepAlive.idle = value * 1000),
+  tcp_keepalive_intvl: ({ keepAlive }, value) => (keepAlive.interval = value * 1000),
+  tcp_keepalive_probes: ({ keepAlive }, value) => (keepAlive.count = value),
   tcp_retries2: ({ tcp }, value) => (tcp.dataRetries = value),
   tcp_fin_timeout: ({ tcp }, value) => (tcp.finWait2Timeout = value * 1000),
   tcp_max_tw_buckets: ({ tcp }, value) => (tcp.maxTimeWait = value),

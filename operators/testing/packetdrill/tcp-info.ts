@@ -24,7 +24,7 @@ const STATE_NAMES: readonly (readonly [TcpState, ...string[]])[] = [
   ['CLOSED', 'CLOSE', 'CLOSED'],
   ['LISTEN', 'LISTEN'],
   ['SYN-SENT', 'SYN_SENT'],
-  ['SYN-RECEIVED', 'SYN_RECV', 'SYN_RECEIVED'],
+  ['SYN-RECEIVED', 'SYN_RECV', 'SYN_RECEIVED', 'SYN_RCVD'],
   ['ESTABLISHED', 'ESTABLISHED'],
   ['CLOSE-WAIT', 'CLOSE_WAIT'],
   ['FIN-WAIT-1', 'FIN_WAIT1', 'FIN_WAIT_1'],
@@ -60,6 +60,18 @@ function constants(states: Readonly<Record<TcpState, number>>): ReadonlyMap<stri
     for (const name of names) for (const prefix of ['TCP', 'TCPS', 'TCPI']) all.set(`${prefix}_${name}`, states[state]);
   }
   return all;
+}
+
+/**
+ * How many sockets a command wants to be in a state, as far as we know it: `sockstat -s | grep -c TIME_WAIT | grep 1`, `ss`, `netstat`.
+ */
+export function stateQuestion(command: string): { readonly state: TcpState; readonly count: number } | undefined {
+  const [, name = '', count] =
+    /\b(?:sockstat|netstat|ss)\b.*\bgrep\s+-c\s+(?:-\w+\s+)*"?([A-Z][A-Z0-9_-]*)"?\s*\|\s*grep\s+(?:-\w+\s+)*"?(\d+)"?/.exec(
+      command,
+    ) ?? [];
+  const named = STATE_NAMES.find((names) => names.includes(name.replaceAll('-', '_')));
+  return named === undefined ? undefined : { state: named[0], count: Number(count) };
 }
 
 /** What names stand for, about `connection`. */

@@ -9,6 +9,7 @@ import type {
   TcpState,
   TcpWriteOptions,
 } from '../../../lib/l4/tcp/api.js';
+import type { KeepAlive, Mutable } from './settings.js';
 
 /** What `read` and the like give at once; `undefined` where they would block. */
 export type Returned = { readonly value: number; readonly errno?: string } | undefined;
@@ -18,15 +19,6 @@ export function failed(errno: string): { readonly value: number; readonly errno:
   return { value: -1, errno };
 }
 
-type Mutable<T> = { -readonly [K in keyof T]: T[K] };
-
-/** Keepalive times of a socket, in milliseconds; `undefined` for the stack's defaults. */
-interface KeepAlive {
-  on: boolean;
-  idle: number | undefined;
-  interval: number | undefined;
-  count: number | undefined;
-}
 
 /** A socket with its options and pending error. */
 export class TestSocket implements TcpHandler {
@@ -50,21 +42,21 @@ export class TestSocket implements TcpHandler {
   linger: number | undefined = undefined;
   /** A `close` that lingers is done. */
   lingeredOut = false;
-  readonly keepAlive: KeepAlive = { on: false, idle: undefined, interval: undefined, count: undefined };
+  readonly keepAlive: KeepAlive;
   /** What listeners pass on, and connections are made with. */
   options: Mutable<TcpConnectionOptions> = {};
   /** What was set, for those who ask. */
   readonly values: Map<string, number | string> = new Map();
 
-  constructor(linux: boolean) {
+  constructor(linux: boolean, keepAlive: KeepAlive) {
     this.linux = linux;
+    this.keepAlive = { ...keepAlive };
   }
 
   /** The socket of a connection that a listener accepted. */
   static accepted(listening: TestSocket, connection: TcpConnection): TestSocket {
-    const socket = new TestSocket(listening.linux);
+    const socket = new TestSocket(listening.linux, listening.keepAlive);
     socket.options = { ...listening.options };
-    Object.assign(socket.keepAlive, listening.keepAlive);
     for (const [name, value] of listening.values) socket.values.set(name, value);
     socket.linger = listening.linger;
     socket.stage = 'told';
@@ -76,6 +68,8 @@ export class TestSocket implements TcpHandler {
 
   connected(): void {
     this.stage = 'connected';
+    // What limited the handshake limits nothing else.
+    if (this.values.has('TCP_KEEPINIT')) this.connection?.setUserTimeout(Number(this.values.get('TCP_USER_TIMEOUT') ?? 0));
   }
   readable(): void {}
   writable(): void {}
