@@ -201,7 +201,12 @@ export class Run {
       const got = this.started.sockets.countIn(question.state);
       const { state, count } = question;
       this.asserted++;
-      const differs: Outcome = { kind: 'mismatch', field: `sockets in ${state}`, expected: String(count), got: String(got) };
+      const differs: Outcome = {
+        kind: 'mismatch',
+        field: `sockets in ${state}`,
+        expected: String(count),
+        got: String(got),
+      };
       return this.note(event, got === count ? OK : differs);
     }
     const outcome = applyCommand(this.settings, command);

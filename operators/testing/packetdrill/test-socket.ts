@@ -19,7 +19,6 @@ export function failed(errno: string): { readonly value: number; readonly errno:
   return { value: -1, errno };
 }
 
-
 /** A socket with its options and pending error. */
 export class TestSocket implements TcpHandler {
   readonly linux: boolean;
@@ -69,7 +68,8 @@ export class TestSocket implements TcpHandler {
   connected(): void {
     this.stage = 'connected';
     // What limited the handshake limits nothing else.
-    if (this.values.has('TCP_KEEPINIT')) this.connection?.setUserTimeout(Number(this.values.get('TCP_USER_TIMEOUT') ?? 0));
+    if (this.values.has('TCP_KEEPINIT'))
+      this.connection?.setUserTimeout(Number(this.values.get('TCP_USER_TIMEOUT') ?? 0));
   }
   readable(): void {}
   writable(): void {}

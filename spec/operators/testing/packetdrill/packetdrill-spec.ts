@@ -209,6 +209,33 @@ sysctl -q net.ipv4.tcp_sack=0 net.ipv4.tcp_timestamps=0\`
 +0 connect(3, ..., ...) = -1 EISCONN (Transport endpoint is already connected)`);
   });
 
+  it('answers how many sockets are in a state', () => {
+    const closing = `${ACCEPTED}+0 close(4) = 0
++0 > F. 1:1(0) ack 1
++.1 < F. 1:1(0) ack 2 win 32792
++0 > . 2:2(0) ack 2
+`;
+    passes(`${closing}+0 \`sockstat -4 -P tcp -s | grep -c TIME_WAIT | grep 1\``);
+    const [wrong] = packetdrill(`${closing}+0 \`sockstat -4 -P tcp -s | grep -c TIME_WAIT | grep 0\`\n+0 close(3) = 0`);
+    expect(wrong?.failure?.outcome).to.deep.equal({
+      kind: 'mismatch',
+      field: 'sockets in TIME-WAIT',
+      expected: '0',
+      got: '1',
+    });
+  });
+
+  it('lets code and commands pass what nobody looks at any more, and nothing else', () => {
+    const unanswered = `${ACCEPTED}+0 write(4, ..., 1000) = 1000\n+0 > P. 1:1001(1000) ack 1\n`;
+    passes(`${unanswered}+1 %{ assert tcpi_unacked == 1 }%\n+0 \`nstat\``);
+    const [extra] = packetdrill(`${unanswered}+1 close(4) = 0`);
+    expect(extra?.failure?.outcome.kind).to.equal('extra');
+  });
+
+  it('does not fail for what the script calls not fatal', () => {
+    passes(`--non_fatal=packet\n${ACCEPTED}+0 write(4, ..., 1000) = 1000\n+0 > . 1:901(900) ack 1`);
+  });
+
   it('passes over datagrams', () => {
     const [result] = passes(`${ACCEPTED}+0 < udp (100)\n+0 %{ assert tcpi_state == TCP_ESTABLISHED }%`);
     expect(result?.skipped).to.equal(1);

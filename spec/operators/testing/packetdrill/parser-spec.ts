@@ -265,12 +265,46 @@ describe('packetdrill: the parser', () => {
       'tcpi_state == TCP_ESTABLISHED',
       'not (1 > 2)',
     ]);
-    expect(error(`${SOCKET}+0 %{ import os }%`)).to.equal("x.pkt:2:7: expected 'assert', found 'import'");
+    expect(error(`${SOCKET}+0 %{ asert 1 == 1 }%`)).to.equal("x.pkt:2:7: expected 'assert', found 'asert'");
     expect(error(`${SOCKET}+0 %{\n assert 1 ==\n }%`)).to.match(
       /^x.pkt:3:13: expected a value, found the end of the line/,
     );
     expect(error(`${SOCKET}+0 %{ assert 1 1 }%`)).to.match(/^x.pkt:2:16: expected the end of the line/);
     expect(error(`${SOCKET}+0 %{ assert 1 $ }%`)).to.match(/unexpected '\$' in code/);
+  });
+
+  it('passes over code that is no assertion, and tells of it where it may matter', () => {
+    const found = action(
+      '+0 %{\nimport sys\nprint("%d" % tcpi_rtt); x = tcpi_rtt + 1\nif x > 1:\n  assert x == 2\n\n  y = 1\nelse:\n  pass\n' +
+        'assert x in (1, 2) and x not in [3], "{} {}".format(x, f\'{y}\')\nassert x if x is None else y }%',
+    );
+    if (found.kind !== 'code') throw new TypeError('no code');
+    expect(found.code.assertions.map(({ text }) => text)).to.deep.equal([
+      'x in (1, 2) and x not in [3]',
+      'x if x is None else y',
+    ]);
+    expect(found.code.others.map(({ place, text }) => `${place.line}: ${text}`)).to.deep.equal([
+      '4: x = tcpi_rtt + 1',
+      '5: if x > 1: assert x == 2 y = 1',
+      '9: else: pass',
+    ]);
+  });
+
+  it('reads what ICMP errors quote in front of them and behind', () => {
+    const quote = { sequence: 1, absolute: false, length: 100 };
+    for (const text of [
+      '[1:101(100)] icmp unreachable',
+      '[ect0] [1:101(100)] icmp unreachable',
+      'icmp unreachable [1:101(100)]',
+    ]) {
+      expect(action(`+0 < ${text}`), text).to.deep.include({ kind: 'icmp' });
+      expect(action(`+0 < ${text}`), text).to.have.deep.nested.property('message.quote', quote);
+    }
+    expect(action('+0 < [udp(100)] icmp unreachable port_unreachable')).to.have.nested.property(
+      'message.datagram',
+      true,
+    );
+    expect(error(`${SOCKET}+0 < [1:101(100)] . 1:1(0) win 0`)).to.match(/expected 'icmp' after what it quotes/);
   });
 
   it('reads options, commands and what is around the events', () => {
