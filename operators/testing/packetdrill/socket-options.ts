@@ -32,10 +32,6 @@ const SETTERS: Readonly<Record<string, (socket: TestSocket, value: number) => vo
     socket.keepAlive.count = value;
     socket.applyKeepAlive();
   },
-  TCP_KEEPINIT: (socket, value) => {
-    if (socket.connection === undefined) socket.options.userTimeout = value * 1000;
-    else if (socket.stage === 'connecting') socket.connection.setUserTimeout(value * 1000);
-  },
   TCP_CORK: (socket, value) => socket.connection?.setCork(value !== 0),
   TCP_QUICKACK: (socket, value) => socket.connection?.setQuickAck(value !== 0),
   SO_RCVBUF: (socket, value) => {

@@ -67,9 +67,6 @@ export class TestSocket implements TcpHandler {
 
   connected(): void {
     this.stage = 'connected';
-    // What limited the handshake limits nothing else.
-    if (this.values.has('TCP_KEEPINIT'))
-      this.connection?.setUserTimeout(Number(this.values.get('TCP_USER_TIMEOUT') ?? 0));
   }
   readable(): void {}
   writable(): void {}
