@@ -119,10 +119,10 @@ class CodeParser {
   }
 
   /** `THEN if TEST else OTHERWISE`. */
-  private choice(then: Code): Code {
+  private choice(chosen: Code): Code {
     const test = this.chain(['or'], () => this.chain(['and'], () => this.negation()));
     if (!this.acceptName('else')) throw this.error("expected 'else'");
-    return { kind: 'choice', test, then, otherwise: this.expression() };
+    return { kind: 'choice', test, chosen, otherwise: this.expression() };
   }
 
   private negation(): Code {

@@ -9,7 +9,7 @@ export type Code =
   | { readonly kind: 'unary'; readonly operator: string; readonly of: Code }
   | { readonly kind: 'binary'; readonly operator: string; readonly left: Code; readonly right: Code }
   | { readonly kind: 'compare'; readonly operators: readonly string[]; readonly terms: readonly Code[] }
-  | { readonly kind: 'choice'; readonly test: Code; readonly then: Code; readonly otherwise: Code }
+  | { readonly kind: 'choice'; readonly test: Code; readonly chosen: Code; readonly otherwise: Code }
   | { readonly kind: 'call'; readonly name: string; readonly args: readonly Code[] }
   | { readonly kind: 'tuple'; readonly items: readonly Code[] };
 
@@ -80,7 +80,7 @@ function evaluate(code: Code, names: Names): Value {
     case 'compare':
       return compare(code.operators, code.terms, names);
     case 'choice':
-      return evaluate(truth(evaluate(code.test, names)) ? code.then : code.otherwise, names);
+      return evaluate(truth(evaluate(code.test, names)) ? code.chosen : code.otherwise, names);
     case 'call':
       return call(code.name, code.args, names);
     case 'tuple':
