@@ -36,6 +36,8 @@ export interface TcpOptions {
   readonly tlp?: boolean;
   /** Spurious timeouts are detected (F-RTO, RFC 5682). Default true. */
   readonly frto?: boolean;
+  /** A timeout makes what the peer selectively acknowledged count for nothing (RFC 2018 8); else only if it took that back, as with Linux. Default true. */
+  readonly expungeSacks?: boolean;
   /** While losses are repaired the window shrinks in step with what arrives (RFC 6937); else at once. Default true. */
   readonly prr?: boolean;
   /** New data are sent for the first duplicate acknowledgments (RFC 3042). Default true. */
@@ -112,6 +114,11 @@ export interface TcpOptions {
   readonly mtuProbing?: 'off' | 'blackhole' | 'always';
   /** The congestion control of connections: by name, or what makes it. Default `cubic`. */
   readonly congestion?: CongestionName | CongestionFactory;
+  /**
+   * What NewReno halves: the bytes in `flight`, the default (RFC 5681 3.1); or the `window`, in whole segments, as Linux and FreeBSD, where a
+   * window does not grow unused.
+   */
+  readonly halve?: 'flight' | 'window';
   /** Whether CUBIC leaves slow start when round trips grow longer (HyStart++, RFC 9406). Default true. */
   readonly hystart?: boolean;
   /**
@@ -217,6 +224,7 @@ const DEFAULTS: TcpConfig = {
   ecnOption: 'full',
   ecnFallback: true,
   dsack: true,
+  expungeSacks: true,
   rack: true,
   tlp: true,
   frto: true,
@@ -252,6 +260,7 @@ const DEFAULTS: TcpConfig = {
   initialWindow: 10,
   mtuProbing: 'blackhole',
   congestion: 'cubic',
+  halve: 'flight',
   hystart: true,
   slowStartLimit: 0,
   slowStartAfterIdle: true,
@@ -301,6 +310,7 @@ export function tcpConfig(options: TcpOptions): TcpConfig {
   requireOneOf('synCookies', config.synCookies, ['auto', 'always', 'off']);
   requireOneOf('ecn', config.ecn, ECN_MODES);
   congestionFactory(config.congestion);
+  requireOneOf('halve', config.halve, ['flight', 'window']);
   requireRange('slowStartLimit', config.slowStartLimit, 0, Number.POSITIVE_INFINITY);
   requireRange('ecnSynRetries', config.ecnSynRetries, 0, Number.POSITIVE_INFINITY);
   requireOneOf('ecnOption', config.ecnOption, OPTION_POLICIES);

@@ -376,7 +376,8 @@ export class Recovery {
     const flight = (snd.nxt - snd.una) | 0;
     this.assume(c, 0);
     this.watchOrder(c);
-    sent.forgetSacked();
+    // What the peer has it acknowledges; if it does not, it does not have it any more.
+    if (config.expungeSacks || sent.head?.sacked === true) sent.forgetSacked();
     if (this.rack === undefined) sent.markAllLost();
     else this.rack.timeout(c);
     if (first) this.beginUndo(c, true);

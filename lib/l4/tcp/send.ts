@@ -152,7 +152,7 @@ export function retransmit(c: Connection, segment: SentSegment): void {
   const data = segment.span - (segment.fin ? 1 : 0);
   if (data > mss) sent.split(segment, mss);
   else if (segment.due) {
-    for (let { next } = segment; next?.due === true && !next.fin; { next } = segment) {
+    for (let { next } = segment; next?.due === true; { next } = segment) {
       if (((next.end - segment.seq) | 0) > mss || after(next.end, (una + wnd) | 0)) break;
       sent.merge(segment);
     }

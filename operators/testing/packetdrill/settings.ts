@@ -45,6 +45,8 @@ const LINUX: TcpOptions = {
   receiveBufferMax: 15_728_640,
   sendBuffer: 256 * 1024,
   synRetries: 5,
+  expungeSacks: false,
+  halve: 'window',
   mtuProbing: 'off',
   acceptMissingTimestamps: true,
   // tcp_invalid_ratelimit.
@@ -85,6 +87,8 @@ const FREEBSD: TcpOptions = {
   hystart: false,
   congestion: 'newreno',
   ecnSynRetries: 1,
+  expungeSacks: false,
+  halve: 'window',
   ackPolicy: 'every-second',
   quickAcks: 0,
   delayedAck: 40,

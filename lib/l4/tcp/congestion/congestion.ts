@@ -69,6 +69,7 @@ export interface CongestionSettings {
   readonly windowValidation: boolean;
   readonly hystart: boolean;
   readonly slowStartLimit: number;
+  readonly halve: 'flight' | 'window';
   readonly pacing: 'auto' | boolean;
 }
 

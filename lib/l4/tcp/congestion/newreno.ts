@@ -11,9 +11,11 @@ export class NewReno extends LossBased {
   readonly name = 'newreno';
   /** Bytes acknowledged in congestion avoidance since the window last grew (RFC 5681 3.1, appropriate byte counting). */
   private credit = 0;
+  private readonly halve: CongestionSettings['halve'];
 
   constructor(mss: number, initialWindow: number, settings: CongestionSettings) {
     super(mss, initialWindow, settings, SEGMENTS_PER_ACK, false);
+    this.halve = settings.halve;
   }
 
   protected avoid(delivered: number, _ack: Acknowledgment): void {
@@ -24,7 +26,8 @@ export class NewReno extends LossBased {
   }
 
   protected reduced(flight: number): number {
-    return Math.floor(flight / 2);
+    const { cwnd, mss } = this;
+    return this.halve === 'window' ? Math.floor(cwnd / (2 * mss)) * mss : Math.floor(flight / 2);
   }
 
   protected reducing(): void {

@@ -146,6 +146,8 @@ export function switches(dice: Dice): TcpOptions {
     pacing: dice.one(['auto', true, false]),
     ackPolicy: dice.one(['adaptive', 'adaptive', 'every-second', 'full-sized']),
     dsack: !dice.rarely(3),
+    expungeSacks: !dice.rarely(3),
+    halve: dice.one(['flight', 'window']),
     rack: !dice.rarely(3),
     tlp: !dice.rarely(3),
     frto: !dice.rarely(3),

@@ -33,6 +33,12 @@ describe('NewReno', () => {
     expect(path.segments).to.equal(40);
   });
 
+  it('halves what was in flight, or the window in whole segments (5681-6)', () => {
+    const [flight, window] = [make(11), make(11, { halve: 'window' })];
+    for (const reno of [flight, window]) reno.congested('loss', 6000, 0);
+    expect([flight.ssthresh, window.ssthresh]).to.deep.equal([3000, 5000]);
+  });
+
   it('does not shoot past the threshold in slow start: the rest counts for congestion avoidance (5681-5)', () => {
     const reno = make(100);
     reno.timeout(20_000, false, 0);
