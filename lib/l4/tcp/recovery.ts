@@ -163,7 +163,7 @@ export class Recovery {
       rack?.recovered();
       this.endReduction(c);
     }
-    if (undo !== undefined) undo.active = false;
+    // The peer may yet report that all of it came twice.
     this.assume(c, 0);
     this.frto = this.urgent = false;
   }

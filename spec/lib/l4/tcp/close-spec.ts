@@ -40,7 +40,7 @@ for (const version of VERSIONS) {
       dut.tx('P. 1:11(10) ack 2 win 65535', 'F. 11:11(0) ack 2 win 65535');
       expect(connection.state).to.equal('LAST-ACK');
       dut.wait(200);
-      dut.tx('P. 1:11(10) ack 2 win 65535', 'F. 11:11(0) ack 2 win 65535');
+      dut.tx('FP. 1:11(10) ack 2 win 65535');
       dut.rx('. 2:2(0) ack 11');
       dut.wait(400);
       dut.tx('F. 11:11(0) ack 2 win 65535');
