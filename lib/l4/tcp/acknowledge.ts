@@ -38,6 +38,8 @@ export function acknowledge(c: Connection, segment: Segment): boolean {
     delivery.segments = delivery.bytes = 0;
     delivery.sacked = false;
     if (c.ecn !== undefined) acknowledgedWithEcn(c, c.ecn, segment, advance);
+    // Still shut: the next probe is due that long after the answer to the last (as with Linux).
+    if (snd.wnd === 0 && c.timers.retransmit.armed) c.timers.armPersist();
     return true;
   }
   const flight = sent.pipe;

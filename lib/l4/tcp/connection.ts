@@ -390,7 +390,7 @@ export class Connection implements TcpConnection {
 
   /** The out-of-order room, made when first needed. */
   get gaps(): Reassembly {
-    this.reassembly ??= new Reassembly(this.receiveLimit);
+    this.reassembly ??= new Reassembly(this.receiveLimit, this.config.dsack);
     return this.reassembly;
   }
 

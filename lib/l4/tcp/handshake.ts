@@ -12,8 +12,8 @@ import { isDeferred } from './defer-accept.js';
 import { asksForEcn, Ecn, readSynEcn, startEcn, synAckAcknowledged } from './ecn.js';
 import { type FastOpen, fastOpenAnswered } from './fast-open.js';
 import type { SequenceNumbers } from './isn.js';
-import { mssOf } from './mss.js';
-import { firstWindow, peerMss, windowScaleFor } from './options.js';
+import { firstOffer, mssOf } from './mss.js';
+import { peerMss, windowScaleFor } from './options.js';
 import { startMtu } from './plpmtud.js';
 import { drop, refuse } from './refuse.js';
 import type { Segment } from './segment.js';
@@ -49,7 +49,7 @@ export function prepare(c: Connection, iss: number, timestampOffset: number, pat
   c.mtu = path.mtu;
   c.linkMtu = path.linkMtu ?? path.mtu;
   c.mssOffered = mssOf(c, path.mtu);
-  rcv.edge = (rcv.nxt + firstWindow(c.receiveBuffer, c.config.initialReceiveWindow)) | 0;
+  rcv.edge = (rcv.nxt + firstOffer(c)) | 0;
   if (c.state === 'SYN-SENT' && asksForEcn(c.config.ecn)) c.ecn = new Ecn();
 }
 
@@ -59,7 +59,7 @@ export function readSyn(c: Connection, segment: Segment): void {
   const { options } = segment;
   rcv.irs = segment.seq;
   rcv.nxt = (segment.seq + 1) | 0;
-  rcv.edge = (rcv.nxt + firstWindow(c.receiveBuffer, config.initialReceiveWindow)) | 0;
+  rcv.edge = (rcv.nxt + firstOffer(c)) | 0;
   rcv.ackSent = rcv.nxt;
   // A window in a SYN is never scaled (RFC 7323 2.2).
   snd.wnd = snd.maxWnd = segment.window;

@@ -4,6 +4,7 @@ import type { IpVersion } from '../../core/address.js';
 import { ipHeaderLength } from '../../l3/ip-output.js';
 import { TCP_HEADER } from '../../wire/tcp.js';
 import type { Connection } from './connection.js';
+import { firstWindow } from './options.js';
 
 const TIMESTAMPS_LENGTH = 12;
 // However small the path or the peer's MSS: a segment carries at least this much (GT-52).
@@ -27,6 +28,15 @@ export function offeredMss(version: IpVersion, limit: number, mtu: number): numb
 /** Payload of the largest segment in a packet of `mtu` bytes, as the peer and our options allow: Eff.snd.MSS. */
 export function payloadOf(c: Connection, mtu: number): number {
   return Math.max(MIN_PAYLOAD, Math.min(c.peerMss, mssOf(c, mtu)) - optionsOf(c));
+}
+
+/** The window in our SYN: with Linux a whole number of the segments that we ask for. */
+export function firstOffer(c: Connection): number {
+  const { config, receiveBuffer } = c;
+  const segment = c.mssOffered - (c.ts.on ? TIMESTAMPS_LENGTH : 0);
+  const gradual = config.receiveWindow === 'gradual' && segment > 0 && receiveBuffer > segment;
+  const whole = gradual ? receiveBuffer - (receiveBuffer % segment) : receiveBuffer;
+  return firstWindow(whole, config.initialReceiveWindow);
 }
 
 /** Size of the packet that carries `payload` bytes. */

@@ -34,13 +34,18 @@ export class Reassembly {
   private readonly pieces: Piece[] = [];
   private readonly runs: Run[] = [];
   private readonly maxPieces: number;
+  private readonly reportsDuplicates: boolean;
   private stamp = 0;
   /** A duplicate to report in the next SACK option (RFC 2883), empty if both are equal. */
   private duplicateStart = 0;
   private duplicateEnd = 0;
 
-  /** @param window the largest receive window, in bytes */
-  constructor(window: number) {
+  /**
+   * @param window the largest receive window, in bytes
+   * @param reportsDuplicates whether the SACK option tells what came twice (RFC 2883)
+   */
+  constructor(window: number, reportsDuplicates = true) {
+    this.reportsDuplicates = reportsDuplicates;
     this.maxPieces = Math.max(64, Math.ceil(window / PIECE_COST));
   }
 
@@ -53,10 +58,22 @@ export class Reassembly {
     return this.runs.length > 0 || this.duplicateStart !== this.duplicateEnd;
   }
 
+  /** How many blocks the next SACK option would have if there was room for all. */
+  get blockCount(): number {
+    return this.runs.length + (this.duplicateStart === this.duplicateEnd ? 0 : 1);
+  }
+
   /** Bytes `start` to `end` of sequence space arrived again. */
   reportDuplicate(start: number, end: number): void {
+    if (!this.reportsDuplicates) return;
     this.duplicateStart = start;
     this.duplicateEnd = end;
+  }
+
+  /** The same, of a segment of which several parts may have been there: the first is told (RFC 2883 4). */
+  private reportPart(start: number, end: number): void {
+    if (this.duplicateStart === this.duplicateEnd) this.reportDuplicate(start, end);
+    else if (this.duplicateEnd === start) this.duplicateEnd = end;
   }
 
   /**
@@ -71,7 +88,10 @@ export class Reassembly {
     let start = seq;
     if (left !== undefined) {
       const leftEnd = (left.seq + left.bytes.length) | 0;
-      if (after(leftEnd, start)) start = before(leftEnd, end) ? leftEnd : end;
+      if (after(leftEnd, start)) {
+        start = before(leftEnd, end) ? leftEnd : end;
+        this.reportPart(seq, start);
+      }
     }
     let added = false;
     while (before(start, end)) {
@@ -88,6 +108,7 @@ export class Reassembly {
       }
       if (right === undefined || stop === end) break;
       start = (right.seq + right.bytes.length) | 0;
+      this.reportPart(right.seq, before(start, end) ? start : end);
       at++;
     }
     if (!added) this.touch(seq, end);
@@ -104,6 +125,7 @@ export class Reassembly {
       if (piece === undefined || after(piece.seq, reached)) break;
       const skip = (reached - piece.seq) | 0;
       this.length -= piece.bytes.length;
+      if (skip > 0) this.reportPart(piece.seq, (piece.seq + Math.min(skip, piece.bytes.length)) | 0);
       if (skip >= piece.bytes.length) continue;
       queue.push(skip === 0 ? piece.bytes : piece.bytes.subarray(skip));
       reached = (piece.seq + piece.bytes.length) | 0;

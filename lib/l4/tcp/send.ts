@@ -9,7 +9,8 @@ import { answered } from './acks.js';
 import type { Connection } from './connection.js';
 import { synAckOption, synFlags } from './ecn.js';
 import { fastOpenSyn } from './fast-open.js';
-import { firstWindow, windowScaleFor } from './options.js';
+import { windowScaleFor } from './options.js';
+import { firstOffer } from './mss.js';
 import { isTooEarly } from './pacing.js';
 import { isProbe, probeDoubted, probeSent, probeSize } from './plpmtud.js';
 import type { Reassembly } from './reassembly.js';
@@ -25,6 +26,9 @@ const { Ack, Fin, Psh, Rst, Syn, Urg } = TcpFlag;
 const ALIGNED_TIMESTAMPS = 0x0101_080a;
 const TIMESTAMPS_LENGTH = 12;
 const MAX_OPTIONS = 40;
+// Two NOPs, kind and length; and each block.
+const SACK_HEADER = 4;
+const SACK_BLOCK = 8;
 // That many are worth more than anything else.
 const MIN_SACK_BLOCKS = 2;
 
@@ -51,6 +55,14 @@ export function unsentBytes(c: Connection): number {
 /** Whether something waits for the window while nothing is in flight that would bring news of it. */
 function needsPersist(c: Connection): boolean {
   return unsentBytes(c) > 0 || (c.finQueued && !c.finSent);
+}
+
+/** Payload of a full segment now: blocks that are to be told take their room (RFC 2018 3). */
+function fullSize(c: Connection): number {
+  const { reassembly, snd } = c;
+  if (reassembly === undefined || !c.sackPermitted || !reassembly.hasBlocks) return snd.mss;
+  const blocks = Math.min(reassembly.blockCount, c.ts.on ? MAX_SACK_BLOCKS - 1 : MAX_SACK_BLOCKS);
+  return Math.max(1, snd.mss - SACK_HEADER - SACK_BLOCK * blocks);
 }
 
 /** Sends whatever the windows allow: first what was lost, then what is new, then the FIN. */
@@ -147,7 +159,8 @@ function retransmitLost(c: Connection): boolean {
  */
 export function retransmit(c: Connection, segment: SentSegment): void {
   const { sent, recovery, timers } = c;
-  const { mss, una, wnd } = c.snd;
+  const { una, wnd } = c.snd;
+  const mss = fullSize(c);
   if (isProbe(c, segment)) probeDoubted(c);
   const data = segment.span - (segment.fin ? 1 : 0);
   if (data > mss) sent.split(segment, mss);
@@ -179,7 +192,8 @@ function emitAgain(c: Connection, segment: SentSegment): void {
 export function sendLossProbe(c: Connection, tail: SentSegment): boolean {
   const { snd, sent } = c;
   const unsent = unsentBytes(c);
-  const length = Math.min(unsent, snd.mss);
+  const full = fullSize(c);
+  const length = Math.min(unsent, full);
   const usable = (snd.una + snd.wnd - snd.nxt) | 0;
   if (unsent > 0 && usable >= length) {
     sendSegment(c, length, c.finQueued && length === unsent && usable > length);
@@ -188,7 +202,7 @@ export function sendLossProbe(c: Connection, tail: SentSegment): boolean {
   if (tail !== sent.head && after(tail.end, (snd.una + snd.wnd) | 0)) return false;
   const data = tail.span - (tail.fin ? 1 : 0);
   // Of what is too large now, the end.
-  if (data > snd.mss) sent.split(tail, Math.floor((data - 1) / snd.mss) * snd.mss);
+  if (data > full) sent.split(tail, Math.floor((data - 1) / full) * full);
   const probe = sent.tail ?? tail;
   sent.probed(probe, c.host.now);
   c.recovery.watchOrder(c);
@@ -205,8 +219,9 @@ function sendNew(c: Connection): void {
     if (sent.head === undefined) c.congestion.idle(c.host.now - snd.lastAt, c.rtt.rto, c.host.now);
     const usable = (snd.una + snd.wnd - snd.nxt) | 0;
     if (usable <= 0) return;
-    const probe = c.plpmtud === undefined ? 0 : probeSize(c, unsent, usable);
-    const length = probe !== 0 ? probe : unsent <= 0 ? 0 : sizeOfNext(c, unsent, usable, finDue);
+    const full = fullSize(c);
+    const probe = c.plpmtud === undefined || full < snd.mss ? 0 : probeSize(c, unsent, usable);
+    const length = probe !== 0 ? probe : unsent <= 0 ? 0 : sizeOfNext(c, unsent, usable, full, finDue);
     if (length < 0 || (length > 0 && isTooEarly(c))) return;
     sendSegment(c, length, finDue && length === unsent && usable > length);
     if (length === unsent && !c.finQueued) return;
@@ -215,16 +230,16 @@ function sendNew(c: Connection): void {
 }
 
 /** Payload of the next segment, or -1 if it is better to wait (RFC 9293 3.7.4, 3.8.6.2.1). */
-function sizeOfNext(c: Connection, unsent: number, usable: number, finDue: boolean): number {
+function sizeOfNext(c: Connection, unsent: number, usable: number, full: number, finDue: boolean): number {
   const { snd, sent } = c;
-  const length = Math.min(unsent, snd.mss);
+  const length = Math.min(unsent, full);
   const room = c.congestion.cwnd - sent.pipe - withheld(c);
   if (room < length && sent.pipe > 0) return -1;
   if (usable < length) {
     // Less than what there is to send: only if that is much for this receiver, and nothing is in flight that may open the window.
     return sent.head === undefined && 2 * usable >= snd.maxWnd ? usable : -1;
   }
-  if (length === snd.mss || finDue || c.snd.urgent) return length;
+  if (length === full || finDue || c.snd.urgent) return length;
   if (c.settings !== undefined && (c.settings.corked || c.settings.more)) return -1;
   if (c.noDelay) return length;
   // Nagle's algorithm, Minshall's variant: one small segment in flight at a time.
@@ -238,7 +253,7 @@ function withheld({ config, recovery, sent }: Connection): number {
 
 /** The override timer of silly-window avoidance: sends what fits. */
 export function sendForced(c: Connection, usable: number): void {
-  const length = Math.min(usable, c.snd.mss, unsentBytes(c));
+  const length = Math.min(usable, fullSize(c), unsentBytes(c));
   // Pushed, since the peer may wait for more than its window has room for.
   sendSegment(c, length, c.finQueued && length === unsentBytes(c) && usable > length, Ack | Psh);
   transmit(c);
@@ -249,7 +264,7 @@ function sendSegment(c: Connection, length: number, fin: boolean, flags: number 
   const seq = snd.nxt;
   const offset = (seq - snd.una) | 0;
   const idle = sent.head === undefined;
-  if (length > 0 && length < snd.mss) snd.smallEnd = (seq + length) | 0;
+  if (length > 0 && length < fullSize(c)) snd.smallEnd = (seq + length) | 0;
   snd.nxt = (seq + length + (fin ? 1 : 0)) | 0;
   snd.lastAt = c.host.now;
   if (fin) c.finSent = true;
@@ -295,7 +310,7 @@ export function sendSyn(c: Connection): void {
     c.statistics.dataSegmentsOut++;
     c.statistics.bytesSent += length;
   }
-  const window = firstWindow(c.receiveBuffer, c.config.initialReceiveWindow);
+  const window = firstOffer(c);
   write(c, c.flow, frame, c.snd.iss, flags, window, options.length);
 }
 
@@ -336,7 +351,7 @@ function emit(c: Connection, seq: number, flags: number, offset: number, length:
   options.sackCount = options.accurateEcn.kind = 0;
   const { reassembly, ecn } = c;
   let optionsLength = c.ts.on ? TIMESTAMPS_LENGTH : 0;
-  const reports = length === 0 && reassembly !== undefined && c.sackPermitted && reassembly.hasBlocks;
+  const reports = reassembly !== undefined && c.sackPermitted && reassembly.hasBlocks;
   if (reports || ecn?.accurate?.wantsOption(c.host.now, c.rtt.srtt) === true) {
     optionsLength = manyOptions(c, length, reports ? reassembly : undefined);
   }

@@ -332,7 +332,9 @@ function onKeepaliveTimer(c: Connection): void {
     c.timers.armIdle(keepalive.deadline);
     return;
   }
-  if (keepalive.exhausted || (c.userTimeout > 0 && keepalive.probes > 0 && now - keepalive.heardAt >= c.userTimeout)) {
+  const late = c.userTimeout > 0 && keepalive.probes > 0 && now - keepalive.heardAt >= c.userTimeout;
+  // A user timeout counts instead of the probes, as with Linux.
+  if (late || (c.userTimeout <= 0 && keepalive.exhausted)) {
     counters.timedOut++;
     reset(c);
     c.terminate(c.softError ?? 'ETIMEDOUT');

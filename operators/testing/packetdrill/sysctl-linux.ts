@@ -21,7 +21,6 @@ const SETTERS: Readonly<Record<string, Setter>> = {
     const space = Math.max(1, start >>> 1);
     tcp.receiveBuffer = space;
     tcp.receiveBufferMax = Math.max(1, most);
-    tcp.initialReceiveWindow = Math.min(0xffff, space > MSS ? space - (space % MSS) : space);
   },
   tcp_wmem: ({ tcp }, _low, [, start = 0, most = 0]) => {
     tcp.sendBuffer = Math.max(1, start);
@@ -56,9 +55,6 @@ const SETTERS: Readonly<Record<string, Setter>> = {
   },
   ip_default_ttl: (settings, value) => (settings.hopLimit = value),
 };
-
-/** The first window is a whole number of segments. */
-const MSS = 1460;
 
 /** Bits of `tcp_fastopen`; without a cookie: as a client, or as a server. */
 const FAST_OPEN = { server: 2, everyListener: 0x400, withoutCookie: 0x204 } as const;
