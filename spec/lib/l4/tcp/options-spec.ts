@@ -77,15 +77,27 @@ for (const version of VERSIONS) {
     });
 
     it('of keep-alives and the user timeout have defaults (MUST-24..28, GP-52)', () => {
-      const dut = new Dut(version, { keepAliveIdle: 500, keepAliveInterval: 100, keepAliveCount: 2, userTimeout: 900 });
+      const keepAlive = { keepAliveIdle: 500, keepAliveInterval: 100, keepAliveCount: 2 };
+      const dut = new Dut(version, keepAlive);
       const { app } = dut.accepted({ keepAlive: true });
       dut.wait(700);
       expect(app.events).to.deep.equal(['closed ETIMEDOUT']);
-      const { connection, app: other } = dut.connected();
-      connection.write(new Uint8Array(1));
-      dut.wait(900);
-      expect(other.events).to.deep.equal(['closed ETIMEDOUT']);
       dut.expectClean();
+      const limited = new Dut(version, { ...keepAlive, userTimeout: 900 });
+      const { connection, app: other } = limited.connected();
+      connection.write(new Uint8Array(1));
+      limited.wait(900);
+      expect(other.events).to.deep.equal(['closed ETIMEDOUT']);
+      limited.expectClean();
+    });
+
+    it('of time count instead of the number of keep-alives (RFC 5482 4.2)', () => {
+      const dut = new Dut(version, { keepAliveIdle: 500, keepAliveInterval: 100, keepAliveCount: 2, userTimeout: 900 });
+      const { app } = dut.accepted({ keepAlive: true });
+      dut.wait(899);
+      expect(app.events).to.deep.equal([]);
+      dut.wait(1);
+      expect(app.events).to.deep.equal(['closed ETIMEDOUT']);
     });
 
     it('of packets may change while it is there: traffic class and hop limit (SHLD-21, GT-55)', () => {
