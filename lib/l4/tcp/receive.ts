@@ -75,6 +75,7 @@ function check(c: Connection, segment: Segment, packet: IpPacket): boolean {
 function repeatedSyn(c: Connection, segment: Segment): boolean {
   if (segment.has(Ack) && c.parent === undefined) {
     if (segment.ack !== c.snd.nxt) return true;
+    if (c.ts.on && !checkTimestamp(c, segment)) return false;
     segment.seq = (segment.seq + 1) | 0;
     // In a SYN-ACK these bits negotiate.
     segment.flags &= ~(Syn | Ece | Cwr | Ae);

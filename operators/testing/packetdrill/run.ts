@@ -209,7 +209,9 @@ export class Run {
       };
       return this.note(event, got === count ? OK : differs);
     }
-    const outcome = applyCommand(this.settings, command);
+    const drops = /^\s*tcpdrop\b/.test(command);
+    if (drops) this.started?.sockets.abortAll();
+    const outcome = drops ? 'applied' : applyCommand(this.settings, command);
     if (outcome === 'applied') this.started?.world.host.tcp.configure(this.settings.tcp);
     this.note(event, outcome === 'applied' ? OK : { kind: 'skipped', reason: 'a command that means nothing here' });
     this.base = this.started?.world.now ?? this.window(event).from;

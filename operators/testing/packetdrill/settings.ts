@@ -70,6 +70,7 @@ const FREEBSD: TcpOptions = {
   synAckRetries: 3,
   handshakeTimeout: 75_000,
   minMss: 216,
+  ignoreTimeWaitResets: true,
   connectErrors: 'hard',
   acceptSynFin: true,
   resetUnread: false,

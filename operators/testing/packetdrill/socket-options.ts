@@ -4,6 +4,7 @@ import { congestionName } from './congestion-names.js';
 import { ERRNO, nameOf, numberOf, valueIn } from './constants.js';
 import type { Expression } from './expression.js';
 import type { Call } from './sockets.js';
+import { infoNames } from './tcp-info.js';
 import { failed, type Returned, type TestSocket } from './test-socket.js';
 
 // Linux's, of either version of IP.
@@ -187,6 +188,7 @@ export function getOption(socket: TestSocket, args: readonly Expression[]): Call
   const name = optionName(args);
   const expected = valueIn(args[3]);
   const done: Call = { instead: undefined, attempt: () => ({ value: 0 }) };
+  if (name === 'TCP_INFO' && args[3]?.kind === 'struct') return infoCall(socket, args[3].fields, done);
   if (expected === undefined) return args[3]?.kind === 'any' ? done : { ...done, unchecked: name };
   const got = optionValue(socket, name);
   if (got === undefined) return { ...done, unchecked: name };
@@ -194,6 +196,18 @@ export function getOption(socket: TestSocket, args: readonly Expression[]): Call
     ...done,
     check: () => (got === expected ? undefined : { field: name, expected: String(expected), got: String(got) }),
   };
+}
+
+/** TCP_INFO, of which a script says some fields. */
+function infoCall(socket: TestSocket, fields: ReadonlyMap<string, Expression>, done: Call): Call {
+  const names = infoNames(socket.connection, socket.linux ? 'linux' : 'freebsd');
+  const known = [...fields].flatMap(([field, value]) => {
+    const expected = value.kind === 'word' ? names(value.name) : numberOf(value);
+    const got = names(field);
+    return expected === undefined || got === undefined ? [] : [{ field, expected: String(expected), got: String(got) }];
+  });
+  if (known.length === 0) return { ...done, unchecked: 'TCP_INFO' };
+  return { ...done, check: () => known.find(({ expected, got }) => expected !== got) };
 }
 
 function optionValue(socket: TestSocket, name: string): number | undefined {

@@ -75,6 +75,11 @@ export class Sockets {
     return [...this.sockets.values()].filter(({ listener }) => listener !== undefined).length;
   }
 
+  /** Ends all connections, as FreeBSD's `tcpdrop` does. */
+  abortAll(): void {
+    for (const { connection } of this.sockets.values()) connection?.abort();
+  }
+
   /** Begins a call. @throws Unsupported */
   begin(call: CallLine): Call {
     if (call.name === 'socket') return this.socket(call);
