@@ -25,6 +25,7 @@ export type {
   Endpoint,
   TcpConnection,
   TcpConnectionOptions,
+  TcpConnectOptions,
   TcpHandler,
   TcpListener,
   TcpListenOptions,
