@@ -105,6 +105,7 @@ function checkTimestamp(c: Connection, segment: Segment): boolean {
   if (!before(segment.options.timestampValue | 0, ts.recent)) return true;
   if (c.host.now - ts.recentAt > TIMESTAMP_LIFETIME) return true;
   answer(c, segment);
+  reportOld(c, segment);
   drop(c, segment, DropReason.TcpOldTimestamp);
   return false;
 }
@@ -138,11 +139,17 @@ function isInWindow(c: Connection, segment: Segment): boolean {
   // The peer has filled our window: its pure ACKs come with the sequence number behind it, and count.
   if (segment.span === 0 && segment.seq === rcv.edge) return true;
   if (segment.length > 0 && before(segment.seq, rcv.nxt)) c.ecn?.accurate?.duplicated();
-  if (segment.length > 0 && c.sackPermitted && before(segment.seq, rcv.nxt)) {
-    c.gaps.reportDuplicate(segment.seq, (segment.seq + segment.length) | 0);
-  }
+  reportOld(c, segment);
   drop(c, segment, DropReason.TcpOutOfWindow);
   return false;
+}
+
+/** Tells the peer in the next SACK option of data that were received before (RFC 2883 4). */
+function reportOld(c: Connection, { seq, length }: Segment): void {
+  const { nxt } = c.rcv;
+  if (length === 0 || !c.sackPermitted || !before(seq, nxt)) return;
+  const end = (seq + length) | 0;
+  c.gaps.reportDuplicate(seq, after(end, nxt) ? nxt : end);
 }
 
 /** RFC 5961 3: only an exact RST ends the connection; another one in the window is challenged. */

@@ -160,7 +160,9 @@ function retransmitLost(c: Connection): boolean {
 export function retransmit(c: Connection, segment: SentSegment): void {
   const { sent, recovery, timers } = c;
   const { una, wnd } = c.snd;
-  const mss = fullSize(c);
+  const full = fullSize(c);
+  // RFC 9293 SHLD-16: of the oldest what is in the window, if that has shrunk; where it is shut all of it, which probes it then.
+  const mss = segment === c.sent.head && wnd > 0 ? Math.min(full, wnd) : full;
   if (isProbe(c, segment)) probeDoubted(c);
   const data = segment.span - (segment.fin ? 1 : 0);
   if (data > mss) sent.split(segment, mss);

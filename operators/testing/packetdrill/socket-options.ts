@@ -3,6 +3,7 @@
 import { congestionName } from './congestion-names.js';
 import { ERRNO, nameOf, numberOf, valueIn } from './constants.js';
 import type { Expression } from './expression.js';
+import { isAllowed, toldValue } from './option-values.js';
 import type { Call } from './sockets.js';
 import { infoNames } from './tcp-info.js';
 import { failed, type Returned, type TestSocket } from './test-socket.js';
@@ -10,6 +11,7 @@ import { failed, type Returned, type TestSocket } from './test-socket.js';
 // Linux's, of either version of IP.
 const DEFAULT_MSS = 536;
 const TIMESTAMPS_LENGTH = 12;
+const DEFAULT_HOP_LIMIT = 64;
 
 /** What the options do that mean something to the stack. Times come in seconds, unless they are of TCP_USER_TIMEOUT. */
 const SETTERS: Readonly<Record<string, (socket: TestSocket, value: number) => void>> = {
@@ -46,6 +48,7 @@ const SETTERS: Readonly<Record<string, (socket: TestSocket, value: number) => vo
   },
   TCP_MAXSEG: (socket, value) => {
     // FreeBSD forgets it when it opens.
+    if (value === 0) return;
     if (socket.linux) socket.options.maxSegmentSize = value;
     socket.connection?.setMaxSegmentSize(value);
   },
@@ -80,12 +83,14 @@ const SETTERS: Readonly<Record<string, (socket: TestSocket, value: number) => vo
   IPV6_TCLASS: setTrafficClass,
 };
 
-function setHopLimit(socket: TestSocket, value: number): void {
+function setHopLimit(socket: TestSocket, given: number): void {
+  const value = given < 0 ? DEFAULT_HOP_LIMIT : given;
   socket.options.hopLimit = value;
   socket.connection?.setHopLimit(value);
 }
 
-function setTrafficClass(socket: TestSocket, value: number): void {
+function setTrafficClass(socket: TestSocket, given: number): void {
+  const value = Math.max(0, given);
   socket.options.trafficClass = value;
   socket.connection?.setTrafficClass(value);
 }
@@ -161,6 +166,7 @@ export function setOption(socket: TestSocket, args: readonly Expression[]): Retu
   if (text?.kind === 'string') return setText(socket, name, text.value);
   const value = valueIn(given);
   if (value === undefined) return { value: 0 };
+  if (socket.linux && !isAllowed(name, value)) return failed('EINVAL');
   socket.values.set(name, value);
   if (Object.hasOwn(SETTERS, name)) SETTERS[name]?.(socket, value);
   return { value: 0 };
@@ -227,7 +233,7 @@ function optionValue(socket: TestSocket, name: string): number | undefined {
     case 'TCP_USER_TIMEOUT':
       return Number(socket.values.get(name) ?? 0);
     default:
-      return undefined;
+      return socket.linux ? toldValue(name, socket.values.get(name)) : undefined;
   }
 }
 
