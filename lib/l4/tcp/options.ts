@@ -162,7 +162,7 @@ export interface TcpOptions {
    * or the `whole`, as with FreeBSD.
    */
   readonly receiveWindow?: 'gradual' | 'whole';
-  /** Whether receive buffers are rounded up to a whole number of segments, as with FreeBSD. Default false. */
+  /** Whether receive buffers are rounded up to a whole number of segments, and taken is what they have room for, as with FreeBSD. Default false. */
   readonly wholeSegmentBuffers?: boolean;
   /** Memory for queued data of all connections together, in bytes. When it is short, windows shrink. Default 256 MiB. */
   readonly memory?: number;

@@ -15,7 +15,7 @@ import { reset, sendSyn, transmit } from './send.js';
 import { after, before } from './seq.js';
 import { canReceive } from './state.js';
 import { Tell } from './tell.js';
-import { isAcceptable, isWithin, receiveWindow } from './window.js';
+import { acceptedWindow, isAcceptable, isWithin } from './window.js';
 import { ownReceived } from './queues.js';
 
 const { Ack, Ae, Cwr, Ece, Fin, Rst, Syn, Urg } = TcpFlag;
@@ -128,7 +128,7 @@ function answer(c: Connection, segment: Segment): void {
 
 function isInWindow(c: Connection, segment: Segment): boolean {
   const { rcv } = c;
-  const window = receiveWindow(c);
+  const window = acceptedWindow(c);
   if (isAcceptable(segment.seq, segment.span, rcv.nxt, window)) return true;
   // What begins before the window and ends behind it has all that we wait for, though neither end is acceptable.
   if (window > 0 && before(segment.seq, rcv.nxt) && after((segment.seq + segment.length) | 0, rcv.nxt)) return true;
@@ -155,7 +155,7 @@ function reportOld(c: Connection, { seq, length }: Segment): void {
 /** RFC 5961 3: only an exact RST ends the connection; another one in the window is challenged. */
 function receiveReset(c: Connection, segment: Segment): void {
   const { rcv, host } = c;
-  const inWindow = isWithin(segment.seq, rcv.nxt, receiveWindow(c));
+  const inWindow = isWithin(segment.seq, rcv.nxt, acceptedWindow(c));
   if (segment.seq !== rcv.nxt && (c.config.exactResets || !inWindow)) {
     if (inWindow) challenge(c);
     drop(c, segment, DropReason.TcpBadReset);
@@ -242,7 +242,7 @@ function trim(c: Connection, segment: Segment): void {
     }
   }
   const end = (segment.seq + segment.length) | 0;
-  const excess = (end - rcv.edge) | 0;
+  const excess = (end - rcv.nxt - acceptedWindow(c)) | 0;
   if (excess > 0 && segment.length > 0) {
     segment.to -= Math.min(excess, segment.length);
     segment.flags &= ~Fin;
@@ -309,7 +309,7 @@ export function receiveInTimeWait(c: Connection, segment: Segment): void {
   const { rcv, host } = c;
   if (segment.has(Rst)) {
     if (segment.seq !== rcv.nxt || host.config.ignoreTimeWaitResets) {
-      if (segment.seq !== rcv.nxt && isWithin(segment.seq, rcv.nxt, receiveWindow(c))) challenge(c);
+      if (segment.seq !== rcv.nxt && isWithin(segment.seq, rcv.nxt, acceptedWindow(c))) challenge(c);
       drop(c, segment, DropReason.TcpBadReset);
     } else c.terminate(undefined);
     return;

@@ -2,6 +2,7 @@
 
 import type { Connection } from './connection.js';
 import { after, before } from './seq.js';
+import { isSynchronised } from './state.js';
 
 /** The acceptability test of RFC 9293 3.10.7.4 for a segment that occupies `span` sequence numbers. */
 export function isAcceptable(seq: number, span: number, next: number, window: number): boolean {
@@ -20,6 +21,12 @@ export function isWithin(seq: number, next: number, window: number): boolean {
 export function receiveWindow(c: Connection): number {
   const window = (c.rcv.edge - c.rcv.nxt) | 0;
   return window > 0 ? window : 0;
+}
+
+/** What may come now: what was promised, or, with FreeBSD's buffers, what there is room for even if no window field can say so. */
+export function acceptedWindow(c: Connection): number {
+  const window = receiveWindow(c);
+  return c.config.wholeSegmentBuffers && isSynchronised(c.state) ? Math.max(window, freeSpace(c)) : window;
 }
 
 /**
