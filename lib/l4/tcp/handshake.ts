@@ -223,7 +223,7 @@ function establish(c: Connection): void {
   c.ecn?.accurate?.reserve();
   startMtu(c);
   // RFC 5681 3.1: a lost SYN or SYN-ACK leaves a window of one segment.
-  const window = c.retries > 0 ? snd.mss : initialWindow(snd.mss, c.config.initialWindow);
+  const window = c.retries > c.config.forgivenSyns ? snd.mss : initialWindow(snd.mss, c.config.initialWindow);
   c.startCongestion(window);
   c.retries = 0;
   snd.smallEnd = snd.una;

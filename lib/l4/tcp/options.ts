@@ -53,7 +53,7 @@ export interface TcpOptions {
   /** Default 120,000. */
   readonly maxRto?: number;
   /**
-   * Added to every timeout that was measured, and minRto then bounds what is measured, as with FreeBSD, which has 200 and 30: there the first
+   * Added to every timeout that was measured, after it was doubled, and minRto then bounds what is measured, as with FreeBSD, which has 200 and 30: there the first
    * round trip of 50 ms makes a timeout of 350, with Linux one of 250. Default 0.
    */
   readonly rtoSlop?: number;
@@ -107,6 +107,8 @@ export interface TcpOptions {
   readonly quickAcks?: number;
   /** Initial congestion window in segments (RFC 6928). Default 10. */
   readonly initialWindow?: number;
+  /** SYNs or SYN-ACKs that may be lost before the initial window is one segment (RFC 5681 3.1). Default 0; Linux has 1, after RFC 6928 2. */
+  readonly forgivenSyns?: number;
   /**
    * Packetisation-layer path MTU discovery (RFC 4821, RFC 8899): `off`; `blackhole`, the default: where full segments vanish without an ICMP
    * error, and where the path is known to be narrower than its first link; `always`: every connection begins with small segments and searches.
@@ -258,6 +260,7 @@ const DEFAULTS: TcpConfig = {
   maxDelayedAck: 200,
   quickAcks: 16,
   initialWindow: 10,
+  forgivenSyns: 0,
   mtuProbing: 'blackhole',
   congestion: 'cubic',
   halve: 'flight',
@@ -314,6 +317,7 @@ export function tcpConfig(options: TcpOptions): TcpConfig {
   requireRange('slowStartLimit', config.slowStartLimit, 0, Number.POSITIVE_INFINITY);
   requireRange('ecnSynRetries', config.ecnSynRetries, 0, Number.POSITIVE_INFINITY);
   requireOneOf('ecnOption', config.ecnOption, OPTION_POLICIES);
+  requireRange('forgivenSyns', config.forgivenSyns, 0, Number.POSITIVE_INFINITY);
   requireRange('minRto', config.minRto, 1, config.maxRto);
   requireRange('reordering', config.reordering, 1, 300);
   requireRange('portRange', config.portRange[0], 1, config.portRange[1]);

@@ -25,7 +25,9 @@ export class RttEstimator {
 
   /** The current timeout: doubled per backoff, within the limits. */
   get rto(): number {
-    return Math.min(this.config.maxRto, this.base * 2 ** Math.min(this.backoffs, 30));
+    const { maxRto, rtoSlop } = this.config;
+    const doubled = this.base * 2 ** Math.min(this.backoffs, 30);
+    return Math.min(maxRto, this.srtt < 0 ? doubled : doubled + rtoSlop);
   }
 
   /** A segment took `rtt` there and its acknowledgment back. */
@@ -47,7 +49,7 @@ export class RttEstimator {
     // The floor lies under the variance, as with Linux: a steady path whose time is near the minimum would time out at a trifle.
     const measured =
       rtoSlop > 0
-        ? Math.max(minRto, this.srtt + 4 * this.rttvar) + rtoSlop
+        ? Math.max(minRto, this.srtt + 4 * this.rttvar)
         : this.srtt + Math.max(GRANULARITY, minRto, 4 * this.rttvar);
     this.base = Math.min(maxRto, measured);
     // RFC 6298 5: only a valid measurement takes back the backoff.

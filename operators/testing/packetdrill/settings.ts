@@ -46,6 +46,7 @@ const LINUX: TcpOptions = {
   sendBuffer: 256 * 1024,
   synRetries: 5,
   expungeSacks: false,
+  forgivenSyns: 1,
   halve: 'window',
   mtuProbing: 'off',
   acceptMissingTimestamps: true,

@@ -176,6 +176,23 @@ for (const version of VERSIONS) {
       dut.expectClean();
     });
 
+    it('starts with the initial window after one lost SYN where that is forgiven, and with one segment after two (5681-3)', () => {
+      for (const [lost, segments] of [
+        [1, 10],
+        [2, 1],
+      ]) {
+        const dut = new Dut(version, { forgivenSyns: 1 });
+        const { connection } = dut.connecting();
+        dut.wait(lost === 1 ? 1000 : 3000);
+        dut.take();
+        dut.rx('S. 0:0(0) ack 1 win 65535 <mss 1000>');
+        dut.take();
+        connection.write(new Uint8Array(20_000));
+        expect(dut.take().length).to.equal(segments);
+        dut.expectClean();
+      }
+    });
+
     it('probes a shut window with SND.UNA-1, first after the timeout, doubling (GP-53, GP-56, GP-57, SM-14, MUST-35, MUST-36, SHLD-29, SHLD-30)', () => {
       const dut = new Dut(version);
       const { connection } = dut.accepted();
