@@ -28,8 +28,8 @@ function undoTimeout(c: Connection, delivery: Delivery): boolean {
   const { undo } = recovery;
   if (undo === undefined) return false;
   const refuted = delivery.advance > 0 && (undo.isRefuted || undo.isLate(delivery.echo));
-  // RFC 5682 3.1, step 3 b: something came that was never sent again.
-  const late = recovery.frto && undo.active && delivery.original;
+  // RFC 5682 3.1, step 3 b: something came that was never sent again. Without SACK, a number that covers more than that does not tell.
+  const late = recovery.frto && undo.active && delivery.original && (c.sackPermitted || !delivery.ambiguous);
   if (!refuted && !late) return false;
   sent.unmarkLost();
   undo.apply(c);

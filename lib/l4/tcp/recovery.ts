@@ -133,7 +133,7 @@ export class Recovery {
       c.timers.expireWithin(Math.max(RENEGE_GRACE, c.rtt.srtt / 2));
       return;
     }
-    if (this.isReducing && !before(c.snd.una, this.recover)) this.leave(c, delivery);
+    if (this.isReducing && !before(c.snd.una, this.recover) && this.leave(c, delivery)) return;
     if (this.state === 'loss') {
       if (repairTimeout(c, delivery)) return;
     } else if (this.state === 'recovery') {
@@ -146,21 +146,34 @@ export class Recovery {
     if (this.state !== 'recovery') this.judge(c);
   }
 
-  /** What was to be acknowledged before the reduction ends is. */
-  private leave(c: Connection, delivery: Delivery): void {
-    if (this.state === 'recovery') this.finish(c, delivery);
-    // The mark of the reduction itself has to reach the peer first.
-    else if (c.snd.una !== this.recover) this.endReduction(c);
+  /** What was to be acknowledged before the reduction ends is. Returns whether nothing more is to be done about it. */
+  private leave(c: Connection, delivery: Delivery): boolean {
+    const exactly = c.snd.una === this.recover;
+    if (this.state === 'cwr') {
+      // The mark of the reduction itself has to reach the peer first.
+      if (!exactly) this.endReduction(c);
+      return false;
+    }
+    if (exactly && !c.sackPermitted && !this.wasNeedless(delivery)) {
+      // Duplicates that it caused itself may yet come. The window is what is in flight and a little more (RFC 6582 3.2, step 3).
+      this.assume(c, 0);
+      return true;
+    }
+    this.finish(c, delivery);
+    return false;
+  }
+
+  private wasNeedless({ echo }: Delivery): boolean {
+    return this.undo?.isRefuted === true || this.undo?.isLate(echo) === true;
   }
 
   /** All that was lost is repaired: back to normal, and to the former window if nothing had been lost. */
   finish(c: Connection, delivery: Delivery): void {
-    const { undo, rack } = this;
-    if (undo?.isRefuted === true || undo?.isLate(delivery.echo) === true) {
-      undo.apply(c);
+    if (this.wasNeedless(delivery)) {
+      this.undo?.apply(c);
       this.state = 'open';
     } else {
-      rack?.recovered();
+      this.rack?.recovered();
       this.endReduction(c);
     }
     // The peer may yet report that all of it came twice.

@@ -59,7 +59,10 @@ forBothVersions('Recovery without SACK (RFC 5681, RFC 6582)', ({ version }) => {
     expect(lossy.ack(upTo(4))[0], 'partial').to.equal(full(4, 5)[0]);
     expect(lossy.c.recovery.active).to.equal(true);
     lossy.ack((lossy.c.recovery.recover - lossy.c.snd.iss) | 0);
-    expect([lossy.c.recovery.state, lossy.c.congestion.cwnd]).to.deep.equal(['open', 5 * MSS]);
+    expect([lossy.c.recovery.state, lossy.c.congestion.cwnd], 'more is to come').to.deep.equal(['recovery', 5 * MSS]);
+    lossy.write(1);
+    lossy.ack((lossy.c.snd.nxt - lossy.c.snd.iss) | 0);
+    expect([lossy.c.recovery.state, lossy.c.congestion.ssthresh]).to.deep.equal(['open', 5 * MSS]);
     expect(lossy.dut.host.counters.fastRetransmits).to.equal(1);
     lossy.end();
   });
