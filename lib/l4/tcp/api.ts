@@ -158,7 +158,7 @@ export interface TcpListener {
   acceptable: (() => void) | undefined;
   /** Called when a SYN of `remote` was answered: its handshake is under way, and there is nothing to accept yet. For observers. */
   incoming?: ((remote: Endpoint) => void) | undefined;
-  /** Stops listening; connections that were not accepted are reset. */
+  /** Stops listening; established connections that were not accepted are reset, others forgotten. */
   close(): void;
 }
 

@@ -70,10 +70,16 @@ export class Listener implements TcpListener, Parent {
     this.closed = true;
     this.host.enter();
     this.host.unlisten(this);
-    const orphans = [...this.embryonic, ...this.waiting];
+    const { waiting } = this;
+    const embryonic = [...this.embryonic];
     this.embryonic.clear();
     this.waiting = [];
-    for (const connection of orphans) {
+    // Nobody knows of these yet: their peers learn it when they acknowledge.
+    for (const connection of embryonic) {
+      connection.parent = undefined;
+      connection.terminate(undefined);
+    }
+    for (const connection of waiting) {
       connection.parent = undefined;
       connection.abort();
     }

@@ -306,20 +306,32 @@ function finReceived(c: Connection): void {
 
 /** A segment in TIME-WAIT (RFC 9293 3.10.7.4, RFC 1337). New connections were looked for before. */
 export function receiveInTimeWait(c: Connection, segment: Segment): void {
-  const { rcv, host } = c;
+  const { rcv } = c;
+  const inWindow = isWithin(segment.seq, rcv.nxt, acceptedWindow(c));
   if (segment.has(Rst)) {
-    if (segment.seq !== rcv.nxt || host.config.ignoreTimeWaitResets) {
-      if (segment.seq !== rcv.nxt && isWithin(segment.seq, rcv.nxt, acceptedWindow(c))) challenge(c);
-      drop(c, segment, DropReason.TcpBadReset);
-    } else c.terminate(undefined);
+    resetInTimeWait(c, segment, inWindow);
+    return;
+  }
+  if (!(segment.flags & (Ack | Syn)) && inWindow) {
+    drop(c, segment, DropReason.TcpNoAck);
     return;
   }
   const isFin = segment.has(Fin) && ((segment.seq + segment.span) | 0) === rcv.nxt;
   if (isFin) c.timers.timeWait();
   // Our ACK of the FIN may have been lost; anything else old is told where we are.
   if (segment.span > 0) c.oweAck();
-  else if (segment.seq !== rcv.nxt) challenge(c);
+  else if (segment.seq !== rcv.nxt || after(segment.ack, c.snd.nxt)) challenge(c);
   drop(c, segment, isFin ? DropReason.TcpUnexpected : DropReason.TcpOutOfWindow);
+}
+
+function resetInTimeWait(c: Connection, segment: Segment, inWindow: boolean): void {
+  const ignored = c.host.config.ignoreTimeWaitResets;
+  if (segment.seq === c.rcv.nxt && !ignored) {
+    c.terminate(undefined);
+    return;
+  }
+  if (inWindow && !ignored) challenge(c);
+  drop(c, segment, DropReason.TcpBadReset);
 }
 
 /** Whether a SYN may open a new connection in the place of one in TIME-WAIT (RFC 6191, RFC 9293 MAY-2). */
