@@ -65,4 +65,24 @@ export const EXCUSES: readonly Excuse[] = [
     row: 'source routing',
     reason: 'no IP option is sent, and none is answered',
   },
+  {
+    ids: ['MAY-4'],
+    row: 'repeating IP identifications',
+    reason: 'each packet has one of its own, as RFC 6864 4.3 wants of what may be fragmented',
+  },
+  {
+    ids: ['MAY-6'],
+    row: 'keep-alives with a byte',
+    reason: 'they are empty, which every host of today answers',
+  },
+  {
+    ids: ['MAY-9', 'MAY-14', 'MAY-17'],
+    row: 'PSH, flush and the traffic class',
+    reason: 'sockets have no place for them; neither have those of Linux, for PSH and flush',
+  },
+  {
+    ids: ['5482-1'],
+    row: 'user timeout option',
+    reason: 'it is passed over; the timeout is the application’s own business',
+  },
 ];

@@ -26,10 +26,10 @@ export interface Row {
 export type Status = 'tested' | 'partly tested' | 'not implemented' | 'no test';
 
 /** The families of which each row must have a test or an excuse. */
-export const REQUIRED: readonly string[] = ['link', 'arp', 'ipv4', 'icmp', 'ipv6', 'ndp', 'slaac'];
+export const REQUIRED: readonly string[] = ['link', 'arp', 'ipv4', 'icmp', 'ipv6', 'ndp', 'slaac', 'tcp'];
 
 /** The families of which each binding row, a MUST or MUST NOT, must have one. */
-export const BINDING: readonly string[] = ['multicast', 'udp', 'tcp', 'dhcp', 'dns'];
+export const BINDING: readonly string[] = ['multicast', 'udp', 'dhcp', 'dns'];
 
 /** Reads everything from the repository at `root`. @throws Error what {@link readRequirements} throws */
 export function readSources(root: string): Sources {

@@ -47,7 +47,11 @@ export function scriptTitle(source: string, file: string): readonly Title[] {
   for (const [index, line] of source.split('\n').entries()) {
     const [, title] = /^\/\/\s*(.*?)\s*$/.exec(line) ?? [];
     if (title === undefined || title.startsWith('profile:')) continue;
-    return [{ file, line: index + 1, title, words: new Set(wordsOf(title)) }];
+    // In front of the colon, ids stand behind a paragraph: `RFC 9293 3.6, E-12: ...`.
+    const [head = ''] = title.includes(':') ? title.split(':') : [];
+    return [
+      { file, line: index + 1, title, words: new Set([...wordsOf(title), ...head.split(/[\s,]+/).flatMap(idsOf)]) },
+    ];
   }
   return [];
 }

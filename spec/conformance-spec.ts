@@ -86,7 +86,7 @@ describe('conformance', () => {
   describe('the matrix', () => {
     const sources = (change: Partial<Sources> = {}): Sources => ({
       requirements: parseRequirements(
-        '## ipv4\n| 1 | MUST | RFC 1 | a |\n| 2 | MAY | RFC 1 | b |\n| 3 | MUST | RFC 1 | c |\n## nat\n| 4 | MUST | RFC 1 | d |\n## tcp\n| 5 | MAY | RFC 1 | e |\n',
+        '## ipv4\n| 1 | MUST | RFC 1 | a |\n| 2 | MAY | RFC 1 | b |\n| 3 | MUST | RFC 1 | c |\n## nat\n| 4 | MUST | RFC 1 | d |\n## udp\n| 5 | MAY | RFC 1 | e |\n',
         'x.md',
       ),
       titles: [{ file: 'a-spec.ts', line: 1, title: 't', words: new Set(['1', '3']) }],
@@ -118,7 +118,7 @@ describe('conformance', () => {
           {
             requirements: [
               ...sources().requirements,
-              ...parseRequirements('## tcp\n| 6 | MUST NOT | RFC 1 | f |', 'x'),
+              ...parseRequirements('## udp\n| 6 | MUST NOT | RFC 1 | f |', 'x'),
             ],
           },
           '6 (MUST NOT) has no test',

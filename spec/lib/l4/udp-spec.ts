@@ -272,7 +272,7 @@ for (const family of families) {
       expect(app.messages.map((m) => m.data.length)).to.deep.equal(family.version === 4 ? [3, 3] : [3]);
     });
 
-    it('GP-62 reports hard ICMP errors to the connected socket concerned, and to no other', () => {
+    it('GP-62 GP-63 reports hard ICMP errors to the connected socket concerned, and to no other', () => {
       const [connected, other, loose] = [new Recorder(), new Recorder(), new Recorder()];
       host.bind(at(us, 4000), connected).connect(at(peer, 9));
       host.bind(at(us, 4001), other).connect(at(peer, 9));

@@ -55,7 +55,7 @@ describe('bridge', () => {
     expect(env.scheduler.pending).to.equal(0);
   });
 
-  it('floods what it does not know and groups, and learns who is where', () => {
+  it('802.1D-1: floods what it does not know and groups, and learns who is where', () => {
     const [left, middle, right] = ports;
     expect(receive(left, A, B)).to.deep.equal([1, 2]);
     expect(receive(middle, B, A)).to.deep.equal([0]);
@@ -73,7 +73,7 @@ describe('bridge', () => {
     expect(receive(right, C, A)).to.deep.equal([1]);
   });
 
-  it('forgets a station that is silent for the ageing time, and no other', () => {
+  it('802.1D-1: forgets a station that is silent for the ageing time, and no other', () => {
     running.unsubscribe();
     start({ ageing: 1000 });
     const [left, middle] = ports;
@@ -104,7 +104,7 @@ describe('bridge', () => {
     expect(env.drops.toJSON()).to.deep.equal({ 'bridge-same-port': 1 });
   });
 
-  it('drops what is no frame, comes from nobody, or is for the next bridge only', () => {
+  it('802.1D-1: drops what is no frame, comes from nobody, or is for the next bridge only', () => {
     const [left] = ports;
     for (let length = 0; length < 14; length++) expect(receive(left, A, B, length)).to.deep.equal([]);
     expect(receive(left, 0, B)).to.deep.equal([]);

@@ -53,7 +53,7 @@ function accepted(listener: TcpListener): string[] {
 }
 
 describe('sockets of both IP versions', () => {
-  it('TCP: `::` listens on both, unless it wants IPv6 only', () => {
+  it('TCP: `::` listens on both, unless it wants IPv6 only (GT-28)', () => {
     const hosts = pair();
     const { b } = hosts.hosts;
     const both = b.tcp.listen({ address: ANY6, port: 80 });
@@ -79,7 +79,7 @@ describe('sockets of both IP versions', () => {
     hosts.dispose();
   });
 
-  it('an IPv4-mapped address is the IPv4 address, to connect to and to listen at (RFC 3493 3.7)', () => {
+  it('an IPv4-mapped address is the IPv4 address, to connect to and to listen at (RFC 3493 3.7, GT-28)', () => {
     const hosts = pair();
     const { b } = hosts.hosts;
     const listener = b.tcp.listen({ address: ipOf('::ffff:10.0.0.2'), port: 80 });

@@ -1,4 +1,6 @@
 import { expect } from 'chai';
+import type { Connection } from '../../../../lib/l4/tcp/connection.js';
+import { Ipv4Packet } from '../../../../lib/wire/ipv4.js';
 import { Dut } from './dut.js';
 import { VERSIONS } from './pair.js';
 
@@ -193,7 +195,7 @@ for (const version of VERSIONS) {
       }
     });
 
-    it('probes a shut window with SND.UNA-1, first after the timeout, doubling (GP-53, GP-56, GP-57, SM-14, MUST-35, MUST-36, SHLD-29, SHLD-30)', () => {
+    it('probes a shut window with SND.UNA-1, first after the timeout, doubling (GP-53, GP-56, GP-57, GT-46, SM-14, MUST-35, MUST-36, SHLD-29, SHLD-30)', () => {
       const dut = new Dut(version);
       const { connection } = dut.accepted();
       dut.rx('. 1:1(0) ack 1 win 0');
@@ -232,11 +234,34 @@ for (const version of VERSIONS) {
       dut.expectClean();
     });
 
-    it('survives a window that shuts on what is in flight (SHLD-16, SHLD-17)', () => {
+    it('gives what it sends again an identification of its own, whether or not it may be fragmented (GP-06, GT-71)', () => {
+      for (const [length, dontFragment] of [1, 512].flatMap((n) => [[n, true] as const, [n, false] as const])) {
+        const dut = new Dut(version);
+        const connection = dut.accepted().connection as Connection;
+        connection.flow = { ...connection.flow, dontFragment };
+        const seen: number[] = [];
+        dut.onSegment = (_, ip) => {
+          if (ip instanceof Ipv4Packet) {
+            expect(ip.dontFragment).to.equal(dontFragment);
+            seen.push(ip.identification);
+          }
+        };
+        connection.write(new Uint8Array(length));
+        dut.wait(3000);
+        expect(dut.take().length).to.equal(5);
+        expect(new Set(seen).size).to.equal(version === 4 ? 5 : 0);
+        dut.expectClean();
+      }
+    });
+
+    it('survives a window that shuts on what is in flight, and sends that again (SHLD-16, SHLD-17, MAY-7)', () => {
       const dut = new Dut(version);
       const { connection } = dut.accepted();
       connection.write(new Uint8Array(100));
       dut.take();
+      dut.rx('. 1:1(0) ack 1 win 0');
+      dut.wait(200);
+      dut.tx('P. 1:101(100) ack 1 win 65535');
       for (let t = 0; t < 2 * HOUR; t += 1000) {
         dut.wait(1000);
         for (const _ of dut.take()) dut.rx('. 1:1(0) ack 1 win 0');
