@@ -6,6 +6,7 @@ import { type Connection } from './connection.js';
 import { acknowledgedWithEcn } from './ecn.js';
 import type { Delivery } from './delivery.js';
 import { mtuAcknowledged } from './plpmtud.js';
+import { releaseSent } from './queues.js';
 import { challenge, drop } from './refuse.js';
 import { SackMemory } from './sack.js';
 import type { Segment } from './segment.js';
@@ -52,6 +53,7 @@ export function acknowledge(c: Connection, segment: Segment): boolean {
   recover(c, flight);
   if (c.ecn !== undefined) acknowledgedWithEcn(c, c.ecn, segment, advance);
   conclude(c, flight, (sent.lostTotal - lost) | 0);
+  if (c.sent.head === undefined) releaseSent(c);
   if (advance > 0 && c.finSent && segment.ack === snd.nxt) finAcknowledged(c);
   return true;
 }
@@ -124,8 +126,8 @@ function conclude(c: Connection, flight: number, lost: number): void {
   ack.lost = lost;
   ack.priorInFlight = flight;
   ack.inFlight = sent.pipe;
-  ack.limited = c.use !== undefined && c.use.isLimiting(cwnd, congestion.ssthresh);
-  sent.rate?.fill(ack, c.rtt.minRtt);
+  ack.limited = sent.use.isLimiting(cwnd, congestion.ssthresh);
+  c.rate?.fill(ack, c.rtt.minRtt);
   if (congestion.ownsRecovery) congestion.acknowledged(ack);
   else if (recovery.isReducing) recovery.setWindow(c, delivery.bytes, delivery.advance > 0 && lost === 0);
   else if (delivery.advance > 0 || (delivery.sacked && recovery.reordering > c.config.reordering)) {

@@ -31,21 +31,21 @@ import { clampBuffer, defaultMss, type EndCode, receiveLimit, type TcpConfig } f
 import type { Pacer } from './pacing.js';
 import type { Plpmtud } from './plpmtud.js';
 import { Reassembly } from './reassembly.js';
-import { releaseQueue, releaseReceived } from './queues.js';
+import { releaseQueue, releaseReceived, releaseSent } from './queues.js';
+import type { RateSampler } from './rate.js';
 import { NOTHING_RECEIVED, type ReceiveQueue } from './receive-queue.js';
 import { Recovery } from './recovery.js';
 import type { ChallengeBudget } from './refuse.js';
 import { RttEstimator } from './rto.js';
 import { sendAck, sendFirstSyn, unsentBytes } from './send.js';
 import { NOTHING_QUEUED, type SendQueue } from './send-queue.js';
-import { SentQueue } from './sent-queue.js';
+import { NOTHING_SENT, type SentQueue } from './sent-queue.js';
 import * as set from './set-options.js';
 import { Settings, withEcn, withLimits } from './settings.js';
 import { isSynchronised, type TcpEvent, transition } from './state.js';
 import { Chrono, type ChronoWatch, Statistics } from './statistics.js';
 import { Tell } from './tell.js';
 import { ConnectionTimers } from './timers.js';
-import type { WindowUse } from './window-use.js';
 import { ReceiveVariables, SendVariables, TimestampState } from './variables.js';
 
 const { CONNECTED, URGENT, READABLE, WRITABLE, FLUSHED, CLOSED, LINGERED } = Tell;
@@ -90,7 +90,7 @@ export class Connection implements TcpConnection {
 
   /** Not to be filled: those of `queues` are. */
   queue: SendQueue = NOTHING_QUEUED;
-  readonly sent: SentQueue;
+  sent: SentQueue = NOTHING_SENT;
   received: ReceiveQueue = NOTHING_RECEIVED;
   reassembly: Reassembly | undefined = undefined;
   readonly rtt: RttEstimator;
@@ -100,8 +100,8 @@ export class Connection implements TcpConnection {
   private readonly congestionFactory: CongestionFactory;
   /** There while segments are paced; and the most that they may be paced at, in bytes a ms, 0 for any rate. */
   pacer: Pacer | undefined = undefined;
-  /** How much of the congestion window is used; there once anything was sent. */
-  use: WindowUse | undefined = undefined;
+  /** Measures how fast the path delivers; there once anything was sent. */
+  rate: RateSampler | undefined = undefined;
   maxPacingRate: number;
   readonly recovery: Recovery;
   readonly timers: ConnectionTimers;
@@ -196,7 +196,6 @@ export class Connection implements TcpConnection {
     this.noDelay = options.noDelay ?? false;
     this.userTimeout = options.userTimeout ?? config.userTimeout;
     this.quickAcks = config.ackPolicy === 'adaptive' ? 0 : config.quickAcks;
-    this.sent = new SentQueue(host.sentSegments);
     this.rtt = new RttEstimator(config);
     this.recovery = new Recovery(config.reordering);
     this.maxPacingRate = (options.maxPacingRate ?? 0) / 1000;
@@ -410,7 +409,7 @@ export class Connection implements TcpConnection {
   /** The protocol ended regularly, or is in TIME-WAIT: nothing more will come or be wanted. */
   finish(): void {
     this.over = true;
-    this.sent.clear();
+    releaseSent(this);
     this.host.memory.used -= this.queue.length;
     releaseQueue(this);
     this.dropGaps();

@@ -12,7 +12,7 @@ import type { TcpConfig } from './options.js';
 import type { ReceiveQueue } from './receive-queue.js';
 import type { Recycler } from './recycler.js';
 import type { SendQueue } from './send-queue.js';
-import type { SentSegmentPool } from './sent-queue.js';
+import type { SentQueue } from './sent-queue.js';
 
 /** Counts of what happened, for statistics (RFC 4022 in spirit). All only grow. */
 export class TcpCounters {
@@ -70,7 +70,7 @@ export interface TcpContext {
   readonly config: TcpConfig;
   readonly output: IpOutput;
   readonly counters: TcpCounters;
-  readonly sentSegments: SentSegmentPool;
+  readonly sentQueues: Recycler<SentQueue>;
   readonly sendQueues: Recycler<SendQueue>;
   readonly receiveQueues: Recycler<ReceiveQueue>;
   readonly fastOpen: FastOpenMemory;

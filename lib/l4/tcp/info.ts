@@ -261,7 +261,7 @@ function counts({ statistics }: Connection): Parts<Counts> {
 type Rates = 'deliveryRate' | 'deliveryRateAppLimited' | 'pacingRate' | 'delivered' | 'deliveredCe';
 
 function rates(c: Connection): Parts<Rates> {
-  const { rate } = c.sent;
+  const { rate } = c;
   return {
     deliveryRate: (rate?.rate ?? 0) * 1000,
     deliveryRateAppLimited: rate?.rateIsAppLimited ?? false,

@@ -2,7 +2,9 @@
 
 import type { Connection } from './connection.js';
 import { NOTHING_RECEIVED, type ReceiveQueue } from './receive-queue.js';
+import { RateSampler } from './rate.js';
 import { NOTHING_QUEUED, type SendQueue } from './send-queue.js';
+import { NOTHING_SENT, type SentQueue } from './sent-queue.js';
 
 /** The queue of what is to be sent, to put something in. */
 export function ownQueue(c: Connection): SendQueue {
@@ -14,6 +16,26 @@ export function ownQueue(c: Connection): SendQueue {
 export function ownReceived(c: Connection): ReceiveQueue {
   if (c.received === NOTHING_RECEIVED) c.received = c.host.receiveQueues.take();
   return c.received;
+}
+
+/** The queue of what awaits acknowledgment, to put something in. */
+export function ownSent(c: Connection): SentQueue {
+  if (c.sent === NOTHING_SENT) {
+    c.rate ??= new RateSampler();
+    c.sent = c.host.sentQueues.take();
+    c.sent.rate = c.rate;
+    c.sent.use.begin(c.snd.una);
+  }
+  return c.sent;
+}
+
+/** Nothing is in flight any more. */
+export function releaseSent(c: Connection): void {
+  if (c.sent === NOTHING_SENT) return;
+  c.host.sentQueues.give(c.sent);
+  c.sent = NOTHING_SENT;
+  // The next queue numbers what it sends as it likes.
+  c.recovery.rack?.rest();
 }
 
 /** Nothing is left to be acknowledged, or nobody will. */

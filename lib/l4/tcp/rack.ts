@@ -50,6 +50,11 @@ export class Rack {
     this.order = segment.order;
   }
 
+  /** Nothing is in flight. What is sent later is not compared with what arrived before. */
+  rest(): void {
+    this.isKnown = this.advanced = false;
+  }
+
   /** Losses are to be looked for again, although nothing arrived. */
   again(): void {
     this.advanced = true;

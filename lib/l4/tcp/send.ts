@@ -13,6 +13,7 @@ import { windowScaleFor } from './options.js';
 import { firstOffer } from './mss.js';
 import { isTooEarly } from './pacing.js';
 import { isProbe, probeDoubted, probeSent, probeSize } from './plpmtud.js';
+import { ownSent } from './queues.js';
 import type { Reassembly } from './reassembly.js';
 import { nextOnSuspicion } from './sack-recovery.js';
 import type { SentSegment } from './sent-queue.js';
@@ -20,7 +21,6 @@ import { after } from './seq.js';
 import { canSend } from './state.js';
 import { Chrono, type ChronoWatch } from './statistics.js';
 import { advertiseWindow } from './window.js';
-import { WindowUse } from './window-use.js';
 
 const { Ack, Fin, Psh, Rst, Syn, Urg } = TcpFlag;
 const ALIGNED_TIMESTAMPS = 0x0101_080a;
@@ -67,7 +67,7 @@ function fullSize(c: Connection): number {
 
 /** Sends whatever the windows allow: first what was lost, then what is new, then the FIN. */
 export function transmit(c: Connection): void {
-  const { recovery, snd, sent, timers } = c;
+  const { recovery, snd, timers } = c;
   const { nxt } = snd;
   if (!canSend(c.state)) {
     // The timer is that of the SYN-ACK.
@@ -84,7 +84,7 @@ export function transmit(c: Connection): void {
   if (recovery.active && c.sackPermitted && !c.config.rack) retransmitSuspects(c);
   noteUse(c, snd.nxt !== nxt);
   if (c.chrono !== undefined) watch(c, c.chrono);
-  if (sent.head !== undefined) {
+  if (c.sent.head !== undefined) {
     if (!timers.retransmit.armed) timers.armRetransmit();
     if (snd.nxt !== nxt) timers.sentMore();
   } else if (needsPersist(c)) {
@@ -114,7 +114,8 @@ function retransmitSuspects(c: Connection): void {
 
 /** Whether the application, not the network, limits what is in flight. */
 function noteLimit(c: Connection): void {
-  const { rate, pipe } = c.sent;
+  const { rate } = c;
+  const { pipe } = c.sent;
   if (rate !== undefined && pipe < c.congestion.cwnd && unsentBytes(c) < c.snd.mss) rate.limitedByApplication(pipe);
 }
 
@@ -122,8 +123,7 @@ function noteLimit(c: Connection): void {
 function noteUse(c: Connection, sent: boolean): void {
   const full = c.sent.head !== undefined && c.sent.pipe + c.snd.mss > c.congestion.cwnd;
   if (!sent && !(full && unsentBytes(c) > 0)) return;
-  c.use ??= new WindowUse();
-  c.use.note(c, full);
+  c.sent.use.note(c, full);
 }
 
 /** Notes what keeps us from sending, if anything does. */
@@ -213,12 +213,12 @@ export function sendLossProbe(c: Connection, tail: SentSegment): boolean {
 }
 
 function sendNew(c: Connection): void {
-  const { snd, sent } = c;
+  const { snd } = c;
   for (;;) {
     const unsent = unsentBytes(c);
     const finDue = c.finQueued && !c.finSent;
     if (unsent <= 0 && !finDue) return;
-    if (sent.head === undefined) c.congestion.idle(c.host.now - snd.lastAt, c.rtt.rto, c.host.now);
+    if (c.sent.head === undefined) c.congestion.idle(c.host.now - snd.lastAt, c.rtt.rto, c.host.now);
     const usable = (snd.una + snd.wnd - snd.nxt) | 0;
     if (usable <= 0) return;
     const full = fullSize(c);
@@ -262,7 +262,8 @@ export function sendForced(c: Connection, usable: number): void {
 }
 
 function sendSegment(c: Connection, length: number, fin: boolean, flags: number = Ack): void {
-  const { snd, sent } = c;
+  const { snd } = c;
+  const sent = ownSent(c);
   const seq = snd.nxt;
   const offset = (seq - snd.una) | 0;
   const idle = sent.head === undefined;

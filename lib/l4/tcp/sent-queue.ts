@@ -8,8 +8,9 @@
  */
 
 import type { Delivery } from './delivery.js';
-import { RateSampler } from './rate.js';
+import type { RateSampler } from './rate.js';
 import { after, before } from './seq.js';
+import { WindowUse } from './window-use.js';
 
 /** One segment that was sent. Sequence numbers are signed. */
 export class SentSegment {
@@ -77,7 +78,7 @@ export class SentSegmentPool {
   }
 }
 
-/** The segments that await acknowledgment, oldest first. */
+/** The segments that await acknowledgment, oldest first. Connections with nothing in flight have none, see `queues`. */
 export class SentQueue {
   head: SentSegment | undefined = undefined;
   tail: SentSegment | undefined = undefined;
@@ -103,7 +104,9 @@ export class SentQueue {
   highest: SentSegment | undefined = undefined;
   /** Where the last search for a sequence number ended. */
   private cursor: SentSegment | undefined = undefined;
-  /** Measures how fast the path delivers; there once anything was sent. */
+  /** How much of the congestion window is used in this flight. */
+  readonly use: WindowUse = new WindowUse();
+  /** Measures how fast the path delivers: that of the connection. */
   rate: RateSampler | undefined = undefined;
   /** Records were cut since somebody looked: what a selective acknowledgment covered may be a segment of its own now. */
   recut = false;
@@ -146,8 +149,7 @@ export class SentQueue {
     this.flight += (end - seq) | 0;
     this.count++;
     this.appendTimed(segment);
-    this.rate ??= new RateSampler();
-    this.rate.sent(segment, this.flight, tail === undefined);
+    this.rate?.sent(segment, this.flight, tail === undefined);
   }
 
   /** Everything before `ack` has arrived; `delivery` is told of what had not been reported yet. */
@@ -416,6 +418,8 @@ export class SentQueue {
       this.dueCount =
         0;
     this.sackedBytes = 0;
+    this.recut = false;
+    this.rate = undefined;
   }
 
   private appendTimed(segment: SentSegment): void {
@@ -456,3 +460,12 @@ export class SentQueue {
     segment.timed = false;
   }
 }
+
+class NoSentQueue extends SentQueue {
+  override push(): never {
+    throw new Error('a connection counts what it sends in a queue of its own');
+  }
+}
+
+/** What connections have that have nothing in flight: empty, and stays so. */
+export const NOTHING_SENT: SentQueue = new NoSentQueue(new SentSegmentPool());

@@ -46,7 +46,7 @@ import { refuse } from './refuse.js';
 import { Segment } from './segment.js';
 import { sendFirstSyn } from './send.js';
 import { SendQueue } from './send-queue.js';
-import { SentSegmentPool } from './sent-queue.js';
+import { SentQueue, SentSegmentPool } from './sent-queue.js';
 
 const { Ack, Fin, Rst, Syn } = TcpFlag;
 // Segments to ourselves that one event may lead to before others get their turn.
@@ -74,7 +74,8 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost {
   readonly config: TcpConfig;
   readonly output: IpOutput;
   readonly counters: TcpCounters = new TcpCounters();
-  readonly sentSegments: SentSegmentPool = new SentSegmentPool();
+  private readonly sentSegments: SentSegmentPool = new SentSegmentPool();
+  readonly sentQueues: Recycler<SentQueue> = new Recycler(() => new SentQueue(this.sentSegments));
   readonly sendQueues: Recycler<SendQueue> = new Recycler(() => new SendQueue());
   readonly receiveQueues: Recycler<ReceiveQueue> = new Recycler(() => new ReceiveQueue());
   readonly fastOpen: FastOpenMemory;

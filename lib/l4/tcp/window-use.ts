@@ -6,13 +6,20 @@
 import type { Connection } from './connection.js';
 import { before } from './seq.js';
 
-/** The use of one connection's congestion window. Made with the first segment that is sent. */
+/** The use of one connection's congestion window while something is in flight. */
 export class WindowUse {
   /** The window was full in this flight; and the most that was sent and not acknowledged, in bytes. */
   private full = false;
   private most = 0;
   /** SND.NXT when that was seen: the flight lasts until it is acknowledged. */
   private end = 0;
+
+  /** A first flight begins at SND.UNA. */
+  begin(una: number): void {
+    this.full = false;
+    this.most = 0;
+    this.end = una;
+  }
 
   /** Segments were sent, or could not be. */
   note(c: Connection, full: boolean): void {
