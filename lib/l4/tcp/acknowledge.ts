@@ -66,7 +66,7 @@ function isDuplicate(segment: Segment, advance: number): boolean {
 /** The window was shut and is not any more: if it is too small to be used at once, the override timer counts from now. */
 function windowOpened(c: Connection): void {
   c.probes = 0;
-  if (c.sent.head === undefined) c.timers.retransmit.cancel();
+  if (c.sent.head === undefined) c.timers.disarmRetransmit();
 }
 
 function selectively(c: Connection, segment: Segment): void {
@@ -107,7 +107,7 @@ function recover(c: Connection, flight: number): void {
   }
   if (delivery.advance > 0 && c.plpmtud !== undefined) mtuAcknowledged(c);
   const { head } = sent;
-  if (head === undefined) timers.retransmit.cancel();
+  if (head === undefined) timers.disarmRetransmit();
   // What was sent before the oldest was sent again says nothing of how long that may take.
   else if (!delivery.timed && (delivery.advance > 0 || isOlder(delivery.sackedFirst, head.sentAt))) timers.progressed();
 }

@@ -6,7 +6,7 @@ import type { Connection } from './connection.js';
 import { linger as startLinger } from './linger.js';
 import { reset, sendAck, transmit, unsentBytes } from './send.js';
 import { canSend, isSynchronised } from './state.js';
-import { Chrono, ChronoWatch } from './statistics.js';
+import { Chrono } from './statistics.js';
 import { Tell } from './tell.js';
 import { isUpdateDue } from './window.js';
 import { ownQueue, releaseReceived } from './queues.js';
@@ -23,12 +23,11 @@ export function write(c: Connection, bytes: Uint8Array, options: TcpWriteOptions
   c.host.memory.used += taken;
   enqueue(c, taken === bytes.length ? bytes : bytes.subarray(0, taken), options?.more !== true || taken < bytes.length);
   c.unflushed = true;
-  c.chrono ??= new ChronoWatch();
   if (c.settings !== undefined) c.settings.more = false;
   if (options !== undefined) mark(c, options, taken === bytes.length);
   if (canSend(c.state) || c.fastOpen?.isEarly === true) {
     c.host.enter();
-    c.chrono.start(Chrono.BUSY, c.host.now);
+    c.queue.watch.start(Chrono.BUSY, c.host.now, c.statistics);
     transmit(c);
     c.host.leaveLater();
   }

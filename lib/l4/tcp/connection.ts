@@ -25,6 +25,7 @@ import type { Parent, TcpContext } from './context.js';
 import type { Ecn } from './ecn.js';
 import { infoOf, type TcpInfo } from './info.js';
 import type { FastOpen } from './fast-open.js';
+import { Flags } from './flags.js';
 import { Keepalive } from './keepalive.js';
 import { lingered } from './linger.js';
 import { clampBuffer, defaultMss, type EndCode, receiveLimit, type TcpConfig } from './options.js';
@@ -43,7 +44,7 @@ import { NOTHING_SENT, type SentQueue } from './sent-queue.js';
 import * as set from './set-options.js';
 import { Settings, withEcn, withLimits } from './settings.js';
 import { isSynchronised, type TcpEvent, transition } from './state.js';
-import { Chrono, type ChronoWatch, Statistics } from './statistics.js';
+import { Statistics } from './statistics.js';
 import { Tell } from './tell.js';
 import { ConnectionTimers } from './timers.js';
 import { ReceiveVariables, SendVariables, TimestampState } from './variables.js';
@@ -53,7 +54,7 @@ const { CONNECTED, URGENT, READABLE, WRITABLE, FLUSHED, CLOSED, LINGERED } = Tel
 const SILENT: TcpHandler = { connected() {}, readable() {}, writable() {}, flushed() {}, closed() {} };
 
 /** The control block of one connection. */
-export class Connection implements TcpConnection {
+export class Connection extends Flags implements TcpConnection {
   readonly host: TcpContext;
   /** The host's, with the limits of this connection. */
   readonly config: TcpConfig;
@@ -64,11 +65,8 @@ export class Connection implements TcpConnection {
   readonly snd: SendVariables = new SendVariables();
   readonly rcv: ReceiveVariables = new ReceiveVariables();
   readonly ts: TimestampState = new TimestampState();
-  sackPermitted = false;
   /** There if ECN was asked for, by either side, and not refused. */
   ecn: Ecn | undefined = undefined;
-  /** Both SYNs offered window scaling. */
-  scaling = false;
   /** The MSS that we offered, and the one that the peer offered. */
   mssOffered = 0;
   peerMss: number;
@@ -85,7 +83,6 @@ export class Connection implements TcpConnection {
   sendLimit: number;
   /** There while the receive buffer may grow, and data come. */
   tuning: ReceiveTuning | undefined = undefined;
-  noDelay: boolean;
   userTimeout: number;
 
   /** Not to be filled: those of `queues` are. */
@@ -107,11 +104,6 @@ export class Connection implements TcpConnection {
   readonly timers: ConnectionTimers;
   keepalive: Keepalive | undefined = undefined;
 
-  /** The application ended its stream; the FIN was sent. */
-  finQueued = false;
-  finSent = false;
-  /** The peer's FIN was received in order. */
-  eof = false;
   /** Retransmissions in a row without progress. */
   retries = 0;
   /** Window probes in a row; those without any answer; since when there was none. */
@@ -124,8 +116,6 @@ export class Connection implements TcpConnection {
   confirmedAt: number | undefined = undefined;
   /** When the peer last acknowledged a segment of full size. */
   fullSizeAt: number | undefined = undefined;
-  /** An ACK is owed when the event ends. */
-  ackNow = false;
   quickAcks: number;
   challenges: ChallengeBudget | undefined = undefined;
   /** An error that ICMP reported and that did not end the connection (RFC 1122 4.2.3.9). */
@@ -133,31 +123,12 @@ export class Connection implements TcpConnection {
   parent: Parent | undefined = undefined;
   /** There while the connection opens with Fast Open, or tries to. */
   fastOpen: FastOpen | undefined = undefined;
-  inTimeWait = false;
-  /** In the host's list of connections that have something to tell. */
-  listed = false;
 
   readonly statistics: Statistics = new Statistics();
-  /** There once something was written. */
-  chrono: ChronoWatch | undefined = undefined;
   settings: Settings | undefined = undefined;
   private pending = 0;
   private owner: TcpHandler;
   private states: { readonly told: (state: TcpState) => void; readonly queue: TcpState[] } | undefined = undefined;
-  /** `readable` was called and no read made progress since. */
-  told = false;
-  /** The last write did not take everything; what was written waits to be acknowledged. */
-  blocked = false;
-  unflushed = false;
-  /** The application shut down reading. */
-  readShut = false;
-  /** The application called `close` or `abort`: it hears only of the end. */
-  abandoned = false;
-  /** Nothing more will happen in the protocol. */
-  over = false;
-  /** The host has forgotten it. */
-  released = false;
-  closedTold = false;
   /** What ended the connection, for its owner and for `takeError`. */
   private cause: NetError | undefined = undefined;
   private error: NetError | undefined = undefined;
@@ -169,6 +140,7 @@ export class Connection implements TcpConnection {
     handler: TcpHandler | undefined,
     options: TcpConnectionOptions,
   ) {
+    super();
     const config = withEcn(withLimits(host.config, options.limits), options.ecn);
     this.host = host;
     this.config = config;
@@ -414,7 +386,6 @@ export class Connection implements TcpConnection {
     releaseQueue(this);
     this.dropGaps();
     this.tuning = undefined;
-    this.chrono?.start(Chrono.IDLE, this.host.now);
     this.reassembly = undefined;
     // What comes in TIME-WAIT is still answered with the counter of accurate ECN.
     if (this.ecn?.accurate === undefined) this.ecn = undefined;

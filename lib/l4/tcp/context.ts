@@ -7,6 +7,7 @@ import type { Acknowledgment } from './congestion/congestion.js';
 import type { Connection } from './connection.js';
 import type { Delivery } from './delivery.js';
 import type { FastOpenMemory } from './fast-open.js';
+import type { LentTimer } from './lent-timer.js';
 import type { Memory } from './memory.js';
 import type { TcpConfig } from './options.js';
 import type { ReceiveQueue } from './receive-queue.js';
@@ -73,6 +74,8 @@ export interface TcpContext {
   readonly sentQueues: Recycler<SentQueue>;
   readonly sendQueues: Recycler<SendQueue>;
   readonly receiveQueues: Recycler<ReceiveQueue>;
+  readonly retransmitTimers: Recycler<LentTimer>;
+  readonly ackTimers: Recycler<LentTimer>;
   readonly fastOpen: FastOpenMemory;
   readonly memory: Memory;
   /** What the acknowledgment under inspection says, for congestion control. */

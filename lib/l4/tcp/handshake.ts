@@ -196,7 +196,7 @@ export function completeByCookie(c: Connection): void {
 function complete(c: Connection, segment: Segment): void {
   const { rtt, host } = c;
   const { options } = segment;
-  c.timers.retransmit.cancel();
+  c.timers.disarmRetransmit();
   if (c.retries === 0) rtt.sample(host.now - c.synSentAt);
   else if (c.ts.on && options.hasTimestamps && options.timestampEcho !== 0) {
     rtt.sample(Math.max(0, (timestamp(c) - options.timestampEcho) | 0));

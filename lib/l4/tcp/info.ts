@@ -4,6 +4,7 @@
  */
 
 import type { TcpState } from './api.js';
+import { UNLIMITED as NO_THRESHOLD } from './congestion/congestion.js';
 import type { Connection } from './connection.js';
 import type { RecoveryState } from './recovery.js';
 import { pacingRate } from './pacing.js';
@@ -153,7 +154,7 @@ type Windows = 'sndCwnd' | 'sndCwndBytes' | 'sndSsthresh' | 'sndSsthreshBytes' |
 function windows(c: Connection): Parts<Windows> {
   const { congestion, snd } = c;
   const { cwnd, ssthresh } = congestion;
-  const unlimited = ssthresh >= Number.MAX_SAFE_INTEGER;
+  const unlimited = ssthresh >= NO_THRESHOLD;
   return {
     sndCwnd: Math.max(1, Math.floor(cwnd / snd.mss)),
     sndCwndBytes: cwnd,
@@ -274,14 +275,15 @@ function rates(c: Connection): Parts<Rates> {
 type Limits = 'busyTime' | 'rwndLimited' | 'sndbufLimited' | 'notsentBytes' | 'receiveBuffer' | 'sendBuffer';
 
 function limits(c: Connection): Parts<Limits> {
-  const { chrono } = c;
+  const { statistics, queue } = c;
+  const { waits } = statistics;
   const now = c.host.env.timers.now();
-  const time = (kind: number) => chrono?.time(kind, now) ?? 0;
-  const [busy, rwnd, sndbuf] = [time(Chrono.BUSY), time(Chrono.PEER_WINDOW), time(Chrono.SEND_BUFFER)];
+  const time = (kind: number) => queue.watch.current(kind, now);
+  const [rwnd, sndbuf] = [time(Chrono.PEER_WINDOW), time(Chrono.SEND_BUFFER)];
   return {
-    busyTime: busy + rwnd + sndbuf,
-    rwndLimited: rwnd,
-    sndbufLimited: sndbuf,
+    busyTime: statistics.busyTime + time(Chrono.BUSY) + rwnd + sndbuf,
+    rwndLimited: (waits?.peerWindow ?? 0) + rwnd,
+    sndbufLimited: (waits?.sendBuffer ?? 0) + sndbuf,
     notsentBytes: unsentBytes(c),
     receiveBuffer: c.receiveBuffer,
     sendBuffer: c.sendBuffer,

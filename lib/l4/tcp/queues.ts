@@ -5,6 +5,7 @@ import { NOTHING_RECEIVED, type ReceiveQueue } from './receive-queue.js';
 import { RateSampler } from './rate.js';
 import { NOTHING_QUEUED, type SendQueue } from './send-queue.js';
 import { NOTHING_SENT, type SentQueue } from './sent-queue.js';
+import { Chrono } from './statistics.js';
 
 /** The queue of what is to be sent, to put something in. */
 export function ownQueue(c: Connection): SendQueue {
@@ -41,6 +42,7 @@ export function releaseSent(c: Connection): void {
 /** Nothing is left to be acknowledged, or nobody will. */
 export function releaseQueue(c: Connection): void {
   if (c.queue === NOTHING_QUEUED) return;
+  c.queue.watch.start(Chrono.IDLE, c.host.now, c.statistics);
   c.host.sendQueues.give(c.queue);
   c.queue = NOTHING_QUEUED;
 }

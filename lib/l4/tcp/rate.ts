@@ -10,6 +10,9 @@ import type { Acknowledgment } from './congestion/congestion.js';
 import type { SentSegment } from './sent-queue.js';
 import { after } from './seq.js';
 
+/** The newest segment that the acknowledgment under inspection delivered: filled and read within one event, whatever the connection. */
+const newest = { end: 0, deliveredAt: 0, sendElapsed: 0 };
+
 /** Samples the delivery rate of one connection. Sizes in bytes, times in ms. Made with the first segment that is sent. */
 export class RateSampler {
   /** Delivered, selectively or not, and believed lost, since the connection began. */
@@ -26,10 +29,7 @@ export class RateSampler {
   private roundEnd = 0;
   /** Of the newest segment that the acknowledgment under inspection delivered: what it remembers; and whether there is one. */
   private fresh = false;
-  private newestEnd = 0;
   private priorDelivered = 0;
-  private priorDeliveredAt = 0;
-  private sendElapsed = 0;
   private sentInFlight = 0;
   private priorLost = 0;
   private wasAppLimited = false;
@@ -50,10 +50,10 @@ export class RateSampler {
     this.delivered += segment.span;
     if (this.fresh && !this.isNewer(segment)) return;
     this.fresh = true;
-    this.newestEnd = segment.end;
+    newest.end = segment.end;
     this.priorDelivered = segment.priorDelivered;
-    this.priorDeliveredAt = segment.priorDeliveredAt;
-    this.sendElapsed = segment.sentAt - segment.priorSentAt;
+    newest.deliveredAt = segment.priorDeliveredAt;
+    newest.sendElapsed = segment.sentAt - segment.priorSentAt;
     this.sentInFlight = segment.inFlight;
     this.priorLost = segment.priorLost;
     this.wasAppLimited = segment.appLimited;
@@ -67,7 +67,7 @@ export class RateSampler {
 
   private isNewer(segment: SentSegment): boolean {
     if (segment.sentAt !== this.firstSentAt) return segment.sentAt > this.firstSentAt;
-    return after(segment.end, this.newestEnd);
+    return after(segment.end, newest.end);
   }
 
   /**
@@ -81,7 +81,7 @@ export class RateSampler {
     ack.roundStart = false;
     if (this.fresh) {
       this.fresh = false;
-      const elapsed = Math.max(this.sendElapsed, ack.now - this.priorDeliveredAt);
+      const elapsed = Math.max(newest.sendElapsed, ack.now - newest.deliveredAt);
       this.deliveredAt = ack.now;
       // A least time that is not known yet forbids nothing.
       if (elapsed > 0 && (elapsed >= minRtt || minRtt === Number.POSITIVE_INFINITY)) {

@@ -3,10 +3,14 @@
  * frame that carries it, and again for each retransmission.
  */
 
+import { ChronoWatch } from './statistics.js';
+
 /** A queue of bytes that are read at any offset and consumed at the front. */
 export class SendQueue {
   /** Bytes in the queue. */
   length = 0;
+  /** How long there is something in it, and why. */
+  readonly watch: ChronoWatch = new ChronoWatch();
   private chunks: (Uint8Array | undefined)[] = [];
   /** Stream position of each chunk's first byte. */
   private starts: number[] = [];

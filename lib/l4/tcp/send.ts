@@ -19,7 +19,7 @@ import { nextOnSuspicion } from './sack-recovery.js';
 import type { SentSegment } from './sent-queue.js';
 import { after } from './seq.js';
 import { canSend } from './state.js';
-import { Chrono, type ChronoWatch } from './statistics.js';
+import { Chrono } from './statistics.js';
 import { advertiseWindow } from './window.js';
 
 const { Ack, Fin, Psh, Rst, Syn, Urg } = TcpFlag;
@@ -83,13 +83,13 @@ export function transmit(c: Connection): void {
   }
   if (recovery.active && c.sackPermitted && !c.config.rack) retransmitSuspects(c);
   noteUse(c, snd.nxt !== nxt);
-  if (c.chrono !== undefined) watch(c, c.chrono);
+  if (c.queue.length > 0) watch(c);
   if (c.sent.head !== undefined) {
-    if (!timers.retransmit.armed) timers.armRetransmit();
+    if (!timers.isRetransmitArmed) timers.armRetransmit();
     if (snd.nxt !== nxt) timers.sentMore();
   } else if (needsPersist(c)) {
-    if (!timers.retransmit.armed) timers.armPersist();
-  } else timers.retransmit.cancel();
+    if (!timers.isRetransmitArmed) timers.armPersist();
+  } else timers.disarmRetransmit();
 }
 
 /** RFC 5682 3.1, step 2 b: new data tell whether the timeout was spurious; where none may be sent, it counts as real. */
@@ -127,16 +127,13 @@ function noteUse(c: Connection, sent: boolean): void {
 }
 
 /** Notes what keeps us from sending, if anything does. */
-function watch(c: Connection, chrono: ChronoWatch): void {
+function watch(c: Connection): void {
   const { queue, snd } = c;
-  let kind: number = Chrono.IDLE;
-  if (queue.length > 0) {
-    const unsent = unsentBytes(c);
-    const usable = (snd.una + snd.wnd - snd.nxt) | 0;
-    const shut = unsent > 0 && usable < Math.min(unsent, snd.mss) && c.sent.pipe < c.congestion.cwnd;
-    kind = shut ? Chrono.PEER_WINDOW : unsent <= 0 && c.blocked ? Chrono.SEND_BUFFER : Chrono.BUSY;
-  }
-  chrono.start(kind, c.host.now);
+  const unsent = unsentBytes(c);
+  const usable = (snd.una + snd.wnd - snd.nxt) | 0;
+  const shut = unsent > 0 && usable < Math.min(unsent, snd.mss) && c.sent.pipe < c.congestion.cwnd;
+  const kind = shut ? Chrono.PEER_WINDOW : unsent <= 0 && c.blocked ? Chrono.SEND_BUFFER : Chrono.BUSY;
+  queue.watch.start(kind, c.host.now, c.statistics);
 }
 
 /** Sends again what is believed lost; returns whether nothing of that is left. */

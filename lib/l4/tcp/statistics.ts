@@ -19,27 +19,45 @@ export class Statistics {
   /** When data, and an acknowledgment, last came. */
   lastDataAt = 0;
   lastAckAt = 0;
+  /** How long there was something to send; and what kept it, if anything ever did. In milliseconds. */
+  busyTime = 0;
+  waits: Waits | undefined = undefined;
+
+  /** `kind` took so much time. */
+  spend(kind: number, time: number): void {
+    if (kind === Chrono.IDLE) return;
+    this.busyTime += time;
+    if (kind === Chrono.BUSY) return;
+    this.waits ??= new Waits();
+    if (kind === Chrono.PEER_WINDOW) this.waits.peerWindow += time;
+    else this.waits.sendBuffer += time;
+  }
 }
 
 /** What keeps a connection from sending, as `tcp_info` divides its time. */
 export const Chrono = { IDLE: 0, BUSY: 1, PEER_WINDOW: 2, SEND_BUFFER: 3 } as const;
 
-/** How long a connection had something to send, and what kept it. Made with the first write. Times in milliseconds. */
+/** What of the time in which there was something to send was lost to the peer's window and to our send buffer, in milliseconds. */
+class Waits {
+  peerWindow = 0;
+  sendBuffer = 0;
+}
+
+/** Sees how long there is something to send, and what keeps it. Times in milliseconds. */
 export class ChronoWatch {
-  private running = 0;
+  private running: number = Chrono.IDLE;
   private since = 0;
-  private readonly times: [number, number, number, number] = [0, 0, 0, 0];
 
   /** From now on it is `kind` that takes the time. */
-  start(kind: number, now: number): void {
+  start(kind: number, now: number, statistics: Statistics): void {
     if (kind === this.running) return;
-    this.times[this.running] = (this.times[this.running] ?? 0) + now - this.since;
+    statistics.spend(this.running, now - this.since);
     this.running = kind;
     this.since = now;
   }
 
-  /** The time that `kind` has taken. */
-  time(kind: number, now: number): number {
-    return (this.times[kind] ?? 0) + (this.running === kind ? now - this.since : 0);
+  /** The time that `kind` is taking. */
+  current(kind: number, now: number): number {
+    return this.running === kind ? now - this.since : 0;
   }
 }

@@ -34,6 +34,7 @@ import { FastOpen, FastOpenMemory } from './fast-open.js';
 import { number } from './handshake.js';
 import { receiveIcmp } from './icmp.js';
 import { SequenceNumbers } from './isn.js';
+import { LentTimer } from './lent-timer.js';
 import { Listener, type ListenerHost, ListenerTable } from './listener.js';
 import { Memory } from './memory.js';
 import { type TcpConfig, type TcpOptions, tcpConfig } from './options.js';
@@ -47,6 +48,7 @@ import { Segment } from './segment.js';
 import { sendFirstSyn } from './send.js';
 import { SendQueue } from './send-queue.js';
 import { SentQueue, SentSegmentPool } from './sent-queue.js';
+import { runDelayedAck, runRetransmit } from './timers.js';
 
 const { Ack, Fin, Rst, Syn } = TcpFlag;
 // Segments to ourselves that one event may lead to before others get their turn.
@@ -78,6 +80,8 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost {
   readonly sentQueues: Recycler<SentQueue> = new Recycler(() => new SentQueue(this.sentSegments));
   readonly sendQueues: Recycler<SendQueue> = new Recycler(() => new SendQueue());
   readonly receiveQueues: Recycler<ReceiveQueue> = new Recycler(() => new ReceiveQueue());
+  readonly retransmitTimers: Recycler<LentTimer> = new Recycler(() => new LentTimer(this.env.timers, runRetransmit));
+  readonly ackTimers: Recycler<LentTimer> = new Recycler(() => new LentTimer(this.env.timers, runDelayedAck));
   readonly fastOpen: FastOpenMemory;
   readonly memory: Memory;
   readonly acknowledgment: Acknowledgment = new Acknowledgment();

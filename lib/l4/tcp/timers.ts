@@ -8,6 +8,7 @@ import type { Timer } from '../../core/timers.js';
 import { ackDelayed, ackSent } from './acks.js';
 import type { Connection } from './connection.js';
 import { waitsForData } from './defer-accept.js';
+import type { LentTimer } from './lent-timer.js';
 import { onPersistTimer, persistInterval, retriesOf } from './persist.js';
 import { onProbeTimer, probeTimeout } from './tlp.js';
 import { mtuTimeout } from './plpmtud.js';
@@ -27,8 +28,9 @@ type Purpose = 'timeout' | 'probe' | 'reordering';
 
 /** The timers of one connection. */
 export class ConnectionTimers {
-  readonly retransmit: Timer;
-  private delayedAck: Timer | undefined = undefined;
+  /** These two are the host's, while they are needed. */
+  private retransmission: LentTimer | undefined = undefined;
+  private delayedAck: LentTimer | undefined = undefined;
   private idle: Timer | undefined = undefined;
   private pacing: Timer | undefined = undefined;
   private readonly c: Connection;
@@ -38,7 +40,23 @@ export class ConnectionTimers {
 
   constructor(c: Connection) {
     this.c = c;
-    this.retransmit = c.host.env.timers.timer(runRetransmit, c);
+  }
+
+  get isRetransmitArmed(): boolean {
+    return this.retransmission?.timer.armed === true;
+  }
+
+  /** Nothing is in flight, nor waits for the window. */
+  disarmRetransmit(): void {
+    if (this.retransmission === undefined) return;
+    this.c.host.retransmitTimers.give(this.retransmission);
+    this.retransmission = undefined;
+  }
+
+  private setRetransmit(deadline: number): void {
+    const { c } = this;
+    this.retransmission ??= c.host.retransmitTimers.take().lend(c);
+    this.retransmission.timer.arm(deadline);
   }
 
   /** Starts the retransmission timeout anew (RFC 6298 5.1, 5.3). */
@@ -100,7 +118,7 @@ export class ConnectionTimers {
   private schedule(purpose: Purpose, deadline: number): void {
     this.purpose = purpose;
     this.due = Math.min(deadline, this.userDeadline());
-    this.retransmit.arm(this.due);
+    this.setRetransmit(this.due);
   }
 
   /** What the timer is for; the user timeout comes before all. */
@@ -118,7 +136,7 @@ export class ConnectionTimers {
     const { now } = this.c.host;
     if (this.due < 0 || now - this.due < LATE) return false;
     this.due = -1;
-    this.retransmit.arm(now + GRACE);
+    this.setRetransmit(now + GRACE);
     return true;
   }
 
@@ -126,13 +144,14 @@ export class ConnectionTimers {
   armPersist(): void {
     const { c } = this;
     const limit = c.userTimeout > 0 && c.unanswered > 0 ? c.unansweredSince + c.userTimeout : Number.POSITIVE_INFINITY;
-    this.retransmit.arm(Math.min(c.host.now + persistInterval(c), limit));
+    this.setRetransmit(Math.min(c.host.now + persistInterval(c), limit));
   }
 
   /** A user timeout was set: it may be due before the timer. */
   limitByUserTimeout(): void {
     const deadline = this.userDeadline();
-    if (this.retransmit.armed && deadline < this.retransmit.deadline) this.retransmit.arm(deadline);
+    if (this.retransmission !== undefined && deadline < this.retransmission.timer.deadline)
+      this.setRetransmit(deadline);
   }
 
   private userDeadline(): number {
@@ -152,16 +171,17 @@ export class ConnectionTimers {
   delayAck(time: number): void {
     const { c } = this;
     const { now } = c.host;
-    this.delayedAck ??= c.host.env.timers.timer(runDelayedAck, c);
-    if (!this.delayedAck.armed) this.delayedAck.arm(now + time);
+    this.delayedAck ??= c.host.ackTimers.take().lend(c);
+    const { timer } = this.delayedAck;
+    if (!timer.armed) timer.arm(now + time);
     // As good as due.
-    else if (this.delayedAck.deadline <= now + time / 4) c.oweAck();
-    else if (now + time < this.delayedAck.deadline) this.delayedAck.arm(now + time);
+    else if (timer.deadline <= now + time / 4) c.oweAck();
+    else if (now + time < timer.deadline) timer.arm(now + time);
   }
 
   /** Whether an acknowledgment is owed, and not at once. */
   get isAckDelayed(): boolean {
-    return this.delayedAck?.armed === true;
+    return this.delayedAck?.timer.armed === true;
   }
 
   /** A segment with an ACK is on its way: none is owed. */
@@ -170,7 +190,13 @@ export class ConnectionTimers {
     c.ackNow = false;
     ackSent(c);
     c.rcv.ackSent = c.rcv.nxt;
-    if (this.delayedAck?.armed === true) this.delayedAck.cancel();
+    if (this.delayedAck !== undefined) this.disarmAck();
+  }
+
+  private disarmAck(): void {
+    if (this.delayedAck === undefined) return;
+    this.c.host.ackTimers.give(this.delayedAck);
+    this.delayedAck = undefined;
   }
 
   /** Watches for idleness if keepalive is on; called when it is switched, and when the connection is established. */
@@ -197,8 +223,8 @@ export class ConnectionTimers {
 
   /** Starts 2 MSL. */
   timeWait(): void {
-    this.retransmit.cancel();
-    this.delayedAck?.cancel();
+    this.disarmRetransmit();
+    this.disarmAck();
     this.pacing?.cancel();
     this.idleTimer().arm(this.c.host.now + this.c.config.timeWait);
   }
@@ -222,18 +248,20 @@ export class ConnectionTimers {
   }
 
   cancel(): void {
-    this.retransmit.cancel();
-    this.delayedAck?.cancel();
+    this.disarmRetransmit();
+    this.disarmAck();
     this.pacing?.cancel();
     this.idle?.cancel();
   }
 }
 
-function runRetransmit(c: Connection): void {
+/** The retransmission timer of a connection fired. */
+export function runRetransmit(c: Connection): void {
   run(c, onRetransmitTimer);
 }
 
-function runDelayedAck(c: Connection): void {
+/** An acknowledgment was delayed long enough. */
+export function runDelayedAck(c: Connection): void {
   run(c, onDelayedAckTimer);
 }
 

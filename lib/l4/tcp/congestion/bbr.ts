@@ -8,7 +8,13 @@
 
 import type { Random } from '../../../core/random.js';
 import { BETA, PACING_MARGIN, PathModel } from './bbr-model.js';
-import type { Acknowledgment, Congestion, CongestionFactory, CongestionSignal } from './congestion.js';
+import {
+  type Acknowledgment,
+  type Congestion,
+  type CongestionFactory,
+  type CongestionSignal,
+  UNLIMITED,
+} from './congestion.js';
 
 /** What BBR is about. The names are the draft's. */
 export type BbrState =
@@ -54,7 +60,7 @@ export class Bbr implements Congestion {
   readonly name = 'bbr';
   readonly ownsRecovery = true;
   /** BBR knows no threshold. */
-  readonly ssthresh: number = Number.MAX_SAFE_INTEGER;
+  readonly ssthresh: number = UNLIMITED;
   cwnd: number;
   pacingRate: number;
   state: BbrState = 'Startup';

@@ -5,6 +5,9 @@
 
 import type { Random } from '../../../core/random.js';
 
+/** The slow-start threshold before anything is known, in bytes: more than any window, and an integer that takes no memory of its own. */
+export const UNLIMITED = 0x7fff_ffff;
+
 /** What an acknowledgment said. A host has one such record and fills it anew for each; nobody keeps it. Times in ms, sizes in bytes. */
 export class Acknowledgment {
   now = 0;

@@ -5,7 +5,7 @@
  * The window grows by whole segments, as Linux counts it.
  */
 
-import type { Acknowledgment, CongestionFactory, CongestionSettings } from './congestion.js';
+import type { Acknowledgment, CongestionFactory } from './congestion.js';
 import { LossBased } from './loss-based.js';
 
 // RFC 9438 4.1: C, in segments per cubic second.
@@ -29,10 +29,14 @@ class Epoch {
   readonly plateau: number;
   /** The window that Reno would have (W_est). */
   reno: number;
+  /** Growth that is not yet a whole segment, in bytes. */
+  credit = 0;
+  /** When the window last grew, or could have. */
+  acknowledgedAt: number;
 
   /** @param max the window at which the last loss came, or 0 */
   constructor(now: number, cwnd: number, max: number, mss: number) {
-    this.startedAt = now;
+    this.startedAt = this.acknowledgedAt = now;
     // RFC 9438 4.2, 4.8, 4.10: without a loss, or beyond where it was, the curve begins at its plateau.
     this.plateau = Math.max(max, cwnd);
     this.k = max > cwnd ? 1000 * Math.cbrt((max - cwnd) / (C * mss)) : 0;
@@ -40,25 +44,32 @@ class Epoch {
   }
 }
 
+/** What {@link Cubic.undo} goes back to. */
+interface PriorCurve {
+  readonly max: number;
+  readonly before: number;
+  readonly epoch: Epoch | undefined;
+}
+
 /** CUBIC's window. */
 export class Cubic extends LossBased {
-  readonly name = 'cubic';
   /** The window before the last reduction (W_max), perhaps less, for fast convergence; 0: unknown. */
   private max = 0;
   /** The window before the last reduction. */
   private before = 0;
   private epoch: Epoch | undefined = undefined;
-  /** Growth that is not yet a whole segment, in bytes. */
-  private credit = 0;
   private srtt = -1;
-  private acknowledgedAt = 0;
-  private priorMax = 0;
-  private priorBefore = 0;
-  private priorEpoch: Epoch | undefined = undefined;
+  /** There once the window was reduced. */
+  private priorCurve: PriorCurve | undefined = undefined;
 
-  constructor(mss: number, initialWindow: number, settings: CongestionSettings) {
-    const perAck = settings.pacing === true ? Number.POSITIVE_INFINITY : SEGMENTS_PER_ACK;
-    super(mss, initialWindow, settings, perAck, settings.hystart);
+  get name(): string {
+    return 'cubic';
+  }
+  protected get perAck(): number {
+    return this.settings.pacing === true ? Number.POSITIVE_INFINITY : SEGMENTS_PER_ACK;
+  }
+  protected get hystartOn(): boolean {
+    return this.settings.hystart;
   }
 
   override acknowledged(ack: Acknowledgment): void {
@@ -70,20 +81,20 @@ export class Cubic extends LossBased {
     const { mss, cwnd } = this;
     this.epoch ??= new Epoch(now, cwnd, this.max, mss);
     const { epoch } = this;
-    this.acknowledgedAt = now;
+    epoch.acknowledgedAt = now;
     // RFC 9438 4.3: once it is where the last loss was, Reno's window grows as Reno's.
     epoch.reno += ((epoch.reno >= this.before ? 1 : ALPHA) * mss * delivered) / cwnd;
     const sincePlateau = now - epoch.startedAt - epoch.k;
     const window = curve(sincePlateau, mss) + epoch.plateau;
-    if (window < epoch.reno) this.credit = Math.max(this.credit, epoch.reno - cwnd);
+    if (window < epoch.reno) epoch.credit = Math.max(epoch.credit, epoch.reno - cwnd);
     else {
       const next = curve(sincePlateau + Math.max(0, this.srtt), mss) + epoch.plateau;
       const target = next < cwnd ? cwnd : next > MAX_TARGET * cwnd ? MAX_TARGET * cwnd : next;
-      this.credit += ((target - cwnd) * delivered) / cwnd;
+      epoch.credit += ((target - cwnd) * delivered) / cwnd;
     }
-    if (this.credit < mss) return;
-    const growth = Math.floor(this.credit / mss) * mss;
-    this.credit -= growth;
+    if (epoch.credit < mss) return;
+    const growth = Math.floor(epoch.credit / mss) * mss;
+    epoch.credit -= growth;
     this.cwnd += growth;
   }
 
@@ -93,37 +104,36 @@ export class Cubic extends LossBased {
   }
 
   protected reducing(timeout: boolean): void {
-    const { cwnd } = this;
-    this.priorMax = this.max;
-    this.priorBefore = this.before;
-    this.priorEpoch = this.epoch;
+    const { cwnd, max, before, epoch } = this;
+    this.priorCurve = { max, before, epoch };
     this.before = cwnd;
     // RFC 9438 4.7: whoever did not get to where he was gives room to the newcomers. 4.8: a timeout voids what was known.
     if (timeout) this.max = 0;
-    else this.max = cwnd < this.max ? (cwnd * (1 + BETA)) / 2 : cwnd;
+    else this.max = cwnd < max ? (cwnd * (1 + BETA)) / 2 : cwnd;
     this.restarted();
   }
 
   protected restarted(): void {
     this.epoch = undefined;
-    this.credit = 0;
   }
 
   /** RFC 9438 4.2: time during which the window was not used does not count. */
   protected unused(now: number): void {
     const { epoch } = this;
     if (epoch === undefined) return;
-    epoch.startedAt = Math.min(now, epoch.startedAt + now - this.acknowledgedAt);
-    this.acknowledgedAt = now;
+    epoch.startedAt = Math.min(now, epoch.startedAt + now - epoch.acknowledgedAt);
+    epoch.acknowledgedAt = now;
   }
 
   // RFC 9438 4.9.
   override undo(now: number): void {
     super.undo(now);
-    this.max = this.priorMax;
-    this.before = this.priorBefore;
-    this.epoch = this.priorEpoch;
-    this.credit = 0;
+    const { priorCurve } = this;
+    if (priorCurve === undefined) return;
+    this.max = priorCurve.max;
+    this.before = priorCurve.before;
+    this.epoch = priorCurve.epoch;
+    if (this.epoch !== undefined) this.epoch.credit = 0;
   }
 
   override resize(mss: number): void {

@@ -4,43 +4,56 @@
  * avoidance, and by how much it shrinks, is theirs.
  */
 
-import type { Acknowledgment, Congestion, CongestionSettings, CongestionSignal } from './congestion.js';
+import {
+  type Acknowledgment,
+  type Congestion,
+  type CongestionSettings,
+  type CongestionSignal,
+  UNLIMITED,
+} from './congestion.js';
 import { HyStart } from './hystart.js';
 import { WindowValidation } from './validation.js';
 
-const UNLIMITED = Number.MAX_SAFE_INTEGER;
+/** What {@link LossBased.undo} goes back to. */
+interface Prior {
+  readonly cwnd: number;
+  readonly ssthresh: number;
+}
 
 /** The window of a control that reacts to losses. */
 export abstract class LossBased implements Congestion {
-  abstract readonly name: string;
-  readonly pacingRate = 0;
-  readonly ownsRecovery = false;
   cwnd: number;
   ssthresh: number = UNLIMITED;
   protected mss: number;
-  private readonly settings: CongestionSettings;
+  protected readonly settings: CongestionSettings;
   /** What a pause leaves of the window: the initial one. */
   private readonly restart: number;
-  /** Segments that one acknowledgment may add in slow start. */
-  private readonly perAck: number;
   /** In the slow start that follows a timeout. */
   private afterTimeout = false;
-  private readonly hystartOn: boolean;
   private hystart: HyStart | undefined = undefined;
   private readonly validation: WindowValidation | undefined;
-  private priorCwnd = 0;
-  private priorSsthresh = 0;
+  /** There once the window was reduced. */
+  private prior: Prior | undefined = undefined;
 
-  /** @param perAck segments that one acknowledgment may add in slow start, unless the settings say */
-  constructor(mss: number, initialWindow: number, settings: CongestionSettings, perAck: number, hystart: boolean) {
+  constructor(mss: number, initialWindow: number, settings: CongestionSettings) {
     this.mss = mss;
     this.cwnd = this.restart = initialWindow;
     this.settings = settings;
-    this.perAck = settings.slowStartLimit > 0 ? settings.slowStartLimit : perAck;
-    this.hystartOn = hystart;
     this.validation = settings.windowValidation ? new WindowValidation() : undefined;
   }
 
+  abstract get name(): string;
+  get pacingRate(): number {
+    return 0;
+  }
+  get ownsRecovery(): boolean {
+    return false;
+  }
+
+  /** Segments that one acknowledgment may add in slow start, unless the settings say. */
+  protected abstract get perAck(): number;
+  /** Whether it looks for an early exit from slow start. */
+  protected abstract get hystartOn(): boolean;
   /** The window grows in congestion avoidance. @param delivered bytes that slow start did not use up */
   protected abstract avoid(delivered: number, ack: Acknowledgment): void;
   /** What is left of the window after a congestion signal. @param flight bytes in flight */
@@ -70,7 +83,8 @@ export abstract class LossBased implements Congestion {
   /** Returns the bytes that the threshold left over. */
   private slowStart(ack: Acknowledgment): number {
     // RFC 3465 2.3: after a timeout one segment, since an acknowledgment may cover much that had arrived before. A limit that was set is the user's.
-    const perAck = this.afterTimeout && this.settings.slowStartLimit === 0 ? 1 : this.perAck;
+    const { slowStartLimit } = this.settings;
+    const perAck = slowStartLimit > 0 ? slowStartLimit : this.afterTimeout ? 1 : this.perAck;
     let step = Math.min(ack.delivered, perAck * this.mss);
     // RFC 9406 4.3: only while the threshold is a guess.
     const searching = this.hystartOn && this.ssthresh === UNLIMITED;
@@ -104,8 +118,8 @@ export abstract class LossBased implements Congestion {
   }
 
   private reduce(flight: number, timeout: boolean): void {
-    this.priorCwnd = this.cwnd;
-    this.priorSsthresh = this.ssthresh;
+    const { cwnd, ssthresh } = this;
+    this.prior = { cwnd, ssthresh };
     this.reducing(timeout);
     const { validation } = this;
     // RFC 7661 4.4.1: from what was proven to fit, if the window was not.
@@ -116,8 +130,11 @@ export abstract class LossBased implements Congestion {
   }
 
   undo(_now: number): void {
-    this.cwnd = Math.max(this.cwnd, this.priorCwnd);
-    this.ssthresh = Math.max(this.ssthresh, this.priorSsthresh);
+    const { prior } = this;
+    if (prior !== undefined) {
+      this.cwnd = Math.max(this.cwnd, prior.cwnd);
+      this.ssthresh = Math.max(this.ssthresh, prior.ssthresh);
+    }
     this.afterTimeout = false;
   }
 

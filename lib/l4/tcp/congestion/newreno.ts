@@ -1,6 +1,6 @@
 /** Congestion avoidance by the book (RFC 5681): a segment more every round trip, half of what was in flight after a loss. */
 
-import type { Acknowledgment, CongestionFactory, CongestionSettings } from './congestion.js';
+import type { Acknowledgment, CongestionFactory } from './congestion.js';
 import { LossBased } from './loss-based.js';
 
 // RFC 3465 2.2, 2.3: two, so that delayed acknowledgments do not halve the growth of slow start.
@@ -8,14 +8,17 @@ const SEGMENTS_PER_ACK = 2;
 
 /** NewReno's window. */
 export class NewReno extends LossBased {
-  readonly name = 'newreno';
   /** Bytes acknowledged in congestion avoidance since the window last grew (RFC 5681 3.1, appropriate byte counting). */
   private credit = 0;
-  private readonly halve: CongestionSettings['halve'];
 
-  constructor(mss: number, initialWindow: number, settings: CongestionSettings) {
-    super(mss, initialWindow, settings, SEGMENTS_PER_ACK, false);
-    this.halve = settings.halve;
+  get name(): string {
+    return 'newreno';
+  }
+  protected get perAck(): number {
+    return SEGMENTS_PER_ACK;
+  }
+  protected get hystartOn(): boolean {
+    return false;
   }
 
   protected avoid(delivered: number, _ack: Acknowledgment): void {
@@ -26,8 +29,8 @@ export class NewReno extends LossBased {
   }
 
   protected reduced(flight: number): number {
-    const { cwnd, mss } = this;
-    return this.halve === 'window' ? Math.floor(cwnd / (2 * mss)) * mss : Math.floor(flight / 2);
+    const { cwnd, mss, settings } = this;
+    return settings.halve === 'window' ? Math.floor(cwnd / (2 * mss)) * mss : Math.floor(flight / 2);
   }
 
   protected reducing(): void {

@@ -161,7 +161,8 @@ export class Invariants {
   private timers(c: Connection): void {
     const inFlight = c.sent.head !== undefined;
     const unsent = c.queue.length - ((c.snd.nxt - c.snd.una) | 0) > 0 || (c.finQueued && !c.finSent);
-    if (inFlight || unsent) this.expect(c.timers.retransmit.armed, 'a timer is armed while something is to be sent', c);
+    if (inFlight || unsent)
+      this.expect(c.timers.isRetransmitArmed, 'a timer is armed while something is to be sent', c);
   }
 
   /** Adds up the scoreboard; returns how many segments it has. */

@@ -3,7 +3,7 @@ import { Cubic } from '../../../../../lib/l4/tcp/congestion/cubic.js';
 import { MSS, RoundTrips, ack, settings } from './path.js';
 
 describe('HyStart++', () => {
-  const UNKNOWN = Number.MAX_SAFE_INTEGER;
+  const UNKNOWN = 0x7fff_ffff;
   const path = (rtt: number, options: Parameters<typeof settings>[0] = {}) =>
     new RoundTrips(new Cubic(MSS, 10 * MSS, settings(options)), rtt);
 

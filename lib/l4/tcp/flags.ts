@@ -1,0 +1,164 @@
+/** What is true or not of a connection: a bit each, since there may be very many connections. */
+
+const SACK_PERMITTED = 1 << 0;
+const SCALING = 1 << 1;
+const NO_DELAY = 1 << 2;
+const FIN_QUEUED = 1 << 3;
+const FIN_SENT = 1 << 4;
+const EOF = 1 << 5;
+const ACK_NOW = 1 << 6;
+const IN_TIME_WAIT = 1 << 7;
+const LISTED = 1 << 8;
+const TOLD = 1 << 9;
+const BLOCKED = 1 << 10;
+const UNFLUSHED = 1 << 11;
+const READ_SHUT = 1 << 12;
+const ABANDONED = 1 << 13;
+const OVER = 1 << 14;
+const RELEASED = 1 << 15;
+const CLOSED_TOLD = 1 << 16;
+
+/** The flags of one connection. All are off at first. */
+export class Flags {
+  private bits = 0;
+
+  private set(flag: number, on: boolean): void {
+    this.bits = on ? this.bits | flag : this.bits & ~flag;
+  }
+
+  /** Both sides take selective acknowledgments. */
+  get sackPermitted(): boolean {
+    return (this.bits & SACK_PERMITTED) !== 0;
+  }
+  set sackPermitted(on: boolean) {
+    this.set(SACK_PERMITTED, on);
+  }
+
+  /** Both SYNs offered window scaling. */
+  get scaling(): boolean {
+    return (this.bits & SCALING) !== 0;
+  }
+  set scaling(on: boolean) {
+    this.set(SCALING, on);
+  }
+
+  /** Nagle's algorithm is off. */
+  get noDelay(): boolean {
+    return (this.bits & NO_DELAY) !== 0;
+  }
+  set noDelay(on: boolean) {
+    this.set(NO_DELAY, on);
+  }
+
+  /** The application ended its stream. */
+  get finQueued(): boolean {
+    return (this.bits & FIN_QUEUED) !== 0;
+  }
+  set finQueued(on: boolean) {
+    this.set(FIN_QUEUED, on);
+  }
+
+  /** The FIN was sent. */
+  get finSent(): boolean {
+    return (this.bits & FIN_SENT) !== 0;
+  }
+  set finSent(on: boolean) {
+    this.set(FIN_SENT, on);
+  }
+
+  /** The peer's FIN was received in order. */
+  get eof(): boolean {
+    return (this.bits & EOF) !== 0;
+  }
+  set eof(on: boolean) {
+    this.set(EOF, on);
+  }
+
+  /** An ACK is owed when the event ends. */
+  get ackNow(): boolean {
+    return (this.bits & ACK_NOW) !== 0;
+  }
+  set ackNow(on: boolean) {
+    this.set(ACK_NOW, on);
+  }
+
+  /** Counted among those in TIME-WAIT. */
+  get inTimeWait(): boolean {
+    return (this.bits & IN_TIME_WAIT) !== 0;
+  }
+  set inTimeWait(on: boolean) {
+    this.set(IN_TIME_WAIT, on);
+  }
+
+  /** In the host's list of connections that have something to tell. */
+  get listed(): boolean {
+    return (this.bits & LISTED) !== 0;
+  }
+  set listed(on: boolean) {
+    this.set(LISTED, on);
+  }
+
+  /** `readable` was called and no read made progress since. */
+  get told(): boolean {
+    return (this.bits & TOLD) !== 0;
+  }
+  set told(on: boolean) {
+    this.set(TOLD, on);
+  }
+
+  /** The last write did not take everything. */
+  get blocked(): boolean {
+    return (this.bits & BLOCKED) !== 0;
+  }
+  set blocked(on: boolean) {
+    this.set(BLOCKED, on);
+  }
+
+  /** What was written waits to be acknowledged. */
+  get unflushed(): boolean {
+    return (this.bits & UNFLUSHED) !== 0;
+  }
+  set unflushed(on: boolean) {
+    this.set(UNFLUSHED, on);
+  }
+
+  /** The application shut down reading. */
+  get readShut(): boolean {
+    return (this.bits & READ_SHUT) !== 0;
+  }
+  set readShut(on: boolean) {
+    this.set(READ_SHUT, on);
+  }
+
+  /** The application called `close` or `abort`: it hears only of the end. */
+  get abandoned(): boolean {
+    return (this.bits & ABANDONED) !== 0;
+  }
+  set abandoned(on: boolean) {
+    this.set(ABANDONED, on);
+  }
+
+  /** Nothing more will happen in the protocol. */
+  get over(): boolean {
+    return (this.bits & OVER) !== 0;
+  }
+  set over(on: boolean) {
+    this.set(OVER, on);
+  }
+
+  /** The host has forgotten it. */
+  get released(): boolean {
+    return (this.bits & RELEASED) !== 0;
+  }
+  set released(on: boolean) {
+    this.set(RELEASED, on);
+  }
+
+  /** The owner was told of the end. */
+  get closedTold(): boolean {
+    return (this.bits & CLOSED_TOLD) !== 0;
+  }
+  set closedTold(on: boolean) {
+    this.set(CLOSED_TOLD, on);
+  }
+}
