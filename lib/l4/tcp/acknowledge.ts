@@ -40,7 +40,7 @@ export function acknowledge(c: Connection, segment: Segment): boolean {
     delivery.sacked = false;
     if (c.ecn !== undefined) acknowledgedWithEcn(c, c.ecn, segment, advance);
     // Still shut: the next probe is due that long after the answer to the last (as with Linux).
-    if (snd.wnd === 0 && c.timers.retransmit.armed) c.timers.armPersist();
+    if (snd.wnd === 0 && c.timers.isRetransmitArmed) c.timers.armPersist();
     return true;
   }
   const flight = sent.pipe;

@@ -7,7 +7,7 @@
  */
 
 import { NetError } from '../../core/errors.js';
-import type { IpFlow } from '../../wire/ip.js';
+import type { IpVersion } from '../../core/address.js';
 import type {
   Endpoint,
   TcpConnection,
@@ -60,7 +60,8 @@ export class Connection extends Flags implements TcpConnection {
   readonly config: TcpConfig;
   readonly local: Endpoint;
   readonly remote: Endpoint;
-  flow: IpFlow;
+  hopLimit: number;
+  trafficClass: number;
   state: TcpState = 'CLOSED';
   readonly snd: SendVariables = new SendVariables();
   readonly rcv: ReceiveVariables = new ReceiveVariables();
@@ -147,17 +148,10 @@ export class Connection extends Flags implements TcpConnection {
     this.local = local;
     this.remote = remote;
     this.owner = handler ?? SILENT;
-    this.flow = {
-      version: local.address.version,
-      source: local.address,
-      destination: remote.address,
-      protocol: 6,
-      // 0: the way says, once it is known.
-      hopLimit: options.hopLimit ?? 0,
-      // The bits of ECN are not the user's (RFC 3168).
-      trafficClass: (options.trafficClass ?? 0) & ~3,
-      dontFragment: true,
-    };
+    // 0: the way says, once it is known.
+    this.hopLimit = options.hopLimit ?? 0;
+    // The bits of ECN are not the user's (RFC 3168).
+    this.trafficClass = (options.trafficClass ?? 0) & ~3;
     this.peerMss = defaultMss(local.address.version);
     this.mssLimit = options.maxSegmentSize ?? 0xffff;
     this.receiveBuffer = clampBuffer(options.receiveBuffer ?? config.receiveBuffer);
@@ -190,6 +184,9 @@ export class Connection extends Flags implements TcpConnection {
     this.host.leaveLater();
   }
 
+  get version(): IpVersion {
+    return this.local.address.version;
+  }
   get writableBytes(): number {
     return this.finQueued || this.over ? 0 : roomToWrite(this);
   }

@@ -5,7 +5,7 @@
  * Both ends must want it, which their SYNs tell. A connection without it has no {@link Ecn}.
  */
 
-import { Ecn as Codepoint, type IpFlow } from '../../wire/ip.js';
+import { Ecn as Codepoint } from '../../wire/ip.js';
 import { TcpFlag } from '../../wire/tcp.js';
 import type { TcpOptions } from '../../wire/tcp-options.js';
 import {
@@ -56,16 +56,6 @@ export class Ecn {
   handshakeMarked = false;
   /** Packets of ours that were delivered with a mark, as far as that is told. */
   delivered = 0;
-  private plain: IpFlow | undefined = undefined;
-  private marked: IpFlow | undefined = undefined;
-
-  /** `flow` with ECT(0); made anew only when the connection's flow was. */
-  capable(flow: IpFlow): IpFlow {
-    if (this.plain === flow && this.marked !== undefined) return this.marked;
-    this.plain = flow;
-    this.marked = { ...flow, trafficClass: flow.trafficClass | Codepoint.Ect0 };
-    return this.marked;
-  }
 
   /** The bits of ECN in the next segment. @param fresh whether it has data that were never sent @param bare whether it is a mere ACK */
   flags(fresh: boolean, bare: boolean): number {

@@ -184,7 +184,7 @@ export function fastOpenSyn(c: Connection, fastOpen: FastOpen, options: TcpOptio
     fastOpen.experimental = known.experimental;
   }
   if (!bare && known.cookie.length === 0) return 0;
-  const mss = Math.min(mssOf(c, c.mtu), known.mss === 0 ? defaultMss(c.flow.version) : known.mss);
+  const mss = Math.min(mssOf(c, c.mtu), known.mss === 0 ? defaultMss(c.version) : known.mss);
   fastOpen.sent = Math.max(0, Math.min(c.queue.length, mss - OPTION_SPACE));
   if (fastOpen.sent > 0) c.host.counters.fastOpensActive++;
   return fastOpen.sent;

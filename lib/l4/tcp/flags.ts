@@ -17,6 +17,7 @@ const ABANDONED = 1 << 13;
 const OVER = 1 << 14;
 const RELEASED = 1 << 15;
 const CLOSED_TOLD = 1 << 16;
+const MAY_FRAGMENT = 1 << 17;
 
 /** The flags of one connection. All are off at first. */
 export class Flags {
@@ -160,5 +161,13 @@ export class Flags {
   }
   set closedTold(on: boolean) {
     this.set(CLOSED_TOLD, on);
+  }
+
+  /** The path takes less than the least MTU: it must cut our packets. */
+  get mayFragment(): boolean {
+    return (this.bits & MAY_FRAGMENT) !== 0;
+  }
+  set mayFragment(on: boolean) {
+    this.set(MAY_FRAGMENT, on);
   }
 }

@@ -39,8 +39,8 @@ export function number(c: Connection, numbers: SequenceNumbers, path: IpPath, be
 
 /** Takes in the numbers of a new connection, and what is known of the way. */
 export function prepare(c: Connection, iss: number, timestampOffset: number, path: IpPath): void {
-  const { snd, rcv, flow } = c;
-  if (flow.hopLimit === 0) c.flow = { ...flow, hopLimit: path.hopLimit ?? DEFAULT_HOP_LIMIT };
+  const { snd, rcv } = c;
+  if (c.hopLimit === 0) c.hopLimit = path.hopLimit ?? DEFAULT_HOP_LIMIT;
   snd.iss = snd.una = iss;
   snd.nxt = (iss + 1) | 0;
   snd.lastAt = c.host.now;
@@ -65,7 +65,7 @@ export function readSyn(c: Connection, segment: Segment): void {
   snd.wnd = snd.maxWnd = segment.window;
   snd.wl1 = segment.seq;
   snd.wl2 = segment.ack;
-  c.peerMss = peerMss(options.mss, c.flow.version, config.minMss);
+  c.peerMss = peerMss(options.mss, c.version, config.minMss);
   c.scaling = config.windowScaling && options.windowScale >= 0;
   snd.scale = c.scaling ? Math.min(14, options.windowScale) : 0;
   rcv.scale = c.scaling ? windowScaleFor(c.receiveLimit) : 0;

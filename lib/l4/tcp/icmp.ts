@@ -22,7 +22,7 @@ export function receiveIcmp(c: Connection, report: IcmpReport, seq: number): boo
     // A SYN is too big for nothing.
     if (c.state === 'SYN-SENT' || c.state === 'SYN-RECEIVED') return false;
     const size = packetSize(c, snd.mss);
-    const mtu = report.mtu > 0 ? report.mtu : (PLATEAUS.find((plateau) => plateau < size) ?? MIN_MTU[c.flow.version]);
+    const mtu = report.mtu > 0 ? report.mtu : (PLATEAUS.find((plateau) => plateau < size) ?? MIN_MTU[c.version]);
     // What is too large is cut and sent again at once, without blame.
     if (!tooBig(c, seq, mtu)) return false;
     transmit(c);

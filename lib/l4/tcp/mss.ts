@@ -12,12 +12,12 @@ const MIN_PAYLOAD = 8;
 
 /** Bytes of the headers without options. */
 export function headersOf(c: Connection): number {
-  return ipHeaderLength(c.flow.version) + TCP_HEADER;
+  return ipHeaderLength(c.version) + TCP_HEADER;
 }
 
 /** What packets of `mtu` bytes leave for a segment without options: the value of the MSS option. */
 export function mssOf(c: Connection, mtu: number): number {
-  return offeredMss(c.flow.version, c.mssLimit, mtu);
+  return offeredMss(c.version, c.mssLimit, mtu);
 }
 
 /** The same where there is no connection yet. @param limit bytes of payload at most */

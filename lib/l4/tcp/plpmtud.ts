@@ -55,7 +55,7 @@ function maximum(c: Connection): number {
 }
 
 function plpmtudOf(c: Connection): Plpmtud {
-  const { version } = c.flow;
+  const { version } = c;
   const max = maximum(c);
   const limits = { min: Math.min(MIN_MTU[version], max), base: Math.min(BASE_MTU[version], max), max };
   c.plpmtud ??= new Plpmtud(new MtuSearch(limits, c.mtu, c.host.now));
@@ -71,8 +71,7 @@ function useMtu(c: Connection, mtu: number): void {
   c.mtu = mtu;
   c.snd.mss = payloadOf(c, mtu);
   // A path that takes less than the least must cut.
-  const dontFragment = c.flow.version === 6 || mtu > MIN_MTU[4];
-  if (dontFragment !== c.flow.dontFragment) c.flow = { ...c.flow, dontFragment };
+  c.mayFragment = c.version === 4 && mtu <= MIN_MTU[4];
 }
 
 /** The size of segments was limited anew. */
@@ -169,7 +168,7 @@ export function mtuTimeout(c: Connection, head: SentSegment): void {
   }
   if (host.config.mtuProbing === 'off' || c.snd.wnd === 0 || !isDoubtful(c, head)) return;
   // A packet that every path takes is lost for another reason.
-  if (head.span - (head.fin ? 1 : 0) <= payloadOf(c, MIN_MTU[c.flow.version])) return;
+  if (head.span - (head.fin ? 1 : 0) <= payloadOf(c, MIN_MTU[c.version])) return;
   const { search } = plpmtudOf(c);
   if (!search.blackHole()) return;
   host.counters.blackHoles++;
@@ -201,7 +200,7 @@ export function tooBig(c: Connection, seq: number, reported: number): boolean {
     c.recovery.excuse(c, plpmtud.end);
     return true;
   }
-  const mtu = Math.max(reported, MIN_MTU[c.flow.version]);
+  const mtu = Math.max(reported, MIN_MTU[c.version]);
   if (host.config.mtuProbing !== 'off') plpmtudOf(c).search.narrowed(mtu, host.now);
   setMtu(c, mtu);
   return true;

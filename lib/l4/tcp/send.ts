@@ -1,7 +1,7 @@
 /** Sending (RFC 9293 3.7.4, 3.8.6): what may go out now, and the segments themselves. */
 
 import { pseudoHeaderSum } from '../../l3/ip-output.js';
-import type { IpFlow } from '../../wire/ip.js';
+import { Ecn as Codepoint } from '../../wire/ip.js';
 import { TCP_HEADER, type TcpFields, TcpFlag, TcpSegment } from '../../wire/tcp.js';
 import { MAX_SACK_BLOCKS, TcpOptions } from '../../wire/tcp-options.js';
 import type { AccurateEcn } from './accecn.js';
@@ -9,6 +9,7 @@ import { answered } from './acks.js';
 import type { Connection } from './connection.js';
 import { synAckOption, synFlags } from './ecn.js';
 import { fastOpenSyn } from './fast-open.js';
+import { flowOf } from './flow.js';
 import { windowScaleFor } from './options.js';
 import { firstOffer } from './mss.js';
 import { isTooEarly } from './pacing.js';
@@ -311,7 +312,7 @@ export function sendSyn(c: Connection): void {
     c.statistics.bytesSent += length;
   }
   const window = firstOffer(c);
-  write(c, c.flow, frame, c.snd.iss, flags, window, options.length);
+  write(c, c.trafficClass, frame, c.snd.iss, flags, window, options.length);
 }
 
 /** Sends the SYN, or SYN-ACK, of a new connection. */
@@ -356,12 +357,13 @@ function emit(c: Connection, seq: number, flags: number, offset: number, length:
     optionsLength = manyOptions(c, length, reports ? reassembly : undefined);
   }
   frame.mtuProbe = length > c.snd.mss;
-  if (ecn === undefined || !ecn.agreed) write(c, c.flow, frame, seq, flags | push, advertiseWindow(c), optionsLength);
+  if (ecn === undefined || !ecn.agreed)
+    write(c, c.trafficClass, frame, seq, flags | push, advertiseWindow(c), optionsLength);
   else {
     // RFC 3168 6.1.4, 6.1.5: no marks for acknowledgments, nor for what is sent again.
-    const flow = fresh && ecn.marks ? ecn.capable(c.flow) : c.flow;
+    const trafficClass = fresh && ecn.marks ? c.trafficClass | Codepoint.Ect0 : c.trafficClass;
     const bare = length === 0 && flags === Ack && options.sackCount === 0;
-    write(c, flow, frame, seq, flags | push | ecn.flags(fresh, bare), advertiseWindow(c), optionsLength);
+    write(c, trafficClass, frame, seq, flags | push | ecn.flags(fresh, bare), advertiseWindow(c), optionsLength);
     if (ecn.accurate !== undefined && length > 0) noteData(ecn.accurate, seq, length, fresh);
   }
 }
@@ -410,7 +412,7 @@ type Outgoing = ReturnType<Connection['host']['env']['pool']['alloc']>;
 /** Puts the header in front of the payload and hands the segment to IP. With SYN, SACK or accurate ECN, `options` holds the options. */
 function write(
   c: Connection,
-  flow: IpFlow,
+  trafficClass: number,
   frame: Outgoing,
   seq: number,
   flags: number,
@@ -436,10 +438,11 @@ function write(
       view.setUint32(at + 8, c.ts.recent);
     }
   }
+  // What is cut on the way proves nothing.
+  const flow = flowOf(c, trafficClass, frame.mtuProbe);
   TcpSegment.seal(frame, pseudoHeaderSum(flow, frame.length));
   if (flags & Ack) c.timers.acknowledged();
   c.host.counters.segmentsOut++;
   c.statistics.segmentsOut++;
-  // What is cut on the way proves nothing.
-  c.host.output.send(frame, frame.mtuProbe && !flow.dontFragment ? { ...flow, dontFragment: true } : flow);
+  c.host.output.send(frame, flow);
 }

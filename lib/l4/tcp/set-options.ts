@@ -66,12 +66,12 @@ export function setSendBuffer(c: Connection, bytes: number): void {
 
 export function setTrafficClass(c: Connection, value: number): void {
   // The low two bits are ECN's.
-  c.flow = { ...c.flow, trafficClass: value & 0xfc };
+  c.trafficClass = value & 0xfc;
 }
 
 export function setHopLimit(c: Connection, hops: number): void {
   if (!Number.isInteger(hops) || hops < 1 || hops > 0xff) throw c.failure('EINVAL', 'setsockopt');
-  c.flow = { ...c.flow, hopLimit: hops };
+  c.hopLimit = hops;
 }
 
 export function setMaxSegmentSize(c: Connection, bytes: number): void {

@@ -46,6 +46,11 @@ export class ConnectionTimers {
     return this.retransmission?.timer.armed === true;
   }
 
+  /** When it fires; `Infinity` while it is not armed. */
+  get retransmitAt(): number {
+    return this.retransmission?.timer.deadline ?? Number.POSITIVE_INFINITY;
+  }
+
   /** Nothing is in flight, nor waits for the window. */
   disarmRetransmit(): void {
     if (this.retransmission === undefined) return;
@@ -150,8 +155,7 @@ export class ConnectionTimers {
   /** A user timeout was set: it may be due before the timer. */
   limitByUserTimeout(): void {
     const deadline = this.userDeadline();
-    if (this.retransmission !== undefined && deadline < this.retransmission.timer.deadline)
-      this.setRetransmit(deadline);
+    if (this.isRetransmitArmed && deadline < this.retransmitAt) this.setRetransmit(deadline);
   }
 
   private userDeadline(): number {

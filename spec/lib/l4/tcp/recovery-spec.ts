@@ -61,18 +61,18 @@ forBothVersions('Loss recovery', ({ version }) => {
   it('starts its timer with the first segment, anew with each acknowledgment, and stops it with the last (6298-5)', () => {
     const lossy = new Lossy(version, { tlp: false });
     lossy.write(3);
-    const { retransmit } = lossy.c.timers;
-    const first = retransmit.deadline;
+    const { timers } = lossy.c;
+    const first = timers.retransmitAt;
     lossy.wait(RTT);
     lossy.write(1);
-    expect(retransmit.deadline, 'not by more data').to.equal(first);
+    expect(timers.retransmitAt, 'not by more data').to.equal(first);
     lossy.ack(upTo(1));
-    expect(retransmit.deadline).to.equal(lossy.dut.scheduler.now() + lossy.c.rtt.rto);
-    const second = retransmit.deadline;
+    expect(timers.retransmitAt).to.equal(lossy.dut.scheduler.now() + lossy.c.rtt.rto);
+    const second = timers.retransmitAt;
     lossy.wait(10);
     lossy.ack(upTo(1), [block(2, 3)]);
     lossy.ack(upTo(4));
-    expect([second > first, retransmit.armed]).to.deep.equal([true, false]);
+    expect([second > first, timers.isRetransmitArmed]).to.deep.equal([true, false]);
     lossy.end();
   });
 
