@@ -25,5 +25,5 @@ export function flowOf(c: Connection, trafficClass: number, whole: boolean): IpF
   flow.hopLimit = c.hopLimit;
   flow.trafficClass = trafficClass;
   flow.dontFragment = whole || !c.mayFragment;
-  return flow as IpFlow;
+  return flow;
 }
