@@ -80,11 +80,8 @@ class CodeParser {
     if (!block && !/^[=(.:[+*/|&-]/.test(this.peek(1).text) && !MEANINGLESS.includes(text)) {
       throw this.error("expected 'assert'");
     }
-    this.passStatement(block);
-    while (block && this.peek().kind === 'newline' && (this.below()?.column ?? 0) > column) {
-      while (this.peek().kind === 'newline') this.index++;
-      this.passStatement(true);
-    }
+    if (block) this.passBlock(column);
+    else this.passStatement();
     if (!MEANINGLESS.includes(text)) {
       others.push({ place: { line, column }, text: this.textOf(at, this.peek().at) });
     }
@@ -95,9 +92,22 @@ class CodeParser {
     return this.tokens.slice(this.index).find(({ kind }) => kind !== 'newline');
   }
 
-  /** Up to the end of the statement, or of the line. */
-  private passStatement(line = false): void {
-    while (!['newline', 'end'].includes(this.peek().kind) && (line || this.peek().text !== ';')) this.index++;
+  /** The rest of the line, and the lines below it that are further to the right. */
+  private passBlock(column: number): void {
+    this.passUntil();
+    while (this.peek().kind === 'newline' && (this.below()?.column ?? 0) > column) {
+      while (this.peek().kind === 'newline') this.index++;
+      this.passUntil();
+    }
+  }
+
+  private passStatement(): void {
+    this.passUntil(';');
+  }
+
+  /** Up to the end of the line, or to an operator. */
+  private passUntil(operator?: string): void {
+    while (!['newline', 'end'].includes(this.peek().kind) && this.peek().text !== operator) this.index++;
   }
 
   private textOf(from: number, to: number): string {
