@@ -72,8 +72,8 @@ export function end(c: Connection): void {
   if (c.finQueued || c.over) return;
   c.finQueued = true;
   c.unflushed = true;
-  // Before ESTABLISHED the FIN waits for the handshake (RFC 9293 3.10.4).
-  if (!isSynchronised(c.state)) return;
+  // Before ESTABLISHED the FIN waits for the handshake (RFC 9293 3.10.4), unless data need not (RFC 7413 4.2.2).
+  if (!isSynchronised(c.state) && c.fastOpen?.isEarly !== true) return;
   c.host.enter();
   c.to('close');
   transmit(c);

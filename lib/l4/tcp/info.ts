@@ -29,6 +29,8 @@ export interface TcpInfo {
     readonly ecn: boolean;
     /** A packet came that was marked, or might have been. */
     readonly ecnSeen: boolean;
+    /** Data in the SYN were acknowledged by the SYN-ACK (RFC 7413), either way. */
+    readonly synData: boolean;
   };
   readonly sndWscale: number;
   readonly rcvWscale: number;
@@ -121,6 +123,7 @@ export function infoOf(c: Connection): TcpInfo {
       windowScaling: c.scaling,
       ecn: c.ecn?.agreed ?? false,
       ecnSeen: c.ecn?.seen ?? false,
+      synData: c.statistics.synData,
     },
     sndWscale: c.snd.scale,
     rcvWscale: c.rcv.scale,
@@ -315,7 +318,7 @@ export const LINUX_CA_STATES: Readonly<Record<TcpCongestionState, number>> = {
 };
 
 /** Linux's `tcpi_options`, bit by bit. */
-const LINUX_OPTIONS = ['timestamps', 'sack', 'windowScaling', 'ecn', 'ecnSeen'] as const;
+const LINUX_OPTIONS = ['timestamps', 'sack', 'windowScaling', 'ecn', 'ecnSeen', 'synData'] as const;
 /** What Linux has for a threshold that was never set, and for a time that was never measured. */
 const UNLIMITED = 0x7fff_ffff;
 const NEVER = 0xffff_ffff;

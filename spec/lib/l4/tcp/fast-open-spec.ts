@@ -55,10 +55,10 @@ for (const version of VERSIONS) {
           'S. 0:0(0) ack 4 win 65535 <mss 1460>',
           '. 1:1461(1460) ack 4 win 65535',
           'P. 1461:1501(40) ack 4 win 65535',
+          'F. 1501:1501(0) ack 4 win 65535',
         );
         expect(Buffer.from(data).toString()).to.equal('abc');
         dut.rx('. 4:4(0) ack 1 win 1600');
-        dut.tx('F. 1501:1501(0) ack 4 win 65535');
         dut.rx('F. 4:4(0) ack 1502 win 1600');
         expect(app.events).to.include.members(['readable', 'flushed']);
         expect(app.events).not.to.include('connected');

@@ -17,6 +17,7 @@ for (const version of VERSIONS) {
         windowScaling: false,
         ecn: false,
         ecnSeen: false,
+        synData: false,
       });
       expect(linuxTcpInfo(info)).to.include({ state: 2, ca_state: 0, rto: 1_000_000, snd_ssthresh: 0x7fff_ffff });
       connection.abort();
