@@ -13,7 +13,7 @@ import { packetText } from './segment-text.js';
 import { applyCommand, type ProfileName, profileSettings, type Settings } from './settings.js';
 import { type Call, resultDifference, Sockets, Unsupported } from './sockets.js';
 import { isPreparation } from './system-calls.js';
-import { infoNames, stateQuestion } from './tcp-info.js';
+import { infoNames, type StateQuestion, stateQuestion } from './tcp-info.js';
 import type { Returned } from './test-socket.js';
 import { type Ends, World } from './world.js';
 
@@ -197,24 +197,25 @@ export class Run {
   private command(event: ScriptEvent, command: string): void {
     if (this.started !== undefined) this.waitFor(event);
     const question = stateQuestion(command);
-    if (question !== undefined && this.started !== undefined) {
-      const got = this.started.sockets.countIn(question.state);
-      const { state, count } = question;
-      this.asserted++;
-      const differs: Outcome = {
-        kind: 'mismatch',
-        field: `sockets in ${state}`,
-        expected: String(count),
-        got: String(got),
-      };
-      return this.note(event, got === count ? OK : differs);
-    }
+    if (question !== undefined && this.started !== undefined) this.count(event, question, this.started.sockets);
+    else this.apply(event, command);
+    this.base = this.started?.world.now ?? this.window(event).from;
+  }
+
+  /** The script asks how many sockets are in a state. */
+  private count(event: ScriptEvent, { state, count }: StateQuestion, sockets: Sockets): void {
+    const got = sockets.countIn(state);
+    this.asserted++;
+    const field = `sockets in ${state}`;
+    this.note(event, got === count ? OK : { kind: 'mismatch', field, expected: String(count), got: String(got) });
+  }
+
+  private apply(event: ScriptEvent, command: string): void {
     const drops = /^\s*tcpdrop\b/.test(command);
     if (drops) this.started?.sockets.abortAll();
     const outcome = drops ? 'applied' : applyCommand(this.settings, command);
     if (outcome === 'applied') this.started?.world.host.tcp.configure(this.settings.tcp);
     this.note(event, outcome === 'applied' ? OK : { kind: 'skipped', reason: 'a command that means nothing here' });
-    this.base = this.started?.world.now ?? this.window(event).from;
   }
 
   private start(): { readonly world: World; readonly sockets: Sockets } {

@@ -62,10 +62,16 @@ function constants(states: Readonly<Record<TcpState, number>>): ReadonlyMap<stri
   return all;
 }
 
+/** How many sockets are expected to be in a state. */
+export interface StateQuestion {
+  readonly state: TcpState;
+  readonly count: number;
+}
+
 /**
  * How many sockets a command wants to be in a state, as far as we know it: `sockstat -s | grep -c TIME_WAIT | grep 1`, `ss`, `netstat`.
  */
-export function stateQuestion(command: string): { readonly state: TcpState; readonly count: number } | undefined {
+export function stateQuestion(command: string): StateQuestion | undefined {
   const [, name = '', count] =
     /\b(?:sockstat|netstat|ss)\b.*\bgrep\s+-c\s+(?:-\w+\s+)*"?([A-Z][A-Z0-9_-]*)"?\s*\|\s*grep\s+(?:-\w+\s+)*"?(\d+)"?/.exec(
       command,
