@@ -88,8 +88,9 @@ describe('packetdrill: running scripts', () => {
 +.1 < . 1001:2001(1000) ack 1 win 32792
 +0 > . 1:1(0) ack 1 <nop,nop,sack 1001:2001>
 +0 write(4, ..., 3000) = 3000
-+0 > P. 1:3001(3000) ack 1
-+.1 < . 2001:2001(0) ack 1 win 32792 <nop,nop,sack 1001:3001>`);
++0 > P. 1:3001(3000) ack 1 <nop,nop,sack 1001:2001>
++.1 < . 2001:2001(0) ack 1 win 32792 <nop,nop,sack 989:3001>
++0 > . 1:989(988) ack 1 <nop,nop,sack 1001:2001>`);
   });
 
   it('maps timestamps to live values, and checks them where the script gives their tick', () => {
