@@ -162,6 +162,10 @@ export function setOption(socket: TestSocket, args: readonly Expression[]): Retu
     socket.connection?.setLinger(socket.linger);
     return { value: 0 };
   }
+  if (name === 'SO_RCVTIMEO' || name === 'SO_SNDTIMEO') {
+    socket.values.set(name, durationOf(given));
+    return { value: 0 };
+  }
   const text = given?.kind === 'list' ? given.items[0] : given;
   if (text?.kind === 'string') return setText(socket, name, text.value);
   const value = valueIn(given);
@@ -170,6 +174,14 @@ export function setOption(socket: TestSocket, args: readonly Expression[]): Retu
   socket.values.set(name, value);
   if (Object.hasOwn(SETTERS, name)) SETTERS[name]?.(socket, value);
   return { value: 0 };
+}
+
+/** Milliseconds of `{tv_sec=1, tv_usec=0}`. */
+function durationOf(expression: Expression | undefined): number {
+  const literal = expression?.kind === 'list' ? expression.items[0] : expression;
+  if (literal?.kind !== 'struct') return 0;
+  const field = (name: string) => numberOf(literal.fields.get(name)) ?? 0;
+  return field('tv_sec') * 1000 + field('tv_usec') / 1000;
 }
 
 function setText(socket: TestSocket, name: string, given: string): Returned {

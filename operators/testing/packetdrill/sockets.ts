@@ -88,7 +88,7 @@ export class Sockets {
     const socket = fd === undefined ? undefined : this.sockets.get(fd);
     if (socket === undefined || fd === undefined) return at(failed('EBADF'));
     try {
-      return this.on(socket, fd, call);
+      return this.limited(socket, call.name, this.on(socket, fd, call));
     } catch (error) {
       if (error instanceof NetError) return at(failed(error.code));
       throw error;
@@ -122,6 +122,18 @@ export class Sockets {
       default:
         return name.startsWith('re') ? this.read(socket, call) : this.write(socket, call);
     }
+  }
+
+  /** A call that waits does so no longer than the socket is to: SO_RCVTIMEO, and SO_SNDTIMEO for `connect`. */
+  private limited(socket: TestSocket, name: string, call: Call): Call {
+    const [option, errno] = name === 'connect' ? ['SO_SNDTIMEO', 'EINPROGRESS'] : ['SO_RCVTIMEO', 'EAGAIN'];
+    const limit = socket.values.get(option);
+    const waits = name === 'connect' || name.startsWith('accept') || name.startsWith('re');
+    if (!waits || typeof limit !== 'number' || limit <= 0) return call;
+    const { now } = this.options;
+    const deadline = now() + limit;
+    const late = () => (now() >= deadline - NANOSECOND ? failed(errno) : undefined);
+    return { ...call, deadline, attempt: () => call.attempt() ?? late() };
   }
 
   private socket(call: CallLine): Call {
