@@ -238,7 +238,7 @@ for (const version of VERSIONS) {
       for (const [length, dontFragment] of [1, 512].flatMap((n) => [[n, true] as const, [n, false] as const])) {
         const dut = new Dut(version);
         const connection = dut.accepted().connection as Connection;
-        connection.flow = { ...connection.flow, dontFragment };
+        connection.mayFragment = !dontFragment;
         const seen: number[] = [];
         dut.onSegment = (_, ip) => {
           if (ip instanceof Ipv4Packet) {
