@@ -72,6 +72,7 @@ const FREEBSD: TcpOptions = {
   handshakeTimeout: 75_000,
   minMss: 216,
   ignoreTimeWaitResets: true,
+  finWait2Timeout: 600_000,
   connectErrors: 'hard',
   acceptSynFin: true,
   resetUnread: false,

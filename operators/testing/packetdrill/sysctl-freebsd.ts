@@ -7,6 +7,11 @@ type Setter = (settings: Settings, value: number) => void;
 
 const ECN_MODES = ['off', 'on', 'passive', 'accurate', 'accurate-passive'] as const;
 
+// In milliseconds; connections in FIN-WAIT-2 are kept for as long as keep-alives would have tried, unless they are recycled.
+const DELAY = 40;
+const LONGEST_IDLE = 600_000;
+const RECYCLE_AFTER = 60_000;
+
 const SETTERS: Readonly<Record<string, Setter>> = {
   'tcp.rfc1323': ({ tcp }, value) => {
     tcp.timestamps = value === 1 || value === 3;
@@ -14,7 +19,7 @@ const SETTERS: Readonly<Record<string, Setter>> = {
   },
   'tcp.sack.enable': ({ tcp }, value) => (tcp.sack = value !== 0),
   'tcp.delayed_ack': ({ tcp }, value) => {
-    if (value === 0) tcp.delayedAck = 0;
+    tcp.delayedAck = value === 0 ? 0 : tcp.delayedAck || DELAY;
   },
   'tcp.delacktime': ({ tcp }, value) => (tcp.delayedAck = Math.min(499, value)),
   'tcp.rexmit_initial': ({ tcp }, value) => (tcp.initialRto = value),
@@ -37,6 +42,7 @@ const SETTERS: Readonly<Record<string, Setter>> = {
   'tcp.ack_war_timewindow': ({ tcp }, value) => (tcp.challengePeriod = value),
   'tcp.msl': ({ tcp }, value) => (tcp.timeWait = 2 * value),
   'tcp.finwait2_timeout': ({ tcp }, value) => (tcp.finWait2Timeout = value),
+  'tcp.fast_finwait2_recycle': ({ tcp }, value) => (tcp.finWait2Timeout = value === 0 ? LONGEST_IDLE : RECYCLE_AFTER),
   'tcp.initcwnd_segments': ({ tcp }, value) => {
     if (value > 0) tcp.initialWindow = value;
   },
@@ -45,6 +51,7 @@ const SETTERS: Readonly<Record<string, Setter>> = {
   'tcp.ecn.enable': ({ tcp }, value) => (tcp.ecn = ECN_MODES[value] ?? 'passive'),
   'tcp.ecn.maxretries': ({ tcp }, value) => (tcp.ecnSynRetries = value),
   'tcp.syncookies': ({ tcp }, value) => (tcp.synCookies = value === 0 ? 'off' : 'auto'),
+  'kern.ipc.maxsockbuf': ({ tcp }, value) => (tcp.receiveBufferMax = Math.max(1, value)),
   'ip.ttl': (settings, value) => (settings.hopLimit = value),
 };
 

@@ -29,6 +29,9 @@ describe('the options of TCP', () => {
       { maxDelayedAck: 500 },
       { ackPolicy: 'never' as 'adaptive' },
       { receiveWindow: 'half' as 'whole' },
+      { handshakeTimeout: -1 },
+      { connectErrors: 'none' as 'any' },
+      { minMss: 0 },
     ]) {
       expect(() => tcpConfig(options), JSON.stringify(options))
         .to.throw()
