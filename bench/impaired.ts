@@ -4,12 +4,12 @@
  * namespaces are this benchmark's own.
  */
 
-import type { ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { Impairments } from '../lib/l2/impairment.js';
 import type { Load } from './client.js';
 import { Namespace, whyNoNamespaces } from './namespace.js';
 import { type Row, row } from './report.js';
+import { ready } from './ready.js';
 
 /** Options of {@link impairedBenchmark}. */
 export interface ImpairedOptions {
@@ -102,18 +102,6 @@ async function setUp(client: Namespace, server: Namespace): Promise<void> {
 function useControl(namespace: Namespace, net: number, control: string): void {
   const [route = ''] = namespace.ip('route', 'show', `10.79.${net}.0/24`).trim().split('\n');
   namespace.ip('route', 'replace', ...route.trim().split(/\s+/), 'congctl', control);
-}
-
-function ready(child: ChildProcess): Promise<void> {
-  return new Promise((resolve, reject) => {
-    let said = '';
-    child.stdout?.on('data', (data: Buffer) => {
-      said += data.toString();
-      if (said.includes('ready')) resolve();
-    });
-    child.stderr?.pipe(process.stderr);
-    child.once('close', () => reject(new Error('a benchmark service ended early')));
-  });
 }
 
 async function measure(client: Namespace, options: ImpairedOptions): Promise<Row[]> {

@@ -3,11 +3,11 @@
  * The namespaces are this benchmark's own.
  */
 
-import type { ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { Load } from './client.js';
 import { Namespace, whyNoNamespaces } from './namespace.js';
 import { type Row, row } from './report.js';
+import { ready } from './ready.js';
 
 /** Options of {@link tapBenchmark}. */
 export interface TapOptions {
@@ -94,18 +94,6 @@ async function setUp(client: Namespace, servers: readonly Namespace[]): Promise<
   const stack = node('service.ts', 'stack', addresses.join(','), '10.78.3.1/24,fd78:3::1/64');
   started.push(ready(client.start(process.execPath, stack)));
   await Promise.all(started);
-}
-
-function ready(child: ChildProcess): Promise<void> {
-  return new Promise((resolve, reject) => {
-    let said = '';
-    child.stdout?.on('data', (data: Buffer) => {
-      said += data.toString();
-      if (said.includes('ready')) resolve();
-    });
-    child.stderr?.pipe(process.stderr);
-    child.once('close', () => reject(new Error('a benchmark service ended early')));
-  });
 }
 
 async function measure(client: Namespace, options: TapOptions): Promise<Row[]> {

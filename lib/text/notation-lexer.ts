@@ -155,7 +155,7 @@ export class TokenCursor {
   number(what: string, maximum = 0xffff_ffff): number {
     const token = this.peek();
     const value = token.kind === 'integer' || token.kind === 'hex' ? Number(token.text) : Number.NaN;
-    if (!Number.isInteger(value)) throw this.error(`expected ${what}`);
+    if (!Number.isInteger(value) || /^0x$/i.test(token.text)) throw this.error(`expected ${what}`);
     if (value < 0 || value > maximum) throw this.error(`${what} is not in 0..${maximum}`);
     this.take();
     return value;
@@ -170,9 +170,20 @@ export class TokenCursor {
     return this.peek().kind === 'end';
   }
 
+  /** How many tokens were taken. */
+  get taken(): number {
+    return this.index;
+  }
+
   /** An error at the next token. */
-  error(message: string): NotationError {
-    const { kind, text, line, column } = this.peek();
-    return new NotationError(`${message}, found ${kind === 'end' ? 'the end' : `'${text}'`}`, line, column);
+  error(message: string): UsageError {
+    const token = this.peek();
+    const text = token.text.length > 40 ? `${token.text.slice(0, 40)}...` : token.text;
+    const found = token.kind === 'end' ? 'the end' : `'${text.replaceAll('\n', ' ')}'`;
+    return this.errorAt(`${message}, found ${found}`, token);
+  }
+
+  errorAt(message: string, { line, column }: Pick<Token, 'line' | 'column'>): UsageError {
+    return new NotationError(message, line, column);
   }
 }
