@@ -4,7 +4,7 @@ import type { TcpShutdown, TcpWriteOptions } from './api.js';
 import { isAckDueOnRead } from './acks.js';
 import type { Connection } from './connection.js';
 import { linger as startLinger } from './linger.js';
-import { reset, sendAck, transmit, unsentBytes } from './send.js';
+import { fullSize, reset, sendAck, transmit, unsentBytes } from './send.js';
 import { canSend, isSynchronised } from './state.js';
 import { Chrono } from './statistics.js';
 import { Tell } from './tell.js';
@@ -39,14 +39,14 @@ export function write(c: Connection, bytes: Uint8Array, options: TcpWriteOptions
  * what is more than half the largest window of the peer before that, so that its application does not wait for all of it.
  */
 function enqueue(c: Connection, bytes: Uint8Array, push: boolean): void {
-  const { snd } = c;
   const queue = ownQueue(c);
   if (unsentBytes(c) > 0) queue.unpush();
   let rest = bytes;
-  const half = snd.maxWnd >>> 1;
-  if (bytes.length > half && half >= snd.mss) {
+  const half = c.snd.maxWnd >>> 1;
+  const segment = fullSize(c);
+  if (bytes.length > half && half >= segment) {
     const burst = Math.min(half, LARGEST_BURST);
-    const step = Math.ceil((half + 1) / (burst - (burst % snd.mss))) * (burst - (burst % snd.mss));
+    const step = Math.ceil((half + 1) / (burst - (burst % segment))) * (burst - (burst % segment));
     for (; rest.length > step; rest = rest.subarray(step)) queue.push(rest.subarray(0, step));
   }
   queue.push(rest, push);

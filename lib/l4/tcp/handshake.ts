@@ -175,7 +175,8 @@ export function receiveInSynReceived(c: Connection, segment: Segment, packet: Ip
   snd.wnd = segment.window << snd.scale;
   snd.wl1 = segment.seq;
   snd.wl2 = segment.ack;
-  if (snd.wnd > snd.maxWnd) snd.maxWnd = snd.wnd;
+  // The SYN's window was for the SYN-ACK, and data that went with it.
+  if (!early || snd.wnd > snd.maxWnd) snd.maxWnd = snd.wnd;
   c.to('ack-of-syn');
   if (c.parent !== undefined || early) c.host.counters.accepted++;
   if (c.ecn !== undefined) synAckAcknowledged(c.ecn, segment);

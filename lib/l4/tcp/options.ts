@@ -166,6 +166,8 @@ export interface TcpOptions {
   readonly receiveWindow?: 'gradual' | 'whole';
   /** Whether receive buffers are rounded up to a whole number of segments, and taken is what they have room for, as with FreeBSD. Default false. */
   readonly wholeSegmentBuffers?: boolean;
+  /** Segments have no more than half of the largest window that the peer offered, so that two fit, as with Linux. Default false. */
+  readonly halfWindowSegments?: boolean;
   /** Memory for queued data of all connections together, in bytes. When it is short, windows shrink. Default 256 MiB. */
   readonly memory?: number;
   /** Embryonic connections per listener. Default 1024. */
@@ -282,6 +284,7 @@ const DEFAULTS: TcpConfig = {
   initialReceiveWindow: 0xffff,
   receiveWindow: 'gradual',
   wholeSegmentBuffers: false,
+  halfWindowSegments: false,
   memory: 1 << 28,
   maxEmbryonic: 1024,
   synCookies: 'auto',

@@ -30,6 +30,9 @@ const MAX_OPTIONS = 40;
 // Two NOPs, kind and length; and each block.
 const SACK_HEADER = 4;
 const SACK_BLOCK = 8;
+// Windows up to this are filled by one segment, and segments are never cut below that (as with Linux).
+const WHOLE_WINDOW = 536;
+const LEAST_FOR_WINDOW = 48;
 // That many are worth more than anything else.
 const MIN_SACK_BLOCKS = 2;
 
@@ -59,11 +62,19 @@ function needsPersist(c: Connection): boolean {
 }
 
 /** Payload of a full segment now: blocks that are to be told take their room (RFC 2018 3). */
-function fullSize(c: Connection): number {
+export function fullSize(c: Connection): number {
   const { reassembly, snd } = c;
-  if (reassembly === undefined || !c.sackPermitted || !reassembly.hasBlocks) return snd.mss;
+  const mss = snd.maxWnd < 2 * snd.mss ? sizeForWindow(c) : snd.mss;
+  if (reassembly === undefined || !c.sackPermitted || !reassembly.hasBlocks) return mss;
   const blocks = Math.min(reassembly.blockCount, c.ts.on ? MAX_SACK_BLOCKS - 1 : MAX_SACK_BLOCKS);
-  return Math.max(1, snd.mss - SACK_HEADER - SACK_BLOCK * blocks);
+  return Math.max(1, mss - SACK_HEADER - SACK_BLOCK * blocks);
+}
+
+/** A full segment for a peer whose windows are small: no more than half of the largest, unless that is very small (as with Linux). */
+function sizeForWindow({ config, snd }: Connection): number {
+  const { maxWnd, mss } = snd;
+  if (!config.halfWindowSegments || maxWnd === 0) return mss;
+  return Math.min(mss, Math.max(LEAST_FOR_WINDOW, maxWnd > WHOLE_WINDOW ? maxWnd >>> 1 : maxWnd));
 }
 
 /** Sends whatever the windows allow: first what was lost, then what is new, then the FIN. */

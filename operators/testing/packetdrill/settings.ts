@@ -49,6 +49,7 @@ const LINUX: TcpOptions = {
   forgivenSyns: 1,
   halve: 'window',
   mtuProbing: 'off',
+  halfWindowSegments: true,
   acceptMissingTimestamps: true,
   // tcp_invalid_ratelimit.
   challengeLimit: 1,
