@@ -243,8 +243,8 @@ export class Sockets {
           : 0;
     if (flags & FLAG.ERRQUEUE) throw new Unsupported('the error queue');
     if (flags & FLAG.OOB) throw new Unsupported('reading out of band');
-    const how = { peek: (flags & FLAG.PEEK) !== 0, all: (flags & FLAG.WAITALL) !== 0 };
     const dontWait = socket.nonBlocking || (flags & FLAG.DONTWAIT) !== 0;
+    const how = { peek: (flags & FLAG.PEEK) !== 0, all: (flags & FLAG.WAITALL) !== 0, wait: !dontWait };
     return { instead: dontWait ? 'EAGAIN' : undefined, attempt: () => socket.read(max, how) };
   }
 

@@ -125,12 +125,13 @@ export class TestSocket implements TcpHandler {
     return failed(this.takeError() ?? 'ECONNABORTED');
   }
 
-  read(max: number, flags: { readonly peek: boolean; readonly all: boolean }): Returned {
+  read(max: number, flags: { readonly peek: boolean; readonly all: boolean; readonly wait: boolean }): Returned {
     const { connection } = this;
     if (connection === undefined) return failed(this.takeError() ?? 'ENOTCONN');
     const there = connection.readableBytes;
     const ended = hasEnded(connection) || this.over || this.readShut;
-    if (there > 0 && !(flags.all && there < max && !ended)) {
+    const least = !flags.wait || ended ? 1 : flags.all ? max : Math.min(max, this.lowWater);
+    if (there > 0 && there >= least) {
       if (flags.peek) return { value: Math.min(max, there) };
       return { value: this.take(connection, max) };
     }
@@ -140,6 +141,11 @@ export class TestSocket implements TcpHandler {
     const error = this.takeError();
     if (error !== undefined) return failed(error);
     return ended ? { value: 0 } : undefined;
+  }
+
+  /** SO_RCVLOWAT: how much there is to be at least. */
+  private get lowWater(): number {
+    return Math.max(1, Number(this.values.get('SO_RCVLOWAT') ?? 1));
   }
 
   private take(connection: TcpConnection, max: number): number {
@@ -174,7 +180,7 @@ export class TestSocket implements TcpHandler {
     if (connection === undefined) return mask | POLL.HUP | POLL.OUT;
     const ended = hasEnded(connection) || this.readShut || this.over;
     if (this.over || (ended && this.writeShut)) mask |= POLL.HUP;
-    if (connection.readableBytes > 0 || ended) mask |= POLL.IN | POLL.RDNORM;
+    if (connection.readableBytes >= this.lowWater || ended) mask |= POLL.IN | POLL.RDNORM;
     if (ended) mask |= POLL.RDHUP;
     if (this.stage === 'connecting' && !this.over) return mask;
     if (this.writeShut || this.over || connection.writableBytes > 0) mask |= POLL.OUT | POLL.WRNORM;
