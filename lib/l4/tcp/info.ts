@@ -331,6 +331,9 @@ export function linuxTcpInfo(info: TcpInfo): Record<string, number> {
     state: LINUX_STATES[info.state],
     ca_state: LINUX_CA_STATES[info.caState],
     retransmits: info.retransmits,
+    // Linux keeps neither any more.
+    fackets: 0,
+    last_ack_sent: 0,
     probes: info.probes,
     backoff: info.backoff,
     options: LINUX_OPTIONS.reduce((bits, name, i) => (options[name] ? bits | (1 << i) : bits), 0),

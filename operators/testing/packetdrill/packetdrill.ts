@@ -83,6 +83,7 @@ export function definesFor(
     // The cookies for the default addresses, with the key of the profile and with one of zeros.
     TFO_COOKIE: six ? 'c1d1e9742a47a9bc' : '3021b9d889017eeb',
     TFO_COOKIE_ZERO: six ? '82af1a8f9a205c34' : 'b7c12350a90dc8f5',
+    CODE: six ? 'address_unreachable' : 'host_unreachable',
     CMSG_LEVEL_IP: six ? 'SOL_IPV6' : 'SOL_IP',
     CMSG_TYPE_RECVERR: six ? 'IPV6_RECVERR' : 'IP_RECVERR',
     ...given,

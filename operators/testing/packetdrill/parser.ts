@@ -137,7 +137,8 @@ class Parser {
     const { time, end } = this.time();
     if (first && !(time.kind === 'at' && time.from === 0))
       throw cursor.errorAt('the first event must be at time 0', begin);
-    const place = cursor.peek();
+    const { line, column } = cursor.peek();
+    const place = { line, column };
     const action = this.action(end);
     if (time.kind === 'any' && action.kind !== 'outbound') {
       throw cursor.errorAt('only packets that go out may do so at any time', begin);

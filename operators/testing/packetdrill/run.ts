@@ -168,20 +168,20 @@ export class Run {
       case 'skip':
         return this.skip(event, action.what);
       case 'code':
-        return this.code(event, action.code, sockets.latest?.connection);
+        return this.code(event, action.code, sockets.underTest?.connection);
       default:
     }
   }
 
   private code(event: ScriptEvent, { assertions, others }: CodeBlock, connection: TcpConnection | undefined): void {
     for (const assertion of assertions) {
+      const { text, place } = assertion;
       const verdict = judge(assertion, infoNames(connection, this.options.profile));
       if ('unknown' in verdict) {
-        this.skip(event, `the stack does not tell ${verdict.unknown}`);
+        this.skip({ ...event, place, text }, `the stack does not tell ${verdict.unknown}`);
         continue;
       }
       this.asserted++;
-      const { text, place } = assertion;
       const failure: Outcome = { kind: 'mismatch', field: 'value', expected: text, got: verdict.seen };
       this.note({ ...event, place, text }, verdict.held ? OK : failure);
     }

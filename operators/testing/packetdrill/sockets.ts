@@ -64,9 +64,13 @@ export class Sockets {
     this.remote = mode === 'ipv4-mapped-ipv6' ? mapped(ipOf(remote)) : ipOf(remote);
   }
 
-  /** The socket that code asks about: the one of the last connection that there is. */
-  get latest(): TestSocket | undefined {
-    return [...this.sockets.values()].findLast(({ connection }) => connection !== undefined);
+  /** The socket that code asks about: that of the packets, or else of the last connection that there is. */
+  get underTest(): TestSocket | undefined {
+    const { current } = this.options.flows;
+    const connected = [...this.sockets.values()].filter(({ connection }) => connection !== undefined);
+    const isCurrent = ({ connection }: TestSocket) =>
+      connection?.local.port === current?.localPort && connection?.remote.port === current?.remotePort;
+    return connected.findLast(isCurrent) ?? connected.at(-1);
   }
 
   /** How many connections and listeners there are in a state. */

@@ -36,6 +36,8 @@ const SETTERS: Readonly<Record<string, Setter>> = {
   tcp_keepalive_time: ({ keepAlive }, value) => (keepAlive.idle = value * 1000),
   tcp_keepalive_intvl: ({ keepAlive }, value) => (keepAlive.interval = value * 1000),
   tcp_keepalive_probes: ({ keepAlive }, value) => (keepAlive.count = value),
+  // Nothing said means 8.
+  tcp_orphan_retries: ({ tcp }, value) => (tcp.orphanRetries = value === 0 ? 8 : value),
   tcp_retries2: ({ tcp }, value) => (tcp.dataRetries = value),
   tcp_fin_timeout: ({ tcp }, value) => (tcp.finWait2Timeout = value * 1000),
   tcp_max_tw_buckets: ({ tcp }, value) => (tcp.maxTimeWait = value),

@@ -58,6 +58,15 @@ describe('packetdrill: running scripts', () => {
     expect(directions).to.deep.equal(['inbound', 'outbound', 'inbound']);
   });
 
+  it('tells the place of an event, or of an assertion, by line and column alone', () => {
+    const [result] = passes(`${ACCEPTED}+0 %{\nassert tcpi_nonsense == 1\nassert tcpi_unacked == 0 }%`);
+    expect(result?.events.slice(-3).map(({ place, text }) => ({ place, text }))).to.deep.equal([
+      { place: { line: 7, column: 4 }, text: 'accept(3, ..., ...) = 4' },
+      { place: { line: 9, column: 1 }, text: 'tcpi_nonsense == 1' },
+      { place: { line: 10, column: 1 }, text: 'tcpi_unacked == 0' },
+    ]);
+  });
+
   it('counts what it asserted and what it skipped', () => {
     const [result] = passes(`${ACCEPTED}+0 %{ assert tcpi_state == TCP_ESTABLISHED\nassert tcpi_nothing == 1 }%`);
     expect(result).to.include({ asserted: 3, skipped: 1 });
