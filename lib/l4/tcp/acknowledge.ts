@@ -160,7 +160,7 @@ function measure(c: Connection, delivery: Delivery, flight: number): void {
   if (sample < 0) return;
   acknowledgment.rtt = latest;
   rtt.observe(latest);
-  rtt.sample(sample, Math.max(1, Math.ceil(flight / (2 * snd.mss))));
+  rtt.sample(sample, Math.max(1, Math.ceil(flight / (2 * snd.mss))), snd);
 }
 
 function finAcknowledged(c: Connection): void {

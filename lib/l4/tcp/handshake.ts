@@ -200,9 +200,9 @@ function complete(c: Connection, segment: Segment): void {
   const { rtt, host } = c;
   const { options } = segment;
   c.timers.disarmRetransmit();
-  if (c.retries === 0) rtt.sample(host.now - c.synSentAt);
+  if (c.retries === 0) rtt.sample(host.now - c.synSentAt, 1, c.snd);
   else if (c.ts.on && options.hasTimestamps && options.timestampEcho !== 0) {
-    rtt.sample(Math.max(0, (timestamp(c) - options.timestampEcho) | 0));
+    rtt.sample(Math.max(0, (timestamp(c) - options.timestampEcho) | 0), 1, c.snd);
   }
   rtt.restartAfterLostSyn();
   const { fastOpen } = c;

@@ -57,6 +57,11 @@ export interface TcpOptions {
    * round trip of 50 ms makes a timeout of 350, with Linux one of 250. Default 0.
    */
   readonly rtoSlop?: number;
+  /**
+   * Every sample of the round-trip time counts in full, and the timeout covers the largest deviation of the last round trips, as with Linux;
+   * else they count less the more there are in a flight, and the mean deviation counts (RFC 7323 G, RFC 6298 2.3). Default false.
+   */
+  readonly peakVariation?: boolean;
   /** Retransmissions of a SYN before the connection attempt fails. Default 7: more than four minutes (RFC 9293 MUST-23). */
   readonly synRetries?: number;
   /** How long an active open may take, however often its SYN is still to be sent again. Default 0: as long as that takes. */
@@ -240,6 +245,7 @@ const DEFAULTS: TcpConfig = {
   minRto: 200,
   maxRto: 120_000,
   rtoSlop: 0,
+  peakVariation: false,
   synRetries: 7,
   synAckRetries: 5,
   handshakeTimeout: 0,

@@ -47,6 +47,7 @@ const LINUX: TcpOptions = {
   synRetries: 5,
   expungeSacks: false,
   forgivenSyns: 1,
+  peakVariation: true,
   halve: 'window',
   mtuProbing: 'off',
   halfWindowSegments: true,

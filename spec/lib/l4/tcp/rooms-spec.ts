@@ -214,13 +214,15 @@ describe('TCP retransmission queue', () => {
   });
 });
 
+const START = { una: 1, nxt: 1 };
+
 describe('TCP retransmission timeout', () => {
   it('follows RFC 6298 (6298-1, 6298-2, 6298-3, SM-20)', () => {
     const rtt = new RttEstimator(tcpConfig({ minRto: 1 }));
     expect(rtt.rto).to.equal(1000);
-    rtt.sample(100);
+    rtt.sample(100, 1, START);
     expect([rtt.srtt, rtt.rttvar, rtt.rto]).to.deep.equal([100, 50, 300]);
-    rtt.sample(200);
+    rtt.sample(200, 1, START);
     // RTTVAR first, with the old SRTT.
     expect([rtt.srtt, rtt.rttvar, rtt.rto]).to.deep.equal([112.5, 62.5, 362.5]);
     rtt.backOff();
@@ -228,9 +230,25 @@ describe('TCP retransmission timeout', () => {
     expect(rtt.rto).to.equal(1450);
     for (let i = 0; i < 100; i++) rtt.backOff();
     expect(rtt.rto).to.equal(120_000);
-    rtt.sample(100);
+    rtt.sample(100, 1, START);
     expect(rtt.rto).to.be.lessThan(400);
     expect(new RttEstimator(tcpConfig({})).rto).to.equal(1000);
+  });
+
+  it('may cover the largest deviation of late, which falls slowly (6298-2)', () => {
+    const rtt = new RttEstimator(tcpConfig({ peakVariation: true }));
+    rtt.sample(200, 5, { una: 1, nxt: 1 });
+    expect([rtt.srtt, rtt.rttvar, rtt.rto]).to.deep.equal([200, 100, 600]);
+    // The same again in two more round trips: first the beginning is forgotten, then a quarter of what is too much.
+    rtt.sample(200, 5, { una: 1001, nxt: 2001 });
+    expect([rtt.rttvar, rtt.rto]).to.deep.equal([75, 600]);
+    rtt.sample(200, 5, { una: 3001, nxt: 4001 });
+    expect([rtt.rttvar, rtt.rto]).to.deep.equal([56.25, 556.25]);
+    // A faster path is no sign of variation; a slower one is, at once.
+    rtt.sample(100, 5, { una: 3001, nxt: 4001 });
+    expect([rtt.srtt, rtt.rto]).to.deep.equal([187.5, 543.75]);
+    rtt.sample(587.5, 5, { una: 3001, nxt: 4001 });
+    expect(rtt.rto - rtt.srtt).to.be.greaterThan(500);
   });
 });
 

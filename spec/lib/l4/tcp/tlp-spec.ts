@@ -16,7 +16,7 @@ forBothVersions('Tail loss probes (RFC 8985 7)', ({ version }) => {
 
   it('with one segment in flight it leaves the peer time for a delayed ACK, but comes no later than the timeout (8985-4, GT-79)', () => {
     const lossy = new Lossy(version, { minRto: 150 });
-    lossy.c.rtt.sample(40);
+    lossy.c.rtt.sample(40, 1, lossy.c.snd);
     lossy.c.rtt.rttvar = 60;
     const { rto, srtt } = lossy.c.rtt;
     lossy.write(1);
