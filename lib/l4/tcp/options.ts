@@ -32,6 +32,8 @@ export interface TcpOptions {
   readonly dsack?: boolean;
   /** Losses are found by the time at which segments were sent (RFC 8985), where the peer permits SACK; else as in RFC 6675. Default true. */
   readonly rack?: boolean;
+  /** Without RACK, what may only be lost is sent again where the window has room (rules 3 and 4 of NextSeg, RFC 6675 4); Linux does not. Default true. */
+  readonly resendSuspects?: boolean;
   /** Tail loss probes (RFC 8985 7), where the peer permits SACK. Default true. */
   readonly tlp?: boolean;
   /** Spurious timeouts are detected (F-RTO, RFC 5682). Default true. */
@@ -235,6 +237,7 @@ const DEFAULTS: TcpConfig = {
   dsack: true,
   expungeSacks: true,
   rack: true,
+  resendSuspects: true,
   tlp: true,
   frto: true,
   prr: true,

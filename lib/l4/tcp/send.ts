@@ -93,7 +93,7 @@ export function transmit(c: Connection): void {
     sendNew(c);
     noteLimit(c);
   }
-  if (recovery.active && c.sackPermitted && !c.config.rack) retransmitSuspects(c);
+  if (recovery.active && c.sackPermitted && !c.config.rack && c.config.resendSuspects) retransmitSuspects(c);
   noteUse(c, snd.nxt !== nxt);
   if (c.queue.length > 0) watch(c);
   if (c.sent.head !== undefined) {

@@ -147,6 +147,7 @@ export function switches(dice: Dice): TcpOptions {
     ackPolicy: dice.one(['adaptive', 'adaptive', 'every-second', 'full-sized']),
     dsack: !dice.rarely(3),
     expungeSacks: !dice.rarely(3),
+    resendSuspects: !dice.rarely(3),
     peakVariation: dice.rarely(3),
     forgivenSyns: dice.one([0, 1]),
     halve: dice.one(['flight', 'window']),
