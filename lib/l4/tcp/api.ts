@@ -206,6 +206,11 @@ export interface TcpListenOptions extends TcpConnectionOptions {
   readonly backlog?: number;
   /** How long a connection waits for its first data before it is accepted without, in ms. Default 0: not at all. As `TCP_DEFER_ACCEPT`. */
   readonly deferAccept?: number;
+  /**
+   * Connections that ended while they waited to be accepted are accepted nevertheless, and then tell how they ended, as with Linux. Default
+   * false: they are forgotten.
+   */
+  readonly acceptEnded?: boolean;
   /** A listener of `::` takes IPv6 connections only, and not IPv4 ones as well. Default false. */
   readonly ipv6Only?: boolean;
 }

@@ -419,6 +419,12 @@ export class Connection extends Flags implements TcpConnection {
     this.parent = undefined;
   }
 
+  /** For an owner that comes after the end. */
+  tellClosedAgain(): void {
+    this.closedTold = false;
+    this.maybeClosed();
+  }
+
   maybeClosed(): void {
     if (!this.over || this.closedTold) return;
     if (this.cause !== undefined || this.abandoned || this.received.length === 0) this.tell(CLOSED);

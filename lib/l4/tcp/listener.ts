@@ -12,6 +12,7 @@ export interface ListenerHost {
   wake(listener: Listener): void;
   enter(): void;
   leave(): void;
+  leaveLater(): void;
   /** Forget the listener. */
   unlisten(listener: Listener): void;
 }
@@ -61,7 +62,13 @@ export class Listener implements TcpListener, Parent {
 
   accept(): TcpConnection | undefined {
     const connection = this.waiting.shift();
-    if (connection !== undefined) connection.parent = undefined;
+    if (connection === undefined) return undefined;
+    connection.parent = undefined;
+    if (connection.state === 'CLOSED') {
+      this.host.enter();
+      connection.tellClosedAgain();
+      this.host.leaveLater();
+    }
     return connection;
   }
 
@@ -133,7 +140,8 @@ export class Listener implements TcpListener, Parent {
   }
 
   lost(connection: Connection): void {
-    if (!this.embryonic.delete(connection)) this.waiting = this.waiting.filter((other) => other !== connection);
+    if (this.embryonic.delete(connection) || this.options.acceptEnded === true) return;
+    this.waiting = this.waiting.filter((other) => other !== connection);
   }
 
   /** Called by the host when an event ends. */

@@ -180,9 +180,15 @@ function parseIcmp(cursor: ScriptCursor, ip: IpInfo, quoted: Quoted | undefined)
     if (cursor.peek().kind === 'word' || cursor.at('[', 1) || cursor.at('mtu', 1))
       code = parseIcmpWord(cursor, 'a code');
   }
-  const mtu = cursor.accept('mtu') ? cursor.number('an MTU', 0xffff_ffff) : undefined;
-  const id = cursor.accept('id') ? cursor.number('an identifier', 0xffff) : undefined;
-  const about = cursor.at('[') && quoted === undefined ? parseQuote(cursor) : quoted;
+  let mtu: number | undefined;
+  let id: number | undefined;
+  let about = quoted;
+  for (;;) {
+    if (cursor.accept('mtu')) mtu = cursor.number('an MTU', 0xffff_ffff);
+    else if (cursor.accept('id')) id = cursor.number('an identifier', 0xffff);
+    else if (cursor.at('[') && about === undefined) about = parseQuote(cursor);
+    else break;
+  }
   return { ip, type, code, mtu, id, quote: about?.quote, datagram: about?.datagram ?? false };
 }
 

@@ -170,7 +170,7 @@ export class Sockets {
     const room = this.options.linux ? backlog + 1 : Math.max(1, Math.floor((backlog * 3) / 2));
     socket.listener = this.options.tcp.listen(
       { address: this.any, port: socket.boundPort },
-      { ...socket.options, backlog: room, fastOpen: this.fastOpensOf(socket, room) },
+      { ...socket.options, backlog: room, fastOpen: this.fastOpensOf(socket, room), acceptEnded: this.options.linux },
     );
     watch(socket.listener, socket);
     this.options.flows.listening(socket.listener.local.port);

@@ -300,6 +300,9 @@ describe('packetdrill: the parser', () => {
       expect(action(`+0 < ${text}`), text).to.deep.include({ kind: 'icmp' });
       expect(action(`+0 < ${text}`), text).to.have.deep.nested.property('message.quote', quote);
     }
+    expect(action('+0 < icmp unreachable frag_needed [1:101(100)] mtu 900')).to.deep.include({
+      message: { ip: {}, type: 'unreachable', code: 'frag_needed', mtu: 900, id: undefined, quote, datagram: false },
+    });
     expect(action('+0 < [udp(100)] icmp unreachable port_unreachable')).to.have.nested.property(
       'message.datagram',
       true,
