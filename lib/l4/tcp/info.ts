@@ -200,7 +200,7 @@ function flight(c: Connection): Parts<Flight> {
     lost,
     retrans,
     retransmits: c.retries,
-    probes: c.keepalive !== undefined && c.keepalive.probes > 0 ? c.keepalive.probes : c.probes,
+    probes: c.keepalive !== undefined && c.keepalive.probes > 0 ? c.keepalive.probes : c.probes > 0 ? c.unanswered : 0,
     backoff: c.probes > 0 ? c.probes : c.rtt.backoffs,
     reordering: c.recovery.reordering,
     reordSeen: c.recovery.reorderings,

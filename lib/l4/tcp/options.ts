@@ -89,6 +89,8 @@ export interface TcpOptions {
   readonly orphanRetries?: number;
   /** Longest time that data may stay unacknowledged, for connections that set none. Default 0: as the retries have it. */
   readonly userTimeout?: number;
+  /** What the user timeout counts from: when data were `sent`, the default; or first `resent` after a timeout, as Linux has it. */
+  readonly userTimeoutSince?: 'sent' | 'resent';
   /** Silence before the first keep-alive, where they are on (RFC 9293 MUST-28). Default 7,200,000: two hours. */
   readonly keepAliveIdle?: number;
   /** Time between keep-alives. Default 75,000. */
@@ -260,6 +262,7 @@ const DEFAULTS: TcpConfig = {
   dataRetries: 15,
   orphanRetries: 8,
   userTimeout: 0,
+  userTimeoutSince: 'sent',
   keepAliveIdle: 7_200_000,
   keepAliveInterval: 75_000,
   keepAliveCount: 9,

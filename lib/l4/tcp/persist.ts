@@ -23,15 +23,16 @@ export function onPersistTimer(c: Connection): void {
     sendForced(c, usable);
     return;
   }
-  const since = c.unanswered === 0 ? now : c.unansweredSince;
-  if (c.unanswered >= retriesOf(c) || (c.userTimeout > 0 && now - since >= c.userTimeout)) {
+  // A user timeout counts from the first probe, whoever answers: nothing was delivered (as with Linux).
+  const late = c.userTimeout > 0 && c.probes > 0 && now - c.unansweredSince >= c.userTimeout;
+  if (late || c.unanswered >= retriesOf(c)) {
     counters.timedOut++;
     c.terminate(c.softError ?? 'ETIMEDOUT');
     return;
   }
   // MUST-37: only unanswered probes count against the peer.
-  if (c.unanswered++ === 0) c.unansweredSince = now;
-  c.probes++;
+  c.unanswered++;
+  if (c.probes++ === 0) c.unansweredSince = now;
   counters.windowProbes++;
   sendProbe(c);
   c.timers.armRetransmit();

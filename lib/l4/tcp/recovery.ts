@@ -36,6 +36,8 @@ export class Trouble {
   rescueEnd = 0;
   /** HighRxt: what was looked at for a retransmission on suspicion. */
   highRxt = 0;
+  /** The first timeout since something was acknowledged. */
+  timedOutAt = 0;
 }
 
 /** Loss recovery of one connection. What is needed in trouble only is made then. */

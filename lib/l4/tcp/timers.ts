@@ -148,7 +148,7 @@ export class ConnectionTimers {
   /** Starts the interval to the next window probe. */
   armPersist(): void {
     const { c } = this;
-    const limit = c.userTimeout > 0 && c.unanswered > 0 ? c.unansweredSince + c.userTimeout : Number.POSITIVE_INFINITY;
+    const limit = c.userTimeout > 0 && c.probes > 0 ? c.unansweredSince + c.userTimeout : Number.POSITIVE_INFINITY;
     this.setRetransmit(Math.min(c.host.now + persistInterval(c), limit));
   }
 
@@ -158,11 +158,18 @@ export class ConnectionTimers {
     if (this.isRetransmitArmed && deadline < this.retransmitAt) this.setRetransmit(deadline);
   }
 
-  private userDeadline(): number {
-    const { userTimeout, sent, state } = this.c;
-    const since = state === 'SYN-SENT' || state === 'SYN-RECEIVED' ? this.c.snd.lastAt : sent.head?.firstSentAt;
+  /** When what is in flight, or the handshake, will have taken too long. */
+  userDeadline(): number {
+    const { userTimeout, state } = this.c;
+    const since = state === 'SYN-SENT' || state === 'SYN-RECEIVED' ? this.c.snd.lastAt : this.undeliveredSince();
     if (since === undefined) return Number.POSITIVE_INFINITY;
     return since + Math.min(userTimeout > 0 ? userTimeout : Number.POSITIVE_INFINITY, this.handshakeTimeout());
+  }
+
+  private undeliveredSince(): number | undefined {
+    const { config, sent, recovery, retries } = this.c;
+    if (config.userTimeoutSince === 'sent') return sent.head?.firstSentAt;
+    return retries > 0 && sent.head !== undefined ? recovery.trouble?.timedOutAt : undefined;
   }
 
   private handshakeTimeout(): number {
@@ -328,13 +335,13 @@ function onRetransmissionTimeout(c: Connection): void {
   // A peer that shrank its window to nothing but still answers is not dead (RFC 9293 SHLD-17, MUST-37).
   const limit = retriesOf(c);
   const shut = c.snd.wnd === 0 && c.unanswered < limit;
-  const late = c.userTimeout > 0 && now - head.firstSentAt >= c.userTimeout;
+  const late = now >= c.timers.userDeadline();
   if (late || (c.retries >= limit && !shut)) {
     counters.timedOut++;
     c.terminate(c.softError ?? 'ETIMEDOUT');
     return;
   }
-  c.retries++;
+  if (c.retries++ === 0) c.recovery.known.timedOutAt = now;
   if (c.retries === R1) c.host.doubt?.(c.remote.address);
   c.unanswered++;
   counters.timeouts++;

@@ -52,6 +52,7 @@ const LINUX: TcpOptions = {
   halve: 'window',
   mtuProbing: 'off',
   halfWindowSegments: true,
+  userTimeoutSince: 'resent',
   acceptMissingTimestamps: true,
   // tcp_invalid_ratelimit.
   challengeLimit: 1,
