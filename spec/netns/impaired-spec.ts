@@ -42,7 +42,7 @@ const CONTROLS = (['cubic', 'newreno', 'bbr'] as const).map((congestion): [strin
 
 const WIRES: Readonly<Record<string, Wire>> = {
   '1 % loss': { loss: 0.01, shown: ['link-loss', 'retransmits', 'outOfOrder'], size: 4096 * KIB, bound: 15_000 },
-  '5 % loss': { loss: 0.05, shown: ['link-loss', 'retransmits', 'timeouts'], size: 256 * KIB, bound: 20_000 },
+  '5 % loss': { loss: 0.05, shown: ['link-loss', 'retransmits', 'fastRetransmits'], size: 256 * KIB, bound: 20_000 },
   'bursts of loss': {
     burstLoss: { fail: 0.002, recover: 0.3 },
     shown: ['link-loss', 'retransmits'],

@@ -166,7 +166,9 @@ for (const { version, ours, theirs, at, options } of Object.values(LIVE)) {
       await netns.namespace.sh(`head -c ${size} /dev/zero | nc -N ${ours} 4040`, { timeout: 20_000 });
       await done;
       expect(received).to.equal(size);
-      expect(held, 'bytes that waited').to.be.within(900_000, 1 << 20);
+      // Nobody read, so the buffer did not grow; a window is rounded up to what its field can say.
+      const { receiveBuffer } = live.me.tcp.config;
+      expect(held, 'bytes that waited').to.be.within(0.9 * receiveBuffer, receiveBuffer + 256);
       await live.quiet({ timeWait: true });
       await live.close();
       expect(await recording.tshark('tcp.analysis.zero_window && frame.packet_flags_direction == 2')).not.to.be.empty;
