@@ -62,13 +62,16 @@ export function offer(c: Connection): number {
 
 /**
  * The field for a window. Linux rounds up: the right edge does not move left then (RFC 7323 2.4), and the last byte of a buffer is a little
- * more than one. So must whoever has a buffer of less than one unit.
+ * more than one. So must whoever has a buffer of less than one unit. But each rounding promises a little more, and what is promised has to
+ * find room: where the buffer is full, what is left of the window is rounded down, and taken all the same.
  */
 function scaled(c: Connection, window: number): number {
   const { scale } = c.rcv;
   const unit = 1 << scale;
-  const rest = c.config.receiveWindow === 'gradual' || c.receiveBuffer < unit ? unit - 1 : 0;
-  return Math.min(0xffff, (window + rest) >>> scale);
+  const most = c.receiveBuffer + unit - 1 - c.received.length;
+  const up = (window + unit - 1) >>> scale;
+  const roundsUp = c.config.receiveWindow === 'gradual' && up << scale <= most;
+  return Math.min(0xffff, roundsUp || c.receiveBuffer < unit ? up : window >>> scale);
 }
 
 function freeSpace(c: Connection): number {

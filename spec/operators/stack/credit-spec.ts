@@ -79,7 +79,9 @@ forBothVersions('receive credit', (facts) => {
       net.runFor(86_400_000);
       const connection = listener.accept();
       if (connection === undefined) return expect.fail('nothing to accept');
-      expect([connection.state, connection.readableBytes]).to.deep.equal(['ESTABLISHED', buffers]);
+      expect(connection.state).to.equal('ESTABLISHED');
+      // The first window is whole segments, where it has room for one.
+      expect(connection.readableBytes).to.be.within(Math.max(1, buffers - 1459), buffers);
       expect(sender.blocked).to.be.greaterThan(0);
       const received: Uint8Array[] = [];
       const read = () => {

@@ -122,6 +122,29 @@ for (const version of VERSIONS) {
       dut.expectClean();
     });
 
+    it('take all that they offered, however often a scaled window was rounded (SHLD-14, GT-54)', () => {
+      const dut = new Dut(version, { ...GRADUAL, receiveBuffer: 100_000, receiveBufferMax: 1 << 20, delayedAck: 0 });
+      const listener = dut.listen({ receiveBuffer: 100_000 });
+      dut.rx('S 0:0(0) win 65535 <mss 1460,nop,wscale 7>');
+      const scale = Number(/wscale (\d+)/.exec(dut.take().join())?.[1]);
+      dut.rx('. 1:1(0) ack 1');
+      const connection = listener.accept();
+      let next = 1;
+      let window = 1000;
+      while (window > 0) {
+        const length = Math.min(window, 999);
+        dut.rx(`. ${next}:${next + length}(${length}) ack 1`);
+        next += length;
+        const answer = dut.take().join();
+        expect(answer).to.contain(`ack ${next} `);
+        window = Number(/win (\d+)/.exec(answer)?.[1]) * 2 ** scale;
+      }
+      expect(next - 1).to.be.within(100_000 - 999, 100_000 + 2 ** scale);
+      expect(dut.drops('TcpOutOfMemory')).to.equal(0);
+      connection?.abort();
+      dut.expectClean();
+    });
+
     it('offer as much in a SYN as they are told to', () => {
       const dut = new Dut(version, { initialReceiveWindow: 64_240 });
       dut.connecting();
