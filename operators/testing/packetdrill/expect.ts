@@ -45,7 +45,7 @@ export function expectSegment(
   let off: number | undefined;
   let size = 0;
   let offset = 0;
-  const answer = { segments: 0, pushed: false };
+  const answer = { segments: 0, pushed: false, again: false };
   do {
     const packet = flow === undefined ? undefined : take(watch, flow, limit);
     if (packet === undefined || flow === undefined) {
@@ -53,10 +53,12 @@ export function expectSegment(
       return { outcome: { kind: 'missing', expected, ...got } };
     }
     const last = packet.length >= line.length - offset;
+    const again = flow.repeats(packet);
     flow.learn(line, packet);
     const got = packetText(packet, flow, line);
     const differs =
-      lengthDiffers(line, packet, { offset, size, last }) ?? difference(line, packet, flow, rules, { offset, last });
+      lengthDiffers(line, packet, { offset, size, last }) ??
+      difference(line, packet, flow, rules, { offset, last, again });
     if (differs !== undefined) return { outcome: { kind: 'mismatch', expected, got, field: fieldText(differs) } };
     const wrong = timeDiffers(world.since(packet.time), window);
     if (wrong !== undefined) return { outcome: { ...wrong, expected, got }, off: wrong.by };
@@ -66,6 +68,7 @@ export function expectSegment(
     if (offset === 0) size = packet.length;
     offset += packet.length;
     answer.segments++;
+    answer.again = again;
     answer.pushed = (packet.flags & TcpFlag.Psh) !== 0;
   } while (offset < line.length);
   return { outcome: { kind: 'ok' }, answer, ...(off === undefined ? {} : { off }) };

@@ -20,6 +20,8 @@ export class Flow {
   localOffset = 0;
   /** Our initial sequence number, as it is. */
   private initial: number | undefined = undefined;
+  /** The end of what we sent, as it is. */
+  private sentEnd: number | undefined = undefined;
   /** The flow label of the first packet of ours. */
   flowLabel: number | undefined = undefined;
   /** What the script calls our timestamps, and what they are. */
@@ -45,6 +47,16 @@ export class Flow {
     if (packet.sequence === this.initial) return;
     this.initial = packet.sequence;
     this.localOffset = line.absoluteSequence ? 0 : (packet.sequence - line.sequence) | 0;
+  }
+
+  /** A packet of ours was sent: returns whether it repeats data. */
+  repeats({ sequence, length }: LivePacket): boolean {
+    const end = (sequence + length) | 0;
+    if (this.sentEnd === undefined || ((end - this.sentEnd) | 0) > 0) {
+      this.sentEnd = end;
+      return false;
+    }
+    return length > 0;
   }
 
   /** A packet of ours was what the script expected: learns what it calls our timestamps. */

@@ -28,16 +28,18 @@ const LAST_ONLY = TcpFlag.Fin | TcpFlag.Psh | TcpFlag.Cwr;
 
 /**
  * Whether PSH is taken for granted: Linux pushes each packet that the device is to cut into segments, so scripts expect it of payloads that
- * take several of ours, of which the last need not be the last of a write.
+ * take several of ours, of which the last need not be the last of a write; and of what was the last of such a packet, when it is sent again.
  */
-export function assumesPush(line: SegmentLine, segments: number): boolean {
-  return segments > 1 && (line.flags & TcpFlag.Psh) !== 0;
+export function assumesPush(line: SegmentLine, segments: number, again: boolean): boolean {
+  return (segments > 1 || again) && (line.flags & TcpFlag.Psh) !== 0;
 }
 
 /** The parts of a line that one of several segments answers: `offset` bytes into its payload. */
 export interface Part {
   readonly offset: number;
   readonly last: boolean;
+  /** It repeats what was sent before. */
+  readonly again: boolean;
 }
 
 /** What differs between a segment and its line. */
@@ -69,8 +71,8 @@ const FLAG_NAMES: readonly (readonly [number, string])[] = [
   [TcpFlag.Ae, 'AE'],
 ];
 
-function flagsDiffer(line: SegmentLine, packet: LivePacket, { offset, last }: Part): Difference {
-  const ignored = last ? (assumesPush(line, offset > 0 ? 2 : 1) ? TcpFlag.Psh : 0) : LAST_ONLY;
+function flagsDiffer(line: SegmentLine, packet: LivePacket, { offset, last, again }: Part): Difference {
+  const ignored = last ? (assumesPush(line, offset > 0 ? 2 : 1, again) ? TcpFlag.Psh : 0) : LAST_ONLY;
   const mask = FLAG_BITS & ~ignored;
   const wrong = (line.flags ^ packet.flags) & mask;
   const name = FLAG_NAMES.find(([bit]) => wrong & bit)?.[1];

@@ -107,11 +107,11 @@ function segmentChanges(line: SegmentLine, { answer }: EventResult, noticed: Not
 /** The opposite of PSH, unless it is taken for granted either way. */
 function pushChanges(
   line: SegmentLine,
-  { segments, pushed }: Answer = { segments: 1, pushed: false },
+  { segments, pushed, again }: Answer = { segments: 1, pushed: false, again: false },
 ): readonly LineChange[] {
   const flags = line.flags ^ TcpFlag.Psh;
   if (line.flags & TcpFlag.Psh) return pushed ? [['PSH dropped', { ...line, flags }]] : [];
-  return assumesPush({ ...line, flags }, segments) ? [] : [['PSH added', { ...line, flags }]];
+  return assumesPush({ ...line, flags }, segments, again) ? [] : [['PSH added', { ...line, flags }]];
 }
 
 function optionChanges(line: SegmentLine, { order }: Noticed): readonly LineChange[] {

@@ -23,6 +23,8 @@ export interface Answer {
   readonly segments: number;
   /** The last had PSH. */
   readonly pushed: boolean;
+  /** It repeats what was sent before. */
+  readonly again: boolean;
 }
 
 /** An event and its outcome. */
