@@ -16,6 +16,9 @@ const CODE_WORDS: Readonly<Record<IpVersion, Readonly<Record<string, number>>>> 
     net_unreachable_for_tos: 11,
     host_unreachable_for_tos: 12,
     host_precedence_violation: 14,
+    ttl_exceeded: 0,
+    hop_limit: 0,
+    reassembly_time_exceeded: 1,
   },
   6: {
     net_unreachable: 0,
@@ -30,6 +33,10 @@ const CODE_WORDS: Readonly<Record<IpVersion, Readonly<Record<string, number>>>> 
     not_neighbour: 2,
     protocol_unreachable: 3,
     policy_fail: 5,
+    ttl: 0,
+    ttl_exceeded: 0,
+    hop_limit: 0,
+    reassembly_time_exceeded: 1,
   },
 };
 
