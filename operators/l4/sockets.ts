@@ -52,6 +52,11 @@ export class RxConnection {
   /** Emits whenever everything that was queued has been taken by the send buffer. */
   readonly drained$: Observable<void>;
   /**
+   * Emits what is wrong without ending the connection: ICMP errors, and `ETIMEDOUT` where three retransmissions went unanswered. Completes
+   * when the connection is over.
+   */
+  readonly trouble$: Observable<NetError>;
+  /**
    * The state of the connection now, and each one that it comes to, in order. Completes with `CLOSED`.
    *
    *     (e)----c----l----(x|)      ESTABLISHED, CLOSE-WAIT, LAST-ACK, CLOSED
@@ -66,6 +71,7 @@ export class RxConnection {
   readonly #closed = new AsyncSubject<never>();
   readonly #drained = new Subject<void>();
   readonly #states = new Subject<TcpState>();
+  readonly #trouble = new Subject<NetError>();
   readonly #outbox = new Outbox();
   #queue: Waiting[] = [];
   #ending = false;
@@ -79,6 +85,7 @@ export class RxConnection {
     this.raw = connection;
     this.closed$ = this.#closed.asObservable();
     this.drained$ = this.#drained.asObservable();
+    this.trouble$ = this.#trouble.asObservable();
     this.states$ = new Observable((subscriber) => this.#watchStates(subscriber));
     this.data$ = this.#reading((chunk, subscriber, next) => {
       subscriber.next(chunk);
@@ -99,8 +106,10 @@ export class RxConnection {
       readable: () => this.#reader?.(),
       writable: () => this.#pump(),
       flushed: () => this.#pump(),
+      trouble: (error) => this.#trouble.next(error),
       closed: (error) => {
         this.#over = true;
+        this.#trouble.complete();
         this.#error = error;
         this.#reader?.();
         this.#fail(error ?? NetError.of('EPIPE', 'write'));

@@ -48,6 +48,11 @@ export interface TcpHandler {
    * Only where {@link TcpConnection.setLinger} set a time.
    */
   lingered?(complete: boolean): void;
+  /**
+   * Something is wrong that does not end the connection: an ICMP error came (RFC 9293 SHLD-25), or nothing was acknowledged through three
+   * retransmissions (`ETIMEDOUT`, SHLD-9). Who does not care leaves it out (SHLD-20).
+   */
+  trouble?(error: NetError): void;
   /** Urgent data was announced up to `bytes` bytes ahead of what has been read (RFC 9293 MUST-32/33). */
   urgent?(bytes: number): void;
 }

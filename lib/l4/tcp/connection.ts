@@ -49,7 +49,7 @@ import { Tell } from './tell.js';
 import { ConnectionTimers } from './timers.js';
 import { ReceiveVariables, SendVariables, TimestampState } from './variables.js';
 
-const { CONNECTED, URGENT, READABLE, WRITABLE, FLUSHED, CLOSED, LINGERED } = Tell;
+const { CONNECTED, URGENT, READABLE, WRITABLE, FLUSHED, CLOSED, LINGERED, TROUBLE } = Tell;
 
 const SILENT: TcpHandler = { connected() {}, readable() {}, writable() {}, flushed() {}, closed() {} };
 
@@ -450,6 +450,8 @@ export class Connection extends Flags implements TcpConnection {
       this.owner.readable();
     }
     if (news & WRITABLE && !this.abandoned && !this.over) this.owner.writable();
+    if (news & TROUBLE && !this.abandoned && !this.over)
+      this.owner.trouble?.(this.failure(this.softError ?? 'ETIMEDOUT', 'write'));
     if (news & FLUSHED && this.cause === undefined && !this.closedTold) this.owner.flushed();
     if (news & (FLUSHED | LINGERED) && this.settings !== undefined)
       lingered(this, this.settings, (news & LINGERED) !== 0);

@@ -6,6 +6,7 @@ import { packetSize } from './mss.js';
 import { MIN_MTU, tooBig } from './plpmtud.js';
 import { transmit } from './send.js';
 import { before } from './seq.js';
+import { Tell } from './tell.js';
 
 // RFC 1191 7.1: MTUs of common media, for routers that do not tell.
 const PLATEAUS = [32000, 17914, 8166, 4352, 2002, 1492, 1006, 552];
@@ -28,7 +29,10 @@ export function receiveIcmp(c: Connection, report: IcmpReport, seq: number): boo
     transmit(c);
   } else if (c.state === 'SYN-SENT' && endsOpen(c, report)) c.terminate(report.code);
   // RFC 5461: what was reachable a moment ago may be so again; it is the reason to tell if it is not.
-  else c.softError = report.code;
+  else {
+    c.softError = report.code;
+    c.tell(Tell.TROUBLE);
+  }
   return true;
 }
 

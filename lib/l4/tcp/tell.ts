@@ -7,4 +7,5 @@ export const Tell = {
   FLUSHED: 16,
   CLOSED: 32,
   LINGERED: 64,
+  TROUBLE: 128,
 } as const;

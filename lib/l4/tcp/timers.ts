@@ -10,6 +10,7 @@ import type { Connection } from './connection.js';
 import { waitsForData } from './defer-accept.js';
 import type { LentTimer } from './lent-timer.js';
 import { onPersistTimer, persistInterval, retriesOf } from './persist.js';
+import { Tell } from './tell.js';
 import { onProbeTimer, probeTimeout } from './tlp.js';
 import { mtuTimeout } from './plpmtud.js';
 import { reset, retransmit, sendAck, sendProbe, sendSyn, transmit } from './send.js';
@@ -322,10 +323,16 @@ function onHandshakeTimeout(c: Connection): void {
     return;
   }
   c.retries++;
-  if (c.retries === R1) c.host.doubt?.(c.remote.address);
+  if (c.retries === R1) doubt(c);
   c.rtt.backOff();
   sendSyn(c);
   c.timers.armRetransmit();
+}
+
+/** RFC 9293 3.8.3: the way to the peer may be broken, and its owner should know. */
+function doubt(c: Connection): void {
+  c.host.doubt?.(c.remote.address);
+  c.tell(Tell.TROUBLE);
 }
 
 function onRetransmissionTimeout(c: Connection): void {
@@ -342,7 +349,7 @@ function onRetransmissionTimeout(c: Connection): void {
     return;
   }
   if (c.retries++ === 0) c.recovery.known.timedOutAt = now;
-  if (c.retries === R1) c.host.doubt?.(c.remote.address);
+  if (c.retries === R1) doubt(c);
   c.unanswered++;
   counters.timeouts++;
   mtuTimeout(c, head);

@@ -222,6 +222,26 @@ forBothVersions('sockets as Observables', (facts) => {
     stack.expectClean();
   });
 
+  it('tells of trouble that does not end a connection', () => {
+    let cut = false;
+    const stack = new Pair({ version, carry: () => (cut ? [] : [5]) });
+    const port: Endpoint = { address: stack.ends[1], port: 7 };
+    const told: string[] = [];
+    const listening = listen(stack.hosts[1], port).subscribe((c) => c.data$.subscribe({ complete: () => c.end() }));
+    connect(stack.hosts[0], port).subscribe((c) => {
+      c.trouble$.subscribe({ next: ({ code }) => told.push(code), complete: () => told.push('over') });
+      cut = true;
+      stack.env.scheduler.schedule(() => void (cut = false), 3000);
+      c.data$.subscribe();
+      c.sink.next(Uint8Array.of(1));
+      c.end();
+    });
+    stack.scheduler.run();
+    listening.unsubscribe();
+    expect(told).to.deep.equal(['ETIMEDOUT', 'over']);
+    stack.expectClean();
+  });
+
   it('tells the states of a connection, from the one that it is in, and completes with the last', () => {
     const stack = new Pair({ version });
     const port: Endpoint = { address: stack.ends[1], port: 7 };

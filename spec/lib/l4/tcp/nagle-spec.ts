@@ -8,7 +8,7 @@ const bytes = (count: number): Uint8Array => new Uint8Array(count);
 
 for (const version of VERSIONS) {
   describe(`when TCP sends small segments, and pushes, over IPv${version}`, () => {
-    it('one small segment is in flight, and what follows is sent together (GT-50, GT-51, SM-19, SHLD-7, MAY-16)', () => {
+    it('one small segment is in flight, and what follows is sent together (GT-50, GT-51, SM-19, SHLD-7, SHLD-27, MAY-16)', () => {
       const dut = new Dut(version);
       const { connection } = dut.accepted({ mss: 1000 });
       connection.write(bytes(10));
