@@ -17,7 +17,10 @@ import { Impairment, type Impairments } from '../lib/l2/impairment.js';
 import { anyMac, Intake, misfit, unhandled } from './port.js';
 
 export type { BurstLoss, Impairments } from '../lib/l2/impairment.js';
+export type { CoDelOptions } from '../lib/l2/queue/codel.js';
+export type { DropTailOptions } from '../lib/l2/queue/drop-tail.js';
 export type { QueueOptions } from '../lib/l2/queue/queue-of.js';
+export type { RedOptions } from '../lib/l2/queue/red.js';
 
 /** Frames delivered before others get their turn. */
 const BUDGET = 256;

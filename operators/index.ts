@@ -59,7 +59,20 @@ export type { CongestionName } from '../lib/l4/tcp/congestion/choose.js';
 export { Cubic, cubic } from '../lib/l4/tcp/congestion/cubic.js';
 export { LossBased } from '../lib/l4/tcp/congestion/loss-based.js';
 export { NewReno, newReno } from '../lib/l4/tcp/congestion/newreno.js';
-export type { TcpOptions } from '../lib/l4/tcp/options.js';
+export type { OptionPolicy } from '../lib/l4/tcp/accecn.js';
+export type {
+  Endpoint,
+  TcpConnection,
+  TcpConnectionOptions,
+  TcpConnectOptions,
+  TcpHandler,
+  TcpListener,
+  TcpListenOptions,
+  TcpState,
+} from '../lib/l4/tcp/api.js';
+export type { EcnMode } from '../lib/l4/tcp/ecn.js';
+export { linuxTcpInfo, type TcpInfo } from '../lib/l4/tcp/info.js';
+export type { TcpLimits, TcpOptions } from '../lib/l4/tcp/options.js';
 export { TcpHost } from '../lib/l4/tcp/tcp-host.js';
 export { PingHost } from '../lib/l4/ping.js';
 export { anyEndpoint, UdpHost } from '../lib/l4/udp.js';
@@ -70,7 +83,16 @@ export * from './l7/index.js';
 // Flow.
 export { batch, type BatchOptions } from './flow/batch.js';
 export { type Branches, type Demux, demux, type DemuxOptions } from './flow/demux.js';
-export { type BurstLoss, impair, type Impairments, impairOutgoing, type QueueOptions } from './flow/impair.js';
+export {
+  type BurstLoss,
+  impair,
+  type CoDelOptions,
+  type DropTailOptions,
+  type Impairments,
+  impairOutgoing,
+  type QueueOptions,
+  type RedOptions,
+} from './flow/impair.js';
 export { layer, type Step } from './flow/layer.js';
 export { frameOf, type Packet } from './flow/packet.js';
 export { type Responder, responder } from './flow/responder.js';

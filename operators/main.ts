@@ -34,6 +34,10 @@ export type {
   TcpState,
   TcpWriteOptions,
 } from '../lib/l4/tcp/api.js';
+export type { CongestionName } from '../lib/l4/tcp/congestion/choose.js';
+export type { CongestionFactory } from '../lib/l4/tcp/congestion/congestion.js';
+export type { EcnMode } from '../lib/l4/tcp/ecn.js';
+export type { TcpLimits, TcpOptions } from '../lib/l4/tcp/options.js';
 export { linuxTcpInfo, type TcpCongestionState, type TcpInfo } from '../lib/l4/tcp/info.js';
 export type {
   GroupOptions,

@@ -15,6 +15,7 @@ export * from './ipv6.js';
 export * from './mld.js';
 export * from './ndp-options.js';
 export * from './ndp.js';
+export { AccurateEcnOption } from './accurate-ecn-option.js';
 export * from './tcp-options.js';
 export * from './tcp.js';
 export * from './udp.js';

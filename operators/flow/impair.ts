@@ -8,7 +8,10 @@ import { defaultEnvironment } from '../time/environment.js';
 import { responder } from './responder.js';
 
 export type { BurstLoss, Impairments } from '../../lib/l2/impairment.js';
+export type { CoDelOptions } from '../../lib/l2/queue/codel.js';
+export type { DropTailOptions } from '../../lib/l2/queue/drop-tail.js';
 export type { QueueOptions } from '../../lib/l2/queue/queue-of.js';
+export type { RedOptions } from '../../lib/l2/queue/red.js';
 
 /**
  * Loses, delays, duplicates, reorders and corrupts received frames, as its options say.

@@ -6,6 +6,7 @@ export {
   describe as describePacket,
   type Direction,
   hexdump,
+  type NotationContext,
   NotationError,
   type NotationOptions,
   type PacketDescription,
@@ -16,7 +17,9 @@ export {
 export { compliance, type Rig, type TestFramework } from '../../drivers/compliance.js';
 export { chaiPackets } from './chai-packets.js';
 export { packetdrill, type PacketdrillOptions } from './packetdrill/packetdrill.js';
-export { type EventResult, type Outcome, resultText, type ScriptResult } from './packetdrill/result.js';
+export type { IpMode, Place } from './packetdrill/script.js';
+export type { ProfileName } from './packetdrill/settings.js';
+export { type Answer, type EventResult, type Outcome, resultText, type ScriptResult } from './packetdrill/result.js';
 export { ScriptError } from './packetdrill/script-error.js';
 export { sameTimeline, timelineDiff, type TimelineEntry } from './diff.js';
 export type { DropExpectation } from './expect-drops.js';
@@ -48,4 +51,4 @@ export {
   type TcpSeries,
   throughput,
 } from './series/tcp-series.js';
-export { dumbbell, star, type Topology } from './topologies.js';
+export { type Access, dumbbell, star, type Topology } from './topologies.js';

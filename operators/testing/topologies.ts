@@ -9,7 +9,8 @@ export interface Topology<L extends string, N extends string> {
   readonly links: Readonly<Record<L, NetworkLinkOptions>>;
 }
 
-type Access = Omit<NetworkLinkOptions, 'between'>;
+/** What the links to the hosts of a topology are like. */
+export type Access = Omit<NetworkLinkOptions, 'between'>;
 
 function spokes<H extends string>(hosts: readonly H[], node: string, access: Access): Record<H, NetworkLinkOptions> {
   const links = {} as Record<H, NetworkLinkOptions>;
