@@ -51,6 +51,8 @@ export class TimerWheel extends TimersScheduler {
   private order = 0;
   private action: Subscription | undefined = undefined;
   private wakeAt = Infinity;
+  /** The slot that it is for, as long as the order of slots is that of their times since then. */
+  private wakePlace: number = READY;
   private firing = false;
   private latest: number;
   private offset = 0;
@@ -90,11 +92,16 @@ export class TimerWheel extends TimersScheduler {
     }
     this.remove(timer);
     const now = this.now();
-    if (this.count === 0 && !this.firing) this.tick = Math.floor(now);
+    if (this.count === 0 && !this.firing) {
+      this.tick = Math.floor(now);
+      this.wakePlace = READY;
+    }
     timer.deadline = Math.max(deadline, now);
     this.count++;
     this.insert(timer);
-    if (!this.firing) this.wake(this.slotTime(timer.place), now);
+    if (!this.firing && (timer.place < this.wakePlace || timer.place === READY)) {
+      this.wake(timer.place, now);
+    }
   }
 
   /** For {@link Timer.cancel} of this wheel's timers. */
@@ -169,12 +176,15 @@ export class TimerWheel extends TimersScheduler {
     return this.slots[FAR] === undefined ? undefined : FAR;
   }
 
-  private wake(at: number, now: number): void {
+  /** Wakes in time for the slot `place`. */
+  private wake(place: number, now: number): void {
+    const at = this.slotTime(place);
     if (this.action?.closed === false) {
       if (at >= this.wakeAt) return;
       this.action.unsubscribe();
     }
     this.wakeAt = at;
+    this.wakePlace = place;
     this.action = this.base.schedule(this.onWake, Math.max(0, at - now));
     // The id of RxJS's asynchronous action is the platform's timer.
     if (this.unref) (this.action as { id?: { unref?: () => void } }).id?.unref?.();
@@ -182,6 +192,7 @@ export class TimerWheel extends TimersScheduler {
 
   private sleep(): void {
     this.wakeAt = Infinity;
+    this.wakePlace = READY;
     this.action?.unsubscribe();
     this.action = undefined;
   }
@@ -216,7 +227,7 @@ export class TimerWheel extends TimersScheduler {
 
   private resume(): void {
     const slot = this.firstSlot();
-    if (slot !== undefined) this.wake(this.slotTime(slot), this.now());
+    if (slot !== undefined) this.wake(slot, this.now());
   }
 
   /** Takes out all timers that are due at `tick`, in the order in which they are to fire. */

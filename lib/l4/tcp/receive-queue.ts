@@ -66,7 +66,9 @@ export class ReceiveQueue {
     if (this.first === this.chunks.length) {
       // The reader owns the last piece now, and the buffer that it lies in.
       this.gathering = undefined;
-      this.chunks.length = this.first = 0;
+      // One by one, as a rule: that is far cheaper than to set the length.
+      while (this.chunks.length > 0) this.chunks.pop();
+      this.first = 0;
     } else if (this.first >= 32 && this.first * 2 > this.chunks.length) {
       this.chunks.splice(0, this.first);
       this.first = 0;
@@ -83,7 +85,8 @@ export class ReceiveQueue {
 
   clear(): void {
     this.length = this.first = this.skip = 0;
-    this.chunks = [];
+    if (this.chunks.length > 64) this.chunks = [];
+    while (this.chunks.length > 0) this.chunks.pop();
     this.gathering = undefined;
   }
 }

@@ -87,7 +87,14 @@ export class SendQueue {
       this.chunks = [];
       this.starts = [];
       this.pushes = [];
-    } else this.chunks.length = this.starts.length = this.pushes.length = 0;
+    } else {
+      // One by one, as a rule: that is far cheaper than to set the length.
+      while (this.chunks.length > 0) {
+        this.chunks.pop();
+        this.starts.pop();
+        this.pushes.pop();
+      }
+    }
     this.first = this.hint = 0;
   }
 

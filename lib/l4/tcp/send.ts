@@ -284,7 +284,7 @@ function sendSegment(c: Connection, length: number, fin: boolean, flags: number 
   sent.push(seq, snd.nxt, fin, c.host.now);
   if (c.recovery.isReducing) c.recovery.prr?.sent(length);
   if (length > snd.mss) probeSent(c, seq, snd.nxt);
-  if (idle) c.timers.armRetransmit();
+  if (idle) c.timers.flightBegins();
   c.probes = 0;
   c.pacer?.sent(length, c.host.now);
   emit(c, seq, flags | (fin ? Fin : 0), offset, length, length > 0);

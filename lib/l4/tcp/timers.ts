@@ -83,6 +83,11 @@ export class ConnectionTimers {
     else this.schedule('timeout', Math.max(c.host.now + 1, head.sentAt + c.rtt.rto));
   }
 
+  /** A flight begins: what is due first is armed at once, since to move a timer forward is dear. */
+  flightBegins(): void {
+    if (!this.armProbe(true)) this.armRetransmit();
+  }
+
   /** Something was acknowledged, and something is still to be: a tail loss probe is due next, or the timeout starts anew. */
   progressed(): void {
     if (!this.armProbe(true)) this.rearm();
