@@ -24,6 +24,7 @@ import { type Row, row } from './report.js';
 const SECTION = 'Idle connections';
 const PORT = 80;
 const TICKS = 20_000;
+const WARM_UP = 2000;
 const { Ack, Psh, Syn } = TcpFlag;
 
 const options = new TcpOptions();
@@ -83,8 +84,11 @@ export class CrowdedHost {
   /** Of the last segment that the host sent. */
   private iss = 0;
   private echo = 0;
+  private readonly step: number;
 
-  constructor(version: IpVersion, keepAlive = false) {
+  /** @param step time from one segment that comes to the next, in ms */
+  constructor(version: IpVersion, keepAlive = false, step = 0) {
+    this.step = step;
     this.own = version === 4 ? new Ipv4Address(0x0a00_0001) : new Ipv6Address(0xfd00_0000, 0, 0, 1);
     const { own } = this;
     const paths = {
@@ -128,6 +132,7 @@ export class CrowdedHost {
   }
 
   private receive(frame: Frame): void {
+    if (this.step > 0) this.scheduler.runFor(this.step);
     const Packet = this.own.version === 4 ? Ipv4Packet : Ipv6Packet;
     const packet = new Packet(frame, frame.start);
     frame.end = frame.start + packet.totalLength;
@@ -137,15 +142,15 @@ export class CrowdedHost {
   }
 }
 
-/** Bytes of each of `count` idle connections. */
+/** Bytes of each of `count` idle connections, where times have fractions as those of real clocks. */
 export function bytesPerConnection(version: IpVersion, count: number, used = false): number {
-  const crowd = new CrowdedHost(version);
+  const crowd = new CrowdedHost(version, false, 0.1234);
   // What exists once, and what is made on the way, is not theirs.
-  crowd.establish(0, 100, used);
+  crowd.establish(0, WARM_UP, used);
   const before = bytesInUse();
-  crowd.establish(100, 100 + count, used);
+  crowd.establish(WARM_UP, WARM_UP + count, used);
   const after = bytesInUse();
-  if (crowd.host.size !== 100 + count) throw new Error(`only ${crowd.host.size} connections`);
+  if (crowd.host.size !== WARM_UP + count) throw new Error(`only ${crowd.host.size} connections`);
   return (after - before) / count;
 }
 

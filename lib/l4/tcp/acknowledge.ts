@@ -127,7 +127,7 @@ function conclude(c: Connection, flight: number, lost: number): void {
   ack.priorInFlight = flight;
   ack.inFlight = sent.pipe;
   ack.limited = sent.use.isLimiting(cwnd, congestion.ssthresh);
-  c.rate?.fill(ack, c.rtt.minRtt);
+  c.rate?.fill(ack, c.rtt.minRtt, sent.times);
   if (congestion.ownsRecovery) congestion.acknowledged(ack);
   else if (recovery.isReducing) recovery.setWindow(c, delivery.bytes, delivery.advance > 0 && lost === 0);
   else if (delivery.advance > 0 || (delivery.sacked && recovery.reordering > c.config.reordering)) {

@@ -3,9 +3,15 @@
 import type { Timer, Timers } from '../../core/timers.js';
 import type { Connection } from './connection.js';
 
-/** One such timer, for one purpose. Recycled. */
+/** What is to be done about data in flight: retransmission timeout, tail loss probe, or a look at what is late. */
+export type Purpose = 'timeout' | 'probe' | 'reordering';
+
+/** One such timer. Recycled. */
 export class LentTimer {
   readonly timer: Timer;
+  /** What it is for, and when it is due for that; -1 once it was put off. */
+  purpose: Purpose = 'timeout';
+  due = 0;
   private c: Connection | undefined = undefined;
 
   constructor(timers: Timers, fired: (c: Connection) => void) {
@@ -23,5 +29,7 @@ export class LentTimer {
   clear(): void {
     this.timer.cancel();
     this.c = undefined;
+    this.purpose = 'timeout';
+    this.due = 0;
   }
 }

@@ -13,6 +13,13 @@ import { after } from './seq.js';
 /** The newest segment that the acknowledgment under inspection delivered: filled and read within one event, whatever the connection. */
 const newest = { end: 0, deliveredAt: 0, sendElapsed: 0 };
 
+/** What the sampler needs while something is in flight, in ms. */
+export class FlightTimes {
+  /** When something was delivered last; and when the segment was sent that was. */
+  deliveredAt = 0;
+  firstSentAt = 0;
+}
+
 /** Samples the delivery rate of one connection. Sizes in bytes, times in ms. Made with the first segment that is sent. */
 export class RateSampler {
   /** Delivered, selectively or not, and believed lost, since the connection began. */
@@ -21,9 +28,6 @@ export class RateSampler {
   /** The last rate that the network limited, or a higher one that it did not; 0 before the first. */
   rate = 0;
   rateIsAppLimited = false;
-  private deliveredAt = 0;
-  /** When the segment was sent that was delivered last. */
-  private firstSentAt = 0;
   /** Until so much is delivered, samples tell of the application's pace; 0: of the network's. */
   private appLimitedUntil = 0;
   private roundEnd = 0;
@@ -35,20 +39,20 @@ export class RateSampler {
   private wasAppLimited = false;
 
   /** A segment is sent, for the first time or again. @param inFlight with it @param first whether nothing else awaits acknowledgment */
-  sent(segment: SentSegment, inFlight: number, first: boolean): void {
-    if (first) this.firstSentAt = this.deliveredAt = segment.sentAt;
+  sent(segment: SentSegment, inFlight: number, first: boolean, times: FlightTimes): void {
+    if (first) times.firstSentAt = times.deliveredAt = segment.sentAt;
     segment.priorDelivered = this.delivered;
-    segment.priorDeliveredAt = this.deliveredAt;
-    segment.priorSentAt = this.firstSentAt;
+    segment.priorDeliveredAt = times.deliveredAt;
+    segment.priorSentAt = times.firstSentAt;
     segment.priorLost = this.lost;
     segment.inFlight = inFlight;
     segment.appLimited = this.appLimitedUntil > 0;
   }
 
   /** A whole segment turns out to be delivered, by the acknowledgment number or selectively: called once for each. */
-  arrived(segment: SentSegment): void {
+  arrived(segment: SentSegment, times: FlightTimes): void {
     this.delivered += segment.span;
-    if (this.fresh && !this.isNewer(segment)) return;
+    if (this.fresh && !isNewer(segment, times)) return;
     this.fresh = true;
     newest.end = segment.end;
     this.priorDelivered = segment.priorDelivered;
@@ -57,7 +61,7 @@ export class RateSampler {
     this.sentInFlight = segment.inFlight;
     this.priorLost = segment.priorLost;
     this.wasAppLimited = segment.appLimited;
-    this.firstSentAt = segment.sentAt;
+    times.firstSentAt = segment.sentAt;
   }
 
   /** Part of a segment turns out to be delivered. */
@@ -65,24 +69,19 @@ export class RateSampler {
     this.delivered += bytes;
   }
 
-  private isNewer(segment: SentSegment): boolean {
-    if (segment.sentAt !== this.firstSentAt) return segment.sentAt > this.firstSentAt;
-    return after(segment.end, newest.end);
-  }
-
   /**
    * Everything that the acknowledgment delivers has been told: fills in what it says of the rate.
    *
    * @param minRtt the least round-trip time: a sample over less time than that says nothing
    */
-  fill(ack: Acknowledgment, minRtt: number): void {
+  fill(ack: Acknowledgment, minRtt: number, times: FlightTimes): void {
     ack.rate = 0;
     ack.rateIsAppLimited = this.wasAppLimited;
     ack.roundStart = false;
     if (this.fresh) {
       this.fresh = false;
       const elapsed = Math.max(newest.sendElapsed, ack.now - newest.deliveredAt);
-      this.deliveredAt = ack.now;
+      times.deliveredAt = ack.now;
       // A least time that is not known yet forbids nothing.
       if (elapsed > 0 && (elapsed >= minRtt || minRtt === Number.POSITIVE_INFINITY)) {
         ack.rate = (this.delivered - this.priorDelivered) / elapsed;
@@ -110,4 +109,9 @@ export class RateSampler {
   limitedByApplication(inFlight: number): void {
     this.appLimitedUntil = Math.max(1, this.delivered + inFlight);
   }
+}
+
+function isNewer(segment: SentSegment, times: FlightTimes): boolean {
+  if (segment.sentAt !== times.firstSentAt) return segment.sentAt > times.firstSentAt;
+  return after(segment.end, newest.end);
 }

@@ -8,7 +8,7 @@
  */
 
 import type { Delivery } from './delivery.js';
-import type { RateSampler } from './rate.js';
+import { FlightTimes, type RateSampler } from './rate.js';
 import { after, before } from './seq.js';
 import { WindowUse } from './window-use.js';
 
@@ -108,6 +108,7 @@ export class SentQueue {
   readonly use: WindowUse = new WindowUse();
   /** Measures how fast the path delivers: that of the connection. */
   rate: RateSampler | undefined = undefined;
+  readonly times: FlightTimes = new FlightTimes();
   /** Records were cut since somebody looked: what a selective acknowledgment covered may be a segment of its own now. */
   recut = false;
   private transmissions = 0;
@@ -149,7 +150,7 @@ export class SentQueue {
     this.flight += (end - seq) | 0;
     this.count++;
     this.appendTimed(segment);
-    this.rate?.sent(segment, this.flight, tail === undefined);
+    this.rate?.sent(segment, this.flight, tail === undefined, this.times);
   }
 
   /** Everything before `ack` has arrived; `delivery` is told of what had not been reported yet. */
@@ -161,7 +162,7 @@ export class SentQueue {
         break;
       }
       delivery.acknowledged(segment);
-      if (!segment.delivered) this.rate?.arrived(segment);
+      if (!segment.delivered) this.rate?.arrived(segment, this.times);
       const { next } = segment;
       this.uncount(segment);
       this.release(segment);
@@ -240,7 +241,7 @@ export class SentQueue {
     if (segment.sacked) return;
     this.uncount(segment);
     this.count++;
-    if (!segment.delivered) this.rate?.arrived(segment);
+    if (!segment.delivered) this.rate?.arrived(segment, this.times);
     segment.sacked = segment.delivered = true;
     segment.lost = segment.retransmitted = false;
     this.sackedCount++;
@@ -339,7 +340,7 @@ export class SentQueue {
     if (segment.timed) this.removeTimed(segment);
     if (segment.sacked) return;
     this.appendTimed(segment);
-    this.rate?.sent(segment, this.pipe, false);
+    this.rate?.sent(segment, this.pipe, false, this.times);
   }
 
   /** Cuts `segment` after `length` bytes, for a path that became narrower. */

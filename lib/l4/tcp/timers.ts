@@ -8,7 +8,7 @@ import type { Timer } from '../../core/timers.js';
 import { ackDelayed, ackSent } from './acks.js';
 import type { Connection } from './connection.js';
 import { waitsForData } from './defer-accept.js';
-import type { LentTimer } from './lent-timer.js';
+import type { LentTimer, Purpose } from './lent-timer.js';
 import { onPersistTimer, persistInterval, retriesOf } from './persist.js';
 import { Tell } from './tell.js';
 import { onProbeTimer, probeTimeout } from './tlp.js';
@@ -24,9 +24,6 @@ const R1 = 3;
 // Added to the time to wait, as with Linux: the grain of clocks.
 const GRAIN = 2;
 
-/** What is to be done about data in flight: retransmission timeout, tail loss probe, or a look at what is late. */
-type Purpose = 'timeout' | 'probe' | 'reordering';
-
 /** The timers of one connection. */
 export class ConnectionTimers {
   /** These two are the host's, while they are needed. */
@@ -35,9 +32,6 @@ export class ConnectionTimers {
   private idle: Timer | undefined = undefined;
   private pacing: Timer | undefined = undefined;
   private readonly c: Connection;
-  /** When the retransmission timeout is due; -1 once it was put off. */
-  private due = 0;
-  private purpose: Purpose = 'timeout';
 
   constructor(c: Connection) {
     this.c = c;
@@ -59,10 +53,15 @@ export class ConnectionTimers {
     this.retransmission = undefined;
   }
 
-  private setRetransmit(deadline: number): void {
+  private get purpose(): Purpose {
+    return this.retransmission?.purpose ?? 'timeout';
+  }
+
+  private setRetransmit(deadline: number): LentTimer {
     const { c } = this;
     this.retransmission ??= c.host.retransmitTimers.take().lend(c);
     this.retransmission.timer.arm(deadline);
+    return this.retransmission;
   }
 
   /** Starts the retransmission timeout anew (RFC 6298 5.1, 5.3). */
@@ -127,9 +126,10 @@ export class ConnectionTimers {
   }
 
   private schedule(purpose: Purpose, deadline: number): void {
-    this.purpose = purpose;
-    this.due = Math.min(deadline, this.userDeadline());
-    this.setRetransmit(this.due);
+    const due = Math.min(deadline, this.userDeadline());
+    const lent = this.setRetransmit(due);
+    lent.purpose = purpose;
+    lent.due = due;
   }
 
   /** What the timer is for; the user timeout comes before all. */
@@ -145,9 +145,9 @@ export class ConnectionTimers {
   /** Whether the timeout came so late that what arrived meanwhile is to be looked at first; if so it is put off. */
   putOff(): boolean {
     const { now } = this.c.host;
-    if (this.due < 0 || now - this.due < LATE) return false;
-    this.due = -1;
-    this.setRetransmit(now + GRACE);
+    const due = this.retransmission?.due ?? -1;
+    if (due < 0 || now - due < LATE) return false;
+    this.setRetransmit(now + GRACE).due = -1;
     return true;
   }
 

@@ -22,7 +22,7 @@ class Flow {
   arrive(now: number, segments = 1, minRtt = 10): Acknowledgment {
     this.queue.acknowledge((this.una += 1000 * segments), new Delivery());
     this.ack.now = now;
-    this.queue.rate?.fill(this.ack, minRtt);
+    this.queue.rate?.fill(this.ack, minRtt, this.queue.times);
     return this.ack;
   }
 }
