@@ -86,4 +86,26 @@ forBothVersions('Recovery without SACK (RFC 5681, RFC 6582)', ({ version }) => {
     expect(lossy.c.congestion.ssthresh, 'nor is the same segment twice').to.equal(ssthresh);
     lossy.end();
   });
+
+  it('nor are duplicates of the first that was not sent before the timeout, until it is acknowledged (RFC 6582 3.2)', () => {
+    const lossy = new Lossy(version, { tlp: false, frto: false }, PLAIN);
+    lossy.write(4);
+    expect(lossy.wait(400)).to.deep.equal(full(0, 1));
+    lossy.ack(upTo(4));
+    lossy.write(12);
+    for (let i = 0; i < 5; i++) lossy.ack(upTo(4));
+    expect(lossy.dut.host.counters.fastRetransmits, 'they may be of what went out twice').to.equal(0);
+    lossy.ack(upTo(5));
+    for (let i = 0; i < 3; i++) lossy.ack(upTo(5));
+    expect(lossy.dut.host.counters.fastRetransmits).to.equal(1);
+    lossy.end();
+  });
+
+  it('a partial acknowledgment has the next hole sent whatever the window (RFC 6582 3.2, 5681-9)', () => {
+    const lossy = flight({ limitedTransmit: false });
+    for (let i = 0; i < 3; i++) lossy.ack(1);
+    expect(lossy.ack(upTo(1))).to.deep.equal(full(1, 2));
+    expect(lossy.ack(upTo(2))).to.deep.equal(full(2, 3));
+    lossy.end();
+  });
 });

@@ -76,6 +76,20 @@ forBothVersions('Loss recovery', ({ version }) => {
     lossy.end();
   });
 
+  it('and anew when something arrives that was sent before the first was sent again (6298-5)', () => {
+    const lossy = new Lossy(version, { tlp: false, rack: false });
+    lossy.write(10);
+    lossy.wait(RTT);
+    expect(lossy.ack(1, [block(1, 4)])[0]).to.equal(full(0, 1)[0]);
+    const { timers, rtt } = lossy.c;
+    const first = timers.retransmitAt;
+    lossy.wait(50);
+    lossy.ack(1, [block(1, 5)]);
+    expect(timers.retransmitAt).to.equal(lossy.dut.scheduler.now() + rtt.rto);
+    expect(timers.retransmitAt).to.be.greaterThan(first);
+    lossy.end();
+  });
+
   it('after a timeout the window is one segment, and grows again; the timeout doubles (GT-70, 6298-5, 5681-7)', () => {
     const lossy = new Lossy(version, { tlp: false, frto: false });
     lossy.write(8);

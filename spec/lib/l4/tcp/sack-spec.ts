@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import * as fc from 'fast-check';
 import { SeededRandom } from '../../../../lib/core/random.js';
 import { forBothVersions } from '../../../both-versions.js';
-import { type Block, block, full, Lossy, MSS, upTo } from './lossy.js';
+import { type Block, block, full, Lossy, MSS, RTT, upTo } from './lossy.js';
 
 const SEQUENTIAL = { rack: false, tlp: false } as const;
 
@@ -55,6 +55,16 @@ forBothVersions('SACK-based recovery (RFC 6675)', ({ version }) => {
     expect(lossy.ack(1, [block(7, 9), block(1, 6)]), 'rule 3').to.deep.equal(full(6, 7));
     expect(lossy.ack(1, [block(7, 10), block(1, 6)]), 'rule 4').to.deep.equal(full(10, 11));
     expect(lossy.ack(1, [block(7, 11), block(1, 6)]), 'once').to.deep.equal([]);
+    lossy.end();
+  });
+
+  it('sends the end of a flight on suspicion once, not also what follows it (6675-2)', () => {
+    const lossy = new Lossy(version, SEQUENTIAL);
+    lossy.write(10);
+    lossy.wait(RTT);
+    expect(lossy.ack(1, [block(1, 9)])).to.deep.equal([...full(0, 1), ...full(9, 10)]);
+    expect(lossy.write(1)).to.deep.equal(full(10, 11));
+    expect(lossy.ack(1, [block(1, 9)])).to.deep.equal([]);
     lossy.end();
   });
 

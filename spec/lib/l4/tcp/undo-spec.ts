@@ -64,6 +64,21 @@ forBothVersions('Recoveries for nothing', ({ version }) => {
     lossy.end();
   });
 
+  it('nor by duplicates that end where it began, of what a timeout had sent again (GT-78)', () => {
+    const lossy = new Lossy(version, { tlp: false });
+    lossy.write(1);
+    expect(lossy.wait(400)).to.deep.equal(full(0, 1));
+    lossy.write(60);
+    let n = 1;
+    for (lossy.ack(upTo(n)); lossy.c.sent.count < 5; ) lossy.ack(upTo(++n));
+    lossy.wait(RTT);
+    expect(lossy.ack(upTo(n), [block(n + 1, n + 4)])[0]).to.equal(full(n, n + 1)[0]);
+    lossy.ack(upTo(n), [block(n - 1, n), block(n + 1, n + 4)]);
+    expect(lossy.c.recovery.state).to.equal('recovery');
+    expect(lossy.dut.host.counters.spuriousRecoveries).to.equal(0);
+    lossy.end();
+  });
+
   for (const [what, blocks, number, reports] of [
     ['below the acknowledgment number', [[1, 1001]], 4001, true],
     ['below it, partly', [[501, 1001]], 4001, true],
@@ -106,6 +121,20 @@ forBothVersions('Recoveries for nothing', ({ version }) => {
     lossy.ack(upTo(4), [], { echo: RTT });
     expect(lossy.c.recovery.state, 'until what was sent again is accounted for').to.equal('open');
     expect([lossy.c.congestion.cwnd >= cwnd, lossy.c.congestion.ssthresh]).to.deep.equal([true, ssthresh]);
+    lossy.end();
+  });
+
+  it('as long as something else is on its way again nothing is taken back, nor sent again (Eifel, GT-78)', () => {
+    const lossy = new Lossy(version, {}, { timestamps: true });
+    lossy.write(10);
+    lossy.wait(RTT);
+    for (const last of [8, 9, 10]) lossy.ack(1, [block(2, last)]);
+    expect(lossy.which('retransmitted')).to.deep.equal([1, upTo(1)]);
+    lossy.wait(10);
+    expect(lossy.ack(upTo(1), [block(2, 10)], { echo: RTT })).to.deep.equal([]);
+    expect([lossy.c.recovery.state, lossy.dut.host.counters.spuriousRecoveries]).to.deep.equal(['recovery', 0]);
+    lossy.ack(upTo(10), [], { echo: RTT });
+    expect([lossy.c.recovery.state, lossy.dut.host.counters.spuriousRecoveries]).to.deep.equal(['open', 1]);
     lossy.end();
   });
 
