@@ -98,7 +98,8 @@ export function transmit(c: Connection): void {
   if (c.queue.length > 0) watch(c);
   if (c.sent.head !== undefined) {
     if (!timers.isRetransmitArmed) timers.armRetransmit();
-    if (snd.nxt !== nxt) timers.sentMore();
+    // The first of a flight has armed it.
+    if (snd.nxt !== nxt && c.sent.count > 1) timers.sentMore();
   } else if (needsPersist(c)) {
     if (!timers.isRetransmitArmed) timers.armPersist();
   } else timers.disarmRetransmit();
