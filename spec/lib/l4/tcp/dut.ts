@@ -205,6 +205,11 @@ export class Dut {
     return this.lines.splice(0);
   }
 
+  /** The same without windows. */
+  takeBare(): string[] {
+    return this.take().map((line) => line.replace(/ win \d+/, ''));
+  }
+
   /** Exactly these segments came out since the last look. */
   tx(...lines: string[]): void {
     expect(this.take()).to.deep.equal(lines);
