@@ -21,6 +21,7 @@ import { sendAck, sendSyn, timestamp } from './send.js';
 import { after } from './seq.js';
 import { Tell } from './tell.js';
 import { ownReceived } from './queues.js';
+import { receiveWindow } from './window.js';
 
 const { Ack, Rst, Syn } = TcpFlag;
 
@@ -57,9 +58,11 @@ export function prepare(c: Connection, iss: number, timestampOffset: number, pat
 export function readSyn(c: Connection, segment: Segment): void {
   const { rcv, snd, ts, config } = c;
   const { options } = segment;
+  // Our SYN has promised a window, perhaps of segments of another size.
+  const promised = c.state === 'SYN-SENT' ? receiveWindow(c) : 0;
   rcv.irs = segment.seq;
   rcv.nxt = (segment.seq + 1) | 0;
-  rcv.edge = (rcv.nxt + firstOffer(c)) | 0;
+  rcv.edge = (rcv.nxt + Math.max(promised, firstOffer(c))) | 0;
   rcv.ackSent = rcv.nxt;
   // A window in a SYN is never scaled (RFC 7323 2.2).
   snd.wnd = snd.maxWnd = segment.window;

@@ -11,7 +11,6 @@ import { synAckOption, synFlags } from './ecn.js';
 import { fastOpenSyn } from './fast-open.js';
 import { flowOf } from './flow.js';
 import { windowScaleFor } from './options.js';
-import { firstOffer } from './mss.js';
 import { isTooEarly } from './pacing.js';
 import { isProbe, probeDoubted, probeSent, probeSize } from './plpmtud.js';
 import { ownSent } from './queues.js';
@@ -21,7 +20,7 @@ import type { SentSegment } from './sent-queue.js';
 import { after } from './seq.js';
 import { canSend } from './state.js';
 import { Chrono } from './statistics.js';
-import { advertiseWindow } from './window.js';
+import { advertiseWindow, receiveWindow } from './window.js';
 
 const { Ack, Fin, Psh, Rst, Syn, Urg } = TcpFlag;
 const ALIGNED_TIMESTAMPS = 0x0101_080a;
@@ -323,7 +322,8 @@ export function sendSyn(c: Connection): void {
     c.statistics.dataSegmentsOut++;
     c.statistics.bytesSent += length;
   }
-  const window = firstOffer(c);
+  // Never scaled (RFC 7323 2.2).
+  const window = Math.min(0xffff, receiveWindow(c));
   write(c, c.trafficClass, frame, c.snd.iss, flags, window, options.length);
 }
 
