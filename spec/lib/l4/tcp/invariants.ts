@@ -5,6 +5,7 @@
 
 import type { TxPacket } from '../../../../lib/core/frame.js';
 import type { Connection } from '../../../../lib/l4/tcp/connection.js';
+import type { Recovery } from '../../../../lib/l4/tcp/recovery.js';
 import type { SentSegment } from '../../../../lib/l4/tcp/sent-queue.js';
 import { canSend, isSynchronised } from '../../../../lib/l4/tcp/state.js';
 import type { TcpHost } from '../../../../lib/l4/tcp/tcp-host.js';
@@ -23,6 +24,8 @@ class Memory {
   /** The right edge of the window, as it was promised in segments and as the connection knows it. */
   promised: number | undefined = undefined;
   edge: number | undefined = undefined;
+  /** Whether a tail loss probe was on its way when the connection was last looked at. */
+  tlp: Recovery['tlp'] = 'none';
   una: number;
   /** Bytes that came with the peer's SYN. */
   early = 0;
@@ -118,7 +121,12 @@ export class Invariants {
     memory.sentEnd = end;
     const flight = (end - snd.una) | 0;
     this.expect(flight <= snd.wnd, 'new data are within the window', c, flight, snd.wnd);
-    const allowed = congestion.cwnd + (c.recovery.tlp === 'none' ? 0 : snd.mss);
+    const { recovery } = c;
+    const allowed = congestion.cwnd + (recovery.tlp === 'none' ? 0 : snd.mss);
+    // A loss probe goes out whatever the window, which may have become smaller than what is in flight.
+    const isLossProbe = recovery.tlp === 'new' && memory.tlp !== 'new';
+    memory.tlp = recovery.tlp;
+    if (isLossProbe) return;
     // A FIN without data waits for nothing, as with Linux: after an undone timeout there may be more in flight than the window has room for.
     const alone = payload === 0 || sent.pipe <= payload + 1;
     this.expect(alone || sent.pipe <= allowed + 1, 'new data are within the congestion window', c, sent.pipe, allowed);
@@ -126,6 +134,7 @@ export class Invariants {
 
   private look(c: Connection): void {
     const { snd, rcv, congestion } = c;
+    this.memoryOf(c).tlp = c.recovery.tlp;
     const memory = this.memoryOf(c);
     this.expect(((snd.nxt - snd.una) | 0) >= 0, 'SND.UNA <= SND.NXT', c, snd.una, snd.nxt);
     this.expect(((snd.una - memory.una) | 0) >= 0, 'SND.UNA does not move left', c, memory.una, snd.una);
