@@ -151,7 +151,8 @@ export function openEarly(c: Connection, segment: Segment): void {
   c.statistics.bytesReceived += length;
   c.statistics.synData = true;
   rcv.nxt = (rcv.nxt + length) | 0;
-  rcv.edge = (rcv.nxt + Math.min(0xffff, c.receiveBuffer)) | 0;
+  // What the SYN brought waits to be read: there is that much less room.
+  rcv.edge = (rcv.nxt + Math.min(0xffff, Math.max(0, c.receiveBuffer - length))) | 0;
   c.tellReadable();
 }
 

@@ -66,6 +66,21 @@ for (const version of VERSIONS) {
         dut.expectClean();
       });
 
+      it('offers only the room that the data of the SYN leave, and takes all of it', () => {
+        const { dut, listener } = serving({}, { receiveBuffer: 2000 });
+        dut.rx('S 0:0(0) win 1000 <mss 1460,FO,nop,nop>');
+        const cookie = /FO ([0-9a-f]+)/.exec(dut.take()[0] ?? '')?.[1];
+        dut.rx('R 1:1(0) win 0');
+        dut.rx(`S 0:500(500) win 60000 <mss 1460,FO ${cookie},nop,nop>`);
+        dut.tx('S. 0:0(0) ack 501 win 1500 <mss 1460>');
+        dut.rx('. 501:1961(1460) ack 1 win 60000');
+        dut.rx('. 1961:2001(40) ack 1 win 60000');
+        dut.wait(50);
+        expect(dut.take().at(-1)).to.match(/ack 2001 win 0$/);
+        expect(listener.accept()?.readableBytes).to.equal(2000);
+        dut.expectClean();
+      });
+
       it('takes an acknowledgment of SYN-ACK and early data at once', () => {
         const { dut, listener } = serving();
         const cookie = cookieOf(dut);
