@@ -1,6 +1,7 @@
 /** Row 6 of the acceptance of a living host: thousands of connections, one after the other or at once, leave nothing behind. */
 
 import { once } from 'node:events';
+import { type Duplex, Readable } from 'node:stream';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { expect } from 'chai';
@@ -61,6 +62,18 @@ for (let i = 0; i < Number(total); i++) {
 }
 process.stdin.once('data', () => { for (const speak of sockets) speak(); });
 `;
+
+// Opens `total` connections and throws away what they bring.
+const DRAIN = `
+const net = require('node:net');
+const [, host, port, total] = process.argv;
+for (let i = 0; i < Number(total); i++) net.connect(Number(port), host).on('error', () => undefined).resume();
+`;
+
+function* endless(): Generator<Buffer> {
+  const bytes = Buffer.alloc(65_536, 'flow ');
+  for (;;) yield bytes;
+}
 
 function sequence(namespace: Namespace, port: number, total: number, wide = 1): Promise<Ran> {
   const args = ['-e', SEQUENCE, OURS, `${port}`, `${total}`, `${wide}`];
@@ -140,12 +153,23 @@ describeNetns('a living host, row 6: many connections', (netns) => {
   it('300 in full flow whose peer is killed leave nothing behind', async function () {
     this.timeout(60_000);
     const live = new LiveHost(netns.namespace, { recording });
-    const child = netns.namespace.start(process.execPath, ['-e', CROWD, OURS, '19', '300']);
+    const sockets: Duplex[] = [];
+    const server = live.net.createServer((socket) => {
+      sockets.push(socket.on('error', () => undefined));
+    });
+    server.listen(4021);
+    const child = netns.namespace.start(process.execPath, ['-e', DRAIN, OURS, '4021', '300']);
+    // They flow when all are there: the acknowledgments of those that did would overflow the kernel's queue, and handshakes wait for seconds.
     await until(() => live.connections['ESTABLISHED'] === 300, 30_000);
+    const sent = () => live.me.stats().tcp?.segmentsOut ?? 0;
+    const before = sent();
+    for (const socket of sockets) Readable.from(endless()).pipe(socket);
+    await until(() => sent() > before + 30_000, 30_000);
     child.kill('SIGKILL');
     // Some resets are lost where the kernel's queue towards us overflows; then it takes a retransmission.
     await live.quiet({ timeout: 30_000 });
     expect(live.me.tcp.size).to.equal(0);
+    server.close();
     await live.close();
   });
 
