@@ -5,7 +5,7 @@
 
 import { Subject } from 'rxjs';
 import { anyAddress, type IpVersion, MacAddress, parseIp } from '../lib/core/address.js';
-import type { Device } from '../lib/core/device.js';
+import { type Device, NO_FEATURES } from '../lib/core/device.js';
 import { asRx, type Frame, type RxFrame, type TxFrame } from '../lib/core/frame.js';
 import type { TcpConnection, TcpHandler } from '../lib/l4/tcp/api.js';
 import { PacketNotation } from '../lib/text/notation.js';
@@ -92,7 +92,7 @@ function answerer(version: IpVersion, line: string): () => number {
 
 function deviceOf(): Device {
   const close = () => Promise.resolve();
-  const features = { checksum: false, segmentation: false };
+  const features = NO_FEATURES;
   const sink = { next: (frame: TxFrame) => frame.release(), error() {}, complete() {} };
   const mac = MacAddress.parse('02:00:00:00:00:01');
   const end = { close, [Symbol.asyncDispose]: close };

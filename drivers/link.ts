@@ -7,7 +7,7 @@
 
 import type { Observable, Observer } from 'rxjs';
 import { MacAddress } from '../lib/core/address.js';
-import type { Device, DeviceFeatures, Medium } from '../lib/core/device.js';
+import { type Device, type DeviceFeatures, type Medium, NO_FEATURES } from '../lib/core/device.js';
 import { DropReason } from '../lib/core/drops.js';
 import type { Env } from '../lib/core/env.js';
 import { UsageError } from '../lib/core/errors.js';
@@ -172,7 +172,7 @@ class End implements LinkEnd {
   readonly mac: MacAddress;
   readonly mtu: number;
   readonly medium: Medium;
-  readonly features: DeviceFeatures = { checksum: false, segmentation: false };
+  readonly features: DeviceFeatures = NO_FEATURES;
   readonly frames$: Observable<RxFrame>;
   readonly sink: Observer<TxFrame>;
   readonly intake: Intake;

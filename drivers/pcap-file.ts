@@ -15,7 +15,7 @@ import {
   LinkType,
 } from '../lib/capture/capture.js';
 import { MacAddress } from '../lib/core/address.js';
-import type { Device, DeviceFeatures, Medium } from '../lib/core/device.js';
+import { type Device, type DeviceFeatures, type Medium, NO_FEATURES } from '../lib/core/device.js';
 import { DropReason } from '../lib/core/drops.js';
 import type { Env } from '../lib/core/env.js';
 import { UsageError } from '../lib/core/errors.js';
@@ -73,7 +73,7 @@ export class PcapFileDevice implements Device {
   readonly mac: MacAddress;
   readonly mtu: number;
   readonly medium: Medium;
-  readonly features: DeviceFeatures = { checksum: false, segmentation: false };
+  readonly features: DeviceFeatures = NO_FEATURES;
   readonly frames$: Observable<RxFrame>;
   readonly sink: { next(frame: TxFrame): void; error(error: unknown): void; complete(): void };
   /** How the file that is replayed ended, once it has. */

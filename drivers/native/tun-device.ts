@@ -8,7 +8,7 @@
 
 import { closeSync } from 'node:fs';
 import type { MacAddress } from '../../lib/core/address.js';
-import type { Device, DeviceFeatures, Medium } from '../../lib/core/device.js';
+import { type Device, type DeviceFeatures, type Medium, NO_FEATURES } from '../../lib/core/device.js';
 import { DropReason } from '../../lib/core/drops.js';
 import type { Env } from '../../lib/core/env.js';
 import { NetError } from '../../lib/core/errors.js';
@@ -41,7 +41,7 @@ export class TunDevice implements Device {
   readonly mac: MacAddress;
   readonly mtu: number;
   readonly medium: Medium;
-  readonly features: DeviceFeatures = { checksum: false, segmentation: false };
+  readonly features: DeviceFeatures = NO_FEATURES;
   readonly frames$: Observable<RxFrame>;
   readonly sink: Observer<TxFrame>;
   private readonly fd: number;

@@ -7,13 +7,21 @@ import type { RxFrame, TxFrame } from './frame.js';
 /** `ethernet`: frames start at an Ethernet header; `ip`: they start at an IP header and there are no neighbours. */
 export type Medium = 'ethernet' | 'ip';
 
-/** What a device does for its frames. */
+/**
+ * What a device does for its frames. A hint to those that make frames: what it does not do is done in software by its sink, which takes
+ * whatever the metadata of a frame describe.
+ */
 export interface DeviceFeatures {
-  /** It completes partial checksums on the way out and marks verified ones on the way in. */
+  /** It completes partial checksums on the way out; on the way in it marks those that were verified, or that were never on a wire. */
   readonly checksum: boolean;
-  /** It cuts TCP super-segments itself, and may deliver them. */
+  /** It takes super-segments of TCP, IP packets of at most 65,535 bytes, and may deliver them. */
   readonly segmentation: boolean;
+  /** The same for datagrams of UDP (`GsoType.UdpL4`). */
+  readonly udpSegmentation: boolean;
 }
+
+/** Features of a device that does nothing of that kind. */
+export const NO_FEATURES: DeviceFeatures = { checksum: false, segmentation: false, udpSegmentation: false };
 
 /**
  * A network device.

@@ -34,9 +34,12 @@ export class Slab {
 export const ChecksumState = {
   /** Nothing: it must be verified on the way in, and is complete on the way out. */
   None: 0,
-  /** The device verified it. */
+  /** It is right: the device verified it, or the packet never was on a wire. A super-segment's counts for all that it stands for. */
   Valid: 1,
-  /** Only the pseudo-header's sum is in the field; whoever sends the frame on a wire completes it from `checksumStart`. */
+  /**
+   * Only the pseudo-header's sum is in the field; whoever sends the frame on a wire completes it from `checksumStart`. On the way in the
+   * same, from a sender of this machine: the bytes are right.
+   */
   Partial: 2,
 } as const;
 export type ChecksumState = (typeof ChecksumState)[keyof typeof ChecksumState];

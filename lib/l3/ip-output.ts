@@ -1,7 +1,7 @@
 /** How transports hand packets to IP: the one place above `wire` that knows how each version's header is written. */
 
 import type { IpAddress, Ipv6Address, IpVersion } from '../core/address.js';
-import type { Device } from '../core/device.js';
+import type { Device, DeviceFeatures } from '../core/device.js';
 import { DropReason, type Drops } from '../core/drops.js';
 import type { Env } from '../core/env.js';
 import { asTxPacket, type Frame, type TxPacket } from '../core/frame.js';
@@ -22,6 +22,8 @@ export interface IpPath {
   readonly linkMtu?: number;
   /** Of packets whose sender does not care. Default {@link DEFAULT_HOP_LIMIT}. */
   readonly hopLimit?: number;
+  /** What the device at the beginning of the way does for its frames. Default: nothing. */
+  readonly features?: DeviceFeatures;
 }
 
 /** Knows the ways to destinations: the routing table and our addresses. */

@@ -219,7 +219,10 @@ export class IpTables implements IpPaths {
     if (route === undefined) return undefined;
     const from = wanted ?? route.source ?? this.addresses.sourceFor(route.device, route.gateway ?? destination);
     const { hopLimit } = this;
-    return from && { source: from, mtu: this.mtu(route, destination.value), linkMtu: linkMtu(route), hopLimit };
+    const { features } = route.device;
+    return (
+      from && { source: from, mtu: this.mtu(route, destination.value), linkMtu: linkMtu(route), hopLimit, features }
+    );
   }
 
   isLocal(address: IpAddress): boolean {
@@ -346,7 +349,9 @@ export class IpTables implements IpPaths {
     if (route === undefined) return undefined;
     const from = wanted ?? route.source ?? this.addresses6.sourceFor(route.device, destination);
     const hopLimit = route.limit?.hopLimit ?? this.hopLimit;
-    return from && { source: withoutZone(from), mtu: this.mtu6(route, destination), linkMtu: linkMtu(route), hopLimit };
+    const { features } = route.device;
+    const mtu = this.mtu6(route, destination);
+    return from && { source: withoutZone(from), mtu, linkMtu: linkMtu(route), hopLimit, features };
   }
 
   /** The device that the zone of an address names (RFC 4007). */

@@ -1,6 +1,6 @@
 import { NEVER } from 'rxjs';
 import { MacAddress } from '../../lib/core/address.js';
-import type { Device } from '../../lib/core/device.js';
+import { type Device, NO_FEATURES } from '../../lib/core/device.js';
 import type { NotationContext } from '../../lib/text/notation-context.js';
 
 /** What a {@link testDevice} is, where the default does not do. */
@@ -24,7 +24,7 @@ export function testDevice(context: NotationContext, options: TestDeviceOptions 
     mac: ethernet ? own : MacAddress.ZERO,
     mtu,
     medium: context.linkType,
-    features: { checksum: false, segmentation: false },
+    features: NO_FEATURES,
     frames$: NEVER,
     sink: { next: (frame) => frame.release(), error: () => undefined, complete: () => undefined },
     close,

@@ -2,7 +2,7 @@
 
 import { Subject } from 'rxjs';
 import { MacAddress, type IpVersion } from '../../../lib/core/address.js';
-import type { Device } from '../../../lib/core/device.js';
+import { type Device, NO_FEATURES } from '../../../lib/core/device.js';
 import type { Env } from '../../../lib/core/env.js';
 import { asRx, FramePool, type RxFrame } from '../../../lib/core/frame.js';
 import type { TcpOptions } from '../../../lib/l4/tcp/options.js';
@@ -117,7 +117,7 @@ export class World {
       mac: MacAddress.ZERO,
       mtu,
       medium: 'ip',
-      features: { checksum: false, segmentation: false },
+      features: NO_FEATURES,
       frames$: this.frames,
       sink: { next: (frame) => frame.release(), error: () => undefined, complete: () => undefined },
       close,

@@ -2,7 +2,7 @@
 
 import { Subject } from 'rxjs';
 import { MacAddress } from '../../../lib/core/address.js';
-import type { Device, Medium } from '../../../lib/core/device.js';
+import { type Device, type Medium, NO_FEATURES } from '../../../lib/core/device.js';
 import type { Env } from '../../../lib/core/env.js';
 import { asRx, Frame, FramePool, type RxFrame, Slab, type TxFrame } from '../../../lib/core/frame.js';
 import { environment } from '../../../operators/time/environment.js';
@@ -37,7 +37,7 @@ export function fakeDevice(
     mac: MacAddress.parse(options.mac ?? '02:00:00:00:00:01'),
     mtu: options.mtu ?? 1500,
     medium: options.medium ?? 'ethernet',
-    features: { checksum: false, segmentation: false },
+    features: NO_FEATURES,
     frames$: input,
     sink: {
       next(frame: TxFrame) {

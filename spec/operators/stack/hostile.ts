@@ -3,7 +3,7 @@
 import { expect } from 'chai';
 import { type Observer, Subject } from 'rxjs';
 import { type IpVersion, Ipv6Address, parseIp } from '../../../lib/core/address.js';
-import type { Device, Medium } from '../../../lib/core/device.js';
+import { type Device, type Medium, NO_FEATURES } from '../../../lib/core/device.js';
 import { type DropReason, Drops } from '../../../lib/core/drops.js';
 import type { Env } from '../../../lib/core/env.js';
 import { asRx, Frame, FramePool, type RxFrame, Slab, type TxFrame, UNDER_WAY } from '../../../lib/core/frame.js';
@@ -160,13 +160,12 @@ function echo(connection: TcpConnection): void {
 function deviceOf(mac: Device['mac'], medium: Medium, take: (frame: TxFrame) => void): Device {
   const close = (): Promise<void> => Promise.resolve();
   const sink: Observer<TxFrame> = { next: take, error: () => undefined, complete: () => undefined };
-  const features = { checksum: false, segmentation: false };
   return {
     name: 'hostile0',
     mac,
     mtu: 1500,
     medium,
-    features,
+    features: NO_FEATURES,
     frames$: new Subject(),
     sink,
     close,
