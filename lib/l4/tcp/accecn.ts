@@ -182,16 +182,17 @@ export class AccurateEcn {
    * An acceptable segment has come. Returns whether it is to be acknowledged at once (RFC 9768 3.2.2.5.1).
    *
    * @param owing whether there are data that are not acknowledged
+   * @param packets how many packets of the wire came as this one
    */
-  arrived(codepoint: number, bytes: number, owing: boolean): boolean {
+  arrived(codepoint: number, bytes: number, owing: boolean, packets = 1): boolean {
     const edge = codepoint !== this.lastMark;
     this.lastMark = codepoint;
     if (bytes > 0) this.duplicates = 0;
     if (codepoint === Codepoint.NotEct) return false;
     if (bytes > 0) this.count(codepoint, bytes, edge);
     if (codepoint !== Codepoint.Ce) return false;
-    this.received.ce++;
-    this.pending++;
+    this.received.ce += packets;
+    this.pending += packets;
     if (edge && bytes > 0) return true;
     return this.pending >= (owing || bytes > 0 ? MOST_PENDING : MOST_PENDING_WITHOUT_DATA);
   }

@@ -60,7 +60,7 @@ export function acksLost(c: Connection): void {
   if (c.config.ackPolicy === 'adaptive') hurryAcks(c, c.config.quickAcks);
 }
 
-/** Data came in order. @param length of the segment @param flags of the segment */
+/** Data came in order. @param length of what was new in it, of a super-segment that of one segment @param flags of the segment */
 export function noteData(c: Connection, length: number, flags: number): void {
   const { rcv, statistics, host } = c;
   if (c.config.ackPolicy === 'adaptive') {

@@ -17,6 +17,7 @@ import type { SentQueue } from './sent-queue.js';
 
 /** Counts of what happened, for statistics (RFC 4022 in spirit). All only grow. */
 export class TcpCounters {
+  /** As they were on the wire: a super-segment counts for all that it stands for. */
   segmentsIn = 0;
   segmentsOut = 0;
   /** Active opens. */

@@ -182,11 +182,11 @@ export function asks({ flags, codepoint }: Segment): boolean {
 }
 
 /** An acceptable segment has come, with data or without. */
-export function segmentArrived(c: Connection, ecn: Ecn, { codepoint, length }: Segment): void {
+export function segmentArrived(c: Connection, ecn: Ecn, { codepoint, length, count }: Segment): void {
   const { accurate } = ecn;
   if (accurate === undefined) return;
-  if (codepoint === Codepoint.Ce) c.host.counters.ceReceived++;
-  if (accurate.arrived(codepoint, length, c.rcv.nxt !== c.rcv.ackSent)) c.oweAck();
+  if (codepoint === Codepoint.Ce) c.host.counters.ceReceived += count;
+  if (accurate.arrived(codepoint, length, c.rcv.nxt !== c.rcv.ackSent, count)) c.oweAck();
 }
 
 /** Data have come that are not old: what their marks mean for our acknowledgments (RFC 3168 6.1.3). */
@@ -202,7 +202,7 @@ export function dataArrived(c: Connection, ecn: Ecn, segment: Segment): void {
     c.oweAck();
   }
   if (segment.codepoint !== Codepoint.Ce) return;
-  c.host.counters.ceReceived++;
+  c.host.counters.ceReceived += segment.count;
   if (ecn.echoes) return;
   ecn.echoes = true;
   hurryAcks(c, QUICK_ACKS);

@@ -26,8 +26,8 @@ const TIMESTAMP_LIFETIME = 24 * 24 * 3600 * 1000;
 export function receive(c: Connection, segment: Segment, packet: IpPacket): void {
   c.keepalive?.heard(c.host.now);
   const { statistics } = c;
-  statistics.segmentsIn++;
-  if (segment.to > segment.from) statistics.dataSegmentsIn++;
+  statistics.segmentsIn += segment.count;
+  if (segment.to > segment.from) statistics.dataSegmentsIn += segment.count;
   if (c.state === 'SYN-SENT') {
     if (!receiveInSynSent(c, segment, packet)) return;
   } else if (!check(c, segment, packet) || !acknowledge(c, segment)) return;
@@ -278,7 +278,7 @@ function inOrder(c: Connection, segment: Segment): void {
   ownReceived(c).append(frame.slab.bytes, from, to);
   c.host.memory.used += length;
   rcv.nxt = (rcv.nxt + length) | 0;
-  noteData(c, length, segment.flags);
+  noteData(c, Math.min(length, segment.unit), segment.flags);
   growWindow(c, segment, length);
   c.statistics.bytesReceived += length;
   c.tellReadable();

@@ -1,6 +1,6 @@
 /** The segment under inspection: one long-lived record per host into which every received segment is read. */
 
-import type { Frame } from '../../core/frame.js';
+import { type Frame, GsoType } from '../../core/frame.js';
 import { TCP_HEADER, TcpFlag } from '../../wire/tcp.js';
 import { TcpOptions } from '../../wire/tcp-options.js';
 
@@ -22,6 +22,12 @@ export class Segment {
   /** The payload: offsets into the frame's slab. Trimming moves them. */
   from = 0;
   to = 0;
+  /**
+   * A super-segment stands for `count` segments of the wire, each but the last with `unit` bytes of payload: whatever counts segments or
+   * measures them goes by these. Else `count` is 1, and `unit` the payload as it came.
+   */
+  unit = 0;
+  count = 1;
   readonly options: TcpOptions = new TcpOptions();
 
   /** Reads the segment that fills the frame; it has passed `TcpSegment.check`. @param codepoint the packet's two bits of ECN */
@@ -42,7 +48,20 @@ export class Segment {
     const headerLength = (word >>> 28) * 4;
     this.from = at + headerLength;
     this.to = frame.end;
+    this.measure(frame);
     this.readOptions(view, at + TCP_HEADER, this.from);
+  }
+
+  private measure(frame: Frame): void {
+    const { length } = this;
+    const { gsoType, gsoSize } = frame;
+    if (gsoType === GsoType.None || gsoSize === 0 || gsoSize >= length) {
+      this.unit = length;
+      this.count = 1;
+    } else {
+      this.unit = gsoSize;
+      this.count = Math.ceil(length / gsoSize);
+    }
   }
 
   private readOptions(view: DataView, from: number, to: number): void {

@@ -357,9 +357,9 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost {
       drops.report(wrong, frame, 'tcp');
       return;
     }
-    this.counters.segmentsIn++;
     const { segment } = this;
     segment.read(frame, packet.trafficClass & 3);
+    this.counters.segmentsIn += segment.count;
     if (frame.ipCast !== Cast.Unicast) {
       drops.report(DropReason.TcpNotUnicast, frame, 'tcp');
       return;

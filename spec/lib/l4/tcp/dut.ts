@@ -8,7 +8,7 @@ import type { IpAddress, IpVersion } from '../../../../lib/core/address.js';
 import { DropReason, dropReasonName } from '../../../../lib/core/drops.js';
 import type { Env } from '../../../../lib/core/env.js';
 import type { NetCode, NetError } from '../../../../lib/core/errors.js';
-import { Cast, FramePool, type TxPacket } from '../../../../lib/core/frame.js';
+import { Cast, ChecksumState, FramePool, GsoType, type TxPacket } from '../../../../lib/core/frame.js';
 import type { IcmpErrorKind } from '../../../../lib/l3/icmp-report.js';
 import { pseudoHeaderSum, pushIpHeader } from '../../../../lib/l3/ip-output.js';
 import type { TcpConnection, TcpHandler, TcpListener } from '../../../../lib/l4/tcp/api.js';
@@ -102,8 +102,11 @@ export class Dut {
     this.host.output.emit = (packet) => this.sent(packet);
   }
 
-  /** A segment comes in. */
-  rx(text: string, envelope: { from?: IpAddress; to?: IpAddress; cast?: Cast; corrupt?: boolean } = {}): void {
+  /** A segment comes in; with `gso` a super-segment of segments of that size. */
+  rx(
+    text: string,
+    envelope: { from?: IpAddress; to?: IpAddress; cast?: Cast; corrupt?: boolean; gso?: number } = {},
+  ): void {
     const spec = parsePacket(text);
     if (spec.kind !== 'tcp') throw new Error(`not a segment: ${text}`);
     const { payload } = spec;
@@ -133,6 +136,11 @@ export class Dut {
     if (envelope.corrupt === true) frame.slab.bytes[frame.end - 1] = (frame.slab.bytes[frame.end - 1] ?? 0) ^ 1;
     pushIpHeader(frame, flow, 1);
     frame.ipCast = envelope.cast ?? Cast.Unicast;
+    if (envelope.gso !== undefined) {
+      frame.gsoType = flow.version === 4 ? GsoType.TcpV4 : GsoType.TcpV6;
+      frame.gsoSize = envelope.gso;
+      frame.checksum = ChecksumState.Valid;
+    }
     const packet = viewOf(frame);
     if (packet === undefined) throw new Error('a packet that is not one');
     this.host.receive(packet);
