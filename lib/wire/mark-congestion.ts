@@ -1,36 +1,21 @@
 /** Marking packets that a congested queue would otherwise drop (RFC 3168 5), in place, in frames of any link. */
 
 import type { Medium } from '../core/device.js';
-import type { Frame } from '../core/frame.js';
+import { type Frame, NOT_PARSED } from '../core/frame.js';
 import { updateChecksum } from './checksum.js';
-import { ETHERNET_HEADER, EtherType } from './ethernet.js';
 import { Ecn } from './ip.js';
 import { IPV4_HEADER } from './ipv4.js';
+import { networkOffset } from './network-offset.js';
 
-const TAG = 4;
-const MOST_TAGS = 2;
 const CHECKSUM = 10;
 const ECN_MASK = 3;
 // IPv6: version, 8 bits of traffic class, flow label (RFC 8200 3); the ECN field is the class's lower two bits.
 const IPV6_ECN_SHIFT = 4;
 
-/** Offset of the IP header, or `undefined` where there is none. */
-function ipHeader(frame: Frame, medium: Medium): number | undefined {
-  if (medium === 'ip') return frame.start;
-  const { view } = frame.slab;
-  let at = frame.start + ETHERNET_HEADER;
-  for (let tags = 0; tags <= MOST_TAGS && at <= frame.end; tags++, at += TAG) {
-    const type = view.getUint16(at - 2);
-    if (type === EtherType.Ipv4 || type === EtherType.Ipv6) return at;
-    if (type !== EtherType.Vlan && type !== EtherType.QinQ) return undefined;
-  }
-  return undefined;
-}
-
 /** Where the 16 bits start that hold a packet's ECN field in their lower bits, after `shift` others; or `undefined`. */
 function ecnWord(frame: Frame, medium: Medium): { readonly at: number; readonly shift: number } | undefined {
-  const at = ipHeader(frame, medium);
-  if (at === undefined || frame.end - at < IPV4_HEADER) return undefined;
+  const at = networkOffset(frame, medium);
+  if (at === NOT_PARSED || frame.end - at < IPV4_HEADER) return undefined;
   const version = frame.slab.view.getUint8(at) >>> 4;
   if (version === 4) return { at, shift: 0 };
   return version === 6 ? { at, shift: IPV6_ECN_SHIFT } : undefined;
