@@ -232,6 +232,8 @@ export const DropReason = {
   BridgeSamePort: 110,
   /** To an address that bridges keep on one segment: 01-80-c2-00-00-00 to 0f (IEEE 802.1Q 8.6.3). */
   BridgeReserved: 111,
+  /** A super-segment that cannot be cut: no segment size, headers that end early, or none of the kind that it says it has. */
+  SuperSegmentBad: 112,
 } as const;
 export type DropReason = (typeof DropReason)[keyof typeof DropReason];
 

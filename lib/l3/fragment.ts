@@ -3,12 +3,12 @@
  * where their type says so, and at the source of IPv6 packets (RFC 8200 4.5).
  */
 
-import { ChecksumState, type Frame, type FramePool } from '../core/frame.js';
-import { complement, sum16 } from '../wire/checksum.js';
+import type { Frame, FramePool } from '../core/frame.js';
 import { HOP_BY_HOP } from '../wire/ip.js';
 import { IPV4_HEADER, type Ipv4Option, Ipv4Packet, refreshIpv4Checksum } from '../wire/ipv4.js';
 import { IPV6_HEADER, IPV6_NEXT_HEADER, IPV6_PAYLOAD_LENGTH, Ipv6Packet } from '../wire/ipv6.js';
 import { extensionLength, FRAGMENT_HEADER, FragmentHeader } from '../wire/ipv6-extensions.js';
+import { completeChecksum } from '../wire/segmentation.js';
 
 // RFC 791 3.1.
 const TOTAL_LENGTH = 2;
@@ -16,16 +16,6 @@ const FLAGS_OFFSET = 6;
 const DONT_FRAGMENT = 0x4000;
 /** Set in the type of options that every fragment carries (RFC 791 3.1). */
 const COPIED = 0x80;
-
-/** Completes a checksum that was left to the device: whoever cuts a packet must do it first. */
-export function completeChecksum(frame: Frame): void {
-  if (frame.checksum !== ChecksumState.Partial) return;
-  const { view } = frame.slab;
-  // The field holds the pseudo-header's sum, and so takes part.
-  const sum = complement(sum16(view, frame.checksumStart, frame.end));
-  view.setUint16(frame.checksumField, sum || 0xffff);
-  frame.checksum = ChecksumState.None;
-}
 
 /**
  * Cuts the packet that starts at `frame.start` into pieces of at most `mtu` bytes and gives each to `emit`, which takes its reference

@@ -10,6 +10,8 @@ const DESTINATION_PORT = 2;
 const LENGTH = 4;
 const CHECKSUM = 6;
 export const UDP_HEADER = 8;
+/** Offset of the checksum field, for checksum offload. */
+export const UDP_CHECKSUM_OFFSET: number = CHECKSUM;
 
 /** A UDP datagram, read in place. Sound once {@link UdpDatagram.check} has found nothing wrong. */
 export class UdpDatagram {
