@@ -14,7 +14,7 @@ import { UsageError } from '../lib/core/errors.js';
 import type { Frame, RxFrame, TxFrame } from '../lib/core/frame.js';
 import type { Timer } from '../lib/core/timers.js';
 import { Impairment, type Impairments } from '../lib/l2/impairment.js';
-import { anyMac, Intake, misfit, unhandled } from './port.js';
+import { anyMac, Intake, Outlet, unhandled } from './port.js';
 
 export type { BurstLoss, Impairments } from '../lib/l2/impairment.js';
 export type { CoDelOptions } from '../lib/l2/queue/codel.js';
@@ -177,6 +177,7 @@ class End implements LinkEnd {
   readonly sink: Observer<TxFrame>;
   readonly intake: Intake;
   open = true;
+  private readonly outlet: Outlet;
   private readonly segment: Segment;
   private readonly wire: Impairment;
 
@@ -191,6 +192,7 @@ class End implements LinkEnd {
     this.frames$ = this.intake.frames$;
     const arrive = (frame: Frame) => segment.arrive(this, frame);
     this.wire = new Impairment(impairFrom[name] ?? impair, segment.env, arrive, name, medium);
+    this.outlet = new Outlet(this, segment.env, (frame) => segment.send(this.wire, frame));
     this.sink = { next: (frame) => this.send(frame), error: unhandled, complete: () => undefined };
   }
 
@@ -221,9 +223,8 @@ class End implements LinkEnd {
   }
 
   private send(frame: TxFrame): void {
-    const wrong = this.open ? misfit(frame, this.medium, this.mtu) : DropReason.DeviceDown;
-    if (wrong !== undefined) this.segment.env.drops.refuse(wrong, frame, this.name);
-    else this.segment.send(this.wire, frame);
+    if (this.open) this.outlet.next(frame);
+    else this.segment.env.drops.refuse(DropReason.DeviceDown, frame, this.name);
   }
 }
 

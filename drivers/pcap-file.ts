@@ -22,7 +22,7 @@ import { UsageError } from '../lib/core/errors.js';
 import type { Frame, RxFrame, TxFrame } from '../lib/core/frame.js';
 import type { Timer } from '../lib/core/timers.js';
 import { type CaptureFileOptions, CaptureFileReader, CaptureFileWriter } from './capture-file.js';
-import { Intake, longestLinkHeader, misfit, refuse, unhandled } from './port.js';
+import { Intake, longestLinkHeader, Outlet, refuse, unhandled } from './port.js';
 
 /** Records delivered before the event loop gets control again. */
 const BATCH = 256;
@@ -80,6 +80,7 @@ export class PcapFileDevice implements Device {
   end: CaptureEnd | undefined = undefined;
   private readonly env: Env;
   private readonly intake: Intake;
+  private readonly outlet: Outlet;
   private readonly replay: CaptureFileReader | undefined;
   private readonly filter: ((record: CaptureRecord) => boolean) | undefined;
   private readonly timer: Timer;
@@ -116,6 +117,7 @@ export class PcapFileDevice implements Device {
     this.mac = this.medium === 'ip' ? MacAddress.ZERO : mac;
     this.timer = env.timers.timer(() => this.deliver());
     this.intake = new Intake(this, env);
+    this.outlet = new Outlet(this, env, (frame) => this.write(frame));
     this.frames$ = new Observable((subscriber) => {
       const subscription = this.intake.frames$.subscribe(subscriber);
       this.wake();
@@ -246,19 +248,18 @@ export class PcapFileDevice implements Device {
     this.intake.deliver(frame, now);
   }
 
-  private send(frame: Frame): void {
-    const { env, file } = this;
-    if (file === undefined || this.closing !== undefined || file.failed) {
-      refuse(env, DropReason.DeviceDown, frame, OPERATOR);
-      return;
-    }
-    const wrong = misfit(frame, this.medium, this.mtu);
-    if (wrong !== undefined) {
-      refuse(env, wrong, frame, OPERATOR);
-      return;
-    }
+  private send(frame: TxFrame): void {
+    if (this.writable) this.outlet.next(frame);
+    else refuse(this.env, DropReason.DeviceDown, frame, OPERATOR);
+  }
+
+  private get writable(): boolean {
+    return this.file !== undefined && this.closing === undefined && !this.file.failed;
+  }
+
+  private write(frame: Frame): void {
     try {
-      file.write({ ...captureTime(env.timers.now()), data: frame.bytes(), direction: 'outbound' });
+      this.file?.write({ ...captureTime(this.env.timers.now()), data: frame.bytes(), direction: 'outbound' });
     } finally {
       frame.release();
     }

@@ -5,13 +5,15 @@
 
 import { Observable, type Subscriber, throwError } from 'rxjs';
 import { MacAddress } from '../lib/core/address.js';
-import type { Device, Medium } from '../lib/core/device.js';
+import { type Device, type DeviceFeatures, type Medium, NO_FEATURES } from '../lib/core/device.js';
 import { DropReason } from '../lib/core/drops.js';
 import type { Env } from '../lib/core/env.js';
-import { asRx, type Frame, GsoType, type RxFrame } from '../lib/core/frame.js';
+import { asRx, asTx, ChecksumState, type Frame, GsoType, type RxFrame, type TxFrame } from '../lib/core/frame.js';
 import { ETHERNET_HEADER, EtherType } from '../lib/wire/ethernet.js';
+import { networkOffset } from '../lib/wire/network-offset.js';
+import { completeChecksum, longestSegment, segment } from '../lib/wire/segmentation.js';
+import { VLAN_TAG } from '../lib/wire/vlan.js';
 
-const VLAN_TAG = 4;
 const MOST_TAGS = 2;
 
 /** Longest link header of a medium, in bytes. */
@@ -32,17 +34,24 @@ function linkHeader(frame: Frame): number {
   return length;
 }
 
-/** Why a frame does not fit a device, or `undefined`; super-segments are for the device to cut. */
+/** Why a frame does not fit a device, or `undefined`. Of a super-segment it is the segments that must fit. */
 export function misfit(frame: Frame, medium: Medium, mtu: number): DropReason | undefined {
   const { length } = frame;
+  if (frame.gsoType !== GsoType.None) return misfitSegments(frame, medium, mtu);
   if (medium === 'ip') {
     const version = length === 0 ? 0 : frame.slab.view.getUint8(frame.start) >>> 4;
     if (version !== 4 && version !== 6) return DropReason.IpUnknownVersion;
-    return length > mtu && frame.gsoType === GsoType.None ? DropReason.DeviceTooBig : undefined;
+    return length > mtu ? DropReason.DeviceTooBig : undefined;
   }
   if (length < ETHERNET_HEADER) return DropReason.EthernetTruncated;
-  if (length <= mtu + ETHERNET_HEADER || frame.gsoType !== GsoType.None) return undefined;
+  if (length <= mtu + ETHERNET_HEADER) return undefined;
   return length > mtu + linkHeader(frame) ? DropReason.DeviceTooBig : undefined;
+}
+
+function misfitSegments(frame: Frame, medium: Medium, mtu: number): DropReason | undefined {
+  const longest = longestSegment(frame, networkOffset(frame, medium));
+  if (longest < 0) return DropReason.SuperSegmentBad;
+  return longest > mtu ? DropReason.DeviceTooBig : undefined;
 }
 
 /** Ends an outgoing frame's way: see `Drops.refuse`. */
@@ -123,6 +132,66 @@ export class Intake {
     return () => {
       this.subscribers = this.subscribers.filter((other) => other !== subscriber);
     };
+  }
+}
+
+/**
+ * The sending half of a device: it takes any frame, whatever its metadata say, and hands on what the device itself can send. What does
+ * not fit is refused; checksums are completed and super-segments cut where the device does not do it.
+ */
+export class Outlet {
+  private readonly device: Device;
+  private readonly env: Env;
+  private readonly send: (frame: TxFrame) => void;
+  private readonly sendPiece: (piece: Frame) => void;
+  private readonly able: DeviceFeatures;
+
+  /**
+   * @param send takes over the reference of each frame that it is given; they come in order, within `next`
+   * @param able what is left to the device: of frames that it is given `send` has to heed the metadata. Not the same as the features that
+   * the device shows to those that make frames, which may well leave to the outlet what the device cannot do. Default: nothing
+   */
+  constructor(device: Device, env: Env, send: (frame: TxFrame) => void, able: DeviceFeatures = NO_FEATURES) {
+    this.device = device;
+    this.env = env;
+    this.send = send;
+    this.sendPiece = (piece) => send(asTx(piece));
+    this.able = able;
+  }
+
+  /** Sends a frame, or what it stands for; takes over its reference. */
+  next(frame: TxFrame): void {
+    const { device, able } = this;
+    const wrong = misfit(frame, device.medium, device.mtu);
+    if (wrong !== undefined) this.env.drops.refuse(wrong, frame, device.name);
+    else if (frame.gsoType !== GsoType.None) this.nextSuperSegment(frame);
+    else if (frame.checksum !== ChecksumState.Partial || able.checksum) this.send(frame);
+    else this.send(this.completed(frame));
+  }
+
+  private nextSuperSegment(frame: TxFrame): void {
+    const { device, env, able } = this;
+    const isUdp = frame.gsoType === GsoType.UdpL4;
+    const taken = isUdp ? able.udpSegmentation : able.segmentation;
+    // A device that cuts also makes checksums anew, which it cannot if they are complete.
+    if (taken && frame.checksum === ChecksumState.Partial) {
+      this.send(frame);
+      return;
+    }
+    const wrong = segment(frame, networkOffset(frame, device.medium), env.pool, this.sendPiece);
+    if (wrong === undefined) frame.release();
+    else env.drops.refuse(wrong, frame, device.name);
+  }
+
+  /** The frame with a complete checksum: a copy, if somebody else holds it. */
+  private completed(frame: TxFrame): TxFrame {
+    let own: Frame = frame;
+    if (!frame.exclusive) {
+      own = this.env.pool.copy(frame);
+      frame.release();
+    }
+    completeChecksum(own);
+    return asTx(own);
   }
 }
 

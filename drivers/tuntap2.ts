@@ -13,7 +13,7 @@ import type { Env } from '../lib/core/env.js';
 import { NetError } from '../lib/core/errors.js';
 import type { RxFrame, TxFrame } from '../lib/core/frame.js';
 import { ETHERNET_MINIMUM } from '../lib/wire/ethernet.js';
-import { Intake, misfit, unhandled } from './port.js';
+import { Intake, misfit, Outlet, unhandled } from './port.js';
 
 /** What is used of an instance of `Tap` or `Tun` of `tuntap2`: one chunk is one frame. */
 export interface TunTap2 {
@@ -55,6 +55,7 @@ class TunTap2Device implements Device {
   private readonly tunTap: TunTap2;
   private readonly env: Env;
   private readonly intake: Intake;
+  private readonly outlet: Outlet;
   private readonly queueLimit: number;
   private readonly queue: TxFrame[] = [];
   private open = true;
@@ -74,6 +75,7 @@ class TunTap2Device implements Device {
     this.queueLimit = sendQueue;
     this.intake = new Intake(this, env);
     this.frames$ = this.intake.frames$;
+    this.outlet = new Outlet(this, env, (frame) => this.enqueue(frame));
     this.sink = { next: (frame) => this.send(frame), error: unhandled, complete: () => undefined };
     tunTap.on('data', this.onData);
     tunTap.on('drain', this.onDrain);
@@ -119,10 +121,15 @@ class TunTap2Device implements Device {
   }
 
   private send(frame: TxFrame): void {
-    const { drops } = this.env;
-    const wrong = this.open ? misfit(frame, this.medium, this.mtu) : DropReason.DeviceDown;
-    if (wrong !== undefined) return drops.refuse(wrong, frame, this.name);
-    if (this.queue.length >= this.queueLimit) return drops.refuse(DropReason.DeviceQueueFull, frame, this.name);
+    if (this.open) this.outlet.next(frame);
+    else this.env.drops.refuse(DropReason.DeviceDown, frame, this.name);
+  }
+
+  private enqueue(frame: TxFrame): void {
+    if (this.queue.length >= this.queueLimit) {
+      this.env.drops.refuse(DropReason.DeviceQueueFull, frame, this.name);
+      return;
+    }
     this.queue.push(frame);
     // A stream may emit from inside of write(): it is written to when the pipeline has returned.
     if (this.queue.length === 1 && !this.full) queueMicrotask(this.onDrain);
