@@ -4,7 +4,7 @@ import { DropReason } from '../../../lib/core/drops.js';
 import { ChecksumState, Frame, FramePool, GsoType } from '../../../lib/core/frame.js';
 import { networkOffset } from '../../../lib/wire/network-offset.js';
 import { completeChecksum, longestSegment, segment } from '../../../lib/wire/segmentation.js';
-import { TcpSegment, TcpFlag } from '../../../lib/wire/tcp.js';
+import { TcpFlag, type TcpSegment } from '../../../lib/wire/tcp.js';
 import { UdpDatagram } from '../../../lib/wire/udp.js';
 import { hexOf } from './frames.js';
 import { type Description, descriptions, parse, superSegment } from './super-segments.js';
