@@ -16,6 +16,7 @@ import type { Env } from '../../lib/core/env.js';
 import { defaultEnvironment } from '../time/environment.js';
 import { HeldPacket } from './held-packet.js';
 import { frameOf, type Packet } from './packet.js';
+import { PacketSubscriber } from './packet-subscriber.js';
 
 // Keys below this, such as IP protocols, are looked up in an array; others, such as EtherTypes, in a Map.
 const SMALL_KEYS = 256;
@@ -228,15 +229,14 @@ class Dispatcher<T extends Packet> implements Demux<T> {
     this.connection = connection;
     const held: Notification<T>[] = [];
     this.held = this.idle > 0 ? held : undefined;
-    // An own subscriber, which can leave a source that emits while it is being subscribed to.
-    new Observable<T>((subscriber) => {
-      connection.add(subscriber);
-      return this.source.subscribe(subscriber);
-    }).subscribe({
-      next: (packet) => this.next(packet),
+    const ends = {
       error: (error: unknown) => this.end((subscriber) => subscriber.error(error)),
       complete: () => this.end((subscriber) => subscriber.complete()),
-    });
+    };
+    // An own subscriber, which can leave a source that emits while it is being subscribed to.
+    const inlet = new PacketSubscriber<T>(ends, (packet) => this.next(packet));
+    connection.add(inlet);
+    this.source.subscribe(inlet);
     if (this.held === held) {
       if (held.length === 0) this.held = undefined;
       else connection.add(asapScheduler.schedule(() => this.flush()));

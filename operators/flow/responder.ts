@@ -1,4 +1,5 @@
 import { Observable, type OperatorFunction } from 'rxjs';
+import { PacketSubscriber } from './packet-subscriber.js';
 
 /** A running responder: what it does with a packet, and how it ends. */
 export interface Responder<In> {
@@ -16,12 +17,6 @@ export function responder<In, Out>(start: (emit: (output: Out) => void) => Respo
     new Observable((subscriber) => {
       const machine = start((output) => subscriber.next(output));
       subscriber.add(() => machine.teardown?.());
-      subscriber.add(
-        source.subscribe({
-          next: (input) => machine.next(input),
-          error: (error) => subscriber.error(error),
-          complete: () => subscriber.complete(),
-        }),
-      );
+      source.subscribe(new PacketSubscriber<In>(subscriber, (input) => machine.next(input)));
     });
 }

@@ -3,7 +3,18 @@
  * `pipeline()` below and take it apart, re-order it or replace its parts as you need.
  */
 
-import { defer, EMPTY, merge, NEVER, type Observable, type OperatorFunction, Subject, takeUntil, tap } from 'rxjs';
+import {
+  defer,
+  EMPTY,
+  finalize,
+  ignoreElements,
+  NEVER,
+  type Observable,
+  type OperatorFunction,
+  Subject,
+  takeUntil,
+  tap,
+} from 'rxjs';
 import { Cidr, type IpAddress, ipOf } from '../../lib/core/address.js';
 import type { Device } from '../../lib/core/device.js';
 import { DropReason } from '../../lib/core/drops.js';
@@ -37,6 +48,8 @@ import type { Ipv4Packet } from '../../lib/wire/ipv4.js';
 import type { Ipv6Packet } from '../../lib/wire/ipv6.js';
 import type { ExtensionProblem } from '../../lib/wire/ipv6-extensions.js';
 import { demux } from '../flow/demux.js';
+import { funnel } from '../flow/funnel.js';
+import { where } from '../flow/where.js';
 import { arp } from '../l2/arp.js';
 import { ethernet } from '../l2/ethernet.js';
 import { rawIp } from '../l2/raw-ip.js';
@@ -252,9 +265,9 @@ function pipeline(frames$: Observable<RxFrame>, parts: Parts): Observable<TxFram
   const complaints = complaintsOf(parts);
   udpHost.loopback = (packet) => loopback.send(packet);
 
-  const source$ = frames$.pipe(tap({ complete: () => ended.next() }));
   const number = deviceNumber(links);
-  const devices$ = demux(source$, number, { reason: DropReason.DeviceUnknown }, env);
+  const devices$ = demux(frames$, number, {}, env);
+  const strangers$ = devices$.rest$.pipe(where<RxFrame>(() => false, DropReason.DeviceUnknown, env));
   const looped = { frames$: loopback.packets$.pipe(takeUntil(ended)), loopback: true };
   const inputs = [
     ...links.map((link, index) => linkInput({ frames$: devices$.on(index), link }, tables, complaints, env)),
@@ -262,26 +275,28 @@ function pipeline(frames$: Observable<RxFrame>, parts: Parts): Observable<TxFram
   ];
   const { expired, problem } = complaints;
   const reassembly = { ...options.reassembly, expired, problem };
-  const whole4$ = merge(...inputs.map(({ ipv4$ }) => ipv4$)).pipe(reassemble(reassembly, env));
-  const whole6$ = merge(...inputs.map(({ ipv6$ }) => ipv6$)).pipe(reassemble(reassembly, env));
+  const whole4$ = funnel(...inputs.map(({ ipv4$ }) => ipv4$)).pipe(reassemble(reassembly, env));
+  const whole6$ = funnel(...inputs.map(({ ipv6$ }) => ipv6$)).pipe(reassemble(reassembly, env));
   const net4$ = demux(whole4$, (packet) => packet.protocol, {}, env);
   const net6$ = demux(whole6$, (packet) => packet.protocol, {}, env);
   const { icmpOptions, icmpv6Options } = icmpOptionsOf(parts, number);
-  return merge(
+  return funnel<TxFrame | TxPacket>(
+    // They end when the source does, as each of its branches.
+    strangers$.pipe(ignoreElements(), tap({ complete: () => ended.next() })),
     ...inputs.map(({ replies$ }) => replies$),
     net4$.on(IpProtocol.Icmp).pipe(icmp(icmpOptions, env)),
     net6$.on(IpProtocol.Icmpv6).pipe(icmpv6(icmpv6Options, env)),
     net4$.on(IpProtocol.Igmp).pipe(igmp(multicast)),
-    merge(net4$.on(IpProtocol.Udp), net6$.on(IpProtocol.Udp)).pipe(udp(udpHost)),
-    merge(net4$.on(IpProtocol.Tcp), net6$.on(IpProtocol.Tcp)).pipe(tcp(tcpHost)),
+    funnel<IpPacket>(net4$.on(IpProtocol.Udp), net6$.on(IpProtocol.Udp)).pipe(udp(udpHost)),
+    funnel<IpPacket>(net4$.on(IpProtocol.Tcp), net6$.on(IpProtocol.Tcp)).pipe(tcp(tcpHost)),
     NEVER.pipe(takeUntil(ended), echoRequests(pingHost)),
-    merge(net4$.rest$, net6$.rest$).pipe(protocolUnreachable(icmpErrors, env)),
+    funnel<IpPacket>(net4$.rest$, net6$.rest$).pipe(protocolUnreachable(icmpErrors, env)),
     complaints.errors$.pipe(takeUntil(ended)),
     // Last, when there is a way out.
     defer(() => start(parts)),
   ).pipe(
     routeAndResolve({ tables, links, reports, loopback: (packet) => loopback.send(packet) }, env),
-    tap({ finalize: () => [...lives(parts), loopback].forEach((part) => part.dispose()) }),
+    finalize(() => [...lives(parts), loopback].forEach((part) => part.dispose())),
   );
 }
 
