@@ -93,6 +93,7 @@ export {
   type QueueOptions,
   type RedOptions,
 } from './flow/impair.js';
+export { funnel } from './flow/funnel.js';
 export { layer, type Step } from './flow/layer.js';
 export { frameOf, type Packet } from './flow/packet.js';
 export { type Responder, responder } from './flow/responder.js';

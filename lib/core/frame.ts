@@ -56,6 +56,9 @@ export type Cast = (typeof Cast)[keyof typeof Cast];
 export const UNDER_WAY = 0;
 export const DELIVERED = -1;
 
+/** Bits of {@link Frame.views}. */
+export const FrameView = { Link: 1, Ipv4: 2, Ipv6: 4 } as const;
+
 /** A packet: the bytes `start` (inclusive) to `end` (exclusive) of a slot in a slab, and its metadata. */
 export class Frame {
   readonly slab: Slab;
@@ -96,6 +99,15 @@ export class Frame {
   fate: number = UNDER_WAY;
   /** Whether more than one subscriber sees this frame, so that no one may change its bytes. */
   shared = false;
+  /**
+   * Views of the headers, made once for a slot and used by one packet after the other: `EthernetFrame.of` and its like. Each packet has each
+   * of them once, {@link Frame.views} says which it has by the bits of {@link FrameView}; further views, of a tunnel's inner header, are objects
+   * of their own. A view is valid as long as the frame.
+   */
+  linkView: object | undefined = undefined;
+  ipv4View: object | undefined = undefined;
+  ipv6View: object | undefined = undefined;
+  views = 0;
   private references = 1;
   private readonly pool: FramePool | undefined;
 
@@ -217,6 +229,7 @@ export class Frame {
     this.mtuProbe = this.dontFragment = false;
     this.fate = UNDER_WAY;
     this.shared = false;
+    this.views = 0;
     this.references = 1;
   }
 }

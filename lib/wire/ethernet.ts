@@ -2,7 +2,7 @@
 
 import { isGroupMac } from '../core/address.js';
 import { DropReason } from '../core/drops.js';
-import type { Frame } from '../core/frame.js';
+import { type Frame, FrameView } from '../core/frame.js';
 
 const DESTINATION = 0;
 const SOURCE = 6;
@@ -45,11 +45,25 @@ export interface LinkPacket {
 /** An Ethernet frame, read in place. Sound once {@link EthernetFrame.check} has found nothing wrong. */
 export class EthernetFrame implements LinkPacket {
   readonly frame: Frame;
-  readonly offset: number;
+  offset: number;
 
   constructor(frame: Frame, offset: number) {
     this.frame = frame;
     this.offset = offset;
+  }
+
+  /** The same as the constructor, with the frame's own view where it is free: for the path of every frame. */
+  static of(frame: Frame, offset: number): EthernetFrame {
+    if ((frame.views & FrameView.Link) !== 0) return new EthernetFrame(frame, offset);
+    frame.views |= FrameView.Link;
+    const kept = frame.linkView;
+    if (kept instanceof EthernetFrame) {
+      kept.offset = offset;
+      return kept;
+    }
+    const made = new EthernetFrame(frame, offset);
+    frame.linkView = made;
+    return made;
   }
 
   /** What is wrong with the header at `offset`, or `undefined`. */

@@ -3,7 +3,7 @@
 import { Ipv4Address } from '../core/address.js';
 import { DropReason } from '../core/drops.js';
 import { UsageError } from '../core/errors.js';
-import type { Frame } from '../core/frame.js';
+import { type Frame, FrameView } from '../core/frame.js';
 import { complement, fold, sum16 } from './checksum.js';
 import type { IpPacket } from './ip.js';
 
@@ -63,11 +63,25 @@ export interface Ipv4Fields {
 export class Ipv4Packet implements IpPacket<4> {
   readonly version = 4;
   readonly frame: Frame;
-  readonly offset: number;
+  offset: number;
 
   constructor(frame: Frame, offset: number) {
     this.frame = frame;
     this.offset = offset;
+  }
+
+  /** The same as the constructor, with the frame's own view where it is free: for the path of every frame. */
+  static of(frame: Frame, offset: number): Ipv4Packet {
+    if ((frame.views & FrameView.Ipv4) !== 0) return new Ipv4Packet(frame, offset);
+    frame.views |= FrameView.Ipv4;
+    const kept = frame.ipv4View;
+    if (kept instanceof Ipv4Packet) {
+      kept.offset = offset;
+      return kept;
+    }
+    const made = new Ipv4Packet(frame, offset);
+    frame.ipv4View = made;
+    return made;
   }
 
   /** What is wrong with the header at `offset`, or `undefined`: afterwards no getter can fail (RFC 1122 3.2.1). */

@@ -6,7 +6,7 @@
 import { Ipv6Address } from '../core/address.js';
 import { DropReason } from '../core/drops.js';
 import { UsageError } from '../core/errors.js';
-import type { Frame } from '../core/frame.js';
+import { type Frame, FrameView } from '../core/frame.js';
 import { fold } from './checksum.js';
 import { HOP_BY_HOP, type IpPacket } from './ip.js';
 
@@ -45,7 +45,7 @@ export interface Ipv6Fields {
 export class Ipv6Packet implements IpPacket<6> {
   readonly version = 6;
   readonly frame: Frame;
-  readonly offset: number;
+  offset: number;
   /** The payload's protocol; until extension headers were walked, what follows the fixed header. */
   protocol: number;
   /** Bytes up to the payload: 40, and the extension headers that were walked. */
@@ -63,6 +63,31 @@ export class Ipv6Packet implements IpPacket<6> {
     this.frame = frame;
     this.offset = offset;
     this.protocol = frame.slab.view.getUint8(offset + NEXT_HEADER);
+  }
+
+  /** The same as the constructor, with the frame's own view where it is free: for the path of every frame. */
+  static of(frame: Frame, offset: number): Ipv6Packet {
+    if ((frame.views & FrameView.Ipv6) !== 0) return new Ipv6Packet(frame, offset);
+    frame.views |= FrameView.Ipv6;
+    const kept = frame.ipv6View;
+    if (kept instanceof Ipv6Packet) {
+      kept.move(offset);
+      return kept;
+    }
+    const made = new Ipv6Packet(frame, offset);
+    frame.ipv6View = made;
+    return made;
+  }
+
+  /** It is a view of the header at `offset` now, whose extension headers were not walked. */
+  private move(offset: number): void {
+    this.offset = offset;
+    this.protocol = this.frame.slab.view.getUint8(offset + NEXT_HEADER);
+    this.headerLength = IPV6_HEADER;
+    this.protocolField = NEXT_HEADER;
+    this.fragmentHeader = 0;
+    this.fragmented = false;
+    this.routerAlert = -1;
   }
 
   /** What is wrong with the header at `offset`, or `undefined`: afterwards no getter can fail. */

@@ -53,7 +53,7 @@ export function ethernet(
   return layer(() => (frame) => {
     const wrong = EthernetFrame.check(frame, frame.start);
     if (wrong !== undefined) return drops.report(wrong, frame, 'ethernet');
-    const ethernetFrame = new EthernetFrame(frame, frame.start);
+    const ethernetFrame = EthernetFrame.of(frame, frame.start);
     const { destination } = ethernetFrame;
     if (destination === mac) {
       frame.linkCast = Cast.Unicast;

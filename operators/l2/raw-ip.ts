@@ -1,7 +1,7 @@
 import type { OperatorFunction } from 'rxjs';
 import { DropReason } from '../../lib/core/drops.js';
 import type { Env } from '../../lib/core/env.js';
-import { NOT_PARSED, type RxFrame } from '../../lib/core/frame.js';
+import { type Frame, FrameView, NOT_PARSED, type RxFrame } from '../../lib/core/frame.js';
 import { EtherType, type LinkPacket } from '../../lib/wire/ethernet.js';
 import { layer } from '../flow/layer.js';
 import { defaultEnvironment } from '../time/environment.js';
@@ -25,6 +25,30 @@ export function rawIp(env: Env = defaultEnvironment()): OperatorFunction<RxFrame
     if (version !== 4 && version !== 6) return env.drops.report(DropReason.IpUnknownVersion, frame, 'rawIp');
     frame.link = NOT_PARSED;
     frame.wholeEnd = frame.end;
-    return { frame, etherType: version === 4 ? EtherType.Ipv4 : EtherType.Ipv6 };
+    return BarePacket.of(frame, version === 4 ? EtherType.Ipv4 : EtherType.Ipv6);
   });
+}
+
+/** An IP packet without a link header; see `EthernetFrame.of` of how it is used again. */
+class BarePacket implements LinkPacket {
+  readonly frame: Frame;
+  etherType: number;
+
+  private constructor(frame: Frame, etherType: number) {
+    this.frame = frame;
+    this.etherType = etherType;
+  }
+
+  static of(frame: Frame, etherType: number): BarePacket {
+    if ((frame.views & FrameView.Link) !== 0) return new BarePacket(frame, etherType);
+    frame.views |= FrameView.Link;
+    const kept = frame.linkView;
+    if (kept instanceof BarePacket) {
+      kept.etherType = etherType;
+      return kept;
+    }
+    const made = new BarePacket(frame, etherType);
+    frame.linkView = made;
+    return made;
+  }
 }

@@ -49,7 +49,7 @@ export function ipv4(options: Ipv4Options, env: Env = defaultEnvironment()): Ope
   return layer(() => ({ frame }) => {
     const wrong = Ipv4Packet.check(frame, frame.start);
     if (wrong !== undefined) return drops.report(wrong, frame, 'ipv4');
-    const packet = new Ipv4Packet(frame, frame.start);
+    const packet = Ipv4Packet.of(frame, frame.start);
     const { destination } = packet;
     const cast = loopback && destination >>> 24 === 127 ? Cast.Unicast : addresses.accepts(destination);
     if (cast === undefined) return drops.report(DropReason.Ipv4NotForUs, frame, 'ipv4');

@@ -57,7 +57,7 @@ export function readIpv6Packets(options: Ipv6Options, env: Env): Step<LinkPacket
   return ({ frame }) => {
     const wrong = Ipv6Packet.check(frame, frame.start);
     if (wrong !== undefined) return drops.report(wrong, frame, 'ipv6');
-    const packet = new Ipv6Packet(frame, frame.start);
+    const packet = Ipv6Packet.of(frame, frame.start);
     const cast = castOf(packet, options);
     if (cast === undefined) return drops.report(DropReason.Ipv6NotForUs, frame, 'ipv6');
     if (isBadSource(packet, cast, options.addresses, loopback)) {

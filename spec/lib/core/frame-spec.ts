@@ -41,6 +41,7 @@ const pristine = {
   flow: 0,
   fate: UNDER_WAY,
   shared: false,
+  views: 0,
 };
 
 /** Sets every field of the metadata to something else. */
@@ -61,6 +62,7 @@ function soil(frame: Frame): void {
     flow: 4,
     fate: DELIVERED,
     shared: true,
+    views: 7,
   });
 }
 
