@@ -10,7 +10,7 @@ import { releaseSent } from './queues.js';
 import { challenge, drop } from './refuse.js';
 import { SackMemory } from './sack.js';
 import type { Segment } from './segment.js';
-import { timestamp } from './send.js';
+import { timestamp } from './emit.js';
 import { probeAcknowledged } from './tlp.js';
 import { updateSendWindow } from './window.js';
 

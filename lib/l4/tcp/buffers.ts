@@ -6,7 +6,7 @@
 import type { Connection } from './connection.js';
 import { clampBuffer, firstWindow } from './options.js';
 import type { Segment } from './segment.js';
-import { timestamp } from './send.js';
+import { timestamp } from './emit.js';
 import { before } from './seq.js';
 
 // Segments that are smaller cost more memory than they have data: they open no window (as with Linux).

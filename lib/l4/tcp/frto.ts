@@ -5,7 +5,7 @@
 
 import type { Connection } from './connection.js';
 import type { Delivery } from './delivery.js';
-import { unsentBytes } from './send.js';
+import { unsentBytes } from './segment-size.js';
 import { after, before } from './seq.js';
 
 /** An acknowledgment while a timeout is repaired. Returns whether nothing more is to be found out from it. */

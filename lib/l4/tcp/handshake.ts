@@ -17,7 +17,7 @@ import { peerMss, windowScaleFor } from './options.js';
 import { startMtu } from './plpmtud.js';
 import { drop, refuse } from './refuse.js';
 import type { Segment } from './segment.js';
-import { sendAck, sendSyn, timestamp } from './send.js';
+import { sendAck, sendSyn, timestamp } from './emit.js';
 import { after } from './seq.js';
 import { Tell } from './tell.js';
 import { ownReceived } from './queues.js';

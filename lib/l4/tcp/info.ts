@@ -8,7 +8,7 @@ import { UNLIMITED as NO_THRESHOLD } from './congestion/congestion.js';
 import type { Connection } from './connection.js';
 import type { RecoveryState } from './recovery.js';
 import { pacingRate } from './pacing.js';
-import { unsentBytes } from './send.js';
+import { unsentBytes } from './segment-size.js';
 import { Chrono } from './statistics.js';
 import { receiveWindow } from './window.js';
 

@@ -16,7 +16,7 @@ import { completeByCookie, number, openEarly, prepare, readSyn } from './handsha
 import type { SequenceNumbers } from './isn.js';
 import type { Listener } from './listener.js';
 import { receive } from './receive.js';
-import { sendFirstSyn } from './send.js';
+import { sendFirstSyn } from './emit.js';
 import type { Segment } from './segment.js';
 import { asSyn, COOKIE_LIFETIME, sendCookie, SynCookies } from './syn-cookies.js';
 

@@ -1,7 +1,8 @@
 /** Probing a window that is shut, or too small to be worth a segment (RFC 9293 3.8.6.1 and 3.8.6.2.1). */
 
 import type { Connection } from './connection.js';
-import { sendForced, sendProbe } from './send.js';
+import { sendProbe } from './emit.js';
+import { sendForced } from './send.js';
 
 /** Time until the next probe: the retransmission timeout, doubled per probe (SHLD-29, SHLD-30). */
 export function persistInterval(c: Connection): number {

@@ -5,7 +5,8 @@ import { fixReceiveBuffer, fixSendBuffer } from './buffers.js';
 import type { Connection } from './connection.js';
 import { Keepalive } from './keepalive.js';
 import { fitMtu } from './plpmtud.js';
-import { sendAck, transmit } from './send.js';
+import { sendAck } from './emit.js';
+import { transmit } from './send.js';
 import { canSend, isSynchronised } from './state.js';
 import { isUpdateDue } from './window.js';
 

@@ -45,7 +45,7 @@ import { ReceiveQueue } from './receive-queue.js';
 import { Recycler } from './recycler.js';
 import { refuse } from './refuse.js';
 import { Segment } from './segment.js';
-import { sendFirstSyn } from './send.js';
+import { sendFirstSyn } from './emit.js';
 import { SendQueue } from './send-queue.js';
 import { SentQueue, SentSegmentPool } from './sent-queue.js';
 import { runDelayedAck, runRetransmit } from './timers.js';

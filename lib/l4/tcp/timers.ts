@@ -13,7 +13,8 @@ import { onPersistTimer, persistInterval, retriesOf } from './persist.js';
 import { Tell } from './tell.js';
 import { onProbeTimer, probeTimeout } from './tlp.js';
 import { mtuTimeout } from './plpmtud.js';
-import { reset, retransmit, sendAck, sendProbe, sendSyn, transmit } from './send.js';
+import { reset, sendAck, sendProbe, sendSyn } from './emit.js';
+import { retransmit, transmit } from './send.js';
 
 // A timeout that comes this late (ms) says that this process slept, and acknowledgments may lie unread; it gets this grace, once.
 const LATE = 5;
