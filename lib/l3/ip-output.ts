@@ -66,7 +66,10 @@ export class IpOutput {
     }
     // IDs are unique per datagram that may be fragmented (RFC 6864 4.2).
     this.identification = (this.identification + 1) & 0xffff;
+    const { gsoSize } = frame;
     pushIpHeader(frame, flow, this.identification);
+    // Each segment of a super-segment has the next one.
+    if (gsoSize > 0) this.identification = (this.identification + Math.ceil(frame.length / gsoSize)) & 0xffff;
     const { destination } = flow;
     if (destination.version === 6 && destination.zone !== '') frame.device ??= this.paths?.zone?.(destination);
     this.emit(asTxPacket(frame));

@@ -2,7 +2,7 @@
 
 import { DropReason } from '../core/drops.js';
 import { ChecksumState, type Frame } from '../core/frame.js';
-import { complement, sum16 } from './checksum.js';
+import { complement, fold, sum16 } from './checksum.js';
 import { IpProtocol, type IpPacket } from './ip.js';
 
 const SOURCE_PORT = 0;
@@ -90,6 +90,14 @@ export class TcpSegment implements TcpFields {
   static seal(frame: Frame, pseudoSum: number): void {
     const at = frame.start;
     frame.slab.view.setUint16(at + CHECKSUM, complement(sum16(frame.slab.view, at, frame.end, pseudoSum)));
+  }
+
+  /** Leaves the checksum to the device: of the pseudo-header alone there is the sum. */
+  static leaveChecksum(frame: Frame, pseudoSum: number): void {
+    frame.checksum = ChecksumState.Partial;
+    frame.checksumStart = frame.start;
+    frame.checksumField = frame.start + CHECKSUM;
+    frame.slab.view.setUint16(frame.checksumField, fold(pseudoSum));
   }
 
   get sourcePort(): number {

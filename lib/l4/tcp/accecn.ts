@@ -8,6 +8,7 @@
 
 import { accurateLength } from '../../wire/accurate-ecn-option.js';
 import { Ecn as Codepoint } from '../../wire/ip.js';
+import { TcpFlag } from '../../wire/tcp.js';
 import { TcpOptionKind, type TcpOptions } from '../../wire/tcp-options.js';
 import type { Segment } from './segment.js';
 import { after, before } from './seq.js';
@@ -168,6 +169,11 @@ export class AccurateEcn {
     if (ace !== SEEN[Codepoint.Ce]) return false;
     this.sent.ce++;
     return true;
+  }
+
+  /** Whether the counter sets the bit that is CWR elsewhere. */
+  get setsCwr(): boolean {
+    return (aceFlags(this.received.ce) & TcpFlag.Cwr) !== 0;
   }
 
   /** The counter, in the flags of the next segment. @param bare whether it is an ACK without data and SACK blocks */

@@ -49,7 +49,10 @@ export function acknowledge(c: Connection, segment: Segment): boolean {
   if (advance > 0) snd.una = segment.ack;
   if (sacks) selectively(c, segment);
   if (advance > 0) acknowledgeNew(c, segment, advance);
-  else delivery.duplicate = !windowChanged && isDuplicate(segment, advance) && !delivery.dsack;
+  else if (!windowChanged && isDuplicate(segment, advance) && !delivery.dsack) {
+    delivery.duplicate = true;
+    sent.cut();
+  }
   recover(c, flight);
   if (c.ecn !== undefined) acknowledgedWithEcn(c, c.ecn, segment, advance);
   conclude(c, flight, (sent.lostTotal - lost) | 0);
@@ -72,6 +75,7 @@ function windowOpened(c: Connection): void {
 function selectively(c: Connection, segment: Segment): void {
   const { recovery, host } = c;
   recovery.watchOrder(c);
+  c.sent.cut();
   const { known } = recovery;
   known.sack ??= new SackMemory();
   known.sack.read(c, segment, host.delivery);

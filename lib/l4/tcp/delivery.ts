@@ -58,8 +58,8 @@ export class Delivery {
 
   /** The acknowledgment number covers the whole segment. */
   acknowledged(segment: SentSegment): void {
-    const { span } = segment;
-    if (span > this.largest) this.largest = span;
+    const { largest } = segment;
+    if (largest > this.largest) this.largest = largest;
     if (segment.transmissions > 1) this.ambiguous = true;
     if (segment.sacked) return;
     if (segment.transmissions === 1 && !segment.delivered) {
@@ -93,7 +93,7 @@ export class Delivery {
     const { c } = this;
     if (segment.delivered || c === undefined) return;
     this.bytes += segment.span;
-    this.segments++;
+    this.segments += segment.segments;
     c.recovery.rack?.delivered(c, segment);
   }
 

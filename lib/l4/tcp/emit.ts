@@ -1,5 +1,6 @@
 /** The segments themselves (RFC 9293 3.1): header, options, payload, and what goes with each. */
 
+import { type Frame, GsoType } from '../../core/frame.js';
 import { pseudoHeaderSum } from '../../l3/ip-output.js';
 import { Ecn as Codepoint } from '../../wire/ip.js';
 import { TCP_HEADER, type TcpFields, TcpFlag, TcpSegment } from '../../wire/tcp.js';
@@ -35,12 +36,25 @@ class Header implements TcpFields {
 const header = new Header();
 const options = new TcpOptions();
 
-/** @param fresh whether there are data that were never sent */
-export function emit(c: Connection, seq: number, flags: number, offset: number, length: number, fresh: boolean): void {
+/**
+ * Sends a segment, or a super-segment.
+ *
+ * @param fresh whether there are data that were never sent @param size payload of each segment of a super-segment, else 0
+ */
+export function emit(
+  c: Connection,
+  seq: number,
+  flags: number,
+  offset: number,
+  length: number,
+  fresh: boolean,
+  size = 0,
+): void {
   const frame = c.host.env.pool.alloc(length);
   let push = 0;
   if (length > 0) {
     if (c.queue.copy(offset, length, frame.slab.bytes, frame.put(length))) push = Psh;
+    if (size > 0) leaveCutting(c, frame, length, size);
     c.statistics.dataSegmentsOut++;
     c.statistics.bytesSent += length;
   }
@@ -51,7 +65,7 @@ export function emit(c: Connection, seq: number, flags: number, offset: number, 
   if (reports || ecn?.accurate?.wantsOption(c.host.now, c.rtt.srtt) === true) {
     optionsLength = manyOptions(c, length, reports ? reassembly : undefined);
   }
-  frame.mtuProbe = length > c.snd.mss;
+  frame.mtuProbe = length > c.snd.mss && size === 0;
   if (ecn === undefined || !ecn.agreed)
     write(c, c.trafficClass, frame, seq, flags | push, advertiseWindow(c), optionsLength);
   else {
@@ -61,6 +75,16 @@ export function emit(c: Connection, seq: number, flags: number, offset: number, 
     write(c, trafficClass, frame, seq, flags | push | ecn.flags(fresh, bare), advertiseWindow(c), optionsLength);
     if (ecn.accurate !== undefined && length > 0) noteData(ecn.accurate, seq, length, fresh);
   }
+}
+
+/** The device is to make segments of `size` bytes of it: all of them count. */
+function leaveCutting({ version, host, statistics }: Connection, frame: Frame, length: number, size: number): void {
+  frame.gsoType = version === 4 ? GsoType.TcpV4 : GsoType.TcpV6;
+  frame.gsoSize = size;
+  const more = Math.ceil(length / size) - 1;
+  host.counters.segmentsOut += more;
+  statistics.segmentsOut += more;
+  statistics.dataSegmentsOut += more;
 }
 
 /** Writes into `options` what is more than timestamps, as far as it fits beside `length` bytes of data; returns its length. */
@@ -102,13 +126,11 @@ function pointToUrgent(c: Connection): void {
   }
 }
 
-type Outgoing = ReturnType<Connection['host']['env']['pool']['alloc']>;
-
 /** Puts the header in front of the payload and hands the segment to IP. With SYN, SACK or accurate ECN, `options` holds the options. */
 function write(
   c: Connection,
   trafficClass: number,
-  frame: Outgoing,
+  frame: Frame,
   seq: number,
   flags: number,
   window: number,
@@ -135,7 +157,9 @@ function write(
   }
   // What is cut on the way proves nothing.
   const flow = flowOf(c, trafficClass, frame.mtuProbe);
-  TcpSegment.seal(frame, pseudoHeaderSum(flow, frame.length));
+  const pseudoSum = pseudoHeaderSum(flow, frame.length);
+  if (c.leavesChecksums) TcpSegment.leaveChecksum(frame, pseudoSum);
+  else TcpSegment.seal(frame, pseudoSum);
   if (flags & Ack) c.timers.acknowledged();
   c.host.counters.segmentsOut++;
   c.statistics.segmentsOut++;

@@ -18,6 +18,8 @@ const OVER = 1 << 14;
 const RELEASED = 1 << 15;
 const CLOSED_TOLD = 1 << 16;
 const MAY_FRAGMENT = 1 << 17;
+const LEAVES_CHECKSUMS = 1 << 18;
+const LEAVES_CUTTING = 1 << 19;
 
 /** The flags of one connection. All are off at first. */
 export class Flags {
@@ -169,5 +171,21 @@ export class Flags {
   }
   set mayFragment(on: boolean) {
     this.set(MAY_FRAGMENT, on);
+  }
+
+  /** The device at the beginning of the path completes checksums. */
+  get leavesChecksums(): boolean {
+    return (this.bits & LEAVES_CHECKSUMS) !== 0;
+  }
+  set leavesChecksums(on: boolean) {
+    this.set(LEAVES_CHECKSUMS, on);
+  }
+
+  /** It makes segments of super-segments. */
+  get leavesCutting(): boolean {
+    return (this.bits & LEAVES_CUTTING) !== 0;
+  }
+  set leavesCutting(on: boolean) {
+    this.set(LEAVES_CUTTING, on);
   }
 }

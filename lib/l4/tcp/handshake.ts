@@ -48,6 +48,10 @@ export function prepare(c: Connection, iss: number, timestampOffset: number, pat
   c.recovery.start(iss);
   c.ts.offset = timestampOffset;
   c.mtu = path.mtu;
+  const { features } = path;
+  if (features?.checksum === true) c.leavesChecksums = true;
+  // Their checksums are made anew, and so are left out before.
+  if (features?.checksum === true && features.segmentation) c.leavesCutting = true;
   c.linkMtu = path.linkMtu ?? path.mtu;
   c.mssOffered = mssOf(c, path.mtu);
   rcv.edge = (rcv.nxt + firstOffer(c)) | 0;

@@ -39,12 +39,22 @@ export class Pacer {
     return this.clearAt - (this.quantum - Math.max(mss, this.rate * QUANTUM_TIME)) / this.rate;
   }
 
+  /** Bytes that may leave at once, in whole segments of `size` bytes: as many as would be allowed to one by one. */
+  burst(now: number, size: number): number {
+    return Math.ceil((this.quantum - (this.from(now) - now) * this.rate) / size) * size;
+  }
+
   /** `bytes` leave. */
   sent(bytes: number, now: number): void {
     if (this.rate === 0) return;
-    const from = Math.max(this.clearAt, this.waiting ? now - MAX_LATENESS : now);
+    const from = this.from(now);
     this.waiting = false;
     this.clearAt = from + bytes / this.rate;
+  }
+
+  /** When what leaves now would begin to leave at the rate. */
+  private from(now: number): number {
+    return Math.max(this.clearAt, this.waiting ? now - MAX_LATENESS : now);
   }
 }
 

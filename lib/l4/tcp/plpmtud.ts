@@ -86,6 +86,7 @@ function setMtu(c: Connection, mtu: number): void {
   useMtu(c, mtu);
   if (snd.mss !== former) c.congestion.resize(snd.mss);
   if (snd.mss >= former) return;
+  sent.cut();
   for (let segment = sent.head; segment !== undefined; segment = segment.next) {
     if (segment.span - (segment.fin ? 1 : 0) <= snd.mss) continue;
     sent.markLost(segment);
@@ -193,6 +194,7 @@ export function tooBig(c: Connection, seq: number, reported: number): boolean {
   // RFC 8899 4.6.2: what is no less than what was sent is no answer to it.
   if (reported >= size) return false;
   if (isOfProbe && reported >= c.mtu) {
+    c.sent.cut();
     plpmtud.search.refused(reported, host.now);
     for (let segment = c.sent.head; segment !== undefined; segment = segment.next) {
       if (segment.seq === seq) c.sent.markLost(segment);

@@ -37,17 +37,18 @@ export class Rack {
   /** A segment arrived (RFC 8985 6.2, steps 1 and 2). */
   delivered(c: Connection, segment: SentSegment): void {
     const rtt = c.host.now - segment.sentAt;
+    const { lastOrder } = segment;
     // It may be the first transmission that arrived: less than the least time after the last, it is.
     if (segment.transmissions > 1 && rtt < c.rtt.minRtt) return;
     // Of what arrived at once, what was sent last counts.
-    if (!this.advanced || after(segment.order, this.latest)) {
-      this.latest = segment.order;
+    if (!this.advanced || after(lastOrder, this.latest)) {
+      this.latest = lastOrder;
       this.rtt = rtt;
     }
     this.advanced = true;
-    if (this.isKnown && !after(segment.order, this.order)) return;
+    if (this.isKnown && !after(lastOrder, this.order)) return;
     this.isKnown = true;
-    this.order = segment.order;
+    this.order = lastOrder;
   }
 
   /** Nothing is in flight. What is sent later is not compared with what arrived before. */

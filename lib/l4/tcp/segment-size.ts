@@ -2,6 +2,7 @@
 
 import { MAX_SACK_BLOCKS } from '../../wire/tcp-options.js';
 import type { Connection } from './connection.js';
+import { headersOf } from './mss.js';
 import { after } from './seq.js';
 
 // Two NOPs, kind and length; and each block.
@@ -10,6 +11,8 @@ const SACK_BLOCK = 8;
 // Windows up to this are filled by one segment, and segments are never cut below that (as with Linux).
 const WHOLE_WINDOW = 536;
 const LEAST_FOR_WINDOW = 48;
+// An IP packet without the options of TCP.
+const MAX_PACKET = 0xffff - 40;
 
 /** Bytes that were written and never sent. */
 export function unsentBytes(c: Connection): number {
@@ -43,14 +46,44 @@ export function sizeOfNext(c: Connection, unsent: number, usable: number, full: 
     // Less than what there is to send: only if that is much for this receiver, and nothing is in flight that may open the window.
     return sent.head === undefined && 2 * usable >= snd.maxWnd ? usable : -1;
   }
-  if (length === full || finDue || c.snd.urgent) return length;
-  if (c.settings !== undefined && (c.settings.corked || c.settings.more)) return -1;
-  if (c.noDelay) return length;
+  if (length === full || finDue) return length;
+  return isRestWorthIt(c, sent.head !== undefined) ? length : -1;
+}
+
+/** Whether the last bytes of what was written go out though they do not fill a segment. @param inFlight whether others are */
+function isRestWorthIt(c: Connection, inFlight: boolean): boolean {
+  const { snd } = c;
+  if (snd.urgent) return true;
+  if (c.settings !== undefined && (c.settings.corked || c.settings.more)) return false;
   // Nagle's algorithm, Minshall's variant: one small segment in flight at a time.
-  return sent.head !== undefined && after(snd.smallEnd, snd.una) ? -1 : length;
+  return c.noDelay || !inFlight || !after(snd.smallEnd, snd.una);
 }
 
 /** Without limited transmit (RFC 3042): what duplicates show to have arrived makes no room as long as no loss is known. */
 function withheld({ config, recovery, sent }: Connection): number {
   return config.limitedTransmit || recovery.state !== 'disorder' ? 0 : sent.sackedBytes + sent.assumed;
+}
+
+/**
+ * Payload of what begins with a full segment that may go out now, and may be a super-segment: as many more as the windows, the pace and an IP
+ * packet have room for, and the rest at the end if it need not wait. These are the segments that would go out one by one.
+ *
+ * @param unsent bytes that wait to be sent @param usable bytes that the peer's window has room for @param full payload of a full segment
+ */
+export function sizeOfBurst(c: Connection, unsent: number, usable: number, full: number, finDue: boolean): number {
+  const { congestion, sent, host, pacer } = c;
+  let room = Math.min(usable, congestion.cwnd - sent.pipe, MAX_PACKET - headersOf(c));
+  if (pacer !== undefined) room = Math.min(room, pacer.burst(host.now, full));
+  if (unsent > room) return Math.max(full, room - (room % full));
+  const rest = unsent % full;
+  return rest === 0 || finDue || isRestWorthIt(c, true) ? unsent : unsent - rest;
+}
+
+/** Whether segments may be left to the device to cut: only if those to come are alike, and all is well, so that none needs an account of its own. */
+export function mayBurst(c: Connection): boolean {
+  if (!c.leavesCutting || c.snd.urgent || c.reassembly?.hasBlocks === true) return false;
+  const { recovery, sent, ecn } = c;
+  if ((recovery.state !== 'open' && recovery.state !== 'cwr') || !sent.isCalm) return false;
+  // Of a super-segment only the first segment says CWR, which is a bit of the counter there.
+  return ecn?.accurate?.setsCwr !== true;
 }

@@ -8,7 +8,7 @@ import { isTooEarly } from './pacing.js';
 import { isProbe, probeDoubted, probeSent, probeSize } from './plpmtud.js';
 import { ownSent } from './queues.js';
 import { nextOnSuspicion } from './sack-recovery.js';
-import { fullSize, sizeOfNext, unsentBytes } from './segment-size.js';
+import { fullSize, mayBurst, sizeOfBurst, sizeOfNext, unsentBytes } from './segment-size.js';
 import type { SentSegment } from './sent-queue.js';
 import { after } from './seq.js';
 import { canSend } from './state.js';
@@ -177,9 +177,11 @@ function sendNew(c: Connection): void {
     if (usable <= 0) return;
     const full = fullSize(c);
     const probe = c.plpmtud === undefined || full < snd.mss ? 0 : probeSize(c, unsent, usable);
-    const length = probe !== 0 ? probe : unsent <= 0 ? 0 : sizeOfNext(c, unsent, usable, full, finDue);
+    let length = probe !== 0 ? probe : unsent <= 0 ? 0 : sizeOfNext(c, unsent, usable, full, finDue);
     if (length < 0 || (length > 0 && isTooEarly(c))) return;
-    sendSegment(c, length, finDue && length === unsent && usable > length);
+    if (length === full && unsent > full && mayBurst(c)) length = sizeOfBurst(c, unsent, usable, full, finDue);
+    const fin = finDue && length === unsent && usable > length;
+    sendSegment(c, length, fin, Ack, probe === 0 && length > full ? full : 0);
     if (length === unsent && !c.finQueued) return;
     if (length === unsent && c.finSent) return;
   }
@@ -193,22 +195,23 @@ export function sendForced(c: Connection, usable: number): void {
   transmit(c);
 }
 
-function sendSegment(c: Connection, length: number, fin: boolean, flags: number = Ack): void {
+/** @param size payload of each of the segments that the device is to make of it, or 0 */
+function sendSegment(c: Connection, length: number, fin: boolean, flags: number = Ack, size = 0): void {
   const { snd } = c;
   const sent = ownSent(c);
   const seq = snd.nxt;
   const offset = (seq - snd.una) | 0;
   const idle = sent.head === undefined;
-  if (length > 0 && length < fullSize(c)) snd.smallEnd = (seq + length) | 0;
+  if (length > 0 && (size > 0 ? length % size > 0 : length < fullSize(c))) snd.smallEnd = (seq + length) | 0;
   snd.nxt = (seq + length + (fin ? 1 : 0)) | 0;
   snd.lastAt = c.host.now;
   if (fin) c.finSent = true;
   if (length > 0) answered(c);
-  sent.push(seq, snd.nxt, fin, c.host.now);
+  sent.push(seq, snd.nxt, fin, c.host.now, size);
   if (c.recovery.isReducing) c.recovery.prr?.sent(length);
-  if (length > snd.mss) probeSent(c, seq, snd.nxt);
+  if (length > snd.mss && size === 0) probeSent(c, seq, snd.nxt);
   if (idle) c.timers.flightBegins();
   c.probes = 0;
   c.pacer?.sent(length, c.host.now);
-  emit(c, seq, flags | (fin ? Fin : 0), offset, length, length > 0);
+  emit(c, seq, flags | (fin ? Fin : 0), offset, length, length > 0, size);
 }

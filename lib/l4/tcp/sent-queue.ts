@@ -18,10 +18,12 @@ export class SentSegment {
   seq = 0;
   end = 0;
   fin = false;
+  /** Of a super-segment, which was never sent again: bytes of data in each of its segments, and in the last what is left; else 0. */
+  size = 0;
   /** When it was sent last, and first. */
   sentAt = 0;
   firstSentAt = 0;
-  /** Its place among all transmissions of the connection; wraps. */
+  /** Its place among all transmissions of the connection, of a super-segment that of its first segment; wraps. */
   order = 0;
   /** How often it was sent. */
   transmissions = 0;
@@ -52,6 +54,26 @@ export class SentSegment {
     return (this.end - this.seq) | 0;
   }
 
+  /** Bytes of data. */
+  get data(): number {
+    return ((this.end - this.seq) | 0) - (this.fin ? 1 : 0);
+  }
+
+  /** How many segments it is on the wire. */
+  get segments(): number {
+    return this.size === 0 ? 1 : Math.ceil(this.data / this.size);
+  }
+
+  /** The place of its last segment in the order of sending. */
+  get lastOrder(): number {
+    return this.size === 0 ? this.order : (this.order + this.segments - 1) | 0;
+  }
+
+  /** Sequence space of the largest of its segments. */
+  get largest(): number {
+    return this.size === 0 ? this.span : this.size;
+  }
+
   /** Lost, and not sent again since. */
   get due(): boolean {
     return this.lost && !this.retransmitted;
@@ -78,7 +100,11 @@ export class SentSegmentPool {
   }
 }
 
-/** The segments that await acknowledgment, oldest first. Connections with nothing in flight have none, see `queues`. */
+/**
+ * The segments that await acknowledgment, oldest first. Super-segments have one record as long as all is well; as soon as their segments may
+ * have different fates {@link SentQueue.cut} gives each its own. Connections with nothing in flight have
+ * none, see `queues`.
+ */
 export class SentQueue {
   head: SentSegment | undefined = undefined;
   tail: SentSegment | undefined = undefined;
@@ -111,6 +137,8 @@ export class SentQueue {
   readonly times: FlightTimes = new FlightTimes();
   /** Records were cut since somebody looked: what a selective acknowledgment covered may be a segment of its own now. */
   recut = false;
+  /** Records that stand for more than one segment. */
+  private supers = 0;
   private transmissions = 0;
   private readonly pool: SentSegmentPool;
 
@@ -134,13 +162,15 @@ export class SentQueue {
     return this.sackedCount === 0 && this.lostCount === 0 && this.retransmittedCount === 0;
   }
 
-  /** A segment was sent for the first time. */
-  push(seq: number, end: number, fin: boolean, now: number): void {
+  /** A segment was sent for the first time. @param size see {@link SentSegment.size} */
+  push(seq: number, end: number, fin: boolean, now: number, size = 0): void {
     const segment = this.pool.take();
     const { tail } = this;
     segment.seq = seq;
     segment.end = end;
     segment.fin = fin;
+    segment.size = size;
+    if (size > 0) this.supers++;
     segment.sentAt = segment.firstSentAt = now;
     segment.transmissions = 1;
     segment.prev = tail;
@@ -148,7 +178,7 @@ export class SentQueue {
     else tail.next = segment;
     this.tail = segment;
     this.flight += (end - seq) | 0;
-    this.count++;
+    this.count += segment.segments;
     this.appendTimed(segment);
     this.rate?.sent(segment, this.flight, tail === undefined, this.times);
   }
@@ -157,7 +187,7 @@ export class SentQueue {
   acknowledge(ack: number, delivery: Delivery): void {
     let segment = this.head;
     while (segment !== undefined && before(segment.seq, ack)) {
-      if (after(segment.end, ack)) {
+      if (after(segment.end, ack) && !this.divide(segment, ack)) {
         this.trim(segment, ack, delivery);
         break;
       }
@@ -171,6 +201,16 @@ export class SentQueue {
     this.head = segment;
     if (segment === undefined) this.tail = undefined;
     else segment.prev = undefined;
+  }
+
+  /** Parts what arrived of a super-segment from the rest; returns whether `segment` is whole segments that arrived now. */
+  private divide(segment: SentSegment, ack: number): boolean {
+    if (segment.size === 0) return false;
+    const arrived = Math.min(Math.floor(((ack - segment.seq) | 0) / segment.size), segment.segments - 1);
+    if (arrived > 0) this.split(segment, arrived * segment.size);
+    // The number lies within the first one.
+    else this.split(segment, segment.size);
+    return arrived > 0;
   }
 
   private trim(segment: SentSegment, ack: number, delivery: Delivery): void {
@@ -187,7 +227,8 @@ export class SentQueue {
 
   /** Takes a segment out of all counts. */
   private uncount(segment: SentSegment): void {
-    this.count--;
+    this.count -= segment.segments;
+    if (segment.size > 0) this.supers--;
     if (segment.timed) this.removeTimed(segment);
     const { span } = segment;
     if (segment.sacked) {
@@ -343,13 +384,21 @@ export class SentQueue {
     this.rate?.sent(segment, this.pipe, false, this.times);
   }
 
-  /** Cuts `segment` after `length` bytes, for a path that became narrower. */
+  /** Gives each segment of the super-segments its own record, since their fates may differ from now on. */
+  cut(): void {
+    for (let segment = this.head; segment !== undefined && this.supers > 0; segment = segment.next) {
+      if (segment.size > 0) this.split(segment, segment.size);
+    }
+  }
+
+  /** Cuts `segment` after `length` bytes: for a path that became narrower, or a super-segment between two of its segments. */
   split(segment: SentSegment, length: number): void {
     const rest = this.pool.take();
     const { next } = segment;
     rest.seq = (segment.seq + length) | 0;
     rest.end = segment.end;
     rest.fin = segment.fin;
+    rest.size = 0;
     rest.sentAt = segment.sentAt;
     rest.firstSentAt = segment.firstSentAt;
     rest.order = segment.order;
@@ -364,7 +413,8 @@ export class SentQueue {
     rest.priorLost = segment.priorLost;
     rest.inFlight = segment.inFlight;
     rest.appLimited = segment.appLimited;
-    this.count++;
+    if (segment.size > 0) this.resize(segment, rest);
+    else this.count++;
     if (rest.sacked) this.sackedCount++;
     if (rest.lost) this.lostCount++;
     if (rest.retransmitted) this.retransmittedCount++;
@@ -379,6 +429,20 @@ export class SentQueue {
     segment.fin = false;
     if (this.highest === segment) this.highest = rest;
     this.recut = true;
+  }
+
+  /** The first segments of what was a super-segment are `segment` now, and the others `rest`. */
+  private resize(segment: SentSegment, rest: SentSegment): void {
+    const { size } = segment;
+    const first = (rest.seq - segment.seq) | 0;
+    rest.order = (segment.order + first / size) | 0;
+    // As it was after each when they were sent.
+    segment.inFlight -= rest.span;
+    rest.size = rest.data > size ? size : 0;
+    if (rest.size > 0) this.supers++;
+    if (first > size) return;
+    segment.size = 0;
+    this.supers--;
   }
 
   /** Makes one of `segment` and the next, both due, so that they are sent again as one. */
@@ -417,6 +481,7 @@ export class SentQueue {
       this.lostCount =
       this.retransmittedCount =
       this.dueCount =
+      this.supers =
         0;
     this.sackedBytes = 0;
     this.recut = false;
@@ -425,8 +490,8 @@ export class SentQueue {
 
   private appendTimed(segment: SentSegment): void {
     const { newest } = this;
-    this.transmissions = (this.transmissions + 1) | 0;
-    segment.order = this.transmissions;
+    segment.order = (this.transmissions + 1) | 0;
+    this.transmissions = segment.lastOrder;
     segment.timed = true;
     segment.earlier = newest;
     if (newest === undefined) this.oldest = segment;

@@ -307,6 +307,8 @@ function onRetransmitTimer(c: Connection): void {
 
 function onFlightTimer(c: Connection): void {
   const { current } = c.timers;
+  // What is late is late segment by segment.
+  c.sent.cut();
   if (current === 'probe') onProbeTimer(c);
   else if (current === 'reordering') {
     c.recovery.onReorderingTimer(c);

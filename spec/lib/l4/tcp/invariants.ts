@@ -128,7 +128,7 @@ export class Invariants {
     memory.tlp = recovery.tlp;
     if (isLossProbe) return;
     // A FIN without data waits for nothing, as with Linux: after an undone timeout there may be more in flight than the window has room for.
-    const alone = payload === 0 || sent.pipe <= payload + 1;
+    const alone = payload === 0 || (payload <= snd.mss && sent.pipe <= payload + 1);
     this.expect(alone || sent.pipe <= allowed + 1, 'new data are within the congestion window', c, sent.pipe, allowed);
   }
 
@@ -198,7 +198,9 @@ export class Invariants {
       again += segment.retransmitted ? 1 : 0;
       if (segment.sacked) highest = segment;
       next = segment.end;
-      count++;
+      count += segment.segments;
+      const whole = !segment.sacked && !segment.lost && segment.transmissions === 1;
+      this.expect(segment.size === 0 || whole, 'the segments of a super-segment have the same fate', c, segment.seq);
     }
     this.expect(next === snd.nxt, 'the scoreboard ends at SND.NXT', c, next, snd.nxt);
     pipe = Math.max(0, pipe - sent.assumed);

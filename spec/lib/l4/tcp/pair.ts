@@ -2,13 +2,15 @@
 
 import { expect } from 'chai';
 import type { IpAddress, IpVersion } from '../../../../lib/core/address.js';
+import { type DeviceFeatures, NO_FEATURES } from '../../../../lib/core/device.js';
 import type { Env } from '../../../../lib/core/env.js';
 import type { NetError } from '../../../../lib/core/errors.js';
-import { Frame, FramePool, type TxPacket } from '../../../../lib/core/frame.js';
+import { Frame, FramePool, GsoType, type TxPacket } from '../../../../lib/core/frame.js';
 import type { IpPaths } from '../../../../lib/l3/ip-output.js';
 import type { TcpConnection, TcpConnectionOptions, TcpHandler } from '../../../../lib/l4/tcp/api.js';
 import type { TcpOptions } from '../../../../lib/l4/tcp/options.js';
 import { TcpHost } from '../../../../lib/l4/tcp/tcp-host.js';
+import { completeChecksum, segment } from '../../../../lib/wire/segmentation.js';
 import { Ipv4Packet } from '../../../../lib/wire/ipv4.js';
 import { Ipv6Packet } from '../../../../lib/wire/ipv6.js';
 import { environment } from '../../../../operators/time/environment.js';
@@ -24,9 +26,9 @@ export const ENDS: Readonly<Record<IpVersion, readonly [IpAddress, IpAddress]>> 
 };
 
 /** Ways of a host with one address, everything on link. */
-export function paths(own: IpAddress, mtu = 1500): IpPaths {
+export function paths(own: IpAddress, mtu = 1500, features: DeviceFeatures = NO_FEATURES): IpPaths {
   return {
-    path: (destination) => (destination.version === own.version ? { source: own, mtu } : undefined),
+    path: (destination) => (destination.version === own.version ? { source: own, mtu, features } : undefined),
     isLocal: (address) => address.equals(own),
     isBroadcast: (address) => address.toString() === '10.0.0.255',
   };
@@ -53,7 +55,12 @@ export interface PairOptions {
   readonly carry?: Carry;
   readonly tcp?: readonly [TcpOptions, TcpOptions];
   readonly mtu?: number;
+  /** The devices in front of the pipe complete checksums and cut super-segments. Default false. */
+  readonly offload?: boolean;
 }
+
+/** What a device does that does everything for frames of TCP. */
+export const OFFLOADS: DeviceFeatures = { checksum: true, segmentation: true, udpSegmentation: false };
 
 /** Two hosts. */
 export class Pair {
@@ -64,6 +71,9 @@ export class Pair {
   carry: Carry;
   /** Packets on their way. */
   underWay = 0;
+  /** Super-segments that were sent, and the segments of them. */
+  superSegments = 0;
+  cutSegments = 0;
 
   constructor(options: PairOptions = {}) {
     this.env = environment({
@@ -73,13 +83,31 @@ export class Pair {
     });
     this.ends = ENDS[options.version ?? 4];
     this.carry = options.carry ?? (() => [5]);
-    const make = (i: 0 | 1) => new TcpHost(paths(this.ends[i], options.mtu), options.tcp?.[i] ?? {}, this.env);
+    const features = options.offload === true ? OFFLOADS : NO_FEATURES;
+    const make = (i: 0 | 1) => new TcpHost(paths(this.ends[i], options.mtu, features), options.tcp?.[i] ?? {}, this.env);
     this.hosts = [make(0), make(1)];
-    this.hosts[0].output.emit = (packet) => this.pass(packet, 0);
-    this.hosts[1].output.emit = (packet) => this.pass(packet, 1);
+    this.hosts[0].output.emit = (packet) => this.leave(packet, 0);
+    this.hosts[1].output.emit = (packet) => this.leave(packet, 1);
   }
 
-  private pass(packet: TxPacket, from: 0 | 1): void {
+  /** The device in front of the pipe. */
+  private leave(packet: TxPacket, from: 0 | 1): void {
+    if (packet.gsoType === GsoType.None) {
+      completeChecksum(packet);
+      this.pass(packet, from);
+      return;
+    }
+    this.superSegments++;
+    expect(
+      segment(packet, packet.start, this.env.pool, (piece) => {
+        this.cutSegments++;
+        this.pass(piece, from);
+      }),
+    ).to.equal(undefined);
+    packet.release();
+  }
+
+  private pass(packet: Frame, from: 0 | 1): void {
     const bytes = packet.bytes().slice();
     packet.release();
     for (const delay of this.carry(bytes, from, this.scheduler.now())) {

@@ -3,9 +3,10 @@
 import { expect } from 'chai';
 import type { IpVersion } from '../../../../lib/core/address.js';
 import { SeededRandom } from '../../../../lib/core/random.js';
+import type { TcpOptions } from '../../../../lib/l4/tcp/options.js';
 import { Peer } from '../../../operators/stack/peer.js';
 import { Invariants } from './invariants.js';
-import { Pair } from './pair.js';
+import { type Carry, Pair } from './pair.js';
 import { type Scenario, scenario } from './scenario.js';
 
 /** More events than any of them needs by far: what takes more goes round in a circle. */
@@ -42,11 +43,26 @@ function open({ course, fastOpen, sides }: Scenario, pair: Pair, peers: readonly
   if (fastOpen) here.connected();
 }
 
+/** What is done with a scenario beside running it. */
+export interface Observation {
+  /** Whether the devices cut what the hosts send. Default false. */
+  readonly offload?: boolean;
+  /** Options of both hosts in place of those that the seed says. */
+  readonly tcp?: TcpOptions;
+  /** Sees each packet that enters the pipe, and may change its bytes. */
+  readonly seen?: (bytes: Uint8Array, from: 0 | 1, now: number) => void;
+}
+
 /** See the module. */
-export function survive(seed: number, version: IpVersion): Pair {
+export function survive(seed: number, version: IpVersion, { offload = false, tcp, seen }: Observation = {}): Pair {
   const drawn = scenario(seed, version);
   const { course, mtu, carry, sides } = drawn;
-  const pair = new Pair({ version, seed, mtu, carry, tcp: [sides[0].tcp, sides[1].tcp] });
+  const options = (end: 0 | 1) => ({ ...sides[end].tcp, ...tcp });
+  const watched: Carry = (bytes, from, now) => {
+    seen?.(bytes, from, now);
+    return carry(bytes, from, now);
+  };
+  const pair = new Pair({ version, seed, mtu, offload, carry: watched, tcp: [options(0), options(1)] });
   const random = new SeededRandom(seed);
   const peers = [0, 1].map((i) => new Peer(sides[i as 0 | 1].plan, pair.env, random.fork()));
   const [here, there] = peers as [Peer, Peer];
