@@ -73,7 +73,7 @@ export function emit(
     const trafficClass = fresh && ecn.marks ? c.trafficClass | Codepoint.Ect0 : c.trafficClass;
     const bare = length === 0 && flags === Ack && options.sackCount === 0;
     write(c, trafficClass, frame, seq, flags | push | ecn.flags(fresh, bare), advertiseWindow(c), optionsLength);
-    if (ecn.accurate !== undefined && length > 0) noteData(ecn.accurate, seq, length, fresh);
+    if (ecn.accurate !== undefined && length > 0) noteData(ecn.accurate, seq, size > 0 ? size : length, fresh);
   }
 }
 
@@ -109,7 +109,7 @@ function manyOptions(c: Connection, length: number, gaps: Reassembly | undefined
   return options.length;
 }
 
-/** Watches whether data with the option of accurate ECN get through. */
+/** Watches whether data with the option of accurate ECN get through. @param length of the first segment */
 function noteData(accurate: AccurateEcn, seq: number, length: number, fresh: boolean): void {
   if (!fresh) accurate.resent(seq);
   else if (options.accurateEcn.kind !== 0) accurate.sentWithData((seq + length) | 0);

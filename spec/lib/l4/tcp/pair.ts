@@ -84,7 +84,8 @@ export class Pair {
     this.ends = ENDS[options.version ?? 4];
     this.carry = options.carry ?? (() => [5]);
     const features = options.offload === true ? OFFLOADS : NO_FEATURES;
-    const make = (i: 0 | 1) => new TcpHost(paths(this.ends[i], options.mtu, features), options.tcp?.[i] ?? {}, this.env);
+    const make = (i: 0 | 1) =>
+      new TcpHost(paths(this.ends[i], options.mtu, features), options.tcp?.[i] ?? {}, this.env);
     this.hosts = [make(0), make(1)];
     this.hosts[0].output.emit = (packet) => this.leave(packet, 0);
     this.hosts[1].output.emit = (packet) => this.leave(packet, 1);
