@@ -7,7 +7,8 @@ import { MacAddress } from '../lib/core/address.js';
 import type { Device } from '../lib/core/device.js';
 import type { Env } from '../lib/core/env.js';
 import { UsageError } from '../lib/core/errors.js';
-import { IFF_TAP, openTunInterface, type TunOptions } from './native/open-tun.js';
+import { IFF_TAP } from './native/if-tun.js';
+import { openTunInterface, type TunOptions } from './native/open-tun.js';
 import { anyMac } from './port.js';
 import { TunDevice } from './native/tun-device.js';
 
@@ -17,8 +18,6 @@ export interface TapOptions extends TunOptions {
   readonly mac?: MacAddress | string;
   /** MAC address of the kernel's side. Default: the kernel's choice. */
   readonly peerMac?: MacAddress | string;
-  /** Whether frames carry a virtio-net header, for offloads. Not supported yet. */
-  readonly vnetHeader?: false;
 }
 
 function unicast(address: MacAddress | string): MacAddress {
@@ -42,9 +41,9 @@ function unicast(address: MacAddress | string): MacAddress {
 export function openTap(options: TapOptions, env: Env): Device {
   const mac = options.mac === undefined ? anyMac(env) : unicast(options.mac);
   const peerMac = options.peerMac === undefined ? undefined : unicast(options.peerMac);
-  const { fd, name } = openTunInterface(IFF_TAP, options, peerMac);
+  const opened = openTunInterface(IFF_TAP, options, peerMac);
   const { mtu = 1500, sendQueue = 1024 } = options;
-  return new TunDevice({ fd, name, medium: 'ethernet', mac, mtu, queueLimit: sendQueue }, env);
+  return new TunDevice({ ...opened, medium: 'ethernet', mac, mtu, queueLimit: sendQueue }, env);
 }
 
 export { deleteLink } from './native/rtnetlink.js';

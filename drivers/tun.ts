@@ -3,7 +3,8 @@
 import { MacAddress } from '../lib/core/address.js';
 import type { Device } from '../lib/core/device.js';
 import type { Env } from '../lib/core/env.js';
-import { IFF_TUN, openTunInterface, type TunOptions } from './native/open-tun.js';
+import { IFF_TUN } from './native/if-tun.js';
+import { openTunInterface, type TunOptions } from './native/open-tun.js';
 import { TunDevice } from './native/tun-device.js';
 
 export type { TunOptions } from './native/open-tun.js';
@@ -16,7 +17,7 @@ export type { TunOptions } from './native/open-tun.js';
  *   where the name is taken
  */
 export function openTun(options: TunOptions, env: Env): Device {
-  const { fd, name } = openTunInterface(IFF_TUN, options);
+  const opened = openTunInterface(IFF_TUN, options);
   const { mtu = 1500, sendQueue = 1024 } = options;
-  return new TunDevice({ fd, name, medium: 'ip', mac: MacAddress.ZERO, mtu, queueLimit: sendQueue }, env);
+  return new TunDevice({ ...opened, medium: 'ip', mac: MacAddress.ZERO, mtu, queueLimit: sendQueue }, env);
 }

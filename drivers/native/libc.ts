@@ -30,6 +30,9 @@ export interface PollEvents {
 export interface Libc {
   read(fd: number, address: number, length: number): number;
   write(fd: number, address: number, length: number): number;
+  /** `vectors` is the address of `count` entries of address and length, 8 bytes each. */
+  readv(fd: number, vectors: number, count: number): number;
+  writev(fd: number, vectors: number, count: number): number;
   ioctl(fd: number, request: number, argument: Uint8Array): number;
   /** For requests whose argument is a number. */
   ioctlValue(fd: number, request: number, argument: number): number;
@@ -57,6 +60,8 @@ function bind(): Libc {
   return {
     read: lib.func('intptr_t read(int fd, uintptr_t address, size_t length)'),
     write: lib.func('intptr_t write(int fd, uintptr_t address, size_t length)'),
+    readv: lib.func('intptr_t readv(int fd, uintptr_t vectors, int count)'),
+    writev: lib.func('intptr_t writev(int fd, uintptr_t vectors, int count)'),
     ioctl: lib.func('int ioctl(int fd, unsigned long request, void *argument)'),
     ioctlValue: lib.func('ioctl', 'int', ['int', 'ulong', 'ulong']),
     socket: lib.func('int socket(int domain, int type, int protocol)'),

@@ -5,22 +5,12 @@ import type { Cidr, MacAddress } from '../../lib/core/address.js';
 import { Cidr as Prefix } from '../../lib/core/address.js';
 import { NetError, UsageError } from '../../lib/core/errors.js';
 import { EINVAL, systemError } from './errno.js';
-import { libc } from './libc.js';
+import { IFF_MULTI_QUEUE, IFF_NO_PI, IFF_VNET_HDR, IFNAMSIZ, IFREQ, TUNSETIFF, TUNSETPERSIST } from './if-tun.js';
+import { type Libc, libc } from './libc.js';
+import { knowsVnetHeader, type Offloads, settleOffloads } from './offload.js';
 import { addAddress, setLink } from './rtnetlink.js';
 
 const DEVICE = '/dev/net/tun';
-
-// linux/if_tun.h
-const TUNSETIFF = 0x4004_54ca;
-const TUNSETPERSIST = 0x4004_54cb;
-export const IFF_TUN = 0x0001;
-export const IFF_TAP = 0x0002;
-const IFF_MULTI_QUEUE = 0x0100;
-const IFF_NO_PI = 0x1000;
-
-// struct ifreq: a name of 16 bytes, then a union in which the flags are two bytes.
-const IFREQ = 40;
-const IFNAMSIZ = 16;
 
 /** Options that TAP and TUN share. */
 export interface TunOptions {
@@ -38,6 +28,12 @@ export interface TunOptions {
   readonly multiQueue?: boolean;
   /** Frames that the kernel queues for us. The kernel's default is 1000 for TAP and 500 for TUN. */
   readonly receiveQueue?: number;
+  /**
+   * Whether checksums and segmentation may be left to the kernel's side, both ways: frames then have a virtio-net header
+   * (`IFF_VNET_HDR`) in front on their way through the descriptor, and may be super-segments of 64 KiB. Default true; where the kernel
+   * knows no such header it is as if false.
+   */
+  readonly offload?: boolean;
   /** Frames that wait for an interface that takes none at the moment; more are dropped. Default 1024. */
   readonly sendQueue?: number;
 }
@@ -72,12 +68,13 @@ function openControl(): number {
 }
 
 /** Attaches the descriptor to an interface and returns its name. */
-function attach(fd: number, kind: number, options: TunOptions): string {
-  const c = libc();
+function attach(c: Libc, fd: number, kind: number, options: TunOptions): string {
   const wanted = options.name ?? '';
   const request = new Uint8Array(IFREQ);
   new TextEncoder().encodeInto(wanted, request);
-  const flags = kind | IFF_NO_PI | (options.multiQueue === true ? IFF_MULTI_QUEUE : 0);
+  const vnetHeader = options.offload !== false && knowsVnetHeader(c, fd);
+  const flags =
+    kind | IFF_NO_PI | (options.multiQueue === true ? IFF_MULTI_QUEUE : 0) | (vnetHeader ? IFF_VNET_HDR : 0);
   new DataView(request.buffer).setUint16(IFNAMSIZ, flags, true);
   if (c.ioctl(fd, TUNSETIFF, request) < 0) {
     const errno = c.errno();
@@ -95,6 +92,7 @@ function attach(fd: number, kind: number, options: TunOptions): string {
 export interface OpenedTun {
   readonly fd: number;
   readonly name: string;
+  readonly offloads: Offloads;
 }
 
 /**
@@ -110,12 +108,13 @@ export function openTunInterface(kind: number, options: TunOptions, peerMac?: Ma
   const c = libc();
   const fd = openControl();
   try {
-    const name = attach(fd, kind, options);
+    const name = attach(c, fd, kind, options);
+    const offloads = settleOffloads(c, fd);
     if (options.persist !== undefined && c.ioctlValue(fd, TUNSETPERSIST, options.persist ? 1 : 0) < 0) {
       throw systemError(c.errno(), 'ioctl', `cannot make ${name} persistent`);
     }
     configure(name, options, peers, peerMac);
-    return { fd, name };
+    return { fd, name, offloads };
   } catch (error) {
     closeSync(fd);
     throw error;

@@ -12,17 +12,21 @@ import { type Device, type DeviceFeatures, type Medium, NO_FEATURES } from '../.
 import { DropReason } from '../../lib/core/drops.js';
 import type { Env } from '../../lib/core/env.js';
 import { NetError } from '../../lib/core/errors.js';
-import type { Frame, RxFrame, TxFrame } from '../../lib/core/frame.js';
+import { asTx, type Frame, type RxFrame, type TxFrame } from '../../lib/core/frame.js';
 import { ETHERNET_MINIMUM } from '../../lib/wire/ethernet.js';
 import type { Observable, Observer } from 'rxjs';
 import { Intake, longestLinkHeader, misfit, unhandled } from '../port.js';
-import { EAGAIN, EBADFD, EINTR, EINVAL, EIO, ENOBUFS, ENOMEM, systemError } from './errno.js';
-import { type Libc, libc, type PollHandle, SlabAddresses } from './libc.js';
+import { CallIo, VnetCallIo } from './call-io.js';
+import { EAGAIN, EBADFD, EINVAL, EIO, ENOBUFS, ENOMEM, systemError } from './errno.js';
+import { type Libc, libc, type PollHandle } from './libc.js';
+import type { Offloads } from './offload.js';
+import type { Receiver, TunIo } from './tun-io.js';
 
 /** Frames read before others get their turn. */
 const READ_BUDGET = 64;
-/** Frames that wait before they are written without waiting for the batch's end. */
+/** Frames, and their bytes, that wait before they are written without waiting for the batch's end. */
 const WRITE_BATCH = 64;
+const WRITE_BYTES = 128 * 1024;
 
 /** What an opened descriptor is. */
 export interface TunDeviceSettings {
@@ -31,52 +35,57 @@ export interface TunDeviceSettings {
   readonly medium: Medium;
   readonly mac: MacAddress;
   readonly mtu: number;
+  readonly offloads: Offloads;
   /** Frames that may wait for a device that takes none. */
   readonly queueLimit: number;
 }
 
 /** See the module. Takes over the descriptor. */
-export class TunDevice implements Device {
+export class TunDevice implements Device, Receiver {
   readonly name: string;
   readonly mac: MacAddress;
   readonly mtu: number;
   readonly medium: Medium;
-  readonly features: DeviceFeatures = NO_FEATURES;
+  readonly features: DeviceFeatures;
   readonly frames$: Observable<RxFrame>;
   readonly sink: Observer<TxFrame>;
+  /** Until it is closed, or has failed. */
+  open = true;
   private readonly fd: number;
   private readonly env: Env;
-  private readonly c: Libc = libc();
-  private readonly addresses: SlabAddresses = new SlabAddresses(this.c);
+  private readonly io: TunIo;
   private readonly intake: Intake;
   private readonly poll: PollHandle;
-  private readonly readSize: number;
   private readonly queueLimit: number;
   // A ring would save nothing: the queue is emptied as a whole at every flush.
   private readonly queue: TxFrame[] = [];
-  // Short frames are padded here, so that a frame that somebody else holds too is not changed.
-  private readonly padded: Uint8Array = new Uint8Array(ETHERNET_MINIMUM);
-  private readonly paddedAddress: number;
-  private open = true;
+  private queuedBytes = 0;
+  // The time of a batch.
+  private time = 0;
   private reading = false;
   private blocked = false;
   private flushDue = false;
 
-  constructor(settings: TunDeviceSettings, env: Env) {
-    this.fd = settings.fd;
+  constructor(settings: TunDeviceSettings, env: Env, c: Libc = libc()) {
+    const { fd, medium, mtu, offloads } = settings;
+    this.fd = fd;
     this.name = settings.name;
     this.mac = settings.mac;
-    this.mtu = settings.mtu;
-    this.medium = settings.medium;
+    this.mtu = mtu;
+    this.medium = medium;
+    this.features = offloads.vnetHeader
+      ? { checksum: true, segmentation: true, udpSegmentation: offloads.udpSegmentation }
+      : NO_FEATURES;
     this.queueLimit = settings.queueLimit;
     this.env = env;
     // One byte more than the longest frame: a longer one is seen to be so, instead of being cut.
-    this.readSize = settings.mtu + longestLinkHeader(settings.medium) + 1;
-    this.paddedAddress = this.c.address(this.padded);
+    const readSize = mtu + longestLinkHeader(medium) + 1;
+    const way = { fd, vnetHeader: offloads.vnetHeader, readSize, pool: env.pool };
+    this.io = offloads.vnetHeader ? new VnetCallIo(c, way, this) : new CallIo(c, way, this);
     this.intake = new Intake(this, env);
     this.frames$ = this.intake.frames$;
     this.sink = { next: (frame) => this.send(frame), error: unhandled, complete: () => undefined };
-    this.poll = this.c.poll(this.fd, { readable: true }, () => this.wake());
+    this.poll = c.poll(fd, { readable: true }, () => this.wake());
   }
 
   /** Completes `frames$`; frees the interface, unless it is persistent. What could not be sent yet is dropped. */
@@ -98,6 +107,7 @@ export class TunDevice implements Device {
     this.open = false;
     this.poll.stop();
     this.poll.close();
+    this.io.close();
     closeSync(this.fd);
     for (const frame of this.queue.splice(0)) this.env.drops.refuse(DropReason.DeviceDown, frame, this.name);
   }
@@ -121,44 +131,34 @@ export class TunDevice implements Device {
   }
 
   private readBatch(): void {
-    const time = this.env.timers.now();
+    this.time = this.env.timers.now();
     this.reading = true;
+    let errno = 0;
     try {
-      for (let i = 0; i < READ_BUDGET && this.open; i++) {
-        if (!this.readOne(time)) break;
-      }
+      errno = this.io.read(READ_BUDGET);
     } finally {
       this.reading = false;
     }
     this.flush();
+    if (errno !== 0 && errno !== EAGAIN) this.fail(this.failure(errno, 'read'));
   }
 
-  /** Reads and delivers one frame; false when there is none. */
-  private readOne(time: number): boolean {
-    const { env, c } = this;
-    const frame = env.pool.alloc(this.readSize);
-    const length = c.read(this.fd, this.addresses.of(frame.slab) + frame.start, this.readSize);
-    if (length < 0) {
-      frame.release();
-      return this.readFailed(c.errno());
-    }
-    frame.end = frame.wholeEnd = frame.start + length;
+  /** For its input: delivers a frame. */
+  receive(frame: Frame): void {
     const wrong = misfit(frame, this.medium, this.mtu);
-    if (wrong === undefined) {
-      this.intake.deliver(frame, time);
-    } else {
-      frame.device = this;
-      frame.time = time;
-      env.drops.refuse(wrong, frame, this.name);
-    }
-    return true;
+    if (wrong === undefined) this.intake.deliver(frame, this.time);
+    else this.refuse(wrong, frame);
   }
 
-  private readFailed(errno: number): boolean {
-    if (errno === EINTR) return true;
-    if (errno === EAGAIN) return false;
-    this.fail(this.failure(errno, 'read'));
-    return false;
+  /** For its input. */
+  reject(frame: Frame): void {
+    this.refuse(DropReason.EthernetTruncated, frame);
+  }
+
+  private refuse(reason: DropReason, frame: Frame): void {
+    frame.device = this;
+    frame.time = this.time;
+    this.env.drops.refuse(reason, frame, this.name);
   }
 
   private failure(errno: number, syscall: string): NetError {
@@ -172,10 +172,23 @@ export class TunDevice implements Device {
     if (wrong !== undefined) return this.env.drops.refuse(wrong, frame, this.name);
     if (this.queue.length >= this.queueLimit)
       return this.env.drops.refuse(DropReason.DeviceQueueFull, frame, this.name);
-    this.queue.push(frame);
+    this.queue.push(this.medium === 'ethernet' && frame.length < ETHERNET_MINIMUM ? this.padded(frame) : frame);
+    this.queuedBytes += frame.length;
     if (this.blocked) return;
-    if (this.queue.length >= WRITE_BATCH) this.flush();
+    if (this.queue.length >= WRITE_BATCH || this.queuedBytes >= WRITE_BYTES) this.flush();
     else if (!this.reading && !this.flushDue) this.flushLater();
+  }
+
+  /** The kernel does not pad. A frame that somebody else holds, too, is not changed. */
+  private padded(frame: TxFrame): TxFrame {
+    if (frame.exclusive && frame.start + ETHERNET_MINIMUM <= frame.limit) {
+      frame.pad(ETHERNET_MINIMUM);
+      return frame;
+    }
+    const copy = this.env.pool.copy(frame, ETHERNET_MINIMUM);
+    copy.pad(ETHERNET_MINIMUM);
+    frame.release();
+    return asTx(copy);
   }
 
   private flushLater(): void {
@@ -187,50 +200,35 @@ export class TunDevice implements Device {
   }
 
   private flush(): void {
-    const { queue } = this;
-    if (queue.length === 0 || this.blocked || !this.open) return;
-    let sent = 0;
-    for (; sent < queue.length; sent++) {
-      const frame = queue[sent];
-      if (frame === undefined || !this.write(frame)) break;
-      frame.release();
-    }
-    if (sent === queue.length) queue.length = 0;
-    else if (sent > 0) queue.splice(0, sent);
-  }
-
-  /** Writes a frame; false if it must stay in the queue (or the device has failed, and the queue was emptied). */
-  private write(frame: Frame): boolean {
-    for (;;) {
-      if (this.writeOnce(frame) >= 0) return true;
-      const errno = this.c.errno();
-      if (errno === EINTR) continue;
-      if (errno === EAGAIN || errno === ENOBUFS || errno === ENOMEM) return this.block();
-      // The interface is down, or the kernel does not take such a packet: the device itself is well.
-      if (errno === EIO || errno === EINVAL) {
-        this.env.drops.refuse(DropReason.DeviceDown, frame.retain(), this.name);
-        return true;
+    const { queue, io } = this;
+    while (queue.length > 0 && !this.blocked && this.open) {
+      const written = io.write(queue);
+      for (let i = 0; i < written; i++) queue[i]?.release();
+      if (written === queue.length) {
+        queue.length = 0;
+      } else {
+        queue.splice(0, written);
+        this.writeFailed(io.errno);
       }
+    }
+    this.queuedBytes = 0;
+  }
+
+  /** The first frame of the queue was not taken. */
+  private writeFailed(errno: number): void {
+    if (errno === EAGAIN || errno === ENOBUFS || errno === ENOMEM) return this.block();
+    if (errno === EIO || errno === EINVAL) {
+      // The interface is down, or the kernel does not take such a packet: the device itself is well.
+      const frame = this.queue.shift();
+      if (frame !== undefined) this.env.drops.refuse(DropReason.DeviceDown, frame, this.name);
+    } else {
       this.fail(this.failure(errno, 'write'));
-      return false;
     }
   }
 
-  private writeOnce(frame: Frame): number {
-    const { bytes } = frame.slab;
-    const { length } = frame;
-    if (length >= ETHERNET_MINIMUM || this.medium === 'ip') {
-      return this.c.write(this.fd, this.addresses.of(frame.slab) + frame.start, length);
-    }
-    const { padded } = this;
-    for (let i = 0; i < ETHERNET_MINIMUM; i++) padded[i] = i < length ? (bytes[frame.start + i] ?? 0) : 0;
-    return this.c.write(this.fd, this.paddedAddress, ETHERNET_MINIMUM);
-  }
-
-  private block(): false {
+  private block(): void {
     this.blocked = true;
     this.poll.start({ readable: true, writable: true }, () => this.wake());
-    return false;
   }
 
   private unblock(): void {

@@ -40,7 +40,7 @@ export interface VirtioNetFields {
   readonly buffers: number;
 }
 
-/** A virtio-net header, read in place. Sound once {@link VirtioNetHeader.check} has found nothing wrong. */
+/** A virtio-net header, read in place, for looking at it; drivers use the static functions, which make no object a frame. */
 export class VirtioNetHeader implements VirtioNetFields {
   readonly frame: Frame;
   readonly offset: number;
@@ -48,16 +48,6 @@ export class VirtioNetHeader implements VirtioNetFields {
   constructor(frame: Frame, offset: number) {
     this.frame = frame;
     this.offset = offset;
-  }
-
-  /** What is wrong with the header at `offset`, or `undefined`: afterwards its checksum offsets lie inside the frame. */
-  static check(frame: Frame, offset: number): DropReason | undefined {
-    const room = frame.end - offset - VIRTIO_NET_HEADER;
-    if (room < 0) return DropReason.EthernetTruncated;
-    const { view } = frame.slab;
-    if ((view.getUint8(offset + FLAGS) & VirtioNetFlag.NeedsChecksum) === 0) return undefined;
-    const field = view.getUint16(offset + CHECKSUM_START, true) + view.getUint16(offset + CHECKSUM_OFFSET, true);
-    return field + 2 > room ? DropReason.EthernetTruncated : undefined;
   }
 
   /** Pushes a header in front of the frame. */
@@ -73,43 +63,66 @@ export class VirtioNetHeader implements VirtioNetFields {
     view.setUint16(at + BUFFERS, fields.buffers, true);
   }
 
-  /**
-   * Pushes the header that says what the metadata of the frame says: its partial checksum and its segmentation.
-   *
-   * @param headerLength bytes of headers in front of a super-segment's payload; a hint, 0 where unknown
-   */
-  static emitFor(frame: Frame, headerLength = 0): void {
+  /** Pushes the header that says what the metadata of the frame says: its partial checksum and its segmentation. */
+  static emitFor(frame: Frame): void {
+    const { start } = frame;
     const at = frame.push(VIRTIO_NET_HEADER);
-    const { view } = frame.slab;
-    const start = at + VIRTIO_NET_HEADER;
-    const partial = frame.checksum === ChecksumState.Partial;
-    const segmented = frame.gsoType !== GsoType.None;
-    view.setUint8(at + FLAGS, partial ? VirtioNetFlag.NeedsChecksum : 0);
-    view.setUint8(at + GSO_TYPE, frame.gsoType);
-    view.setUint16(at + HEADER_LENGTH, segmented ? headerLength : 0, true);
-    view.setUint16(at + GSO_SIZE, segmented ? frame.gsoSize : 0, true);
-    view.setUint16(at + CHECKSUM_START, partial ? frame.checksumStart - start : 0, true);
-    view.setUint16(at + CHECKSUM_OFFSET, partial ? frame.checksumField - frame.checksumStart : 0, true);
-    view.setUint16(at + BUFFERS, 0, true);
+    VirtioNetHeader.describe(frame, start, frame.slab.view, at);
   }
 
-  /** Takes the header off: the frame starts behind it, and its metadata say what the header said. */
-  strip(): void {
-    const { frame } = this;
-    const start = this.offset + VIRTIO_NET_HEADER;
-    const { flags } = this;
-    frame.start = start;
+  /**
+   * Writes the header that says what the metadata of the frame say to any place, so that a frame that others hold, too, stays as it is.
+   *
+   * @param start where the packet starts that the header is for
+   */
+  static describe(frame: Frame, start: number, view: DataView, at: number): void {
+    const partial = frame.checksum === ChecksumState.Partial;
+    const segmented = frame.gsoType !== GsoType.None;
+    view.setUint32(at, 0);
+    view.setUint32(at + 4, 0);
+    view.setUint32(at + 8, 0);
+    if (partial) {
+      view.setUint8(at + FLAGS, VirtioNetFlag.NeedsChecksum);
+      view.setUint16(at + CHECKSUM_START, frame.checksumStart - start, true);
+      view.setUint16(at + CHECKSUM_OFFSET, frame.checksumField - frame.checksumStart, true);
+    }
+    if (!segmented) return;
+    view.setUint8(at + GSO_TYPE, frame.gsoType | (partial ? ecnBit(frame) : 0));
+    view.setUint16(at + HEADER_LENGTH, partial ? headersOf(frame) - start : 0, true);
+    view.setUint16(at + GSO_SIZE, frame.gsoSize, true);
+  }
+
+  /**
+   * Takes the header off the front of a frame, whose metadata then say what it said; `undefined`, or what is wrong. The checksum's offsets
+   * then lie inside the frame. `headerLength` is not looked at: it is a hint that need not be right (5.1.6.4.2).
+   */
+  static strip(frame: Frame): DropReason | undefined {
+    const { start } = frame;
+    if (frame.end - start < VIRTIO_NET_HEADER) return DropReason.EthernetTruncated;
+    frame.start = start + VIRTIO_NET_HEADER;
     frame.checksum = ChecksumState.None;
+    frame.gsoType = GsoType.None;
+    frame.gsoSize = 0;
+    const { view } = frame.slab;
+    // Most small frames: nothing left to do, nothing known.
+    const word = view.getUint32(start);
+    if (word === 0) return undefined;
+    const flags = word >>> 24;
     if ((flags & VirtioNetFlag.NeedsChecksum) !== 0) {
       frame.checksum = ChecksumState.Partial;
-      frame.checksumStart = start + this.checksumStart;
-      frame.checksumField = frame.checksumStart + this.checksumOffset;
+      frame.checksumStart = frame.start + view.getUint16(start + CHECKSUM_START, true);
+      frame.checksumField = frame.checksumStart + view.getUint16(start + CHECKSUM_OFFSET, true);
+      if (frame.checksumField + 2 > frame.end) return DropReason.EthernetTruncated;
     } else if ((flags & VirtioNetFlag.DataValid) !== 0) {
       frame.checksum = ChecksumState.Valid;
     }
-    const type = this.gsoType & ~VIRTIO_NET_GSO_ECN;
-    frame.gsoType = isGsoType(type) ? type : GsoType.None;
-    frame.gsoSize = frame.gsoType === GsoType.None ? 0 : this.gsoSize;
+    const type = (word >>> 16) & 0xff & ~VIRTIO_NET_GSO_ECN;
+    const size = view.getUint16(start + GSO_SIZE, true);
+    if (isGsoType(type) && size > 0) {
+      frame.gsoType = type;
+      frame.gsoSize = type === GsoType.None ? 0 : size;
+    }
+    return undefined;
   }
 
   get flags(): number {
@@ -134,6 +147,28 @@ export class VirtioNetHeader implements VirtioNetFields {
   get buffers(): number {
     return this.frame.slab.view.getUint16(this.offset + BUFFERS, true);
   }
+}
+
+// RFC 9293 3.1: the data offset, and the byte of the flags.
+const TCP_DATA_OFFSET = 12;
+const TCP_FLAGS = 13;
+const TCP_CWR = 0x80;
+const UDP_HEADER = 8;
+
+function isTcp(frame: Frame): boolean {
+  return frame.gsoType === GsoType.TcpV4 || frame.gsoType === GsoType.TcpV6;
+}
+
+/** Where the headers of a super-segment end, whose checksum starts with its transport's header. */
+function headersOf(frame: Frame): number {
+  if (!isTcp(frame)) return frame.checksumStart + UDP_HEADER;
+  return frame.checksumStart + (frame.slab.view.getUint8(frame.checksumStart + TCP_DATA_OFFSET) >>> 4) * 4;
+}
+
+function ecnBit(frame: Frame): number {
+  if (!isTcp(frame)) return 0;
+  const flags = frame.slab.view.getUint8(frame.checksumStart + TCP_FLAGS);
+  return (flags & TCP_CWR) === 0 ? 0 : VIRTIO_NET_GSO_ECN;
 }
 
 function isGsoType(type: number): type is GsoType {

@@ -25,8 +25,8 @@ describe('VirtioNetHeader', () => {
   it('becomes metadata of the frame, and is written from them', () => {
     const frame = frameOf(Uint8Array.from([...hexBytes(GSO), ...new Uint8Array(100)]));
     const { start } = frame;
-    expect(VirtioNetHeader.check(frame, start)).to.equal(undefined);
-    new VirtioNetHeader(frame, start).strip();
+    frame.slab.bytes[start + 12 + 34 + 12] = 0x80;
+    expect(VirtioNetHeader.strip(frame)).to.equal(undefined);
     expect(frame).to.include({
       start: start + 12,
       checksum: ChecksumState.Partial,
@@ -34,8 +34,31 @@ describe('VirtioNetHeader', () => {
       gsoSize: 1448,
     });
     expect(frame).to.include({ checksumStart: start + 12 + 34, checksumField: start + 12 + 50 });
-    VirtioNetHeader.emitFor(frame, 66);
+    VirtioNetHeader.emitFor(frame);
     expect(hexOf(frame).slice(0, 24)).to.equal('01014200a805220010000000');
+  });
+
+  it('says that a super-segment has CWR, and how long its headers are, of UDP as well', () => {
+    const frame = frameWith(new Uint8Array(200));
+    frame.checksum = ChecksumState.Partial;
+    frame.checksumStart = frame.start + 20;
+    frame.checksumField = frame.start + 36;
+    frame.gsoType = GsoType.TcpV6;
+    frame.gsoSize = 100;
+    frame.slab.bytes.set([0x50, 0x90], frame.start + 32);
+    VirtioNetHeader.emitFor(frame);
+    expect(hexOf(frame).slice(0, 24)).to.equal('018428006400140010000000');
+    frame.start += 12;
+    frame.gsoType = GsoType.UdpL4;
+    frame.checksumField = frame.start + 26;
+    VirtioNetHeader.emitFor(frame);
+    expect(hexOf(frame).slice(0, 24)).to.equal('01051c006400140006000000');
+  });
+
+  it('does not believe in segments of no size', () => {
+    const frame = frameOf('00 01 4200 0000 0000 0000 0100');
+    expect(VirtioNetHeader.strip(frame)).to.equal(undefined);
+    expect(frame).to.include({ gsoType: GsoType.None, gsoSize: 0 });
   });
 
   it('is all zero in front of a plain frame', () => {
@@ -46,23 +69,23 @@ describe('VirtioNetHeader', () => {
 
   it('tells of a verified checksum, and forgets the ECN bit and unknown kinds of segmentation', () => {
     const frame = frameOf(`02 81 0000 a805 0000 0000 0100`);
-    new VirtioNetHeader(frame, frame.start).strip();
+    expect(VirtioNetHeader.strip(frame)).to.equal(undefined);
     expect(frame).to.include({ checksum: ChecksumState.Valid, gsoType: GsoType.TcpV4 });
     const odd = frameOf(`00 ${(VIRTIO_NET_GSO_ECN | 9).toString(16)} 0000 a805 0000 0000 0100`);
-    new VirtioNetHeader(odd, odd.start).strip();
+    expect(VirtioNetHeader.strip(odd)).to.equal(undefined);
     expect(odd).to.include({ checksum: ChecksumState.None, gsoType: GsoType.None, gsoSize: 0 });
   });
 
   it('is truncated at every byte boundary, and where the checksum would lie outside', () => {
     for (const frame of truncations(hexBytes(GSO))) {
-      expect(VirtioNetHeader.check(frame, frame.start)).to.equal(DropReason.EthernetTruncated);
+      expect(VirtioNetHeader.strip(frame)).to.equal(DropReason.EthernetTruncated);
     }
     for (const [length, verdict] of [
       [51, DropReason.EthernetTruncated],
       [52, undefined],
     ] as const) {
       const frame = frameOf(Uint8Array.from([...hexBytes(GSO), ...new Uint8Array(length)]));
-      expect(VirtioNetHeader.check(frame, frame.start)).to.equal(verdict);
+      expect(VirtioNetHeader.strip(frame)).to.equal(verdict);
     }
   });
 
@@ -84,7 +107,7 @@ describe('VirtioNetHeader', () => {
         const header = new VirtioNetHeader(frame, frame.start);
         expect(header).to.include(values);
         readAll(header);
-        header.strip();
+        VirtioNetHeader.strip(frame);
       }),
     );
   });
