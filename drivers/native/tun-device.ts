@@ -8,14 +8,14 @@
 
 import { closeSync } from 'node:fs';
 import type { MacAddress } from '../../lib/core/address.js';
-import { type Device, type DeviceFeatures, type Medium, NO_FEATURES } from '../../lib/core/device.js';
+import type { Device, DeviceFeatures, Medium } from '../../lib/core/device.js';
 import { DropReason } from '../../lib/core/drops.js';
 import type { Env } from '../../lib/core/env.js';
 import { NetError } from '../../lib/core/errors.js';
 import { asTx, type Frame, type RxFrame, type TxFrame } from '../../lib/core/frame.js';
 import { ETHERNET_MINIMUM } from '../../lib/wire/ethernet.js';
 import type { Observable, Observer } from 'rxjs';
-import { Intake, longestLinkHeader, misfit, unhandled } from '../port.js';
+import { Intake, longestLinkHeader, misfit, Outlet, unhandled } from '../port.js';
 import { CallIo, VnetCallIo } from './call-io.js';
 import { EAGAIN, EBADFD, EINVAL, EIO, ENOBUFS, ENOMEM, systemError } from './errno.js';
 import { type Libc, libc, type PollHandle } from './libc.js';
@@ -27,6 +27,9 @@ const READ_BUDGET = 64;
 /** Frames, and their bytes, that wait before they are written without waiting for the batch's end. */
 const WRITE_BATCH = 64;
 const WRITE_BYTES = 128 * 1024;
+
+// What the kernel does not do, the outlet does.
+const FEATURES: DeviceFeatures = { checksum: true, segmentation: true, udpSegmentation: true };
 
 /** What an opened descriptor is. */
 export interface TunDeviceSettings {
@@ -46,7 +49,7 @@ export class TunDevice implements Device, Receiver {
   readonly mac: MacAddress;
   readonly mtu: number;
   readonly medium: Medium;
-  readonly features: DeviceFeatures;
+  readonly features: DeviceFeatures = FEATURES;
   readonly frames$: Observable<RxFrame>;
   readonly sink: Observer<TxFrame>;
   /** Until it is closed, or has failed. */
@@ -55,6 +58,7 @@ export class TunDevice implements Device, Receiver {
   private readonly env: Env;
   private readonly io: TunIo;
   private readonly intake: Intake;
+  private readonly outlet: Outlet;
   private readonly poll: PollHandle;
   private readonly queueLimit: number;
   // A ring would save nothing: the queue is emptied as a whole at every flush.
@@ -73,9 +77,6 @@ export class TunDevice implements Device, Receiver {
     this.mac = settings.mac;
     this.mtu = mtu;
     this.medium = medium;
-    this.features = offloads.vnetHeader
-      ? { checksum: true, segmentation: true, udpSegmentation: offloads.udpSegmentation }
-      : NO_FEATURES;
     this.queueLimit = settings.queueLimit;
     this.env = env;
     // One byte more than the longest frame: a longer one is seen to be so, instead of being cut.
@@ -84,6 +85,9 @@ export class TunDevice implements Device, Receiver {
     this.io = offloads.vnetHeader ? new VnetCallIo(c, way, this) : new CallIo(c, way, this);
     this.intake = new Intake(this, env);
     this.frames$ = this.intake.frames$;
+    const { vnetHeader, udpSegmentation } = offloads;
+    const able = { checksum: vnetHeader, segmentation: vnetHeader, udpSegmentation };
+    this.outlet = new Outlet(this, env, (frame) => this.enqueue(frame), able);
     this.sink = { next: (frame) => this.send(frame), error: unhandled, complete: () => undefined };
     this.poll = c.poll(fd, { readable: true }, () => this.wake());
   }
@@ -168,8 +172,11 @@ export class TunDevice implements Device, Receiver {
   }
 
   private send(frame: TxFrame): void {
-    const wrong = this.open ? misfit(frame, this.medium, this.mtu) : DropReason.DeviceDown;
-    if (wrong !== undefined) return this.env.drops.refuse(wrong, frame, this.name);
+    if (this.open) this.outlet.next(frame);
+    else this.env.drops.refuse(DropReason.DeviceDown, frame, this.name);
+  }
+
+  private enqueue(frame: TxFrame): void {
     if (this.queue.length >= this.queueLimit)
       return this.env.drops.refuse(DropReason.DeviceQueueFull, frame, this.name);
     this.queue.push(this.medium === 'ethernet' && frame.length < ETHERNET_MINIMUM ? this.padded(frame) : frame);

@@ -4,13 +4,14 @@
  */
 
 import type { Env } from '../core/env.js';
-import { asTxPacket, Cast, type TxPacket } from '../core/frame.js';
+import { asTxPacket, Cast, GsoType, type TxPacket } from '../core/frame.js';
 import { Icmpv4Message, isIcmpv4Error } from '../wire/icmpv4.js';
 import { Icmpv6Type } from '../wire/icmpv6.js';
 import { type IpPacket, IpProtocol } from '../wire/ip.js';
 import { IPV4_HEADER, Ipv4Packet } from '../wire/ipv4.js';
 import { Ipv6Packet } from '../wire/ipv6.js';
 import type { ExtensionProblem } from '../wire/ipv6-extensions.js';
+import { completeChecksum } from '../wire/segmentation.js';
 import type { IcmpErrorKind } from './icmp-report.js';
 import { icmpv4Of, isHostAddress } from './icmp-reports.js';
 import { icmpv6Error, type Icmpv6Error, mayReportIpv6 } from './icmpv6-errors.js';
@@ -101,6 +102,8 @@ export class IcmpErrors {
     const quoted = Math.min(packet.totalLength, MAX_ERROR - IPV4_HEADER - ICMP_HEADER);
     const frame = this.env.pool.alloc(MAX_ERROR);
     const { bytes } = packet.frame.slab;
+    // What is quoted is the packet as it would be on a wire.
+    if (packet.frame.gsoType === GsoType.None) completeChecksum(packet.frame);
     frame.slab.bytes.set(bytes.subarray(packet.offset, packet.offset + quoted), frame.put(quoted));
     const rest = kind === 'packet-too-big' ? detail & 0xffff : kind === 'parameter-problem' ? detail << 24 : 0;
     Icmpv4Message.emit(frame, type, code, rest >>> 0);

@@ -1,11 +1,12 @@
 /** ICMPv6 errors: about which packets there may be one, and how it is written (RFC 4443 2.4, 3). */
 
 import type { Ipv6Address } from '../core/address.js';
-import { asTxPacket, Cast, type FramePool, type TxPacket } from '../core/frame.js';
+import { asTxPacket, Cast, type FramePool, GsoType, type TxPacket } from '../core/frame.js';
 import { ICMPV6_HEADER, Icmpv6Message, Icmpv6Type, isIcmpv6Error, pushIcmpv6Headers } from '../wire/icmpv6.js';
 import { IpProtocol } from '../wire/ip.js';
 import { IPV6_HEADER, IPV6_MINIMUM_MTU, Ipv6Packet, isMulticastAt, isUnspecifiedAt } from '../wire/ipv6.js';
 import { findPayload, Ipv6Problem } from '../wire/ipv6-extensions.js';
+import { completeChecksum } from '../wire/segmentation.js';
 
 /** What an error says: the word in front of the quoted packet is an MTU, a pointer or 0. */
 export interface Icmpv6Error {
@@ -50,6 +51,8 @@ export function icmpv6Error(
   const quoted = Math.min(packet.totalLength, IPV6_MINIMUM_MTU - IPV6_HEADER - ICMPV6_HEADER);
   const frame = pool.alloc(IPV6_MINIMUM_MTU);
   const { bytes } = packet.frame.slab;
+  // What is quoted is the packet as it would be on a wire.
+  if (packet.frame.gsoType === GsoType.None) completeChecksum(packet.frame);
   frame.slab.bytes.set(bytes.subarray(packet.offset, packet.offset + quoted), frame.put(quoted));
   Icmpv6Message.emit(frame, type, code, rest >>> 0, 0);
   pushIcmpv6Headers(frame, { source, destination: packet.sourceAddress });
