@@ -1,33 +1,23 @@
 /**
- * The load of the TAP benchmark: a program on the kernel's sockets. It is told what to do by a JSON array of requests on its command line, does one
- * after the other, and prints one JSON number a line.
+ * The load of the benchmarks on the wire where there is no C compiler: as `peers/load.c`, on Node's sockets, with the same arguments.
+ *
+ *     client.ts KIND ADDRESS PARALLEL SECONDS WARM-UP
  */
 
 import dgram from 'node:dgram';
 import { connect, type Socket } from 'node:net';
+import type { Load } from './load.js';
 import { PORTS } from './ports.js';
-
-/** One measurement: bits a second for `send` and `receive`, events a second for the others. */
-export interface Load {
-  readonly kind: 'send' | 'receive' | 'roundTrips' | 'connections' | 'datagrams';
-  readonly address: string;
-  readonly seconds: number;
-  /** Connections, or datagrams under way, at once. */
-  readonly parallel: number;
-  /** Seconds that are not measured first: slow start, compiling. Default 0.3. */
-  readonly warmUp?: number;
-}
 
 const BLOCK = Buffer.alloc(65_536, 'x');
 const SMALL = Buffer.alloc(64, 'x');
-const WARM_UP = 0.3;
 
 const seconds = () => Number(process.hrtime.bigint()) / 1e9;
 
 /** Runs until the time is over; `count` tells how much was done so far. Returns the rate, without the warm-up. */
 async function rate(load: Load, count: () => number): Promise<number> {
   const wait = (s: number) => new Promise((resolve) => setTimeout(resolve, s * 1000));
-  await wait(load.warmUp ?? WARM_UP);
+  await wait(load.warmUp ?? 0);
   const begun = seconds();
   const before = count();
   await wait(load.seconds);
@@ -50,30 +40,22 @@ async function send(load: Load): Promise<number> {
     const fill = () => {
       while (socket.write(BLOCK));
     };
-    socket.on('drain', fill).on('error', () => {});
+    socket.on('drain', fill);
     fill();
   }
   const sent = () => sockets.reduce((sum, socket) => sum + socket.bytesWritten - socket.writableLength, 0);
-  const result = await rate(load, () => sent() * 8);
-  for (const socket of sockets) socket.destroy();
-  return result;
+  return rate(load, () => sent() * 8);
 }
 
 async function receive(load: Load): Promise<number> {
   const sockets = await opened(load, PORTS.source);
-  for (const socket of sockets) {
-    socket.on('error', () => {}).resume();
-    socket.on('data', () => {});
-  }
-  const result = await rate(load, () => sockets.reduce((sum, socket) => sum + socket.bytesRead, 0) * 8);
-  for (const socket of sockets) socket.destroy();
-  return result;
+  for (const socket of sockets) socket.on('data', () => {});
+  return rate(load, () => sockets.reduce((sum, socket) => sum + socket.bytesRead, 0) * 8);
 }
 
 async function roundTrips(load: Load): Promise<number> {
   let count = 0;
-  const sockets = await opened(load, PORTS.echo);
-  for (const socket of sockets) {
+  for (const socket of await opened(load, PORTS.echo)) {
     let missing = SMALL.length;
     socket.on('data', (data) => {
       missing -= data.length;
@@ -84,35 +66,25 @@ async function roundTrips(load: Load): Promise<number> {
     });
     socket.write(SMALL);
   }
-  const result = await rate(load, () => count);
-  for (const socket of sockets) socket.destroy();
-  return result;
+  return rate(load, () => count);
 }
 
 /** A connection: open, a byte there and back, close. */
 async function connections(load: Load): Promise<number> {
   let count = 0;
-  const state = { running: true };
-  const once = () =>
-    new Promise<void>((resolve) => {
-      const socket = connect({ port: PORTS.echo, host: load.address }, () => socket.write('x'));
-      socket.on('data', () => socket.end()).on('error', () => resolve());
-      socket.on('close', () => {
-        count++;
-        resolve();
-      });
+  const once = () => {
+    const socket = connect({ port: PORTS.echo, host: load.address }, () => socket.write('x'));
+    socket.on('data', () => {
+      count++;
+      socket.destroy();
     });
-  const loop = async () => {
-    while (state.running) await once();
+    socket.on('error', () => {}).on('close', once);
   };
-  const loops = Array.from({ length: load.parallel }, loop);
-  const result = await rate(load, () => count);
-  state.running = false;
-  await Promise.all(loops);
-  return result;
+  for (let i = 0; i < load.parallel; i++) once();
+  return rate(load, () => count);
 }
 
-/** Datagrams echoed; lost ones are replaced after a while. */
+/** Datagrams echoed; lost ones are replaced when all is quiet. */
 async function datagrams(load: Load): Promise<number> {
   let count = 0;
   const socket = dgram.createSocket(load.address.includes(':') ? 'udp6' : 'udp4');
@@ -125,19 +97,22 @@ async function datagrams(load: Load): Promise<number> {
   };
   start();
   let last = -1;
-  const revive = setInterval(() => {
+  setInterval(() => {
     if (count === last) start();
     last = count;
   }, 100);
-  const result = await rate(load, () => count);
-  clearInterval(revive);
-  socket.close();
-  return result;
+  return rate(load, () => count);
 }
 
 const KINDS = { send, receive, roundTrips, connections, datagrams };
 
-for (const load of JSON.parse(process.argv[2] ?? '[]') as Load[]) {
-  process.stdout.write(`${await KINDS[load.kind](load)}\n`);
-}
+const [kind = 'send', address = '', parallel, time, warmUp] = process.argv.slice(2);
+const load: Load = {
+  kind: kind as Load['kind'],
+  address,
+  parallel: Number(parallel),
+  seconds: Number(time),
+  warmUp: Number(warmUp),
+};
+process.stdout.write(`${await KINDS[load.kind](load)}\n`);
 process.exit(0);

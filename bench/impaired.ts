@@ -4,10 +4,11 @@
  * namespaces are this benchmark's own.
  */
 
-import { fileURLToPath } from 'node:url';
 import type { Impairments } from '../lib/l2/impairment.js';
-import type { Load } from './client.js';
+import { type Load, measured, NODE_LOAD } from './load.js';
 import { Namespace, whyNoNamespaces } from './namespace.js';
+import { withOptions } from './peers.js';
+import { node, type Program, Workshop } from './programs.js';
 import { type Row, row } from './report.js';
 import { ready } from './ready.js';
 
@@ -59,9 +60,6 @@ const PEERS: readonly Peer[] = WIRES.flatMap((wire, i) => [
   { wire, name: 'kernel', net: 2 * i + 2 },
 ]);
 
-const program = (file: string): string => fileURLToPath(new URL(file, import.meta.url));
-const node = (file: string, ...args: readonly string[]): readonly string[] => ['--import=tsx', program(file), ...args];
-
 /** Measures, if it can; says why if it cannot. */
 export async function impairedBenchmark(options: ImpairedOptions): Promise<Row[]> {
   const why = whyNoNamespaces();
@@ -69,6 +67,7 @@ export async function impairedBenchmark(options: ImpairedOptions): Promise<Row[]
     process.stderr.write(`SKIPPED: the impaired benchmark ${why}\n`);
     return [];
   }
+  const workshop = new Workshop();
   const client = new Namespace('client');
   const server = new Namespace('server');
   try {
@@ -76,27 +75,32 @@ export async function impairedBenchmark(options: ImpairedOptions): Promise<Row[]
       // What one connection learnt of the path is not for the next one.
       each.sysctl('net.ipv4.tcp_no_metrics_save', 1);
     }
-    await setUp(client, server);
-    return await measure(client, options);
+    await setUp(client, server, workshop);
+    return await measure(client, workshop.c('load') ?? NODE_LOAD, options);
   } finally {
+    workshop.remove();
     client.remove();
     server.remove();
   }
 }
 
-async function setUp(client: Namespace, server: Namespace): Promise<void> {
+async function setUp(client: Namespace, server: Namespace, workshop: Workshop): Promise<void> {
+  const wires = node('wire.ts');
   for (const { wire, name, net } of PEERS) {
     const [near, far] = [`10.79.${net}.1/24`, `10.79.${net}.2/24`];
-    const settings = JSON.stringify(wire.impairments);
-    const args =
+    const between = [`wire${net}`, client.name, near, server.name, far, JSON.stringify(wire.impairments)];
+    const tap = { name: 'bench%d', peer: [near] };
+    const options = { addresses: [far], wire: wire.impairments, tcp: { congestion: wire.control } };
+    const { command, args } =
       name === 'kernel'
-        ? node('wire.ts', `wire${net}`, client.name, near, server.name, far, settings)
-        : node('service.ts', 'stack', far, near, settings, JSON.stringify({ congestion: wire.control }));
-    await ready(client.start(process.execPath, args));
+        ? { ...wires, args: [...wires.args, ...between] }
+        : withOptions(workshop.service(), { api: 'handlers', tap, ...options });
+    await ready(client.start(command, args));
     // The default of a namespace cannot be any control; that of a route can.
     for (const each of name === 'kernel' ? [client, server] : [client]) useControl(each, net, wire.control);
   }
-  await ready(server.start(process.execPath, node('service.ts', 'kernel', '0.0.0.0')));
+  const kernel = workshop.c('kernel') ?? withOptions(node('service.ts'), { api: 'kernel' });
+  await ready(server.start(kernel.command, kernel.args));
 }
 
 function useControl(namespace: Namespace, net: number, control: string): void {
@@ -104,7 +108,7 @@ function useControl(namespace: Namespace, net: number, control: string): void {
   namespace.ip('route', 'replace', ...route.trim().split(/\s+/), 'congctl', control);
 }
 
-async function measure(client: Namespace, options: ImpairedOptions): Promise<Row[]> {
+async function measure(client: Namespace, program: Program, options: ImpairedOptions): Promise<Row[]> {
   const values = new Map(PEERS.map((peer) => [peer, FIGURES.map((): number[] => [])]));
   for (let round = 0; round < options.rounds; round++) {
     for (const wire of WIRES) {
@@ -112,7 +116,7 @@ async function measure(client: Namespace, options: ImpairedOptions): Promise<Row
       const both = PEERS.filter((peer) => peer.wire === wire);
       const groups = wire.impairments.rate !== undefined ? [both] : both.map((peer) => [peer]);
       for (const group of round % 2 === 0 ? groups : groups.toReversed()) {
-        const rates = await Promise.all(group.map((peer) => load(client, peer, options.seconds)));
+        const rates = await Promise.all(group.map((peer) => load(client, program, peer, options.seconds)));
         for (const [i, peer] of group.entries()) note(values.get(peer), rates[i] ?? [], peer, round);
       }
     }
@@ -138,12 +142,12 @@ function note(values: number[][] | undefined, rates: readonly number[], { wire, 
   process.stderr.write(`round ${round + 1}: ${wire.title}, ${name}: ${said}\n`);
 }
 
-async function load(client: Namespace, { name, net }: Peer, seconds: number): Promise<number[]> {
+async function load(client: Namespace, program: Program, { net }: Peer, seconds: number): Promise<number[]> {
   const address = `10.79.${net}.2`;
-  const loads: Load[] = FIGURES.map(({ kind }) => ({ kind, parallel: FLOWS, seconds, address, warmUp: 2 }));
-  const timeout = Math.ceil(FIGURES.length * (seconds + 15) * 1000);
-  const ran = await client.run(process.execPath, node('client.ts', JSON.stringify(loads)), { timeout });
-  const rates = ran.stdout.trim().split('\n').map(Number);
-  if (ran.code !== 0 || rates.length !== FIGURES.length) throw new Error(`the load on ${name} failed: ${ran.stderr}`);
+  const rates: number[] = [];
+  for (const { kind } of FIGURES) {
+    const load: Load = { kind, parallel: FLOWS, seconds, address, warmUp: 2 };
+    rates.push(await measured(client, program, load));
+  }
   return rates;
 }

@@ -1,31 +1,37 @@
 /**
- * The benchmarks: `npm run bench -- [micro] [versions] [connections] [device] [tap] [impaired] [--rounds N] [--seconds N] [--json FILE] [--markdown FILE]`. Without names, all of them
- * that measure this machine; `throughput` measures TCP, in virtual time, and is the same on every machine.
+ * The benchmarks: `npm run bench -- [NAME ...] [options]`. Without names, all of those that make rows. `tap` compares stacks, `throughput` measures TCP in virtual
+ * time and is the same on every machine, and `documents` writes the checked-in results into README and docs.
  */
 
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { connectionsBenchmark } from './connections.js';
 import { deviceBenchmark } from './device.js';
+import { writeDocuments } from './documents.js';
 import { impairedBenchmark } from './impaired.js';
+import { memoryBenchmark } from './memory.js';
 import { microBenchmark } from './micro.js';
-import { machine, markdown, type Report, type Row } from './report.js';
+import { machine, markdown, type Row } from './report.js';
 import { tapBenchmark } from './tap.js';
+import { tapMarkdown } from './tap-report.js';
 import { throughputBenchmark, throughputJson, throughputTables } from './throughput.js';
 import { versionsBenchmark } from './versions.js';
 
-const USAGE = `Usage: npm run bench -- [micro] [versions] [connections] [device] [tap] [impaired] [--rounds N] [--seconds N] [--json FILE] [--markdown FILE]
+const USAGE = `Usage: npm run bench -- [micro] [versions] [memory] [device] [impaired] [--rounds N] [--seconds N] [--json FILE] [--markdown FILE]
+       npm run bench -- tap [--only NAME ...] [--rounds N] [--seconds N] [--json FILE] [--markdown FILE]
        npm run bench -- throughput [--json FILE] [--markdown FILE]
+       npm run bench -- documents
 
   micro       cost per frame of codecs, pipeline, timers and TCP, without a device
   versions    IPv6 beside IPv4, by whole hosts in memory
-  connections memory and timers of idle connections
+  memory      memory and timers of idle connections
   device      frames per second through the TAP driver alone (Linux, root)
-  tap         TCP and UDP over a TAP beside the kernel's own over veth (Linux, root)
   impaired    TCP over a path with loss and reordering, beside the kernel's with itself (Linux, root)
+  tap         this stack on a TAP beside the kernel's own over veth, lwIP, gVisor and a bare responder, as far as they are installed (Linux, root)
   throughput  what TCP gets out of a link by loss, round-trip time and congestion control, in virtual time
+  documents   writes the tables of bench/results into README.md and docs/PERFORMANCE.md
   --rounds    rounds, interleaved; the figures are medians (default 5)
   --seconds   seconds per figure and round of tap and impaired (default 1)
+  --only      peers of tap whose names contain this; may be repeated
 `;
 
 const { values, positionals } = parseArgs({
@@ -33,43 +39,54 @@ const { values, positionals } = parseArgs({
   options: {
     rounds: { type: 'string', default: '5' },
     seconds: { type: 'string', default: '1' },
+    only: { type: 'string', multiple: true },
     json: { type: 'string' },
     markdown: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
 });
 
-const known = ['micro', 'versions', 'connections', 'device', 'tap', 'impaired'];
 const rounds = Number(values.rounds);
 const seconds = Number(values.seconds);
-const virtual = positionals.length === 1 && positionals[0] === 'throughput';
-if (
-  values.help ||
-  (!virtual && positionals.some((name) => !known.includes(name))) ||
-  !(rounds >= 1) ||
-  !(seconds > 0)
-) {
+
+/** Benchmarks that make rows. */
+const ROWS: Readonly<Record<string, () => Row[] | Promise<Row[]>>> = {
+  micro: () => microBenchmark(rounds),
+  versions: () => versionsBenchmark(rounds),
+  memory: () => memoryBenchmark(rounds),
+  device: () => deviceBenchmark(rounds),
+  impaired: () => impairedBenchmark({ rounds, seconds }),
+};
+
+/** Those that stand alone. */
+const ALONE: Readonly<Record<string, () => void | Promise<void>>> = {
+  documents: writeDocuments,
+  throughput() {
+    const cells = throughputBenchmark();
+    publish(throughputJson(cells), throughputTables(cells));
+  },
+  async tap() {
+    const { only } = values;
+    const report = await tapBenchmark(only === undefined ? { rounds, seconds } : { rounds, seconds, only });
+    if (report !== undefined) publish(`${JSON.stringify(report, undefined, 2)}\n`, tapMarkdown(report));
+  },
+};
+
+const [first = ''] = positionals;
+const alone = positionals.length === 1 ? ALONE[first] : undefined;
+const known = alone !== undefined || positionals.every((name) => name in ROWS);
+if (values.help || !known || !(rounds >= 1) || !(seconds > 0)) {
   process.stdout.write(USAGE);
   process.exit(values.help ? 0 : 2);
 }
+await (alone ?? measureRows)();
 
-if (virtual) {
-  const cells = throughputBenchmark();
-  publish(throughputJson(cells), throughputTables(cells));
-} else {
-  const report = await measured(positionals.length === 0 ? known : positionals);
-  publish(`${JSON.stringify(report, undefined, 2)}\n`, markdown(report));
-}
-
-async function measured(wanted: readonly string[]): Promise<Report> {
+async function measureRows(): Promise<void> {
   const rows: Row[] = [];
-  if (wanted.includes('micro')) rows.push(...microBenchmark(rounds));
-  if (wanted.includes('versions')) rows.push(...versionsBenchmark(rounds));
-  if (wanted.includes('connections')) rows.push(...connectionsBenchmark(rounds));
-  if (wanted.includes('device')) rows.push(...(await deviceBenchmark(rounds)));
-  if (wanted.includes('tap')) rows.push(...(await tapBenchmark({ rounds, seconds })));
-  if (wanted.includes('impaired')) rows.push(...(await impairedBenchmark({ rounds, seconds })));
-  return { date: new Date().toISOString().slice(0, 10), machine: machine(), rounds, rows };
+  for (const [name, benchmark] of Object.entries(ROWS))
+    if (positionals.length === 0 || positionals.includes(name)) rows.push(...(await benchmark()));
+  const report = { date: new Date().toISOString().slice(0, 10), machine: machine(), rounds, rows };
+  publish(`${JSON.stringify(report, undefined, 2)}\n`, markdown(report));
 }
 
 function publish(json: string, tables: string): void {

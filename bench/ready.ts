@@ -10,7 +10,7 @@ export function ready(child: ChildProcess): Promise<void> {
       said += data.toString();
       if (said.includes('ready')) resolve();
     });
-    child.stderr?.pipe(process.stderr);
+    child.stderr?.on('data', (data: Buffer) => process.stderr.write(data));
     child.once('close', () => reject(new Error('a benchmark service ended early')));
   });
 }

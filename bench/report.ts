@@ -16,10 +16,14 @@ export interface Row {
   readonly ratio?: { readonly to: string; readonly value: number };
 }
 
-/** What was measured where. */
-export interface Report {
+/** When and where something was measured. */
+export interface Measured {
   readonly date: string;
   readonly machine: Readonly<Record<string, string | number>>;
+}
+
+/** What was measured where. */
+export interface Report extends Measured {
   readonly rounds: number;
   readonly rows: readonly Row[];
 }
@@ -48,21 +52,39 @@ export function machine(): Readonly<Record<string, string | number>> {
   };
 }
 
+/** When and where, in words. */
+export function describe({ date, machine }: Measured): string {
+  const described = Object.entries(machine).map(([key, value]) => `${key} ${value}`);
+  return `Measured ${date} on ${described.join(', ')}`;
+}
+
+/** A Markdown table, aligned; all columns but the first are of figures. */
+export function table(heading: readonly string[], rows: readonly (readonly string[])[]): string {
+  const widths = heading.map((title, i) => Math.max(3, title.length, ...rows.map((cells) => cells[i]?.length ?? 0)));
+  const pad = (cell: string, i: number) => (i === 0 ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0));
+  const line = (cells: readonly string[]) => `| ${cells.map(pad).join(' | ')} |`;
+  const rule = widths.map((width, i) => (i === 0 ? '-'.repeat(width) : `${'-'.repeat(width - 1)}:`));
+  return [line(heading), `| ${rule.join(' | ')} |`, ...rows.map(line)].join('\n');
+}
+
 const number = new Intl.NumberFormat('en', { maximumSignificantDigits: 3 });
+
+/** The table of a section. */
+export function sectionTable(report: Report, section: string): string {
+  const rows = report.rows
+    .filter((row) => row.section === section)
+    .map(({ name, value, unit, range, ratio }) => [
+      name,
+      `${number.format(value)} ${unit}`,
+      `${number.format(range[0])} – ${number.format(range[1])}`,
+      ratio === undefined ? '' : `${number.format(ratio.value)} × ${ratio.to}`,
+    ]);
+  return table(['what', 'figure', 'range', 'ratio'], rows);
+}
 
 /** A Markdown table per section. */
 export function markdown(report: Report): string {
-  const sections = new Set(report.rows.map((each) => each.section));
-  const described = Object.entries(report.machine).map(([key, value]) => `${key} ${value}`);
-  const lines = [`Measured ${report.date} on ${described.join(', ')}; medians of ${report.rounds}.`];
-  for (const section of sections) {
-    lines.push('', `### ${section}`, '', '| what | figure | range | ratio |', '|---|--:|--:|--:|');
-    for (const each of report.rows.filter((candidate) => candidate.section === section)) {
-      const { name, value, unit, range, ratio } = each;
-      const compared = ratio === undefined ? '' : `${number.format(ratio.value)} × ${ratio.to}`;
-      const span = `${number.format(range[0])} – ${number.format(range[1])}`;
-      lines.push(`| ${name} | ${number.format(value)} ${unit} | ${span} | ${compared} |`);
-    }
-  }
-  return `${lines.join('\n')}\n`;
+  const sections = [...new Set(report.rows.map((each) => each.section))];
+  const tables = sections.map((section) => `### ${section}\n\n${sectionTable(report, section)}`);
+  return `${[`${describe(report)}; medians of ${report.rounds}.`, ...tables].join('\n\n')}\n`;
 }

@@ -1,15 +1,16 @@
 /**
- * The application of the TAP benchmark: discard, source and echo on Node's `net` API. The same code runs on the kernel's sockets
- * and on ours, so that the difference is the stack's.
+ * The application of the benchmarks on the wire: discard, source and echo of TCP, and echo of UDP, on this stack behind a TAP that it makes, or on the kernel's
+ * sockets.
  *
- *     service.ts kernel ADDRESS
- *     service.ts stack ADDRESS/LENGTH,... PEER/LENGTH,... [IMPAIRMENTS-AS-JSON] [TCP-OPTIONS-AS-JSON]     on a TAP that it makes, behind a wire as bad as that
+ *     service.ts OPTIONS-AS-JSON
  */
 
 import dgram from 'node:dgram';
 import kernelNet from 'node:net';
 import type { Duplex } from 'node:stream';
-import { openTap } from '../drivers/tap.js';
+import { openTap, type TapOptions } from '../drivers/tap.js';
+import { anyAddress } from '../lib/core/address.js';
+import type { TcpConnection, TcpHandler, TcpSockets } from '../lib/l4/tcp/api.js';
 import { anyEndpoint } from '../lib/l4/udp.js';
 import type { TcpOptions } from '../lib/l4/tcp/options.js';
 import { nodeNet } from '../lib/socket/net.js';
@@ -17,6 +18,18 @@ import { impair, impairOutgoing, type Impairments } from '../operators/flow/impa
 import { host } from '../operators/stack/host.js';
 import { environment } from '../operators/time/environment.js';
 import { PORTS } from './ports.js';
+
+/** What the service runs on. */
+export interface ServiceOptions {
+  /** The application is written against: handlers of this stack, Node's sockets of this stack, Node's sockets of the kernel. */
+  readonly api: 'handlers' | 'sockets' | 'kernel';
+  /** Of this stack. */
+  readonly addresses?: readonly string[];
+  readonly tap?: TapOptions;
+  /** A wire as bad as that between the TAP and the stack. */
+  readonly wire?: Impairments;
+  readonly tcp?: TcpOptions;
+}
 
 /** What the application needs of a `net` module. */
 interface NetModule {
@@ -26,9 +39,9 @@ interface NetModule {
   ): { listen(port: number): unknown };
 }
 
-const BLOCK = Buffer.alloc(65_536, 'rx-netstack ');
+const BLOCK = Buffer.alloc(131_072, 'rx-netstack ');
 
-function serve(net: NetModule): void {
+function serveSockets(net: NetModule): void {
   const listen = (port: number, handle: (socket: Duplex) => void) => {
     net
       .createServer({ noDelay: true }, (socket) => {
@@ -48,25 +61,71 @@ function serve(net: NetModule): void {
   });
 }
 
-function kernel(address: string): void {
-  serve(kernelNet);
-  const udp = dgram.createSocket('udp4');
-  udp.on('message', (data, { port, address: to }) => udp.send(data, port, to)).bind(PORTS.udp, address);
+/** Reads what comes, does with it what the service is for, and closes when the peer did. */
+class Discard implements TcpHandler {
+  protected readonly connection: TcpConnection;
+
+  constructor(connection: TcpConnection) {
+    this.connection = connection;
+    connection.setNoDelay(true);
+  }
+
+  connected(): void {}
+  writable(): void {}
+  flushed(): void {}
+  closed(): void {}
+
+  readable(): void {
+    const { connection } = this;
+    for (let data = connection.read(); data !== undefined; data = connection.read()) this.received(data);
+    if (connection.readEnded) connection.close();
+  }
+
+  protected received(_data: Uint8Array): void {}
 }
 
-function stack(
-  addresses: readonly string[],
-  peer: readonly string[],
-  wire: Impairments | undefined,
-  tcp: TcpOptions,
-): void {
+class Echo extends Discard {
+  protected override received(data: Uint8Array): void {
+    this.connection.write(data);
+  }
+}
+
+class Source extends Discard {
+  override writable(): void {
+    while (this.connection.write(BLOCK) === BLOCK.length);
+  }
+}
+
+function serveHandlers(tcp: TcpSockets): void {
+  const listen = (port: number, handle: (connection: TcpConnection) => TcpHandler) => {
+    const listener = tcp.listen({ address: anyAddress(6), port });
+    listener.acceptable = () => {
+      for (let one = listener.accept(); one !== undefined; one = listener.accept()) {
+        one.handler = handle(one);
+        one.handler.writable();
+      }
+    };
+  };
+  listen(PORTS.discard, (connection) => new Discard(connection));
+  listen(PORTS.echo, (connection) => new Echo(connection));
+  listen(PORTS.source, (connection) => new Source(connection));
+}
+
+function serveKernel(): void {
+  serveSockets(kernelNet);
+  const udp = dgram.createSocket('udp4');
+  udp.on('message', (data, { port, address }) => udp.send(data, port, address)).bind(PORTS.udp);
+}
+
+function serveStack({ api, addresses = [], tap: options = {}, wire, tcp = {} }: ServiceOptions): void {
   const env = environment();
-  const tap = openTap({ name: 'bench%d', peer }, env);
+  const tap = openTap(options, env);
   const me = host({ device: tap, addresses, tcp }, env);
   const sent$ =
     wire === undefined ? tap.frames$.pipe(me) : tap.frames$.pipe(impair(wire, env), me, impairOutgoing(wire, env));
   sent$.subscribe(tap.sink);
-  serve(nodeNet(me.tcp));
+  if (api === 'sockets') serveSockets(nodeNet(me.tcp));
+  else serveHandlers(me.tcp);
   // Of IPv4 as well.
   const udp = me.udp.bind(anyEndpoint(6, PORTS.udp), {
     message: (message) => udp.send(message.data, message.source),
@@ -78,10 +137,7 @@ function stack(
   });
 }
 
-const [mode = '', address = '', peer = '', wire, options = '{}'] = process.argv.slice(2);
-if (mode === 'kernel') kernel(address);
-else {
-  const impairments = wire === undefined ? undefined : (JSON.parse(wire) as Impairments);
-  stack(address.split(','), peer.split(','), impairments, JSON.parse(options) as TcpOptions);
-}
+const options = JSON.parse(process.argv[2] ?? '{}') as ServiceOptions;
+if (options.api === 'kernel') serveKernel();
+else serveStack(options);
 process.stdout.write('ready\n');

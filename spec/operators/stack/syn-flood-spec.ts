@@ -5,7 +5,7 @@ import { link } from '../../../drivers/link.js';
 import { host } from '../../../operators/stack/host.js';
 import { virtualEnv } from '../../lib/l2/fake-device.js';
 import { App, pattern } from '../../lib/l4/tcp/pair.js';
-import { bytesInUse, segmentOf } from '../../../bench/connections.js';
+import { bytesInUse, segmentOf } from '../../../bench/memory.js';
 import { TcpFlag } from '../../../lib/wire/tcp.js';
 
 const SYNS = 100_000;

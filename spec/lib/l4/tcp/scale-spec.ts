@@ -1,13 +1,13 @@
 import { execFileSync } from 'node:child_process';
 import { expect } from 'chai';
-import { CrowdedHost } from '../../../../bench/connections.js';
+import { CrowdedHost } from '../../../../bench/memory.js';
 import { VERSIONS } from './pair.js';
 
 const COUNT = 5_000;
 
 /** Bytes a connection, in a process of its own: what other tests left behind, and had compiled, distorts it. */
 function measured(version: number, used: boolean): number {
-  const bench = new URL('../../../../bench/connections.ts', import.meta.url).href;
+  const bench = new URL('../../../../bench/memory.ts', import.meta.url).href;
   const script = `const { bytesPerConnection } = await import('${bench}');
     console.log(bytesPerConnection(${version}, ${4 * COUNT}, ${used}));`;
   const flags = ['--import=tsx', '--expose-gc', '--input-type=module', '-e', script];

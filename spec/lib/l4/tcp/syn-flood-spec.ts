@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { App, Pair, pattern, VERSIONS, viewOf } from './pair.js';
-import { bytesInUse, segmentOf } from '../../../../bench/connections.js';
+import { bytesInUse, segmentOf } from '../../../../bench/memory.js';
 import { TcpFlag } from '../../../../lib/wire/tcp.js';
 
 const SYNS = 100_000;

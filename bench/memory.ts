@@ -169,7 +169,7 @@ function tickCost(count: number): number {
 }
 
 /** Measures. */
-export function connectionsBenchmark(rounds: number): Row[] {
+export function memoryBenchmark(rounds: number): Row[] {
   const memory = ([4, 6] as const).flatMap((version) => [
     row(SECTION, `100,000 over IPv${version}, never used`, 'bytes each', [bytesPerConnection(version, 100_000)]),
     row(SECTION, `100,000 over IPv${version}, used`, 'bytes each', [bytesPerConnection(version, 100_000, true)]),

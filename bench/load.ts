@@ -1,0 +1,41 @@
+/** What the benchmarks on the wire measure, by the kernel's sockets on one side: the program in C, or the one for Node where there is no C compiler. */
+
+import type { Namespace } from './namespace.js';
+import { node, type Program } from './programs.js';
+
+/** One measurement: bits a second for `send` and `receive` (as the load sees them), events a second for the others. */
+export interface Load {
+  readonly kind: 'send' | 'receive' | 'roundTrips' | 'connections' | 'datagrams';
+  readonly address: string;
+  readonly seconds: number;
+  /** Connections, or datagrams under way, at once. */
+  readonly parallel: number;
+  /** Seconds that are not measured first: slow start, compiling. Default 0.3. */
+  readonly warmUp?: number;
+}
+
+const WARM_UP = 0.3;
+
+/** The load on Node's sockets, which limits more than the one in C. */
+export const NODE_LOAD: Program = node('client.ts');
+
+/** Measures from within a namespace. @throws Error if the program fails */
+export async function measured(from: Namespace, program: Program, load: Load): Promise<number> {
+  const { kind, address, parallel, seconds, warmUp = WARM_UP } = load;
+  const args = [...program.args, kind, address, String(parallel), String(seconds), String(warmUp)];
+  const timeout = Math.ceil((seconds + warmUp + 10) * 1000);
+  const ran = await from.run(program.command, args, { timeout });
+  const rate = Number(ran.stdout);
+  if (ran.code !== 0 || ran.stdout === '' || Number.isNaN(rate))
+    throw new Error(`${kind} to ${address} failed with ${ran.code}: ${ran.stderr}`);
+  return rate;
+}
+
+/** The average round trip of `ping -f` in microseconds. @throws Error if nothing was answered */
+export async function pinged(from: Namespace, address: string, seconds: number): Promise<number> {
+  const args = ['-f', '-q', '-w', String(Math.max(1, Math.round(seconds))), address];
+  const ran = await from.run('ping', args, { timeout: (seconds + 10) * 1000 });
+  const [, average] = /= [\d.]+\/([\d.]+)\//.exec(ran.stdout) ?? [];
+  if (average === undefined) throw new Error(`ping to ${address} failed: ${ran.stdout}${ran.stderr}`);
+  return Number(average) * 1000;
+}

@@ -1,0 +1,166 @@
+/** Who is compared on the wire, and how each of them is made. */
+
+import { type ChildProcess, execFileSync } from 'node:child_process';
+import type { IpVersion } from '../lib/core/address.js';
+import type { Namespace } from './namespace.js';
+import { PORTS } from './ports.js';
+import { node, type Program, said, type Workshop } from './programs.js';
+import type { ServiceOptions } from './service.js';
+
+/** What is compared. Its network is 10.78.N.0/24, and fd78:N::/64 for ours; the load is at 1, the peer at 2. */
+export interface Peer {
+  readonly name: string;
+  /** Names of those that it is compared with; ours only. */
+  readonly against: readonly string[];
+  /** The version of IP that the load speaks. Default 4. */
+  readonly version?: IpVersion;
+  readonly make: Make;
+}
+
+/** Sets a peer up and starts it; `undefined` with what is missing if it cannot be here. */
+type Make = (place: Place) => ChildProcess | { readonly missing: string };
+
+/** Where a peer is made. */
+export interface Place {
+  readonly client: Namespace;
+  readonly workshop: Workshop;
+  /** N of its network. */
+  readonly net: number;
+  /** A namespace of its own. */
+  readonly server: (label: string) => Namespace;
+}
+
+const KERNEL = 'kernel, veth, offloads';
+const KERNEL_PLAIN = 'kernel, veth, no offload';
+const RESPONDER = 'bare C responder, TAP, offloads';
+const RESPONDER_PLAIN = 'bare C responder, TAP, no offload';
+const LWIP = 'lwIP, TAP, no offload';
+const GVISOR = 'gVisor, TAP, offloads';
+const GVISOR_PLAIN = 'gVisor, TAP, no offload';
+
+const PLAIN = [KERNEL_PLAIN, LWIP, GVISOR_PLAIN, RESPONDER_PLAIN];
+
+/** Names of interfaces on the load's side. */
+const interfaceOf = (net: number): string => `tap${net}`;
+
+/** The address of a peer. */
+export function addressOf(net: number, version: IpVersion = 4): string {
+  return version === 4 ? `10.78.${net}.2` : `fd78:${net}::2`;
+}
+
+/** A program on a TAP that is there before it. */
+function onTap(client: Namespace, net: number, program: Program, args: readonly string[]): ChildProcess {
+  const name = interfaceOf(net);
+  client.ip('tuntap', 'add', 'dev', name, 'mode', 'tap');
+  client.ip('addr', 'add', `10.78.${net}.1/24`, 'dev', name);
+  client.ip('link', 'set', name, 'up');
+  return client.start(program.command, [...program.args, name, ...args]);
+}
+
+const NO_OFFLOADS = ['tx', 'off', 'rx', 'off', 'tso', 'off', 'gso', 'off', 'gro', 'off'];
+
+function withoutOffloads(namespace: Namespace, device: string): void {
+  execFileSync('ip', ['netns', 'exec', namespace.name, 'ethtool', '-K', device, ...NO_OFFLOADS], { stdio: 'pipe' });
+}
+
+/** The kernel in another namespace. */
+function kernel(offloads: boolean): Make {
+  return ({ client, workshop, net, server }) => {
+    const other = server(offloads ? 'offload' : 'plain');
+    const [near, far] = [`near${net}`, `far${net}`];
+    client.ip('link', 'add', near, 'type', 'veth', 'peer', 'name', far, 'netns', other.name);
+    client.ip('addr', 'add', `10.78.${net}.1/24`, 'dev', near);
+    other.ip('addr', 'add', `10.78.${net}.2/24`, 'dev', far);
+    client.ip('link', 'set', near, 'up');
+    other.ip('link', 'set', far, 'up');
+    if (!offloads) {
+      withoutOffloads(client, near);
+      withoutOffloads(other, far);
+    }
+    const options: ServiceOptions = { api: 'kernel' };
+    const { command, args } = workshop.c('kernel') ?? withOptions(node('service.ts'), options);
+    return other.start(command, args);
+  };
+}
+
+function responder(mode: 'plain' | 'vnet'): Make {
+  return ({ client, workshop, net }) => {
+    const program = workshop.c('responder');
+    return program === undefined ? { missing: 'gcc' } : onTap(client, net, program, [mode]);
+  };
+}
+
+const lwip: Make = ({ client, workshop, net }) => {
+  const program = workshop.lwip();
+  if (program === undefined) return { missing: 'gcc, or pkg-config and liblwip-dev' };
+  return onTap(client, net, program, [addressOf(net)]);
+};
+
+function gvisor(mode: 'plain' | 'vnet'): Make {
+  return ({ client, workshop, net }) => {
+    const program = workshop.gvisor();
+    if (program === undefined) return { missing: 'golang-go or golang-gvisor-gvisor-dev' };
+    return onTap(client, net, program, [addressOf(net), mode, ...Object.values(PORTS).map(String)]);
+  };
+}
+
+/** Adds what a service is to be told. */
+export function withOptions({ command, args }: Program, options: ServiceOptions): Program {
+  return { command, args: [...args, JSON.stringify(options)] };
+}
+
+/** Options of a stack of ours. */
+export function ours(net: number, options: Partial<ServiceOptions>): ServiceOptions {
+  const tap = { name: interfaceOf(net), peer: [`10.78.${net}.1/24`, `fd78:${net}::1/64`], ...options.tap };
+  return { api: 'handlers', addresses: [`10.78.${net}.2/24`, `fd78:${net}::2/64`], ...options, tap };
+}
+
+/** This stack. */
+function stack(
+  name: string,
+  options: Partial<ServiceOptions>,
+  against: readonly string[],
+  version: IpVersion = 4,
+): OwnPeer {
+  const make: Make = ({ client, workshop, net }) => {
+    const { command, args } = withOptions(workshop.service(), ours(net, options));
+    return client.start(command, args);
+  };
+  return { name, against, make, options, version };
+}
+
+/** A peer that is this stack. */
+export interface OwnPeer extends Peer {
+  readonly options: Partial<ServiceOptions>;
+}
+
+/** Our own. */
+export const OWN: readonly OwnPeer[] = [
+  stack('rx-netstack, no offload', {}, PLAIN),
+  stack('rx-netstack, no offload, IPv6', {}, ['rx-netstack, no offload'], 6),
+  stack('rx-netstack, no offload, Node sockets', { api: 'sockets' }, PLAIN),
+];
+
+/** Everybody, in the order of the table. */
+export const PEERS: readonly Peer[] = [
+  ...OWN,
+  { name: KERNEL, against: [], make: kernel(true) },
+  { name: KERNEL_PLAIN, against: [], make: kernel(false) },
+  { name: RESPONDER_PLAIN, against: [], make: responder('plain') },
+  { name: RESPONDER, against: [], make: responder('vnet') },
+  { name: LWIP, against: [], make: lwip },
+  { name: GVISOR_PLAIN, against: [], make: gvisor('plain') },
+  { name: GVISOR, against: [], make: gvisor('vnet') },
+];
+
+/** Versions of what others are made with, as far as it is here. */
+export function versions(): Readonly<Record<string, string>> {
+  const packaged = (name: string) => said('dpkg-query', ['-W', '-f', '${Version}', name]);
+  const all = {
+    gcc: said('gcc', ['-dumpfullversion']),
+    lwip: packaged('liblwip-dev'),
+    go: said('go', ['env', 'GOVERSION']),
+    gvisor: packaged('golang-gvisor-gvisor-dev'),
+  };
+  return Object.fromEntries(Object.entries(all).filter((entry): entry is [string, string] => entry[1] !== undefined));
+}
