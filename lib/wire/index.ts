@@ -1,5 +1,6 @@
 export * from './arp.js';
 export * from './checksum.js';
+export * from './coalescing.js';
 export * from './dhcpv6-options.js';
 export * from './dhcpv6.js';
 export * from './domain-names.js';

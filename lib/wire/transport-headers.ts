@@ -45,6 +45,24 @@ export class TransportHeaders {
     return false;
   }
 
+  /** Takes over what another record holds. */
+  copy(other: TransportHeaders): void {
+    this.network = other.network;
+    this.version = other.version;
+    this.protocol = other.protocol;
+    this.transport = other.transport;
+    this.payload = other.payload;
+    this.end = other.end;
+  }
+
+  /** The packet was moved by so many bytes. */
+  shift(by: number): void {
+    this.network += by;
+    this.transport += by;
+    this.payload += by;
+    this.end += by;
+  }
+
   private find4(frame: Frame): boolean {
     const { network } = this;
     const { view } = frame.slab;

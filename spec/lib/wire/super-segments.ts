@@ -28,6 +28,8 @@ export interface Description {
   readonly flags: number;
   readonly gsoSize: number;
   readonly payload: Uint8Array;
+  /** Source port; default 80. */
+  readonly port?: number;
 }
 
 /** Any super-segment that can be cut, and some that stand for one packet only. */
@@ -57,12 +59,12 @@ export function superSegment(of: Description, pool: FramePool = new FramePool())
   const { payload, udp, tcpOptions, version } = of;
   const frame = pool.alloc(payload.length + 200);
   frame.slab.bytes.set(payload, frame.put(payload.length));
-  if (udp) UdpDatagram.emit(frame, 5000, 5001, 0);
+  if (udp) UdpDatagram.emit(frame, of.port ?? 80, 5001, 0);
   else {
     const rest = { acknowledgment: 0x0102_0304, window: 0x1234, urgentPointer: 0 };
     TcpSegment.emit(
       frame,
-      { sourcePort: 80, destinationPort: 40_000, sequence: of.sequence, flags: of.flags, ...rest },
+      { sourcePort: of.port ?? 80, destinationPort: 40_000, sequence: of.sequence, flags: of.flags, ...rest },
       tcpOptions,
     );
     const options = frame.start + TCP_HEADER;

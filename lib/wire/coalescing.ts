@@ -1,0 +1,329 @@
+/**
+ * Receive offload in software: packets of one flow that came in a row become one super-segment, so that what is above works once for all
+ * of them. The rule is that `segment()` gives back exactly the packets that went in, byte for byte; whatever does not fit that is left
+ * alone. What that asks of packets is what Linux asks (napi_gro_receive): the same addresses, ports, hop limit, class and options, the same
+ * acknowledgment and window, sequence numbers and identifications that go up in step, all of one length but the last, right checksums.
+ */
+
+import { copyBytes } from '../core/copy.js';
+import { ChecksumState, type Frame, type FramePool, GsoType, NOT_PARSED } from '../core/frame.js';
+import { sum16 } from './checksum.js';
+import { IpProtocol } from './ip.js';
+import { IPV4_HEADER, refreshIpv4Checksum } from './ipv4.js';
+import { IPV6_HEADER, IPV6_PAYLOAD_LENGTH } from './ipv6.js';
+import { TCP_CHECKSUM_OFFSET, TCP_HEADER, TcpFlag } from './tcp.js';
+import { TransportHeaders } from './transport-headers.js';
+import { UDP_CHECKSUM_OFFSET } from './udp.js';
+
+const IPV4_TOTAL_LENGTH = 2;
+const IPV4_IDENTIFICATION = 4;
+const IPV4_FLAGS_OFFSET = 6;
+const IPV4_HOP_LIMIT = 8;
+const IPV4_CHECKSUM = 10;
+const IPV4_ADDRESSES = 12;
+const IPV6_HOP_LIMIT = 6;
+const IPV6_ADDRESSES = 8;
+const TCP_SEQUENCE = 4;
+const TCP_ACKNOWLEDGMENT = 8;
+const TCP_OFFSET_FLAGS = 12;
+const TCP_WINDOW = 14;
+const TCP_URGENT = 18;
+const UDP_LENGTH = 4;
+const MAX_PACKET = 65_535;
+const LONGEST_LINK_HEADER = 22;
+
+/** Control bits that end a super-segment, that only its first segment may have, and that nothing in it may have. */
+const ENDS = TcpFlag.Fin | TcpFlag.Psh;
+const BEGINS = TcpFlag.Cwr;
+const ALONE = TcpFlag.Syn | TcpFlag.Rst | TcpFlag.Urg;
+/** Of the two bytes that hold the data offset: all that may not differ, reserved bits among them. */
+const KEPT = 0xffff & ~(ENDS | BEGINS);
+
+/** Flows of which a packet is held, unless told otherwise. */
+const FLOWS = 8;
+
+/** A packet that waits for more of its flow, or a super-segment in the making. */
+class Held {
+  frame: Frame | undefined = undefined;
+  readonly headers: TransportHeaders = new TransportHeaders();
+  /** Whether `frame` is one of ours, with room for more. */
+  merged = false;
+  /** Payload bytes of its first packet. */
+  gsoSize = 0;
+  /** What the next packet must say. */
+  sequence = 0;
+  identification = 0;
+}
+
+/** Options of {@link Coalescer}. */
+export interface CoalescerOptions {
+  /** Merge datagrams of UDP, too, as `GsoType.UdpL4`: for pipelines that take those apart again. Default false. */
+  readonly udp?: boolean;
+  /** Flows that are looked for at once. Default 8. */
+  readonly flows?: number;
+}
+
+/**
+ * Merges packets of flows. Give it the frames of a batch one by one, and tell it when the batch is over.
+ *
+ * Packets of one flow keep their order; those of another may overtake the ones that are held, as on Linux.
+ */
+export class Coalescer {
+  private readonly pool: FramePool;
+  private readonly emit: (frame: Frame) => void;
+  private readonly udp: boolean;
+  /** The first `count` are in use, the oldest first. */
+  private readonly held: Held[];
+  private count = 0;
+  /** Of the packet that is looked at. */
+  private readonly found: TransportHeaders = new TransportHeaders();
+
+  /** @param emit takes over the reference of each frame that it is given; it must not push */
+  constructor(pool: FramePool, emit: (frame: Frame) => void, options: CoalescerOptions = {}) {
+    this.pool = pool;
+    this.emit = emit;
+    this.udp = options.udp ?? false;
+    this.held = Array.from({ length: Math.max(1, options.flows ?? FLOWS) }, () => new Held());
+  }
+
+  /** Packets and super-segments that wait for more. */
+  get waiting(): number {
+    return this.count;
+  }
+
+  /**
+   * Takes a received frame, and its reference: emits it, holds it, or merges it.
+   *
+   * @param network offset of its IP header, or `NOT_PARSED`
+   */
+  push(frame: Frame, network: number): void {
+    const { found } = this;
+    if (network === NOT_PARSED || !found.find(frame, network)) {
+      this.emit(frame);
+      return;
+    }
+    const index = this.indexOf(frame);
+    const candidate = this.isCandidate(frame);
+    if (index < 0) {
+      this.hold(frame, candidate);
+      return;
+    }
+    const held = this.held[index];
+    if (candidate && held !== undefined && this.merge(held, frame)) {
+      if (this.isLast(held, frame)) this.release(index);
+      frame.release();
+      return;
+    }
+    // The packets in front of it go first.
+    this.release(index);
+    this.hold(frame, candidate);
+  }
+
+  /** The batch is over: emits what is held, in the order in which it came. */
+  flush(): void {
+    while (this.count > 0) this.release(0);
+  }
+
+  /** Which of those held is of the same flow, or -1. */
+  private indexOf(frame: Frame): number {
+    const { found } = this;
+    const { view } = frame.slab;
+    const ports = view.getUint32(found.transport);
+    for (let i = 0; i < this.count; i++) {
+      const held = this.held[i];
+      if (held?.frame === undefined) continue;
+      const { headers } = held;
+      const other = held.frame.slab.view;
+      if (other.getUint32(headers.transport) !== ports || headers.protocol !== found.protocol) continue;
+      if (headers.version === found.version && sameAddresses(view, found, other, headers.network)) return i;
+    }
+    return -1;
+  }
+
+  /** Whether a packet may be part of a super-segment at all. */
+  private isCandidate(frame: Frame): boolean {
+    const { found } = this;
+    const { payload, transport, end } = found;
+    if (payload === end || frame.end !== end || frame.gsoType !== GsoType.None) return false;
+    if (frame.checksum === ChecksumState.Partial || frame.start + LONGEST_LINK_HEADER < found.network) return false;
+    if (transport - found.network !== (found.version === 4 ? IPV4_HEADER : IPV6_HEADER)) return false;
+    const { view } = frame.slab;
+    // Both forms of zero are right, but a sum that is made anew comes out as only one of them.
+    if (found.version === 4 && view.getUint16(found.network + IPV4_CHECKSUM) === 0xffff) return false;
+    if (found.protocol === IpProtocol.Tcp) {
+      if (view.getUint16(transport + TCP_CHECKSUM_OFFSET) === 0xffff) return false;
+      return (view.getUint16(transport + TCP_OFFSET_FLAGS) & ALONE) === 0;
+    }
+    if (!this.udp || view.getUint16(transport + UDP_LENGTH) !== end - transport) return false;
+    return view.getUint16(transport + UDP_CHECKSUM_OFFSET) !== 0;
+  }
+
+  /** Holds the first packet of a flow, or emits it where nothing could follow it. */
+  private hold(frame: Frame, candidate: boolean): void {
+    const { found } = this;
+    const { view } = frame.slab;
+    const isTcp = found.protocol === IpProtocol.Tcp;
+    const ends = isTcp && (view.getUint16(found.transport + TCP_OFFSET_FLAGS) & ENDS) !== 0;
+    if (!candidate || ends) {
+      this.emit(frame);
+      return;
+    }
+    if (this.count === this.held.length) this.release(0);
+    const held = this.held[this.count++];
+    if (held === undefined) return;
+    held.frame = frame;
+    held.merged = false;
+    held.headers.copy(found);
+    held.gsoSize = found.end - found.payload;
+    held.sequence = isTcp ? (view.getUint32(found.transport + TCP_SEQUENCE) + held.gsoSize) >>> 0 : 0;
+    held.identification = found.version === 4 ? (view.getUint16(found.network + IPV4_IDENTIFICATION) + 1) & 0xffff : 0;
+  }
+
+  /** Appends a packet to what is held of its flow; false where it does not fit, or either of them is not right. */
+  private merge(held: Held, frame: Frame): boolean {
+    const { found } = this;
+    const { frame: first, headers } = held;
+    const size = found.end - found.payload;
+    if (first === undefined || size > held.gsoSize || headers.end - headers.network + size > MAX_PACKET) return false;
+    if (!follows(held, first, found, frame)) return false;
+    if (!isRight(frame, found) || !(held.merged || isRight(first, headers))) return false;
+    const whole = held.merged ? first : this.enlarge(held, first);
+    copyBytes(frame.slab, found.payload, whole.slab, whole.put(size), size);
+    headers.end += size;
+    held.sequence = (held.sequence + size) >>> 0;
+    held.identification = (held.identification + 1) & 0xffff;
+    return true;
+  }
+
+  /** Moves the first packet to where there is room for others. */
+  private enlarge(held: Held, first: Frame): Frame {
+    const { headers } = held;
+    const whole = this.pool.alloc(MAX_PACKET + LONGEST_LINK_HEADER);
+    const { length } = first;
+    copyBytes(first.slab, first.start, whole.slab, whole.put(length), length);
+    whole.adopt(first);
+    headers.shift(whole.start - first.start);
+    whole.gsoSize = held.gsoSize;
+    whole.gsoType =
+      headers.protocol === IpProtocol.Udp ? GsoType.UdpL4 : headers.version === 4 ? GsoType.TcpV4 : GsoType.TcpV6;
+    first.release();
+    held.frame = whole;
+    held.merged = true;
+    return whole;
+  }
+
+  /** Whether nothing can follow the packet that was merged last; its flags become those of the whole. */
+  private isLast(held: Held, frame: Frame): boolean {
+    const { found } = this;
+    const { headers, frame: whole } = held;
+    const isShort = found.end - found.payload < held.gsoSize;
+    if (found.protocol !== IpProtocol.Tcp || whole === undefined) return isShort;
+    const flags = frame.slab.view.getUint16(found.transport + TCP_OFFSET_FLAGS) & ENDS;
+    if (flags === 0) return isShort;
+    const { view } = whole.slab;
+    const at = headers.transport + TCP_OFFSET_FLAGS;
+    view.setUint16(at, view.getUint16(at) | flags);
+    return true;
+  }
+
+  /** Emits what is held of a flow, and forgets it. */
+  private release(index: number): void {
+    const { held } = this;
+    const one = held[index];
+    const frame = one?.frame;
+    if (one === undefined || frame === undefined) return;
+    one.frame = undefined;
+    this.count--;
+    for (let i = index; i < this.count; i++) held[i] = held[i + 1] ?? one;
+    held[this.count] = one;
+    if (one.merged) finish(frame, one.headers);
+    this.emit(frame);
+  }
+}
+
+function sameAddresses(view: DataView, found: TransportHeaders, other: DataView, network: number): boolean {
+  const isIpv4 = found.version === 4;
+  const offset = isIpv4 ? IPV4_ADDRESSES : IPV6_ADDRESSES;
+  const length = isIpv4 ? 8 : 32;
+  return sameWords(view, found.network + offset, other, network + offset, length);
+}
+
+function sameWords(one: DataView, at: number, other: DataView, otherAt: number, length: number): boolean {
+  for (let i = 0; i < length; i += 4) {
+    if (one.getUint32(at + i) !== other.getUint32(otherAt + i)) return false;
+  }
+  return true;
+}
+
+/** Whether the packet that was found in `frame` is the one after those held, by all that its headers say. */
+function follows(held: Held, first: Frame, found: TransportHeaders, frame: Frame): boolean {
+  const { headers } = held;
+  const { network } = found;
+  const one = first.slab.view;
+  const { view } = frame.slab;
+  const link = network - frame.start;
+  if (link !== headers.network - first.start) return false;
+  for (let i = 0; i < link; i += 2) {
+    if (view.getUint16(frame.start + i) !== one.getUint16(first.start + i)) return false;
+  }
+  if (found.version === 4) {
+    if (view.getUint16(network) !== one.getUint16(headers.network)) return false;
+    if (view.getUint16(network + IPV4_IDENTIFICATION) !== held.identification) return false;
+    if (view.getUint16(network + IPV4_FLAGS_OFFSET) !== one.getUint16(headers.network + IPV4_FLAGS_OFFSET))
+      return false;
+    if (view.getUint16(network + IPV4_HOP_LIMIT) !== one.getUint16(headers.network + IPV4_HOP_LIMIT)) return false;
+  } else {
+    if (view.getUint32(network) !== one.getUint32(headers.network)) return false;
+    if (view.getUint16(network + IPV6_HOP_LIMIT) !== one.getUint16(headers.network + IPV6_HOP_LIMIT)) return false;
+  }
+  return found.protocol === IpProtocol.Udp || followsInTcp(held, first, found, frame);
+}
+
+function followsInTcp(held: Held, first: Frame, found: TransportHeaders, frame: Frame): boolean {
+  const at = found.transport;
+  const before = held.headers.transport;
+  const one = first.slab.view;
+  const { view } = frame.slab;
+  if (view.getUint32(at + TCP_SEQUENCE) !== held.sequence) return false;
+  if (view.getUint32(at + TCP_ACKNOWLEDGMENT) !== one.getUint32(before + TCP_ACKNOWLEDGMENT)) return false;
+  const flags = view.getUint16(at + TCP_OFFSET_FLAGS);
+  // The data offset is among them: their options are of one length.
+  if (((flags ^ one.getUint16(before + TCP_OFFSET_FLAGS)) & KEPT) !== 0 || (flags & BEGINS) !== 0) return false;
+  if (view.getUint16(at + TCP_WINDOW) !== one.getUint16(before + TCP_WINDOW)) return false;
+  if (view.getUint16(at + TCP_URGENT) !== one.getUint16(before + TCP_URGENT)) return false;
+  return sameWords(view, at + TCP_HEADER, one, before + TCP_HEADER, found.payload - at - TCP_HEADER);
+}
+
+/** The sum over the pseudo-header. */
+function pseudoSum(view: DataView, { network, transport, end, protocol, version }: TransportHeaders): number {
+  const addresses = network + (version === 4 ? IPV4_ADDRESSES : IPV6_ADDRESSES);
+  return sum16(view, addresses, addresses + (version === 4 ? 8 : 32), protocol + end - transport);
+}
+
+/** Whether the checksums of a packet are right. If so the frame knows it from now on. */
+function isRight(frame: Frame, headers: TransportHeaders): boolean {
+  const { network, transport, end } = headers;
+  const { view } = frame.slab;
+  if (headers.version === 4 && sum16(view, network, network + IPV4_HEADER) !== 0xffff) return false;
+  if (frame.checksum === ChecksumState.Valid) return true;
+  if (sum16(view, transport, end, pseudoSum(view, headers)) !== 0xffff) return false;
+  frame.checksum = ChecksumState.Valid;
+  return true;
+}
+
+/** Makes the headers of the first packet those of the super-segment, with a partial checksum as a device would deliver it. */
+function finish(frame: Frame, headers: TransportHeaders): void {
+  const { network, transport, end } = headers;
+  const { view } = frame.slab;
+  if (headers.version === 4) {
+    view.setUint16(network + IPV4_TOTAL_LENGTH, end - network);
+    refreshIpv4Checksum(view, network);
+  } else view.setUint16(network + IPV6_PAYLOAD_LENGTH, end - network - IPV6_HEADER);
+  const isUdp = headers.protocol === IpProtocol.Udp;
+  if (isUdp) view.setUint16(transport + UDP_LENGTH, end - transport);
+  frame.wholeEnd = frame.end;
+  frame.checksum = ChecksumState.Partial;
+  frame.checksumStart = transport;
+  frame.checksumField = transport + (isUdp ? UDP_CHECKSUM_OFFSET : TCP_CHECKSUM_OFFSET);
+  view.setUint16(frame.checksumField, pseudoSum(view, headers));
+}
