@@ -47,6 +47,11 @@ export class RxConnection {
   readonly raw: TcpConnection;
   /** Received chunks, to one subscriber at a time. Completes with the peer's end of stream; errors with what ended the connection. */
   readonly data$: Observable<Uint8Array>;
+  /**
+   * The same without a copy: each chunk lies in the frame that brought it, and is good until `next` returns, after which there are other bytes
+   * in its place. What is to last is copied, above all what is to be sent: neither {@link sink} nor `raw.write` copy what they are given.
+   */
+  readonly views$: Observable<Uint8Array>;
   /** Completes when the connection is over; errors with what ended it. */
   readonly closed$: Observable<never>;
   /** Emits whenever everything that was queued has been taken by the send buffer. */
@@ -91,6 +96,7 @@ export class RxConnection {
       subscriber.next(chunk);
       next();
     });
+    this.views$ = new Observable((subscriber) => this.#showViews(subscriber));
     this.sink = {
       next: (bytes) => this.#put({ bytes, owned: true, done: () => undefined }),
       error: () => this.abort(),
@@ -171,7 +177,6 @@ export class RxConnection {
     take: (chunk: Uint8Array, subscriber: Observer<R>, next: () => void) => Subscription | void,
   ): Observable<R> {
     return new Observable<R>((subscriber) => {
-      if (this.#reader !== undefined) throw new UsageError('ERR_INVALID_STATE', 'somebody is reading already');
       let idle = true;
       let running = false;
       const run = () => {
@@ -190,12 +195,31 @@ export class RxConnection {
         running = false;
         if (idle && this.raw.readableBytes === 0) this.#finishReading(subscriber);
       };
-      this.#reader = run;
-      subscriber.add(() => {
-        if (this.#reader === run) this.#reader = undefined;
-      });
-      run();
+      this.#read(subscriber, run);
     });
+  }
+
+  #showViews(subscriber: Subscriber<Uint8Array>): void {
+    const { raw } = this;
+    const sink = (bytes: Uint8Array, from: number, to: number) => subscriber.next(bytes.subarray(from, to));
+    let running = false;
+    this.#read(subscriber, () => {
+      if (running) return;
+      running = true;
+      while (!subscriber.closed && raw.consume(sink) > 0);
+      running = false;
+      if (raw.readableBytes === 0) this.#finishReading(subscriber);
+    });
+  }
+
+  /** From now on `reader` reads, until the subscriber leaves. */
+  #read(subscriber: Subscriber<unknown>, reader: () => void): void {
+    if (this.#reader !== undefined) throw new UsageError('ERR_INVALID_STATE', 'somebody is reading already');
+    this.#reader = reader;
+    subscriber.add(() => {
+      if (this.#reader === reader) this.#reader = undefined;
+    });
+    reader();
   }
 
   #finishReading(subscriber: Pick<Observer<never>, 'error' | 'complete'>): void {

@@ -65,6 +65,12 @@ export interface TcpWriteOptions {
   readonly urgent?: boolean;
 }
 
+/**
+ * Is shown received bytes: those from `from` to `to` of `bytes`, which are not its own. They may change as soon as it returns, so what is to
+ * last is copied, above all what is to be written: `write` goes on looking at what it was given. Must not change them, nor throw.
+ */
+export type ByteSink = (bytes: Uint8Array, from: number, to: number) => void;
+
 /** Which way of a connection is shut. */
 export type TcpShutdown = 'read' | 'write' | 'both';
 
@@ -94,6 +100,15 @@ export interface TcpConnection {
 
   /** The next received bytes, at most `max`, owned by the caller; `undefined` if there are none now. Reading opens the receive window. */
   read(max?: number): Uint8Array | undefined;
+  /**
+   * Shows the next received bytes, at most `max`, to `sink`, in one piece; returns how many, 0 if there are none now. Otherwise as `read`. Called
+   * from within `readable` it is the way without a copy: what has just come lies in the frame that brought it.
+   */
+  consume(sink: ByteSink, max?: number): number;
+  /** Copies received bytes to the beginning of `target`, as many as there are room for; returns how many. */
+  readInto(target: Uint8Array): number;
+  /** Drops received bytes, at most `max`, as if they had been read; returns how many. */
+  discard(max?: number): number;
   /** What the next `read` would give, which stays where it is; it must not be changed. */
   peek(max?: number): Uint8Array | undefined;
   readonly readableBytes: number;

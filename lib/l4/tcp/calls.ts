@@ -1,6 +1,6 @@
 /** What an application asks of a connection (RFC 9293 3.9.1): writing, reading, closing. */
 
-import type { TcpShutdown, TcpWriteOptions } from './api.js';
+import type { ByteSink, TcpShutdown, TcpWriteOptions } from './api.js';
 import { isAckDueOnRead } from './acks.js';
 import type { Connection } from './connection.js';
 import { linger as startLinger } from './linger.js';
@@ -86,11 +86,65 @@ export function end(c: Connection): void {
 export function read(c: Connection, max: number): Uint8Array | undefined {
   if (c.abandoned) return undefined;
   const bytes = c.received.read(max);
+  taken(c, bytes === undefined ? 0 : bytes.length);
+  wasRead(c, bytes !== undefined);
+  return bytes;
+}
+
+/** See `TcpConnection.consume`. */
+export function consume(c: Connection, sink: ByteSink, max: number): number {
+  if (c.abandoned) return 0;
+  const { received } = c;
+  const count = max > 0 ? received.take(max) : 0;
+  if (count > 0) {
+    // The sink may do anything, and the queue be another connection's soon.
+    const { taken: bytes, takenFrom: from } = received;
+    taken(c, count);
+    sink(bytes, from, from + count);
+  }
+  wasRead(c, count > 0);
+  return count;
+}
+
+/** See `TcpConnection.readInto`. */
+export function readInto(c: Connection, target: Uint8Array): number {
+  let sum = 0;
+  while (sum < target.length && !c.abandoned) {
+    const { received } = c;
+    const count = received.take(target.length - sum);
+    if (count === 0) break;
+    target.set(received.taken.subarray(received.takenFrom, received.takenFrom + count), sum);
+    sum += count;
+    taken(c, count);
+  }
+  wasRead(c, sum > 0);
+  return sum;
+}
+
+/** See `TcpConnection.discard`. */
+export function discard(c: Connection, max: number): number {
+  let sum = 0;
+  while (sum < max && !c.abandoned) {
+    const count = c.received.take(max - sum);
+    if (count === 0) break;
+    sum += count;
+    taken(c, count);
+  }
+  wasRead(c, sum > 0);
+  return sum;
+}
+
+/** Bytes were taken off the queue. */
+function taken(c: Connection, count: number): void {
   if (c.received.length === 0) releaseReceived(c);
+  if (!c.released) c.host.memory.used -= count;
+}
+
+/** The application has read: what follows from that for the window and for acknowledgments. @param something whether there was anything */
+function wasRead(c: Connection, something: boolean): void {
   // Also where there was nothing: the owner may have been quicker than the news.
   c.told = false;
-  if (bytes === undefined) return undefined;
-  if (!c.released) c.host.memory.used -= bytes.length;
+  if (!something || c.abandoned) return;
   c.tuning?.read(c, c.host.env.timers.now());
   if (c.rcv.urgent && urgentAhead(c) === 0) c.rcv.urgent = false;
   if (c.over || c.eof) {
@@ -102,7 +156,6 @@ export function read(c: Connection, max: number): Uint8Array | undefined {
     sendAck(c);
     c.host.leaveLater();
   }
-  return bytes;
 }
 
 /** Bytes from the reader's position to the end of the urgent data. */

@@ -9,6 +9,7 @@
 import { NetError } from '../../core/errors.js';
 import type { IpVersion } from '../../core/address.js';
 import type {
+  ByteSink,
   Endpoint,
   TcpConnection,
   TcpConnectionOptions,
@@ -18,7 +19,8 @@ import type {
   TcpWriteOptions,
 } from './api.js';
 import { growSendBuffer, type ReceiveTuning } from './buffers.js';
-import { abort, close, disconnect, end, read, roomToWrite, shutdown, urgentAhead, write } from './calls.js';
+import * as calls from './calls.js';
+import { roomToWrite, urgentAhead } from './calls.js';
 import { congestionFactory } from './congestion/choose.js';
 import type { Congestion, CongestionFactory } from './congestion/congestion.js';
 import type { Parent, TcpContext } from './context.js';
@@ -209,28 +211,37 @@ export class Connection extends Flags implements TcpConnection {
   }
 
   write(bytes: Uint8Array, options?: TcpWriteOptions): number {
-    return write(this, bytes, options);
+    return calls.write(this, bytes, options);
   }
   end(): void {
-    end(this);
+    calls.end(this);
   }
   read(max: number = Number.POSITIVE_INFINITY): Uint8Array | undefined {
-    return read(this, max);
+    return calls.read(this, max);
+  }
+  consume(sink: ByteSink, max: number = Number.POSITIVE_INFINITY): number {
+    return calls.consume(this, sink, max);
+  }
+  readInto(target: Uint8Array): number {
+    return calls.readInto(this, target);
+  }
+  discard(max: number = Number.POSITIVE_INFINITY): number {
+    return calls.discard(this, max);
   }
   peek(max: number = Number.POSITIVE_INFINITY): Uint8Array | undefined {
     return this.abandoned ? undefined : this.received.peek(max);
   }
   close(): void {
-    close(this);
+    calls.close(this);
   }
   abort(): void {
-    abort(this);
+    calls.abort(this);
   }
   shutdown(how: TcpShutdown): void {
-    shutdown(this, how);
+    calls.shutdown(this, how);
   }
   disconnect(): void {
-    disconnect(this);
+    calls.disconnect(this);
   }
 
   setNoDelay(on: boolean): void {

@@ -83,6 +83,8 @@ export interface TcpContext {
   readonly acknowledgment: Acknowledgment;
   /** What it brought, for recovery. */
   readonly delivery: Delivery;
+  /** The connection whose queue refers to the frame of the segment under inspection. */
+  lender: Connection | undefined;
   /** The time of the current event, in milliseconds. */
   readonly now: number;
   /** Is told every few seconds that `remote` acknowledges: the way there works (RFC 4861 7.3.1). */

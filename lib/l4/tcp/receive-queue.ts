@@ -1,102 +1,177 @@
-/** Received bytes in order, waiting to be read. Each byte was copied once, out of its frame; what is read is the reader's own. */
+/**
+ * Received bytes in order, waiting to be read. What the segment under inspection brought is only lent: a reader within its event sees
+ * it where it lies, in the frame. What is unread when the event ends is kept: copied once, into memory that becomes the reader's own.
+ */
 
-// Segments up to this size are gathered, so that many tiny ones do not cost many times their size.
+// Kept pieces are gathered, so that many small ones do not cost many times their size. One that waits alone has memory of its own, and so
+// have the first that are not small; then blocks are about as large as what waits already.
 const SMALL = 1024;
-const GATHER = 4096;
+const LEAST_BLOCK = 4096;
+const LARGEST_BLOCK = 65_536;
+const FEW = 8192;
+// Shorter ones are copied faster in a loop.
+const SHORT = 32;
 
-/** A queue of bytes that is read in pieces as they came. */
+const NOWHERE = new Uint8Array(0);
+
+/** A queue of bytes that is read in pieces. */
 export class ReceiveQueue {
   /** Bytes in the queue. */
   length = 0;
-  private chunks: (Uint8Array | undefined)[] = [];
+  /** What {@link take} took, until the next call: bytes from this offset on. */
+  taken: Uint8Array = NOWHERE;
+  takenFrom = 0;
+  /** Blocks, and how many bytes of each are used. */
+  private blocks: Uint8Array[] = [];
+  private ends: number[] = [];
   private first = 0;
-  /** Bytes of the first chunk that were read. */
+  /** Bytes of the first block that were read. */
   private skip = 0;
-  /** The last chunk's buffer where it has room for more, and how much of it is used. */
-  private gathering: Uint8Array | undefined = undefined;
-  private gathered = 0;
+  /** The end of the queue, as long as it lies in a frame. */
+  private lent: Uint8Array | undefined = undefined;
+  private lentFrom = 0;
+  private lentTo = 0;
+
+  /** Puts bytes `from` to `to` of `source` at the end, where they lie: {@link keep} them before they change. */
+  lend(source: Uint8Array, from: number, to: number): void {
+    if (this.lent !== undefined) this.keep();
+    this.length += to - from;
+    this.lent = source;
+    this.lentFrom = from;
+    this.lentTo = to;
+  }
 
   /** Copies bytes `from` to `to` of `source` to the end of the queue. */
   append(source: Uint8Array, from: number, to: number): void {
-    const length = to - from;
-    this.length += length;
-    if (length >= SMALL || (this.length === length && this.gathering === undefined)) {
-      this.gathering = undefined;
-      this.chunks.push(source.slice(from, to));
+    this.lend(source, from, to);
+    this.keep();
+  }
+
+  /** Copies what is lent and was not read. */
+  keep(): void {
+    const { lent } = this;
+    if (lent === undefined) return;
+    this.lent = undefined;
+    const { lentFrom: from, lentTo: to } = this;
+    const count = to - from;
+    if (this.length === count || count >= LARGEST_BLOCK / 2 || (count >= SMALL && this.length < FEW)) {
+      this.add(lent.slice(from, to), count);
       return;
     }
-    this.gather(source, from, to);
+    const last = this.blocks.length - 1;
+    const end = this.ends[last] ?? 0;
+    const block = this.blocks[last];
+    if (block !== undefined && end + count <= block.length) {
+      copy(lent, from, to, block, end);
+      this.ends[last] = end + count;
+      return;
+    }
+    const fresh = new Uint8Array(Math.max(count, LEAST_BLOCK, Math.min(LARGEST_BLOCK, this.length)));
+    copy(lent, from, to, fresh, 0);
+    this.add(fresh, count);
   }
 
   /** Puts a chunk that the queue may keep at the end. */
   push(chunk: Uint8Array): void {
-    this.gathering = undefined;
+    this.keep();
     this.length += chunk.length;
-    this.chunks.push(chunk);
+    this.add(chunk, chunk.length);
   }
 
-  private gather(source: Uint8Array, from: number, to: number): void {
-    const length = to - from;
-    let buffer = this.gathering;
-    if (buffer === undefined || this.gathered + length > buffer.length) {
-      buffer = this.gathering = new Uint8Array(GATHER);
-      this.gathered = 0;
-      this.chunks.push(undefined);
+  private add(block: Uint8Array, used: number): void {
+    this.blocks.push(block);
+    this.ends.push(used);
+  }
+
+  /**
+   * Takes at most `max` bytes off the front, where they lie: what is lent is good as long as it is, and none of it may be changed.
+   *
+   * @returns how many bytes; 0 if there are none
+   */
+  take(max: number): number {
+    const { first, blocks, lent } = this;
+    if (first === blocks.length) {
+      if (lent === undefined) return 0;
+      const count = Math.min(this.lentTo - this.lentFrom, max);
+      this.taken = lent;
+      this.takenFrom = this.lentFrom;
+      this.lentFrom += count;
+      this.length -= count;
+      if (this.lentFrom === this.lentTo) this.lent = undefined;
+      return count;
     }
-    for (let i = 0; i < length; i++) buffer[this.gathered + i] = source[from + i] ?? 0;
-    this.gathered += length;
-    this.chunks[this.chunks.length - 1] = buffer.subarray(0, this.gathered);
-  }
-
-  /** Takes at most `max` bytes off the front, in one piece; `undefined` if there are none. */
-  read(max: number): Uint8Array | undefined {
-    const chunk = this.chunks[this.first];
-    if (chunk === undefined || max <= 0) return undefined;
-    const available = chunk.length - this.skip;
-    const count = Math.min(available, max);
-    const whole = this.skip === 0 && count === chunk.length;
-    const bytes = whole ? chunk : chunk.subarray(this.skip, this.skip + count);
+    this.taken = blocks[first] ?? NOWHERE;
+    this.takenFrom = this.skip;
+    const count = Math.min((this.ends[first] ?? 0) - this.skip, max);
+    this.skip += count;
     this.length -= count;
-    if (count < available) {
-      this.skip += count;
-      return bytes;
-    }
+    if (this.skip === this.ends[first]) this.leaveBlock();
+    return count;
+  }
+
+  /** The first block was read: it is its reader's. */
+  private leaveBlock(): void {
     this.skip = 0;
-    this.chunks[this.first++] = undefined;
-    if (this.first === this.chunks.length) {
-      // The reader owns the last piece now, and the buffer that it lies in.
-      this.gathering = undefined;
-      // One by one, as a rule: that is far cheaper than to set the length.
-      while (this.chunks.length > 0) this.chunks.pop();
-      this.first = 0;
-    } else if (this.first >= 32 && this.first * 2 > this.chunks.length) {
-      this.chunks.splice(0, this.first);
+    this.blocks[this.first++] = NOWHERE;
+    if (this.first === this.blocks.length) this.forgetBlocks();
+    else if (this.first >= 32 && this.first * 2 > this.blocks.length) {
+      this.blocks.splice(0, this.first);
+      this.ends.splice(0, this.first);
       this.first = 0;
     }
-    return bytes;
+  }
+
+  private forgetBlocks(): void {
+    this.first = 0;
+    // One by one, as a rule: that is far cheaper than to set the length.
+    while (this.blocks.length > 0) {
+      this.blocks.pop();
+      this.ends.pop();
+    }
+  }
+
+  /** Takes at most `max` bytes off the front, in one piece that is the reader's own; `undefined` if there are none. */
+  read(max: number): Uint8Array | undefined {
+    const isLent = this.first === this.blocks.length;
+    const count = max > 0 ? this.take(max) : 0;
+    if (count === 0) return undefined;
+    const { taken, takenFrom: from } = this;
+    this.taken = NOWHERE;
+    if (isLent) return taken.slice(from, from + count);
+    return count === taken.length ? taken : taken.subarray(from, from + count);
   }
 
   /** The same bytes, which stay where they are. */
   peek(max: number): Uint8Array | undefined {
-    const chunk = this.chunks[this.first];
-    if (chunk === undefined || max <= 0) return undefined;
-    return chunk.subarray(this.skip, Math.min(chunk.length, this.skip + max));
+    this.keep();
+    const block = this.blocks[this.first];
+    if (block === undefined || max <= 0) return undefined;
+    return block.subarray(this.skip, Math.min(this.ends[this.first] ?? 0, this.skip + max));
   }
 
   clear(): void {
-    this.length = this.first = this.skip = 0;
-    if (this.chunks.length > 64) this.chunks = [];
-    while (this.chunks.length > 0) this.chunks.pop();
-    this.gathering = undefined;
+    this.length = this.skip = 0;
+    this.lent = undefined;
+    this.taken = NOWHERE;
+    if (this.blocks.length > 64) {
+      this.blocks = [];
+      this.ends = [];
+    }
+    this.forgetBlocks();
   }
 }
 
+function copy(source: Uint8Array, from: number, to: number, target: Uint8Array, at: number): void {
+  if (to - from > SHORT) target.set(source.subarray(from, to), at);
+  else for (let i = from; i < to; i++) target[at + i - from] = source[i] ?? 0;
+}
+
 class NoReceiveQueue extends ReceiveQueue {
-  override append(): never {
+  override lend(): never {
     throw new Error('a connection receives into a queue of its own');
   }
   override push(): never {
-    return this.append();
+    return this.lend();
   }
   override clear(): void {}
 }

@@ -276,7 +276,8 @@ function inOrder(c: Connection, segment: Segment): void {
     drop(c, segment, DropReason.TcpOutOfMemory);
     return;
   }
-  ownReceived(c).append(frame.slab.bytes, from, to);
+  ownReceived(c).lend(frame.slab.bytes, from, to);
+  c.host.lender = c;
   c.host.memory.used += length;
   rcv.nxt = (rcv.nxt + length) | 0;
   noteData(c, Math.min(length, segment.unit), segment.flags);

@@ -86,6 +86,7 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost {
   readonly memory: Memory;
   readonly acknowledgment: Acknowledgment = new Acknowledgment();
   readonly delivery: Delivery = new Delivery();
+  lender: Connection | undefined = undefined;
   now = 0;
   /** Is told every few seconds that `remote` acknowledges, so that its neighbour entry need not be verified (RFC 4861 7.3.1). */
   confirm: ((remote: IpAddress) => void) | undefined = undefined;
@@ -210,7 +211,14 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost {
       this.process(packet);
     } finally {
       this.leave();
+      if (this.lender !== undefined) this.keepLent();
     }
+  }
+
+  /** A frame is about to go: what was not read of it is kept. */
+  private keepLent(): void {
+    this.lender?.received.keep();
+    this.lender = undefined;
   }
 
   /** An ICMP error about a packet of ours; returns whether it belonged to a connection and its quote was believable (RFC 5927 4). */
@@ -319,7 +327,8 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost {
           this.flush(party);
         }
         if (this.woken.length === 0) {
-          woken.length = 0;
+          // One by one: that is far cheaper than to set the length.
+          while (woken.length > 0) woken.pop();
           this.woken = woken;
         }
         continue;
@@ -333,7 +342,9 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost {
       const { frame } = next.packet;
       frame.start = next.start;
       frame.end = next.end;
+      if (this.lender !== undefined) this.keepLent();
       this.process(next.packet);
+      this.keepLent();
       frame.release();
     }
   }

@@ -7,6 +7,7 @@
 import { type IpAddress, ipOf, unmapped } from '../../../lib/core/address.js';
 import { type NetCode, NetError } from '../../../lib/core/errors.js';
 import type {
+  ByteSink,
   Endpoint,
   TcpConnection,
   TcpConnectionOptions,
@@ -347,6 +348,18 @@ export class FakeConnection implements TcpConnection {
     this.#receivedBytes -= size;
     this.#answer(0, false);
     return result;
+  }
+
+  consume(sink: ByteSink, max?: number): number {
+    const bytes = this.read(max);
+    if (bytes !== undefined) sink(bytes, 0, bytes.length);
+    return bytes?.length ?? 0;
+  }
+  readInto(target: Uint8Array): number {
+    return this.consume((bytes) => target.set(bytes), target.length);
+  }
+  discard(max?: number): number {
+    return this.read(max)?.length ?? 0;
   }
 
   // --- closing

@@ -222,6 +222,54 @@ forBothVersions('sockets as Observables', (facts) => {
     stack.expectClean();
   });
 
+  it('shows chunks where they lie: good until next returns, and other bytes afterwards', () => {
+    const stack = new Pair({ version });
+    const port: Endpoint = { address: stack.ends[1], port: 7 };
+    const seen: Uint8Array[] = [];
+    const views: Uint8Array[] = [];
+    let ended = false;
+    const listening = listen(stack.hosts[1], port).subscribe((c) => {
+      const show = (chunk: Uint8Array) => {
+        seen.push(chunk.slice());
+        views.push(chunk);
+      };
+      c.views$.pipe(take(3)).subscribe(show);
+      stack.env.scheduler.schedule(() => {
+        c.views$.subscribe({ next: show, complete: () => c.end() });
+      }, 100);
+    });
+    const sent = new Uint8Array(100_000).map((_, i) => i * 7);
+    connect(stack.hosts[0], port).subscribe((c) => {
+      c.data$.subscribe({ complete: () => (ended = true) });
+      c.sink.next(sent);
+      c.sink.complete();
+    });
+    stack.scheduler.run();
+    listening.unsubscribe();
+    expect([ended, joined(seen).equals(sent)]).to.deep.equal([true, true]);
+    expect(views.slice(0, 3).map((view) => [...new Set(view)])).to.deep.equal([[0xdb], [0xdb], [0xdb]]);
+    stack.expectClean();
+  });
+
+  it('has one reader at a time, of chunks or of views', () => {
+    const stack = new Pair({ version });
+    const port: Endpoint = { address: stack.ends[1], port: 7 };
+    const codes: (string | undefined)[] = [];
+    const refused = { error: ({ code }: { code?: string }) => codes.push(code) };
+    const listening = listen(stack.hosts[1], port).subscribe((c) => {
+      const first = c.views$.subscribe();
+      c.views$.subscribe(refused);
+      c.data$.subscribe(refused);
+      first.unsubscribe();
+      c.data$.subscribe({ complete: () => c.end() });
+    });
+    connect(stack.hosts[0], port).subscribe((c) => stack.env.scheduler.schedule(() => c.end(), 50));
+    stack.scheduler.run();
+    listening.unsubscribe();
+    expect(codes).to.deep.equal(['ERR_INVALID_STATE', 'ERR_INVALID_STATE']);
+    stack.expectClean();
+  });
+
   it('tells of trouble that does not end a connection', () => {
     let cut = false;
     const stack = new Pair({ version, carry: () => (cut ? [] : [5]) });
