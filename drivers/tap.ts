@@ -42,8 +42,8 @@ export function openTap(options: TapOptions, env: Env): Device {
   const mac = options.mac === undefined ? anyMac(env) : unicast(options.mac);
   const peerMac = options.peerMac === undefined ? undefined : unicast(options.peerMac);
   const opened = openTunInterface(IFF_TAP, options, peerMac);
-  const { mtu = 1500, sendQueue = 1024 } = options;
-  return new TunDevice({ ...opened, medium: 'ethernet', mac, mtu, queueLimit: sendQueue }, env);
+  const { mtu = 1500, sendQueue = 1024, io = 'auto' } = options;
+  return new TunDevice({ ...opened, medium: 'ethernet', mac, mtu, queueLimit: sendQueue, io }, env);
 }
 
 export { deleteLink } from './native/rtnetlink.js';

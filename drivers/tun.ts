@@ -18,6 +18,6 @@ export type { TunOptions } from './native/open-tun.js';
  */
 export function openTun(options: TunOptions, env: Env): Device {
   const opened = openTunInterface(IFF_TUN, options);
-  const { mtu = 1500, sendQueue = 1024 } = options;
-  return new TunDevice({ ...opened, medium: 'ip', mac: MacAddress.ZERO, mtu, queueLimit: sendQueue }, env);
+  const { mtu = 1500, sendQueue = 1024, io = 'auto' } = options;
+  return new TunDevice({ ...opened, medium: 'ip', mac: MacAddress.ZERO, mtu, queueLimit: sendQueue, io }, env);
 }

@@ -1,9 +1,12 @@
 /**
- * Where one read of a TAP or TUN puts its frame, whose length nobody knows before: in a small slot, and what does not fit there in a big
- * one behind the place of the small slot's share. So a small frame needs no copy and keeps no 64 KiB from others, however long somebody
- * holds it, and a super-segment costs a copy of its first part.
+ * Where one read of a TAP or TUN puts its frame.
+ *
+ * Where there are super-segments nobody knows their length before: a frame lands in a small slot, and what does not fit there in a big
+ * one, behind the place of the small slot's share. So a small frame needs no copy and keeps no 64 KiB from others, however long
+ * somebody holds it, and a super-segment costs a copy of its first part.
  */
 
+import { copyBytes } from '../../lib/core/copy.js';
 import type { Frame, FramePool } from '../../lib/core/frame.js';
 import { VIRTIO_NET_HEADER } from '../../lib/wire/virtio-net.js';
 import type { SlabAddresses } from './libc.js';
@@ -13,10 +16,10 @@ const SMALL = 1888;
 /** The longest IP packet with the longest link header, and one byte more. */
 const LARGE = 65_558;
 
-/** Bytes of a `struct iovec`: address and length. */
-export const VECTOR = 16;
-/** Vectors of one read. */
-export const LANDING_VECTORS = 2;
+/** Words of a `struct iovec`: address and length, of 8 bytes each. */
+export const VECTOR_WORDS = 4;
+/** Words that a landing writes. */
+export const LANDING_WORDS: number = 2 * VECTOR_WORDS;
 
 /** Writes a `struct iovec`; addresses of user space have 47 bits. */
 export function setVector(words: Uint32Array, at: number, address: number, length: number): void {
@@ -26,57 +29,80 @@ export function setVector(words: Uint32Array, at: number, address: number, lengt
   words[at + 3] = 0;
 }
 
-/** See the module. Frames land with their virtio-net header in front. */
+/** How long what lands may be. */
+export interface LandingShape {
+  readonly vnetHeader: boolean;
+  /** Longest frame that is read, where there is no virtio-net header. */
+  readonly readSize: number;
+}
+
+/** See the module. Frames land with their virtio-net header in front, if they have one. */
 export class Landing {
+  /** How many vectors its reads have. */
+  readonly vectors: number;
   private readonly pool: FramePool;
   private readonly addresses: SlabAddresses;
   private readonly words: Uint32Array;
   private readonly at: number;
+  private readonly header: number;
+  private readonly room: number;
   private small: Frame | undefined = undefined;
   private large: Frame | undefined = undefined;
   // Slots come back in the order of a stack: most often the vectors are right already.
   private lastSmall: Frame | undefined = undefined;
   private lastLarge: Frame | undefined = undefined;
 
-  /** @param at index in `words` of the first word of its two vectors */
-  constructor(pool: FramePool, addresses: SlabAddresses, words: Uint32Array, at: number) {
+  /** @param at index in `words` of the first word of its vectors */
+  constructor(shape: LandingShape, pool: FramePool, addresses: SlabAddresses, words: Uint32Array, at: number) {
     this.pool = pool;
     this.addresses = addresses;
     this.words = words;
     this.at = at;
+    this.vectors = shape.vnetHeader ? 2 : 1;
+    this.header = shape.vnetHeader ? VIRTIO_NET_HEADER : 0;
+    this.room = shape.vnetHeader ? SMALL : shape.readSize;
   }
 
-  /** Takes slots where there are none and writes the vectors. */
+  /** Takes slots where there are none, and writes the vectors. */
   prepare(): void {
-    if (this.small === undefined) {
-      const small = this.pool.alloc(SMALL);
-      this.small = small;
-      if (small !== this.lastSmall) {
-        const address = this.addresses.of(small.slab) + small.start - VIRTIO_NET_HEADER;
-        setVector(this.words, this.at, address, VIRTIO_NET_HEADER + SMALL);
-        this.lastSmall = small;
-      }
-    }
-    if (this.large !== undefined) return;
+    if (this.small === undefined) this.prepareSmall();
+    if (this.large === undefined && this.vectors > 1) this.prepareLarge();
+  }
+
+  private prepareSmall(): void {
+    const { header, room } = this;
+    const small = this.pool.alloc(room);
+    this.small = small;
+    if (small === this.lastSmall) return;
+    this.lastSmall = small;
+    setVector(this.words, this.at, this.addresses.of(small.slab) + small.start - header, header + room);
+  }
+
+  private prepareLarge(): void {
+    const { room } = this;
     const large = this.pool.alloc(LARGE);
     this.large = large;
     if (large === this.lastLarge) return;
-    setVector(this.words, this.at + 4, this.addresses.of(large.slab) + large.start + SMALL, LARGE - SMALL);
     this.lastLarge = large;
+    const address = this.addresses.of(large.slab) + large.start + room;
+    setVector(this.words, this.at + VECTOR_WORDS, address, LARGE - room);
   }
 
   /** The frame of `length` bytes that has landed: it is the caller's. */
   take(length: number): Frame {
-    const { small, large } = this;
-    if (small === undefined || large === undefined) throw new TypeError('nothing can have landed');
-    if (length <= VIRTIO_NET_HEADER + SMALL) {
-      this.small = undefined;
-      return spanned(small, length);
-    }
+    const { small, header, room } = this;
+    if (small === undefined) throw new TypeError('nothing can have landed');
+    if (length > header + room) return this.takeLarge(small, length);
+    this.small = undefined;
+    return spanned(small, header, length);
+  }
+
+  private takeLarge(small: Frame, length: number): Frame {
+    const { large, header, room } = this;
+    if (large === undefined) throw new TypeError('nothing can have landed');
     this.large = undefined;
-    const from = small.start - VIRTIO_NET_HEADER;
-    large.slab.bytes.set(small.slab.bytes.subarray(from, small.start + SMALL), large.start - VIRTIO_NET_HEADER);
-    return spanned(large, length);
+    copyBytes(small.slab, small.start - header, large.slab, large.start - header, header + room);
+    return spanned(large, header, length);
   }
 
   /** Gives the slots back. */
@@ -87,8 +113,8 @@ export class Landing {
   }
 }
 
-function spanned(frame: Frame, length: number): Frame {
-  frame.start -= VIRTIO_NET_HEADER;
+function spanned(frame: Frame, header: number, length: number): Frame {
+  frame.start -= header;
   frame.end = frame.wholeEnd = frame.start + length;
   return frame;
 }

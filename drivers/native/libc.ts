@@ -33,6 +33,21 @@ export interface Libc {
   /** `vectors` is the address of `count` entries of address and length, 8 bytes each. */
   readv(fd: number, vectors: number, count: number): number;
   writev(fd: number, vectors: number, count: number): number;
+  close(fd: number): number;
+  mmap(address: number, length: number, protection: number, flags: number, fd: number, offset: number): number;
+  munmap(address: number, length: number): number;
+  /** syscall(2) of io_uring_setup. */
+  uringSetup(number: number, entries: number, params: Uint8Array): number;
+  /** syscall(2) of io_uring_enter. */
+  uringEnter(
+    number: number,
+    fd: number,
+    submit: number,
+    complete: number,
+    flags: number,
+    argument: number,
+    size: number,
+  ): number;
   ioctl(fd: number, request: number, argument: Uint8Array): number;
   /** For requests whose argument is a number. */
   ioctlValue(fd: number, request: number, argument: number): number;
@@ -46,6 +61,8 @@ export interface Libc {
   errno(): number;
   /** The address of memory that never moves: that of an `ArrayBuffer` outside the JavaScript heap. */
   address(bytes: Uint8Array): number;
+  /** Memory outside of the JavaScript heap, seen in place: not to be touched once it is unmapped. */
+  view(address: number, length: number): ArrayBuffer;
   /** Watches a descriptor. What `callback` throws is lost: it must catch. */
   poll(fd: number, events: PollEvents, callback: () => void): PollHandle;
 }
@@ -62,6 +79,11 @@ function bind(): Libc {
     write: lib.func('intptr_t write(int fd, uintptr_t address, size_t length)'),
     readv: lib.func('intptr_t readv(int fd, uintptr_t vectors, int count)'),
     writev: lib.func('intptr_t writev(int fd, uintptr_t vectors, int count)'),
+    close: lib.func('int close(int fd)'),
+    mmap: lib.func('intptr_t mmap(uintptr_t address, size_t length, int protection, int flags, int fd, long offset)'),
+    munmap: lib.func('int munmap(uintptr_t address, size_t length)'),
+    uringSetup: lib.func('syscall', 'long', ['long', 'uint32_t', 'void *']),
+    uringEnter: lib.func('syscall', 'long', ['long', 'int', 'uint32_t', 'uint32_t', 'uint32_t', 'uintptr_t', 'size_t']),
     ioctl: lib.func('int ioctl(int fd, unsigned long request, void *argument)'),
     ioctlValue: lib.func('ioctl', 'int', ['int', 'ulong', 'ulong']),
     socket: lib.func('int socket(int domain, int type, int protocol)'),
@@ -72,6 +94,7 @@ function bind(): Libc {
     unshare: lib.func('int unshare(int flags)'),
     errno: () => koffi.errno(),
     address: (bytes) => Number(koffi.address(bytes)),
+    view: (address, length) => koffi.view(address, length),
     // koffi gives the callback a status and the events; readers find out more cheaply by reading.
     poll: (fd, events, callback) => koffi.node.poll(fd, events, () => callback()),
   };

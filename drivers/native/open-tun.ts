@@ -7,6 +7,7 @@ import { NetError, UsageError } from '../../lib/core/errors.js';
 import { EINVAL, systemError } from './errno.js';
 import { IFF_MULTI_QUEUE, IFF_NO_PI, IFF_VNET_HDR, IFNAMSIZ, IFREQ, TUNSETIFF, TUNSETPERSIST } from './if-tun.js';
 import { type Libc, libc } from './libc.js';
+import type { IoKind } from './tun-io.js';
 import { knowsVnetHeader, type Offloads, settleOffloads } from './offload.js';
 import { addAddress, setLink } from './rtnetlink.js';
 
@@ -34,6 +35,11 @@ export interface TunOptions {
    * knows no such header it is as if false.
    */
   readonly offload?: boolean;
+  /**
+   * How frames are read and written: with io_uring many at a time, or with one system call each. Default `auto`: io_uring where the kernel
+   * allows it. `uring` fails where it does not.
+   */
+  readonly io?: IoKind;
   /** Frames that wait for an interface that takes none at the moment; more are dropped. Default 1024. */
   readonly sendQueue?: number;
 }
@@ -46,13 +52,14 @@ function invalid(message: string): UsageError {
 }
 
 function checkOptions(options: TunOptions): void {
-  const { name, mtu, receiveQueue, sendQueue } = options;
+  const { name, mtu, receiveQueue, sendQueue, io } = options;
   const whole = (value: number | undefined, least: number, most: number) =>
     value === undefined || (Number.isInteger(value) && value >= least && value <= most);
   if (name !== undefined && !/^(?!\.{1,2}$)[^\s/:%\0]*(?:%d)?$/.test(name))
     throw invalid(`bad interface name ${JSON.stringify(name)}`);
   if (name !== undefined && Buffer.byteLength(name) >= IFNAMSIZ)
     throw invalid(`interface name ${name} is longer than 15 bytes`);
+  if (io !== undefined && !['auto', 'uring', 'calls'].includes(io)) throw invalid(`io ${String(io)} is not known`);
   if (!whole(mtu, 68, LARGEST_MTU)) throw invalid(`mtu ${mtu} is not in 68..${LARGEST_MTU}`);
   if (!whole(receiveQueue, 1, 1_000_000)) throw invalid(`receiveQueue ${receiveQueue} is not in 1..1,000,000`);
   if (!whole(sendQueue, 1, 1_000_000)) throw invalid(`sendQueue ${sendQueue} is not in 1..1,000,000`);

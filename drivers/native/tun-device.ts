@@ -16,11 +16,12 @@ import { asTx, type Frame, type RxFrame, type TxFrame } from '../../lib/core/fra
 import { ETHERNET_MINIMUM } from '../../lib/wire/ethernet.js';
 import type { Observable, Observer } from 'rxjs';
 import { Intake, longestLinkHeader, misfit, Outlet, unhandled } from '../port.js';
-import { CallIo, VnetCallIo } from './call-io.js';
-import { EAGAIN, EBADFD, EINVAL, EIO, ENOBUFS, ENOMEM, systemError } from './errno.js';
+import { CallIo } from './call-io.js';
+import { EAGAIN, EBADFD, EINTR, EINVAL, EIO, ENOBUFS, ENOMEM, systemError } from './errno.js';
 import { type Libc, libc, type PollHandle } from './libc.js';
 import type { Offloads } from './offload.js';
-import type { Receiver, TunIo } from './tun-io.js';
+import type { IoKind, Receiver, TunIo, TunIoSettings } from './tun-io.js';
+import { UringIo } from './uring-io.js';
 
 /** Frames read before others get their turn. */
 const READ_BUDGET = 64;
@@ -31,6 +32,19 @@ const WRITE_BYTES = 128 * 1024;
 // What the kernel does not do, the outlet does.
 const FEATURES: DeviceFeatures = { checksum: true, segmentation: true, udpSegmentation: true };
 
+function openIo(kind: IoKind, c: Libc, settings: TunIoSettings, receiver: Receiver): TunIo {
+  if (kind === 'calls') return new CallIo(c, settings, receiver);
+  try {
+    return new UringIo(c, settings, receiver);
+  } catch (error) {
+    if (kind === 'uring') {
+      closeSync(settings.fd);
+      throw error;
+    }
+    return new CallIo(c, settings, receiver);
+  }
+}
+
 /** What an opened descriptor is. */
 export interface TunDeviceSettings {
   readonly fd: number;
@@ -39,6 +53,7 @@ export interface TunDeviceSettings {
   readonly mac: MacAddress;
   readonly mtu: number;
   readonly offloads: Offloads;
+  readonly io: IoKind;
   /** Frames that may wait for a device that takes none. */
   readonly queueLimit: number;
 }
@@ -82,7 +97,7 @@ export class TunDevice implements Device, Receiver {
     // One byte more than the longest frame: a longer one is seen to be so, instead of being cut.
     const readSize = mtu + longestLinkHeader(medium) + 1;
     const way = { fd, vnetHeader: offloads.vnetHeader, readSize, pool: env.pool };
-    this.io = offloads.vnetHeader ? new VnetCallIo(c, way, this) : new CallIo(c, way, this);
+    this.io = openIo(settings.io, c, way, this);
     this.intake = new Intake(this, env);
     this.frames$ = this.intake.frames$;
     const { vnetHeader, udpSegmentation } = offloads;
@@ -209,7 +224,7 @@ export class TunDevice implements Device, Receiver {
   private flush(): void {
     const { queue, io } = this;
     while (queue.length > 0 && !this.blocked && this.open) {
-      const written = io.write(queue);
+      const written = io.write(queue, 0);
       for (let i = 0; i < written; i++) queue[i]?.release();
       if (written === queue.length) {
         queue.length = 0;
@@ -223,6 +238,7 @@ export class TunDevice implements Device, Receiver {
 
   /** The first frame of the queue was not taken. */
   private writeFailed(errno: number): void {
+    if (errno === EINTR) return;
     if (errno === EAGAIN || errno === ENOBUFS || errno === ENOMEM) return this.block();
     if (errno === EIO || errno === EINVAL) {
       // The interface is down, or the kernel does not take such a packet: the device itself is well.

@@ -1,9 +1,28 @@
 /** How frames pass between the descriptor of a TAP or TUN and memory: with one call each, or many at once through io_uring. */
 
-import type { Frame } from '../../lib/core/frame.js';
+import type { Frame, FramePool } from '../../lib/core/frame.js';
+import { VirtioNetHeader } from '../../lib/wire/virtio-net.js';
+import type { LandingShape } from './landing.js';
 
-/** Reads and writes frames; never waits. */
+/** Bytes read before others get their turn, however few frames they are. */
+export const READ_BYTES: number = 1 << 20;
+
+/** Ways of reading and writing: `auto` is io_uring where the kernel allows it, and plain calls elsewhere. */
+export type IoKind = 'auto' | 'uring' | 'calls';
+
+/** What input and output need to know of the device. */
+export interface TunIoSettings extends LandingShape {
+  readonly fd: number;
+  readonly pool: FramePool;
+}
+
+/** Reads and writes frames; never waits, and nothing is under way between two calls. */
 export interface TunIo {
+  /** How many frames the last `read` brought, and how many bytes. */
+  readonly readCount: number;
+  readonly readBytes: number;
+  /** Why the last `write` did not take all. */
+  readonly errno: number;
   /**
    * Reads frames until there are none or the budget is used up, and hands each to the receiver, which takes over its reference.
    *
@@ -12,13 +31,12 @@ export interface TunIo {
    */
   read(frames: number): number;
   /**
-   * Writes the frames of the queue, which stay the caller's. Those that were taken are then in front, in the order in which they were
-   * written; the rest is behind them in the order that it had.
+   * Writes the frames of the queue from the index `from` on; they stay the caller's. Those that were taken are then in front, in the
+   * order in which they were written; the rest is behind them in the order that it had.
    *
    * @returns how many were taken; if not all, `errno` says why the next one was not
    */
-  write(queue: Frame[]): number;
-  readonly errno: number;
+  write(queue: Frame[], from: number): number;
   /** After the last read and write, before the descriptor is closed. */
   close(): void;
 }
@@ -31,4 +49,10 @@ export interface Receiver {
   receive(frame: Frame): void;
   /** A frame whose virtio-net header is wrong. */
   reject(frame: Frame): void;
+}
+
+/** Hands over a frame as it was read. */
+export function accept(receiver: Receiver, frame: Frame, vnetHeader: boolean): void {
+  if (!vnetHeader || VirtioNetHeader.strip(frame) === undefined) receiver.receive(frame);
+  else receiver.reject(frame);
 }

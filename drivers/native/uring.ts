@@ -1,0 +1,185 @@
+/**
+ * io_uring(7): a ring of requests and one of completions, shared with the kernel, so that one system call carries out many reads or
+ * writes. The rings are mapped into this process and seen through typed arrays. Every request here is one that completes at once, so
+ * that between two calls nothing is under way.
+ */
+
+import { NetError } from '../../lib/core/errors.js';
+import { EINTR, systemError } from './errno.js';
+import type { Libc } from './libc.js';
+
+// linux/io_uring.h
+const SYS_SETUP = 425;
+const SYS_ENTER = 426;
+const SETUP_COOP_TASKRUN = 1 << 8;
+const SETUP_SINGLE_ISSUER = 1 << 12;
+const SETUP_DEFER_TASKRUN = 1 << 13;
+const FEATURE_SINGLE_MMAP = 1;
+const ENTER_GETEVENTS = 1;
+const OFFSET_SQES = 0x1000_0000;
+const RWF_NOWAIT = 8;
+
+/** Kinds of requests. */
+export const UringOp = { Readv: 1, Writev: 2, Write: 23 } as const;
+export type UringOp = (typeof UringOp)[keyof typeof UringOp];
+
+// struct io_uring_params, in words: the sizes, and the two tables of offsets into the mapping.
+const PARAMS = 30;
+const FLAGS = 2;
+const FEATURES = 5;
+const SQ_OFFSETS = 10;
+const CQ_OFFSETS = 20;
+// Within a table: head, tail, mask; then the array of the requests, or the completions.
+const TAIL = 1;
+const MASK = 2;
+const SQ_ARRAY = 6;
+const CQ_ENTRIES = 5;
+
+const SQE_WORDS = 16;
+const CQE_WORDS = 4;
+
+const PROT_READ_WRITE = 3;
+const MAP_SHARED_POPULATE = 0x8001;
+
+/** From what new kernels do best to what all of them do (6.1, 5.19, 5.1). */
+const WANTED: readonly number[] = [SETUP_SINGLE_ISSUER | SETUP_DEFER_TASKRUN, SETUP_COOP_TASKRUN, 0];
+
+/** Rings that the thread that made them uses. */
+export class Uring {
+  /** Requests that fit between two calls. */
+  readonly entries: number;
+  private readonly c: Libc;
+  private readonly fd: number;
+  private readonly mappings: readonly (readonly [address: number, length: number])[];
+  private readonly ring: Int32Array;
+  private readonly requests: Int32Array;
+  private readonly sqTail: number;
+  private readonly sqMask: number;
+  private readonly cqHead: number;
+  private readonly cqTail: number;
+  private readonly cqMask: number;
+  private readonly completions: number;
+  private tail: number;
+  private head: number;
+  private prepared = 0;
+
+  /** @throws NetError where the kernel has no io_uring, or does not allow it here */
+  constructor(c: Libc, entries: number) {
+    this.c = c;
+    const params = new Uint32Array(PARAMS);
+    this.fd = setUp(c, entries, params);
+    const word = (at: number): number => params[at] ?? 0;
+    this.entries = word(0);
+    const ringSize = Math.max(
+      word(SQ_OFFSETS + SQ_ARRAY) + 4 * this.entries,
+      word(CQ_OFFSETS + CQ_ENTRIES) + 4 * CQE_WORDS * word(1),
+    );
+    const requestSize = 4 * SQE_WORDS * this.entries;
+    const ring = this.map(ringSize, 0);
+    const requests = this.map(requestSize, OFFSET_SQES);
+    this.mappings = [
+      [ring, ringSize],
+      [requests, requestSize],
+    ];
+    this.ring = new Int32Array(c.view(ring, ringSize));
+    this.requests = new Int32Array(c.view(requests, requestSize));
+    this.sqTail = word(SQ_OFFSETS + TAIL) >> 2;
+    this.sqMask = this.ring[word(SQ_OFFSETS + MASK) >> 2] ?? 0;
+    this.cqHead = word(CQ_OFFSETS) >> 2;
+    this.cqTail = word(CQ_OFFSETS + TAIL) >> 2;
+    this.cqMask = this.ring[word(CQ_OFFSETS + MASK) >> 2] ?? 0;
+    this.completions = word(CQ_OFFSETS + CQ_ENTRIES) >> 2;
+    // Requests are used in the order in which they lie.
+    const array = word(SQ_OFFSETS + SQ_ARRAY) >> 2;
+    for (let i = 0; i < this.entries; i++) this.ring[array + i] = i;
+    this.tail = Atomics.load(this.ring, this.sqTail);
+    this.head = Atomics.load(this.ring, this.cqHead);
+  }
+
+  /**
+   * Prepares a request that completes at once, with `EAGAIN` where it would have to wait.
+   *
+   * @param address of the bytes, or of the vectors
+   * @param length in bytes, or how many vectors
+   * @param tag comes back with the completion
+   */
+  prepare(op: UringOp, fd: number, address: number, length: number, tag: number): void {
+    const at = (this.tail & this.sqMask) * SQE_WORDS;
+    const { requests } = this;
+    requests[at] = op;
+    requests[at + 1] = fd;
+    // The offset -1: devices have no position.
+    requests[at + 2] = -1;
+    requests[at + 3] = -1;
+    requests[at + 4] = address;
+    requests[at + 5] = address / 0x1_0000_0000;
+    requests[at + 6] = length;
+    requests[at + 7] = RWF_NOWAIT;
+    requests[at + 8] = tag;
+    for (let i = 9; i < SQE_WORDS; i++) requests[at + i] = 0;
+    this.tail = (this.tail + 1) | 0;
+    this.prepared++;
+  }
+
+  /**
+   * Carries out all that was prepared.
+   *
+   * @param results gets, at the index of its tag, what each gave: as the system call, but the negative error number where it failed
+   * @returns 0, or the error number where the ring itself failed: some results may then be missing, and it must not be used any more
+   */
+  run(results: Int32Array): number {
+    const { ring, c } = this;
+    Atomics.store(ring, this.sqTail, this.tail);
+    let toSubmit = this.prepared;
+    let left = toSubmit;
+    this.prepared = 0;
+    while (left > 0) {
+      const submitted = c.uringEnter(SYS_ENTER, this.fd, toSubmit, left, ENTER_GETEVENTS, 0, 0);
+      const errno = submitted < 0 ? c.errno() : 0;
+      if (submitted > 0) toSubmit -= submitted;
+      left -= this.reap(results);
+      if (errno !== 0 && errno !== EINTR) return errno;
+    }
+    return 0;
+  }
+
+  private reap(results: Int32Array): number {
+    const { ring, cqMask, completions } = this;
+    const tail = Atomics.load(ring, this.cqTail);
+    let { head } = this;
+    let count = 0;
+    for (; head !== tail; head = (head + 1) | 0) {
+      const at = completions + (head & cqMask) * CQE_WORDS;
+      results[ring[at] ?? 0] = ring[at + 2] ?? 0;
+      count++;
+    }
+    this.head = head;
+    Atomics.store(ring, this.cqHead, head);
+    return count;
+  }
+
+  /** Frees the rings, which must not be used any more. */
+  close(): void {
+    for (const [address, length] of this.mappings) this.c.munmap(address, length);
+    this.c.close(this.fd);
+  }
+
+  private map(length: number, offset: number): number {
+    const address = this.c.mmap(0, length, PROT_READ_WRITE, MAP_SHARED_POPULATE, this.fd, offset);
+    if (address < 0) throw systemError(this.c.errno(), 'mmap', 'cannot map the rings of io_uring');
+    return address;
+  }
+}
+
+function setUp(c: Libc, entries: number, params: Uint32Array): number {
+  for (const flags of WANTED) {
+    params.fill(0);
+    params[FLAGS] = flags;
+    const fd = c.uringSetup(SYS_SETUP, entries, new Uint8Array(params.buffer));
+    if (fd < 0) continue;
+    if (((params[FEATURES] ?? 0) & FEATURE_SINGLE_MMAP) !== 0) return fd;
+    c.close(fd);
+    throw new NetError('ENOTSUP', 'the io_uring of this kernel is too old');
+  }
+  throw systemError(c.errno(), 'io_uring_setup', 'cannot make an io_uring');
+}
