@@ -26,8 +26,7 @@ export type TcpEvent =
   /** RST sent or received, or given up. */
   | 'abort';
 
-/** The state after `event`; the same state where the event means nothing in it. */
-export function transition(state: TcpState, event: TcpEvent): TcpState {
+function next(state: TcpState, event: TcpEvent): TcpState {
   return match<[TcpState, TcpEvent], TcpState>([state, event])
     .with([P._, 'abort'], () => 'CLOSED')
     .with(['CLOSED', 'active-open'], () => 'SYN-SENT')
@@ -54,6 +53,45 @@ export function transition(state: TcpState, event: TcpEvent): TcpState {
     .with([P.union('ESTABLISHED', 'FIN-WAIT-2', 'CLOSE-WAIT', 'TIME-WAIT'), 'ack-of-fin'], ([same]) => same)
     .with([P._, P.union('active-open', 'passive-open', 'syn', 'syn-ack', 'ack-of-syn', 'timeout')], ([same]) => same)
     .exhaustive();
+}
+
+const STATES: readonly TcpState[] = [
+  'CLOSED',
+  'LISTEN',
+  'SYN-SENT',
+  'SYN-RECEIVED',
+  'ESTABLISHED',
+  'FIN-WAIT-1',
+  'FIN-WAIT-2',
+  'CLOSE-WAIT',
+  'CLOSING',
+  'LAST-ACK',
+  'TIME-WAIT',
+];
+
+type Row = Readonly<Record<TcpEvent, TcpState>>;
+
+function rowOf(state: TcpState): Row {
+  return {
+    'active-open': next(state, 'active-open'),
+    'passive-open': next(state, 'passive-open'),
+    syn: next(state, 'syn'),
+    'syn-ack': next(state, 'syn-ack'),
+    'ack-of-syn': next(state, 'ack-of-syn'),
+    close: next(state, 'close'),
+    fin: next(state, 'fin'),
+    'ack-of-fin': next(state, 'ack-of-fin'),
+    timeout: next(state, 'timeout'),
+    abort: next(state, 'abort'),
+  };
+}
+
+// A match costs about as much as a whole segment, and a connection of one request has half a dozen transitions: all are looked up beforehand.
+const ROWS = Object.fromEntries(STATES.map((state) => [state, rowOf(state)])) as Readonly<Record<TcpState, Row>>;
+
+/** The state after `event`; the same state where the event means nothing in it. */
+export function transition(state: TcpState, event: TcpEvent): TcpState {
+  return ROWS[state][event];
 }
 
 /** Whether both ends' SYNs have been acknowledged (RFC 9293 3.3.2, "synchronized"). */
