@@ -45,11 +45,13 @@ export class EthernetLink implements IpLink {
   emit: ((frame: TxFrame) => void) | undefined = undefined;
   failed: ((packet: Frame) => void) | undefined = undefined;
   private readonly env: Env;
+  private readonly mac: number;
 
   constructor(options: EthernetLinkOptions, env: Env) {
     const { device, addresses, addresses6 = NO_ADDRESSES, times } = options;
     this.device = device;
     this.env = env;
+    this.mac = device.mac.value;
     this.neighbours = new NeighbourCache(
       {
         solicit: (target, mac, waiting) => {
@@ -106,7 +108,7 @@ export class EthernetLink implements IpLink {
 
   private frame(packet: Frame, mac: number): void {
     const version = packet.slab.view.getUint8(packet.start) >>> 4;
-    EthernetFrame.emit(packet, mac, this.device.mac.value, version === 6 ? EtherType.Ipv6 : EtherType.Ipv4);
+    EthernetFrame.emit(packet, mac, this.mac, version === 6 ? EtherType.Ipv6 : EtherType.Ipv4);
     transmit(this, packet, this.env);
   }
 

@@ -71,8 +71,8 @@ export class NeighbourEntry {
   isRouter = false;
   /** Queries sent in this state. */
   solicits = 0;
-  /** When a packet was last sent to it. */
-  used: number;
+  /** How many packets had been sent by the cache when one was last sent to it: which one has been unused for the longest time. */
+  used = 0;
   /** In `unreachable`: whether a packet was sent since the last query, and so it is worth asking again (RFC 7048 3). */
   wanted = false;
   readonly pending: Frame[] = [];
@@ -80,13 +80,12 @@ export class NeighbourEntry {
   /** The next entry of the same hash. */
   next: NeighbourEntry | undefined = undefined;
 
-  constructor(address: IpAddress, now: number, makeTimer: (entry: NeighbourEntry) => Timer) {
+  constructor(address: IpAddress, makeTimer: (entry: NeighbourEntry) => Timer) {
     this.address = address;
     this.a = address.word(0);
     this.b = address.word(1);
     this.c = address.word(2);
     this.d = address.word(3);
-    this.used = now;
     this.timer = makeTimer(this);
   }
 

@@ -16,11 +16,15 @@ export function addressOfWords(a: number, b: number, c: number, d: number): IpAd
 /** Neighbours by address. */
 export class NeighbourTable {
   private readonly heads = new Map<number, NeighbourEntry>();
+  /** The last that was found: packets come in bursts. */
+  private last: NeighbourEntry | undefined = undefined;
   size = 0;
 
   find(a: number, b: number, c: number, d: number): NeighbourEntry | undefined {
+    if (this.last?.is(a, b, c, d) === true) return this.last;
     let entry = this.heads.get(hash(a, b, c, d));
     while (entry !== undefined && !entry.is(a, b, c, d)) entry = entry.next;
+    if (entry !== undefined) this.last = entry;
     return entry;
   }
 
@@ -33,6 +37,7 @@ export class NeighbourTable {
   }
 
   delete(entry: NeighbourEntry): void {
+    if (this.last === entry) this.last = undefined;
     const key = hash(entry.a, entry.b, entry.c, entry.d);
     const head = this.heads.get(key);
     if (head === entry) {

@@ -59,6 +59,7 @@ export class NeighbourCache {
   private readonly table = new NeighbourTable();
   private readonly collector: Timer;
   private collected = Number.NEGATIVE_INFINITY;
+  private uses = 0;
   private listeners: readonly ((event: NeighbourEvent) => void)[] = [];
 
   constructor(protocol: NeighbourProtocol, env: Env, times: Partial<NeighbourTimes> = {}) {
@@ -87,7 +88,7 @@ export class NeighbourCache {
       this.env.drops.refuse(DropReason.NeighbourTableFull, packet, 'neighbour');
       return NO_MAC;
     }
-    entry.used = this.env.timers.now();
+    entry.used = ++this.uses;
     if (entry.state === 'incomplete') {
       this.queue(entry, packet);
       return NO_MAC;
@@ -249,7 +250,8 @@ export class NeighbourCache {
 
   private insert(address: IpAddress): NeighbourEntry {
     const { timers } = this.env;
-    const entry = new NeighbourEntry(address, timers.now(), (owner) => timers.timer(() => this.expired(owner)));
+    const entry = new NeighbourEntry(address, (owner) => timers.timer(() => this.expired(owner)));
+    entry.used = ++this.uses;
     this.table.insert(entry);
     return entry;
   }

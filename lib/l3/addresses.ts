@@ -23,6 +23,8 @@ const ALL_HOSTS = 0xe000_0001;
 export class Ipv4Addresses {
   /** MAC addresses of the joined groups: give it to `ethernet({ multicast })`. */
   readonly groupMacs: ReadonlySet<number>;
+  /** Rises whenever addresses or groups change. */
+  version = 0;
   private readonly macs = new Set<number>([ipv4GroupMac(ALL_HOSTS)]);
   private readonly groups = new Map<number, number>([[ALL_HOSTS, 1]]);
   private readonly owned: InterfaceAddress[] = [];
@@ -113,6 +115,7 @@ export class Ipv4Addresses {
   }
 
   private rebuild(): void {
+    this.version++;
     this.casts.clear();
     this.macs.clear();
     for (const group of this.groups.keys()) {

@@ -57,8 +57,8 @@ interface Answer {
 export class Ipv6Addresses {
   /** MAC addresses of the joined groups, those that come with addresses included. */
   readonly groupMacs: ReadonlySet<number>;
-  /** What the choice of source and destination addresses prefers (RFC 6724 2.1). */
-  policies: PolicyTable = PolicyTable.DEFAULT;
+  /** Rises whenever addresses, groups or policies change. */
+  version = 0;
   private readonly macs = new Set<number>();
   private readonly groups = new Map<string, { readonly group: Ipv6Address; count: number }>();
   private owned: InterfaceAddress6[] = [];
@@ -66,9 +66,20 @@ export class Ipv6Addresses {
   /** The last answer of {@link Ipv6Addresses.sourceFor}. */
   private last: Answer | undefined = undefined;
   private listeners: readonly (() => void)[] = [];
+  private preferences: PolicyTable = PolicyTable.DEFAULT;
 
   constructor() {
     this.groupMacs = this.macs;
+  }
+
+  /** What the choice of source and destination addresses prefers (RFC 6724 2.1). */
+  get policies(): PolicyTable {
+    return this.preferences;
+  }
+
+  set policies(policies: PolicyTable) {
+    this.preferences = policies;
+    this.version++;
   }
 
   /**
@@ -202,6 +213,7 @@ export class Ipv6Addresses {
   }
 
   private rebuild(): void {
+    this.version++;
     this.last = undefined;
     this.table.clear();
     this.macs.clear();

@@ -14,8 +14,8 @@ import type { NetCode } from '../core/errors.js';
 import { asTx, asTxPacket, type Frame, GsoType, type TxFrame, type TxPacket, UNDER_WAY } from '../core/frame.js';
 import type { Timer } from '../core/timers.js';
 import type { IpLink } from '../l2/link.js';
-import { Ipv4Packet } from '../wire/ipv4.js';
-import { Ipv6Packet, isLinkLocalAt, isUnspecifiedAt, readIpv6 } from '../wire/ipv6.js';
+import { IPV4_DESTINATION, IPV4_SOURCE, Ipv4Packet } from '../wire/ipv4.js';
+import { IPV6_DESTINATION, IPV6_SOURCE, readIpv6 } from '../wire/ipv6.js';
 import { DeadGateways } from './dead-gateways.js';
 import { fragmentIpv4, fragmentIpv6 } from './fragment.js';
 import type { IcmpErrorKind } from './icmp-report.js';
@@ -23,6 +23,7 @@ import type { IcmpReports } from './icmp-reports.js';
 import type { IpTables } from './ip-tables.js';
 import { linkMtu, type Route } from './routes.js';
 import { isOnOneLink } from './scope.js';
+import { type Way, Ways } from './ways.js';
 
 /** Options of {@link Egress} and of `routeAndResolve`. */
 export interface EgressOptions {
@@ -45,6 +46,7 @@ interface Failure {
 }
 
 const MAPPED = 0xffff;
+const IPV6_LAST_WORD = IPV6_DESTINATION + 12;
 const GROUPS4 = new Cidr<4>(new Ipv4Address(0xe000_0000), 4);
 const GROUPS6 = new Cidr<6>(new Ipv6Address(0xff00_0000, 0, 0, 0), 8);
 
@@ -54,6 +56,8 @@ export class Egress {
   private readonly options: EgressOptions;
   private readonly emit: (frame: TxFrame) => void;
   private readonly links = new Map<Device, IpLink>();
+  private readonly ways4: Ways<4> = new Ways();
+  private readonly ways6: Ways<6> = new Ways();
   private readonly failures: Failure[] = [];
   private readonly reporter: Timer;
   private readonly deadGateways: DeadGateways;
@@ -96,116 +100,134 @@ export class Egress {
   }
 
   private send4(frame: TxPacket): void {
+    const { view } = frame.slab;
+    const addresses = frame.start + IPV4_SOURCE;
+    const { tables } = this.options;
+    const way = this.ways4.at(view.getInt32(frame.start + IPV4_DESTINATION));
+    if (!way.leads(view, addresses, 8, tables.generation) && !this.route4(frame, way)) return;
+    const { route, link } = way;
+    if (route === undefined || link === undefined) return;
+    // A super-segment is cut by the device.
+    if (frame.gsoType === GsoType.None) {
+      const destination = view.getUint32(frame.start + IPV4_DESTINATION);
+      const mtu = frame.mtuProbe || tables.mtus.size === 0 ? linkMtu(route) : tables.mtu(route, destination);
+      if (frame.length > mtu) return this.sendInPieces(frame, way, link, mtu);
+    }
+    transmit(frame, way, link);
+  }
+
+  /** Finds the way of a packet; where there is none the packet is done with. */
+  private route4(frame: TxPacket, way: Way<4>): boolean {
     const { tables, loopback, anySource = false } = this.options;
-    const packet = new Ipv4Packet(frame, frame.start);
-    const { source, destination } = packet;
+    const { view } = frame.slab;
+    const source = view.getUint32(frame.start + IPV4_SOURCE);
+    const destination = view.getUint32(frame.start + IPV4_DESTINATION);
+    way.forget();
     if (tables.isOurs(destination) && loopback !== undefined) {
       loopback(frame);
-      return;
+      return false;
     }
     const fromLoopback = source >>> 24 === 127;
     const allowed = !fromLoopback && (anySource || source === 0 || tables.addresses.has(source));
     if (!allowed) return this.drop(DropReason.IpNotOurSource, frame);
     // Loopback addresses never appear on a wire (RFC 1122 3.2.1.3 g).
-    const chosen = destination >>> 28 === 14 ? frame.device : undefined;
+    const isGroup = destination >>> 28 === 14;
+    const chosen = isGroup ? frame.device : undefined;
     const route = tables.isOurs(destination) ? undefined : (wayOut(chosen, GROUPS4) ?? tables.route(destination));
     const link = route && this.links.get(route.device);
-    if (route === undefined || link === undefined) {
-      this.fail(frame, 'net-unreachable', 'ENETUNREACH');
-      return this.drop(DropReason.IpNoRoute, frame);
-    }
-    const mtu = frame.mtuProbe ? linkMtu(route) : tables.mtu(route, destination);
-    // A super-segment is cut by the device.
-    if (frame.length <= mtu || frame.gsoType !== GsoType.None) this.transmit(frame, route, link, destination);
-    else this.sendInPieces(frame, packet, route, link, mtu);
+    if (route === undefined || link === undefined) return this.noRoute(frame);
+    way.route = route;
+    way.link = link;
+    way.isBroadcast = tables.addresses.isBroadcast(destination);
+    way.c = MAPPED;
+    way.d = isGroup || route.gateway === undefined ? destination : route.gateway.value;
+    if (!isGroup) way.claim(view, frame.start + IPV4_SOURCE, 8, tables.generation);
+    return true;
   }
 
-  private sendInPieces(frame: TxPacket, packet: Ipv4Packet, route: Route<4>, link: IpLink, mtu: number): void {
-    const { destination } = packet;
+  private sendInPieces(frame: TxPacket, way: Way<4>, link: IpLink, mtu: number): void {
     const cut =
-      !packet.dontFragment &&
-      fragmentIpv4(frame, mtu, this.env.pool, (piece) => this.transmit(asTxPacket(piece), route, link, destination));
-    if (cut) {
-      frame.release();
-      return;
-    }
-    this.fail(frame, 'packet-too-big', 'EMSGSIZE', mtu);
-    this.drop(DropReason.IpTooBig, frame);
-  }
-
-  private transmit(frame: TxPacket, route: Route<4>, link: IpLink, destination: number): void {
-    frame.network = frame.start;
-    if (this.options.tables.addresses.isBroadcast(destination)) return link.broadcast(frame);
-    const group = destination >>> 28 === 14;
-    const nextHop = group || route.gateway === undefined ? destination : route.gateway.value;
-    return link.send(frame, 0, 0, MAPPED, nextHop);
+      !isUncut(frame) && fragmentIpv4(frame, mtu, this.env.pool, (piece) => transmit(asTxPacket(piece), way, link));
+    if (cut) frame.release();
+    else this.tooBig(frame, mtu);
   }
 
   private send6(frame: TxPacket): void {
+    const { view } = frame.slab;
+    const addresses = frame.start + IPV6_SOURCE;
+    const { tables } = this.options;
+    const way = this.ways6.at(view.getInt32(frame.start + IPV6_LAST_WORD));
+    if (!way.leads(view, addresses, 32, tables.generation) && !this.route6(frame, way)) return;
+    const { route, link } = way;
+    if (route === undefined || link === undefined) return;
+    if (frame.gsoType === GsoType.None) {
+      const isKnown = tables.mtus6.size > 0 && !frame.mtuProbe;
+      const mtu = isKnown ? tables.mtu6(route, readIpv6(view, frame.start + IPV6_DESTINATION)) : linkMtu(route);
+      if (frame.length > mtu) return this.sendInPieces6(frame, way, link, mtu);
+    }
+    transmit(frame, way, link);
+  }
+
+  private route6(frame: TxPacket, way: Way<6>): boolean {
     const { tables, loopback, anySource = false } = this.options;
     const { view } = frame.slab;
-    const packet = new Ipv6Packet(frame, frame.start);
-    const { sourceOffset: from, destinationOffset: to } = packet;
-    const a = view.getUint32(to);
-    const b = view.getUint32(to + 4);
-    const c = view.getUint32(to + 8);
-    const d = view.getUint32(to + 12);
+    const from = frame.start + IPV6_SOURCE;
+    const to = readIpv6(view, frame.start + IPV6_DESTINATION);
+    const { a, b, c, d } = to;
+    way.forget();
     const toOurselves = tables.isOurs6(a, b, c, d);
     if (toOurselves && loopback !== undefined) {
       loopback(frame);
-      return;
+      return false;
     }
-    const owner = tables.addresses6.ownerOf(
-      view.getUint32(from),
-      view.getUint32(from + 4),
-      view.getUint32(from + 8),
-      view.getUint32(from + 12),
-    );
-    if (owner === undefined && !anySource && !isUnspecifiedAt(view, from)) {
+    const source = readIpv6(view, from);
+    const owner = tables.addresses6.ownerOf(source.a, source.b, source.c, source.d);
+    if (owner === undefined && !anySource && !source.isUnspecified) {
       return this.drop(DropReason.IpNotOurSource, frame);
     }
     // On one link the zone of the destination, or a group's socket, says which.
     const chosen = isOnOneLink(a) ? frame.device : undefined;
-    const toGroup = a >>> 24 === 0xff ? wayOut(chosen, GROUPS6) : undefined;
+    const isGroup = to.isMulticast;
+    const toGroup = isGroup ? wayOut(chosen, GROUPS6) : undefined;
     const route = toOurselves ? undefined : (toGroup ?? tables.route6(a, b, c, d, chosen ?? owner));
     const link = route && this.links.get(route.device);
     // A link-local source means nothing on another link (RFC 4007 9).
-    const isElsewhere = owner !== undefined && owner !== route?.device && isLinkLocalAt(view, from);
-    const isAbroad = isElsewhere && route && !tables.addresses6.deviceHas(route.device, readIpv6(view, from));
-    if (route === undefined || link === undefined || isAbroad) {
-      this.fail(frame, 'net-unreachable', 'ENETUNREACH');
-      return this.drop(DropReason.IpNoRoute, frame);
-    }
-    const mtu = tables.mtus6.size === 0 || frame.mtuProbe ? linkMtu(route) : tables.mtu6(route, readIpv6(view, to));
-    if (frame.length <= mtu || frame.gsoType !== GsoType.None) this.transmit6(frame, route, link, a, b, c, d);
-    else this.sendInPieces6(frame, route, link, mtu);
+    const isElsewhere = owner !== undefined && owner !== route?.device && source.isLinkLocal;
+    const isAbroad = isElsewhere && route && !tables.addresses6.deviceHas(route.device, source);
+    if (route === undefined || link === undefined || isAbroad) return this.noRoute(frame);
+    const hop = isGroup ? to : (route.gateway ?? to);
+    way.route = route;
+    way.link = link;
+    way.a = hop.a;
+    way.b = hop.b;
+    way.c = hop.c;
+    way.d = hop.d;
+    if (!isOnOneLink(a)) way.claim(view, from, 32, tables.generation);
+    return true;
   }
 
-  private sendInPieces6(frame: TxPacket, route: Route<6>, link: IpLink, mtu: number): void {
-    const { a, b, c, d } = readIpv6(frame.slab.view, new Ipv6Packet(frame, frame.start).destinationOffset);
+  private sendInPieces6(frame: TxPacket, way: Way<6>, link: IpLink, mtu: number): void {
     const { pool, random } = this.env;
     const cut =
       !frame.dontFragment &&
-      fragmentIpv6(frame, mtu, random.uint32(), pool, (piece) =>
-        this.transmit6(asTxPacket(piece), route, link, a, b, c, d),
-      );
-    if (cut) {
-      frame.release();
-      return;
-    }
+      fragmentIpv6(frame, mtu, random.uint32(), pool, (piece) => transmit(asTxPacket(piece), way, link));
+    if (cut) frame.release();
+    else this.tooBig(frame, mtu);
+  }
+
+  private noRoute(frame: TxPacket): false {
+    this.fail(frame, 'net-unreachable', 'ENETUNREACH');
+    return this.drop(DropReason.IpNoRoute, frame);
+  }
+
+  private tooBig(frame: TxPacket, mtu: number): void {
     this.fail(frame, 'packet-too-big', 'EMSGSIZE', mtu);
     this.drop(DropReason.IpTooBig, frame);
   }
 
-  private transmit6(frame: TxPacket, route: Route<6>, link: IpLink, a: number, b: number, c: number, d: number): void {
-    frame.network = frame.start;
-    const { gateway } = route;
-    if (gateway === undefined || a >>> 24 === 0xff) link.send(frame, a, b, c, d);
-    else link.send(frame, gateway.a, gateway.b, gateway.c, gateway.d);
-  }
-
-  private drop(reason: DropReason, frame: Frame): void {
+  private drop(reason: DropReason, frame: Frame): false {
     this.env.drops.refuse(reason, frame, 'routeAndResolve');
+    return false;
   }
 
   /** Remembers to report a packet, which still is the caller's. */
@@ -221,6 +243,18 @@ export class Egress {
       frame.release();
     }
   }
+}
+
+/** Hands a packet to the link, for the next hop of its way. */
+function transmit(frame: TxPacket, way: Way<IpVersion>, link: IpLink): void {
+  frame.network = frame.start;
+  if (way.isBroadcast) link.broadcast(frame);
+  else link.send(frame, way.a, way.b, way.c, way.d);
+}
+
+/** Whether the sender of an IPv4 packet does not want it cut. */
+function isUncut(frame: TxPacket): boolean {
+  return new Ipv4Packet(frame, frame.start).dontFragment;
 }
 
 /** The route of a packet to a group whose sender chose the device that it leaves by. */

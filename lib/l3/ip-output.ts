@@ -28,6 +28,11 @@ export interface IpPath {
 
 /** Knows the ways to destinations: the routing table and our addresses. */
 export interface IpPaths {
+  /**
+   * Changes whenever the source, hop limit or device of a path may be another than before, so that whoever sends often need not ask each time.
+   * MTUs change without it. Without this one has to ask.
+   */
+  readonly generation?: number;
   /** The way to `destination`, from `source` if it is given and ours; `undefined` where there is none. */
   path(destination: IpAddress, source?: IpAddress): IpPath | undefined;
   /** Whether packets may be sent from, and are received at, this unicast address. */

@@ -45,8 +45,6 @@ interface LinkLimit {
 
 /** Addresses and routes of one host. */
 export class IpTables implements IpPaths {
-  /** Hop limit of what applications send, where neither they nor a router asks for another. */
-  hopLimit: number = DEFAULT_HOP_LIMIT;
   readonly addresses: Ipv4Addresses = new Ipv4Addresses();
   readonly routes: RouteTable<4> = new RouteTable();
   /** MTUs that routers reported (RFC 1191). */
@@ -67,10 +65,26 @@ export class IpTables implements IpPaths {
   /** Routes to single hosts that routers told us, by the host, the oldest first. */
   private readonly redirects4 = new Redirects(this.routes);
   private readonly redirects6 = new Redirects(this.routes6);
+  private hops: number = DEFAULT_HOP_LIMIT;
+  private changes = 0;
 
   constructor(env: Env) {
     this.mtus = new PathMtus(env);
     this.mtus6 = new PathMtus(env, MIN_PATH_MTU_IPV6);
+  }
+
+  /** Hop limit of what applications send, where neither they nor a router asks for another. */
+  get hopLimit(): number {
+    return this.hops;
+  }
+
+  set hopLimit(hops: number) {
+    this.hops = hops;
+    this.changes++;
+  }
+
+  get generation(): number {
+    return this.changes + this.routes.version + this.routes6.version + this.addresses.version + this.addresses6.version;
   }
 
   /**
@@ -164,16 +178,19 @@ export class IpTables implements IpPaths {
   /** A server says that packets by IPv4 on the link of `device` have up to `mtu` bytes (RFC 2132 5.1), which may be less than the device sends. */
   limitMtu(device: Device, mtu: number): void {
     this.limitOf(device, this.limits4).mtu = mtu;
+    this.changes++;
   }
 
   /** Routers say that packets by IPv6 on the link of `device` have up to `mtu` bytes, which may be less than the device sends. */
   limitMtu6(device: Device, mtu: number): void {
     this.limitOf(device).mtu = mtu;
+    this.changes++;
   }
 
   /** A router asks that what leaves by `device` begins with this hop limit, 1 to 255 (RFC 4861 6.3.4). */
   adviseHopLimit6(device: Device, hopLimit: number): void {
     this.limitOf(device).hopLimit = hopLimit;
+    this.changes++;
   }
 
   /**
@@ -297,6 +314,7 @@ export class IpTables implements IpPaths {
   private connect6(device: Device, cidr: Cidr, alone: boolean): void {
     const limit = this.limitOf(device);
     if (!this.onLink.has(device)) this.onLink.set(device, { destination: LINK_LOCAL, device, limit });
+    this.changes++;
     const { network } = cidr;
     if (network.version !== 6 || cidr.length === 128 || network.isLinkLocal || alone) return;
     const destination = new Cidr<6>(network, cidr.length);
@@ -312,6 +330,7 @@ export class IpTables implements IpPaths {
     this.addresses6.remove(device, address);
     const left = this.addresses6.list().filter((one) => one.device === device);
     if (left.length === 0) this.onLink.delete(device);
+    this.changes++;
     const { length } = known.cidr;
     const isNeeded = left.some(
       ({ cidr, noPrefixRoute }) => !noPrefixRoute && cidr.length === length && cidr.contains(address),

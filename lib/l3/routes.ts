@@ -64,6 +64,8 @@ function rowOf<V extends IpVersion>(route: Route<V>): Row<V> {
 export class RouteTable<V extends IpVersion = IpVersion> {
   /** Gateways whose routes are taken only where there is no other. */
   avoided: readonly Gateway<V>[] = [];
+  /** Rises whenever an answer may have changed. */
+  version = 0;
   private rows: Row<V>[] = [];
   private cached: Route<V> | undefined = undefined;
   private valid = false;
@@ -82,13 +84,14 @@ export class RouteTable<V extends IpVersion = IpVersion> {
     const order = (row: Row<V>) => -row.route.destination.length * 2 ** 32 + (row.route.metric ?? 0);
     this.rows.push(rowOf(route));
     this.rows.sort((one, other) => order(one) - order(other));
+    this.changed();
   }
 
   /** Removes the routes that `isMeant` says; returns how many there were. */
   remove(isMeant: (route: Route<V>) => boolean): number {
     const before = this.rows.length;
     this.rows = this.rows.filter((row) => !isMeant(row.route));
-    this.valid = false;
+    this.changed();
     return before - this.rows.length;
   }
 
@@ -111,7 +114,7 @@ export class RouteTable<V extends IpVersion = IpVersion> {
     const has = this.rows.some(({ route }) => isBy(route) && this.alternative(route) !== undefined);
     if (!has || this.avoided.some((one) => isSame(one, device, gateway))) return has;
     this.avoided = [...this.avoided, { device, gateway }];
-    this.valid = false;
+    this.changed();
     return true;
   }
 
@@ -119,13 +122,18 @@ export class RouteTable<V extends IpVersion = IpVersion> {
   trust(device: Device, gateway: Address<V>): void {
     if (this.avoided.length === 0) return;
     this.avoided = this.avoided.filter((one) => !isSame(one, device, gateway));
-    this.valid = false;
+    this.changed();
   }
 
   /** Takes all routes again. */
   trustAll(): void {
     this.avoided = [];
+    this.changed();
+  }
+
+  private changed(): void {
     this.valid = false;
+    this.version++;
   }
 
   private isAvoided({ device, gateway }: Route<V>): boolean {

@@ -33,7 +33,8 @@ export function readMac(view: DataView, at: number): number {
 /** Writes a 48-bit number. */
 export function writeMac(view: DataView, at: number, mac: number): void {
   view.setUint16(at, mac / 0x1_0000_0000);
-  view.setUint32(at + 2, mac % 0x1_0000_0000);
+  // It takes the number modulo 2^32.
+  view.setUint32(at + 2, mac);
 }
 
 /** A packet as a link layer hands it to IP, whatever the medium. */

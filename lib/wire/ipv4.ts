@@ -20,6 +20,9 @@ const SOURCE = 12;
 const DESTINATION = 16;
 const OPTIONS = 20;
 export const IPV4_HEADER = 20;
+/** Offsets of the addresses. */
+export const IPV4_SOURCE: number = SOURCE;
+export const IPV4_DESTINATION: number = DESTINATION;
 export const IPV4_MAX_HEADER = 60;
 
 const DONT_FRAGMENT = 0x4000;

@@ -18,6 +18,9 @@ const HOP_LIMIT = 7;
 const SOURCE = 8;
 const DESTINATION = 24;
 export const IPV6_HEADER = 40;
+/** Offsets of the addresses. */
+export const IPV6_SOURCE: number = SOURCE;
+export const IPV6_DESTINATION: number = DESTINATION;
 // RFC 8200 4.5: in a fragment header, and there the offset and the bit that says that more follow.
 const FRAGMENT_OFFSET = 2;
 const NOT_ATOMIC = 0xfff9;
