@@ -84,15 +84,17 @@ export class IpOutput {
 /** Pushes the IP header that `flow` asks for in front of the frame, whose range is the payload. `identification` is IPv4's. */
 export function pushIpHeader(frame: Frame, flow: IpFlow, identification: number): void {
   if (isVersion(flow, 4)) {
-    Ipv4Packet.emit(frame, {
-      source: flow.source.value,
-      destination: flow.destination.value,
-      protocol: flow.protocol,
-      ttl: flow.hopLimit,
-      tos: flow.trafficClass,
+    const { source, destination, protocol, hopLimit, trafficClass, dontFragment } = flow;
+    Ipv4Packet.push(
+      frame,
+      source.value,
+      destination.value,
+      protocol,
+      hopLimit,
+      trafficClass,
       identification,
-      dontFragment: flow.dontFragment,
-    });
+      dontFragment,
+    );
     return;
   }
   frame.dontFragment = flow.dontFragment;

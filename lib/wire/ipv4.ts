@@ -110,9 +110,7 @@ export class Ipv4Packet implements IpPacket<4> {
   static emit(frame: Frame, fields: Ipv4Fields): void {
     const optionsLength = fields.options === undefined ? 0 : lengthOfOptions(fields.options);
     const headerLength = IPV4_HEADER + optionsLength;
-    if (frame.length + headerLength > 0xffff) {
-      throw new UsageError('ERR_FRAME_TOO_LARGE', 'an IPv4 packet holds at most 65,535 bytes');
-    }
+    if (frame.length + headerLength > 0xffff) throw tooLarge();
     const at = frame.push(headerLength);
     const { view } = frame.slab;
     const flags =
@@ -130,6 +128,37 @@ export class Ipv4Packet implements IpPacket<4> {
     view.setUint32(at + DESTINATION, fields.destination);
     if (fields.options !== undefined) writeOptions(frame, at + OPTIONS, at + headerLength, fields.options);
     refreshIpv4Checksum(view, at);
+    frame.network = at;
+  }
+
+  /**
+   * The same for a header without options of a packet that is not a fragment, from values at hand: for the path of every packet.
+   *
+   * @throws UsageError `ERR_FRAME_TOO_LARGE` over 65,535 bytes
+   */
+  static push(
+    frame: Frame,
+    source: number,
+    destination: number,
+    protocol: number,
+    ttl: number,
+    tos: number,
+    identification: number,
+    dontFragment: boolean,
+  ): void {
+    const totalLength = frame.length + IPV4_HEADER;
+    if (totalLength > 0xffff) throw tooLarge();
+    const at = frame.push(IPV4_HEADER);
+    const { view } = frame.slab;
+    const first = ((0x4500 | (tos & 0xff)) << 16) | totalLength;
+    const second = (identification << 16) | (dontFragment ? DONT_FRAGMENT : 0);
+    const third = ((ttl << 8) | (protocol & 0xff)) << 16;
+    const sum = fold((first >>> 0) + (second >>> 0) + (third >>> 0) + (source >>> 0) + (destination >>> 0));
+    view.setUint32(at + VERSION_IHL, first);
+    view.setUint32(at + IDENTIFICATION, second);
+    view.setUint32(at + TTL, third | complement(sum));
+    view.setUint32(at + SOURCE, source);
+    view.setUint32(at + DESTINATION, destination);
     frame.network = at;
   }
 
@@ -250,6 +279,10 @@ function checkOptions(view: DataView, from: number, to: number): DropReason | un
     at += length;
   }
   return undefined;
+}
+
+function tooLarge(): UsageError {
+  return new UsageError('ERR_FRAME_TOO_LARGE', 'an IPv4 packet holds at most 65,535 bytes');
 }
 
 function lengthOfOptions(options: readonly Ipv4Option[]): number {

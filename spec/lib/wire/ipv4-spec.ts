@@ -47,6 +47,24 @@ describe('Ipv4Packet', () => {
     expect(packet.destinationAddress.toString()).to.equal('10.0.0.1');
   });
 
+  it('writes the same header from values at hand', () => {
+    const word = fc.integer({ min: 0, max: 0xffff_ffff });
+    // Too large values are cut, as in their fields.
+    const byte = fc.integer({ min: 0, max: 0x1ff });
+    const id = fc.integer({ min: 0, max: 0xffff });
+    fc.assert(
+      fc.property(word, word, byte, byte, byte, id, fc.boolean(), fc.nat(1500), (...values) => {
+        const [source, destination, protocol, ttl, tos, identification, dontFragment, length] = values;
+        const [one, other] = [frameWith(new Uint8Array(length)), frameWith(new Uint8Array(length))];
+        Ipv4Packet.emit(one, { source, destination, protocol, ttl, tos, identification, dontFragment });
+        Ipv4Packet.push(other, source, destination, protocol, ttl, tos, identification, dontFragment);
+        expect(hexOf(other)).to.equal(hexOf(one));
+        expect(other.network).to.equal(one.network);
+      }),
+    );
+    expect(() => Ipv4Packet.push(frameWith(new Uint8Array(65_516)), 1, 2, 17, 64, 0, 0, false)).to.throw(/65,535/);
+  });
+
   it('writes a header byte for byte', () => {
     const frame = frameWith(hexBytes(PACKET).subarray(20));
     Ipv4Packet.emit(frame, {
