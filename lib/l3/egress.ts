@@ -16,6 +16,7 @@ import type { Timer } from '../core/timers.js';
 import type { IpLink } from '../l2/link.js';
 import { IPV4_DESTINATION, IPV4_SOURCE, Ipv4Packet } from '../wire/ipv4.js';
 import { IPV6_DESTINATION, IPV6_SOURCE, readIpv6 } from '../wire/ipv6.js';
+import { longestSegment, segment } from '../wire/segmentation.js';
 import { DeadGateways } from './dead-gateways.js';
 import { fragmentIpv4, fragmentIpv6 } from './fragment.js';
 import type { IcmpErrorKind } from './icmp-report.js';
@@ -107,13 +108,10 @@ export class Egress {
     if (!way.leads(view, addresses, 8, tables.generation) && !this.route4(frame, way)) return;
     const { route, link } = way;
     if (route === undefined || link === undefined) return;
-    // A super-segment is cut by the device.
-    if (frame.gsoType === GsoType.None) {
-      const destination = view.getUint32(frame.start + IPV4_DESTINATION);
-      const mtu = frame.mtuProbe || tables.mtus.size === 0 ? linkMtu(route) : tables.mtu(route, destination);
-      if (frame.length > mtu) return this.sendInPieces(frame, way, link, mtu);
-    }
-    transmit(frame, way, link);
+    const isKnown = tables.mtus.size > 0 && !frame.mtuProbe;
+    const mtu = isKnown ? tables.mtu(route, view.getUint32(frame.start + IPV4_DESTINATION)) : linkMtu(route);
+    if (longest(frame) > mtu) this.sendInPieces(frame, way, link, mtu);
+    else transmit(frame, way, link);
   }
 
   /** Finds the way of a packet; where there is none the packet is done with. */
@@ -146,10 +144,11 @@ export class Egress {
   }
 
   private sendInPieces(frame: TxPacket, way: Way<4>, link: IpLink, mtu: number): void {
-    const cut =
-      !isUncut(frame) && fragmentIpv4(frame, mtu, this.env.pool, (piece) => transmit(asTxPacket(piece), way, link));
-    if (cut) frame.release();
-    else this.tooBig(frame, mtu);
+    if (new Ipv4Packet(frame, frame.start).dontFragment) return this.tooBig(frame, mtu);
+    if (frame.gsoType !== GsoType.None) return this.cut(frame);
+    const emit = (piece: Frame): void => transmit(asTxPacket(piece), way, link);
+    if (!fragmentIpv4(frame, mtu, this.env.pool, emit)) return this.tooBig(frame, mtu);
+    return frame.release();
   }
 
   private send6(frame: TxPacket): void {
@@ -160,12 +159,10 @@ export class Egress {
     if (!way.leads(view, addresses, 32, tables.generation) && !this.route6(frame, way)) return;
     const { route, link } = way;
     if (route === undefined || link === undefined) return;
-    if (frame.gsoType === GsoType.None) {
-      const isKnown = tables.mtus6.size > 0 && !frame.mtuProbe;
-      const mtu = isKnown ? tables.mtu6(route, readIpv6(view, frame.start + IPV6_DESTINATION)) : linkMtu(route);
-      if (frame.length > mtu) return this.sendInPieces6(frame, way, link, mtu);
-    }
-    transmit(frame, way, link);
+    const isKnown = tables.mtus6.size > 0 && !frame.mtuProbe;
+    const mtu = isKnown ? tables.mtu6(route, readIpv6(view, frame.start + IPV6_DESTINATION)) : linkMtu(route);
+    if (longest(frame) > mtu) this.sendInPieces6(frame, way, link, mtu);
+    else transmit(frame, way, link);
   }
 
   private route6(frame: TxPacket, way: Way<6>): boolean {
@@ -208,11 +205,18 @@ export class Egress {
 
   private sendInPieces6(frame: TxPacket, way: Way<6>, link: IpLink, mtu: number): void {
     const { pool, random } = this.env;
-    const cut =
-      !frame.dontFragment &&
-      fragmentIpv6(frame, mtu, random.uint32(), pool, (piece) => transmit(asTxPacket(piece), way, link));
-    if (cut) frame.release();
-    else this.tooBig(frame, mtu);
+    if (frame.dontFragment) return this.tooBig(frame, mtu);
+    if (frame.gsoType !== GsoType.None) return this.cut(frame);
+    const emit = (piece: Frame): void => transmit(asTxPacket(piece), way, link);
+    if (!fragmentIpv6(frame, mtu, random.uint32(), pool, emit)) return this.tooBig(frame, mtu);
+    return frame.release();
+  }
+
+  /** Of a super-segment the packets that it stands for are cut each. */
+  private cut(frame: TxPacket): void {
+    const wrong = segment(frame, frame.start, this.env.pool, (piece) => this.send(asTxPacket(piece)));
+    if (wrong === undefined) frame.release();
+    else this.drop(wrong, frame);
   }
 
   private noRoute(frame: TxPacket): false {
@@ -252,9 +256,9 @@ function transmit(frame: TxPacket, way: Way<IpVersion>, link: IpLink): void {
   else link.send(frame, way.a, way.b, way.c, way.d);
 }
 
-/** Whether the sender of an IPv4 packet does not want it cut. */
-function isUncut(frame: TxPacket): boolean {
-  return new Ipv4Packet(frame, frame.start).dontFragment;
+/** Length of the longest packet, in bytes, that the device will make of this one. */
+function longest(frame: TxPacket): number {
+  return frame.gsoType === GsoType.None ? frame.length : longestSegment(frame, frame.start);
 }
 
 /** The route of a packet to a group whose sender chose the device that it leaves by. */

@@ -2,7 +2,14 @@ import { expect } from 'chai';
 import { Subject, type Subscription } from 'rxjs';
 import { Ipv4Address } from '../../../lib/core/address.js';
 import { DropReason } from '../../../lib/core/drops.js';
-import { asTxPacket, ChecksumState, type Frame, type TxFrame, type TxPacket } from '../../../lib/core/frame.js';
+import {
+  asTxPacket,
+  ChecksumState,
+  type Frame,
+  GsoType,
+  type TxFrame,
+  type TxPacket,
+} from '../../../lib/core/frame.js';
 import { EthernetLink } from '../../../lib/l2/ethernet-link.js';
 import { PointToPointLink } from '../../../lib/l2/link.js';
 import { confirmNextHop, type EgressOptions, loopBack } from '../../../lib/l3/egress.js';
@@ -133,6 +140,23 @@ describe('routeAndResolve', () => {
     frame.checksumField = frame.start + 26;
     input.next(asTxPacket(frame));
     expect(new DataView((tun.sent[0] ?? new Uint8Array(40)).buffer).getUint16(26)).to.equal(right);
+  });
+  it('leaves a super-segment to the device where its segments fit; else cuts each of them, or none', () => {
+    const sendSuper = (gsoSize: number, dontFragment = false): void => {
+      const frame = packet({ destination: ip('10.9.0.2'), dontFragment }, 4_000);
+      frame.gsoType = GsoType.UdpL4;
+      frame.gsoSize = gsoSize;
+      input.next(asTxPacket(frame));
+    };
+    const lengths = () => tun.sent.splice(0).map((bytes) => bytes.length);
+    sendSuper(1_372, true);
+    expect(lengths()).to.deep.equal([4_028]);
+    sendSuper(2_000);
+    expect(lengths()).to.deep.equal([1_396, 652, 1_396, 652]);
+    sendSuper(1_373, true);
+    env.scheduler.runFor(0);
+    expect(lengths()).to.deep.equal([]);
+    expect(told).to.deep.equal(['packet-too-big EMSGSIZE 10.9.0.2 1000 1400']);
   });
   it('1122-I3: sends from our addresses only, unless told', () => {
     send({ source: ip('10.0.0.77') });
