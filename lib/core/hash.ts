@@ -13,8 +13,9 @@ function rotl(x: number, n: number): number {
 /** SipHash-2-4 under a secret of 128 bits; a word counts as four bytes, little-endian. */
 export class SipHash {
   private readonly key: Uint32Array;
-  /** The state v0..v3, each as low and high half. */
-  private readonly v: Uint32Array = new Uint32Array(8);
+  /** The halves of the last hash, signed. */
+  private lowHalf = 0;
+  private highHalf = 0;
 
   /** @param key four words, k0 low to k1 high */
   constructor(key: Uint32Array) {
@@ -28,63 +29,72 @@ export class SipHash {
 
   /** The low 32 bits, unsigned, of the hash of `count` words. */
   low(words: Uint32Array, count: number): number {
-    return this.run(words, count, 0);
+    this.run(words, count);
+    return this.lowHalf >>> 0;
   }
 
   /** The high 32 bits, unsigned, of the hash of `count` words. */
   high(words: Uint32Array, count: number): number {
-    return this.run(words, count, 1);
+    this.run(words, count);
+    return this.highHalf >>> 0;
   }
 
-  private run(words: Uint32Array, count: number, half: 0 | 1): number {
-    const { v, key } = this;
-    const [k0 = 0, k1 = 0, k2 = 0, k3 = 0] = key;
-    v.set([k0 ^ 0x70736575, k1 ^ 0x736f6d65, k2 ^ 0x6e646f6d, k3 ^ 0x646f7261]);
-    v.set([k0 ^ 0x6e657261, k1 ^ 0x6c796765, k2 ^ 0x79746573, k3 ^ 0x74656462], 4);
-    let at = 0;
-    for (; at + 1 < count; at += 2) this.absorb(words[at] ?? 0, words[at + 1] ?? 0);
-    this.absorb(at < count ? (words[at] ?? 0) : 0, ((count * 4) & 0xff) << 24);
-    v[4] = (v[4] ?? 0) ^ 0xff;
-    for (let i = 0; i < 4; i++) this.round();
-    return ((v[half] ?? 0) ^ (v[2 + half] ?? 0) ^ (v[4 + half] ?? 0) ^ (v[6 + half] ?? 0)) >>> 0;
+  /** The high 32 bits, unsigned, of the hash whose low ones were asked for last. */
+  get rest(): number {
+    return this.highHalf >>> 0;
   }
 
-  private absorb(low: number, high: number): void {
-    const { v } = this;
-    v[6] = (v[6] ?? 0) ^ low;
-    v[7] = (v[7] ?? 0) ^ high;
-    this.round();
-    this.round();
-    v[0] = (v[0] ?? 0) ^ low;
-    v[1] = (v[1] ?? 0) ^ high;
-  }
-
-  private round(): void {
-    this.mix(0, 2, 13);
-    this.swap(0);
-    this.mix(4, 6, 16);
-    this.mix(0, 6, 21);
-    this.mix(4, 2, 17);
-    this.swap(4);
-  }
-
-  /** v[a] += v[b]; v[b] = rotl(v[b], bits) ^ v[a]. */
-  private mix(a: number, b: number, bits: number): void {
-    const { v } = this;
-    const low = (v[a] ?? 0) + (v[b] ?? 0);
-    const bl = v[b] ?? 0;
-    const bh = v[b + 1] ?? 0;
-    v[a] = low;
-    v[a + 1] = (v[a + 1] ?? 0) + bh + (low > 0xffff_ffff ? 1 : 0);
-    v[b] = ((bl << bits) | (bh >>> (32 - bits))) ^ (v[a] ?? 0);
-    v[b + 1] = ((bh << bits) | (bl >>> (32 - bits))) ^ (v[a + 1] ?? 0);
-  }
-
-  private swap(a: number): void {
-    const { v } = this;
-    const low = v[a] ?? 0;
-    v[a] = v[a + 1] ?? 0;
-    v[a + 1] = low;
+  /** The state v0..v3 in eight locals, `a` to `d`, each a low and a high half: nothing else is as fast. */
+  private run(words: Uint32Array, count: number): void {
+    const [k0 = 0, k1 = 0, k2 = 0, k3 = 0] = this.key;
+    let [al, ah, bl, bh] = [k0 ^ 0x70736575, k1 ^ 0x736f6d65, k2 ^ 0x6e646f6d, k3 ^ 0x646f7261];
+    let [cl, ch, dl, dh] = [k0 ^ 0x6e657261, k1 ^ 0x6c796765, k2 ^ 0x79746573, k3 ^ 0x74656462];
+    // Two rounds for each pair of words, the last with the length; then four.
+    const absorbing = 2 * ((count >>> 1) + 1);
+    for (let round = 0; round < absorbing + 4; round++) {
+      const at = round & ~1;
+      const low = at < count ? (words[at] ?? 0) | 0 : 0;
+      const high = at + 1 < count ? (words[at + 1] ?? 0) | 0 : count << 26;
+      const begins = round < absorbing && at === round;
+      if (begins) {
+        dl ^= low;
+        dh ^= high;
+      } else if (round === absorbing) cl ^= 0xff;
+      let t = al;
+      al = (al + bl) | 0;
+      ah = (ah + bh + (al >>> 0 < t >>> 0 ? 1 : 0)) | 0;
+      t = ((bl << 13) | (bh >>> 19)) ^ al;
+      bh = ((bh << 13) | (bl >>> 19)) ^ ah;
+      bl = t;
+      t = cl;
+      cl = (cl + dl) | 0;
+      ch = (ch + dh + (cl >>> 0 < t >>> 0 ? 1 : 0)) | 0;
+      t = ((dl << 16) | (dh >>> 16)) ^ cl;
+      dh = ((dh << 16) | (dl >>> 16)) ^ ch;
+      dl = t;
+      // The halves of `a` have changed places from here on.
+      t = (ah + dl) | 0;
+      ah = (al + dh + (t >>> 0 < ah >>> 0 ? 1 : 0)) | 0;
+      al = t;
+      t = ((dl << 21) | (dh >>> 11)) ^ al;
+      dh = ((dh << 21) | (dl >>> 11)) ^ ah;
+      dl = t;
+      t = cl;
+      cl = (cl + bl) | 0;
+      ch = (ch + bh + (cl >>> 0 < t >>> 0 ? 1 : 0)) | 0;
+      t = ((bl << 17) | (bh >>> 15)) ^ cl;
+      bh = ((bh << 17) | (bl >>> 15)) ^ ch;
+      bl = t;
+      t = cl;
+      cl = ch;
+      ch = t;
+      if (round < absorbing && !begins) {
+        al ^= low;
+        ah ^= high;
+      }
+    }
+    this.lowHalf = al ^ bl ^ cl ^ dl;
+    this.highHalf = ah ^ bh ^ ch ^ dh;
   }
 }
 

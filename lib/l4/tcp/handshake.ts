@@ -35,7 +35,7 @@ export function number(c: Connection, numbers: SequenceNumbers, path: IpPath, be
   let iss = numbers.initial(local.address, local.port, remote.address, remote.port, host.now);
   // RFC 9293 3.6.1: not within what an old connection has used.
   if (beyond !== undefined && !after(iss, beyond)) iss = (beyond + 0x10000) | 0;
-  prepare(c, iss, numbers.timestampOffset(local.address, local.port, remote.address, remote.port), path);
+  prepare(c, iss, numbers.ownTimestampOffset, path);
 }
 
 /** Takes in the numbers of a new connection, and what is known of the way. */

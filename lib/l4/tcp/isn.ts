@@ -22,15 +22,20 @@ export class SequenceNumbers {
     return (Math.floor(now * TICKS_PER_MS) + this.hash.low(this.words, 10)) | 0;
   }
 
-  /** What the connection adds to the millisecond clock in its timestamps. */
+  /** What the connection adds to the millisecond clock in its timestamps: the other half of the hash that its sequence number is from. */
   timestampOffset(local: IpAddress, localPort: number, remote: IpAddress, remotePort: number): number {
-    this.load(local, remote, localPort, remotePort, 1);
-    return this.hash.low(this.words, 10);
+    this.load(local, remote, localPort, remotePort, 0);
+    return this.hash.high(this.words, 10);
+  }
+
+  /** The same for the connection whose initial sequence number was drawn last. */
+  get ownTimestampOffset(): number {
+    return this.hash.rest;
   }
 
   /** Where the search for an ephemeral port towards a destination starts (RFC 6056 3.3.3). */
   portOffset(local: IpAddress, remote: IpAddress, remotePort: number): number {
-    this.load(local, remote, 0, remotePort, 2);
+    this.load(local, remote, 0, remotePort, 1);
     return this.hash.low(this.words, 10);
   }
 

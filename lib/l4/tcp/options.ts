@@ -364,7 +364,7 @@ export function receiveLimit({ receiveBuffer }: { readonly receiveBuffer?: numbe
 /** The shift that lets a 16-bit window cover `buffer` bytes; at most 14 (RFC 7323 2.3). */
 export function windowScaleFor(buffer: number): number {
   let scale = 0;
-  while (scale < 14 && 0xffff * 2 ** scale < buffer) scale++;
+  while (scale < 14 && 0xffff << scale < buffer) scale++;
   return scale;
 }
 
