@@ -10,6 +10,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   ping: async () => (await import('./ping.js')).ping,
   traceroute: async () => (await import('./traceroute.js')).traceroute,
   resolve: async () => (await import('./resolve.js')).resolve,
+  iperf3: async () => (await import('./iperf3.js')).iperf3,
   packetdrill: async () => (await import('./packetdrill.js')).packetdrill,
   demo: async () => (await import('./demo.js')).demo,
 };
