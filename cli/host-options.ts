@@ -1,5 +1,5 @@
 /**
- * The options that make a host of ours on a TAP interface: the same for every command that is one (`host`, `ping`, `traceroute`,
+ * The options that make a host of ours on a TAP interface: the same for every command that is one (`host`, `ping`, `traceroute`, `iperf3`,
  * `resolve`), with what is wrong about them said in one line.
  */
 

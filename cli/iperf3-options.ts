@@ -2,6 +2,7 @@
 
 import { DEFAULT_PARAMETERS, DEFAULT_UDP_BITRATE, type IperfParameters, LIMITS } from '../lib/l7/iperf3/parameters.js';
 import { IPERF_PORT } from '../lib/l7/iperf3/messages.js';
+import { headerSize, MAX_DATAGRAM } from '../lib/l7/iperf3/datagram.js';
 import { ArgumentError, type Flag, flag, seconds, text, type Value, type Values, whole, words } from './args.js';
 import { VERSION_OPTIONS } from './destination.js';
 import { HOST_OPTIONS, type HostOptionTable } from './host-options.js';
@@ -97,6 +98,8 @@ export function parametersOf(values: IperfValues): IperfParameters {
   const ends = [time, values.bytes, values.blockcount].filter((one) => one !== undefined && one > 0);
   if (ends.length > 1) throw new ArgumentError('one of --time, --bytes and --blockcount, not more');
   if (reverse && bidir) throw new ArgumentError('either --reverse or --bidir, not both');
+  const { length } = values;
+  if (length !== undefined) checkLength(length, values);
   const { bitrate: { rate, burst } = { rate: udp ? DEFAULT_UDP_BITRATE : 0, burst: 0 } } = values;
   return {
     ...DEFAULT_PARAMETERS,
@@ -122,6 +125,13 @@ export function parametersOf(values: IperfValues): IperfParameters {
     title: values.title,
     extraData: values['extra-data'],
   };
+}
+
+function checkLength(length: number, values: IperfValues): void {
+  const least = values.udp ? headerSize(values['udp-counters-64bit']) : 1;
+  const most = values.udp ? MAX_DATAGRAM[4] : LIMITS.length;
+  if (length < least || length > most)
+    throw new ArgumentError(`--length must be from ${least} to ${most}, not ${length}`);
 }
 
 /** A number that may have a unit. */

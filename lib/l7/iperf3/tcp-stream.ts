@@ -13,6 +13,8 @@ export class TcpStream extends MeasuredStream implements DataStream, TcpHandler 
   private readonly block: Uint8Array;
   private full = false;
   private over = false;
+  /** What still comes is taken, so that the peer can go on to the end, but does not count. */
+  private halted = false;
 
   /** Takes over a connection that is established. */
   constructor(place: StreamPlace, connection: TcpConnection) {
@@ -44,8 +46,9 @@ export class TcpStream extends MeasuredStream implements DataStream, TcpHandler 
   }
 
   override halt(): void {
-    super.halt();
     this.drain();
+    super.halt();
+    this.halted = true;
   }
 
   close(): void {
@@ -107,6 +110,7 @@ export class TcpStream extends MeasuredStream implements DataStream, TcpHandler 
     const { connection, account } = this;
     let bytes = 0;
     for (let part = connection.read(); part !== undefined; part = connection.read()) bytes += part.length;
+    if (this.halted) return;
     account.bytes += bytes;
     this.quota.receiving -= bytes;
     if (this.quota.receiving <= 0 && this.running) this.owner.exhausted();
