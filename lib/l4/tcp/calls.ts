@@ -6,7 +6,7 @@ import type { Connection } from './connection.js';
 import { linger as startLinger } from './linger.js';
 import { reset, sendAck } from './emit.js';
 import { fullSize, unsentBytes } from './segment-size.js';
-import { transmit } from './send.js';
+import { push, transmit } from './send.js';
 import { canSend, isSynchronised } from './state.js';
 import { Chrono } from './statistics.js';
 import { Tell } from './tell.js';
@@ -30,7 +30,11 @@ export function write(c: Connection, bytes: Uint8Array, options: TcpWriteOptions
   if (canSend(c.state) || c.fastOpen?.isEarly === true) {
     c.host.enter();
     c.queue.watch.start(Chrono.BUSY, c.host.now, c.statistics);
-    transmit(c);
+    if (c.host.isTelling) {
+      // More may be written before that is over: one full segment is better than two.
+      c.pushing = true;
+      c.host.wake(c);
+    } else transmit(c);
     c.host.leaveLater();
   }
   return taken;
@@ -72,6 +76,11 @@ export function roomToWrite(c: Connection): number {
 /** See `TcpConnection.end`. */
 export function end(c: Connection): void {
   if (c.finQueued || c.over) return;
+  if (c.pushing) {
+    c.host.enter();
+    push(c);
+    c.host.leaveLater();
+  }
   c.finQueued = true;
   c.unflushed = true;
   // Before ESTABLISHED the FIN waits for the handshake (RFC 9293 3.10.4), unless data need not (RFC 7413 4.2.2).
@@ -168,6 +177,7 @@ export function urgentAhead(c: Connection): number {
 export function close(c: Connection): void {
   if (c.abandoned) return;
   c.host.enter();
+  push(c);
   c.abandoned = true;
   const linger = c.settings?.linger ?? -1;
   const unread = c.received.length > 0;
@@ -190,6 +200,7 @@ export function close(c: Connection): void {
 /** See `TcpConnection.abort`. */
 export function abort(c: Connection): void {
   c.host.enter();
+  push(c);
   c.abandoned = true;
   c.dropReceived();
   if (wantsReset(c)) reset(c);
@@ -201,6 +212,7 @@ export function abort(c: Connection): void {
 /** See `TcpConnection.disconnect`. */
 export function disconnect(c: Connection): void {
   c.host.enter();
+  push(c);
   c.abandoned = true;
   c.dropReceived();
   drop(c);

@@ -41,6 +41,7 @@ import { Recovery } from './recovery.js';
 import type { ChallengeBudget } from './refuse.js';
 import { RttEstimator } from './rto.js';
 import { sendAck, sendFirstSyn } from './emit.js';
+import { push } from './send.js';
 import { unsentBytes } from './segment-size.js';
 import { NOTHING_QUEUED, type SendQueue } from './send-queue.js';
 import { NOTHING_SENT, type SentQueue } from './sent-queue.js';
@@ -448,6 +449,7 @@ export class Connection extends Flags implements TcpConnection {
     this.pending = 0;
     if (this.states !== undefined) for (const state of this.states.queue.splice(0)) this.states.told(state);
     if (news !== 0) this.call(news);
+    if (this.pushing) push(this);
     if (this.fastOpen?.waiting === true && this.state === 'SYN-SENT') sendFirstSyn(this);
     if (this.ackNow && this.state !== 'CLOSED') sendAck(this);
   }

@@ -91,6 +91,8 @@ export interface TcpContext {
   readonly confirm: ((remote: IpAddress) => void) | undefined;
   /** Is told that `remote` has not answered three times: R1 of RFC 9293 3.8.3. */
   readonly doubt: ((remote: IpAddress) => void) | undefined;
+  /** Somebody is being told of news, from within whose calls this may be. */
+  readonly isTelling: boolean;
   /** An event begins: a segment, a timer, a call of the application. Events may nest. */
   enter(): void;
   /** The event ends; if it was the outermost, connections now tell their owners, and what came in meanwhile is processed. */

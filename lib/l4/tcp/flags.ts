@@ -20,6 +20,7 @@ const CLOSED_TOLD = 1 << 16;
 const MAY_FRAGMENT = 1 << 17;
 const LEAVES_CHECKSUMS = 1 << 18;
 const LEAVES_CUTTING = 1 << 19;
+const PUSHING = 1 << 20;
 
 /** The flags of one connection. All are off at first. */
 export class Flags {
@@ -171,6 +172,14 @@ export class Flags {
   }
   set mayFragment(on: boolean) {
     this.set(MAY_FRAGMENT, on);
+  }
+
+  /** What was written is sent when those that are being told of news have returned. */
+  get pushing(): boolean {
+    return (this.bits & PUSHING) !== 0;
+  }
+  set pushing(on: boolean) {
+    this.set(PUSHING, on);
   }
 
   /** The device at the beginning of the path completes checksums. */

@@ -49,6 +49,13 @@ export function transmit(c: Connection): void {
   } else timers.disarmRetransmit();
 }
 
+/** Sends what was written while others were being told of news. */
+export function push(c: Connection): void {
+  if (!c.pushing) return;
+  c.pushing = false;
+  transmit(c);
+}
+
 /** RFC 5682 3.1, step 2 b: new data tell whether the timeout was spurious; where none may be sent, it counts as real. */
 function newBeforeOld(c: Connection): void {
   const { recovery, snd } = c;

@@ -97,6 +97,7 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost {
   private readonly listeners: ListenerTable = new ListenerTable();
   private readonly numbers: SequenceNumbers;
   private readonly segment: Segment = new Segment();
+  isTelling = false;
   private depth = 0;
   private woken: Wakeable[] = [];
   private readonly waiting: Waiting[] = [];
@@ -350,6 +351,7 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost {
   }
 
   private flush(party: Wakeable): void {
+    this.isTelling = true;
     try {
       party.flush();
     } catch {
@@ -357,6 +359,8 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost {
       this.counters.handlersThrew++;
       this.env.drops.report(DropReason.CallbackThrew, undefined, 'tcp');
       if (party instanceof Connection) party.abort();
+    } finally {
+      this.isTelling = false;
     }
   }
 
