@@ -4,12 +4,14 @@
  */
 
 import { writeFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { deviceBenchmark } from './device.js';
 import { writeDocuments } from './documents.js';
 import { impairedBenchmark } from './impaired.js';
 import { memoryBenchmark } from './memory.js';
 import { microBenchmark } from './micro.js';
+import { profileBenchmark } from './profile.js';
 import { machine, markdown, type Row } from './report.js';
 import { tapBenchmark } from './tap.js';
 import { tapMarkdown } from './tap-report.js';
@@ -18,6 +20,7 @@ import { versionsBenchmark } from './versions.js';
 
 const USAGE = `Usage: npm run bench -- [micro] [versions] [memory] [device] [impaired] [--rounds N] [--seconds N] [--json FILE] [--markdown FILE]
        npm run bench -- tap [--only NAME ...] [--rounds N] [--seconds N] [--json FILE] [--markdown FILE]
+       npm run bench -- profile [--only NAME ...] [--seconds N] [--directory DIR] [--markdown FILE]
        npm run bench -- throughput [--json FILE] [--markdown FILE]
        npm run bench -- documents
 
@@ -27,11 +30,13 @@ const USAGE = `Usage: npm run bench -- [micro] [versions] [memory] [device] [imp
   device      frames per second through the TAP driver alone (Linux, root)
   impaired    TCP over a path with loss and reordering, beside the kernel's with itself (Linux, root)
   tap         this stack on a TAP beside the kernel's own over veth, lwIP, gVisor and a bare responder, as far as they are installed (Linux, root)
+  profile     CPU profiles of this stack under each load of tap, added up by function (Linux, root)
   throughput  what TCP gets out of a link by loss, round-trip time and congestion control, in virtual time
   documents   writes the tables of bench/results into README.md and docs/PERFORMANCE.md
   --rounds    rounds, interleaved; the figures are medians (default 5)
   --seconds   seconds per figure and round of tap and impaired (default 1)
-  --only      peers of tap whose names contain this; may be repeated
+  --only      peers of tap and profile whose names contain this; may be repeated
+  --directory where the profiles go (default coverage/profiles)
 `;
 
 const { values, positionals } = parseArgs({
@@ -40,6 +45,7 @@ const { values, positionals } = parseArgs({
     rounds: { type: 'string', default: '5' },
     seconds: { type: 'string', default: '1' },
     only: { type: 'string', multiple: true },
+    directory: { type: 'string', default: 'coverage/profiles' },
     json: { type: 'string' },
     markdown: { type: 'string' },
     help: { type: 'boolean', default: false },
@@ -48,6 +54,7 @@ const { values, positionals } = parseArgs({
 
 const rounds = Number(values.rounds);
 const seconds = Number(values.seconds);
+const only = values.only === undefined ? {} : { only: values.only };
 
 /** Benchmarks that make rows. */
 const ROWS: Readonly<Record<string, () => Row[] | Promise<Row[]>>> = {
@@ -66,9 +73,14 @@ const ALONE: Readonly<Record<string, () => void | Promise<void>>> = {
     publish(throughputJson(cells), throughputTables(cells));
   },
   async tap() {
-    const { only } = values;
-    const report = await tapBenchmark(only === undefined ? { rounds, seconds } : { rounds, seconds, only });
+    const report = await tapBenchmark({ rounds, seconds, ...only });
     if (report !== undefined) publish(`${JSON.stringify(report, undefined, 2)}\n`, tapMarkdown(report));
+  },
+  async profile() {
+    const { directory } = values;
+    const tables = await profileBenchmark({ directory: resolve(directory), seconds, ...only });
+    if (values.markdown !== undefined) writeFileSync(values.markdown, tables);
+    process.stdout.write(tables);
   },
 };
 
