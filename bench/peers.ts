@@ -38,6 +38,7 @@ const LWIP = 'lwIP, TAP, no offload';
 const GVISOR = 'gVisor, TAP, offloads';
 const GVISOR_PLAIN = 'gVisor, TAP, no offload';
 
+const OFFLOADS = [KERNEL, LWIP, GVISOR, RESPONDER];
 const PLAIN = [KERNEL_PLAIN, LWIP, GVISOR_PLAIN, RESPONDER_PLAIN];
 
 /** Names of interfaces on the load's side. */
@@ -134,11 +135,15 @@ export interface OwnPeer extends Peer {
   readonly options: Partial<ServiceOptions>;
 }
 
+const NO_OFFLOAD: Partial<ServiceOptions> = { tap: { offload: false } };
+
 /** Our own. */
 export const OWN: readonly OwnPeer[] = [
-  stack('rx-netstack, no offload', {}, PLAIN),
-  stack('rx-netstack, no offload, IPv6', {}, ['rx-netstack, no offload'], 6),
-  stack('rx-netstack, no offload, Node sockets', { api: 'sockets' }, PLAIN),
+  stack('rx-netstack, offloads', {}, OFFLOADS),
+  stack('rx-netstack, offloads, Node sockets', { api: 'sockets' }, OFFLOADS),
+  stack('rx-netstack, no offload', NO_OFFLOAD, PLAIN),
+  stack('rx-netstack, no offload, Node sockets', { ...NO_OFFLOAD, api: 'sockets' }, PLAIN),
+  stack('rx-netstack, no offload, IPv6', NO_OFFLOAD, ['rx-netstack, no offload'], 6),
 ];
 
 /** Everybody, in the order of the table. */
