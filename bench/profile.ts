@@ -1,4 +1,8 @@
-/** Where the time of this stack goes: CPU profiles of it under each load of the TAP benchmark, added up by function and by file. */
+/**
+ * Where the time of this stack goes: CPU profiles of it under each load of the TAP benchmark, added up by function and by file. Samples are taken in real time, so
+ * that on a busy machine they count what others took from us where it was taken; the processor time beside them does not. System calls count for the function
+ * that makes them.
+ */
 
 import { once } from 'node:events';
 import { mkdirSync, readFileSync } from 'node:fs';
@@ -41,11 +45,20 @@ interface Shares {
   readonly files: ReadonlyMap<string, number>;
 }
 
+/** Processor time of a process, in seconds. */
+interface ProcessorTime {
+  readonly user: number;
+  readonly system: number;
+}
+
 const NET = 1;
 const WARM_UP = 1;
 const FUNCTIONS = 16;
 const FILES = 8;
 const LEAST = 0.01;
+
+// USER_HZ of Linux.
+const TICKS_PER_SECOND = 100;
 
 const microseconds = () => Number(process.hrtime.bigint() / 1000n);
 
@@ -81,16 +94,25 @@ async function profile(peer: OwnPeer, column: Column, workshop: Workshop, option
     const service = client.start(command, [...flags, ...args]);
     await ready(service);
     const program = workshop.c('load') ?? NODE_LOAD;
-    const [begun, rate] = [microseconds(), await loaded(client, program, peer, column, seconds)];
-    const ended = microseconds();
+    const [begun, before] = [microseconds(), processorTime(service.pid)];
+    const rate = await loaded(client, program, peer, column, seconds);
+    const [ended, after] = [microseconds(), processorTime(service.pid)];
     service.kill('SIGTERM');
     await once(service, 'close');
     const read = JSON.parse(readFileSync(join(directory, name), 'utf8')) as CpuProfile;
     const shares = sharesOf(read, begun + WARM_UP * 1e6, ended);
-    return section(`${peer.name}: ${column.title}`, rate, shares);
+    const used = { user: after.user - before.user, system: after.system - before.system };
+    return section(`${peer.name}: ${column.title}`, rate, shares, used);
   } finally {
     client.remove();
   }
+}
+
+function processorTime(pid: number | undefined): ProcessorTime {
+  // proc(5): the name, in parentheses, is the second field; user and system time are the 14th and 15th.
+  const [, fields = ''] = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ');
+  const [user = 0, system = 0] = fields.split(' ').slice(11, 13).map(Number);
+  return { user: user / TICKS_PER_SECOND, system: system / TICKS_PER_SECOND };
 }
 
 async function loaded(
@@ -139,19 +161,16 @@ function fileOf(url: string): string {
   return dependency ?? url;
 }
 
-function section(title: string, rate: number, { busy, functions, files }: Shares): string {
+function section(title: string, rate: number, shares: Shares, { user, system }: ProcessorTime): string {
   const percent = (share: number) => `${(share * 100).toFixed(1)} %`;
-  const top = (shares: ReadonlyMap<string, number>, most: number) =>
-    [...shares]
+  const top = (of: ReadonlyMap<string, number>, most: number) =>
+    [...of]
       .toSorted(([, a], [, b]) => b - a)
       .slice(0, most)
       .filter(([, share]) => share >= LEAST)
       .map(([key, share]) => [key, percent(share)]);
-  const heading = `### ${title}: ${rate.toPrecision(3)} while profiled, ${percent(busy)} busy\n`;
-  const tables = [
-    table(['function', 'self'], top(functions, FUNCTIONS)),
-    '',
-    table(['file', 'self'], top(files, FILES)),
-  ];
-  return [heading, ...tables, ''].join('\n');
+  const processor = `${percent(system / (user + system))} of the processor time in the kernel`;
+  const heading = `### ${title}\n\n${rate.toPrecision(3)} while profiled; busy ${percent(shares.busy)}, ${processor}\n`;
+  const functions = table(['function', 'self'], top(shares.functions, FUNCTIONS));
+  return [heading, functions, '', table(['file', 'self'], top(shares.files, FILES)), ''].join('\n');
 }

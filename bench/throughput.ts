@@ -4,6 +4,7 @@
  */
 
 import type { TcpOptions } from '../lib/l4/tcp/options.js';
+import { table } from './report.js';
 import { SimulatedPath } from './simulated-path.js';
 
 /** Names of the table's columns. */
@@ -80,18 +81,15 @@ export function throughputBenchmark(): Cell[] {
 /** As Markdown: a table per round-trip time. */
 export function throughputTables(cells: readonly Cell[]): string {
   const variants = [...new Set(cells.map(({ variant }) => variant))];
-  const lines: string[] = [];
-  for (const rtt of RTTS) {
-    lines.push(`| ${rtt} ms | ${variants.join(' | ')} |`, `|---|${variants.map(() => '--:').join('|')}|`);
-    for (const loss of LOSSES) {
+  const tables = RTTS.map((rtt) => {
+    const rows = LOSSES.map((loss) => {
       const of = (variant: Variant) =>
         cells.find((one) => one.variant === variant && one.loss === loss && one.rtt === rtt);
-      const figures = variants.map((variant) => of(variant)?.mbits.toFixed(2) ?? '');
-      lines.push(`| ${loss * 100} % loss | ${figures.join(' | ')} |`);
-    }
-    lines.push('');
-  }
-  return lines.join('\n');
+      return [`${loss * 100} % loss`, ...variants.map((variant) => of(variant)?.mbits.toFixed(2) ?? '')];
+    });
+    return table([`${rtt} ms`, ...variants], rows);
+  });
+  return `${tables.join('\n\n')}\n`;
 }
 
 /** As the file that is checked in: a line per figure, so that a change shows which. */

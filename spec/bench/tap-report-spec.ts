@@ -1,0 +1,44 @@
+import { expect } from 'chai';
+import { table } from '../../bench/report.js';
+import { COLUMNS, figureTable, ratioTable, type TapReport } from '../../bench/tap-report.js';
+
+const figures = (value: number) =>
+  Object.fromEntries(COLUMNS.map(({ key }) => [key, { value, range: [value, value] as const }]));
+
+const REPORT: TapReport = {
+  date: '2026-01-01',
+  machine: {},
+  rounds: 1,
+  seconds: 1,
+  peers: [
+    { name: 'ours', against: ['other', 'missing'], figures: figures(200) },
+    { name: 'other', against: [], figures: figures(100) },
+  ],
+  skipped: [{ name: 'missing', missing: 'a compiler' }],
+};
+
+const cells = (text: string) => text.split('\n').map((line) => line.split('|').map((cell) => cell.trim()));
+
+describe('the tables of the TAP benchmark', () => {
+  it('have a row for each peer, or for those that are asked for', () => {
+    expect(cells(figureTable(REPORT)).map(([, name]) => name)).to.include.members(['ours', 'other']);
+    expect(figureTable(REPORT, ['other'])).not.to.include('ours');
+  });
+
+  it('say how many times as good we are: twice as much, and half of a cost', () => {
+    const [heading = [], , ratios = [], ...rest] = cells(ratioTable(REPORT));
+    expect(rest).to.deep.equal([]);
+    expect(ratios[1]).to.equal('ours : other');
+    for (const { title, isCost } of COLUMNS)
+      expect(ratios[heading.indexOf(title)], title).to.equal(isCost === true ? '0.5' : '2');
+  });
+
+  it('are aligned', () => {
+    const text = table(['a', 'long heading'], [['longer than that', '1']]);
+    expect(text.split('\n')).to.deep.equal([
+      '| a                | long heading |',
+      '| ---------------- | -----------: |',
+      '| longer than that |            1 |',
+    ]);
+  });
+});
