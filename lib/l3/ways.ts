@@ -5,6 +5,7 @@
 
 import type { IpVersion } from '../core/address.js';
 import type { IpLink } from '../l2/link.js';
+import { Ends, type EndsLength } from '../wire/ends.js';
 import type { Route } from './routes.js';
 
 // A power of two. Destinations that share a place take turns, which costs what routing costs.
@@ -12,7 +13,7 @@ const PLACES = 64;
 /** No generation of tables. */
 const NEVER = -1;
 
-/** Where packets of one source and one destination go. Words of addresses are signed: other numbers would be objects in memory. */
+/** Where packets of one source and one destination go. */
 export class Way<V extends IpVersion> {
   route: Route<V> | undefined = undefined;
   link: IpLink | undefined = undefined;
@@ -24,20 +25,17 @@ export class Way<V extends IpVersion> {
   c = 0;
   d = 0;
   private generation = NEVER;
-  private readonly ends = new Int32Array(8);
+  private readonly ends: Ends = new Ends();
 
-  /** Whether it is for the addresses in front of which `at` points, `length` bytes both together, and the tables of that generation. */
-  leads(view: DataView, at: number, length: 8 | 32, generation: number): boolean {
-    if (this.generation !== generation) return false;
-    const { ends } = this;
-    for (let i = 0; i < length; i += 4) if (ends[i >>> 2] !== view.getInt32(at + i)) return false;
-    return true;
+  /** Whether it is that of the packet whose source address is at `at`, by the tables of that generation. */
+  leads(view: DataView, at: number, length: EndsLength, generation: number): boolean {
+    return this.generation === generation && this.ends.are(view, at, length);
   }
 
   /** From now on it is, and whoever calls sets the rest. */
-  claim(view: DataView, at: number, length: 8 | 32, generation: number): void {
+  claim(view: DataView, at: number, length: EndsLength, generation: number): void {
     this.generation = generation;
-    for (let i = 0; i < length; i += 4) this.ends[i >>> 2] = view.getInt32(at + i);
+    this.ends.read(view, at, length);
   }
 
   /** It is good for one packet only. */

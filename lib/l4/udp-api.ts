@@ -8,7 +8,10 @@ import type { InterfaceChoice } from '../l3/multicast.js';
 import type { SourceFilter } from '../l3/source-filter.js';
 import type { Endpoint } from './tcp/api.js';
 
-/** A received datagram; `data` is a copy that the receiver owns. */
+/**
+ * A received datagram; `data` is a copy that the receiver owns. As with Node's Buffers its memory may be shared with other datagrams' (`data.buffer`
+ * holds them, too, and is kept as long as any of them).
+ */
 export interface UdpMessage {
   readonly data: Uint8Array;
   readonly source: Endpoint;
@@ -108,9 +111,11 @@ export interface UdpSocket {
   /**
    * Sends a datagram to `to`, or to the connected peer.
    *
+   * @param segmentSize sends `data` as datagrams of so many bytes each, the last one of what is left, which must fit the path's MTU: as Linux does
+   *   with `UDP_SEGMENT`. Devices that cut such packets get them whole, which makes many datagrams as cheap as one.
    * @throws NetError `EDESTADDRREQ`, `EISCONN`, `ENETUNREACH`, `EACCES` (broadcast not allowed), `EBADF` (closed), `EMSGSIZE`
    */
-  send(data: Uint8Array, to?: Endpoint): void;
+  send(data: Uint8Array, to?: Endpoint, segmentSize?: number): void;
   /** Fixes the peer: only its datagrams come in, ICMP errors about it are reported. `undefined` undoes it. */
   connect(to: Endpoint | undefined): void;
   close(): void;

@@ -7,11 +7,12 @@
  */
 
 import { anyAddress, type IpAddress, type IpVersion, isSameAddress, unmapped } from '../core/address.js';
+import { ByteCopies } from '../core/byte-copies.js';
 import { DropReason } from '../core/drops.js';
-import type { Device } from '../core/device.js';
+import { type Device, NO_FEATURES } from '../core/device.js';
 import type { Env } from '../core/env.js';
 import { NetError } from '../core/errors.js';
-import { asTxPacket, Cast, type Frame, type TxPacket } from '../core/frame.js';
+import { asTxPacket, Cast, type Frame, GsoType, type TxPacket } from '../core/frame.js';
 import type { IcmpReport } from '../l3/icmp-report.js';
 import {
   DEFAULT_HOP_LIMIT,
@@ -28,125 +29,29 @@ import { type IpFlow, type IpPacket, IpProtocol } from '../wire/ip.js';
 import { UDP_HEADER, UdpDatagram } from '../wire/udp.js';
 import { ephemeralPort } from './ports.js';
 import type { Endpoint } from './tcp/api.js';
-import { SocketGroups } from './udp-groups.js';
-import type { UdpHandler, UdpOptions, UdpSocket, UdpSockets } from './udp-api.js';
+import type { UdpHandler, UdpMessage, UdpOptions, UdpSocket, UdpSockets } from './udp-api.js';
+import { Arrival, Arrivals, type Departure, Departures } from './udp-flows.js';
+import { BoundSocket, isDualStack, NO_MATCH, type SocketHost } from './udp-socket.js';
 
 // RFC 768: the length field counts header and payload; an IPv4 packet also holds its own header.
 const MAX_PAYLOAD: Record<IpVersion, number> = { 4: 65535 - 20 - UDP_HEADER, 6: 65535 - UDP_HEADER };
 const NAME = 'udp';
 
-// How well a socket fits a datagram; the highest wins.
-const NO_MATCH = 0;
-const WILDCARD = 1;
-const BOUND = 2;
-const CONNECTED = 4;
+/** Offset of the length field (RFC 768). */
+const LENGTH = 4;
+/** Of what may be cut on its way. */
+const NO_LIMIT = { mtu: Number.POSITIVE_INFINITY } as const;
+
+/** Whom a datagram is for. */
+type Recipient = Pick<Arrival<BoundSocket>, 'socket' | 'source' | 'destination'>;
 
 /** The way of a datagram; of one to a group the device that it leaves by is chosen already. */
 interface UdpPath extends IpPath {
   readonly device?: Device;
 }
 
-class BoundSocket implements UdpSocket {
-  readonly host: UdpHost;
-  readonly handler: UdpHandler;
-  readonly reuse: boolean;
-  /** Bound to all addresses of both versions (RFC 3493 3.7). */
-  readonly isDual: boolean;
-  local: Endpoint;
-  remote: Endpoint | undefined = undefined;
-  broadcast: boolean;
-  /** What the application asked for; `undefined` where it leaves the choice to the way. */
-  ownHopLimit: number | undefined;
-  trafficClass: number;
-  dontFragment: boolean;
-  readonly groups: SocketGroups;
-  /** The address as it was bound, which `connect` may narrow and undo. */
-  readonly bound: IpAddress;
-  closed = false;
-
-  constructor(host: UdpHost, local: Endpoint, handler: UdpHandler, options: UdpOptions) {
-    this.host = host;
-    this.local = local;
-    this.bound = local.address;
-    this.handler = handler;
-    this.reuse = options.reuseAddress ?? false;
-    this.isDual = isDualStack(local.address, options);
-    this.broadcast = options.broadcast ?? false;
-    this.ownHopLimit = options.hopLimit;
-    this.trafficClass = options.trafficClass ?? 0;
-    this.dontFragment = options.dontFragment ?? false;
-    this.groups = new SocketGroups(local.address.version, () => (this.closed ? undefined : host.multicast));
-  }
-
-  get hopLimit(): number {
-    return this.ownHopLimit ?? DEFAULT_HOP_LIMIT;
-  }
-
-  set hopLimit(hops: number) {
-    this.ownHopLimit = hops;
-  }
-
-  send(data: Uint8Array, to?: Endpoint): void {
-    this.host.transmit(this, data, this.destination(to, 'send'));
-  }
-
-  pathMtu(to?: Endpoint): number {
-    return this.host.pathTo(this, this.destination(to, 'getsockopt'), 'getsockopt').mtu;
-  }
-
-  private destination(to: Endpoint | undefined, syscall: string): Endpoint {
-    if (this.closed) throw NetError.of('EBADF', syscall);
-    if (to !== undefined && this.remote !== undefined) throw NetError.of('EISCONN', syscall);
-    const destination = to ?? this.remote;
-    if (destination === undefined) throw NetError.of('EDESTADDRREQ', syscall);
-    return { address: unmapped(destination.address), port: destination.port };
-  }
-
-  connect(peer: Endpoint | undefined): void {
-    if (this.closed) throw NetError.of('EBADF', 'connect');
-    const to = peer && { address: unmapped(peer.address), port: peer.port };
-    this.remote = to;
-    const source = to === undefined ? this.bound : this.host.pathTo(this, to, 'connect').source;
-    // A group is for receiving, and stays.
-    this.local = { address: this.bound.isMulticast ? this.bound : source, port: this.local.port };
-  }
-
-  close(): void {
-    if (this.closed) return;
-    this.groups.close();
-    this.closed = true;
-    this.host.remove(this);
-  }
-
-  /** Whether it sends and receives packets of this version. */
-  speaks(version: IpVersion): boolean {
-    return this.bound.version === version || this.isDual;
-  }
-
-  /** Whether datagrams from `source` may be its own. */
-  mayBeAt(source: IpAddress): boolean {
-    const { bound } = this;
-    return bound.isUnspecified ? this.speaks(source.version) : isSameAddress(bound, source);
-  }
-
-  /** How well a datagram from `source` to `destination` at this port fits. */
-  match(source: IpAddress, sourcePort: number, destination: IpAddress): number {
-    const { local, remote } = this;
-    let score = WILDCARD;
-    if (!local.address.isUnspecified) {
-      if (!isSameAddress(local.address, destination)) return NO_MATCH;
-      score += BOUND;
-    } else if (!this.speaks(destination.version)) return NO_MATCH;
-    if (remote !== undefined) {
-      if (remote.port !== sourcePort || !isSameAddress(remote.address, source)) return NO_MATCH;
-      score += CONNECTED;
-    }
-    return score;
-  }
-}
-
 /** UDP of one host: feed it with packets, take packets from its `output`, open sockets on it. */
-export class UdpHost implements UdpSockets {
+export class UdpHost implements UdpSockets, SocketHost {
   readonly output: IpOutput;
   /** Called with a datagram to a port without a socket, so that ICMP can say so. */
   unreachable: ((packet: IpPacket) => void) | undefined = undefined;
@@ -157,6 +62,11 @@ export class UdpHost implements UdpSockets {
   private readonly paths: IpPaths;
   private readonly env: Env;
   private readonly ports = new Map<number, BoundSocket[]>();
+  private readonly arrivals: Arrivals<BoundSocket> = new Arrivals();
+  private readonly departures: Departures<BoundSocket> = new Departures();
+  private readonly copies: ByteCopies = new ByteCopies();
+  /** Of the sockets: rises whenever datagrams may be another's than before. */
+  private version = 0;
 
   constructor(paths: IpPaths, env: Env) {
     this.paths = paths;
@@ -187,6 +97,7 @@ export class UdpHost implements UdpSockets {
     const sockets = this.ports.get(port);
     if (sockets === undefined) this.ports.set(port, [socket]);
     else sockets.push(socket);
+    this.changed();
     return socket;
   }
 
@@ -196,11 +107,11 @@ export class UdpHost implements UdpSockets {
     const { drops } = this.env;
     const wrong = UdpDatagram.check(packet);
     if (wrong !== undefined) return drops.report(wrong, frame, NAME);
-    const datagram = new UdpDatagram(frame, frame.start);
-    const sockets = this.ports.get(datagram.destinationPort);
-    const taken = sockets === undefined ? 0 : this.deliver(packet, datagram, sockets);
-    if (taken > 0) return drops.deliver(frame);
-    if (this.unreachable !== undefined && frame.ipCast === Cast.Unicast) this.unreachable(packet);
+    const isUnicast = frame.ipCast === Cast.Unicast;
+    const arrival = isUnicast ? this.arrivals.find(packet, this.version) : undefined;
+    const isTaken = arrival === undefined ? this.deliver(packet) : this.hand(packet, arrival);
+    if (isTaken) return drops.deliver(frame);
+    if (this.unreachable !== undefined && isUnicast) this.unreachable(packet);
     return drops.report(DropReason.UdpNoSocket, frame, NAME);
   }
 
@@ -253,31 +164,68 @@ export class UdpHost implements UdpSockets {
     }
   }
 
-  /** For sockets: sends one datagram. */
-  transmit(socket: BoundSocket, data: Uint8Array, to: Endpoint): void {
-    const { source, mtu, device, hopLimit = DEFAULT_HOP_LIMIT } = this.pathTo(socket, to, 'send');
-    const { version, isMulticast } = to.address;
-    const { dontFragment } = socket;
-    const whole = dontFragment ? mtu - ipHeaderLength(version) - UDP_HEADER : Number.POSITIVE_INFINITY;
-    if (data.length > Math.min(whole, MAX_PAYLOAD[version]))
+  /** For sockets: sends datagrams, all but the last of `segmentSize` bytes; without that, one. */
+  transmit(socket: BoundSocket, data: Uint8Array, to: Endpoint, segmentSize: number = data.length): void {
+    const way = this.departures.find(socket, to, this.paths.generation) ?? this.departure(socket, to);
+    const { version } = to.address;
+    const isMany = segmentSize < data.length;
+    const needsMtu = isMany || socket.dontFragment;
+    const { mtu } = needsMtu ? this.pathTo(socket, to, 'send') : NO_LIMIT;
+    const whole = Math.min(mtu - ipHeaderLength(version) - UDP_HEADER, MAX_PAYLOAD[version]);
+    if (Math.min(segmentSize, data.length) > whole || (isMany && !(segmentSize >= 1))) {
       throw NetError.of('EMSGSIZE', 'send', to.address.toString(), to.port);
+    }
+    if (!isMany) return this.dispatch(way, data, 0);
+    // As many at once as one packet can stand for, where the device cuts it.
+    const { udpSegmentation, checksum } = way.features;
+    const atOnce = udpSegmentation && checksum && way.device === undefined;
+    const step = atOnce ? Math.floor(MAX_PAYLOAD[version] / segmentSize) * segmentSize : segmentSize;
+    for (let at = 0; at < data.length; at += step) {
+      this.dispatch(way, data.subarray(at, at + step), segmentSize);
+    }
+    return undefined;
+  }
+
+  /** Sends one packet: a datagram, or, of more bytes than `segmentSize`, what stands for many. */
+  private dispatch(way: Departure<BoundSocket>, data: Uint8Array, segmentSize: number): void {
+    const { socket, port, flow, device } = way;
+    const { length } = data;
+    const frame = this.env.pool.alloc(length);
+    frame.slab.bytes.set(data, frame.put(length));
+    const sum = way.sum + UDP_HEADER + length;
+    if (way.features.checksum) UdpDatagram.emitPartial(frame, socket.local.port, port, sum);
+    else UdpDatagram.emit(frame, socket.local.port, port, sum);
+    if (segmentSize > 0 && length > segmentSize) {
+      frame.gsoType = GsoType.UdpL4;
+      frame.gsoSize = segmentSize;
+    }
+    frame.device = device;
+    if (device !== undefined && socket.groups.loopback) this.loopBack(frame, flow);
+    if (flow.hopLimit > 0) this.output.send(frame, flow);
+    else frame.release();
+  }
+
+  /** Finds the way of datagrams to `to`, and keeps it for those that follow. */
+  private departure(socket: BoundSocket, to: Endpoint): Departure<BoundSocket> {
+    const { address, port } = to;
+    const { source, device, hopLimit = DEFAULT_HOP_LIMIT, features = NO_FEATURES } = this.pathTo(socket, to, 'send');
+    const { isMulticast, version } = address;
     const flow = {
       version,
       source,
-      destination: to.address,
+      destination: address,
       protocol: IpProtocol.Udp,
       hopLimit: isMulticast ? socket.groups.hopLimit : (socket.ownHopLimit ?? hopLimit),
       trafficClass: socket.trafficClass,
-      dontFragment,
+      dontFragment: socket.dontFragment,
     } as IpFlow;
-    const frame = this.env.pool.alloc(data.length);
-    frame.slab.bytes.set(data, frame.put(data.length));
-    const length = UDP_HEADER + data.length;
-    UdpDatagram.emit(frame, socket.local.port, to.port, pseudoHeaderSum(flow, length));
-    frame.device = device;
-    if (isMulticast && socket.groups.loopback) this.loopBack(frame, flow);
-    if (flow.hopLimit > 0) this.output.send(frame, flow);
-    else frame.release();
+    const { revision } = socket;
+    const { generation } = this.paths;
+    const sum = pseudoHeaderSum(flow, 0);
+    const departure = { socket, address, port, generation, revision, flow, sum, device, features };
+    // What is said of groups may change without notice.
+    if (!isMulticast) this.departures.keep(departure);
+    return departure;
   }
 
   /** Members on this host receive what is sent to their group, too (RFC 1112 6.1). */
@@ -314,8 +262,14 @@ export class UdpHost implements UdpSockets {
     return source && device && { source, mtu: device.mtu, device };
   }
 
+  /** For sockets: datagrams may be another's than before. */
+  changed(): void {
+    this.version++;
+  }
+
   /** For sockets: forgets a closed one. */
   remove(socket: BoundSocket): void {
+    this.changed();
     const { port } = socket.local;
     const rest = (this.ports.get(port) ?? []).filter((other) => other !== socket);
     if (rest.length === 0) this.ports.delete(port);
@@ -331,53 +285,54 @@ export class UdpHost implements UdpSockets {
     });
   }
 
-  private deliver(packet: IpPacket, datagram: UdpDatagram, sockets: readonly BoundSocket[]): number {
+  /** Looks for the sockets that a datagram is for; says whether there are any. */
+  private deliver(packet: IpPacket): boolean {
     const { frame } = packet;
-    const source = senderOf(packet);
-    const destination: IpAddress = packet.destinationAddress;
-    const isGroup = frame.ipCast !== Cast.Unicast;
+    const { view } = frame.slab;
+    const source = { address: senderOf(packet), port: view.getUint16(frame.start) };
+    const destination: Endpoint = { address: packet.destinationAddress, port: view.getUint16(frame.start + 2) };
+    const isUnicast = frame.ipCast === Cast.Unicast;
     const asksMembers = frame.ipCast === Cast.Multicast && this.multicast !== undefined;
     let best: BoundSocket | undefined;
     let bestScore = NO_MATCH;
-    let taken = 0;
-    for (const socket of sockets) {
-      const score = socket.match(source, datagram.sourcePort, destination);
+    let isTaken = false;
+    for (const socket of this.ports.get(destination.port) ?? []) {
+      const score = socket.match(source.address, source.port, destination.address);
       if (score === NO_MATCH) continue;
-      if (asksMembers && !socket.groups.admits(frame.device, destination, packet.sourceAddress)) continue;
-      if (isGroup) {
-        this.hand(socket, packet, datagram, source, destination);
-        taken++;
-      } else if (score >= bestScore) {
+      if (asksMembers && !socket.groups.admits(frame.device, destination.address, packet.sourceAddress)) continue;
+      if (!isUnicast) isTaken = this.hand(packet, { socket, source, destination });
+      else if (score >= bestScore) {
         best = socket;
         bestScore = score;
       }
     }
-    if (best === undefined) return taken;
-    this.hand(best, packet, datagram, source, destination);
-    return 1;
+    if (best === undefined) return isTaken;
+    const arrival = new Arrival(packet, this.version, best, source, destination);
+    this.arrivals.keep(packet, arrival);
+    return this.hand(packet, arrival);
   }
 
-  private hand(
-    socket: BoundSocket,
-    packet: IpPacket,
-    datagram: UdpDatagram,
-    source: IpAddress,
-    destination: IpAddress,
-  ): void {
-    const { offset } = datagram;
-    const message = {
-      data: packet.frame.slab.bytes.slice(offset + UDP_HEADER, offset + datagram.length),
-      source: { address: source, port: datagram.sourcePort },
-      destination: { address: destination, port: datagram.destinationPort },
-      hopLimit: packet.hopLimit,
-      trafficClass: packet.trafficClass,
-      device: packet.frame.device,
-    };
+  /** Gives a socket its datagram; of one that stands for many, each. */
+  private hand(packet: IpPacket, { socket, source, destination }: Recipient): true {
+    const { frame, hopLimit, trafficClass } = packet;
+    const { slab, start, device } = frame;
+    const end = start + slab.view.getUint16(start + LENGTH);
+    const size = frame.gsoType === GsoType.UdpL4 && frame.gsoSize > 0 ? frame.gsoSize : end - start;
+    let at = start + UDP_HEADER;
+    do {
+      const data = this.copies.of(slab, at, Math.min(size, end - at));
+      this.tell(socket, { data, source, destination, hopLimit, trafficClass, device }, frame);
+      at += size;
+    } while (at < end && !socket.closed);
+    return true;
+  }
+
+  private tell({ handler }: BoundSocket, message: UdpMessage, frame: Frame): void {
     try {
-      socket.handler.message(message);
+      handler.message(message);
     } catch {
       // The contract forbids it; neither the stack nor the other sockets shall suffer.
-      this.env.drops.report(DropReason.CallbackThrew, packet.frame, NAME);
+      this.env.drops.report(DropReason.CallbackThrew, frame, NAME);
     }
   }
 }
@@ -386,11 +341,6 @@ export class UdpHost implements UdpSockets {
 function isHard(report: IcmpReport, socket: UdpSocket): boolean {
   if (report.kind === 'packet-too-big') return socket.dontFragment;
   return report.kind === 'port-unreachable' || report.kind === 'protocol-unreachable' || report.kind === 'prohibited';
-}
-
-/** Whether a socket bound to `address` is one of both versions. */
-function isDualStack(address: IpAddress, { ipv6Only }: UdpOptions): boolean {
-  return address.version === 6 && address.isUnspecified && ipv6Only !== true;
 }
 
 /** The unspecified endpoint of a version at `port`. */

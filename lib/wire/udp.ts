@@ -2,7 +2,7 @@
 
 import { DropReason } from '../core/drops.js';
 import { ChecksumState, type Frame } from '../core/frame.js';
-import { complement, sum16 } from './checksum.js';
+import { complement, fold, sum16 } from './checksum.js';
 import { IpProtocol, type IpPacket } from './ip.js';
 
 const SOURCE_PORT = 0;
@@ -43,14 +43,19 @@ export class UdpDatagram {
 
   /** Pushes a header in front of the payload; `pseudoSum` is that of the pseudo-header, its length field included. */
   static emit(frame: Frame, sourcePort: number, destinationPort: number, pseudoSum: number): void {
-    const at = frame.push(UDP_HEADER);
+    const at = pushHeader(frame, sourcePort, destinationPort);
     const { view } = frame.slab;
-    view.setUint16(at + SOURCE_PORT, sourcePort);
-    view.setUint16(at + DESTINATION_PORT, destinationPort);
-    view.setUint16(at + LENGTH, frame.end - at);
-    view.setUint16(at + CHECKSUM, 0);
     // Zero means "none": a sum that comes out zero is sent as all ones (RFC 768).
     view.setUint16(at + CHECKSUM, complement(sum16(view, at, frame.end, pseudoSum)) || 0xffff);
+  }
+
+  /** The same, with the checksum left to the device: of the pseudo-header alone there is the sum. */
+  static emitPartial(frame: Frame, sourcePort: number, destinationPort: number, pseudoSum: number): void {
+    const at = pushHeader(frame, sourcePort, destinationPort);
+    frame.checksum = ChecksumState.Partial;
+    frame.checksumStart = at;
+    frame.checksumField = at + CHECKSUM;
+    frame.slab.view.setUint16(at + CHECKSUM, fold(pseudoSum));
   }
 
   get sourcePort(): number {
@@ -70,4 +75,14 @@ export class UdpDatagram {
   get payload(): number {
     return this.offset + UDP_HEADER;
   }
+}
+
+function pushHeader(frame: Frame, sourcePort: number, destinationPort: number): number {
+  const at = frame.push(UDP_HEADER);
+  const { view } = frame.slab;
+  view.setUint16(at + SOURCE_PORT, sourcePort);
+  view.setUint16(at + DESTINATION_PORT, destinationPort);
+  view.setUint16(at + LENGTH, frame.end - at);
+  view.setUint16(at + CHECKSUM, 0);
+  return at;
 }
