@@ -126,7 +126,8 @@ async function dumpTap(name: string, style: Style, io: Io): Promise<number> {
   let device: Device;
   try {
     const { openTap } = await import('../drivers/tap.js');
-    device = openTap({ name }, env);
+    // Frames as they are on the wire.
+    device = openTap({ name, offload: false, coalesce: false }, env);
   } catch (error) {
     throw new CommandError(`cannot open ${name}: ${messageOf(error)}`);
   }

@@ -8,9 +8,10 @@ import type { Device } from '../lib/core/device.js';
 import type { Env } from '../lib/core/env.js';
 import { UsageError } from '../lib/core/errors.js';
 import { IFF_TAP } from './native/if-tun.js';
-import { openTunInterface, type TunOptions } from './native/open-tun.js';
+import { openTunInterface } from './native/open-tun.js';
 import { anyMac } from './port.js';
 import { TunDevice } from './native/tun-device.js';
+import type { TunOptions } from './native/tun-options.js';
 
 /** Options of {@link openTap}. */
 export interface TapOptions extends TunOptions {
@@ -42,8 +43,7 @@ export function openTap(options: TapOptions, env: Env): Device {
   const mac = options.mac === undefined ? anyMac(env) : unicast(options.mac);
   const peerMac = options.peerMac === undefined ? undefined : unicast(options.peerMac);
   const opened = openTunInterface(IFF_TAP, options, peerMac);
-  const { mtu = 1500, sendQueue = 1024, io = 'auto' } = options;
-  return new TunDevice({ ...opened, medium: 'ethernet', mac, mtu, queueLimit: sendQueue, io }, env);
+  return new TunDevice({ ...opened, medium: 'ethernet', mac }, options, env);
 }
 
 export { deleteLink } from './native/rtnetlink.js';

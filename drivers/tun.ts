@@ -4,10 +4,11 @@ import { MacAddress } from '../lib/core/address.js';
 import type { Device } from '../lib/core/device.js';
 import type { Env } from '../lib/core/env.js';
 import { IFF_TUN } from './native/if-tun.js';
-import { openTunInterface, type TunOptions } from './native/open-tun.js';
+import { openTunInterface } from './native/open-tun.js';
 import { TunDevice } from './native/tun-device.js';
+import type { TunOptions } from './native/tun-options.js';
 
-export type { TunOptions } from './native/open-tun.js';
+export type { TunOptions } from './native/tun-options.js';
 
 /**
  * Opens a TUN interface in the network namespace of this thread. Its medium is `ip`.
@@ -18,6 +19,5 @@ export type { TunOptions } from './native/open-tun.js';
  */
 export function openTun(options: TunOptions, env: Env): Device {
   const opened = openTunInterface(IFF_TUN, options);
-  const { mtu = 1500, sendQueue = 1024, io = 'auto' } = options;
-  return new TunDevice({ ...opened, medium: 'ip', mac: MacAddress.ZERO, mtu, queueLimit: sendQueue, io }, env);
+  return new TunDevice({ ...opened, medium: 'ip', mac: MacAddress.ZERO }, options, env);
 }

@@ -13,13 +13,17 @@ import { DropReason } from '../../lib/core/drops.js';
 import type { Env } from '../../lib/core/env.js';
 import { NetError } from '../../lib/core/errors.js';
 import { asTx, type Frame, type RxFrame, type TxFrame } from '../../lib/core/frame.js';
+import { Coalescer } from '../../lib/wire/coalescing.js';
 import { ETHERNET_MINIMUM } from '../../lib/wire/ethernet.js';
+import { networkOffset } from '../../lib/wire/network-offset.js';
 import type { Observable, Observer } from 'rxjs';
 import { Intake, longestLinkHeader, misfit, Outlet, unhandled } from '../port.js';
 import { CallIo } from './call-io.js';
+import { BusyPoll } from './busy-poll.js';
 import { EAGAIN, EBADFD, EINTR, EINVAL, EIO, ENOBUFS, ENOMEM, systemError } from './errno.js';
 import { type Libc, libc, type PollHandle } from './libc.js';
 import type { Offloads } from './offload.js';
+import type { TunDeviceOptions } from './tun-options.js';
 import type { IoKind, Receiver, TunIo, TunIoSettings } from './tun-io.js';
 import { UringIo } from './uring-io.js';
 
@@ -51,11 +55,7 @@ export interface TunDeviceSettings {
   readonly name: string;
   readonly medium: Medium;
   readonly mac: MacAddress;
-  readonly mtu: number;
   readonly offloads: Offloads;
-  readonly io: IoKind;
-  /** Frames that may wait for a device that takes none. */
-  readonly queueLimit: number;
 }
 
 /** See the module. Takes over the descriptor. */
@@ -73,38 +73,45 @@ export class TunDevice implements Device, Receiver {
   private readonly env: Env;
   private readonly io: TunIo;
   private readonly intake: Intake;
+  private readonly coalescer: Coalescer | undefined;
   private readonly outlet: Outlet;
   private readonly poll: PollHandle;
+  private readonly busyPoll: BusyPoll;
   private readonly queueLimit: number;
   // A ring would save nothing: the queue is emptied as a whole at every flush.
   private readonly queue: TxFrame[] = [];
   private queuedBytes = 0;
   // The time of a batch.
   private time = 0;
+  private lastCount = 0;
   private reading = false;
   private blocked = false;
   private flushDue = false;
 
-  constructor(settings: TunDeviceSettings, env: Env, c: Libc = libc()) {
-    const { fd, medium, mtu, offloads } = settings;
+  /** @throws NetError where `io` is `uring`, and that cannot be had; the descriptor is then closed */
+  constructor(settings: TunDeviceSettings, options: TunDeviceOptions, env: Env, c: Libc = libc()) {
+    const { fd, medium, offloads } = settings;
+    const { mtu = 1500, sendQueue = 1024, io = 'auto', busyPoll = 0, coalesce = true } = options;
+    const { vnetHeader, udpSegmentation } = offloads;
     this.fd = fd;
     this.name = settings.name;
     this.mac = settings.mac;
     this.mtu = mtu;
     this.medium = medium;
-    this.queueLimit = settings.queueLimit;
+    this.queueLimit = sendQueue;
     this.env = env;
     // One byte more than the longest frame: a longer one is seen to be so, instead of being cut.
     const readSize = mtu + longestLinkHeader(medium) + 1;
-    const way = { fd, vnetHeader: offloads.vnetHeader, readSize, pool: env.pool };
-    this.io = openIo(settings.io, c, way, this);
+    this.io = openIo(io, c, { fd, vnetHeader, readSize, pool: env.pool }, this);
     this.intake = new Intake(this, env);
     this.frames$ = this.intake.frames$;
-    const { vnetHeader, udpSegmentation } = offloads;
+    this.coalescer =
+      vnetHeader || !coalesce ? undefined : new Coalescer(env.pool, (frame) => this.intake.deliver(frame, this.time));
     const able = { checksum: vnetHeader, segmentation: vnetHeader, udpSegmentation };
     this.outlet = new Outlet(this, env, (frame) => this.enqueue(frame), able);
     this.sink = { next: (frame) => this.send(frame), error: unhandled, complete: () => undefined };
-    this.poll = c.poll(fd, { readable: true }, () => this.wake());
+    this.busyPoll = new BusyPoll(busyPoll, () => this.look());
+    this.poll = c.poll(fd, { readable: true }, () => void this.look());
   }
 
   /** Completes `frames$`; frees the interface, unless it is persistent. What could not be sent yet is dropped. */
@@ -124,6 +131,7 @@ export class TunDevice implements Device, Receiver {
   private shut(): void {
     if (!this.open) return;
     this.open = false;
+    this.busyPoll.stop();
     this.poll.stop();
     this.poll.close();
     this.io.close();
@@ -137,36 +145,59 @@ export class TunDevice implements Device, Receiver {
     this.intake.fail(error);
   }
 
-  private wake(): void {
+  /** Reads and writes what can be; whether there was anything. Does not throw: its callers would swallow that. */
+  private look(): boolean {
+    if (!this.open) return true;
     try {
       if (this.blocked) this.unblock();
       this.readBatch();
     } catch (error) {
-      // The event loop's callback would swallow it.
       queueMicrotask(() => {
         throw error;
       });
     }
+    return this.lastCount > 0;
   }
 
   private readBatch(): void {
     this.time = this.env.timers.now();
-    this.reading = true;
     let errno = 0;
+    let count = 0;
+    // Where frames come one by one, the answer does not wait for the discovery that there is no second.
+    if (this.lastCount <= 1) {
+      errno = this.read(1);
+      count = this.io.readCount;
+    }
+    if (errno === 0 && this.open) {
+      errno = this.read(READ_BUDGET);
+      count += this.io.readCount;
+    }
+    this.lastCount = count;
+    if (count > 0) this.busyPoll.extend();
+    if (errno !== 0 && errno !== EAGAIN) this.fail(this.failure(errno, 'read'));
+  }
+
+  /** Reads up to so many frames, and sends what the pipeline makes of them. */
+  private read(frames: number): number {
+    let errno = 0;
+    this.reading = true;
     try {
-      errno = this.io.read(READ_BUDGET);
+      errno = this.io.read(frames);
     } finally {
+      // A pipeline that threw has not had the rest of the batch.
+      this.coalescer?.flush();
       this.reading = false;
     }
     this.flush();
-    if (errno !== 0 && errno !== EAGAIN) this.fail(this.failure(errno, 'read'));
+    return errno;
   }
 
   /** For its input: delivers a frame. */
   receive(frame: Frame): void {
     const wrong = misfit(frame, this.medium, this.mtu);
-    if (wrong === undefined) this.intake.deliver(frame, this.time);
-    else this.refuse(wrong, frame);
+    if (wrong !== undefined) this.refuse(wrong, frame);
+    else if (this.coalescer === undefined) this.intake.deliver(frame, this.time);
+    else this.coalescer.push(frame, networkOffset(frame, this.medium));
   }
 
   /** For its input. */
@@ -223,6 +254,7 @@ export class TunDevice implements Device, Receiver {
 
   private flush(): void {
     const { queue, io } = this;
+    if (queue.length > 0) this.busyPoll.extend();
     while (queue.length > 0 && !this.blocked && this.open) {
       const written = io.write(queue, 0);
       for (let i = 0; i < written; i++) queue[i]?.release();
@@ -251,12 +283,12 @@ export class TunDevice implements Device, Receiver {
 
   private block(): void {
     this.blocked = true;
-    this.poll.start({ readable: true, writable: true }, () => this.wake());
+    this.poll.start({ readable: true, writable: true }, () => void this.look());
   }
 
   private unblock(): void {
     this.blocked = false;
-    this.poll.start({ readable: true }, () => this.wake());
+    this.poll.start({ readable: true }, () => void this.look());
     this.flush();
   }
 }
