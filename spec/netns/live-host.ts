@@ -2,6 +2,7 @@
 
 import type { ChildProcess } from 'node:child_process';
 import { expect } from 'chai';
+import type { TunOptions } from '../../drivers/tun.js';
 import { asyncScheduler, type SchedulerAction, type SchedulerLike, type Subscription } from 'rxjs';
 import { type RunningServices, SERVICE_NAMES, startServices } from '../../cli/services.js';
 import type { IpVersion } from '../../lib/core/address.js';
@@ -70,6 +71,8 @@ export interface LiveOptions extends Omit<HostOptions, 'device' | 'interfaces'> 
   readonly mtu?: number;
   /** Addresses of the kernel's side. Default 10.77.0.1/24. */
   readonly peer?: readonly string[];
+  /** Further options of the driver. */
+  readonly driver?: Pick<TunOptions, 'offload' | 'coalesce' | 'io' | 'busyPoll' | 'persist'>;
   /** Where what is sent is recorded. */
   readonly recording?: Recording;
   /** Whether to record what is received as well. */
@@ -95,13 +98,16 @@ export class LiveHost {
 
   constructor(namespace: Namespace, options: LiveOptions = {}) {
     const { medium = 'ethernet', name = 'tap0', mac = OUR_MAC, mtu = 1500, peer = [`${THEIRS}/24`] } = options;
-    const { recording, impairments, services = SERVICE_NAMES, both = false, clock = asyncScheduler, ...rest } = options;
+    const { recording, impairments, services = SERVICE_NAMES, both = false, clock = asyncScheduler } = options;
+    const { driver = {}, ...rest } = options;
     this.namespace = namespace;
     this.timers = new TimerWheel(clock);
     this.env = environment({ scheduler: this.timers, pool: new FramePool({ poison: true }) });
     const { env } = this;
     this.device =
-      medium === 'ip' ? namespace.openTun({ name, mtu, peer }, env) : namespace.openTap({ name, mac, mtu, peer }, env);
+      medium === 'ip'
+        ? namespace.openTun({ ...driver, name, mtu, peer }, env)
+        : namespace.openTap({ ...driver, name, mac, mtu, peer }, env);
     this.me = host({ addresses: [`${OURS}/24`], ...rest, device: this.device }, env);
     let received$ = this.device.frames$;
     if (impairments !== undefined) received$ = received$.pipe(impair(impairments, env));
