@@ -7,33 +7,11 @@
 import assert from 'node:assert/strict';
 import type { Device } from '../lib/core/device.js';
 import { DropReason } from '../lib/core/drops.js';
-import type { Env } from '../lib/core/env.js';
 import { asTx, type RxFrame, type TxFrame } from '../lib/core/frame.js';
+import { OFFLOAD_REQUIREMENTS } from './compliance-offload.js';
+import type { Requirement, Rig, TestFramework } from './compliance-rig.js';
 
-/** The functions of the test framework. */
-export interface TestFramework {
-  describe(title: string, body: () => void): void;
-  it(title: string, test: () => Promise<void>): void;
-}
-
-/** A device under test, and the far end of its wire. */
-export interface Rig {
-  readonly device: Device;
-  /** The environment that the device was made with; its pool holds no frames of others. */
-  readonly env: Env;
-  /** Makes the device receive this frame, at some time before `settle` resolves. Left out: the device only sends. */
-  inject?(bytes: Uint8Array): void | Promise<void>;
-  /** The frames that the device has sent so far, as the far end got them. Left out: nobody can look. */
-  sent?(): readonly Uint8Array[] | Promise<readonly Uint8Array[]>;
-  /** Resolves when what is under way has arrived: lets time pass, real or virtual. */
-  settle(): Promise<void>;
-  /** Makes the device fail, as far as that can be done. */
-  fail?(): void | Promise<void>;
-  /** Timers that are still armed, where that can be told. */
-  pendingTimers?(): number;
-  /** Frees what the test made, after the device was closed. */
-  dispose?(): void | Promise<void>;
-}
+export type { Rig, TestFramework } from './compliance-rig.js';
 
 // IEEE 802 EtherType for local experiments; RFC 3692 protocol number for experiments.
 const EXPERIMENT = 0x88b5;
@@ -111,9 +89,6 @@ function listen(rig: Rig, more?: (frame: RxFrame) => void): { seen: number[]; en
 
 const COUNT = 20;
 const ORDER = Array.from({ length: COUNT }, (_, i) => i);
-
-/** One requirement: its title, and what shows that a device keeps it. */
-type Requirement = readonly [title: string, test: (rig: Rig) => Promise<void>, needs?: readonly (keyof Rig)[]];
 
 async function injectAll(rig: Rig, count: number = COUNT): Promise<void> {
   for (let i = 0; i < count; i++) await rig.inject?.(marked(rig.device, i));
@@ -320,7 +295,7 @@ const REQUIREMENTS: readonly Requirement[] = [
  */
 export function compliance(name: string, factory: () => Rig | Promise<Rig>, framework: TestFramework): void {
   framework.describe(`${name}, as a device`, () => {
-    for (const [title, test, needs = []] of REQUIREMENTS) {
+    for (const [title, test, needs = []] of [...REQUIREMENTS, ...OFFLOAD_REQUIREMENTS]) {
       framework.it(title, async () => {
         const rig = await factory();
         try {

@@ -26,6 +26,7 @@ function linkRig(options: LinkOptions): Rig {
       frame.slab.bytes.set(bytes, frame.put(bytes.length));
       far.sink.next(asTx(frame));
     },
+    injectFrame: (frame) => far.sink.next(frame),
     sent: () => sent,
     settle: () => Promise.resolve(scheduler.runFor(1000)),
     pendingTimers: () => scheduler.pending,
