@@ -89,9 +89,15 @@ export class Intake {
    * subscribers gets a frame of its own, since layers narrow frames and may change them; the last one gets the original.
    */
   deliver(frame: Frame, time: number): void {
-    frame.device = this.device;
     frame.time = time;
     frame.wholeEnd = frame.end;
+    this.pass(frame);
+    frame.release();
+  }
+
+  /** Delivers a frame that another device received, and that it releases. */
+  pass(frame: Frame): void {
+    frame.device = this.device;
     const { subscribers } = this;
     const last = subscribers.length - 1;
     if (last < 0) this.env.drops.report(DropReason.DeviceUnwatched, frame, this.device.name);
@@ -101,7 +107,6 @@ export class Intake {
       copy.release();
     }
     if (last >= 0) subscribers[last]?.next(asRx(frame));
-    frame.release();
   }
 
   /** Completes `frames$`, for later subscribers too. */

@@ -23,6 +23,16 @@ export interface DeviceFeatures {
 /** Features of a device that does nothing of that kind. */
 export const NO_FEATURES: DeviceFeatures = { checksum: false, segmentation: false, udpSegmentation: false };
 
+/** Which part of a host's traffic a device brings, where several hosts with the same addresses share it. */
+export interface DeviceShare {
+  /** Number of this host, from 0. */
+  readonly index: number;
+  /** How many there are. */
+  readonly of: number;
+  /** 32 bits that all of them know and nobody else. */
+  readonly secret: number;
+}
+
 /**
  * A network device.
  *
@@ -39,6 +49,8 @@ export interface Device extends AsyncDisposable {
   readonly mtu: number;
   readonly medium: Medium;
   readonly features: DeviceFeatures;
+  /** Left out where the device brings all traffic. Hosts choose the local ports of what they open so that answers come to them. */
+  readonly share?: DeviceShare;
   readonly frames$: Observable<RxFrame>;
   readonly sink: Observer<TxFrame>;
   close(): Promise<void>;

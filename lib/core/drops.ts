@@ -234,6 +234,8 @@ export const DropReason = {
   BridgeReserved: 111,
   /** A super-segment that cannot be cut: no segment size, headers that end early, or none of the kind that it says it has. */
   SuperSegmentBad: 112,
+  /** For another worker, which does not keep up with what is passed on to it. */
+  WorkerQueueFull: 113,
 } as const;
 export type DropReason = (typeof DropReason)[keyof typeof DropReason];
 

@@ -5,6 +5,7 @@
 
 import type { IpVersion } from '../core/address.js';
 import { DropReason } from '../core/drops.js';
+import type { DeviceShare } from '../core/device.js';
 import type { Env } from '../core/env.js';
 import { NetError } from '../core/errors.js';
 import type { IcmpReport } from '../l3/icmp-report.js';
@@ -13,6 +14,7 @@ import { senderOf } from '../l3/scope.js';
 import { ICMPV4_HEADER, Icmpv4Message, Icmpv4Type } from '../wire/icmpv4.js';
 import { ICMPV6_HEADER, Icmpv6Message, Icmpv6Type } from '../wire/icmpv6.js';
 import { type IpFlow, type IpPacket, IpProtocol } from '../wire/ip.js';
+import { ownsNumber } from './share.js';
 import type { EchoRequest, PingHandler, PingSocket, PingSockets } from './ping-api.js';
 
 const IDENTIFIERS = 0x1_0000;
@@ -51,6 +53,8 @@ class EchoSocket implements PingSocket {
 /** ICMP echo of one host: feed it with replies and reports, take requests from its `output`, open sockets on it. */
 export class PingHost implements PingSockets {
   readonly output: IpOutput;
+  /** Which part of what comes to our addresses comes to us, where it is not all. */
+  share: DeviceShare | undefined = undefined;
   private readonly paths: IpPaths;
   private readonly env: Env;
   private readonly sockets = new Map<number, EchoSocket>();
@@ -71,7 +75,7 @@ export class PingHost implements PingSockets {
     const start = this.env.random.below(IDENTIFIERS);
     for (let i = 0; i < IDENTIFIERS; i++) {
       const identifier = (start + i) % IDENTIFIERS;
-      if (this.sockets.has(identifier)) continue;
+      if (this.sockets.has(identifier) || !ownsNumber(this.share, identifier)) continue;
       const socket = new EchoSocket(this, version, identifier, handler);
       this.sockets.set(identifier, socket);
       return socket;

@@ -1,9 +1,8 @@
 /** Choice of local ports: random ones of the dynamic range, so that they cannot be guessed (RFC 6056 3.3.1). */
 
 import type { Random } from '../core/random.js';
+import { FIRST_DYNAMIC_PORT as FIRST } from './share.js';
 
-// RFC 6335 6: the dynamic ports.
-const FIRST = 49152;
 const COUNT = 65536 - FIRST;
 
 /** A dynamic port for which `isFree`, starting the search at a random one; `undefined` if all are in use. */

@@ -9,7 +9,7 @@
 import { anyAddress, type IpAddress, type IpVersion, isSameAddress, unmapped } from '../core/address.js';
 import { ByteCopies } from '../core/byte-copies.js';
 import { DropReason } from '../core/drops.js';
-import { type Device, NO_FEATURES } from '../core/device.js';
+import { type Device, type DeviceShare, NO_FEATURES } from '../core/device.js';
 import type { Env } from '../core/env.js';
 import { NetError } from '../core/errors.js';
 import { asTxPacket, Cast, type Frame, GsoType, type TxPacket } from '../core/frame.js';
@@ -28,6 +28,7 @@ import { senderOf } from '../l3/scope.js';
 import { type IpFlow, type IpPacket, IpProtocol } from '../wire/ip.js';
 import { UDP_HEADER, UdpDatagram } from '../wire/udp.js';
 import { ephemeralPort } from './ports.js';
+import { ownsNumber } from './share.js';
 import type { Endpoint } from './tcp/api.js';
 import type { UdpHandler, UdpMessage, UdpOptions, UdpSocket, UdpSockets } from './udp-api.js';
 import { Arrival, Arrivals, type Departure, Departures } from './udp-flows.js';
@@ -59,6 +60,8 @@ export class UdpHost implements UdpSockets, SocketHost {
   multicast: Multicast | undefined = undefined;
   /** Takes over copies of datagrams to groups that this host is a member of, to bring them in again. */
   loopback: ((packet: TxPacket) => void) | undefined = undefined;
+  /** Which part of what comes to our addresses comes to us, where it is not all. */
+  share: DeviceShare | undefined = undefined;
   private readonly paths: IpPaths;
   private readonly env: Env;
   private readonly ports = new Map<number, BoundSocket[]>();
@@ -91,7 +94,9 @@ export class UdpHost implements UdpSockets, SocketHost {
     const isDual = isDualStack(address, options);
     const free = (port: number) => !this.conflicts(address, port, reuse, isDual);
     const port =
-      local.port === 0 ? ephemeralPort(this.env.random, (candidate) => !this.ports.has(candidate)) : local.port;
+      local.port === 0
+        ? ephemeralPort(this.env.random, (one) => ownsNumber(this.share, one) && !this.ports.has(one))
+        : local.port;
     if (port === undefined || !free(port)) throw NetError.of('EADDRINUSE', 'bind', address.toString(), local.port);
     const socket = new BoundSocket(this, { address, port }, handler, options);
     const sockets = this.ports.get(port);

@@ -218,6 +218,7 @@ function transportsOf(parts: Omit<Parts, 'tcpHost' | 'udpHost' | 'pingHost' | 'd
   const udpHost = new UdpHost(tables, env);
   const pingHost = new PingHost(tables, env);
   udpHost.multicast = multicast;
+  tcpHost.share = udpHost.share = pingHost.share = links.find(({ device }) => device.share !== undefined)?.device.share;
   tcpHost.confirm = (remote) => confirmNextHop({ tables, links }, remote);
   tcpHost.doubt = (remote) => doubtNextHop({ tables, links }, remote);
   reports.on(IpProtocol.Tcp, (report) => tcpHost.icmp(report));

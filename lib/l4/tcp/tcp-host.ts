@@ -7,6 +7,7 @@
  */
 
 import { type IpAddress, unmapped } from '../../core/address.js';
+import type { DeviceShare } from '../../core/device.js';
 import { DropReason } from '../../core/drops.js';
 import type { Env } from '../../core/env.js';
 import { NetError, type NetCode } from '../../core/errors.js';
@@ -16,6 +17,7 @@ import type { IcmpReport } from '../../l3/icmp-report.js';
 import { IpOutput, type IpPaths } from '../../l3/ip-output.js';
 import type { IpPacket } from '../../wire/ip.js';
 import { TcpFlag, TcpSegment } from '../../wire/tcp.js';
+import { ownsFlow, ownsNumber } from '../share.js';
 import type {
   Endpoint,
   TcpConnection,
@@ -92,6 +94,8 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost {
   confirm: ((remote: IpAddress) => void) | undefined = undefined;
   /** Is told that `remote` has not answered three times, so that IP can ask whether the next hop is there (RFC 9293 3.8.3). */
   doubt: ((remote: IpAddress) => void) | undefined = undefined;
+  /** Which part of what comes to our addresses comes to us, where it is not all. */
+  share: DeviceShare | undefined = undefined;
   private readonly paths: IpPaths;
   private readonly table: ConnectionTable;
   private readonly listeners: ListenerTable = new ListenerTable();
@@ -135,7 +139,8 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost {
     if (path === undefined) throw refusal('ENETUNREACH');
     const localPort = options.localPort ?? 0;
     const chosen = localPort === 0 ? this.ephemeralPort(path.source, { address, port }) : localPort;
-    if (chosen === undefined || !isPort(chosen)) throw refusal(chosen === undefined ? 'EADDRNOTAVAIL' : 'EINVAL');
+    if (chosen !== undefined && !isPort(chosen)) throw refusal('EINVAL');
+    if (chosen === undefined || !this.owns(chosen, { address, port })) throw refusal('EADDRNOTAVAIL');
     const old = this.table.get(path.source, chosen, address, port);
     if (old !== undefined && !mayReuse(old)) throw refusal('EADDRINUSE');
     const local = { address: path.source, port: chosen };
@@ -443,16 +448,24 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost {
     const [first, last] = this.config.portRange;
     const count = last - first + 1;
     const towards = remote ?? { address: local, port: 0 };
-    const offset = this.numbers.portOffset(local, towards.address, towards.port) + this.portStep++;
+    const offset = this.numbers.portOffset(local, towards.address, towards.port) + this.portStep;
+    this.portStep += this.share?.of ?? 1;
     let reusable: number | undefined;
     for (let i = 0; i < count; i++) {
       const port = first + ((offset + i) % count);
-      if (this.listeners.hasPort(port)) continue;
+      if (this.listeners.hasPort(port) || !this.owns(port, remote)) continue;
       const old = remote && this.table.get(local, port, remote.address, remote.port);
       if (old === undefined) return port;
       if (mayReuse(old)) reusable ??= port;
     }
     return reusable;
+  }
+
+  /** Whether what comes from `remote`, or from anybody, to a port of ours comes to us. */
+  private owns(port: number, remote?: Endpoint): boolean {
+    return remote === undefined
+      ? ownsNumber(this.share, port)
+      : ownsFlow(this.share, port, remote.address, remote.port);
   }
 }
 
