@@ -1,6 +1,5 @@
 /** Programs for the kernel (bpf(2)): an assembler of the instructions that steering needs, loading, and a run for tests. */
 
-import { closeSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import type * as Koffi from 'koffi';
 import { systemError } from './errno.js';
@@ -150,5 +149,5 @@ export function runProgram(fd: number, frame: Uint8Array): number {
 
 /** Forgets a program; what it was attached to keeps it. */
 export function closeProgram(fd: number): void {
-  closeSync(fd);
+  libc().close(fd);
 }

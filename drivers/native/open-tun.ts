@@ -68,6 +68,7 @@ export function openTunInterface(kind: number, options: TunOptions, peerMac?: Ma
     if (options.persist !== undefined && c.ioctlValue(fd, TUNSETPERSIST, options.persist ? 1 : 0) < 0) {
       throw systemError(c.errno(), 'ioctl', `cannot make ${name} persistent`);
     }
+    options.onOpen?.(fd);
     configure(name, options, peers, peerMac);
     return { fd, name, offloads };
   } catch (error) {

@@ -3,7 +3,6 @@
  * Each request is one message that the kernel carries out and acknowledges before `send` returns.
  */
 
-import { closeSync } from 'node:fs';
 import type { Cidr, MacAddress } from '../../lib/core/address.js';
 import { systemError } from './errno.js';
 import { libc } from './libc.js';
@@ -86,7 +85,7 @@ function request(message: Message, purpose: string): void {
     const failed = view.getUint16(4, true) === NLMSG_ERROR ? -view.getInt32(HEADER, true) : 0;
     if (failed !== 0) throw systemError(failed, 'rtnetlink', purpose);
   } finally {
-    closeSync(fd);
+    libc().close(fd);
   }
 }
 

@@ -44,6 +44,8 @@ export interface TunOptions {
   readonly busyPoll?: number;
   /** Frames that wait for an interface that takes none at the moment; more are dropped. Default 1024. */
   readonly sendQueue?: number;
+  /** Is given the descriptor before anything is read from it: for settings that have no option here. */
+  readonly onOpen?: (fd: number) => void;
 }
 
 /** Those that count once it is open. */
