@@ -49,8 +49,6 @@ export interface Libc {
     size: number,
   ): number;
   ioctl(fd: number, request: number, argument: Uint8Array): number;
-  /** Closes what these calls opened: Node keeps account of what its own did. */
-  close(fd: number): number;
   /** For requests whose argument is a number. */
   ioctlValue(fd: number, request: number, argument: number): number;
   socket(domain: number, type: number, protocol: number): number;
@@ -87,7 +85,6 @@ function bind(): Libc {
     uringSetup: lib.func('syscall', 'long', ['long', 'uint32_t', 'void *']),
     uringEnter: lib.func('syscall', 'long', ['long', 'int', 'uint32_t', 'uint32_t', 'uint32_t', 'uintptr_t', 'size_t']),
     ioctl: lib.func('int ioctl(int fd, unsigned long request, void *argument)'),
-    close: lib.func('int close(int fd)'),
     ioctlValue: lib.func('ioctl', 'int', ['int', 'ulong', 'ulong']),
     socket: lib.func('int socket(int domain, int type, int protocol)'),
     send: lib.func('intptr_t send(int fd, void *bytes, size_t length, int flags)'),

@@ -40,12 +40,12 @@ function start({ namespace }: Netns, setup: Setup = {}): Promise<Parallel> {
 function ask(order: Order): Promise<string> {
   const channel = new BroadcastChannel(CHANNEL);
   return new Promise((resolve) => {
-    channel.onmessage = (event) => {
+    channel.addEventListener('message', (event: unknown) => {
       const { data } = event as { readonly data: Order | Done };
       if (!('answer' in data) || data.worker !== order.worker) return;
       channel.close();
       resolve(data.answer);
-    };
+    });
     channel.postMessage(order);
   });
 }

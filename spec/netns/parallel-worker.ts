@@ -75,12 +75,12 @@ function obey(me: Host, order: Order): Promise<string> {
 /** Takes the orders for one worker. */
 function takeOrders(me: Host, index: number, name: string): BroadcastChannel {
   const channel = new BroadcastChannel(name);
-  channel.onmessage = (event) => {
+  channel.addEventListener('message', (event: unknown) => {
     const { data } = event as { readonly data: Order | Done };
     if (!('what' in data) || data.worker !== index) return;
     // An order to throw throws from here, where nobody catches it.
     void obey(me, data).then((answer) => channel.postMessage({ worker: index, answer } satisfies Done));
-  };
+  });
   return channel;
 }
 
