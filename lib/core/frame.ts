@@ -10,25 +10,18 @@
  * received frame when its synchronous `next` returns: to keep it longer, `retain()` it.
  */
 
+import { arena, type ArenaPiece } from './arena.js';
 import type { Device } from './device.js';
 import { UsageError } from './errors.js';
+import { Slab } from './slab.js';
+
+export { Slab } from './slab.js';
 
 /** Bytes kept free in front of a frame: link header with two tags, the longest IP and TCP headers, a virtio-net header. */
 export const HEADROOM = 160;
 
 /** Offset value of a layer that has not been parsed. */
 export const NOT_PARSED = -1;
-
-/** Memory with the one long-lived `DataView` that reads it. */
-export class Slab {
-  readonly bytes: Uint8Array;
-  readonly view: DataView;
-
-  constructor(memory: number | Uint8Array) {
-    this.bytes = typeof memory === 'number' ? new Uint8Array(memory) : memory;
-    this.view = new DataView(this.bytes.buffer, this.bytes.byteOffset, this.bytes.byteLength);
-  }
-}
 
 /** What is known of a frame's transport checksum. */
 export const ChecksumState = {
@@ -273,9 +266,12 @@ export class FramePool {
   private readonly free: Frame[][] = SLOT_SIZES.map(() => []);
   private readonly poison: boolean;
   private taken = 0;
+  /** Of the arena: given back when nobody holds the pool any more, nor any of its frames. */
+  private readonly pieces: ArenaPiece[] = [];
 
   constructor(options: FramePoolOptions = {}) {
     this.poison = options.poison ?? false;
+    arena?.own(this, this.pieces);
   }
 
   /** Frames that were allocated and not yet released. */
@@ -319,10 +315,14 @@ export class FramePool {
 
   private grow(kind: number): Frame {
     const size = SLOT_SIZES[kind] ?? 0;
-    const slots = SLOTS_PER_SLAB[kind] ?? 1;
-    const slab = new Slab(size * slots);
-    if (this.poison) slab.bytes.fill(POISON);
-    for (let i = 1; i < slots; i++) this.free[kind]?.push(new Frame(slab, i * size, (i + 1) * size, this));
-    return new Frame(slab, 0, size, this);
+    const length = size * (SLOTS_PER_SLAB[kind] ?? 1);
+    const at = arena?.take(length) ?? -1;
+    const slab = arena === undefined || at < 0 ? new Slab(length) : arena.slab;
+    if (at >= 0) this.pieces.push({ at, length });
+    const base = Math.max(at, 0);
+    if (this.poison) slab.bytes.fill(POISON, base, base + length);
+    const end = base + length;
+    for (let i = base + size; i < end; i += size) this.free[kind]?.push(new Frame(slab, i, i + size, this));
+    return new Frame(slab, base, base + size, this);
   }
 }

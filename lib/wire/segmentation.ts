@@ -7,7 +7,7 @@
 import { copyBytes } from '../core/copy.js';
 import { DropReason } from '../core/drops.js';
 import { ChecksumState, type Frame, type FramePool, GsoType, NOT_PARSED } from '../core/frame.js';
-import { complement, fold, sum16 } from './checksum.js';
+import { complement, copyAndSum, fold, sum16 } from './checksum.js';
 import { IpProtocol } from './ip.js';
 import { IPV6_HEADER, IPV6_PAYLOAD_LENGTH } from './ipv6.js';
 import { TCP_CHECKSUM_OFFSET, TcpFlag } from './tcp.js';
@@ -101,9 +101,8 @@ class Template {
     const piece = pool.alloc(headers + size);
     const at = piece.put(headers + size);
     copyBytes(source.slab, source.start, piece.slab, at, headers);
-    copyBytes(source.slab, payload + done, piece.slab, at + headers, size);
+    const sum = copyAndSum(source.slab, payload + done, piece.slab, at + headers, size);
     describe(piece, source, this.network);
-    const sum = sum16(piece.slab.view, at + headers, piece.end);
     this.finishNetwork(piece, size, count);
     if (this.isTcp) this.finishTcp(piece, done, size, sum);
     else this.finishUdp(piece, size, sum);

@@ -1,6 +1,19 @@
 import { expect } from 'chai';
 import * as fc from 'fast-check';
-import { complement, fold, joinSums, sum16, updateChecksum, updateChecksum32 } from '../../../lib/wire/checksum.js';
+import { arena } from '../../../lib/core/arena.js';
+import type { Frame } from '../../../lib/core/frame.js';
+import { Slab } from '../../../lib/core/slab.js';
+import {
+  complement,
+  copyAndSum,
+  fold,
+  joinSums,
+  sum16,
+  sumInScript,
+  updateChecksum,
+  updateChecksum32,
+} from '../../../lib/wire/checksum.js';
+import { frameInArena, giveBack } from '../core/arena-room.js';
 import { hexBytes } from './frames.js';
 
 const viewOf = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -16,6 +29,13 @@ function slowSum(bytes: Uint8Array): number {
 }
 
 describe('checksum', () => {
+  let frame: Frame;
+
+  before(async () => {
+    frame = await frameInArena(67_000);
+  });
+  after(() => giveBack(frame));
+
   it('sums the example of RFC 1071 section 3', () => {
     expect(sum16(viewOf(hexBytes('0001 f203 f4f5 f6f7')), 0, 8)).to.equal(0xddf2);
   });
@@ -42,6 +62,54 @@ describe('checksum', () => {
         const from = Math.min(skip, bytes.length);
         const expected = fold(slowSum(bytes.subarray(from)) + initial);
         expect(sum16(viewOf(bytes), from, bytes.length, initial)).to.equal(expected);
+      }),
+    );
+  });
+
+  it('sums with WebAssembly what it sums in script, at any alignment, length and initial sum', () => {
+    const { base, slab } = frame;
+    expect(slab).to.equal(arena?.slab);
+    const content = fc.oneof(fc.uint8Array({ maxLength: 300 }), fc.uint8Array({ minLength: 1000, maxLength: 1600 }));
+    fc.assert(
+      fc.property(content, fc.nat(70), fc.nat(0x1_ffff_ffff), (bytes, skip, initial) => {
+        const from = base + skip;
+        slab.bytes.set(bytes, from);
+        const expected = fold(slowSum(bytes) + initial);
+        expect(arena && fold(initial + arena.functions.sum(from, bytes.length))).to.equal(expected);
+        expect(sum16(slab.view, from, from + bytes.length, initial)).to.equal(expected);
+        expect(sumInScript(slab.view, from, from + bytes.length, initial)).to.equal(expected);
+        expect(sumInScript(viewOf(bytes), 0, bytes.length, initial)).to.equal(expected);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it('sums every length of ones and of zeros up to the longest packet', () => {
+    const { base, slab } = frame;
+    for (const value of [0, 0xff]) {
+      slab.bytes.fill(value, base, base + 67_000);
+      for (let length = 0; length < 67_000; length += 1 + (length >> 4)) {
+        const expected = sumInScript(slab.view, base, base + length);
+        expect(sum16(slab.view, base, base + length)).to.equal(expected);
+        expect(expected === 0).to.equal(value === 0 || length === 0);
+      }
+    }
+  });
+
+  it('copies and sums in one go, in the arena and outside of it, and leaves what is around alone', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 300 }), fc.nat(40), fc.nat(40), (bytes, skip, shift) => {
+        const outside = { slab: new Slab(500), start: 0 };
+        const inside = { slab: frame.slab, start: frame.base + 1000 };
+        frame.slab.bytes.set(bytes, frame.base + skip);
+        for (const { slab, start } of [inside, outside]) {
+          slab.bytes.fill(0xee, start, start + 400);
+          const at = start + 10 + shift;
+          expect(copyAndSum(frame.slab, frame.base + skip, slab, at, bytes.length)).to.equal(slowSum(bytes));
+          const expected = new Uint8Array(400).fill(0xee);
+          expected.set(bytes, 10 + shift);
+          expect(Buffer.compare(slab.bytes.subarray(start, start + 400), expected)).to.equal(0);
+        }
       }),
     );
   });
