@@ -7,31 +7,34 @@
 
 import type { NetError } from '../core/errors.js';
 import type { TcpHandler } from '../l4/tcp/api.js';
-import { later } from './later.js';
+import { laterFor } from './later.js';
 
 const CONNECTED = 1;
 const READABLE = 2;
 const PROGRESS = 4;
 const CLOSED = 8;
 
-/** Who is told. */
-export interface InboxOwner {
-  onConnected(): void;
-  onReadable(): void;
+/** What is done for those that are told, `T`: one record for all of them. */
+export interface InboxEvents<T> {
+  connected(owner: T): void;
+  /** At once, within the event: returns whether that is all there is to be done about what came. */
+  arrived(owner: T): boolean;
+  readable(owner: T): void;
   /** Room to write, or everything acknowledged. */
-  onProgress(): void;
-  onClosed(error: NetError | undefined): void;
+  progress(owner: T): void;
+  closed(owner: T, error: NetError | undefined): void;
 }
 
-/** A {@link TcpHandler} that tells its owner {@link later}. */
-export class Inbox implements TcpHandler {
-  #owner: InboxOwner | undefined;
+/** A {@link TcpHandler} that tells its owner later. */
+export class Inbox<T> implements TcpHandler {
+  readonly #events: InboxEvents<T>;
+  #owner: T | undefined;
   #waiting = 0;
   #scheduled = false;
   #error: NetError | undefined;
-  readonly #deliver = (): void => this.#tell();
 
-  constructor(owner: InboxOwner) {
+  constructor(events: InboxEvents<T>, owner: T) {
+    this.#events = events;
     this.#owner = owner;
   }
 
@@ -39,7 +42,7 @@ export class Inbox implements TcpHandler {
     this.#note(CONNECTED);
   }
   readable(): void {
-    this.#note(READABLE);
+    if (this.#owner !== undefined && !this.#events.arrived(this.#owner)) this.#note(READABLE);
   }
   writable(): void {
     this.#note(PROGRESS);
@@ -50,6 +53,11 @@ export class Inbox implements TcpHandler {
   closed(error: NetError | undefined): void {
     this.#error = error;
     this.#note(CLOSED);
+  }
+
+  /** The owner is to be told later that there is something to read, or the end. */
+  noteReadable(): void {
+    this.#note(READABLE);
   }
 
   /** Nothing is told any more, and the owner can be forgotten. */
@@ -63,19 +71,25 @@ export class Inbox implements TcpHandler {
     this.#waiting |= event;
     if (this.#scheduled) return;
     this.#scheduled = true;
-    later(this.#deliver);
+    laterFor(tell, this);
   }
 
-  /** One event a time: what it sets going, promises too, comes before the next one. */
-  #tell(): void {
+  /** One event a time, from an empty stack: what it sets going, promises too, comes before the next one. */
+  tell(): void {
     this.#scheduled = false;
     const event = this.#waiting & -this.#waiting;
     this.#waiting &= ~event;
     if (this.#waiting !== 0) this.#note(0);
     const owner = this.#owner;
-    if (event === CONNECTED) owner?.onConnected();
-    else if (event === READABLE) owner?.onReadable();
-    else if (event === PROGRESS) owner?.onProgress();
-    else if (event === CLOSED) owner?.onClosed(this.#error);
+    if (owner === undefined) return;
+    const events = this.#events;
+    if (event === CONNECTED) events.connected(owner);
+    else if (event === READABLE) events.readable(owner);
+    else if (event === PROGRESS) events.progress(owner);
+    else if (event === CLOSED) events.closed(owner, this.#error);
   }
+}
+
+function tell<T>(inbox: Inbox<T>): void {
+  inbox.tell();
 }

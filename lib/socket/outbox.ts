@@ -10,6 +10,16 @@ import type { TcpConnection } from '../l4/tcp/api.js';
 /** Told at the end of a write. */
 export type WriteDone = (error?: Error | null) => void;
 
+/** What a writable stream is given. */
+export interface Chunk {
+  readonly chunk: Uint8Array | string;
+  readonly encoding: BufferEncoding;
+}
+
+export function bytesOf({ chunk, encoding }: Chunk): Uint8Array {
+  return typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk;
+}
+
 const NOTHING = new Uint8Array(0);
 
 /** One write at a time, taken by a connection as its buffer allows. */

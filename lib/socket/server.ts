@@ -6,6 +6,7 @@
 
 import { EventEmitter } from 'node:events';
 import type { LookupFunction } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { type IpAddress, anyAddress } from '../core/address.js';
 import type { Timers } from '../core/timers.js';
 import type { TcpConnection, TcpConnectionOptions, TcpListener, TcpSockets } from '../l4/tcp/api.js';
@@ -59,7 +60,9 @@ export class Server extends EventEmitter {
   readonly pauseOnConnect: boolean;
 
   readonly #options: ServerOptions;
-  readonly #sockets = new Set<Socket>();
+  readonly #sockets = new Set<Duplex>();
+  /** One for all of its sockets. */
+  readonly #released = (socket: Duplex): void => this.#release(socket);
   #listener: TcpListener | undefined;
   /** Makes the answer of a lookup that was overtaken by `close` void. */
   #attempt = 0;
@@ -170,11 +173,11 @@ export class Server extends EventEmitter {
       keepAlive,
       keepAliveInitialDelay,
       highWaterMark,
-      ...(timers === undefined ? {} : { timers }),
+      timers,
       allowHalfOpen: this.allowHalfOpen,
       pauseOnCreate: this.pauseOnConnect,
       asIpv6: this.#isIpv6,
-      released: () => this.#release(socket),
+      released: this.#released,
     });
     this.#sockets.add(socket);
     socket.server = this;
@@ -185,7 +188,7 @@ export class Server extends EventEmitter {
     return this.#listener?.local.address.version === 6;
   }
 
-  #release(socket: Socket): void {
+  #release(socket: Duplex): void {
     if (this.#sockets.delete(socket)) this.#emitCloseIfDone();
   }
 

@@ -1,6 +1,7 @@
 /** What a `net.Socket` over the stack is made with. */
 
 import type { LookupFunction } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { Timers } from '../core/timers.js';
 import type { TcpConnection, TcpConnectionOptions, TcpSockets } from '../l4/tcp/api.js';
 
@@ -9,7 +10,7 @@ export interface SocketOptions {
   /** The host's TCP. */
   readonly tcp: TcpSockets;
   /** The clock of `setTimeout`. Default: that of the process. */
-  readonly timers?: Timers;
+  readonly timers?: Timers | undefined;
   /** Finds the addresses of names, like Node's `dns.lookup`. Default: knows only `localhost`. */
   readonly lookup?: LookupFunction | undefined;
   /** A connection that is established already. */
@@ -33,5 +34,5 @@ export interface SocketOptions {
   /** Call the ends of an IPv4 connection `::ffff:10.0.0.1`, as Node does of those that an IPv6 server accepted. Default false. */
   readonly asIpv6?: boolean;
   /** Called when the socket is destroyed: how a server counts. */
-  readonly released?: () => void;
+  readonly released?: ((socket: Duplex) => void) | undefined;
 }

@@ -8,15 +8,15 @@ import { addAbortSignal, Duplex } from 'node:stream';
 import type { IpAddress } from '../core/address.js';
 import type { NetError } from '../core/errors.js';
 import type { Timer, Timers } from '../core/timers.js';
-import type { TcpConnection } from '../l4/tcp/api.js';
+import type { Endpoint, TcpConnection } from '../l4/tcp/api.js';
 import type { TcpInfo } from '../l4/tcp/info.js';
 import { type ConnectArguments, type ConnectOptions, connectArguments } from './connect-options.js';
 import { attemptOptions, raceByName, raceOptions } from './connect-race.js';
-import { Inbox } from './inbox.js';
+import { Inbox, type InboxEvents } from './inbox.js';
 import { later } from './later.js';
 import { describe, type EndpointInfo, literal } from './names.js';
 import { codedError, netCode, systemError, typeError } from './node-errors.js';
-import { Outbox, type WriteDone } from './outbox.js';
+import { bytesOf, type Chunk, Outbox, type WriteDone } from './outbox.js';
 import type { SocketOptions } from './socket-options.js';
 import { wallTimers } from './wall-timers.js';
 
@@ -34,13 +34,21 @@ export class Socket extends Duplex {
   /** Host name being connected to, if it is a name. */
   _host: string | null = null;
 
+  static readonly #events: InboxEvents<Socket> = {
+    connected: (socket) => socket.#onConnected(),
+    arrived: (socket) => socket.#onArrival(),
+    readable: (socket) => socket.#pull(),
+    progress: (socket) => socket.#onProgress(),
+    closed: (socket, error) => socket.#onClosed(error),
+  };
+
   readonly #options: SocketOptions;
   readonly #timers: Timers;
   readonly #outbox = new Outbox();
-  #inbox: Inbox | undefined;
+  #inbox: Inbox<Socket> | undefined;
   #connection: TcpConnection | undefined;
   #target: { readonly address: string; readonly port: number } | undefined;
-  #peer: EndpointInfo | undefined;
+  #remote: Endpoint | undefined;
   #idle: Timer | undefined;
   #abortRace: (() => void) | undefined;
   #wanted = false;
@@ -86,18 +94,9 @@ export class Socket extends Duplex {
 
   #own(connection: TcpConnection): void {
     this.#connection = connection;
-    this.#inbox ??= new Inbox(this.#events());
+    this.#inbox ??= new Inbox(Socket.#events, this);
     connection.handler = this.#inbox;
-    this.#peer = describe(connection.remote, this.#asIpv6);
-  }
-
-  #events(): ConstructorParameters<typeof Inbox>[0] {
-    return {
-      onConnected: () => this.#onConnected(),
-      onReadable: () => this.#pull(),
-      onProgress: () => this.#onProgress(),
-      onClosed: (error) => this.#onClosed(error),
-    };
+    this.#remote = connection.remote;
   }
 
   // --- opening
@@ -144,7 +143,7 @@ export class Socket extends Duplex {
     const race = raceByName(raceOptions(host, port, options, this.#options), {
       lookedUp: (error, address) => this.emit('lookup', error ?? null, address?.toString(), address?.version, host),
       connected: (connection) => {
-        this.#inbox = new Inbox(this.#events());
+        this.#inbox = new Inbox(Socket.#events, this);
         this.#own(connection);
         this.#inbox.connected();
       },
@@ -159,7 +158,7 @@ export class Socket extends Duplex {
     this.#touch();
     this.#target = { address: address.toString(), port };
     this.#asIpv6 = address.version === 6 && address.isMapped;
-    const inbox = new Inbox(this.#events());
+    const inbox = new Inbox(Socket.#events, this);
     this.#inbox = inbox;
     try {
       this.#own(this.#options.tcp.connect({ address, port }, inbox, attemptOptions(options, this.#options)));
@@ -194,7 +193,21 @@ export class Socket extends Duplex {
     }
     this.#wanted = true;
     // Told by the inbox: `push` within `_read` takes the slow way through the stream's buffer.
-    if (connection.readableBytes > 0 || connection.readEnded || this.#over) this.#inbox?.readable();
+    if (connection.readableBytes > 0 || connection.readEnded || this.#over) this.#inbox?.noteReadable();
+  }
+
+  /** What flows to nobody is not kept until later. */
+  #onArrival(): boolean {
+    const connection = this.#connection;
+    if (connection === undefined || !this.#flowsToNobody) return false;
+    this.#touch();
+    this.#bytesRead += connection.discard();
+    return !connection.readEnded;
+  }
+
+  /** Somebody called `resume`, and nobody listens. */
+  get #flowsToNobody(): boolean {
+    return this.#wanted && this.readableFlowing === true && this.listenerCount('data') === 0;
   }
 
   /** Moves bytes from the connection to the stream while the stream wants them; what it does not want keeps the window closed. */
@@ -206,7 +219,7 @@ export class Socket extends Duplex {
     this.#touch();
     this.#bytesRead += bytes.length;
     // The next read, or the end, is an event of its own; noted first, in case a listener throws.
-    this.#inbox?.readable();
+    if (connection.readableBytes > 0 || connection.readEnded || this.#over) this.#inbox?.noteReadable();
     if (!this.push(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length))) this.#wanted = false;
   }
 
@@ -270,22 +283,20 @@ export class Socket extends Duplex {
 
   override _write(chunk: Uint8Array | string, encoding: BufferEncoding, done: WriteDone): void {
     const owned = typeof chunk === 'string';
-    this.#send(() => (owned ? Buffer.from(chunk, encoding) : chunk), owned, done);
+    this.#send(owned ? Buffer.from(chunk, encoding) : chunk, owned, done);
   }
 
-  override _writev(chunks: { chunk: Uint8Array | string; encoding: BufferEncoding }[], done: WriteDone): void {
-    const bytes = ({ chunk, encoding }: { chunk: Uint8Array | string; encoding: BufferEncoding }) =>
-      typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk;
+  override _writev(chunks: Chunk[], done: WriteDone): void {
     // One copy into one buffer of ours: fewer, fuller segments than chunk by chunk.
-    this.#send(() => Buffer.concat(chunks.map(bytes)), true, done);
+    this.#send(Buffer.concat(chunks.map(bytesOf)), true, done);
   }
 
-  #send(bytes: () => Uint8Array, owned: boolean, done: WriteDone): void {
+  #send(bytes: Uint8Array, owned: boolean, done: WriteDone): void {
     if (!this.connecting && this.#connection === undefined)
       return done(codedError('ERR_SOCKET_CLOSED', 'Socket is closed'));
     if (this.#overError !== undefined) return done(systemError('EPIPE', 'write'));
     this.#touch();
-    this.#outbox.put(bytes(), owned, done);
+    this.#outbox.put(bytes, owned, done);
     if (this.connecting) this.#sendOnConnect(done);
     else this.#pump();
   }
@@ -355,7 +366,7 @@ export class Socket extends Duplex {
       if (opening || connection !== undefined) this.emit('close', Boolean(exception));
       else this.emit('close');
     });
-    this.#options.released?.();
+    this.#options.released?.(this);
   }
 
   /** Ends the writing side and destroys the socket once everything was handed over. */
@@ -456,13 +467,16 @@ export class Socket extends Duplex {
     return bytes;
   }
   get remoteAddress(): string | undefined {
-    return this.connecting ? undefined : this.#peer?.address;
+    return this.#peer?.address;
   }
   get remotePort(): number | undefined {
-    return this.connecting ? undefined : this.#peer?.port;
+    return this.connecting ? undefined : this.#remote?.port;
   }
   get remoteFamily(): 'IPv4' | 'IPv6' | undefined {
-    return this.connecting ? undefined : this.#peer?.family;
+    return this.#peer?.family;
+  }
+  get #peer(): EndpointInfo | undefined {
+    return this.connecting || this.#remote === undefined ? undefined : describe(this.#remote, this.#asIpv6);
   }
   get #local(): EndpointInfo | undefined {
     return this.#connection && describe(this.#connection.local, this.#asIpv6);
