@@ -154,7 +154,7 @@ function wasRead(c: Connection, something: boolean): void {
   // Also where there was nothing: the owner may have been quicker than the news.
   c.told = false;
   if (!something || c.abandoned) return;
-  c.tuning?.read(c, c.host.env.timers.now());
+  c.tuning?.read(c, c.host.clock());
   if (c.rcv.urgent && urgentAhead(c) === 0) c.rcv.urgent = false;
   if (c.over || c.eof) {
     c.host.enter();

@@ -87,6 +87,8 @@ export interface TcpContext {
   lender: Connection | undefined;
   /** The time of the current event, in milliseconds. */
   readonly now: number;
+  /** The time now: that of the event if there is one. */
+  clock(): number;
   /** Is told every few seconds that `remote` acknowledges: the way there works (RFC 4861 7.3.1). */
   readonly confirm: ((remote: IpAddress) => void) | undefined;
   /** Is told that `remote` has not answered three times: R1 of RFC 9293 3.8.3. */

@@ -19,7 +19,7 @@ import { Tell } from './tell.js';
 import { acceptedWindow, isAcceptable, isWithin } from './window.js';
 import { ownReceived } from './queues.js';
 
-const { Ack, Ae, Cwr, Ece, Fin, Rst, Syn, Urg } = TcpFlag;
+const { Ack, Ae, Cwr, Ece, Fin, Psh, Rst, Syn, Urg } = TcpFlag;
 // RFC 7323 5.5: after 24 days of silence the timestamps may have wrapped.
 const TIMESTAMP_LIFETIME = 24 * 24 * 3600 * 1000;
 
@@ -29,12 +29,55 @@ export function receive(c: Connection, segment: Segment, packet: IpPacket): void
   const { statistics } = c;
   statistics.segmentsIn += segment.count;
   if (segment.to > segment.from) statistics.dataSegmentsIn += segment.count;
+  if (isExpected(c, segment)) {
+    receiveExpected(c, segment);
+    return;
+  }
   if (c.state === 'SYN-SENT') {
     if (!receiveInSynSent(c, segment, packet)) return;
   } else if (!check(c, segment, packet) || !acknowledge(c, segment)) return;
   if (segment.has(Urg)) urgent(c, segment);
   text(c, segment, packet);
   transmit(c);
+}
+
+/**
+ * Header prediction (Van Jacobson): whether this is the next segment of an established connection, brings data or an acknowledgment, and
+ * nothing else. Nearly all are such, and none of {@link check} stands against them.
+ */
+function isExpected(c: Connection, segment: Segment): boolean {
+  const { rcv, ts } = c;
+  if (c.state !== 'ESTABLISHED' || (segment.flags & ~Psh) !== Ack || segment.seq !== rcv.nxt) return false;
+  if (segment.length > ((rcv.edge - rcv.nxt) | 0) || rcv.finKnown || c.abandoned || c.ecn !== undefined) return false;
+  if (!ts.on) return true;
+  const { options } = segment;
+  return options.hasTimestamps && !before(options.timestampValue | 0, ts.recent);
+}
+
+function receiveExpected(c: Connection, segment: Segment): void {
+  if (c.ts.on) updateTimestamp(c, segment);
+  const repeated = segment.length > 0 && repeatsAck(c, segment);
+  if (!repeated && !acknowledge(c, segment)) return;
+  if (segment.length > 0 && c.state !== 'CLOSED') {
+    const { nxt } = c.rcv;
+    inOrder(c, segment);
+    if (c.rcv.nxt !== nxt) acknowledgeSoon(c);
+  }
+  if (segment.frame !== undefined) c.host.env.drops.deliver(segment.frame);
+  if (!repeated || c.queue.length > 0) transmit(c);
+}
+
+/** Whether the acknowledgment that comes with data has been there before, and nothing waits for another; then it is as good as processed. */
+function repeatsAck(c: Connection, segment: Segment): boolean {
+  const { snd, host, statistics } = c;
+  if (segment.ack !== snd.una || segment.window << snd.scale !== snd.wnd || snd.wnd === 0) return false;
+  if (c.sent.head !== undefined || c.probes > 0 || segment.options.sackCount > 0 || c.recovery.tlp !== 'none')
+    return false;
+  c.unanswered = 0;
+  statistics.lastAckAt = host.now;
+  snd.wl1 = segment.seq;
+  snd.wl2 = segment.ack;
+  return true;
 }
 
 /** Everything that may stand against the segment before its ACK counts. */

@@ -283,6 +283,10 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost {
     if (!this.afterwards.armed) this.afterwards.arm(this.now);
   }
 
+  clock(): number {
+    return this.depth > 0 ? this.now : this.env.timers.now();
+  }
+
   wake(party: Wakeable): void {
     if (party.listed) return;
     party.listed = true;
