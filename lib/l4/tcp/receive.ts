@@ -16,7 +16,7 @@ import { transmit } from './send.js';
 import { after, before } from './seq.js';
 import { canReceive } from './state.js';
 import { Tell } from './tell.js';
-import { acceptedWindow, isAcceptable, isWithin } from './window.js';
+import { acceptedWindow, isAcceptable, isWithin, updateSendWindow } from './window.js';
 import { ownReceived } from './queues.js';
 
 const { Ack, Ae, Cwr, Ece, Fin, Psh, Rst, Syn, Urg } = TcpFlag;
@@ -75,8 +75,7 @@ function repeatsAck(c: Connection, segment: Segment): boolean {
     return false;
   c.unanswered = 0;
   statistics.lastAckAt = host.now;
-  snd.wl1 = segment.seq;
-  snd.wl2 = segment.ack;
+  updateSendWindow(c, segment.seq, segment.ack, segment.window);
   return true;
 }
 
