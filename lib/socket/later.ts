@@ -3,6 +3,8 @@
  * 'data')` there is time to ask for `close`. A plain `process.nextTick` does not give that: all ticks run before any promise goes on.
  */
 
+import { nextTick } from 'node:process';
+
 // Unlike `queueMicrotask` a promise needs neither a closure nor a resource to track for each.
 const settled: Promise<void> = Promise.resolve();
 /** What is to be called, and with what, in turn. */
@@ -34,5 +36,5 @@ function toTick(): void {
     owners = [];
     first = 0;
   }
-  if (callback !== undefined) process.nextTick(callback, owner);
+  if (callback !== undefined) nextTick(callback, owner);
 }

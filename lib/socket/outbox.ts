@@ -5,20 +5,11 @@
  * than one send buffer is ever held twice. Bytes that nobody else knows (`owned`) are not copied.
  */
 
+import { Buffer } from 'node:buffer';
 import type { TcpConnection } from '../l4/tcp/api.js';
 
 /** Told at the end of a write. */
 export type WriteDone = (error?: Error | null) => void;
-
-/** What a writable stream is given. */
-export interface Chunk {
-  readonly chunk: Uint8Array | string;
-  readonly encoding: BufferEncoding;
-}
-
-export function bytesOf({ chunk, encoding }: Chunk): Uint8Array {
-  return typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk;
-}
 
 const NOTHING = new Uint8Array(0);
 
@@ -63,14 +54,25 @@ export class Outbox {
     while (this.#done !== undefined) {
       const some = Math.min(this.waiting, connection.writableBytes + 1);
       if (some > 0) {
-        const piece = this.#bytes.subarray(this.#offset, this.#offset + some);
-        const taken = connection.write(this.#owned ? piece : new Uint8Array(piece));
+        const taken = connection.write(this.#piece(some));
         this.#offset += taken;
         this.#accepted += taken;
         if (taken < some) return;
       }
       if (this.waiting === 0) this.cancel()?.();
     }
+  }
+
+  /** The next `count` bytes, to keep. */
+  #piece(count: number): Uint8Array {
+    const bytes = this.#bytes;
+    const from = this.#offset;
+    const piece = count === bytes.length ? bytes : bytes.subarray(from, from + count);
+    if (this.#owned) return piece;
+    // Node's pool for what is small, and memory that need not be zeroed for what is not.
+    const copy = Buffer.allocUnsafe(count);
+    copy.set(piece);
+    return copy;
   }
 
   /** Forgets the write under way; returns what was to be called at its end. */

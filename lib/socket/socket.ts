@@ -4,24 +4,24 @@
  * here keeps a process alive, so `ref` and `unref` do nothing.
  */
 
+import { Buffer } from 'node:buffer';
+import { nextTick } from 'node:process';
 import { addAbortSignal, Duplex } from 'node:stream';
 import type { IpAddress } from '../core/address.js';
 import type { NetError } from '../core/errors.js';
 import type { Timer, Timers } from '../core/timers.js';
 import type { Endpoint, TcpConnection } from '../l4/tcp/api.js';
 import type { TcpInfo } from '../l4/tcp/info.js';
+import { bytesOf, type Chunk, nextOf } from './chunks.js';
 import { type ConnectArguments, type ConnectOptions, connectArguments } from './connect-options.js';
 import { attemptOptions, raceByName, raceOptions } from './connect-race.js';
 import { Inbox, type InboxEvents } from './inbox.js';
 import { later } from './later.js';
 import { describe, type EndpointInfo, literal } from './names.js';
 import { codedError, netCode, systemError, typeError } from './node-errors.js';
-import { bytesOf, type Chunk, Outbox, type WriteDone } from './outbox.js';
+import { Outbox, type WriteDone } from './outbox.js';
 import type { SocketOptions } from './socket-options.js';
 import { wallTimers } from './wall-timers.js';
-
-/** Most bytes of one `data` event: what libuv reads at a time. */
-const READ_SIZE = 0x1_0000;
 
 /** Stands in for `net.Socket`. */
 export class Socket extends Duplex {
@@ -122,7 +122,7 @@ export class Socket extends Duplex {
     const host = options.host || 'localhost';
     const address = literal(host);
     if (address === undefined) this.#race(host, port, options);
-    else process.nextTick(() => this.#open(address, port, options));
+    else nextTick(() => this.#open(address, port, options));
     return this;
   }
 
@@ -147,7 +147,7 @@ export class Socket extends Duplex {
         this.#own(connection);
         this.#inbox.connected();
       },
-      failed: (error) => process.nextTick(() => this.connecting && this.destroy(error)),
+      failed: (error) => nextTick(() => this.connecting && this.destroy(error)),
     });
     if (this.connecting) this.#abortRace = race;
     else race();
@@ -214,13 +214,13 @@ export class Socket extends Duplex {
   #pull(): void {
     const connection = this.#connection;
     if (connection === undefined || this.connecting) return;
-    const bytes = this.#wanted ? connection.read(READ_SIZE) : undefined;
-    if (bytes === undefined) return this.#afterReading(connection);
+    const chunk = this.#wanted ? nextOf(connection) : undefined;
+    if (chunk === undefined) return this.#afterReading(connection);
     this.#touch();
-    this.#bytesRead += bytes.length;
+    this.#bytesRead += chunk.length;
     // The next read, or the end, is an event of its own; noted first, in case a listener throws.
     if (connection.readableBytes > 0 || connection.readEnded || this.#over) this.#inbox?.noteReadable();
-    if (!this.push(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length))) this.#wanted = false;
+    if (!this.push(chunk)) this.#wanted = false;
   }
 
   #afterReading(connection: TcpConnection): void {
@@ -276,7 +276,7 @@ export class Socket extends Duplex {
     if (!this.readableEnded || this.allowHalfOpen || !this.writableEnded)
       return super.write(chunk, how as 'utf8', done);
     const error = codedError('EPIPE', 'This socket has been ended by the other party');
-    if (done !== undefined) process.nextTick(done, error);
+    if (done !== undefined) nextTick(done, error);
     this.destroy(error);
     return false;
   }
@@ -337,7 +337,7 @@ export class Socket extends Duplex {
       return;
     }
     this.#connection?.end();
-    process.nextTick(done); // a write after this one still finds the stream unfinished, as while a kernel shuts down
+    nextTick(done); // a write after this one still finds the stream unfinished, as while a kernel shuts down
   }
 
   // --- closing

@@ -59,7 +59,7 @@ function step(random: SeededRandom, ways: readonly Way[], peer: { next: number; 
   for (const { dut, connection, read } of ways) {
     const sent = connection.info().bytesSent - connection.info().bytesRetrans + 1;
     const ack = acked === 0 ? sent : Math.max(1, sent - connection.unacknowledgedBytes);
-    const rest = `ack ${ack} win ${window} <nop,nop,TS val ${value} ecr ${1000}>`;
+    const rest = `ack ${ack} win ${window} <nop,nop,TS val ${value} ecr 1000>`;
     const at = kind === 8 ? peer.next + behind : kind === 9 ? Math.max(1, peer.next - behind) : peer.next;
     if (kind < 5 || kind === 8 || kind === 9) {
       dut.rx(`${acked === 1 ? 'P' : ''}. ${at}:${at + some}(${some}) ${rest}`);
