@@ -108,7 +108,8 @@ export abstract class LossBased implements Congestion {
 
   recovered(_flight: number, _now: number): void {
     // RFC 6582 3.2 step 3 (2), RFC 6937: what was in flight has been brought down to this meanwhile.
-    this.cwnd = this.ssthresh;
+    // Segments may have become larger since the threshold was set.
+    this.cwnd = Math.max(this.mss, this.ssthresh);
   }
 
   timeout(flight: number, again: boolean, _now: number): void {

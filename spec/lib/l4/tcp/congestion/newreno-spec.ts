@@ -122,6 +122,16 @@ describe('NewReno', () => {
     reno.resize(1500);
     expect(reno.cwnd).to.equal(5000);
   });
+
+  it('is a segment at least after a recovery during which these became larger', () => {
+    const reno = make(10);
+    reno.resize(500);
+    reno.congested('loss', 500, 0);
+    expect(reno.ssthresh).to.equal(1000);
+    reno.resize(1500);
+    reno.recovered(0, 0);
+    expect(reno.cwnd).to.equal(1500);
+  });
 });
 
 describe('congestion window validation (7661)', () => {
