@@ -24,6 +24,18 @@ const FIRING = -2;
 const FAR = SLOTS * LEVELS;
 const READY = FAR + 1;
 
+/** A timer of Node. */
+interface PlatformTimer {
+  readonly ref?: () => void;
+  readonly unref?: () => void;
+}
+
+/** The id of RxJS's asynchronous action is the platform's timer. */
+function platformTimer(action: Subscription): PlatformTimer | undefined {
+  const { id } = action as { id?: PlatformTimer };
+  return typeof id === 'object' ? id : undefined;
+}
+
 /** Options of {@link TimerWheel}. */
 export interface TimerWheelOptions {
   /** Armed timers alone do not keep a Node process alive. Only for a base that is RxJS's `asyncScheduler`. Default: false. */
@@ -51,6 +63,8 @@ export class TimerWheel extends TimersScheduler {
   private order = 0;
   private action: Subscription | undefined = undefined;
   private wakeAt = Infinity;
+  /** It is left from timers that were cancelled. */
+  private resting = false;
   /** The slot that it is for, as long as the order of slots is that of their times since then. */
   private wakePlace: number = READY;
   private firing = false;
@@ -107,7 +121,7 @@ export class TimerWheel extends TimersScheduler {
   /** For {@link Timer.cancel} of this wheel's timers. */
   cancel(timer: WheelTimer): void {
     this.remove(timer);
-    if (this.count === 0) this.sleep();
+    if (this.count === 0) this.rest();
   }
 
   private insert(timer: WheelTimer): void {
@@ -179,20 +193,44 @@ export class TimerWheel extends TimersScheduler {
   /** Wakes in time for the slot `place`. */
   private wake(place: number, now: number): void {
     const at = this.slotTime(place);
+    this.wakePlace = place;
     if (this.action?.closed === false) {
-      if (at >= this.wakeAt) return;
+      if (at >= this.wakeAt) {
+        this.goOn(this.action);
+        return;
+      }
       this.action.unsubscribe();
     }
     this.wakeAt = at;
-    this.wakePlace = place;
+    this.resting = false;
     this.action = this.base.schedule(this.onWake, Math.max(0, at - now));
-    // The id of RxJS's asynchronous action is the platform's timer.
-    if (this.unref) (this.action as { id?: { unref?: () => void } }).id?.unref?.();
+    if (this.unref) platformTimer(this.action)?.unref?.();
+  }
+
+  /**
+   * No timer is armed. One soon will be, most often: to take the platform's timer back and make it anew costs more than all else about a
+   * timer, so it stays, if it can be made not to keep the process alive, and is of no consequence if it fires.
+   */
+  private rest(): void {
+    const timer = this.action && platformTimer(this.action);
+    if (timer?.unref === undefined || timer.ref === undefined) this.sleep();
+    else if (!this.resting) {
+      this.resting = true;
+      timer.unref();
+    }
+  }
+
+  /** The action that was left resting, if it was, serves again. */
+  private goOn(action: Subscription): void {
+    if (!this.resting) return;
+    this.resting = false;
+    if (!this.unref) platformTimer(action)?.ref?.();
   }
 
   private sleep(): void {
     this.wakeAt = Infinity;
     this.wakePlace = READY;
+    this.resting = false;
     this.action?.unsubscribe();
     this.action = undefined;
   }

@@ -166,5 +166,43 @@ describe('TimerWheel', () => {
       expect(handle(false)).to.equal(1);
       expect(handle(true)).to.equal(0);
     });
+
+    it('keeps the platform timer of the last that was cancelled for the next, but not the process alive by it', () => {
+      const timeouts = () => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
+      let scheduled = 0;
+      const base: SchedulerLike = {
+        now: () => asyncScheduler.now(),
+        schedule: (...args: Parameters<SchedulerLike['schedule']>) => {
+          scheduled++;
+          return asyncScheduler.schedule(...args);
+        },
+      };
+      const before = timeouts();
+      const wheel = new TimerWheel(base);
+      const timer = wheel.timer(() => {});
+      for (let i = 0; i < 1000; i++) {
+        timer.arm(wheel.now() + 5000);
+        expect(timeouts() - before, 'armed').to.equal(1);
+        timer.cancel();
+        expect(timeouts() - before, 'cancelled').to.equal(0);
+      }
+      expect(scheduled).to.be.lessThan(10);
+    });
+
+    it('is on time after all were cancelled, whether the next is sooner or later', async () => {
+      const wheel = new TimerWheel(asyncScheduler);
+      for (const [cancelled, ms] of [
+        [1000, 20],
+        [5, 40],
+        [30, 30],
+      ] as const) {
+        const other = wheel.timer(() => {});
+        other.arm(wheel.now() + cancelled);
+        other.cancel();
+        const due = wheel.now() + ms;
+        const by = await new Promise<number>((resolve) => wheel.timer(() => resolve(wheel.now() - due)).arm(due));
+        expect(by, `${ms} ms after ${cancelled}`).to.be.within(0, 500);
+      }
+    });
   });
 });
