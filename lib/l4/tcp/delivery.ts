@@ -1,7 +1,7 @@
 /** What one acknowledgment brought, as the retransmission queue is worked through: what arrived, when it had been sent, what that shows. */
 
 import type { Connection } from './connection.js';
-import type { SentSegment } from './sent-queue.js';
+import type { SentSegment } from './sent-segment.js';
 import { after, before } from './seq.js';
 
 /** News of one acknowledgment. A host has one such record and fills it anew for each. Sizes in bytes, times in ms. */

@@ -10,7 +10,7 @@
 import type { Connection } from './connection.js';
 import { headersOf, packetSize, payloadOf } from './mss.js';
 import { MtuSearch } from './mtu-search.js';
-import type { SentSegment } from './sent-queue.js';
+import type { SentSegment } from './sent-segment.js';
 import { after, before } from './seq.js';
 
 /** MIN_PLPMTU. IPv4 has none that is of use: at this size packets may be fragmented (RFC 8899 5.1.2; Linux `min_pmtu`). */

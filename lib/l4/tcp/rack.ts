@@ -4,7 +4,7 @@
  */
 
 import type { Connection } from './connection.js';
-import type { SentSegment } from './sent-queue.js';
+import type { SentSegment } from './sent-segment.js';
 import { after, before } from './seq.js';
 
 // RFC 8985 7.2 and 4: how many recoveries a widened reordering window outlives.

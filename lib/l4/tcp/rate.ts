@@ -7,7 +7,7 @@
  */
 
 import type { Acknowledgment } from './congestion/congestion.js';
-import type { SentSegment } from './sent-queue.js';
+import type { SentSegment } from './sent-segment.js';
 import { after } from './seq.js';
 
 /** The newest segment that the acknowledgment under inspection delivered: filled and read within one event, whatever the connection. */

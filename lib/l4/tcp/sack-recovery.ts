@@ -1,7 +1,7 @@
 /** Loss recovery by selective acknowledgments without clocks (RFC 6675), where RACK is switched off. */
 
 import type { Connection } from './connection.js';
-import type { SentSegment } from './sent-queue.js';
+import type { SentSegment } from './sent-segment.js';
 import { after, before } from './seq.js';
 
 /**

@@ -9,7 +9,7 @@ import { isProbe, probeDoubted, probeSent, probeSize } from './plpmtud.js';
 import { ownSent } from './queues.js';
 import { nextOnSuspicion } from './sack-recovery.js';
 import { fullSize, mayBurst, sizeOfBurst, sizeOfNext, unsentBytes } from './segment-size.js';
-import type { SentSegment } from './sent-queue.js';
+import type { SentSegment } from './sent-segment.js';
 import { after } from './seq.js';
 import { canSend } from './state.js';
 import { Chrono } from './statistics.js';

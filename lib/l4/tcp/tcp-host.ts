@@ -49,7 +49,8 @@ import { refuse } from './refuse.js';
 import { Segment } from './segment.js';
 import { sendFirstSyn } from './emit.js';
 import { SendQueue } from './send-queue.js';
-import { SentQueue, SentSegmentPool } from './sent-queue.js';
+import { SentQueue } from './sent-queue.js';
+import { SentSegmentPool } from './sent-segment.js';
 import { runDelayedAck, runRetransmit } from './timers.js';
 
 const { Ack, Fin, Rst, Syn } = TcpFlag;
@@ -103,7 +104,7 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost {
   private readonly segment: Segment = new Segment();
   isTelling = false;
   private depth = 0;
-  private woken: Wakeable[] = [];
+  private readonly woken: Wakeable[] = [];
   private readonly waiting: Waiting[] = [];
   private readonly afterwards: Timer;
   private timeWaits = 0;
@@ -331,16 +332,13 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost {
     for (let budget = LOOP_BUDGET; ; ) {
       const { woken } = this;
       if (woken.length > 0) {
-        this.woken = [];
+        // Those that are woken meanwhile join the list.
         for (const party of woken) {
           party.listed = false;
           this.flush(party);
         }
-        if (this.woken.length === 0) {
-          // One by one: that is far cheaper than to set the length.
-          while (woken.length > 0) woken.pop();
-          this.woken = woken;
-        }
+        // One by one: that is far cheaper than to set the length.
+        while (woken.length > 0) woken.pop();
         continue;
       }
       if (budget-- === 0 && this.waiting.length > 0) {

@@ -6,7 +6,7 @@
 import type { TxPacket } from '../../../../lib/core/frame.js';
 import type { Connection } from '../../../../lib/l4/tcp/connection.js';
 import type { Recovery } from '../../../../lib/l4/tcp/recovery.js';
-import type { SentSegment } from '../../../../lib/l4/tcp/sent-queue.js';
+import type { SentSegment } from '../../../../lib/l4/tcp/sent-segment.js';
 import { canSend, isSynchronised } from '../../../../lib/l4/tcp/state.js';
 import type { TcpHost } from '../../../../lib/l4/tcp/tcp-host.js';
 import { Ipv4Packet } from '../../../../lib/wire/ipv4.js';

@@ -2,7 +2,8 @@ import { expect } from 'chai';
 import { Acknowledgment } from '../../../../../lib/l4/tcp/congestion/congestion.js';
 import { Delivery } from '../../../../../lib/l4/tcp/delivery.js';
 import { RateSampler } from '../../../../../lib/l4/tcp/rate.js';
-import { SentQueue, SentSegmentPool } from '../../../../../lib/l4/tcp/sent-queue.js';
+import { SentQueue } from '../../../../../lib/l4/tcp/sent-queue.js';
+import { SentSegmentPool } from '../../../../../lib/l4/tcp/sent-segment.js';
 
 /** A queue whose segments of 1000 bytes are sent and acknowledged at given times. */
 class Flow {
