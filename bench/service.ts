@@ -61,7 +61,7 @@ function serveSockets(net: NetModule): void {
   });
 }
 
-/** Reads what comes, does with it what the service is for, and closes when the peer did. */
+/** Looks at what comes, where it lies. */
 class Discard implements TcpHandler {
   protected readonly connection: TcpConnection;
 
@@ -76,17 +76,22 @@ class Discard implements TcpHandler {
   closed(): void {}
 
   readable(): void {
-    const { connection } = this;
-    for (let data = connection.read(); data !== undefined; data = connection.read()) this.received(data);
-    if (connection.readEnded) connection.close();
+    this.take();
+    if (this.connection.readEnded) this.connection.close();
   }
 
-  protected received(_data: Uint8Array): void {}
+  protected take(): void {
+    while (this.connection.consume(ignore) > 0);
+  }
 }
 
+function ignore(): void {}
+
+/** Writes what it reads, which is then its own. */
 class Echo extends Discard {
-  protected override received(data: Uint8Array): void {
-    this.connection.write(data);
+  protected override take(): void {
+    const { connection } = this;
+    for (let data = connection.read(); data !== undefined; data = connection.read()) connection.write(data);
   }
 }
 
