@@ -11,6 +11,7 @@ export const DOCUMENTS: readonly string[] = ['README.md', 'docs/PERFORMANCE.md']
 /** Peers of the README's table. */
 const SUMMARY = [
   'rx-netstack, offloads',
+  'rx-netstack, offloads, busy polling',
   'rx-netstack, no offload',
   'kernel, veth, offloads',
   'kernel, veth, no offload',

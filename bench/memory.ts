@@ -1,13 +1,13 @@
 /**
- * What an idle connection costs: bytes of memory, both versions, and time per tick of the clock, for few of them and for many. Only one end
- * is there: it is fed with the segments of peers that do not exist.
+ * What is idle costs: connections in bytes of memory, both versions, and in time per tick of the clock, for few of them and for many; hosts; frames. Only one end
+ * of the connections is there: it is fed with the segments of peers that do not exist.
  */
 
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { type IpAddress, Ipv4Address, Ipv6Address, type IpVersion } from '../lib/core/address.js';
 import type { Env } from '../lib/core/env.js';
-import type { Frame } from '../lib/core/frame.js';
+import { type Frame, FramePool } from '../lib/core/frame.js';
 import { pseudoHeaderSum, pushIpHeader } from '../lib/l3/ip-output.js';
 import type { TcpConnection } from '../lib/l4/tcp/api.js';
 import { TcpHost } from '../lib/l4/tcp/tcp-host.js';
@@ -16,15 +16,20 @@ import { Ipv4Packet } from '../lib/wire/ipv4.js';
 import { Ipv6Packet } from '../lib/wire/ipv6.js';
 import { TCP_HEADER, TcpFlag, TcpSegment } from '../lib/wire/tcp.js';
 import { TcpOptions } from '../lib/wire/tcp-options.js';
+import { host } from '../operators/stack/host.js';
 import { environment } from '../operators/time/environment.js';
 import { SimulationScheduler } from '../operators/time/simulation-scheduler.js';
 import { TimerWheel } from '../operators/time/timer-wheel.js';
 import { type Row, row } from './report.js';
+import { silentDevice } from './silent-device.js';
 
-const SECTION = 'Idle connections';
+const SECTION = 'Idle connections, hosts and frames';
 const PORT = 80;
 const TICKS = 20_000;
 const WARM_UP = 2000;
+const FRAMES = 10_000;
+const LARGEST_FRAME = 1514;
+const HOSTS = 64;
 const { Ack, Psh, Syn } = TcpFlag;
 
 const options = new TcpOptions();
@@ -168,6 +173,30 @@ function tickCost(count: number): number {
   return Number(process.hrtime.bigint() - begun) / TICKS;
 }
 
+/** Bytes of each of many frames of 1,514 bytes that wait in their pool: what they hold, and their objects. */
+function bytesPerFrame(): number {
+  const pool = new FramePool();
+  pool.alloc(LARGEST_FRAME).release();
+  const before = bytesInUse();
+  const frames = Array.from({ length: FRAMES }, () => pool.alloc(LARGEST_FRAME));
+  for (const frame of frames) frame.release();
+  frames.length = 0;
+  const each = (bytesInUse() - before) / FRAMES;
+  pool.alloc(LARGEST_FRAME).release();
+  return each;
+}
+
+/** Bytes of each of many hosts that nobody has talked to, with IPv4 and IPv6. */
+function bytesPerHost(): number {
+  const make = () => host({ device: silentDevice(), addresses: ['10.0.0.1/24', 'fd00::1/64'] }, environment());
+  const one = make();
+  const before = bytesInUse();
+  const hosts = Array.from({ length: HOSTS }, make);
+  const each = (bytesInUse() - before) / HOSTS;
+  if (hosts.includes(one)) throw new Error('a host was made twice');
+  return each;
+}
+
 /** Measures. */
 export function memoryBenchmark(rounds: number): Row[] {
   const memory = ([4, 6] as const).flatMap((version) => [
@@ -188,5 +217,9 @@ export function memoryBenchmark(rounds: number): Row[] {
     costs.map(([, cost = 0]) => cost),
     few,
   );
-  return [...memory, few, many];
+  const rest = [
+    row(SECTION, 'a host without connections', 'bytes', [bytesPerHost()]),
+    row(SECTION, 'a frame of 1,514 bytes, in its pool', 'bytes', [bytesPerFrame()]),
+  ];
+  return [...memory, few, many, ...rest];
 }

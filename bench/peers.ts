@@ -135,11 +135,14 @@ export interface OwnPeer extends Peer {
   readonly options: Partial<ServiceOptions>;
 }
 
+/** Microseconds. */
+const BUSY_POLL = 50;
 const NO_OFFLOAD: Partial<ServiceOptions> = { tap: { offload: false } };
 
 /** Our own. */
 export const OWN: readonly OwnPeer[] = [
   stack('rx-netstack, offloads', {}, OFFLOADS),
+  stack('rx-netstack, offloads, busy polling', { tap: { busyPoll: BUSY_POLL } }, OFFLOADS),
   stack('rx-netstack, offloads, Node sockets', { api: 'sockets' }, OFFLOADS),
   stack('rx-netstack, no offload', NO_OFFLOAD, PLAIN),
   stack('rx-netstack, no offload, Node sockets', { ...NO_OFFLOAD, api: 'sockets' }, PLAIN),
@@ -158,7 +161,7 @@ export const PEERS: readonly Peer[] = [
   { name: GVISOR, against: [], make: gvisor('vnet') },
 ];
 
-/** Versions of what others are made with, as far as it is here. */
+/** Versions of what others are made with, as far as it is here, and what the kernel's TCP uses. */
 export function versions(): Readonly<Record<string, string>> {
   const packaged = (name: string) => said('dpkg-query', ['-W', '-f', '${Version}', name]);
   const all = {
@@ -166,6 +169,7 @@ export function versions(): Readonly<Record<string, string>> {
     lwip: packaged('liblwip-dev'),
     go: said('go', ['env', 'GOVERSION']),
     gvisor: packaged('golang-gvisor-gvisor-dev'),
+    congestion: said('sysctl', ['-n', 'net.ipv4.tcp_congestion_control']),
   };
   return Object.fromEntries(Object.entries(all).filter((entry): entry is [string, string] => entry[1] !== undefined));
 }

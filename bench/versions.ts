@@ -4,8 +4,7 @@
  */
 
 import { Subject } from 'rxjs';
-import { anyAddress, type IpVersion, MacAddress, parseIp } from '../lib/core/address.js';
-import { type Device, NO_FEATURES } from '../lib/core/device.js';
+import { anyAddress, type IpVersion, parseIp } from '../lib/core/address.js';
 import { asRx, type Frame, type RxFrame, type TxFrame } from '../lib/core/frame.js';
 import type { TcpConnection, TcpHandler } from '../lib/l4/tcp/api.js';
 import { PacketNotation } from '../lib/text/notation.js';
@@ -13,6 +12,7 @@ import { host } from '../operators/stack/host.js';
 import { network } from '../operators/testing/index.js';
 import { environment } from '../operators/time/environment.js';
 import { type Row, row } from './report.js';
+import { silentDevice } from './silent-device.js';
 
 const SECTION = 'IPv6 beside IPv4, in memory';
 const OWN = { 4: '10.0.0.1', 6: 'fd00::1' } as const;
@@ -64,7 +64,7 @@ function drain(connection: TcpConnection): void {
 /** A host that answers frames; returns how to feed it with many of one, and the frame that `line` says. */
 function answerer(version: IpVersion, line: string): () => number {
   const env = environment();
-  const device = deviceOf();
+  const device = silentDevice();
   const me = host({ device, addresses: [`${OWN[version]}/${version === 4 ? 24 : 64}`] }, env);
   const input = new Subject<RxFrame>();
   input.pipe(me).subscribe((frame: TxFrame) => frame.release());
@@ -88,15 +88,6 @@ function answerer(version: IpVersion, line: string): () => number {
     const { user, system } = process.cpuUsage(begun);
     return ((user + system) * 1000) / PACKETS;
   };
-}
-
-function deviceOf(): Device {
-  const close = () => Promise.resolve();
-  const features = NO_FEATURES;
-  const sink = { next: (frame: TxFrame) => frame.release(), error() {}, complete() {} };
-  const mac = MacAddress.parse('02:00:00:00:00:01');
-  const end = { close, [Symbol.asyncDispose]: close };
-  return { name: 'bench', mac, mtu: 1500, medium: 'ethernet', features, frames$: new Subject(), sink, ...end };
 }
 
 /** Measures. */
