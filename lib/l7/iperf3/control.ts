@@ -86,14 +86,16 @@ export class ControlChannel implements TcpHandler {
 
   /** Ends the connection when everything is sent; nothing is told any more. */
   close(): void {
+    this.owner = undefined;
+    this.whole = undefined;
     if (this.over) return;
     this.over = true;
-    this.whole = undefined;
     if (this.unsent.length === 0) this.connection.close();
   }
 
   /** Ends it at once. */
   abort(): void {
+    this.owner = undefined;
     this.over = true;
     this.whole = undefined;
     this.unsent = [];
@@ -124,6 +126,7 @@ export class ControlChannel implements TcpHandler {
 
   closed(error: NetError | undefined): void {
     this.unsent = [];
+    this.over = true;
     this.fail(new IperfError('ECONNRESET', error?.message ?? 'the control connection was closed'));
   }
 
@@ -153,10 +156,11 @@ export class ControlChannel implements TcpHandler {
     return true;
   }
 
+  /** The owner ends it, and may say why before: the connection itself may be as good as ever. */
   private fail(error: IperfError): void {
-    if (this.over) return;
-    this.over = true;
+    const { owner } = this;
+    this.owner = undefined;
     this.whole = undefined;
-    this.owner?.lost(error);
+    owner?.lost(error);
   }
 }

@@ -3,7 +3,8 @@
  * port of each stream, and the server answers with another, so that it knows whose datagrams are of which stream.
  *
  * The magic numbers are sent in the byte order of the sender's machine, which for nearly all is little-endian; older versions of the program have
- * others than newer ones, and look at nothing but that something came.
+ * others than newer ones, and look at nothing but that something came. A newer number of one byte order is the answer in the other, so that only
+ * who knows that it is a server may answer.
  */
 
 import type { IpVersion } from '../../core/address.js';

@@ -47,6 +47,12 @@ class Measured {
     this.stream = stream;
   }
 
+  /** Whether anything was counted since the last report. */
+  get hasNews(): boolean {
+    const { bytes, packets } = this.stream.account;
+    return bytes !== this.last.bytes || packets !== this.last.packets;
+  }
+
   begin(): void {
     const { stream } = this;
     this.zero = this.last = stream.account.look();
@@ -150,14 +156,14 @@ export class Measurement {
     if (!this.omitted) counting();
   }
 
-  /** Nothing more is sent; the last look at the accounts. */
-  end(): void {
-    const { streams, outside } = this.options;
+  /** Nothing more is sent; the last look at the accounts. @param at when the last byte counted, if that was earlier than now */
+  end(at: number = this.options.outside.env.timers.now()): void {
     this.cancel();
-    for (const stream of streams) stream.halt();
-    this.endedAt = outside.env.timers.now();
+    for (const stream of this.options.streams) stream.halt();
+    this.endedAt = Math.max(at, this.lastAt);
     this.cpu = this.cpuShare();
-    if (this.endedAt > this.lastAt || this.lastAt === this.zeroAt) this.report();
+    // A last interval of no length, as when the end falls on a beat, says nothing.
+    if (this.lastAt === this.zeroAt || this.measured.some((one) => one.hasNews)) this.report(this.endedAt);
   }
 
   /** Ends it without a last look. */
@@ -206,7 +212,7 @@ export class Measurement {
   /** The end of what is left out: everything begins anew. */
   private count(): void {
     const now = this.options.outside.env.timers.now();
-    if (now > this.lastAt) this.report();
+    if (now > this.lastAt) this.report(now);
     this.omitted = false;
     const { sending, receiving } = this.makeQuota();
     this.quota.sending = sending;
@@ -225,13 +231,13 @@ export class Measurement {
   }
 
   private tick(): void {
-    this.report();
-    this.armInterval(this.options.outside.env.timers.now());
+    const now = this.options.outside.env.timers.now();
+    this.report(now);
+    this.armInterval(now);
   }
 
-  private report(): void {
-    const { outside, observer } = this.options;
-    const now = outside.env.timers.now();
+  private report(now: number): void {
+    const { observer } = this.options;
     const zero = this.omitted ? this.began : this.zeroAt;
     const [start, end] = [(this.lastAt - zero) / 1000, (now - zero) / 1000];
     this.lastAt = now;

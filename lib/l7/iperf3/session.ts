@@ -53,6 +53,9 @@ export interface SessionOptions {
 
 /** How much longer than it said a client may take, in milliseconds. */
 const GRACE = 10_000;
+/** How long nothing more may have come for that to be all, or two round trips, if these take longer; and how long more may come at all. In milliseconds. */
+const PAUSE = 10;
+const PATIENCE = 2000;
 
 /** See the module. */
 export class Session implements ControlOwner, StreamOwner {
@@ -67,7 +70,8 @@ export class Session implements ControlOwner, StreamOwner {
   private measurement: Measurement | undefined = undefined;
   private readonly watch: Watch;
   private readonly deadline: Timer;
-  private stage: 'asking' | 'connecting' | 'running' | 'exchanging' | 'done' | 'over' = 'asking';
+  private settling: Timer | undefined = undefined;
+  private stage: 'asking' | 'connecting' | 'running' | 'settling' | 'exchanging' | 'done' | 'over' = 'asking';
 
   constructor(control: ControlChannel, options: SessionOptions) {
     const { timers } = options.outside.env;
@@ -178,6 +182,7 @@ export class Session implements ControlOwner, StreamOwner {
     const local = { address: destination.address, port: this.options.port };
     try {
       const stream = new UdpStream(this.place(), source, (handler, options) => udp.bind(local, handler, options));
+      stream.answers = true;
       this.streams.push(stream);
       stream.say(answer);
     } catch (error) {
@@ -215,18 +220,44 @@ export class Session implements ControlOwner, StreamOwner {
     const { stage } = this;
     if (state === IperfState.ClientTerminate)
       return this.end(new IperfError('ECANCELED', 'the client has ended the test'));
-    if (state === IperfState.TestEnd && stage === 'running') return this.exchange();
+    if (state === IperfState.TestEnd && stage === 'running') return this.settle();
     if (state === IperfState.Done && stage === 'done') return this.end(undefined);
     const what = `the client says ${stateName(state)}, which nobody expects now`;
     return this.lost(new IperfError('EPROTO', what, IperfErrorCode.ReceiveMessage));
   }
 
-  private exchange(): void {
+  /**
+   * The client sends no more, but its last bytes may be on their way still: they count, until there is a pause. Datagrams that come late
+   * do not.
+   */
+  private settle(): void {
+    const { timers } = this.options.outside.env;
+    this.stage = 'settling';
+    this.deadline.cancel();
+    // Clients read streams to their end before they listen to us again.
+    for (const stream of this.streams) if (stream.sends) stream.finish();
+    const isReceiving = this.parameters.protocol === 'tcp' && this.streams.some(({ sends }) => !sends);
+    if (!isReceiving) return this.exchange(timers.now());
+    let seen = this.moved();
+    let changed = timers.now();
+    const pause = Math.max(PAUSE, 2 * this.control.connection.info().rtt);
+    const most = changed + PATIENCE;
+    this.settling = timers.timer(() => {
+      const moved = this.moved();
+      const now = timers.now();
+      if (moved === seen || now >= most) return this.exchange(changed);
+      seen = moved;
+      changed = now;
+      return this.settling?.arm(now + pause);
+    });
+    return this.settling.arm(changed + pause);
+  }
+
+  private exchange(endedAt: number): void {
     const { measurement, control, options } = this;
     if (measurement === undefined) return;
     this.stage = 'exchanging';
-    this.deadline.cancel();
-    measurement.end();
+    measurement.end(endedAt);
     options.printer.ended(measurement.summary());
     this.watch.expect('the client does not send results');
     control.sendState(IperfState.ExchangeResults);
@@ -254,6 +285,7 @@ export class Session implements ControlOwner, StreamOwner {
     this.measurement?.cancel();
     this.watch.stop();
     this.deadline.cancel();
+    this.settling?.cancel();
     this.greeter?.close();
     for (const stream of this.streams) stream.close();
     for (const connection of this.connections.values()) connection.abort();

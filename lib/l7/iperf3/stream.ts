@@ -64,6 +64,8 @@ export interface DataStream extends StreamFacts {
   begin(quota: Quota): void;
   /** Sends nothing more; what has come is counted. */
   halt(): void;
+  /** As `halt`, and the peer is told that this was all. */
+  finish(): void;
   /** Whether all that was sent is known to have arrived. */
   readonly isFlushed: boolean;
   close(): void;

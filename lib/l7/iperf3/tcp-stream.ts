@@ -12,7 +12,10 @@ export class TcpStream extends MeasuredStream implements DataStream, TcpHandler 
   private readonly connection: TcpConnection;
   private readonly block: Uint8Array;
   private full = false;
+  /** Bytes since the connection was made. */
+  private written = 0;
   private over = false;
+  private finishing = false;
   /** What still comes is taken, so that the peer can go on to the end, but does not count. */
   private halted = false;
 
@@ -36,7 +39,7 @@ export class TcpStream extends MeasuredStream implements DataStream, TcpHandler 
   }
 
   get isFlushed(): boolean {
-    return this.over || this.connection.unacknowledgedBytes === 0;
+    return this.over || (this.rest === 0 && this.connection.unacknowledgedBytes === 0);
   }
 
   path(): PathView | undefined {
@@ -49,6 +52,12 @@ export class TcpStream extends MeasuredStream implements DataStream, TcpHandler 
     this.drain();
     super.halt();
     this.halted = true;
+    this.complete();
+  }
+
+  finish(): void {
+    this.finishing = true;
+    this.halt();
   }
 
   close(): void {
@@ -70,6 +79,7 @@ export class TcpStream extends MeasuredStream implements DataStream, TcpHandler 
   writable(): void {
     this.full = false;
     if (this.running) this.pump();
+    else this.complete();
   }
 
   flushed(): void {
@@ -88,18 +98,33 @@ export class TcpStream extends MeasuredStream implements DataStream, TcpHandler 
     const burst = Math.max(1, parameters.burst);
     while (this.running && !this.full && quota.sending > 0) {
       if (!this.mayLeave(now)) return;
-      for (let i = 0; i < burst && this.running && !this.full && quota.sending > 0; i++) {
-        const bytes = quota.sending < block.length ? block.subarray(0, quota.sending) : block;
-        this.write(bytes);
+      for (let i = 0; i < burst && !this.full && quota.sending > 0; i++) {
+        const isLast = quota.sending < block.length && this.rest > 0;
+        this.write(isLast ? block.subarray(0, this.rest) : block);
       }
     }
+    this.complete();
+  }
+
+  /** There are versions that read whole blocks, and listen to nothing else until they have one: the last must not stay a part. */
+  private complete(): void {
+    if (this.full || this.over || (this.running && this.quota.sending > 0)) return;
+    if (this.rest > 0) this.write(this.block.subarray(0, this.rest));
+    if (this.finishing && this.rest === 0) this.connection.end();
+  }
+
+  /** Bytes that the last block lacks. It is nothing to us where one ends and another begins, as they are all the same. */
+  private get rest(): number {
+    const { length } = this.block;
+    return this.sends ? (length - (this.written % length)) % length : 0;
   }
 
   private write(bytes: Uint8Array): void {
     try {
       const took = this.connection.write(bytes);
       this.full = took < bytes.length;
-      this.left(took);
+      this.written += took;
+      if (!this.halted) this.left(took);
     } catch (error) {
       this.full = true;
       this.owner.broken(this, error as Error);
@@ -109,7 +134,7 @@ export class TcpStream extends MeasuredStream implements DataStream, TcpHandler 
   private drain(): void {
     const { connection, account } = this;
     let bytes = 0;
-    for (let part = connection.read(); part !== undefined; part = connection.read()) bytes += part.length;
+    for (let part = connection.discard(); part > 0; part = connection.discard()) bytes += part;
     if (this.halted) return;
     account.bytes += bytes;
     this.quota.receiving -= bytes;

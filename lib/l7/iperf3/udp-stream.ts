@@ -17,6 +17,8 @@ export class UdpStream extends MeasuredStream implements DataStream, UdpHandler 
   readonly congestion: undefined = undefined;
   /** Datagrams are never known to have arrived. */
   readonly isFlushed: boolean = true;
+  /** Of a server: a client that says its magic number again has not heard the answer. The other way round they look the same. */
+  answers = false;
   /** Called for the first datagram that comes. */
   onFirst: (() => void) | undefined = undefined;
   private readonly sock: UdpSocket;
@@ -57,6 +59,10 @@ export class UdpStream extends MeasuredStream implements DataStream, UdpHandler 
   override halt(): void {
     super.halt();
     this.listening = false;
+  }
+
+  finish(): void {
+    this.halt();
   }
 
   close(): void {
@@ -115,10 +121,9 @@ export class UdpStream extends MeasuredStream implements DataStream, UdpHandler 
     if (this.quota.receiving <= 0 && this.running) this.owner.exhausted();
   }
 
-  /** A magic number again: our answer was lost. */
   private greeted(data: Uint8Array): void {
-    const answer = answerHello(data);
-    if (answer === undefined || !this.listening) return;
+    const answer = this.answers && this.listening ? answerHello(data) : undefined;
+    if (answer === undefined) return;
     try {
       this.sock.send(answer);
     } catch {

@@ -2,6 +2,7 @@
 
 import { expect } from 'chai';
 import type { EndReport, SideReport } from '../../../../lib/l7/iperf3/report.js';
+import { DEFAULT_PARAMETERS } from '../../../../lib/l7/iperf3/parameters.js';
 import { forBothVersions } from '../../../both-versions.js';
 import { IperfBench, type Log, MEGABIT } from './bench.js';
 
@@ -39,7 +40,11 @@ forBothVersions('iperf3, ours against ours', (facts) => {
     const [{ sent, received } = { sent: undefined, received: undefined }] = streams;
     expect(sent?.seconds).to.be.closeTo(3, 0.001);
     expect(rateOf(received)).to.be.within(0.9 * 20 * MEGABIT, 20 * MEGABIT);
-    expect(sent?.count.bytes).to.be.at.least(received?.count.bytes ?? 0);
+    // What was under way when time was up is waited for.
+    expect(received?.count.bytes).to.be.within(
+      (sent?.count.bytes ?? 0) - DEFAULT_PARAMETERS.length,
+      (sent?.count.bytes ?? 0) + DEFAULT_PARAMETERS.length,
+    );
     expect(log.intervals.map(({ start, end }) => [start, end])).to.deep.equal([
       [0, 1],
       [1, 2],
@@ -57,13 +62,35 @@ forBothVersions('iperf3, ours against ours', (facts) => {
     ['four streams', { parallel: 4 }],
     ['four streams, reverse', { parallel: 4, reverse: true }],
   ] as const) {
-    it(`TCP ${name}: a number of bytes is a number of bytes, on both sides`, () => {
+    it(`TCP ${name}: a number of bytes, in whole blocks, for which the peer waits`, () => {
       const log = open().run({ ...parameters, time: 0, bytes: 3_000_001 });
       const { sent, received } = bytesOf(log);
-      expect(sent).to.equal(3_000_001);
-      expect(received).to.equal(3_000_001);
+      const blocks = Math.ceil(3_000_001 / DEFAULT_PARAMETERS.length);
+      const { parallel = 1, reverse = false } = { ...DEFAULT_PARAMETERS, ...parameters };
+      expect(sent % DEFAULT_PARAMETERS.length).to.equal(0);
+      expect(sent / DEFAULT_PARAMETERS.length).to.be.within(blocks, blocks + parallel - 1);
+      // A client that receives has enough when it has as many bytes as it wants.
+      if (reverse) expect(received).to.be.within(3_000_001, sent);
+      else expect(received).to.equal(sent);
     });
   }
+
+  it('TCP: the last block is whole also where time ends the test', () => {
+    open();
+    const { log } = bench.start({ time: 1, reverse: true, length: 1_000_000 });
+    bench.net.runFor(1040);
+    expect(log.over).to.equal(false);
+    let written = 0;
+    while (!log.over) {
+      for (const connection of bench.net.hosts.server.tcp.connections()) {
+        written = Math.max(written, connection.info().bytesAcked + connection.unacknowledgedBytes);
+      }
+      bench.net.runFor(1);
+    }
+    expect(written).to.be.above(1_000_000);
+    expect(written % 1_000_000).to.equal(0);
+    expect(endOf(log).streams[0]?.sent?.count.bytes).to.be.at.most(written);
+  });
 
   it('TCP: a number of blocks', () => {
     const log = open().run({ time: 0, blocks: 25, length: 10_000, parallel: 2 });
