@@ -156,7 +156,8 @@ for (const { version, ours, theirs, options } of Object.values(LIVE)) {
       ['UDP', { protocol: 'udp', bitrate: 8e6, length: 0 }],
       ['UDP, they send', { protocol: 'udp', bitrate: 8e6, length: 0, reverse: true, counters64: true }],
     ];
-    for (const [name, parameters] of kinds) {
+    // What is different between the versions is below all this: a few do.
+    for (const [name, parameters] of version === 4 ? kinds : kinds.slice(2, 4)) {
       it(name, async function () {
         this.timeout(30_000);
         const live = new LiveHost(netns.namespace, { ...options, services: [] });

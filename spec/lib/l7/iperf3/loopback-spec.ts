@@ -66,7 +66,7 @@ forBothVersions('iperf3, ours against ours', (facts) => {
       const log = open().run({ ...parameters, time: 0, bytes: 3_000_001 });
       const { sent, received } = bytesOf(log);
       const blocks = Math.ceil(3_000_001 / DEFAULT_PARAMETERS.length);
-      const { parallel = 1, reverse = false } = { ...DEFAULT_PARAMETERS, ...parameters };
+      const { parallel, reverse } = { ...DEFAULT_PARAMETERS, ...parameters };
       expect(sent % DEFAULT_PARAMETERS.length).to.equal(0);
       expect(sent / DEFAULT_PARAMETERS.length).to.be.within(blocks, blocks + parallel - 1);
       // A client that receives has enough when it has as many bytes as it wants.
