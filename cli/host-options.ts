@@ -4,6 +4,7 @@
  */
 
 import { type Cidr, type IpAddress, ipOf, type MacAddress } from '../lib/core/address.js';
+import { IO_KINDS, type IoKind } from '../drivers/native/tun-io.js';
 import type { Endpoint } from '../lib/l4/tcp/api.js';
 import {
   address,
@@ -35,6 +36,9 @@ export interface HostOptionTable {
   readonly search: Many<string>;
   readonly mac: Value<MacAddress>;
   readonly mtu: Value<number>;
+  readonly 'no-offload': Flag;
+  readonly io: Value<IoKind>;
+  readonly 'busy-poll': Value<number>;
   readonly pcap: Value<string>;
 }
 
@@ -53,13 +57,22 @@ export const HOST_OPTIONS: HostOptionTable = {
   search: many(text('DOMAIN', 'A domain to complete names with; may be repeated.')),
   mac: mac('MAC', 'Our MAC address; otherwise one is drawn.'),
   mtu: whole('N', 'Largest IP packet in bytes, on both sides; 1500 otherwise.', 576, 65_521),
+  'no-offload': flag('Do not leave checksums and segmentation to the kernel, and take no super-segments from it.'),
+  io: ioKind('WAY', `How frames are read and written: ${IO_KINDS.join(', ')}; auto otherwise.`),
+  'busy-poll': whole(
+    'US',
+    'After traffic look on for so many microseconds before going to sleep; 0 otherwise.',
+    0,
+    1_000_000,
+  ),
   pcap: text('FILE', 'Write all packets, both directions, to a pcapng file.'),
 };
 
 /** The part of a usage line that these options are. */
 export const HOST_USAGE: string =
   `--tap NAME [--address ADDRESS/LENGTH]... [--dhcp] [--slaac] [--no-dad] [--peer ADDRESS/LENGTH]... [--gateway IP]... [--dns SERVER]...
-    [--search DOMAIN]... [--mac MAC] [--mtu N] [--pcap FILE]`.replace(/\n\s+/g, ' ');
+    [--search DOMAIN]... [--mac MAC] [--mtu N] [--no-offload]
+    [--io ${IO_KINDS.join('|')}] [--busy-poll US] [--pcap FILE]`.replace(/\n\s+/g, ' ');
 
 /** A short form of it, for the commands that are used from the same place again and again. */
 export const PLACE = '--tap tap0 --address 10.77.0.2/24 --peer 10.77.0.1/24';
@@ -106,6 +119,15 @@ function checkGateway(gateway: IpAddress, addresses: readonly Cidr[], automatic:
   const where =
     own.length === 0 ? `: we have no IPv${gateway.version} address` : ` in the network of ${own.join(', ')}`;
   throw new ArgumentError(`--gateway ${gateway.toString()} is not${own.length === 0 ? ' in reach' : ''}${where}`);
+}
+
+function ioKind(placeholder: string, help: string): Value<IoKind> {
+  const read = (written: string): IoKind => {
+    const kind = IO_KINDS.find((one) => one === written);
+    if (kind === undefined) throw new ArgumentError(`there is no way of input and output called ${written}`);
+    return kind;
+  };
+  return { help, placeholder, read };
 }
 
 function nameServer(placeholder: string, help: string): Value<Endpoint> {

@@ -192,11 +192,19 @@ class LiveHost implements RunningHost {
 }
 
 async function openDevice({ tap, values }: HostSetting, env: Env): Promise<Device> {
-  const { mac: own, mtu, peer } = values;
+  const { mac: own, mtu, peer, io, 'busy-poll': busyPoll, 'no-offload': noOffload } = values;
   try {
     const { openTap } = await import('../drivers/tap.js');
     return openTap(
-      { name: tap, peer, ...(own === undefined ? {} : { mac: own }), ...(mtu === undefined ? {} : { mtu }) },
+      {
+        name: tap,
+        peer,
+        offload: !noOffload,
+        ...(own === undefined ? {} : { mac: own }),
+        ...(mtu === undefined ? {} : { mtu }),
+        ...(io === undefined ? {} : { io }),
+        ...(busyPoll === undefined ? {} : { busyPoll }),
+      },
       env,
     );
   } catch (error) {

@@ -8,7 +8,8 @@ import type { LandingShape } from './landing.js';
 export const READ_BYTES: number = 1 << 20;
 
 /** Ways of reading and writing: `auto` is io_uring where the kernel allows it, and plain calls elsewhere. */
-export type IoKind = 'auto' | 'uring' | 'calls';
+export const IO_KINDS = ['auto', 'uring', 'calls'] as const;
+export type IoKind = (typeof IO_KINDS)[number];
 
 /** What input and output need to know of the device. */
 export interface TunIoSettings extends LandingShape {

@@ -3,7 +3,7 @@
 import type { Cidr } from '../../lib/core/address.js';
 import { UsageError } from '../../lib/core/errors.js';
 import { IFNAMSIZ } from './if-tun.js';
-import type { IoKind } from './tun-io.js';
+import { IO_KINDS, type IoKind } from './tun-io.js';
 
 /** Options that TAP and TUN share. */
 export interface TunOptions {
@@ -67,7 +67,7 @@ export function checkOptions(options: TunOptions): void {
     throw invalid(`bad interface name ${JSON.stringify(name)}`);
   if (name !== undefined && Buffer.byteLength(name) >= IFNAMSIZ)
     throw invalid(`interface name ${name} is longer than 15 bytes`);
-  if (io !== undefined && !['auto', 'uring', 'calls'].includes(io)) throw invalid(`io ${String(io)} is not known`);
+  if (io !== undefined && !IO_KINDS.includes(io)) throw invalid(`io ${String(io)} is not known`);
   if (!whole(mtu, 68, LARGEST_MTU)) throw invalid(`mtu ${mtu} is not in 68..${LARGEST_MTU}`);
   if (!whole(receiveQueue, 1, 1_000_000)) throw invalid(`receiveQueue ${receiveQueue} is not in 1..1,000,000`);
   if (!whole(sendQueue, 1, 1_000_000)) throw invalid(`sendQueue ${sendQueue} is not in 1..1,000,000`);
