@@ -7,6 +7,9 @@ import type { Device } from '../../lib/core/device.js';
 import { DropReason } from '../../lib/core/drops.js';
 import { asTx, type Frame, FramePool } from '../../lib/core/frame.js';
 import { environment } from '../../operators/time/environment.js';
+import { TUNSETSNDBUF } from '../../drivers/native/if-tun.js';
+import { libc } from '../../drivers/native/libc.js';
+import { writeMac } from '../../lib/wire/ethernet.js';
 import { inNamespace, openTap, type TapOptions } from '../../drivers/tap.js';
 import { describeNetns, type Netns } from './namespace.js';
 import { pong } from './pong.js';
@@ -296,6 +299,72 @@ describeNetns('tap', (netns) => {
     const ping = await netns.namespace.run('ping', ['-q', '-c', '3', '-i', '0.01', '-W', '1', '10.77.0.2']);
     expect(ping.stdout).to.match(/ 0% packet loss/);
     await Promise.all([a.close(), b.close()]);
+  });
+
+  it('has a flow on one queue of several, offloads on each, as the first was opened', async () => {
+    for (const offload of [true, false]) {
+      const env = testEnv();
+      const queues = [offload, true, false, true].map((each) =>
+        open(netns, env, { multiQueue: true, offload: each, coalesce: false }),
+      );
+      const flows = new Map<number, Set<Device>>();
+      let longest = 0;
+      for (const device of queues) {
+        device.frames$.subscribe((frame) => {
+          const { view } = frame.slab;
+          if (view.getUint16(frame.start + 12) !== 0x0800) return;
+          longest = Math.max(longest, frame.length);
+          const port = view.getUint16(frame.start + 34);
+          flows.set(port, (flows.get(port) ?? new Set()).add(device));
+        });
+      }
+      const script = `
+import socket
+for port in range(5001, 5065):
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.bind(('10.77.0.1', port))
+    for i in range(4): s.sendto(b'x' * 1000, ('10.77.0.2', 9))`;
+      netns.namespace.ip('neigh', 'replace', '10.77.0.2', 'lladdr', OURS, 'dev', 'tap0');
+      await netns.namespace.run('python3', ['-c', script]);
+      const used = new Set([...flows.values()].flatMap((devices) => [...devices]));
+      expect(flows.size).to.equal(64);
+      expect([...flows.values()].every((devices) => devices.size === 1)).to.equal(true);
+      expect(used.size).to.be.greaterThan(1);
+      expect(longest).to.equal(1042);
+      await Promise.all(queues.map((device) => device.close()));
+      expect(env.pool.outstanding).to.equal(0);
+    }
+  });
+
+  it('waits for a kernel that takes no more, and loses nothing', async () => {
+    const env = testEnv();
+    const tap = open(netns, env, { offload: false });
+    const far = netns.namespace.openTap({ name: 'tap1' }, testEnv());
+    netns.namespace.ip('link', 'add', 'br0', 'up', 'type', 'bridge', 'forward_delay', '0');
+    for (const name of ['tap0', 'tap1']) netns.namespace.ip('link', 'set', name, 'master', 'br0');
+    // What waits for its turn on the way out of the bridge counts against the sender's buffer.
+    const shaper = 'qdisc add dev tap1 root tbf rate 8mbit burst 3000 limit 10000000'.split(' ');
+    expect((await netns.namespace.run('tc', shaper)).code).to.equal(0);
+    const { fd } = tap as unknown as { readonly fd: number };
+    expect(libc().ioctl(fd, TUNSETSNDBUF, new Uint8Array(Uint32Array.of(20_000).buffer))).to.equal(0);
+    const order: number[] = [];
+    far.frames$.subscribe((frame) => {
+      if (frame.slab.view.getUint16(frame.start + 12) !== 0x88b5) return;
+      order.push(frame.slab.view.getUint8(frame.start + 20));
+    });
+    const numbers = Array.from({ length: 200 }, (_, i) => i);
+    for (const i of numbers) {
+      const frame = toKernel(env, 1000, i);
+      writeMac(frame.slab.view, frame.start, far.mac.value);
+      tap.sink.next(asTx(frame));
+    }
+    await Promise.resolve();
+    expect(env.pool.outstanding, 'frames that wait').to.be.greaterThan(100);
+    for (let i = 0; i < 100 && order.length < 200; i++) await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(order.toSorted((a, b) => a - b)).to.deep.equal(numbers);
+    expect(env.drops.count(DropReason.DeviceQueueFull)).to.equal(0);
+    await Promise.all([tap.close(), far.close()]);
+    expect(env.pool.outstanding).to.equal(0);
   });
 });
 

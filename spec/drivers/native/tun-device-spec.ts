@@ -1,0 +1,221 @@
+import { expect } from 'chai';
+import { constants } from 'node:os';
+import { TunDevice } from '../../../drivers/native/tun-device.js';
+import type { TunDeviceOptions } from '../../../drivers/native/tun-options.js';
+import { MacAddress } from '../../../lib/core/address.js';
+import { DropReason } from '../../../lib/core/drops.js';
+import { asTx, FramePool, type TxFrame } from '../../../lib/core/frame.js';
+import { environment } from '../../../operators/time/environment.js';
+import { StandInLibc } from './stand-in-libc.js';
+
+const { EAGAIN, EINTR, EIO, ENOBUFS, ENOMEM, EPERM } = constants.errno;
+const EBADFD = 77;
+
+function make(options: TunDeviceOptions = {}, vnetHeader = false, uring = false) {
+  const c = new StandInLibc();
+  c.uring = uring;
+  c.reads.push(-EAGAIN);
+  const env = environment({ pool: new FramePool({ poison: true }) });
+  const settings = {
+    fd: StandInLibc.descriptor(),
+    name: 'tap0',
+    medium: 'ethernet',
+    mac: MacAddress.parse('02:00:00:00:00:01'),
+    offloads: { vnetHeader, udpSegmentation: false },
+  } as const;
+  const device = new TunDevice(settings, { io: 'calls', ...options }, env, c.libc);
+  /** A frame that its length tells from others. */
+  const frame = (length: number): TxFrame => {
+    const made = env.pool.alloc(length);
+    made.put(length);
+    made.slab.bytes.fill(0, made.start, made.end);
+    return asTx(made);
+  };
+  const send = (...lengths: number[]) => {
+    for (const length of lengths) device.sink.next(frame(length));
+    return Promise.resolve();
+  };
+  return { c, env, device, send };
+}
+
+describe('TunDevice, when the kernel takes no frame', () => {
+  for (const [title, uring] of [
+    ['calls', false],
+    ['io_uring', true],
+  ] as const) {
+    for (const errno of [EAGAIN, ENOBUFS, ENOMEM]) {
+      it(`${title}: keeps frames on error ${errno}, and sends them in order once it can write`, async () => {
+        const { c, env, device, send } = make({ io: title === 'calls' ? 'calls' : 'uring' }, false, uring);
+        c.writes.push(1, 1, -errno);
+        await send(101, 102, 103, 104, 105);
+        expect(c.written).to.deep.equal([101, 102]);
+        expect(c.events).to.deep.equal({ readable: true, writable: true });
+        await send(106);
+        expect(c.written).to.have.length(2);
+        c.writes.splice(0);
+        c.wake();
+        expect(c.written).to.deep.equal([101, 102, 103, 104, 105, 106]);
+        expect(c.events).to.deep.equal({ readable: true });
+        expect(env.drops.total).to.equal(0);
+        await device.close();
+        expect(env.pool.outstanding).to.equal(0);
+      });
+    }
+  }
+
+  it('drops what does not fit into its queue, counted, and what is left when it is closed', async () => {
+    const { c, env, device, send } = make({ sendQueue: 3 });
+    c.writes.push(-EAGAIN);
+    await send(101);
+    await send(102, 103, 104, 105);
+    expect(env.drops.toJSON()).to.deep.equal({ 'device-queue-full': 2 });
+    await device.close();
+    expect(c.written).to.deep.equal([]);
+    expect(env.drops.count(DropReason.DeviceDown)).to.equal(3);
+    expect(env.pool.outstanding).to.equal(0);
+  });
+
+  it('with io_uring: puts those that others overtook behind them, in their order', async () => {
+    const { c, env, device, send } = make({ io: 'uring' }, false, true);
+    c.writes.push(1, -EAGAIN, 1, -EAGAIN, 1, 1);
+    await send(101, 102, 103, 104, 105, 106);
+    expect(c.written).to.deep.equal([101, 103, 105, 106]);
+    c.writes.splice(0);
+    c.wake();
+    expect(c.written).to.deep.equal([101, 103, 105, 106, 102, 104]);
+    expect(c.enters).to.equal(1);
+    await device.close();
+    expect(env.pool.outstanding).to.equal(0);
+  });
+
+  it('tries again where a signal came between', async () => {
+    const { c, device, send } = make();
+    c.writes.push(-EINTR, 1);
+    await send(101);
+    expect(c.written).to.deep.equal([101]);
+    await device.close();
+  });
+
+  it('goes on with the next frame where it is one that the kernel refuses', async () => {
+    for (const uring of [false, true]) {
+      const { c, env, device, send } = make({ io: uring ? 'uring' : 'calls' }, false, uring);
+      c.writes.push(-EIO, 1);
+      await send(101, 102, 103, 104, 105);
+      expect(c.written).to.deep.equal([102, 103, 104, 105]);
+      expect(env.drops.toJSON()).to.deep.equal({ 'device-down': 1 });
+      await device.close();
+      expect(env.pool.outstanding).to.equal(0);
+    }
+  });
+
+  it('fails where the interface is gone, or anything else is wrong', async () => {
+    for (const [errno, code] of [
+      [EBADFD, 'ENODEV'],
+      [EPERM, 'EPERM'],
+    ] as const) {
+      const { c, env, device, send } = make();
+      const failed = new Promise<{ code: string }>((resolve) => device.frames$.subscribe({ error: resolve }));
+      c.writes.push(-errno);
+      await send(101, 102);
+      expect((await failed).code).to.equal(code);
+      expect(env.drops.count(DropReason.DeviceDown)).to.equal(2);
+      expect(env.pool.outstanding).to.equal(0);
+    }
+  });
+});
+
+describe('TunDevice, when it reads', () => {
+  it('fails where reading does, and reads on after a signal', async () => {
+    const { c, env, device } = make();
+    const failed = new Promise<{ code: string }>((resolve) => device.frames$.subscribe({ error: resolve }));
+    let frames = 0;
+    device.frames$.subscribe({ next: () => void frames++, error: () => undefined });
+    c.reads.splice(0, 1, -EINTR, 100, -EPERM);
+    c.wake();
+    expect((await failed).code).to.equal('EPERM');
+    expect(frames).to.equal(1);
+    expect(env.pool.outstanding).to.equal(0);
+  });
+
+  it('drops a frame whose virtio-net header is cut short', async () => {
+    const { c, env, device } = make({}, true);
+    c.reads.splice(0, 1, 11, -EAGAIN);
+    c.wake();
+    expect(env.drops.toJSON()).to.deep.equal({ 'ethernet-truncated': 1 });
+    await device.close();
+    expect(env.pool.outstanding).to.equal(0);
+  });
+
+  it('leaves others their turn, however much there is', async () => {
+    const { c, device } = make({ coalesce: false });
+    let frames = 0;
+    device.frames$.subscribe(() => void frames++);
+    c.reads.splice(0, 1, 100);
+    c.wake();
+    expect(frames).to.be.within(1, 65);
+    await device.close();
+  });
+});
+
+describe('TunDevice, how it reads and writes', () => {
+  it('does without io_uring where there is none, unless it is asked for', async () => {
+    const { c, device, send } = make({ io: 'auto' });
+    await send(101, 102, 103, 104, 105);
+    expect(c.written).to.have.length(5);
+    await device.close();
+    expect(() => make({ io: 'uring' }))
+      .to.throw()
+      .with.property('code', 'ENOSYS');
+  });
+
+  it('uses io_uring for many frames, and plain calls for few', async () => {
+    const { c, device, send } = make({ io: 'auto' }, false, true);
+    await send(101, 102);
+    expect(c.enters).to.equal(0);
+    await send(101, 102, 103, 104, 105);
+    expect(c.enters).to.equal(1);
+    expect(c.written).to.have.length(7);
+    await device.close();
+  });
+});
+
+describe('TunDevice, busy polling', () => {
+  const turn = () => new Promise((resolve) => setImmediate(resolve));
+
+  it('looks on after traffic without being woken, and not for longer than it was told', async () => {
+    const { c, device, send } = make({ busyPoll: 20_000, coalesce: false });
+    const begun = performance.now();
+    let frames = 0;
+    device.frames$.subscribe(() => void frames++);
+    await send(101);
+    await turn();
+    c.reads.splice(0, 1, 100, -EAGAIN);
+    await turn();
+    expect(frames).to.equal(1);
+    // Timers have their turn meanwhile.
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    while (performance.now() < begun + 60) await turn();
+    c.reads.splice(0, 1, 100, -EAGAIN);
+    for (let i = 0; i < 10; i++) await turn();
+    expect(frames).to.equal(1);
+    c.wake();
+    expect(frames).to.equal(2);
+    await device.close();
+  });
+
+  it('does not look where it was not told to, nor once it is closed', async () => {
+    const idle = make();
+    await idle.send(101);
+    idle.c.reads.splice(0, 1, 100);
+    await turn();
+    expect(idle.env.drops.total).to.equal(0);
+    await idle.device.close();
+    const busy = make({ busyPoll: 1_000_000 });
+    await busy.send(101);
+    await busy.device.close();
+    busy.c.reads.splice(0, 1, 100);
+    await turn();
+    await turn();
+    expect(busy.env.drops.total).to.equal(0);
+  });
+});
