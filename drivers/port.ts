@@ -9,9 +9,10 @@ import { type Device, type DeviceFeatures, type Medium, NO_FEATURES } from '../l
 import { DropReason } from '../lib/core/drops.js';
 import type { Env } from '../lib/core/env.js';
 import { asRx, asTx, ChecksumState, type Frame, GsoType, type RxFrame, type TxFrame } from '../lib/core/frame.js';
+import { asOnWire, withChecksum } from '../lib/wire/as-on-wire.js';
 import { ETHERNET_HEADER, EtherType } from '../lib/wire/ethernet.js';
 import { networkOffset } from '../lib/wire/network-offset.js';
-import { completeChecksum, longestSegment, segment } from '../lib/wire/segmentation.js';
+import { longestSegment } from '../lib/wire/segmentation.js';
 import { VLAN_TAG } from '../lib/wire/vlan.js';
 
 const MOST_TAGS = 2;
@@ -171,7 +172,7 @@ export class Outlet {
     if (wrong !== undefined) this.env.drops.refuse(wrong, frame, device.name);
     else if (frame.gsoType !== GsoType.None) this.nextSuperSegment(frame);
     else if (frame.checksum !== ChecksumState.Partial || able.checksum) this.send(frame);
-    else this.send(this.completed(frame));
+    else this.send(asTx(withChecksum(frame, this.env.pool)));
   }
 
   private nextSuperSegment(frame: TxFrame): void {
@@ -183,20 +184,8 @@ export class Outlet {
       this.send(frame);
       return;
     }
-    const wrong = segment(frame, networkOffset(frame, device.medium), env.pool, this.sendPiece);
-    if (wrong === undefined) frame.release();
-    else env.drops.refuse(wrong, frame, device.name);
-  }
-
-  /** The frame with a complete checksum: a copy, if somebody else holds it. */
-  private completed(frame: TxFrame): TxFrame {
-    let own: Frame = frame;
-    if (!frame.exclusive) {
-      own = this.env.pool.copy(frame);
-      frame.release();
-    }
-    completeChecksum(own);
-    return asTx(own);
+    const wrong = asOnWire(frame, device.medium, env.pool, this.sendPiece);
+    if (wrong !== undefined) env.drops.refuse(wrong, frame, device.name);
   }
 }
 

@@ -13,9 +13,10 @@ import { DropReason } from '../core/drops.js';
 import type { Env } from '../core/env.js';
 import { UsageError } from '../core/errors.js';
 import { Fifo } from '../core/fifo.js';
-import type { Frame } from '../core/frame.js';
+import { ChecksumState, type Frame } from '../core/frame.js';
 import { type Random, SeededRandom } from '../core/random.js';
 import type { Timer } from '../core/timers.js';
+import { asOnWire, isAsOnWire } from '../wire/as-on-wire.js';
 import type { Queue, QueueOwner } from './queue/queue.js';
 import { checkQueue, queueOf, type QueueOptions } from './queue/queue-of.js';
 
@@ -142,6 +143,7 @@ export class Impairment {
   private passages = new Fifo<Passage>();
   private held = new Fifo<Passage>();
   private order = 0;
+  private readonly pushPiece = (piece: Frame): void => this.pushPacket(piece);
   /** When the last frame that was not held back arrives: no later one arrives before. */
   private lastDue = Number.NEGATIVE_INFINITY;
   /** When the wire has sent what it took from the queue, which is made when first needed. */
@@ -200,8 +202,14 @@ export class Impairment {
     this.cut = false;
   }
 
-  /** Sends a frame, and takes over its reference. */
+  /** Sends a frame, and takes over its reference. Of a super-segment each packet has a fate of its own. */
   push(frame: Frame): void {
+    if (isAsOnWire(frame)) return this.pushPacket(frame);
+    const wrong = asOnWire(frame, this.owner.medium(frame), this.env.pool, this.pushPiece);
+    if (wrong !== undefined) this.env.drops.refuse(wrong, frame, this.name);
+  }
+
+  private pushPacket(frame: Frame): void {
     const lost = this.fails(frame);
     if (lost !== undefined) return this.env.drops.refuse(lost, frame, this.name);
     const { corrupt = 0, duplicate = 0 } = this.settings;
@@ -244,9 +252,10 @@ export class Impairment {
     return this.chance(this.bad ? (burst.lossWhileBad ?? 1) : (burst.lossWhileGood ?? 0));
   }
 
-  /** A copy with bits flipped: somebody else may hold the original. */
+  /** A copy with bits flipped: somebody else may hold the original. Nobody vouches for its checksum any more. */
   private corrupted(frame: Frame): Frame {
     const copy = this.env.pool.copy(frame);
+    copy.checksum = ChecksumState.None;
     frame.release();
     const { bytes } = copy.slab;
     for (let i = 0; i < (this.settings.corruptBits ?? 1) && copy.length > 0; i++) {

@@ -1,4 +1,5 @@
 export * from './arp.js';
+export * from './as-on-wire.js';
 export * from './checksum.js';
 export * from './coalescing.js';
 export * from './dhcpv6-options.js';

@@ -3,7 +3,9 @@ import { type ByteSink, type CaptureDirection, captureTime, LinkType } from '../
 import { PcapngWriter } from '../../lib/capture/pcapng-writer.js';
 import { DropReason } from '../../lib/core/drops.js';
 import type { Env } from '../../lib/core/env.js';
-import { type Frame, NOT_PARSED } from '../../lib/core/frame.js';
+import { copyBytes } from '../../lib/core/copy.js';
+import { type Frame, type FramePool, NOT_PARSED } from '../../lib/core/frame.js';
+import { asOnWire, isAsOnWire } from '../../lib/wire/as-on-wire.js';
 import { layer } from '../flow/layer.js';
 import { defaultEnvironment } from '../time/environment.js';
 
@@ -32,7 +34,8 @@ export interface CaptureOptions<T extends Capturable> {
  *
  * A frame is recorded as it stands; of a view, the whole packet that it belongs to, from the link header on where there was
  * one, with its padding. What starts at a link header is of link type Ethernet, what starts at an IP header is raw IP; each
- * becomes an interface of the capture when it first occurs. Bytes are copied at once and no frame is held. Several points record
+ * becomes an interface of the capture when it first occurs. Of a super-segment the packets are recorded that it stands for, and checksums
+ * that are left to a device are complete. Bytes are copied at once and no frame is held. Several points record
  * into one capture if they are given the same {@link PcapngWriter}.
  *
  * **Drops** no packet; where `filter`, `comment` or the sink throws, the record is left out and counted as `CallbackThrew`.
@@ -69,13 +72,15 @@ export function capture<T extends Capturable>(
   function record(packet: T): void {
     if (filter?.(packet) === false) return;
     const { frame, start, end, linkType } = rangeOf(packet);
-    writer.write({
+    const about = {
       ...captureTime(env.timers.now()),
       interfaceId: interfaceOf(linkType),
-      data: frame.slab.bytes.subarray(start, end),
       direction,
       comment: typeof comment === 'function' ? comment(packet) : comment,
-    });
+    };
+    const write = (data: Uint8Array): void => writer.write({ ...about, data });
+    if (isAsOnWire(frame)) write(frame.slab.bytes.subarray(start, end));
+    else writeAsOnWire(copyOf(frame, start, end, env.pool), linkType, env.pool, write);
   }
 
   return layer(() => (packet) => {
@@ -86,6 +91,32 @@ export function capture<T extends Capturable>(
     }
     return packet;
   });
+}
+
+/** A range of a frame as a frame of its own, with what its metadata leave to do. */
+function copyOf(frame: Frame, start: number, end: number, pool: FramePool): Frame {
+  const copy = pool.alloc(end - start);
+  const shift = copy.put(end - start) - start;
+  copyBytes(frame.slab, start, copy.slab, start + shift, end - start);
+  copy.checksum = frame.checksum;
+  copy.checksumStart = frame.checksumStart + shift;
+  copy.checksumField = frame.checksumField + shift;
+  copy.gsoType = frame.gsoType;
+  copy.gsoSize = frame.gsoSize;
+  return copy;
+}
+
+/** Writes the packets that a wire would carry of a frame, and releases it; one that stands for none is written as it is. */
+function writeAsOnWire(frame: Frame, linkType: number, pool: FramePool, write: (data: Uint8Array) => void): void {
+  const packets: Frame[] = [];
+  const medium = linkType === LinkType.Ethernet ? 'ethernet' : 'ip';
+  const wrong = asOnWire(frame, medium, pool, (packet) => packets.push(packet));
+  if (wrong !== undefined) packets.push(frame);
+  try {
+    for (const packet of packets) write(packet.bytes());
+  } finally {
+    for (const packet of packets) packet.release();
+  }
 }
 
 /** Which bytes are the packet, and what they start with. */

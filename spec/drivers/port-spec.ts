@@ -10,21 +10,7 @@ import { segment } from '../../lib/wire/segmentation.js';
 import { environment } from '../../operators/time/environment.js';
 import { SimulationScheduler } from '../../operators/time/simulation-scheduler.js';
 import { hexOf } from '../lib/wire/frames.js';
-import { type Description, descriptions, parse, superSegment } from '../lib/wire/super-segments.js';
-
-const BULK: Description = {
-  version: 4,
-  udp: false,
-  tags: [],
-  ipOptions: 0,
-  tcpOptions: 12,
-  sequence: 1,
-  identification: 1,
-  dontFragment: true,
-  flags: 0x10,
-  gsoSize: 1448,
-  payload: new Uint8Array(4000),
-};
+import { BULK, descriptions, parse, superSegment } from '../lib/wire/super-segments.js';
 
 const ALL: DeviceFeatures = { checksum: true, segmentation: true, udpSegmentation: true };
 

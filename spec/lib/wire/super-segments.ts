@@ -32,6 +32,21 @@ export interface Description {
   readonly port?: number;
 }
 
+/** A plain one, of three segments of an Ethernet's MTU. */
+export const BULK: Description = {
+  version: 4,
+  udp: false,
+  tags: [],
+  ipOptions: 0,
+  tcpOptions: 12,
+  sequence: 1,
+  identification: 1,
+  dontFragment: true,
+  flags: 0x10,
+  gsoSize: 1448,
+  payload: new Uint8Array(4000),
+};
+
 /** Any super-segment that can be cut, and some that stand for one packet only. */
 export const descriptions: fc.Arbitrary<Description> = fc.record({
   version: fc.constantFrom(4 as const, 6 as const),

@@ -1,9 +1,11 @@
 import { expect } from 'chai';
 import { Subject } from 'rxjs';
-import { asRx, asTx, FramePool, type RxFrame, type TxFrame } from '../../../lib/core/frame.js';
+import { DropReason } from '../../../lib/core/drops.js';
+import { asRx, asTx, ChecksumState, FramePool, GsoType, type RxFrame, type TxFrame } from '../../../lib/core/frame.js';
 import { impair, impairOutgoing } from '../../../operators/flow/impair.js';
 import { environment } from '../../../operators/time/environment.js';
 import { SimulationScheduler } from '../../../operators/time/simulation-scheduler.js';
+import { BULK, parse, superSegment } from '../../lib/wire/super-segments.js';
 
 function bench() {
   const scheduler = new SimulationScheduler();
@@ -26,6 +28,58 @@ describe('impair', () => {
     expect(env.pool.outstanding).to.equal(1);
     scheduler.run();
     expect(seen).to.deep.equal([42, 10]);
+    expect(env.pool.outstanding).to.equal(0);
+  });
+
+  it('does to each packet of a super-segment by itself what it does, in both directions', () => {
+    const { scheduler, env } = bench();
+    const source = new Subject<RxFrame>();
+    const sizes: number[] = [];
+    source.pipe(impair({ loss: 0.5, maxFrame: 1514 }, env)).subscribe((frame) => {
+      sizes.push(parse(frame, 'ethernet').payload.length);
+    });
+    for (let i = 0; i < 20; i++) {
+      const frame = asRx(superSegment(BULK, env.pool));
+      source.next(frame);
+      frame.release();
+    }
+    const tx = new Subject<TxFrame>();
+    tx.pipe(impairOutgoing({ loss: 0.5 }, env)).subscribe((frame) => {
+      sizes.push(parse(frame, 'ethernet').payload.length);
+      frame.release();
+    });
+    for (let i = 0; i < 20; i++) tx.next(asTx(superSegment(BULK, env.pool)));
+    scheduler.run();
+    expect(sizes.length + env.drops.count(DropReason.LinkLoss)).to.equal(120);
+    expect(sizes.length % 3).not.to.equal(0);
+    expect(new Set(sizes)).to.deep.equal(new Set([1448, 1104]));
+    expect(env.pool.outstanding).to.equal(0);
+  });
+
+  it('leaves nobody in the belief that the checksum of a corrupted packet is right', () => {
+    const { scheduler, env } = bench();
+    const source = new Subject<TxFrame>();
+    let seen = 0;
+    source.pipe(impairOutgoing({ corrupt: 1, seed: 3 }, env)).subscribe((frame) => {
+      seen++;
+      expect(frame.checksum).to.equal(ChecksumState.None);
+      frame.release();
+    });
+    source.next(asTx(superSegment(BULK, env.pool)));
+    const partial = superSegment({ ...BULK, gsoSize: 0 }, env.pool);
+    partial.gsoType = GsoType.None;
+    source.next(asTx(partial));
+    scheduler.run();
+    expect(seen).to.equal(4);
+    expect(env.pool.outstanding).to.equal(0);
+  });
+
+  it('refuses a super-segment that cannot be cut', () => {
+    const { env } = bench();
+    const source = new Subject<TxFrame>();
+    source.pipe(impairOutgoing({}, env)).subscribe(() => expect.fail('emitted'));
+    source.next(asTx(superSegment({ ...BULK, gsoSize: 0 }, env.pool)));
+    expect(env.drops.toJSON()).to.deep.equal({ 'super-segment-bad': 1 });
     expect(env.pool.outstanding).to.equal(0);
   });
 

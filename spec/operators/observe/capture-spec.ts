@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import * as fc from 'fast-check';
 import { from, map, NEVER, Subject, throwError, VirtualTimeScheduler } from 'rxjs';
 import { LinkType } from '../../../lib/capture/capture.js';
 import { PcapngWriter } from '../../../lib/capture/pcapng-writer.js';
@@ -6,13 +7,26 @@ import { CaptureReader } from '../../../lib/capture/reader.js';
 import type { Device } from '../../../lib/core/device.js';
 import { DropReason } from '../../../lib/core/drops.js';
 import type { Env } from '../../../lib/core/env.js';
-import { asRx, asTx, asTxPacket, type Frame, FramePool, NOT_PARSED, type RxFrame } from '../../../lib/core/frame.js';
+import {
+  asRx,
+  asTx,
+  asTxPacket,
+  ChecksumState,
+  type Frame,
+  FramePool,
+  GsoType,
+  NOT_PARSED,
+  type RxFrame,
+} from '../../../lib/core/frame.js';
 import { EthernetFrame, EtherType } from '../../../lib/wire/ethernet.js';
 import { IpProtocol } from '../../../lib/wire/ip.js';
 import { Ipv4Packet } from '../../../lib/wire/ipv4.js';
+import { networkOffset } from '../../../lib/wire/network-offset.js';
+import { completeChecksum, segment } from '../../../lib/wire/segmentation.js';
 import { capture, type CaptureOptions } from '../../../operators/observe/capture.js';
 import { environment } from '../../../operators/time/environment.js';
 import { Gathered } from '../../lib/capture/capture-bytes.js';
+import { BULK, descriptions, superSegment } from '../../lib/wire/super-segments.js';
 
 describe('capture', () => {
   let env: Env = environment();
@@ -113,6 +127,53 @@ describe('capture', () => {
     const { records } = read();
     expect(records.map(({ linkType }) => linkType)).to.deep.equal([1, 1, 101]);
     expect(records.map(({ data }) => data)).to.deep.equal([whole, whole, packet]);
+  });
+
+  it('records the packets that a super-segment stands for, and complete checksums, and changes nothing', () => {
+    fc.assert(
+      fc.property(descriptions, fc.boolean(), (of, isView) => {
+        file = new Gathered();
+        const medium = of.tags === undefined ? 'ip' : 'ethernet';
+        const frame = superSegment(of, env.pool);
+        frame.device = { medium } as Device;
+        const before = Buffer.from(frame.bytes()).toString('hex');
+        const wanted: string[] = [];
+        segment(frame, networkOffset(frame, medium), env.pool, (piece) => {
+          wanted.push(Buffer.from(piece.bytes()).toString('hex'));
+          piece.release();
+        });
+        const view = new Ipv4Packet(frame, frame.network);
+        if (isView) frame.start = view.offset + 20;
+        from([isView ? view : frame])
+          .pipe(capture<Frame | Ipv4Packet>(file, {}, env))
+          .subscribe();
+        frame.start = isView && medium === 'ethernet' ? frame.link : isView ? frame.network : frame.start;
+        expect(Buffer.from(frame.bytes()).toString('hex')).to.equal(before);
+        expect(frame.gsoSize).to.equal(of.gsoSize);
+        frame.release();
+        expect(read().records.map(({ data }) => Buffer.from(data).toString('hex'))).to.deep.equal(wanted);
+        expect(env.pool.outstanding).to.equal(0);
+      }),
+    );
+    const partial = superSegment({ ...BULK, gsoSize: 0 }, env.pool);
+    partial.gsoType = GsoType.None;
+    file = new Gathered();
+    from([partial])
+      .pipe(capture(file, {}, env))
+      .subscribe();
+    expect(partial.checksum).to.equal(ChecksumState.Partial);
+    completeChecksum(partial);
+    expect(read().records[0]?.data).to.deep.equal(Uint8Array.from(partial.bytes()));
+    partial.release();
+  });
+
+  it('records a super-segment that cannot be cut as it is', () => {
+    const bad = superSegment({ ...BULK, gsoSize: 0 }, env.pool);
+    from([bad])
+      .pipe(capture(file, {}, env))
+      .subscribe();
+    expect(read().records[0]?.data).to.deep.equal(Uint8Array.from(bad.bytes()));
+    bad.release();
   });
 
   it('records frames as they stand: packets to be routed as raw IP, frames for a device with their link header', () => {
