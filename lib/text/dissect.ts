@@ -5,7 +5,7 @@
  */
 
 import { DropReason } from '../core/drops.js';
-import { ChecksumState, Frame } from '../core/frame.js';
+import { ChecksumState, Frame, GsoType } from '../core/frame.js';
 import { ARP_LENGTH, ArpPacket } from '../wire/arp.js';
 import { fold, sum16 } from '../wire/checksum.js';
 import { ETHERNET_HEADER, EthernetFrame, EtherType } from '../wire/ethernet.js';
@@ -101,7 +101,8 @@ export class Dissection {
     const frame = new Frame(original.slab, original.base, original.limit);
     frame.start = original.start;
     frame.end = original.end;
-    frame.checksum = original.checksum;
+    // A super-segment's checksum is made anew for each of its segments.
+    frame.checksum = original.gsoType === GsoType.None ? original.checksum : ChecksumState.Partial;
     this.frame = frame;
     this.wholeEnd = frame.start + Math.max(frame.length, options.wireLength ?? 0);
     if (options.linkType === 'ip') this.network();

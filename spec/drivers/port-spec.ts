@@ -1,12 +1,14 @@
 import { expect } from 'chai';
 import * as fc from 'fast-check';
+import { of } from 'rxjs';
 import { link } from '../../drivers/link.js';
 import { misfit, Outlet } from '../../drivers/port.js';
 import { type Device, type DeviceFeatures, NO_FEATURES } from '../../lib/core/device.js';
 import type { Env } from '../../lib/core/env.js';
-import { asTx, ChecksumState, type Frame, FramePool, GsoType } from '../../lib/core/frame.js';
+import { asRx, asTx, ChecksumState, type Frame, FramePool, GsoType } from '../../lib/core/frame.js';
 import { networkOffset } from '../../lib/wire/network-offset.js';
 import { segment } from '../../lib/wire/segmentation.js';
+import { bridge } from '../../operators/l2/bridge.js';
 import { environment } from '../../operators/time/environment.js';
 import { SimulationScheduler } from '../../operators/time/simulation-scheduler.js';
 import { hexOf } from '../lib/wire/frames.js';
@@ -122,6 +124,26 @@ describe('a link that is given super-segments', () => {
     a.sink.next(asTx(frame));
     scheduler.run();
     expect(seen).to.deep.equal(wanted);
+    expect(env.pool.outstanding).to.equal(0);
+  });
+
+  it('is given them by a bridge, too, on as many ports as it floods', () => {
+    const { env, scheduler } = bench();
+    const wires = [link({}, env), link({}, env), link({}, env)];
+    const ports = wires.map(({ ends }) => ends[0]);
+    const seen = wires.map(({ ends }) => {
+      const lengths: number[] = [];
+      ends[1].frames$.subscribe((frame) => lengths.push(parse(frame, 'ethernet').payload.length));
+      return lengths;
+    });
+    const frame = asRx(superSegment(BULK, env.pool));
+    frame.device = ports[0];
+    of(frame)
+      .pipe(bridge(ports, {}, env))
+      .subscribe((out) => out.device?.sink.next(out));
+    frame.release();
+    scheduler.run();
+    expect(seen).to.deep.equal([[], [1448, 1448, 1104], [1448, 1448, 1104]]);
     expect(env.pool.outstanding).to.equal(0);
   });
 

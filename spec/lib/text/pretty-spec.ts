@@ -1,10 +1,12 @@
 import { expect } from 'chai';
 import * as fc from 'fast-check';
+import { ChecksumState, GsoType } from '../../../lib/core/frame.js';
 import { describe as describePacket } from '../../../lib/text/describe.js';
 import { PacketNotation } from '../../../lib/text/notation.js';
 import { pretty } from '../../../lib/text/pretty.js';
 import { pushVlanTag } from '../../../lib/wire/vlan.js';
 import { frameOf, hexBytes, hexOf, truncations } from '../wire/frames.js';
+import { BULK, superSegment } from '../wire/super-segments.js';
 
 const ETHERNET = '0200000000aa 0200000000bb 0800';
 const UDP = '4500002112344000401114960a0000020a00000104000035000da3ca68656c6c6f';
@@ -28,6 +30,19 @@ const SIX = [
 const line = (hex: string): string => pretty(frameOf(hex), { linkType: 'ip' });
 
 describe('pretty', () => {
+  it('has nothing to say about the checksum of a super-segment, which its segments get anew', () => {
+    const frame = superSegment(BULK);
+    for (const checksum of [ChecksumState.None, ChecksumState.Valid, ChecksumState.Partial]) {
+      frame.checksum = checksum;
+      expect(pretty(frame))
+        .to.match(/^IP 10.0.0.1.80 > 10.0.0.2.40000: .*length 4000$/)
+        .and.not.match(/bad/);
+    }
+    frame.gsoType = GsoType.None;
+    frame.checksum = ChecksumState.Valid;
+    expect(pretty(frame)).to.match(/bad tcp checksum/);
+  });
+
   it('tells of UDP and TCP', () => {
     expect(line(UDP)).to.equal('IP 10.0.0.2.1024 > 10.0.0.1.53: UDP, length 5');
     expect(line(SYN)).to.equal(

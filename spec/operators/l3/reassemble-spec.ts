@@ -2,15 +2,18 @@ import { expect } from 'chai';
 import * as fc from 'fast-check';
 import { map, type Subscription } from 'rxjs';
 import { DropReason } from '../../../lib/core/drops.js';
-import { Frame, FramePool } from '../../../lib/core/frame.js';
-import { fragmentIpv4 } from '../../../lib/l3/fragment.js';
+import { ChecksumState, Frame, FramePool, GsoType } from '../../../lib/core/frame.js';
+import { fragmentIpv4, mendIpv4Header } from '../../../lib/l3/fragment.js';
+import { Reassembler } from '../../../lib/l3/reassembly.js';
 import { EtherType } from '../../../lib/wire/ethernet.js';
 import { IpProtocol } from '../../../lib/wire/ip.js';
 import { Ipv4OptionType, Ipv4Packet } from '../../../lib/wire/ipv4.js';
+import { UdpDatagram } from '../../../lib/wire/udp.js';
 import { ipv4 } from '../../../operators/l3/ipv4.js';
 import { reassemble, type ReassembleOptions } from '../../../operators/l3/reassemble.js';
 import { Cast } from '../../../lib/core/frame.js';
 import { type FakeDevice, fakeDevice, type VirtualEnv, virtualEnv } from '../../lib/l2/fake-device.js';
+import { BULK, superSegment } from '../../lib/wire/super-segments.js';
 import { ipPacket, pattern, US } from './packets.js';
 
 interface Piece {
@@ -22,6 +25,39 @@ interface Piece {
 function piece(data: Uint8Array, { from, to }: Piece, more: boolean = to < data.length, id = 7): Uint8Array {
   return ipPacket({ fragmentOffset: from, moreFragments: more, identification: id }, data.slice(from, to));
 }
+
+describe('Reassembler', () => {
+  it('has the checksum of a whole verified, whatever a device said of its fragments', () => {
+    const env = virtualEnv();
+    const reassembler = new Reassembler({}, env);
+    const source = superSegment({ ...BULK, tags: undefined, udp: true, dontFragment: false, gsoSize: 0 }, env.pool);
+    source.gsoType = GsoType.None;
+    const wholes: Frame[] = [];
+    fragmentIpv4(source, 1500, env.pool, (piece) => {
+      const packet = new Ipv4Packet(piece, piece.start);
+      piece.checksum = ChecksumState.Valid;
+      piece.start += packet.headerLength;
+      const { identification, fragmentOffset: offset, moreFragments: more } = packet;
+      const whole = reassembler.add(packet, { identification, offset, more });
+      if (whole !== undefined) wholes.push(whole);
+      piece.release();
+    });
+    source.release();
+    const [whole] = wholes as [Frame];
+    expect(wholes).to.have.lengthOf(1);
+    expect(whole).to.include({ checksum: ChecksumState.None, gsoType: GsoType.None });
+    mendIpv4Header(whole);
+    const packet = new Ipv4Packet(whole, whole.network);
+    // The checksum that was left to a device was completed before the packet was cut.
+    expect(UdpDatagram.check(packet)).to.equal(undefined);
+    const last = whole.end - 1;
+    whole.slab.view.setUint8(last, whole.slab.view.getUint8(last) ^ 1);
+    expect(UdpDatagram.check(packet)).to.equal(DropReason.UdpBadChecksum);
+    whole.release();
+    reassembler.dispose();
+    expect(env.pool.outstanding).to.equal(0);
+  });
+});
 
 describe('reassemble', () => {
   let env: VirtualEnv;
