@@ -106,10 +106,9 @@ export class TcpStream implements AsyncIterable<Uint8Array>, AsyncDisposable {
     let filled = 0;
     try {
       while (filled < length) {
-        const chunk = await this.#next(length - filled, options.signal);
-        if (chunk === undefined) throw new UnexpectedEnd(result.subarray(0, filled), length);
-        result.set(chunk, filled);
-        filled += chunk.length;
+        const count = await this.#fill(result.subarray(filled), options.signal);
+        if (count === 0) throw new UnexpectedEnd(result.subarray(0, filled), length);
+        filled += count;
       }
       return result;
     } catch (error) {
@@ -126,15 +125,32 @@ export class TcpStream implements AsyncIterable<Uint8Array>, AsyncDisposable {
   }
 
   async #next(max: number, signal: AbortSignal | undefined): Promise<Uint8Array | undefined> {
-    const connection = this.#connection;
-    for (;;) {
+    do {
       throwIfAborted(signal);
-      const bytes = this.#takeUnread(max) ?? connection.read(max);
+      const bytes = this.#takeUnread(max) ?? this.#connection.read(max);
       if (bytes !== undefined) return bytes;
-      if (this.#error !== undefined) throw this.#error;
-      if (connection.readEnded || this.#over) return undefined;
-      await this.#readGate.wait(signal);
-    }
+    } while (await this.#more(signal));
+    return undefined;
+  }
+
+  /** Copies what there is to the beginning of `target`, once there is something; returns how much, 0 at the end of the stream. */
+  async #fill(target: Uint8Array, signal: AbortSignal | undefined): Promise<number> {
+    do {
+      throwIfAborted(signal);
+      const unread = this.#takeUnread(target.length);
+      if (unread !== undefined) target.set(unread);
+      const count = unread?.length ?? this.#connection.readInto(target);
+      if (count > 0) return count;
+    } while (await this.#more(signal));
+    return 0;
+  }
+
+  /** There is nothing to read: waits for more; whether there may be. @throws NetError what ended the connection; the signal's reason */
+  async #more(signal: AbortSignal | undefined): Promise<boolean> {
+    if (this.#error !== undefined) throw this.#error;
+    if (this.#connection.readEnded || this.#over) return false;
+    await this.#readGate.wait(signal);
+    return true;
   }
 
   #takeUnread(max: number): Uint8Array | undefined {
