@@ -119,11 +119,14 @@ hop 1: fd00::2 reached
 
 /** Needs a network namespace: tested below. */
 const ON_TAP = 'udp-echo-on-tap';
+const ON_THREADS = 'parallel-echo';
+/** What that runs on each of them. */
+const ON_A_THREAD = 'echo-worker';
 
 describe('examples', () => {
   it('are all known here', () => {
     const files = readdirSync(join(ROOT, 'examples')).map((file) => file.replace(/\.ts$/, ''));
-    expect(files).to.have.members([...Object.keys(EXPECTED), ON_TAP]);
+    expect(files).to.have.members([...Object.keys(EXPECTED), ON_TAP, ON_THREADS, ON_A_THREAD]);
   });
 
   for (const [name, test] of Object.entries(EXPECTED)) {
@@ -146,6 +149,24 @@ describeNetns('examples on a TAP', (netns) => {
     child.kill('SIGTERM');
     expect((await closed)[0]).to.equal(0);
     expect(printed).to.match(/\n\d+ packets delivered, drops: \{.*\}\n$/);
+  });
+
+  it(`${ON_THREADS} echoes what the kernel sends, and ends when told`, async function () {
+    this.timeout(30_000);
+    const { namespace } = netns;
+    const child = namespace.start(process.execPath, [...nodeArgs(ON_THREADS), 'ex1']);
+    let printed = '';
+    child.stdout?.setEncoding('utf8').on('data', (text: string) => (printed += text));
+    while (!printed.includes('\n')) await once(child.stdout ?? child, 'data');
+    expect(printed).to.equal('echoing on 10.77.0.2 port 7, by 2 workers on ex1\n');
+    for (const line of ['hello', 'again']) {
+      const echoed = await namespace.run('nc', ['-N', '-w', '5', '10.77.0.2', '7'], { input: line });
+      expect(echoed.stdout).to.equal(line);
+    }
+    const closed = once(child, 'close') as Promise<[number]>;
+    child.kill('SIGTERM');
+    expect((await closed)[0]).to.equal(0);
+    expect(printed).to.match(/\naccepted: 2\n$/);
   });
 });
 
