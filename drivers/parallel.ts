@@ -195,7 +195,7 @@ function threadOf(settings: WorkerSettings, execArgv: readonly string[] = proces
   return new Worker(program, { workerData: settings, transferList, execArgv: [...execArgv, ...flags] });
 }
 
-const isTypescript = (url: string): boolean => url.endsWith('.ts');
+const isTypescript = (url: string): boolean => /\.m?ts$/.test(url);
 
 /** Loaders of the main thread do not load for workers (Node 20): where tsx is installed, it is asked to. Later Nodes need none. */
 function typescriptFlags(): readonly string[] {

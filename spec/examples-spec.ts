@@ -136,7 +136,7 @@ describe('examples', () => {
 
 describeNetns('examples on a TAP', (netns) => {
   it(`${ON_TAP} echoes datagrams of the kernel, and ends when told`, async function () {
-    this.timeout(30_000);
+    this.timeout(60_000);
     const { namespace } = netns;
     const child = namespace.start(process.execPath, [...nodeArgs(ON_TAP), 'ex0']);
     let printed = '';
@@ -152,7 +152,7 @@ describeNetns('examples on a TAP', (netns) => {
   });
 
   it(`${ON_THREADS} echoes what the kernel sends, and ends when told`, async function () {
-    this.timeout(30_000);
+    this.timeout(60_000);
     const { namespace } = netns;
     const child = namespace.start(process.execPath, [...nodeArgs(ON_THREADS), 'ex1']);
     let printed = '';

@@ -100,7 +100,7 @@ for (const steering of [true, false]) {
   describeNetns(`parallel(), steered by ${steering ? 'our program' : 'the kernel alone'}`, (netns) => {
     for (const version of [4, 6] as const) {
       it(`spreads connections of IPv${version} over the workers, and answers all`, async function () {
-        this.timeout(40_000);
+        this.timeout(120_000);
         await using workers = await start(netns, { steering });
         expect(await crowd(netns, LIVE[version].ours, 200)).to.equal('200\n');
         const accepted = await each(workers, 'tcp', 'accepted');
@@ -111,7 +111,7 @@ for (const steering of [true, false]) {
     }
 
     it('carries bulk in both directions, digest for digest', async function () {
-      this.timeout(60_000);
+      this.timeout(120_000);
       await using workers = await start(netns, { steering });
       const { fetch, upload } = transfers(netns.namespace, 40_000);
       const length = 3_000_017;
@@ -121,7 +121,7 @@ for (const steering of [true, false]) {
     });
 
     it('answers datagrams, in fragments too, and pings of any size', async function () {
-      this.timeout(40_000);
+      this.timeout(120_000);
       await using workers = await start(netns, { steering });
       for (const size of [1000, 5000]) {
         const lines = Array.from({ length: 8 }, (_, i) => {
@@ -146,7 +146,7 @@ for (const steering of [true, false]) {
     });
 
     it('lets every worker connect, ask and ping by itself', async function () {
-      this.timeout(40_000);
+      this.timeout(120_000);
       await using workers = await start(netns, { steering });
       await listening(netns.namespace, 4000, 'socat', 'TCP-LISTEN:4000,fork,reuseaddr', 'EXEC:cat');
       netns.namespace.start('socat', ['UDP-LISTEN:4001,fork', 'EXEC:cat']);
@@ -165,7 +165,7 @@ for (const steering of [true, false]) {
     });
 
     it('keeps a flow where it is when it was silent for so long that the kernel forgot it', async function () {
-      this.timeout(40_000);
+      this.timeout(120_000);
       await using workers = await start(netns, { steering });
       // The kernel sweeps what was silent for three seconds.
       expect(await crowd(netns, OURS, 100, 8000)).to.equal('100\n');

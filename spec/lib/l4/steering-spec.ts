@@ -56,13 +56,20 @@ describe('steering', () => {
   it('deals out the dynamic ports, and spreads clients of the others evenly', () => {
     const counts = new Map<number, number>();
     for (let port = 1; port <= 5000; port++) {
-      const flow: Flow = { version: 4, protocol: 6, source: [10, 0, 0, 9], localPort: 80, remotePort: port, options: 0 };
+      const flow: Flow = {
+        version: 4,
+        protocol: 6,
+        source: [10, 0, 0, 9],
+        localPort: 80,
+        remotePort: port,
+        options: 0,
+      };
       const owner = new Steering(share(0), 'ethernet').destination(Frame.from(frameOf(flow)));
       counts.set(owner, (counts.get(owner) ?? 0) + 1);
       const own = SHARES.filter((each) => ownsFlow(each, 60_000, new Ipv4Address(port), 80));
       expect(own.map(({ index }) => index)).to.deep.equal([60_000 % OF]);
     }
-    expect([...counts.keys()].toSorted()).to.deep.equal([0, 1, 2, 3, 4]);
+    expect([...counts.keys()]).to.have.members([0, 1, 2, 3, 4]);
     for (const count of counts.values()) expect(count).to.be.within(850, 1150);
   });
 

@@ -1,0 +1,115 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import { MessageChannel } from 'node:worker_threads';
+import { expect } from 'chai';
+import { link } from '../../drivers/link.js';
+import { addCounters } from '../../drivers/parallel/counters.js';
+import { onTheWayBetween } from '../../drivers/parallel/exchange.js';
+import { SharedDevice } from '../../drivers/parallel/shared-device.js';
+import type { Device } from '../../lib/core/device.js';
+import type { Env } from '../../lib/core/env.js';
+import { asTx, FramePool } from '../../lib/core/frame.js';
+import { PacketNotation } from '../../lib/text/notation.js';
+import { environment } from '../../operators/time/environment.js';
+
+/** Two workers, in one thread: each with a queue, its wire, and what came out of its device. */
+class Rig {
+  readonly env: Env = environment({ pool: new FramePool({ poison: true }) });
+  readonly devices: readonly SharedDevice[];
+  readonly came: readonly string[][] = [[], []];
+  private readonly wires: readonly Device[];
+  private readonly notation = new PacketNotation({ local: '10.0.0.1', remote: '10.0.0.2', linkType: 'ip' });
+
+  constructor() {
+    const { port1, port2 } = new MessageChannel();
+    const onTheWay = onTheWayBetween(2);
+    const links = [0, 1].map(() => link({ medium: 'ip', mtu: 65_535, defer: queueMicrotask }, this.env));
+    this.wires = links.map(({ ends }) => ends[1]);
+    this.devices = links.map(({ ends }, index) => {
+      const ports = index === 0 ? [undefined, port1] : [port2, undefined];
+      return new SharedDevice(ends[0], { index, of: 2, secret: 7 }, { index, ports, onTheWay }, this.env);
+    });
+    this.devices.forEach((device, index) => {
+      device.frames$.subscribe((frame) => {
+        expect(frame.device).to.equal(device);
+        this.came[index]?.push(this.notation.format(frame, '<'));
+        this.env.drops.deliver(frame);
+      });
+    });
+  }
+
+  /** Lets packets come in at the queue of a worker, and waits until all is quiet. */
+  async receive(index: number, ...packets: readonly string[]): Promise<void> {
+    for (const text of packets) {
+      const built = this.notation.build(text);
+      const frame = this.env.pool.alloc(built.length);
+      frame.slab.bytes.set(built.bytes(), frame.put(built.length));
+      this.wires[index]?.sink.next(asTx(frame));
+    }
+    for (let i = 0; i < 5; i++) await turn();
+  }
+
+  async close(): Promise<void> {
+    for (const device of [...this.devices, ...this.wires]) await device.close();
+    expect(this.env.pool.outstanding, 'frames').to.equal(0);
+  }
+}
+
+const FIRST = '< udp 53 > 60001 (2960) frag 0:1480+ ipid 9';
+const LAST = '< udp 53 > 60001 (2960) frag 1480:2960 ipid 9';
+
+describe('a device that workers share', () => {
+  let rig: Rig;
+  beforeEach(() => (rig = new Rig()));
+  afterEach(() => rig.close());
+
+  it('keeps what is for its own worker, and passes on what is for another', async () => {
+    await rig.receive(0, '< udp 53 > 60000 (12)', '< udp 53 > 60001 (13)');
+    await rig.receive(1, '< udp 53 > 60000 (14)', '< udp 53 > 60001 (15)');
+    const lengths = rig.came.map((lines) => lines.map((line) => /\((\d+)\)/.exec(line)?.[1]));
+    expect(lengths).to.deep.equal([
+      ['12', '14'],
+      ['13', '15'],
+    ]);
+    expect(rig.devices.map(({ stats }) => stats)).to.deep.equal([
+      { received: 2, passedOn: 1, taken: 1 },
+      { received: 2, passedOn: 1, taken: 1 },
+    ]);
+  });
+
+  it('brings the fragments of a packet to one worker, in whichever order and at whichever queues they come', async () => {
+    await rig.receive(1, LAST);
+    expect(rig.came).to.deep.equal([[], []]);
+    await rig.receive(0, FIRST);
+    expect(rig.came[0]).to.deep.equal([]);
+    expect(rig.came[1]).to.have.length(2);
+    await rig.receive(0, FIRST);
+    await rig.receive(1, LAST);
+    expect(rig.came[1]).to.have.length(4);
+  });
+
+  it('gives back the fragments that wait for ever for a first one', async () => {
+    await rig.receive(0, LAST);
+    expect(rig.env.pool.outstanding).to.equal(1);
+    await rig.close();
+    expect(rig.env.drops.toJSON()).to.deep.equal({ disposed: 1 });
+  });
+
+  it('drops what another worker has no time for', async () => {
+    const text = '< udp 53 > 60001 (60000)';
+    // All within one turn: nobody takes them.
+    await rig.receive(0, ...Array.from({ length: 100 }, () => text));
+    const dropped = rig.env.drops.toJSON()['worker-queue-full'] ?? 0;
+    expect(dropped).to.be.within(20, 50);
+    expect(rig.came[1]).to.have.length(100 - dropped);
+    // Now it has.
+    await rig.receive(0, text);
+    expect(rig.came[1]).to.have.length(101 - dropped);
+  });
+});
+
+describe('counters of workers', () => {
+  it('are added up where they stand at the same place', () => {
+    const sum = addCounters({ a: 1, b: { c: 2, d: 3 } }, { a: 10, b: { c: 20, e: 30 }, f: { g: 4 } });
+    expect(sum).to.deep.equal({ a: 11, b: { c: 22, d: 3, e: 30 }, f: { g: 4 } });
+  });
+});
