@@ -99,7 +99,13 @@ export class SipHash {
 }
 
 /** HalfSipHash-1-3 of `count` words under a 64-bit key; a signed 32-bit number. */
-export function halfSipHash(k0: number, k1: number, words: Uint32Array, from: number, count: number): number {
+export function halfSipHash(
+  k0: number,
+  k1: number,
+  words: Uint32Array | Int32Array,
+  from: number,
+  count: number,
+): number {
   let v0 = k0;
   let v1 = k1;
   let v2 = k0 ^ 0x6c796765;

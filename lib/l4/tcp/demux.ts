@@ -1,104 +1,61 @@
 /**
- * Which connection a segment belongs to: an open-addressing table keyed by both addresses (in 128-bit form, one table for both
- * versions) and ports, hashed straight from the packet's bytes under a secret, so that nobody can choose collisions.
+ * Which connection a segment belongs to: open-addressing tables, one a version, keyed by both addresses and ports and hashed straight from the
+ * packet's bytes under a secret, so that nobody can choose collisions. The keys stand in the table, in words side by side: until a
+ * connection is found none is looked at. In front of the tables is the connection of the segment before, whose next segment this mostly is.
  */
 
 import type { IpAddress } from '../../core/address.js';
 import { halfSipHash } from '../../core/hash.js';
 import type { Random } from '../../core/random.js';
+import { Ends } from '../../wire/ends.js';
 import type { IpPacket } from '../../wire/ip.js';
 import type { Connection } from './connection.js';
 
-// Words of a key: local address, remote address, ports (local in the high half).
-const KEY_WORDS = 9;
-const LOCAL = 0;
-const REMOTE = 4;
-const PORTS = 8;
+// Words of a key of either version, signed: remote address, ports (local in the high half), local address.
+const WORDS = { 4: 3, 6: 9 } as const;
+const PORTS = { 4: 1, 6: 4 } as const;
+const LOCAL = { 4: 2, 6: 5 } as const;
 const MAPPED = 0xffff;
 const MIN_CAPACITY = 16;
+/** Of four places so many are taken at most: with the secret hash a search ends after two or three. */
+const MOST_OF_FOUR = 3;
 
-/** Connections by their four-tuple. Linear probing, at most half full. */
-export class ConnectionTable {
+/** Connections of one version. Linear probing. */
+class Places {
+  size = 0;
+  /** The key at hand. */
+  readonly key: Int32Array;
+  entries: (Connection | undefined)[] = Array.from({ length: MIN_CAPACITY });
+  private readonly words: number;
   private capacity: number = MIN_CAPACITY;
   private hashes: Int32Array = new Int32Array(MIN_CAPACITY);
-  private entries: (Connection | undefined)[] = Array.from({ length: MIN_CAPACITY });
-  private readonly key: Uint32Array = new Uint32Array(KEY_WORDS);
-  private readonly k0: number;
-  private readonly k1: number;
-  size = 0;
+  private keys: Int32Array;
 
-  constructor(random: Random) {
-    this.k0 = random.uint32() | 0;
-    this.k1 = random.uint32() | 0;
+  constructor(words: number) {
+    this.words = words;
+    this.key = new Int32Array(words);
+    this.keys = new Int32Array(MIN_CAPACITY * words);
   }
 
-  /** The connection that the packet, with these ports in its segment, belongs to. */
-  find(packet: IpPacket, localPort: number, remotePort: number): Connection | undefined {
-    const { key } = this;
-    const { view } = packet.frame.slab;
-    const local = packet.destinationOffset;
-    const remote = packet.sourceOffset;
-    if (packet.version === 4) {
-      key[LOCAL] = key[LOCAL + 1] = key[REMOTE] = key[REMOTE + 1] = 0;
-      key[LOCAL + 2] = key[REMOTE + 2] = MAPPED;
-      key[LOCAL + 3] = view.getUint32(local);
-      key[REMOTE + 3] = view.getUint32(remote);
-    } else {
-      for (let i = 0; i < 4; i++) {
-        key[LOCAL + i] = view.getUint32(local + 4 * i);
-        key[REMOTE + i] = view.getUint32(remote + 4 * i);
-      }
-    }
-    key[PORTS] = (localPort << 16) | remotePort;
-    return this.entries[this.probe(this.hashKey())];
+  /** The connection of the key at hand. */
+  find(hash: number): Connection | undefined {
+    return this.entries[this.probe(hash)];
   }
 
-  /** The connection between these ends. */
-  get(local: IpAddress, localPort: number, remote: IpAddress, remotePort: number): Connection | undefined {
-    this.load(local, localPort, remote, remotePort);
-    return this.entries[this.probe(this.hashKey())];
-  }
-
-  /** Enters a connection whose four-tuple is not there yet. */
-  insert(connection: Connection): void {
-    if (2 * (this.size + 1) > this.capacity) this.resize(this.capacity * 2);
-    const { local, remote } = connection;
-    this.load(local.address, local.port, remote.address, remote.port);
-    this.put(connection, this.hashKey());
+  /** Enters a connection under the key at hand, which is not there yet. */
+  insert(connection: Connection, hash: number): void {
+    if (4 * (this.size + 1) > MOST_OF_FOUR * this.capacity) this.resize(this.capacity * 2);
+    this.put(connection, hash, this.key, 0);
     this.size++;
   }
 
-  /** Removes a connection; nothing happens if it is not the one that is there. */
-  remove(connection: Connection): void {
-    const { local, remote } = connection;
-    this.load(local.address, local.port, remote.address, remote.port);
-    const at = this.probe(this.hashKey());
+  /** Removes the key at hand if it is this connection's. */
+  remove(connection: Connection, hash: number): void {
+    const at = this.probe(hash);
     if (this.entries[at] !== connection) return;
     this.erase(at);
     this.size--;
     if (this.capacity > MIN_CAPACITY && this.size * 8 < this.capacity) this.resize(this.capacity / 2);
-  }
-
-  *[Symbol.iterator](): IterableIterator<Connection> {
-    // A copy: connections may come and go meanwhile.
-    for (const connection of this.entries.slice()) if (connection !== undefined) yield connection;
-  }
-
-  private load(local: IpAddress, localPort: number, remote: IpAddress, remotePort: number): void {
-    const { key } = this;
-    for (const i of [0, 1, 2, 3] as const) {
-      key[LOCAL + i] = local.word(i);
-      key[REMOTE + i] = remote.word(i);
-    }
-    key[PORTS] = (localPort << 16) | remotePort;
-  }
-
-  /** Hash of the key at hand; of an IPv4-mapped one only the words that differ count. */
-  private hashKey(): number {
-    const { key, k0, k1 } = this;
-    if (key[LOCAL + 2] !== MAPPED || key[REMOTE + 2] !== MAPPED) return halfSipHash(k0, k1, key, 0, KEY_WORDS);
-    // The remote address and the ports, which lie side by side; the local address, of which there are few, goes into the key.
-    return halfSipHash(k0 ^ (key[LOCAL + 3] ?? 0), k1, key, REMOTE + 3, 2);
   }
 
   /** Index of the entry for the key at hand, or of the free place where the search ends. */
@@ -110,27 +67,24 @@ export class ConnectionTable {
   }
 
   private matches(at: number): boolean {
-    const connection = this.entries[at];
-    if (connection === undefined) return false;
-    const { key } = this;
-    const { local, remote } = connection;
-    return (
-      key[PORTS] === ((local.port << 16) | remote.port) >>> 0 &&
-      isAt(key, REMOTE, remote.address) &&
-      isAt(key, LOCAL, local.address)
-    );
+    const { key, keys, words } = this;
+    const from = at * words;
+    for (let i = 0; i < words; i++) if (keys[from + i] !== key[i]) return false;
+    return true;
   }
 
-  private put(connection: Connection, hash: number): void {
+  private put(connection: Connection, hash: number, keys: Int32Array, from: number): void {
     const mask = this.capacity - 1;
     let at = hash & mask;
     while (this.entries[at] !== undefined) at = (at + 1) & mask;
     this.entries[at] = connection;
     this.hashes[at] = hash;
+    for (let i = 0; i < this.words; i++) this.keys[at * this.words + i] = keys[from + i] ?? 0;
   }
 
   /** Frees a place and moves back what probing put behind it. */
   private erase(place: number): void {
+    const { words, keys } = this;
     const mask = this.capacity - 1;
     let hole = place;
     for (let at = (hole + 1) & mask; this.entries[at] !== undefined; at = (at + 1) & mask) {
@@ -138,28 +92,139 @@ export class ConnectionTable {
       if (((at - home) & mask) < ((at - hole) & mask)) continue;
       this.entries[hole] = this.entries[at];
       this.hashes[hole] = this.hashes[at] ?? 0;
+      keys.copyWithin(hole * words, at * words, (at + 1) * words);
       hole = at;
     }
     this.entries[hole] = undefined;
   }
 
   private resize(capacity: number): void {
-    const { entries, hashes } = this;
+    const { entries, hashes, keys, words } = this;
     this.capacity = capacity;
     this.hashes = new Int32Array(capacity);
+    this.keys = new Int32Array(capacity * words);
     this.entries = Array.from({ length: capacity });
     entries.forEach((connection, at) => {
-      if (connection !== undefined) this.put(connection, hashes[at] ?? 0);
+      if (connection !== undefined) this.put(connection, hashes[at] ?? 0, keys, at * words);
     });
   }
 }
 
-/** Whether the four words of the key from `from` on are that address. From the back: the last words differ most often. */
-function isAt(key: Uint32Array, from: number, address: IpAddress): boolean {
-  return (
-    key[from + 3] === address.word(3) &&
-    key[from + 2] === address.word(2) &&
-    key[from + 1] === address.word(1) &&
-    key[from] === address.word(0)
-  );
+/** Connections by their four-tuple. */
+export class ConnectionTable {
+  private readonly places4: Places = new Places(WORDS[4]);
+  private readonly places6: Places = new Places(WORDS[6]);
+  private readonly k0: number;
+  private readonly k1: number;
+  /** The last that was found for a segment, with the addresses and ports of that. */
+  private last: Connection | undefined = undefined;
+  private readonly lastEnds: Ends = new Ends();
+  private lastPorts = 0;
+
+  constructor(random: Random) {
+    this.k0 = random.uint32() | 0;
+    this.k1 = random.uint32() | 0;
+  }
+
+  get size(): number {
+    return this.places4.size + this.places6.size;
+  }
+
+  /** The connection that the packet, with these ports in its segment, belongs to. */
+  find(packet: IpPacket, localPort: number, remotePort: number): Connection | undefined {
+    const { view } = packet.frame.slab;
+    const { version, sourceOffset: remote, destinationOffset: local } = packet;
+    const ports = (localPort << 16) | remotePort;
+    const length = version === 4 ? 8 : 32;
+    const { last } = this;
+    if (last !== undefined && ports === this.lastPorts && this.lastEnds.are(view, remote, length)) return last;
+    const found =
+      version === 4
+        ? this.find4(view.getInt32(remote), ports, view.getInt32(local))
+        : this.find6(view, remote, ports, local);
+    if (found === undefined) return undefined;
+    this.last = found;
+    this.lastPorts = ports;
+    this.lastEnds.read(view, remote, length);
+    return found;
+  }
+
+  /** The connection between these ends. */
+  get(local: IpAddress, localPort: number, remote: IpAddress, remotePort: number): Connection | undefined {
+    const places = this.load(local, localPort, remote, remotePort);
+    return places.find(this.hash(places));
+  }
+
+  /** Enters a connection whose four-tuple is not there yet. */
+  insert(connection: Connection): void {
+    const { local, remote } = connection;
+    const places = this.load(local.address, local.port, remote.address, remote.port);
+    places.insert(connection, this.hash(places));
+  }
+
+  /** Removes a connection; nothing happens if it is not the one that is there. */
+  remove(connection: Connection): void {
+    if (this.last === connection) this.last = undefined;
+    const { local, remote } = connection;
+    const places = this.load(local.address, local.port, remote.address, remote.port);
+    places.remove(connection, this.hash(places));
+  }
+
+  *[Symbol.iterator](): IterableIterator<Connection> {
+    // Copies: connections may come and go meanwhile.
+    const all = [this.places4.entries.slice(), this.places6.entries.slice()];
+    for (const entries of all) for (const connection of entries) if (connection !== undefined) yield connection;
+  }
+
+  private find4(remote: number, ports: number, local: number): Connection | undefined {
+    const { places4 } = this;
+    const { key } = places4;
+    key[0] = remote;
+    key[PORTS[4]] = ports;
+    key[LOCAL[4]] = local;
+    return places4.find(this.hash(places4));
+  }
+
+  private find6(view: DataView, remote: number, ports: number, local: number): Connection | undefined {
+    const { places6 } = this;
+    const { key } = places6;
+    for (let i = 0; i < 4; i++) {
+      key[i] = view.getInt32(remote + 4 * i);
+      key[LOCAL[6] + i] = view.getInt32(local + 4 * i);
+    }
+    key[PORTS[6]] = ports;
+    return places6.find(this.hash(places6));
+  }
+
+  /** Makes the key of these ends the one at hand. IPv4-mapped addresses are those that they stand for. */
+  private load(local: IpAddress, localPort: number, remote: IpAddress, remotePort: number): Places {
+    const ports = (localPort << 16) | remotePort;
+    if (isIpv4(local) && isIpv4(remote)) {
+      const { key } = this.places4;
+      key[0] = remote.word(3);
+      key[PORTS[4]] = ports;
+      key[LOCAL[4]] = local.word(3);
+      return this.places4;
+    }
+    const { key } = this.places6;
+    for (const i of [0, 1, 2, 3] as const) {
+      key[i] = remote.word(i);
+      key[LOCAL[6] + i] = local.word(i);
+    }
+    key[PORTS[6]] = ports;
+    return this.places6;
+  }
+
+  /** Hash of the key at hand. */
+  private hash({ key }: Places): number {
+    const { k0, k1 } = this;
+    // Of the local address of IPv4 there are few: it goes into the secret, which costs less.
+    return key.length === WORDS[4]
+      ? halfSipHash(k0 ^ (key[LOCAL[4]] ?? 0), k1, key, 0, 2)
+      : halfSipHash(k0, k1, key, 0, WORDS[6]);
+  }
+}
+
+function isIpv4(address: IpAddress): boolean {
+  return address.word(2) === MAPPED && (address.word(0) | address.word(1)) === 0;
 }
