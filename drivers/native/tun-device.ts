@@ -150,7 +150,8 @@ export class TunDevice implements Device, Receiver {
     if (!this.open) return true;
     try {
       if (this.blocked) this.unblock();
-      this.readBatch();
+      // What a batch leads to happens in one moment.
+      this.env.timers.asOne(this.batch);
     } catch (error) {
       queueMicrotask(() => {
         throw error;
@@ -158,6 +159,8 @@ export class TunDevice implements Device, Receiver {
     }
     return this.lastCount > 0;
   }
+
+  private readonly batch = (): void => this.readBatch();
 
   private readBatch(): void {
     this.time = this.env.timers.now();

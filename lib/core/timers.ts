@@ -27,4 +27,9 @@ export interface Timers {
    */
   timer(callback: () => void): Timer;
   timer<T>(callback: (owner: T) => void, owner: T): Timer;
+  /**
+   * Calls `event` as one event: until it returns the clock may stand still. For whoever brings in many frames at once: to read a clock of the platform
+   * costs as much as a layer of the stack.
+   */
+  asOne(event: () => void): void;
 }

@@ -55,4 +55,5 @@ class WallTimer implements Timer {
 export const wallTimers: Timers = {
   now: () => performance.now(),
   timer: (callback: (owner: never) => void, owner?: unknown) => new WallTimer(() => callback(owner as never)),
+  asOne: (event) => event(),
 };

@@ -60,7 +60,8 @@ export class TimerWheel extends TimersScheduler {
   /** The last tick whose timers have been taken out. */
   private tick: number;
   private count = 0;
-  private order = 0;
+  /** For its timers: how often one was armed. */
+  order = 0;
   private action: Subscription | undefined = undefined;
   private wakeAt = Infinity;
   /** It is left from timers that were cancelled. */
@@ -70,6 +71,9 @@ export class TimerWheel extends TimersScheduler {
   private firing = false;
   private latest: number;
   private offset = 0;
+  /** Whether the clock stands still, at what it showed last when it stopped. */
+  private isStill = false;
+  private still = 0;
 
   constructor(base: SchedulerLike, options: TimerWheelOptions = {}) {
     super();
@@ -85,6 +89,21 @@ export class TimerWheel extends TimersScheduler {
   }
 
   now(): number {
+    return this.isStill ? this.still : this.read();
+  }
+
+  override asOne(event: () => void): void {
+    if (this.isStill) return event();
+    this.still = this.read();
+    this.isStill = true;
+    try {
+      return event();
+    } finally {
+      this.isStill = false;
+    }
+  }
+
+  private read(): number {
     const now = this.base.now() + this.offset;
     if (now >= this.latest) return (this.latest = now);
     this.offset += this.latest - now;
@@ -95,15 +114,11 @@ export class TimerWheel extends TimersScheduler {
     return new WheelTimer(this, callback, owner);
   }
 
-  /** For {@link Timer.arm} of this wheel's timers. */
+  /** For {@link Timer.arm} of this wheel's timers, where they do not just move later. */
   arm(timer: WheelTimer, deadline: number): void {
     if (Number.isNaN(deadline)) throw new UsageError('ERR_INVALID_OPTION', 'a deadline that is not a number');
     if (deadline === Infinity) return this.cancel(timer);
     timer.order = this.order++;
-    if (deadline >= timer.deadline && timer.place >= 0 && timer.place !== READY) {
-      timer.deadline = deadline;
-      return;
-    }
     this.remove(timer);
     const now = this.now();
     if (this.count === 0 && !this.firing) {
@@ -114,7 +129,7 @@ export class TimerWheel extends TimersScheduler {
     this.count++;
     this.insert(timer);
     if (!this.firing && (timer.place < this.wakePlace || timer.place === READY)) {
-      this.wake(timer.place, now);
+      this.wake(timer.place);
     }
   }
 
@@ -191,7 +206,7 @@ export class TimerWheel extends TimersScheduler {
   }
 
   /** Wakes in time for the slot `place`. */
-  private wake(place: number, now: number): void {
+  private wake(place: number): void {
     const at = this.slotTime(place);
     this.wakePlace = place;
     if (this.action?.closed === false) {
@@ -203,7 +218,7 @@ export class TimerWheel extends TimersScheduler {
     }
     this.wakeAt = at;
     this.resting = false;
-    this.action = this.base.schedule(this.onWake, Math.max(0, at - now));
+    this.action = this.base.schedule(this.onWake, Math.max(0, at - this.read()));
     if (this.unref) platformTimer(this.action)?.unref?.();
   }
 
@@ -265,7 +280,7 @@ export class TimerWheel extends TimersScheduler {
 
   private resume(): void {
     const slot = this.firstSlot();
-    if (slot !== undefined) this.wake(slot, this.now());
+    if (slot !== undefined) this.wake(slot);
   }
 
   /** Takes out all timers that are due at `tick`, in the order in which they are to fire. */
@@ -322,7 +337,12 @@ class WheelTimer implements Timer {
   }
 
   arm(deadline: number): void {
-    this.wheel.arm(this, deadline);
+    const { wheel } = this;
+    // Where a timer moves later it stays where it is: its slot comes first.
+    if (deadline >= this.deadline && deadline < Infinity && this.place >= 0 && this.place !== READY) {
+      this.deadline = deadline;
+      this.order = wheel.order++;
+    } else wheel.arm(this, deadline);
   }
 
   cancel(): void {

@@ -12,6 +12,10 @@ export abstract class TimersScheduler implements SchedulerLike, Timers {
   abstract timer(callback: () => void): Timer;
   abstract timer<T>(callback: (owner: T) => void, owner: T): Timer;
 
+  asOne(event: () => void): void {
+    event();
+  }
+
   /** Calls `work` in `delay` ms (never in this call; never at all after an infinite delay). The contract is that of RxJS. */
   schedule<T>(work: (this: SchedulerAction<T>, state?: T) => void, delay = 0, state?: T): Subscription {
     return new TimerAction<T>(this, work).schedule(state, delay);

@@ -81,6 +81,7 @@ export function enteringTimers(program: Program): Timers {
     now: () => program.timers.now(),
     timer: (callback: (owner: never) => void, owner?: unknown) =>
       program.timers.timer(program.bind(() => callback(owner as never))),
+    asOne: (event) => program.timers.asOne(event),
   };
 }
 

@@ -105,6 +105,33 @@ describe('TimerWheel', () => {
     expect(wheel.now()).to.equal(1_001_000);
   });
 
+  it('stands still within one event, and waits no longer for that', () => {
+    const base = new SimulationScheduler();
+    let clock = 100;
+    let delayed = -1;
+    const schedule = ((work: () => void, wait: number) => {
+      delayed = wait;
+      return base.schedule(work, wait);
+    }) as SchedulerLike['schedule'];
+    const wheel = new TimerWheel({ now: () => clock, schedule });
+    const fail = () => {
+      throw new Error('mine');
+    };
+    wheel.asOne(() => {
+      clock = 130;
+      expect(wheel.now()).to.equal(100);
+      wheel.asOne(() => expect(wheel.now()).to.equal(100));
+      clock = 140;
+      expect(wheel.now()).to.equal(100);
+      wheel.timer(() => {}).arm(190);
+    });
+    expect(wheel.now()).to.equal(140);
+    expect(delayed).to.be.at.most(50);
+    expect(() => wheel.asOne(fail)).to.throw('mine');
+    clock = 150;
+    expect(wheel.now()).to.equal(150);
+  });
+
   it('lets a callback that arms itself for now neither starve others nor stop time from being checked', () => {
     const base = new SimulationScheduler();
     const wheel = new TimerWheel(base);

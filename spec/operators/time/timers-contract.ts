@@ -27,6 +27,10 @@ class NaiveTimers implements Timers {
     return this.clock;
   }
 
+  asOne(event: () => void): void {
+    event();
+  }
+
   timer(action: (owner: never) => void, owner?: unknown): Timer {
     const callback = () => action(owner as never);
     const { armed } = this;
