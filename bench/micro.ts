@@ -1,44 +1,20 @@
 /** What a frame costs in the pipeline and in plain function calls, and what its parts cost. Nanoseconds, without any device. */
 
-import { Subject } from 'rxjs';
-import { Ipv4Address, MacAddress } from '../lib/core/address.js';
-import { asRx, Cast, type Frame, type RxFrame, type TxPacket } from '../lib/core/frame.js';
-import { TcpHost } from '../lib/l4/tcp/tcp-host.js';
-import type { TcpConnection, TcpHandler } from '../lib/l4/tcp/api.js';
-import { anyEndpoint, UdpHost } from '../lib/l4/udp.js';
-import type { IpPaths } from '../lib/l3/ip-output.js';
-import { ETHERNET_HEADER, EtherType, EthernetFrame } from '../lib/wire/ethernet.js';
-import { sum16 } from '../lib/wire/checksum.js';
-import { IpProtocol } from '../lib/wire/ip.js';
-import { Ipv4Packet, ipv4PseudoHeaderSum } from '../lib/wire/ipv4.js';
-import { UDP_HEADER, UdpDatagram } from '../lib/wire/udp.js';
-import { demux } from '../operators/flow/demux.js';
-import { ethernet } from '../operators/l2/ethernet.js';
-import { ipv4 } from '../operators/l3/ipv4.js';
-import { udp } from '../operators/l4/udp.js';
-import { environment } from '../operators/time/environment.js';
-import { SimulationScheduler } from '../operators/time/simulation-scheduler.js';
+import { lookup, pipelined, plain, tcpDemux } from './micro/pipeline.js';
+import { checksum, tcpTransfer, timers } from './micro/parts.js';
+import { tcpReceiveBenchmark } from './tcp-receive.js';
 import { type Row, row } from './report.js';
 
 const SECTION = 'Cost per frame';
-const US = Ipv4Address.parse('10.0.0.1');
-const PEER = Ipv4Address.parse('10.0.0.2');
-const MAC = MacAddress.parse('02:00:00:00:00:01');
-const PEER_MAC = MacAddress.parse('02:00:00:00:00:02');
-const PAYLOAD = 64;
-
-const scheduler = new SimulationScheduler();
-const env = environment({ scheduler, seed: 1 });
-
-const paths: IpPaths = {
-  path: (_, source) => ({ source: source ?? US, mtu: 1500 }),
-  isLocal: () => true,
-  isBroadcast: () => false,
-};
+const MEMORY = 'Memory allocated per frame';
+const DURATION = 150_000_000n;
+/** Runs whose memory is measured: so few that no collection comes between, as a rule. */
+const RUNS = 20;
+const TRIES = 10;
 
 /** Runs `work`, which does `batch` things, for a while; returns nanoseconds per thing. */
 function time(batch: number, work: () => void): number {
-  const until = process.hrtime.bigint() + 150_000_000n;
+  const until = process.hrtime.bigint() + DURATION;
   let best = Number.POSITIVE_INFINITY;
   do {
     const begun = process.hrtime.bigint();
@@ -48,135 +24,54 @@ function time(batch: number, work: () => void): number {
   return best;
 }
 
-function datagram(): RxFrame {
-  const frame = env.pool.alloc(PAYLOAD);
-  frame.put(PAYLOAD);
-  const length = PAYLOAD + UDP_HEADER;
-  UdpDatagram.emit(frame, 5000, 7, ipv4PseudoHeaderSum(PEER.value, US.value, IpProtocol.Udp, length));
-  Ipv4Packet.emit(frame, { source: PEER.value, destination: US.value, protocol: IpProtocol.Udp });
-  EthernetFrame.emit(frame, MAC.value, PEER_MAC.value, EtherType.Ipv4);
-  return asRx(frame);
+/** Bytes of the heap that each thing takes until it is collected: the least of several tries, since others allocate, too. */
+function allocated(batch: number, work: () => void): number {
+  for (let i = 0; i < 50; i++) work();
+  let least = Number.POSITIVE_INFINITY;
+  for (let i = 0; i < TRIES; i++) {
+    globalThis.gc?.({ type: 'minor' });
+    const before = process.memoryUsage().heapUsed;
+    for (let run = 0; run < RUNS; run++) work();
+    const grown = process.memoryUsage().heapUsed - before;
+    if (grown >= 0) least = Math.min(least, grown / (RUNS * batch));
+  }
+  return least;
 }
 
-/** Shows the same received frame again: the range that the layers narrowed is put back. */
-function replay(count: number, frame: RxFrame, next: (frame: RxFrame) => void): () => void {
-  const { start, end } = frame;
-  return () => {
-    for (let i = 0; i < count; i++) {
-      frame.start = start;
-      frame.end = end;
-      frame.fate = 0;
-      next(frame);
-    }
-  };
-}
-
-function udpHost(): UdpHost {
-  const host = new UdpHost(paths, env);
-  host.bind(anyEndpoint(4, 7), { message: () => {}, error: () => {} });
-  return host;
-}
-
-/** The pipeline of a UDP datagram, of public operators. */
-function pipelined(): () => void {
-  const frames$ = new Subject<RxFrame>();
-  const addresses = {
-    accepts: (to: number) => (to === US.value ? Cast.Unicast : undefined),
-    refusesSource: () => false,
-  };
-  const link$ = demux(frames$.pipe(ethernet({ mac: MAC }, env)), (frame) => frame.etherType, {}, env);
-  const ip$ = link$.on(EtherType.Ipv4).pipe(ipv4({ addresses }, env));
-  demux(ip$, (packet) => packet.protocol, {}, env)
-    .on(IpProtocol.Udp)
-    .pipe(udp(udpHost()))
-    .subscribe();
-  return replay(1000, datagram(), (frame) => frames$.next(frame));
-}
-
-/** The same work as plain function calls. */
-function plain(): () => void {
-  const host = udpHost();
-  return replay(1000, datagram(), (frame) => {
-    if (EthernetFrame.check(frame, frame.start) !== undefined) return;
-    const link = new EthernetFrame(frame, frame.start);
-    if (link.destination !== MAC.value || link.etherType !== EtherType.Ipv4) return;
-    frame.start += ETHERNET_HEADER;
-    if (Ipv4Packet.check(frame, frame.start) !== undefined) return;
-    const packet = new Ipv4Packet(frame, frame.start);
-    if (packet.destination !== US.value || packet.protocol !== IpProtocol.Udp) return;
-    frame.end = frame.start + packet.totalLength;
-    frame.start += packet.headerLength;
-    host.receive(packet);
-  });
-}
-
-function checksum(size: number): () => void {
-  const { view } = env.pool.alloc(size).slab;
-  return () => {
-    for (let i = 0; i < 1000; i++) sum16(view, 0, size);
-  };
-}
-
-function timers(): () => void {
-  const all = Array.from({ length: 1000 }, () => env.timers.timer(() => {}));
-  let deadline = 1000;
-  return () => {
-    deadline++;
-    for (const timer of all) timer.arm(deadline);
-  };
-}
-
-/** Two TCP hosts back to back: bytes written on one are read on the other. */
-function tcpTransfer(segments: number): () => void {
-  const [a, b] = [new TcpHost(paths, {}, env), new TcpHost(paths, {}, env)] as const;
-  const queue: [TcpHost, TxPacket][] = [];
-  a.output.emit = (packet) => queue.push([b, packet]);
-  b.output.emit = (packet) => queue.push([a, packet]);
-  const listener = b.listen(anyEndpoint(4, 9));
-  let received: TcpConnection | undefined;
-  const quiet: TcpHandler = { connected() {}, readable() {}, writable() {}, flushed() {}, closed() {} };
-  const sender = a.connect({ address: US, port: 9 }, quiet, { localAddress: PEER });
-  const pump = () => {
-    for (let next = queue.shift(); next !== undefined; next = queue.shift()) deliver(...next);
-  };
-  pump();
-  received = listener.accept();
-  const block = new Uint8Array(1448);
-  return () => {
-    for (let i = 0; i < segments; i++) {
-      sender.write(block);
-      pump();
-      while (received?.read() !== undefined);
-    }
-  };
-}
-
-function deliver(to: TcpHost, frame: Frame): void {
-  const packet = new Ipv4Packet(frame, frame.start);
-  frame.network = frame.start;
-  frame.start += packet.headerLength;
-  frame.fate = 0;
-  to.receive(packet);
-  frame.release();
-}
+type Work = readonly [name: string, batch: number, work: () => void];
 
 /** Measures everything, `rounds` times, interleaved. */
 export function microBenchmark(rounds: number): Row[] {
-  const works: readonly (readonly [string, number, () => void])[] = [
+  const frames: readonly Work[] = [
     ['Ethernet, IPv4, UDP to a socket: plain function calls', 1000, plain()],
     ['Ethernet, IPv4, UDP to a socket: the operators', 1000, pipelined()],
+    ['Ethernet, IPv4, TCP demux by the operators, one connection of 1,000', 1000, tcpDemux(4, 1)],
+    ['Ethernet, IPv4, TCP demux by the operators, 64 of 1,000 in turn', 1000, tcpDemux(4, 64)],
+    ['Ethernet, IPv6, TCP demux by the operators, one connection of 1,000', 1000, tcpDemux(6, 1)],
+    ['Ethernet, IPv6, TCP demux by the operators, 64 of 1,000 in turn', 1000, tcpDemux(6, 64)],
+  ];
+  const parts: readonly Work[] = [
+    ['TCP lookup, 1 connection', 1000, lookup(1)],
+    ['TCP lookup, 1,000 connections in turn', 1000, lookup(1000)],
+    ['TCP lookup, 100,000 connections in turn', 1000, lookup(100_000)],
     ['checksum of 64 bytes', 1000, checksum(64)],
     ['checksum of 1,500 bytes', 1000, checksum(1500)],
-    ['timer moved later', 1000, timers()],
+    ['checksum of 64 KiB', 1000, checksum(65_536)],
+    ['timer moved later', 1000, timers.later()],
+    ['timer armed and cancelled', 1000, timers.armed()],
     ['TCP, 1,448 bytes written, sent, received, acknowledged, read', 100, tcpTransfer(100)],
   ];
+  const works = [...frames, ...parts];
   const values = works.map((): number[] => []);
+  const sizes = frames.map((): number[] => []);
   for (let round = 0; round < rounds; round++) {
     for (const [i, [, batch, work]] of works.entries()) values[i]?.push(time(batch, work));
+    for (const [i, [, batch, work]] of frames.entries()) sizes[i]?.push(allocated(batch, work));
   }
   const rows = works.map(([name], i) => row(SECTION, name, 'ns', values[i] ?? []));
+  const memory = frames.map(([name], i) => row(MEMORY, name, 'B', sizes[i] ?? []));
   const [first, second] = rows;
   if (first === undefined || second === undefined) return rows;
   const compared = row(SECTION, second.name, 'ns', values[1] ?? [], { ...first, name: 'plain calls' });
-  return [first, compared, ...rows.slice(2)];
+  return [first, compared, ...rows.slice(2), ...memory, ...tcpReceiveBenchmark(rounds)];
 }
