@@ -29,7 +29,9 @@ export class UringIo implements TunIo {
   private readonly landings: readonly Landing[];
   private readonly launches: readonly Launch[];
   private readonly vectors: number;
-  private readonly results: Int32Array = new Int32Array(BATCH);
+  // What is read may lead to writes before all of it has been looked at.
+  private readonly readResults: Int32Array = new Int32Array(BATCH);
+  private readonly writeResults: Int32Array = new Int32Array(BATCH);
   private readonly waiting: Frame[] = [];
   /** How many frames the next batch is expected to bring. */
   private expected = 0;
@@ -84,7 +86,7 @@ export class UringIo implements TunIo {
   }
 
   private readBatch(batch: number): number {
-    const { ring, fd, landings, vectors, results } = this;
+    const { ring, fd, landings, vectors, readResults: results } = this;
     for (let i = 0; i < batch; i++) {
       const landing = landings[i];
       if (landing === undefined) break;
@@ -129,7 +131,7 @@ export class UringIo implements TunIo {
   }
 
   private writeBatch(queue: Frame[], from: number, batch: number): number {
-    const { ring, fd, launches, results } = this;
+    const { ring, fd, launches, writeResults: results } = this;
     for (let i = 0; i < batch; i++) {
       const frame = queue[from + i];
       const launch = launches[i];
@@ -145,7 +147,7 @@ export class UringIo implements TunIo {
 
   /** Brings the frames that were taken in front of those that were not. */
   private sort(queue: Frame[], from: number, batch: number): number {
-    const { results, waiting } = this;
+    const { writeResults: results, waiting } = this;
     let taken = 0;
     for (let i = 0; i < batch; i++) {
       const frame = queue[from + i];

@@ -2,6 +2,7 @@
 
 import { openSync } from 'node:fs';
 import type { Libc, PollEvents } from '../../../drivers/native/libc.js';
+import { UringOp } from '../../../drivers/native/uring.js';
 
 // struct io_uring_params in words, and where this ring has its parts, in bytes.
 const ENTRIES = 64;
@@ -115,7 +116,7 @@ export class StandInLibc {
     return 1000;
   }
 
-  /** Carries out requests of writing as `write` would; nothing else. */
+  /** Carries out requests, as `readv` and `write` would. */
   private enter(submit: number): number {
     this.enters++;
     const { ring, requests } = this;
@@ -123,9 +124,10 @@ export class StandInLibc {
       const head = ring[SQ.head / 4] ?? 0;
       const at = (head & (ENTRIES - 1)) * 16;
       ring[SQ.head / 4] = head + 1;
+      const isRead = requests[at] === UringOp.Readv;
       const length = requests[at + 6] ?? 0;
-      const result = this.next(this.writes, length);
-      if (result >= 0) this.written.push(length);
+      const result = isRead ? this.next(this.reads, 0) : this.next(this.writes, length);
+      if (!isRead && result >= 0) this.written.push(length);
       const tail = ring[CQ.tail / 4] ?? 0;
       ring.set([requests[at + 8] ?? 0, 0, result, 0], CQ.entries / 4 + (tail & (2 * ENTRIES - 1)) * 4);
       ring[CQ.tail / 4] = tail + 1;

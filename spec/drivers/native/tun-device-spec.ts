@@ -168,6 +168,26 @@ describe('TunDevice, how it reads and writes', () => {
       .with.property('code', 'ENOSYS');
   });
 
+  it('with io_uring: has each frame as it was read, though others are written before it has been looked at', async () => {
+    const { c, env, device, send } = make({ io: 'uring', coalesce: false }, false, true);
+    const lengths: number[] = [];
+    device.frames$.subscribe((frame) => {
+      lengths.push(frame.length);
+      for (let i = 0; i < 70; i++) void send(300);
+    });
+    // The second batch is read together, since the first was of several.
+    c.reads.splice(0, 1, 101, 102, 103, 104, 105, -EAGAIN);
+    c.wake();
+    const { enters } = c;
+    c.reads.splice(0, 1, 106, 107, 108, 109, -EAGAIN);
+    c.wake();
+    expect(c.enters).to.be.greaterThan(enters + 4);
+    expect(lengths).to.deep.equal([101, 102, 103, 104, 105, 106, 107, 108, 109]);
+    expect(c.written).to.have.length(70 * 9);
+    await device.close();
+    expect(env.pool.outstanding).to.equal(0);
+  });
+
   it('uses io_uring for many frames, and plain calls for few', async () => {
     const { c, device, send } = make({ io: 'auto' }, false, true);
     await send(101, 102);
