@@ -11,7 +11,11 @@ import type { Delivery } from './delivery.js';
 import { FlightTimes, type RateSampler } from './rate.js';
 import { type SentSegment, SentSegmentPool } from './sent-segment.js';
 import { after, before } from './seq.js';
+import { SentIndex } from './sent-index.js';
 import { WindowUse } from './window-use.js';
+
+// From record to record, in search of one.
+const MOST_STEPS = 32;
 
 /**
  * The segments that await acknowledgment, oldest first. Super-segments have one record as long as all is well; as soon as their segments may
@@ -43,6 +47,7 @@ export class SentQueue {
   highest: SentSegment | undefined = undefined;
   /** Where the last search for a sequence number ended. */
   private cursor: SentSegment | undefined = undefined;
+  private readonly index: SentIndex = new SentIndex();
   /** How much of the congestion window is used in this flight. */
   readonly use: WindowUse = new WindowUse();
   /** Measures how fast the path delivers: that of the connection. */
@@ -90,6 +95,7 @@ export class SentQueue {
     if (tail === undefined) this.head = segment;
     else tail.next = segment;
     this.tail = segment;
+    this.index.pushed(segment);
     this.flight += (end - seq) | 0;
     this.count += segment.segments;
     this.appendTimed(segment);
@@ -108,6 +114,7 @@ export class SentQueue {
       if (!segment.delivered) this.rate?.arrived(segment, this.times);
       const { next } = segment;
       this.uncount(segment);
+      this.index.released();
       this.release(segment);
       segment = next;
     }
@@ -166,11 +173,13 @@ export class SentQueue {
     this.pool.give(segment);
   }
 
-  /** The first segment that ends after `seq`, sought from whatever is nearest to it. */
+  /** The first segment that ends after `seq`, sought from whatever is nearest to it; if that is far, by the index. */
   find(seq: number): SentSegment | undefined {
     let at = this.nearest(seq);
-    while (at?.prev !== undefined && after(at.prev.end, seq)) at = at.prev;
-    while (at !== undefined && !after(at.end, seq)) at = at.next;
+    let steps = 0;
+    while (at?.prev !== undefined && after(at.prev.end, seq) && steps++ < MOST_STEPS) at = at.prev;
+    while (at !== undefined && !after(at.end, seq) && steps++ < MOST_STEPS) at = at.next;
+    if (steps > MOST_STEPS) at = this.index.find(this.head, seq);
     this.cursor = at;
     return at;
   }
@@ -308,6 +317,7 @@ export class SentQueue {
   split(segment: SentSegment, length: number): void {
     const rest = this.pool.take();
     const { next } = segment;
+    this.index.drop();
     rest.seq = (segment.seq + length) | 0;
     rest.end = segment.end;
     rest.fin = segment.fin;
@@ -362,6 +372,7 @@ export class SentQueue {
   merge(segment: SentSegment): void {
     const { next } = segment;
     if (next === undefined) return;
+    this.index.drop();
     segment.end = next.end;
     segment.fin = next.fin;
     segment.transmissions = Math.max(segment.transmissions, next.transmissions);
@@ -399,6 +410,7 @@ export class SentQueue {
     this.sackedBytes = 0;
     this.recut = false;
     this.rate = undefined;
+    this.index.drop();
   }
 
   private appendTimed(segment: SentSegment): void {
