@@ -7,7 +7,7 @@
 
 import { copyBytes } from '../core/copy.js';
 import { ChecksumState, type Frame, type FramePool, GsoType, NOT_PARSED } from '../core/frame.js';
-import { sum16 } from './checksum.js';
+import { copyAndSum, fold, sum16 } from './checksum.js';
 import { IpProtocol } from './ip.js';
 import { IPV4_HEADER, refreshIpv4Checksum } from './ipv4.js';
 import { IPV6_HEADER, IPV6_PAYLOAD_LENGTH } from './ipv6.js';
@@ -53,6 +53,8 @@ class Held {
   /** What the next packet must say. */
   sequence = 0;
   identification = 0;
+  /** Of its addresses; known once there was a second packet. */
+  addressSum = 0;
 }
 
 /** Options of {@link Coalescer}. */
@@ -186,12 +188,26 @@ export class Coalescer {
     const size = found.end - found.payload;
     if (first === undefined || size > held.gsoSize || headers.end - headers.network + size > MAX_PACKET) return false;
     if (!follows(held, first, found, frame)) return false;
-    if (!isRight(frame, found) || !(held.merged || isRight(first, headers))) return false;
+    if (!held.merged && !this.isRightFirst(held, first)) return false;
     const whole = held.merged ? first : this.enlarge(held, first);
-    copyBytes(frame.slab, found.payload, whole.slab, whole.put(size), size);
+    if (!append(whole, frame, found, held.addressSum)) return false;
     headers.end += size;
     held.sequence = (held.sequence + size) >>> 0;
     held.identification = (held.identification + 1) & 0xffff;
+    return true;
+  }
+
+  /** Whether the checksums of the first packet are right. If so the frame knows it from now on. */
+  private isRightFirst(held: Held, first: Frame): boolean {
+    const { headers } = held;
+    const { view } = first.slab;
+    held.addressSum = sumOfAddresses(view, headers);
+    if (!isRightHeader(view, headers)) return false;
+    if (first.checksum !== ChecksumState.Valid) {
+      const { transport, end, protocol } = headers;
+      if (sum16(view, transport, end, held.addressSum + protocol + end - transport) !== 0xffff) return false;
+      first.checksum = ChecksumState.Valid;
+    }
     return true;
   }
 
@@ -294,26 +310,38 @@ function followsInTcp(held: Held, first: Frame, found: TransportHeaders, frame: 
   return sameWords(view, at + TCP_HEADER, one, before + TCP_HEADER, found.payload - at - TCP_HEADER);
 }
 
-/** The sum over the pseudo-header. */
-function pseudoSum(view: DataView, { network, transport, end, protocol, version }: TransportHeaders): number {
+/** Of the pseudo-header, what packets of one flow have in common. */
+function sumOfAddresses(view: DataView, { network, version }: TransportHeaders): number {
   const addresses = network + (version === 4 ? IPV4_ADDRESSES : IPV6_ADDRESSES);
-  return sum16(view, addresses, addresses + (version === 4 ? 8 : 32), protocol + end - transport);
+  return sum16(view, addresses, addresses + (version === 4 ? 8 : 32));
 }
 
-/** Whether the checksums of a packet are right. If so the frame knows it from now on. */
-function isRight(frame: Frame, headers: TransportHeaders): boolean {
-  const { network, transport, end } = headers;
+function isRightHeader(view: DataView, { network, version }: TransportHeaders): boolean {
+  return version === 6 || sum16(view, network, network + IPV4_HEADER) === 0xffff;
+}
+
+/** Copies the payload of a packet behind what is in `whole`, unless that finds its checksums wrong: then `whole` is as before. */
+function append(whole: Frame, frame: Frame, found: TransportHeaders, addressSum: number): boolean {
+  const { transport, payload, end, protocol } = found;
   const { view } = frame.slab;
-  if (headers.version === 4 && sum16(view, network, network + IPV4_HEADER) !== 0xffff) return false;
-  if (frame.checksum === ChecksumState.Valid) return true;
-  if (sum16(view, transport, end, pseudoSum(view, headers)) !== 0xffff) return false;
-  frame.checksum = ChecksumState.Valid;
-  return true;
+  if (!isRightHeader(view, found)) return false;
+  const at = whole.put(end - payload);
+  const headerSum = sum16(view, transport, payload, addressSum + protocol + end - transport);
+  const payloadSum = copyAndSum(frame.slab, payload, whole.slab, at, end - payload);
+  if (frame.checksum === ChecksumState.Valid || fold(headerSum + payloadSum) === 0xffff) return true;
+  whole.end = at;
+  return false;
 }
 
 /** Makes the headers of the first packet those of the super-segment, with a partial checksum as a device would deliver it. */
 function finish(frame: Frame, headers: TransportHeaders): void {
-  const { network, transport, end } = headers;
+  const { network, transport, payload, end } = headers;
+  if (end - payload === frame.gsoSize) {
+    // The second packet turned out to be wrong: the first one is as it came.
+    frame.gsoType = GsoType.None;
+    frame.gsoSize = 0;
+    return;
+  }
   const { view } = frame.slab;
   if (headers.version === 4) {
     view.setUint16(network + IPV4_TOTAL_LENGTH, end - network);
@@ -325,5 +353,6 @@ function finish(frame: Frame, headers: TransportHeaders): void {
   frame.checksum = ChecksumState.Partial;
   frame.checksumStart = transport;
   frame.checksumField = transport + (isUdp ? UDP_CHECKSUM_OFFSET : TCP_CHECKSUM_OFFSET);
-  view.setUint16(frame.checksumField, pseudoSum(view, headers));
+  const sum = fold(sumOfAddresses(view, headers) + headers.protocol + end - transport);
+  view.setUint16(frame.checksumField, sum);
 }

@@ -195,6 +195,22 @@ describe('Coalescer', () => {
     }
   });
 
+  it('gives back one packet, whose checksum it has seen to be right, where the next is wrong', () => {
+    const pool = new FramePool({ poison: true });
+    const [first, second] = packets(BULK, pool).slice(0, 2) as [Frame, Frame];
+    const wanted = [hexOf(first)];
+    second.slab.view.setUint8(second.end - 1, 0xee);
+    wanted.push(hexOf(second));
+    const out = coalesce([first, second], pool, 'ethernet');
+    expect(out.map(hexOf)).to.deep.equal(wanted);
+    expect(out.map(({ gsoType, gsoSize }) => [gsoType, gsoSize])).to.deep.equal([
+      [0, 0],
+      [0, 0],
+    ]);
+    expect(out.map(({ checksum }) => checksum)).to.deep.equal([ChecksumState.Valid, ChecksumState.None]);
+    expect(out[0]?.wholeEnd).to.equal(out[0]?.end);
+  });
+
   it('takes the word of a device that has verified a checksum, but not of one that has left it to others', () => {
     const pool = new FramePool();
     const all = packets(BULK, pool);
