@@ -7,6 +7,7 @@
 import { once } from 'node:events';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { measured, NODE_LOAD, pinged } from './load.js';
 import { Namespace, whyNoNamespaces } from './namespace.js';
 import { addressOf, OWN, type OwnPeer, ours, withOptions } from './peers.js';
@@ -94,13 +95,15 @@ async function profile(peer: OwnPeer, column: Column, workshop: Workshop, option
     const service = client.start(command, [...flags, ...args]);
     await ready(service);
     const program = workshop.c('load') ?? NODE_LOAD;
+    const running = loaded(client, program, peer, column, seconds);
+    await sleep(WARM_UP * 1000);
     const [begun, before] = [microseconds(), processorTime(service.pid)];
-    const rate = await loaded(client, program, peer, column, seconds);
+    const rate = await running;
     const [ended, after] = [microseconds(), processorTime(service.pid)];
     service.kill('SIGTERM');
     await once(service, 'close');
     const read = JSON.parse(readFileSync(join(directory, name), 'utf8')) as CpuProfile;
-    const shares = sharesOf(read, begun + WARM_UP * 1e6, ended);
+    const shares = sharesOf(read, begun, ended);
     const used = { user: after.user - before.user, system: after.system - before.system };
     return section(`${peer.name}: ${column.title}`, rate, shares, used);
   } finally {
