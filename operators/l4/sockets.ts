@@ -45,42 +45,20 @@ interface Waiting {
 export class RxConnection {
   /** The connection itself. */
   readonly raw: TcpConnection;
-  /** Received chunks, to one subscriber at a time. Completes with the peer's end of stream; errors with what ended the connection. */
-  readonly data$: Observable<Uint8Array>;
-  /**
-   * The same without a copy: each chunk lies in the frame that brought it, and is good until `next` returns, after which there are other bytes
-   * in its place. What is to last is copied, above all what is to be sent: neither {@link sink} nor `raw.write` copy what they are given.
-   */
-  readonly views$: Observable<Uint8Array>;
-  /** Completes when the connection is over; errors with what ended it. */
-  readonly closed$: Observable<never>;
-  /** Emits whenever everything that was queued has been taken by the send buffer. */
-  readonly drained$: Observable<void>;
-  /**
-   * Emits what is wrong without ending the connection: ICMP errors, and `ETIMEDOUT` where three retransmissions went unanswered. Completes
-   * when the connection is over.
-   */
-  readonly trouble$: Observable<NetError>;
-  /**
-   * The state of the connection now, and each one that it comes to, in order. Completes with `CLOSED`.
-   *
-   *     (e)----c----l----(x|)      ESTABLISHED, CLOSE-WAIT, LAST-ACK, CLOSED
-   */
-  readonly states$: Observable<TcpState>;
-  /**
-   * Sends what it is given, in order and without copying: the bytes must not change any more. `complete` ends the writing side after them,
-   * `error` resets the connection.
-   */
-  readonly sink: Observer<Uint8Array>;
 
-  readonly #closed = new AsyncSubject<never>();
-  readonly #drained = new Subject<void>();
-  readonly #states = new Subject<TcpState>();
-  readonly #trouble = new Subject<NetError>();
+  // Made when somebody asks for them: most connections are asked for little.
+  #data: Observable<Uint8Array> | undefined;
+  #sink: Observer<Uint8Array> | undefined;
+  #closed: AsyncSubject<never> | undefined;
+  #drained: Subject<void> | undefined;
+  #states: Subject<TcpState> | undefined;
+  #trouble: Subject<NetError> | undefined;
   readonly #outbox = new Outbox();
   #queue: Waiting[] = [];
   #ending = false;
   #over = false;
+  /** Everybody has been told that it is over. */
+  #told = false;
   #error: NetError | undefined;
   /** Reads for whoever is subscribed. */
   #reader: (() => void) | undefined;
@@ -88,22 +66,74 @@ export class RxConnection {
   /** @param connection one that is established; its handler is taken over */
   constructor(connection: TcpConnection) {
     this.raw = connection;
-    this.closed$ = this.#closed.asObservable();
-    this.drained$ = this.#drained.asObservable();
-    this.trouble$ = this.#trouble.asObservable();
-    this.states$ = new Observable((subscriber) => this.#watchStates(subscriber));
-    this.data$ = this.#reading((chunk, subscriber, next) => {
+    connection.handler = this.#handler();
+    if (connection.state === 'CLOSED') connection.handler.closed(undefined);
+  }
+
+  /** Received chunks, to one subscriber at a time. Completes with the peer's end of stream; errors with what ended the connection. */
+  get data$(): Observable<Uint8Array> {
+    this.#data ??= this.#reading((chunk, subscriber, next) => {
       subscriber.next(chunk);
       next();
     });
-    this.views$ = new Observable((subscriber) => this.#showViews(subscriber));
-    this.sink = {
+    return this.#data;
+  }
+
+  /**
+   * The same without a copy: each chunk lies in the frame that brought it, and is good until `next` returns, after which there are other bytes
+   * in its place. What is to last is copied, above all what is to be sent: neither {@link sink} nor `raw.write` copy what they are given.
+   */
+  get views$(): Observable<Uint8Array> {
+    return new Observable((subscriber) => this.#showViews(subscriber));
+  }
+
+  /** Completes when the connection is over; errors with what ended it. */
+  get closed$(): Observable<never> {
+    if (this.#closed === undefined) {
+      this.#closed = new AsyncSubject();
+      if (this.#told) this.#tellClosed();
+    }
+    return this.#closed.asObservable();
+  }
+
+  /** Emits whenever everything that was queued has been taken by the send buffer. */
+  get drained$(): Observable<void> {
+    this.#drained ??= new Subject();
+    return this.#drained.asObservable();
+  }
+
+  /**
+   * Emits what is wrong without ending the connection: ICMP errors, and `ETIMEDOUT` where three retransmissions went unanswered. Completes
+   * when the connection is over.
+   */
+  get trouble$(): Observable<NetError> {
+    if (this.#trouble === undefined) {
+      this.#trouble = new Subject();
+      if (this.#over) this.#trouble.complete();
+    }
+    return this.#trouble.asObservable();
+  }
+
+  /**
+   * The state of the connection now, and each one that it comes to, in order. Completes with `CLOSED`.
+   *
+   *     (e)----c----l----(x|)      ESTABLISHED, CLOSE-WAIT, LAST-ACK, CLOSED
+   */
+  get states$(): Observable<TcpState> {
+    return new Observable((subscriber) => this.#watchStates(subscriber));
+  }
+
+  /**
+   * Sends what it is given, in order and without copying: the bytes must not change any more. `complete` ends the writing side after them,
+   * `error` resets the connection.
+   */
+  get sink(): Observer<Uint8Array> {
+    this.#sink ??= {
       next: (bytes) => this.#put({ bytes, owned: true, done: () => undefined }),
       error: () => this.abort(),
       complete: () => this.end(),
     };
-    connection.handler = this.#handler();
-    if (connection.state === 'CLOSED') connection.handler.closed(undefined);
+    return this.#sink;
   }
 
   #handler(): TcpHandler {
@@ -112,17 +142,22 @@ export class RxConnection {
       readable: () => this.#reader?.(),
       writable: () => this.#pump(),
       flushed: () => this.#pump(),
-      trouble: (error) => this.#trouble.next(error),
+      trouble: (error) => this.#trouble?.next(error),
       closed: (error) => {
         this.#over = true;
-        this.#trouble.complete();
+        this.#trouble?.complete();
         this.#error = error;
         this.#reader?.();
         this.#fail(error ?? NetError.of('EPIPE', 'write'));
-        if (error === undefined) this.#closed.complete();
-        else this.#closed.error(error);
+        this.#told = true;
+        this.#tellClosed();
       },
     };
+  }
+
+  #tellClosed(): void {
+    if (this.#error === undefined) this.#closed?.complete();
+    else this.#closed?.error(this.#error);
   }
 
   /** Nobody is told of states until somebody wants to know. */
@@ -133,11 +168,13 @@ export class RxConnection {
       subscriber.complete();
       return undefined;
     }
+    this.#states ??= new Subject();
+    const states = this.#states;
     raw.onState ??= (state) => {
-      this.#states.next(state);
-      if (state === 'CLOSED') this.#states.complete();
+      states.next(state);
+      if (state === 'CLOSED') states.complete();
     };
-    return this.#states.subscribe(subscriber);
+    return states.subscribe(subscriber);
   }
 
   /** Everything that there is to know about the connection, as Linux's `tcp_info`. */
@@ -285,7 +322,7 @@ export class RxConnection {
 
   #afterDraining(changed: boolean): void {
     if (this.#ending) this.raw.end();
-    if (changed) this.#drained.next();
+    if (changed) this.#drained?.next();
   }
 
   #fail(error: unknown): void {
