@@ -15,6 +15,7 @@ import { profileBenchmark } from './profile.js';
 import { machine, markdown, type Row } from './report.js';
 import { tapBenchmark } from './tap.js';
 import { tapMarkdown } from './tap-report.js';
+import { tcpReceiveBenchmark } from './tcp-receive.js';
 import { throughputBenchmark, throughputJson, throughputTables } from './throughput.js';
 import { versionsBenchmark } from './versions.js';
 
@@ -58,7 +59,7 @@ const only = values.only === undefined ? {} : { only: values.only };
 
 /** Benchmarks that make rows. */
 const ROWS: Readonly<Record<string, () => Row[] | Promise<Row[]>>> = {
-  micro: () => microBenchmark(rounds),
+  micro: () => [...microBenchmark(rounds), ...tcpReceiveBenchmark(rounds)],
   versions: () => versionsBenchmark(rounds),
   memory: () => memoryBenchmark(rounds),
   device: () => deviceBenchmark(rounds),
