@@ -166,8 +166,10 @@ export class Uring {
 
   private map(length: number, offset: number): number {
     const address = this.c.mmap(0, length, PROT_READ_WRITE, MAP_SHARED_POPULATE, this.fd, offset);
-    if (address < 0) throw systemError(this.c.errno(), 'mmap', 'cannot map the rings of io_uring');
-    return address;
+    if (address >= 0) return address;
+    const errno = this.c.errno();
+    this.c.close(this.fd);
+    throw systemError(errno, 'mmap', 'cannot map the rings of io_uring');
   }
 }
 
