@@ -10,6 +10,7 @@ import { Ipv6Packet } from '../../../lib/wire/ipv6.js';
 import { Ipv6OptionType, pushIpv6Options, walkExtensions } from '../../../lib/wire/ipv6-extensions.js';
 import { networkOffset } from '../../../lib/wire/network-offset.js';
 import { TCP_HEADER, TcpSegment } from '../../../lib/wire/tcp.js';
+import { TcpOptionKind } from '../../../lib/wire/tcp-options.js';
 import { UdpDatagram } from '../../../lib/wire/udp.js';
 import { address } from './packets6.js';
 
@@ -74,7 +75,7 @@ export function superSegment(of: Description, pool: FramePool = new FramePool())
   const { payload, udp, tcpOptions, version } = of;
   const frame = pool.alloc(payload.length + 200);
   frame.slab.bytes.set(payload, frame.put(payload.length));
-  if (udp) UdpDatagram.emit(frame, of.port ?? 80, 5001, 0);
+  if (udp) UdpDatagram.emit(frame, of.port ?? 80, 40_001, 0);
   else {
     const rest = { acknowledgment: 0x0102_0304, window: 0x1234, urgentPointer: 0 };
     TcpSegment.emit(
@@ -83,7 +84,7 @@ export function superSegment(of: Description, pool: FramePool = new FramePool())
       tcpOptions,
     );
     const options = frame.start + TCP_HEADER;
-    for (let i = 0; i < tcpOptions; i++) frame.slab.bytes[options + i] = i + 1;
+    for (let i = 0; i < tcpOptions; i++) frame.slab.bytes[options + i] = TcpOptionKind.Nop;
   }
   const transport = frame.start;
   const length = frame.length;

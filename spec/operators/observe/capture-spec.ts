@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { expect } from 'chai';
 import * as fc from 'fast-check';
 import { from, map, NEVER, Subject, throwError, VirtualTimeScheduler } from 'rxjs';
@@ -27,6 +28,7 @@ import { capture, type CaptureOptions } from '../../../operators/observe/capture
 import { environment } from '../../../operators/time/environment.js';
 import { Gathered } from '../../lib/capture/capture-bytes.js';
 import { BULK, descriptions, superSegment } from '../../lib/wire/super-segments.js';
+import { Recording } from '../../netns/recording.js';
 
 describe('capture', () => {
   let env: Env = environment();
@@ -165,6 +167,24 @@ describe('capture', () => {
     completeChecksum(partial);
     expect(read().records[0]?.data).to.deep.equal(Uint8Array.from(partial.bytes()));
     partial.release();
+  });
+
+  it('records packets in which tshark finds nothing wrong, whatever super-segments it is given', async function () {
+    if (spawnSync('tshark', ['-v']).status !== 0) {
+      console.warn('SKIPPED: tshark is not installed');
+      this.skip();
+    }
+    this.timeout(60_000);
+    const recording = new Recording();
+    const payload = Uint8Array.from({ length: 1000 }, (_, i) => i * 7);
+    const supers = fc
+      .sample(descriptions, { numRuns: 200, seed: 1 })
+      .filter(({ tags }) => tags !== undefined)
+      .map((of) => asTx(superSegment({ ...of, port: 45_678, payload }, env.pool)));
+    from(supers)
+      .pipe(recording.outgoing(env))
+      .subscribe((frame) => frame.release());
+    await recording.expectSound({ frames: supers.length * 2, ip: 100, tcp: 100, udp: 100 });
   });
 
   it('records a super-segment that cannot be cut as it is', () => {
