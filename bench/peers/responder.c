@@ -49,8 +49,9 @@ static int tap, vnet;
 static struct buffer in, out;
 /* By the client's port. */
 static struct flow flows[65536];
-/* The client's port of the flow that asked for data last, the one that is to be acknowledged, and addresses for both: there is one client. */
+/* The client's ports of the flow that asked for data last, and of the one that is to be acknowledged. */
 static int source = -1, owed = -1;
+/* What all answers begin with: there is one client. */
 static uint8_t header[ETH + 20];
 
 static uint16_t get16(const uint8_t *p) { return (uint16_t)(p[0] << 8 | p[1]); }
@@ -152,7 +153,7 @@ static void go_back(void) {
 }
 
 static void on_syn(const uint8_t *tcp, struct flow *flow, int client) {
-  // The reply of any connection starts with these bytes, but for lengths and checksum.
+  /* Lengths and checksum are each segment's. */
   const uint8_t ip[12] = {0x45, 0, 0, 0, 0, 0, 0x40, 0, 64, IPPROTO_TCP, 0, 0};
   memcpy(header, in.frame + 6, 6);
   memcpy(header + 6, in.frame, 6);
