@@ -2,14 +2,13 @@
 
 import { lookup, pipelined, plain, tcpDemux } from './micro/pipeline.js';
 import { checksum, tcpTransfer, timers } from './micro/parts.js';
-import { tcpReceiveBenchmark } from './tcp-receive.js';
 import { type Row, row } from './report.js';
 
 const SECTION = 'Cost per frame';
 const MEMORY = 'Memory allocated per frame';
 const DURATION = 150_000_000n;
 /** Runs whose memory is measured: so few that no collection comes between, as a rule. */
-const RUNS = 20;
+const RUNS = 2;
 const TRIES = 10;
 
 /** Runs `work`, which does `batch` things, for a while; returns nanoseconds per thing. */
@@ -73,5 +72,5 @@ export function microBenchmark(rounds: number): Row[] {
   const [first, second] = rows;
   if (first === undefined || second === undefined) return rows;
   const compared = row(SECTION, second.name, 'ns', values[1] ?? [], { ...first, name: 'plain calls' });
-  return [first, compared, ...rows.slice(2), ...memory, ...tcpReceiveBenchmark(rounds)];
+  return [first, compared, ...rows.slice(2), ...memory];
 }
