@@ -214,7 +214,7 @@ export class Socket extends Duplex {
   #pull(): void {
     const connection = this.#connection;
     if (connection === undefined || this.connecting) return;
-    const chunk = this.#wanted ? nextOf(connection) : undefined;
+    const chunk = this.#wanted ? nextOf(connection, this.readableFlowing === true) : undefined;
     if (chunk === undefined) return this.#afterReading(connection);
     this.#touch();
     this.#bytesRead += chunk.length;
