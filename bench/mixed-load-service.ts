@@ -1,0 +1,80 @@
+/**
+ * The stack's side of the mixed load: digests of what it is sent, bytes with their digest at the end, echo by TCP and UDP. Every second it prints a
+ * JSON line about its memory and its event loop.
+ *
+ *     mixed-load-service.ts ADDRESS/LENGTH PEER/LENGTH TAP-OPTIONS-AS-JSON
+ */
+
+import { createHash, randomBytes } from 'node:crypto';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import type { Duplex } from 'node:stream';
+import { openTap, type TapOptions } from '../drivers/tap.js';
+import { anyEndpoint } from '../lib/l4/udp.js';
+import { nodeNet } from '../lib/socket/net.js';
+import { host } from '../operators/stack/host.js';
+import { environment } from '../operators/time/environment.js';
+import { BLOCK, type Health, TRANSFER } from './mixed-load-facts.js';
+import { PORTS } from './ports.js';
+
+const [address = '', peer = '', options = '{}'] = process.argv.slice(2);
+const env = environment();
+const tap = openTap({ name: 'mixed%d', peer: [peer], ...(JSON.parse(options) as TapOptions) }, env);
+const me = host({ device: tap, addresses: [address] }, env);
+tap.frames$.pipe(me).subscribe(tap.sink);
+const net = nodeNet(me.tcp);
+
+function listen(port: number, allowHalfOpen: boolean, serve: (socket: Duplex) => void): void {
+  const server = net.createServer({ allowHalfOpen, noDelay: true }, (socket: Duplex) => {
+    socket.on('error', () => socket.destroy());
+    serve(socket);
+  });
+  server.listen(port);
+}
+
+listen(PORTS.discard, true, (socket) => {
+  const hash = createHash('sha256');
+  socket.on('data', (data: Buffer) => hash.update(data)).on('end', () => socket.end(hash.digest()));
+});
+
+listen(PORTS.source, false, (socket) => {
+  const hash = createHash('sha256');
+  let left = TRANSFER;
+  const fill = () => {
+    for (let more = true; more && left > 0; left -= BLOCK) {
+      // A block of its own each time: what was written belongs to the stack until it is acknowledged.
+      const block = Buffer.alloc(BLOCK, randomBytes(64));
+      hash.update(block);
+      more = socket.write(block);
+    }
+    if (left === 0) socket.end(hash.digest());
+  };
+  socket.on('drain', fill).resume();
+  fill();
+});
+
+listen(PORTS.echo, false, (socket) => socket.pipe(socket));
+
+const udp = me.udp.bind(anyEndpoint(4, PORTS.udp), {
+  message: ({ data, source }) => udp.send(data, source),
+  error: () => undefined,
+});
+
+const delay = monitorEventLoopDelay({ resolution: 1 });
+delay.enable();
+setInterval(() => {
+  const { rss, heapUsed, arrayBuffers } = process.memoryUsage();
+  // The histogram counts the millisecond of its own timer.
+  const health: Health = {
+    rss,
+    heap: heapUsed + arrayBuffers,
+    delayP99: delay.percentile(99) / 1e6 - 1,
+    size: me.tcp.size,
+  };
+  delay.reset();
+  process.stdout.write(`${JSON.stringify(health)}\n`);
+}, 1000);
+process.on('SIGTERM', () => {
+  process.stderr.write(`${JSON.stringify(me.stats())}\n`);
+  process.exit(0);
+});
+process.stdout.write('ready\n');
