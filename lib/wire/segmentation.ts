@@ -54,6 +54,26 @@ export function longestSegment(frame: Frame, network: number): number {
   return found.payload - network + Math.min(frame.gsoSize, found.end - found.payload);
 }
 
+/** Packets and bytes. */
+export interface Tally {
+  packets: number;
+  bytes: number;
+}
+
+/**
+ * Adds to `tally` what a wire would carry of a frame: of a super-segment its packets, each with the headers that are in the frame's range.
+ *
+ * @param network offset of its IP header
+ */
+export function tallyOnWire(frame: Frame, network: number, tally: Tally): void {
+  tally.packets++;
+  tally.bytes += frame.end - frame.start;
+  if (frame.gsoType === GsoType.None || !isSound(frame, network)) return;
+  const more = Math.max(0, Math.ceil((found.end - found.payload) / frame.gsoSize) - 1);
+  tally.packets += more;
+  tally.bytes += more * Math.max(0, found.payload - frame.start);
+}
+
 /** What all segments of a super-segment have in common. */
 class Template {
   readonly source: Frame;

@@ -1,9 +1,12 @@
 import type { MonoTypeOperatorFunction } from 'rxjs';
+import { GsoType } from '../../lib/core/frame.js';
+import { networkOffset } from '../../lib/wire/network-offset.js';
+import { type Tally, tallyOnWire } from '../../lib/wire/segmentation.js';
 import { layer } from '../flow/layer.js';
 import { frameOf, type Packet } from '../flow/packet.js';
 
 /** What passed a point of a pipeline; readable at any time. */
-export class PacketCounter {
+export class PacketCounter implements Tally {
   packets = 0;
   /** Bytes in the range that the packets' frames had there. */
   bytes = 0;
@@ -19,7 +22,7 @@ export class PacketCounter {
 }
 
 /**
- * Counts packets and their bytes. Several pipelines may share one counter.
+ * Counts packets and their bytes, as a wire carries them: a super-segment is what it stands for. Several pipelines may share one counter.
  *
  *     in   --a--b--|
  *     out  --a--b--|     counter.packets is 2
@@ -34,8 +37,13 @@ export class PacketCounter {
 export function countPackets<T extends Packet>(counter: PacketCounter): MonoTypeOperatorFunction<T> {
   return layer(() => (packet) => {
     const frame = frameOf(packet);
-    counter.packets++;
-    counter.bytes += frame.end - frame.start;
+    if (frame.gsoType === GsoType.None) {
+      counter.packets++;
+      counter.bytes += frame.end - frame.start;
+    } else {
+      const { network, device } = frame;
+      tallyOnWire(frame, network >= 0 ? network : networkOffset(frame, device?.medium ?? 'ethernet'), counter);
+    }
     return packet;
   });
 }

@@ -27,7 +27,7 @@ describeNetns('the TAP benchmark', (netns) => {
       await ready(made);
       const address = addressOf(NET, peer.version);
       for (const { kind, parallel, key } of COLUMNS) {
-        const brief = { parallel, address, seconds: 0.2, warmUp: 0.3 };
+        const brief = { parallel, address, seconds: 0.1, warmUp: 0.1 };
         const figure = await (kind === 'ping'
           ? pinged(client, address, 1)
           : measured(client, load, { kind, ...brief }));

@@ -8,13 +8,13 @@ describeNetns('mixed load', (netns) => {
   for (const offload of [true, false]) {
     it(`brings every byte right, and takes no more memory at its end, ${offload ? 'with' : 'without'} offloads`, async function () {
       this.timeout(60_000);
-      const options = { seconds: 8, connectionsPerSecond: 200, datagramsPerSecond: 1000 };
+      const options = { seconds: 6, connectionsPerSecond: 200, datagramsPerSecond: 1000 };
       const { done, health } = await mixedLoad({ ...options, tap: { offload } }, netns.namespace);
       expect(done.wrong).to.deep.equal({});
       expect(done.sent, 'transfers to us').to.be.at.least(1);
       expect(done.received, 'transfers from us').to.be.at.least(1);
-      expect(done.connections).to.be.above(1000);
-      expect(done.datagrams).to.be.above(5000);
+      expect(done.connections).to.be.above(800);
+      expect(done.datagrams).to.be.above(4000);
       // Seconds show a leak of every segment, connection or datagram: each would be tens of megabytes.
       expect(
         growth(health, (each) => each.heap),

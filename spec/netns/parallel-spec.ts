@@ -168,7 +168,7 @@ for (const steering of [true, false]) {
       this.timeout(120_000);
       await using workers = await start(netns, { steering });
       // The kernel sweeps what was silent for three seconds.
-      expect(await crowd(netns, OURS, 100, 8000)).to.equal('100\n');
+      expect(await crowd(netns, OURS, 100, 6000)).to.equal('100\n');
       await expectSound(workers);
       const { device } = await workers.stats();
       const crossed = typeof device === 'object' ? count(device, 'passedOn') : 0;

@@ -11,7 +11,7 @@ async function ping(namespace: Namespace, count: number, size: number, ...more: 
     '-q',
     '-c',
     `${count}`,
-    ...(more.includes('-f') ? [] : ['-i', '0.01']),
+    ...(more.includes('-f') ? [] : ['-i', '0.02']),
     '-W',
     '2',
     '-s',

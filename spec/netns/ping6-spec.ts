@@ -11,7 +11,7 @@ import { digestOf, transfers } from './transfers.js';
 const MIB = 1 << 20;
 
 async function ping(namespace: Namespace, count: number, size: number, target = OURS6): Promise<string> {
-  const args = ['-6', '-q', '-c', `${count}`, '-i', '0.01', '-W', '2', '-s', `${size}`];
+  const args = ['-6', '-q', '-c', `${count}`, '-i', '0.02', '-W', '2', '-s', `${size}`];
   return (await namespace.run('ping', [...args, ...(size > 0 ? ['-p', 'a5c3'] : []), target])).stdout;
 }
 
@@ -68,7 +68,7 @@ describeNetns('dual stack, row 1: ping -6', (netns) => {
   it('answers pings over TUN, and both versions at once', async () => {
     const live = new LiveHost(netns.namespace, { ...DUAL, recording, medium: 'ip', name: 'tun0' });
     for (const size of [56, 8000]) expect(await ping(netns.namespace, 20, size)).to.match(/20 received/);
-    const four = await netns.namespace.run('ping', ['-4', '-q', '-c', '5', '-i', '0.01', '-W', '2', OURS]);
+    const four = await netns.namespace.run('ping', ['-4', '-q', '-c', '5', '-i', '0.1', '-W', '2', OURS]);
     expect(four.stdout).to.match(/5 received/);
     await live.close();
   });

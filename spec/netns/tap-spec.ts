@@ -285,7 +285,7 @@ describeNetns('tap', (netns) => {
     there.ip('addr', 'add', '10.77.0.1/24', 'dev', 'tap0');
     there.ip('link', 'set', 'tap0', 'up');
     tap.frames$.subscribe(pong(tap));
-    const ping = await there.run('ping', ['-q', '-c', '3', '-i', '0.01', '-W', '1', '10.77.0.2']);
+    const ping = await there.run('ping', ['-q', '-c', '3', '-i', '0.1', '-W', '1', '10.77.0.2']);
     expect(ping.stdout).to.match(/ 0% packet loss/);
     await tap.close();
   });
@@ -296,7 +296,7 @@ describeNetns('tap', (netns) => {
     const b = open(netns, env, { multiQueue: true });
     a.frames$.subscribe(pong(a));
     b.frames$.subscribe(pong(b));
-    const ping = await netns.namespace.run('ping', ['-q', '-c', '3', '-i', '0.01', '-W', '1', '10.77.0.2']);
+    const ping = await netns.namespace.run('ping', ['-q', '-c', '3', '-i', '0.1', '-W', '1', '10.77.0.2']);
     expect(ping.stdout).to.match(/ 0% packet loss/);
     await Promise.all([a.close(), b.close()]);
   });

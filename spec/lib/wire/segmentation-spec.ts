@@ -3,7 +3,7 @@ import * as fc from 'fast-check';
 import { DropReason } from '../../../lib/core/drops.js';
 import { ChecksumState, Frame, FramePool, GsoType } from '../../../lib/core/frame.js';
 import { networkOffset } from '../../../lib/wire/network-offset.js';
-import { completeChecksum, longestSegment, segment } from '../../../lib/wire/segmentation.js';
+import { completeChecksum, longestSegment, segment, tallyOnWire } from '../../../lib/wire/segmentation.js';
 import { TcpFlag, type TcpSegment } from '../../../lib/wire/tcp.js';
 import { UdpDatagram } from '../../../lib/wire/udp.js';
 import { hexOf } from './frames.js';
@@ -37,6 +37,29 @@ function cut(of: Description, pool: FramePool = new FramePool({ poison: true }))
 }
 
 describe('segmentation', () => {
+  it('counts what it would cut, from wherever the range of the frame begins', () => {
+    fc.assert(
+      fc.property(descriptions, (of) => {
+        const pool = new FramePool({ poison: true });
+        const frame = superSegment(of, pool);
+        const network = networkOffset(frame, mediumOf(of));
+        const pieces = cut(of);
+        const whole = { packets: 0, bytes: 0 };
+        tallyOnWire(frame, network, whole);
+        expect(whole).to.deep.equal({
+          packets: pieces.length,
+          bytes: pieces.reduce((sum, piece) => sum + piece.length, 0),
+        });
+        const behind = { packets: 0, bytes: 0 };
+        const link = network - frame.start;
+        frame.start = network;
+        tallyOnWire(frame, network, behind);
+        expect(behind).to.deep.equal({ packets: pieces.length, bytes: whole.bytes - pieces.length * link });
+        for (const each of [frame, ...pieces]) each.release();
+      }),
+    );
+  });
+
   it('cuts TCP: sequence, identification, flags, lengths and checksums of each segment are its own', () => {
     const segments = cut(BULK).map((frame) => parse(frame, 'ethernet'));
     const ips = segments.map(({ ip }) => ip);
