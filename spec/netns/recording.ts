@@ -93,7 +93,9 @@ export class Recording {
   /** Asks tshark about everything that was sent. */
   async judge(): Promise<Verdict> {
     const fields = ['-T', 'fields', ...FIELDS.flatMap((field) => ['-e', field])];
-    const lines = await this.tshark(`frame.packet_flags_direction == ${OUTBOUND}`, ...fields);
+    // A segment in the middle of a body may look like the beginning of a bad header.
+    const headers = ['--disable-protocol', 'http', ...fields];
+    const lines = await this.tshark(`frame.packet_flags_direction == ${OUTBOUND}`, ...headers);
     const good = { ip: 0, tcp: 0, udp: 0, icmp: 0, icmpv6: 0 };
     const wrong: string[] = [];
     for (const line of lines) {
