@@ -11,6 +11,7 @@ import { writeDocuments } from './documents.js';
 import { impairedBenchmark } from './impaired.js';
 import { memoryBenchmark } from './memory.js';
 import { microBenchmark } from './micro.js';
+import { mixedLoadBenchmark } from './mixed-load.js';
 import { profileBenchmark } from './profile.js';
 import { machine, markdown, type Row } from './report.js';
 import { tapBenchmark } from './tap.js';
@@ -22,6 +23,7 @@ import { versionsBenchmark } from './versions.js';
 const USAGE = `Usage: npm run bench -- [micro] [versions] [memory] [device] [impaired] [--rounds N] [--seconds N] [--json FILE] [--markdown FILE]
        npm run bench -- tap [--only NAME ...] [--rounds N] [--seconds N] [--json FILE] [--markdown FILE]
        npm run bench -- profile [--only NAME ...] [--seconds N] [--directory DIR] [--markdown FILE]
+       npm run bench -- mixed [--seconds N] [--json FILE] [--markdown FILE]
        npm run bench -- throughput [--json FILE] [--markdown FILE]
        npm run bench -- documents
 
@@ -32,10 +34,11 @@ const USAGE = `Usage: npm run bench -- [micro] [versions] [memory] [device] [imp
   impaired    TCP over a path with loss and reordering, beside the kernel's with itself (Linux, root)
   tap         this stack on a TAP beside the kernel's own over veth, lwIP, gVisor and a bare responder, as far as they are installed (Linux, root)
   profile     CPU profiles of this stack under each load of tap, added up by function (Linux, root)
+  mixed       bulk both ways, short connections and datagrams at once for so many seconds, every byte compared (Linux, root)
   throughput  what TCP gets out of a link by loss, round-trip time and congestion control, in virtual time
   documents   writes the tables of bench/results into README.md and docs/PERFORMANCE.md
   --rounds    rounds, interleaved; the figures are medians (default 5)
-  --seconds   seconds per figure and round of tap and impaired (default 1)
+  --seconds   seconds per figure and round of tap and impaired, or in all of mixed (default 1)
   --only      peers of tap and profile whose names contain this; may be repeated
   --directory where the profiles go (default coverage/profiles)
 `;
@@ -77,6 +80,9 @@ const ALONE: Readonly<Record<string, () => void | Promise<void>>> = {
     const report = await tapBenchmark({ rounds, seconds, ...only });
     if (report !== undefined) publish(`${JSON.stringify(report, undefined, 2)}\n`, tapMarkdown(report));
   },
+  async mixed() {
+    publishRows(await mixedLoadBenchmark(seconds), 1);
+  },
   async profile() {
     const { directory } = values;
     const tables = await profileBenchmark({ directory: resolve(directory), seconds, ...only });
@@ -98,7 +104,11 @@ async function measureRows(): Promise<void> {
   const rows: Row[] = [];
   for (const [name, benchmark] of Object.entries(ROWS))
     if (positionals.length === 0 || positionals.includes(name)) rows.push(...(await benchmark()));
-  const report = { date: new Date().toISOString().slice(0, 10), machine: machine(), rounds, rows };
+  publishRows(rows, rounds);
+}
+
+function publishRows(rows: Row[], medianOf: number): void {
+  const report = { date: new Date().toISOString().slice(0, 10), machine: machine(), rounds: medianOf, rows };
   publish(`${JSON.stringify(report, undefined, 2)}\n`, markdown(report));
 }
 
