@@ -39,6 +39,8 @@ function start({ namespace }: Netns, setup: Setup = {}): Promise<Parallel> {
 /** Asks one worker to do something. */
 function ask(order: Order): Promise<string> {
   const channel = new BroadcastChannel(CHANNEL);
+  // A worker that was told to end does not answer.
+  channel.unref();
   return new Promise((resolve) => {
     channel.addEventListener('message', (event: unknown) => {
       const { data } = event as { readonly data: Order | Done };
