@@ -73,8 +73,4 @@ setInterval(() => {
   delay.reset();
   process.stdout.write(`${JSON.stringify(health)}\n`);
 }, 1000);
-process.on('SIGTERM', () => {
-  process.stderr.write(`${JSON.stringify(me.stats())}\n`);
-  process.exit(0);
-});
 process.stdout.write('ready\n');
