@@ -105,11 +105,25 @@ export class Namespace {
     return device;
   }
 
+  /** Processes that those that were started left behind would keep our pipes open. */
+  private killAll(): void {
+    const pids = execFileSync('ip', ['netns', 'pids', this.name], { encoding: 'utf8', stdio: 'pipe', timeout: 5000 });
+    for (const pid of pids.split('\n').map(Number)) {
+      if (pid === 0 || pid === process.pid) continue;
+      try {
+        process.kill(pid, 'SIGKILL');
+      } catch {
+        // It has ended meanwhile.
+      }
+    }
+  }
+
   /** Kills what still runs in it, closes what was opened in it, and removes it. */
   remove(): void {
     for (const device of this.devices) void device.close();
     for (const child of this.children) child.kill('SIGKILL');
     this.children.clear();
+    this.killAll();
     execFileSync('ip', ['netns', 'del', this.name], { stdio: 'pipe', timeout: 5000 });
   }
 }
