@@ -45,6 +45,10 @@ export type GsoType = (typeof GsoType)[keyof typeof GsoType];
 export const Cast = { Unicast: 0, Multicast: 1, Broadcast: 2 } as const;
 export type Cast = (typeof Cast)[keyof typeof Cast];
 
+/** What connection tracking found out about a packet; what is in `Frame.flowState`. */
+export const FlowState = { Untracked: 0, New: 1, Established: 2, Related: 3, Invalid: 4 } as const;
+export type FlowState = (typeof FlowState)[keyof typeof FlowState];
+
 /** What became of a frame: 0 while it is under way, a `DropReason` (> 0) once dropped, {@link DELIVERED} once taken. */
 export const UNDER_WAY = 0;
 export const DELIVERED = -1;
@@ -84,6 +88,11 @@ export class Frame {
   mark = 0;
   /** A number that identifies the flow, or 0. */
   flow = 0;
+  flowState: FlowState = FlowState.Untracked;
+  /** Whether it goes the other way than the first packet of its flow. */
+  flowReply = false;
+  /** The device that a router chose to send it by, as long as `device` still is the one that it came from. */
+  output: Device | undefined = undefined;
   /** A packet that finds out how much its path carries: of what is known of the path only the MTU of the first link holds it back. */
   mtuProbe = false;
   /** An IPv6 packet that is not to be cut by us: what the flag of that name says in IPv4. */
@@ -204,6 +213,9 @@ export class Frame {
     this.gsoSize = other.gsoSize;
     this.mark = other.mark;
     this.flow = other.flow;
+    this.flowState = other.flowState;
+    this.flowReply = other.flowReply;
+    this.output = other.output;
     this.mtuProbe = other.mtuProbe;
     this.dontFragment = other.dontFragment;
   }
@@ -219,6 +231,9 @@ export class Frame {
     this.checksumStart = this.checksumField = 0;
     this.gsoType = GsoType.None;
     this.gsoSize = this.mark = this.flow = 0;
+    this.flowState = FlowState.Untracked;
+    this.flowReply = false;
+    this.output = undefined;
     this.mtuProbe = this.dontFragment = false;
     this.fate = UNDER_WAY;
     this.shared = false;
