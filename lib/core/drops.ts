@@ -236,6 +236,40 @@ export const DropReason = {
   SuperSegmentBad: 112,
   /** For another worker, which does not keep up with what is passed on to it. */
   WorkerQueueFull: 113,
+  /** Rejected by a rule that tells the sender. */
+  FilterRejected: 114,
+  /** It fits no state of its flow, or is about a flow that is not known. */
+  ConntrackInvalid: 115,
+  /** The table of flows is full of flows in use. */
+  ConntrackFull: 116,
+  /** No port or identifier of the translator's addresses is free. */
+  NatNoPort: 117,
+  /** Nothing to translate it by: no mapping, or not from where the mapping allows. */
+  NatNoMapping: 118,
+  /** Of a protocol that cannot be translated. */
+  NatUnsupported: 119,
+  /** An ICMP error whose quoted packet cannot be translated. */
+  NatBadQuote: 120,
+  /** The best route says to discard it. */
+  RouteBlackhole: 121,
+  /** The best route says that it cannot be reached; the sender is told. */
+  RouteUnreachable: 122,
+  /** The best route says that it is prohibited; the sender is told. */
+  RouteProhibited: 123,
+  /** Its time to live or hop limit ended here; the sender is told. */
+  HopLimitExceeded: 124,
+  /** Not to be taken to another link: to or from an address that is good on one link only, or in a frame to everybody. */
+  ForwardNotAllowed: 125,
+  /** No route for the group, or it came from elsewhere than the route says. */
+  MulticastNoRoute: 126,
+  /** Too short for its header. */
+  VxlanTruncated: 127,
+  /** No valid network identifier (RFC 7348 5). */
+  VxlanBadHeader: 128,
+  /** Of a network that is not ours, or from a peer that is not. */
+  VxlanUnknownNetwork: 129,
+  /** It cannot be written in the other version of IP (RFC 7915). */
+  TranslateImpossible: 130,
 } as const;
 export type DropReason = (typeof DropReason)[keyof typeof DropReason];
 

@@ -22,3 +22,12 @@ export function networkOffset(frame: Frame, medium: Medium): number {
   }
   return NOT_PARSED;
 }
+
+/**
+ * Offset of the IP header of a frame, whether layers have read it yet or not; `NOT_PARSED` where there is none. A frame that no layer has
+ * read starts as those of its device do, or as Ethernet's where it has none.
+ */
+export function ipOffset(frame: Frame): number {
+  if (frame.network !== NOT_PARSED) return frame.network;
+  return networkOffset(frame, frame.device?.medium ?? 'ethernet');
+}
