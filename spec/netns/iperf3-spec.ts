@@ -68,11 +68,6 @@ function expectTransfer(sent: Sum | undefined, received: Sum | undefined, stream
 
 for (const { version, ours, theirs, options } of Object.values(LIVE)) {
   describeWithIperf3(`iperf3 over IPv${version}, its client and our server`, (netns) => {
-    // One reversed test in some thirty failed for a reason that is not understood yet: it has a second try.
-    beforeEach(function () {
-      this.currentTest?.retries(1);
-    });
-
     /** A server for as long as `body` takes; nothing may be left of it. */
     const serve = async (
       body: (measured: (...args: readonly string[]) => Promise<Report>, tests: readonly Log[]) => Promise<void>,
