@@ -19,6 +19,8 @@ export * from './ndp-options.js';
 export * from './ndp.js';
 export * from './network-offset.js';
 export { AccurateEcnOption } from './accurate-ecn-option.js';
+export * from './packet-fields.js';
+export * from './rewrite.js';
 export * from './segmentation.js';
 export * from './tcp-options.js';
 export * from './tcp.js';
