@@ -103,6 +103,19 @@ export { trampoline } from './flow/trampoline.js';
 export { unbatch } from './flow/unbatch.js';
 export { where, whereOutgoing } from './flow/where.js';
 
+// Flows.
+export {
+  type Conntrack,
+  conntrack,
+  type ConntrackOptions,
+  type FlowEvent,
+} from './filter/conntrack.js';
+export { Flow, type FlowCount } from '../lib/l4/conntrack/flow.js';
+export { type FlowEnd, type FlowObserver, FlowTable } from '../lib/l4/conntrack/flow-table.js';
+export { type FlowEnds, FlowTuple } from '../lib/l4/conntrack/flow-tuple.js';
+export { DEFAULT_TIMEOUTS, type FlowTimeouts, type TrackingOptions } from '../lib/l4/conntrack/options.js';
+export type { TcpPhase } from '../lib/l4/conntrack/tcp-flow.js';
+
 // Observation.
 export { type Capturable, capture, type CaptureOptions } from './observe/capture.js';
 export { countPackets, PacketCounter } from './observe/count.js';

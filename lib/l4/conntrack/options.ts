@@ -1,0 +1,93 @@
+/** What can be said about the tracking of flows, and the defaults. */
+
+import { UsageError } from '../../core/errors.js';
+import { MOST_SLOTS } from './flow-records.js';
+
+/** How long flows live without a packet, in milliseconds, 1 to 10^9. */
+export interface FlowTimeouts {
+  /** TCP until both SYNs are acknowledged. Default 120,000. */
+  readonly tcpOpening: number;
+  /** TCP that is established, with nothing left to acknowledge. Default 5 days; RFC 5382 5 asks for 2 hours and 4 minutes at least. */
+  readonly tcpEstablished: number;
+  /** TCP that is established and has data under way that nobody acknowledges. Default 120,000. */
+  readonly tcpUnacknowledged: number;
+  /** TCP that at least one end has finished. Default 120,000, the maximum segment lifetime of RFC 9293. */
+  readonly tcpClosing: number;
+  /** TCP that was reset. Default 10,000. */
+  readonly tcpReset: number;
+  /** TCP that was taken up in the middle, once both ends have shown themselves. Default 6 hours. */
+  readonly tcpMidStream: number;
+  /** UDP. Default 120,000, the least that RFC 4787 4.3 allows a translator. */
+  readonly udp: number;
+  /** Queries of ICMP. Default 60,000, the least that RFC 5508 3.2 allows a translator. */
+  readonly icmp: number;
+  /** All other protocols. Default 30,000. */
+  readonly other: number;
+}
+
+/** The defaults of {@link FlowTimeouts}. */
+export const DEFAULT_TIMEOUTS: FlowTimeouts = {
+  tcpOpening: 120_000,
+  tcpEstablished: 432_000_000,
+  tcpUnacknowledged: 120_000,
+  tcpClosing: 120_000,
+  tcpReset: 10_000,
+  tcpMidStream: 21_600_000,
+  udp: 120_000,
+  icmp: 60_000,
+  other: 30_000,
+};
+
+const LONGEST = 1_000_000_000;
+const DEFAULT_CAPACITY = 100_000;
+/** Some slots are for pending flows. */
+const MOST_FLOWS = MOST_SLOTS - 0xffff;
+
+/** Options of the tracking of flows. */
+export interface TrackingOptions {
+  /** Flows at once, 1 to 16,711,680. Default 100,000. */
+  readonly capacity?: number;
+  /** How long flows live without a packet; those that are not given are the defaults. */
+  readonly timeouts?: Partial<FlowTimeouts>;
+  /**
+   * What to do with a connection of TCP whose SYN was not seen: `track` it, without knowing its windows, so that connections survive a restart
+   * (the default, as in netstack3 and Linux); let its segments pass `untracked`; or call them `invalid`.
+   */
+  readonly midStream?: 'track' | 'untracked' | 'invalid';
+  /** Whether segments of TCP outside of their window are invalid. Default true; resets must be inside in any case. */
+  readonly windows?: boolean;
+  /** Count packets and bytes of each flow. Default false: 32 bytes more a flow, and some time. */
+  readonly counting?: boolean;
+}
+
+/** {@link TrackingOptions} with everything in it. */
+export interface TrackingSettings {
+  readonly capacity: number;
+  readonly timeouts: FlowTimeouts;
+  readonly midStream: 'track' | 'untracked' | 'invalid';
+  readonly windows: boolean;
+  readonly counting: boolean;
+}
+
+/**
+ * Completes options.
+ *
+ * @throws UsageError `ERR_INVALID_OPTION`
+ */
+export function trackingSettings(options: TrackingOptions): TrackingSettings {
+  const { capacity = DEFAULT_CAPACITY, midStream = 'track', windows = true, counting = false } = options;
+  if (!(Number.isInteger(capacity) && capacity >= 1 && capacity <= MOST_FLOWS)) {
+    throw new UsageError('ERR_INVALID_OPTION', `a table of ${capacity} flows: the capacity is 1 to ${MOST_FLOWS}`);
+  }
+  if (!['track', 'untracked', 'invalid'].includes(midStream)) {
+    throw new UsageError('ERR_INVALID_OPTION', `midStream is track, untracked or invalid, not ${String(midStream)}`);
+  }
+  const timeouts = { ...DEFAULT_TIMEOUTS, ...options.timeouts };
+  for (const [name, value] of Object.entries(timeouts)) {
+    if (!(name in DEFAULT_TIMEOUTS)) throw new UsageError('ERR_INVALID_OPTION', `no timeout is called ${name}`);
+    if (!(Number.isInteger(value) && value >= 1 && value <= LONGEST)) {
+      throw new UsageError('ERR_INVALID_OPTION', `timeout ${name} is ${value}: it is 1 to ${LONGEST} milliseconds`);
+    }
+  }
+  return { capacity, timeouts, midStream, windows, counting };
+}
