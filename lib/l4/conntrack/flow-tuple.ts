@@ -159,15 +159,20 @@ export class FlowTuple {
 
   /** For people: `tcp 10.0.0.1:1024 > 10.0.0.2:80`. */
   toString(): string {
-    const { protocol, sourceAddress, destinationAddress } = this;
+    const { protocol, sourcePort, destinationPort } = this;
     if (this.isIcmp) {
-      return `icmp ${sourceAddress} > ${destinationAddress} type ${this.destinationPort} id ${this.sourcePort}`;
+      const [from, to] = [this.sourceAddress.toString(), this.destinationAddress.toString()];
+      return `icmp ${from} > ${to} type ${destinationPort} id ${sourcePort}`;
     }
     const name = protocol === IpProtocol.Tcp ? 'tcp' : protocol === IpProtocol.Udp ? 'udp' : `protocol ${protocol}`;
-    const end = (address: IpAddress, port: number) =>
-      port === 0 ? `${address}` : address.version === 4 ? `${address}:${port}` : `[${address}]:${port}`;
-    return `${name} ${end(sourceAddress, this.sourcePort)} > ${end(destinationAddress, this.destinationPort)}`;
+    return `${name} ${endText(this.sourceAddress, sourcePort)} > ${endText(this.destinationAddress, destinationPort)}`;
   }
+}
+
+function endText(address: IpAddress, port: number): string {
+  const text = address.toString();
+  if (port === 0) return text;
+  return address.version === 4 ? `${text}:${port}` : `[${text}]:${port}`;
 }
 
 function addressOf(version: 4 | 6, word0: number, word1: number, word2: number, word3: number): IpAddress {

@@ -125,7 +125,7 @@ forBothVersions('conntrack', (facts) => {
     expect(table.find(replies)).to.equal(first.flow);
     const flow = table.flow(first.flow);
     expect(flow?.translated).to.equal(true);
-    expect(`${flow?.reply}`).to.equal(`${replies}`);
+    expect(flow?.reply.toString()).to.equal(replies.toString());
     expect(flow?.original.sourceAddress.toString()).to.equal(b.toString());
     expect(table.deleteWhere(({ translated }) => translated)).to.equal(1);
     expect(table.find(replies)).to.equal(0);
