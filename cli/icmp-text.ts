@@ -10,6 +10,7 @@ const WORDS: Readonly<Record<IcmpErrorKind, readonly [words: string, mark: strin
   'packet-too-big': ['Packet too big', '!F'],
   'source-route-failed': ['Source Route Failed', '!S'],
   prohibited: ['Packet filtered', '!X'],
+  'beyond-scope': ['Beyond scope of source address', '!S'],
   'time-exceeded': ['Time to live exceeded', ''],
   'reassembly-timeout': ['Frag reassembly time exceeded', '!T'],
   'parameter-problem': ['Parameter problem', '!B'],

@@ -143,6 +143,23 @@ export {
 } from './stack/host.js';
 export { Loopback } from './stack/loopback.js';
 
+// Routers.
+export { outgoing } from './flow/outgoing.js';
+export { forward } from './l3/forward.js';
+export { ip } from './l3/ip.js';
+export {
+  type RoutedPacket,
+  router,
+  type Router,
+  type RouterHook,
+  type RouterHooks,
+  type RouterInterface,
+  type RouterOptions,
+} from './stack/router.js';
+export { toDevices } from './stack/to-devices.js';
+export { type ForwardCounters, Forwarder, type ForwardInterface, type ForwardOptions } from '../lib/l3/forward.js';
+export { Decisions, Destination } from '../lib/l3/forward-decisions.js';
+
 // Time.
 export { defaultEnvironment, environment, type EnvironmentOptions } from './time/environment.js';
 export { SimulationScheduler, type SimulationSchedulerOptions } from './time/simulation-scheduler.js';

@@ -10,6 +10,7 @@
  * received frame when its synchronous `next` returns: to keep it longer, `retain()` it.
  */
 
+import type { IpAddress } from './address.js';
 import { arena, type ArenaPiece } from './arena.js';
 import type { Device } from './device.js';
 import { UsageError } from './errors.js';
@@ -53,6 +54,15 @@ export type FlowState = (typeof FlowState)[keyof typeof FlowState];
 export const UNDER_WAY = 0;
 export const DELIVERED = -1;
 
+/** The way on that was chosen for a packet: by a device, to a router or to the destination itself. A `Route` is one. */
+export interface ChosenRoute {
+  readonly device: Device;
+  readonly gateway?: IpAddress;
+  /** Largest packet in bytes, where it is less than the device's. */
+  readonly mtu?: number;
+  readonly limit?: { readonly mtu: number };
+}
+
 /** Bits of {@link Frame.views}. */
 export const FrameView = { Link: 1, Ipv4: 2, Ipv6: 4 } as const;
 
@@ -93,6 +103,8 @@ export class Frame {
   flowReply = false;
   /** The device that a router chose to send it by, as long as `device` still is the one that it came from. */
   output: Device | undefined = undefined;
+  /** The whole of that choice; what sends packets asks no further. */
+  route: ChosenRoute | undefined = undefined;
   /** A packet that finds out how much its path carries: of what is known of the path only the MTU of the first link holds it back. */
   mtuProbe = false;
   /** An IPv6 packet that is not to be cut by us: what the flag of that name says in IPv4. */
@@ -216,6 +228,7 @@ export class Frame {
     this.flowState = other.flowState;
     this.flowReply = other.flowReply;
     this.output = other.output;
+    this.route = other.route;
     this.mtuProbe = other.mtuProbe;
     this.dontFragment = other.dontFragment;
   }
@@ -234,6 +247,7 @@ export class Frame {
     this.flowState = FlowState.Untracked;
     this.flowReply = false;
     this.output = undefined;
+    this.route = undefined;
     this.mtuProbe = this.dontFragment = false;
     this.fate = UNDER_WAY;
     this.shared = false;

@@ -11,11 +11,20 @@ import type { Device } from '../core/device.js';
 import { DropReason } from '../core/drops.js';
 import type { Env } from '../core/env.js';
 import type { NetCode } from '../core/errors.js';
-import { asTx, asTxPacket, type Frame, GsoType, type TxFrame, type TxPacket, UNDER_WAY } from '../core/frame.js';
+import {
+  asTx,
+  asTxPacket,
+  type ChosenRoute,
+  type Frame,
+  GsoType,
+  type TxFrame,
+  type TxPacket,
+  UNDER_WAY,
+} from '../core/frame.js';
 import type { Timer } from '../core/timers.js';
 import type { IpLink } from '../l2/link.js';
 import { IPV4_DESTINATION, IPV4_SOURCE, Ipv4Packet } from '../wire/ipv4.js';
-import { IPV6_DESTINATION, IPV6_SOURCE, readIpv6 } from '../wire/ipv6.js';
+import { IPV6_DESTINATION, IPV6_SOURCE, Ipv6Packet, readIpv6 } from '../wire/ipv6.js';
 import { longestSegment, segment } from '../wire/segmentation.js';
 import { DeadGateways } from './dead-gateways.js';
 import { fragmentIpv4, fragmentIpv6 } from './fragment.js';
@@ -24,7 +33,7 @@ import type { IcmpReports } from './icmp-reports.js';
 import type { IpTables } from './ip-tables.js';
 import { linkMtu, type Route } from './routes.js';
 import { isOnOneLink } from './scope.js';
-import { type Way, Ways } from './ways.js';
+import { Way, Ways } from './ways.js';
 
 /** Options of {@link Egress} and of `routeAndResolve`. */
 export interface EgressOptions {
@@ -37,6 +46,8 @@ export interface EgressOptions {
   readonly reports?: IcmpReports;
   /** Send packets from addresses that are not ours: for routers and for tests. Default false (RFC 1122 3.2.1.3). */
   readonly anySource?: boolean;
+  /** Is told of packets that others sent and that could not be taken further, some time after; the packet is valid during the call. */
+  readonly stranded?: (packet: Ipv4Packet | Ipv6Packet, kind: IcmpErrorKind, mtu: number) => void;
 }
 
 interface Failure {
@@ -62,6 +73,8 @@ export class Egress {
   private readonly failures: Failure[] = [];
   private readonly reporter: Timer;
   private readonly deadGateways: DeadGateways;
+  /** That of the packet at hand whose route was chosen before. */
+  private readonly chosen: Way<IpVersion> = new Way();
 
   /** Takes the links over until {@link Egress.dispose}. */
   constructor(options: EgressOptions, emit: (frame: TxFrame) => void, env: Env) {
@@ -84,7 +97,9 @@ export class Egress {
       return;
     }
     const version = frame.slab.view.getUint8(frame.start) >>> 4;
-    if (version === 4) this.send4(asTxPacket(frame));
+    const { route } = frame;
+    if (route !== undefined) this.sendBy(asTxPacket(frame), route, version);
+    else if (version === 4) this.send4(asTxPacket(frame));
     else if (version === 6) this.send6(asTxPacket(frame));
     else this.drop(DropReason.IpUnknownVersion, frame);
   }
@@ -98,6 +113,26 @@ export class Egress {
       if (link.emit === this.emit) link.emit = link.failed = undefined;
       link.dispose();
     }
+  }
+
+  /** Sends a packet of somebody else by the route that was chosen for it. */
+  private sendBy(frame: TxPacket, route: ChosenRoute, version: number): void {
+    const link = this.links.get(route.device);
+    if (link === undefined) {
+      this.noRoute(frame);
+      return;
+    }
+    const { chosen } = this;
+    const { view } = frame.slab;
+    const { gateway } = route;
+    const to = frame.start + (version === 4 ? IPV4_DESTINATION : IPV6_DESTINATION);
+    if (gateway !== undefined) chosen.goTo(gateway.word(0), gateway.word(1), gateway.word(2), gateway.word(3));
+    else if (version === 4) chosen.goTo(0, 0, MAPPED, view.getUint32(to));
+    else chosen.goTo(view.getUint32(to), view.getUint32(to + 4), view.getUint32(to + 8), view.getUint32(to + 12));
+    const mtu = linkMtu(route);
+    if (longest(frame) <= mtu) transmit(frame, chosen, link);
+    else if (version === 4) this.sendInPieces(frame, chosen, link, mtu);
+    else this.tooBig(frame, mtu);
   }
 
   private send4(frame: TxPacket): void {
@@ -143,7 +178,7 @@ export class Egress {
     return true;
   }
 
-  private sendInPieces(frame: TxPacket, way: Way<4>, link: IpLink, mtu: number): void {
+  private sendInPieces(frame: TxPacket, way: Way<IpVersion>, link: IpLink, mtu: number): void {
     if (new Ipv4Packet(frame, frame.start).dontFragment) return this.tooBig(frame, mtu);
     if (frame.gsoType !== GsoType.None) return this.cut(frame);
     const emit = (piece: Frame): void => transmit(asTxPacket(piece), way, link);
@@ -236,17 +271,25 @@ export class Egress {
 
   /** Remembers to report a packet, which still is the caller's. */
   private fail(frame: Frame, kind: IcmpErrorKind, code: NetCode, mtu = 0): void {
-    if (this.options.reports === undefined) return;
+    const { reports, stranded } = this.options;
+    if (reports === undefined && stranded === undefined) return;
     this.failures.push({ frame: frame.retain(), kind, code, mtu });
     if (!this.reporter.armed) this.reporter.arm(this.env.timers.now());
   }
 
   private report(): void {
+    const { reports, stranded } = this.options;
     for (const { frame, kind, code, mtu } of this.failures.splice(0)) {
-      this.options.reports?.local(frame, kind, code, mtu);
+      if (frame.route === undefined) reports?.local(frame, kind, code, mtu);
+      else stranded?.(packetAt(frame), kind, mtu);
       frame.release();
     }
   }
+}
+
+function packetAt(frame: Frame): Ipv4Packet | Ipv6Packet {
+  const version = frame.slab.view.getUint8(frame.start) >>> 4;
+  return version === 4 ? new Ipv4Packet(frame, frame.start) : new Ipv6Packet(frame, frame.start);
 }
 
 /** Hands a packet to the link, for the next hop of its way. */

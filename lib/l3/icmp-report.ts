@@ -13,6 +13,8 @@ export type IcmpErrorKind =
   | 'packet-too-big'
   | 'source-route-failed'
   | 'prohibited'
+  /** To an address that its source is not good for (RFC 4443 3.1). */
+  | 'beyond-scope'
   | 'time-exceeded'
   | 'reassembly-timeout'
   | 'parameter-problem'

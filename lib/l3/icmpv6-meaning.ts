@@ -57,6 +57,8 @@ export function icmpv6Of(kind: IcmpErrorKind): { readonly type: number; readonly
       return unreachable(Icmpv6Unreachable.NoRoute);
     case 'prohibited':
       return unreachable(Icmpv6Unreachable.AdminProhibited);
+    case 'beyond-scope':
+      return unreachable(Icmpv6Unreachable.BeyondScope);
     case 'source-route-failed':
       return unreachable(Icmpv6Unreachable.RejectRoute);
     case 'port-unreachable':

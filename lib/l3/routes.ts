@@ -5,9 +5,10 @@
 
 import type { Address, Cidr, IpVersion } from '../core/address.js';
 import type { Device } from '../core/device.js';
+import type { ChosenRoute } from '../core/frame.js';
 
 /** A route: where packets to a prefix go. */
-export interface Route<V extends IpVersion = IpVersion> {
+export interface Route<V extends IpVersion = IpVersion> extends ChosenRoute {
   readonly destination: Cidr<V>;
   /** The next hop; without one the destination is on the link. */
   readonly gateway?: Address<V>;
@@ -30,7 +31,7 @@ export interface LinkParameters {
 }
 
 /** Largest packet, in bytes, that a route's first link takes. */
-export function linkMtu({ mtu, limit, device }: Pick<Route, 'mtu' | 'limit' | 'device'>): number {
+export function linkMtu({ mtu, limit, device }: Pick<ChosenRoute, 'mtu' | 'limit' | 'device'>): number {
   const most = limit === undefined ? device.mtu : Math.min(limit.mtu, device.mtu);
   return mtu === undefined ? most : Math.min(mtu, most);
 }

@@ -38,6 +38,14 @@ export class Way<V extends IpVersion> {
     this.ends.read(view, at, length);
   }
 
+  /** It leads to this next hop, on whatever link. */
+  goTo(a: number, b: number, c: number, d: number): void {
+    this.a = a;
+    this.b = b;
+    this.c = c;
+    this.d = d;
+  }
+
   /** It is good for one packet only. */
   forget(): void {
     this.generation = NEVER;

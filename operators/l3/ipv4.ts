@@ -43,7 +43,10 @@ export interface Ipv4Options {
  * const net$ = demux(link$.on(EtherType.Ipv4).pipe(ipv4({ addresses })), (packet) => packet.protocol);
  * ```
  */
-export function ipv4(options: Ipv4Options, env: Env = defaultEnvironment()): OperatorFunction<LinkPacket, Ipv4Packet> {
+export function ipv4(
+  options: Ipv4Options,
+  env: Env = defaultEnvironment(),
+): OperatorFunction<Pick<LinkPacket, 'frame'>, Ipv4Packet> {
   const { addresses, loopback = false, routed } = options;
   const { drops } = env;
   return layer(() => ({ frame }) => {

@@ -46,12 +46,15 @@ export interface Ipv6Options {
  * const net$ = demux(link$.on(EtherType.Ipv6).pipe(ipv6({ addresses })), (packet) => packet.protocol);
  * ```
  */
-export function ipv6(options: Ipv6Options, env: Env = defaultEnvironment()): OperatorFunction<LinkPacket, Ipv6Packet> {
+export function ipv6(
+  options: Ipv6Options,
+  env: Env = defaultEnvironment(),
+): OperatorFunction<Pick<LinkPacket, 'frame'>, Ipv6Packet> {
   return layer(() => readIpv6Packets(options, env));
 }
 
 /** The step of {@link ipv6}, for operators that read both versions. */
-export function readIpv6Packets(options: Ipv6Options, env: Env): Step<LinkPacket, Ipv6Packet> {
+export function readIpv6Packets(options: Ipv6Options, env: Env): Step<Pick<LinkPacket, 'frame'>, Ipv6Packet> {
   const { loopback = false, problem } = options;
   const { drops } = env;
   return ({ frame }) => {

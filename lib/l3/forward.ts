@@ -1,0 +1,151 @@
+/**
+ * Takes received packets further (RFC 1812 5.2, 5.3; RFC 8200 3): the hop limit falls by one, in the received buffer, and what ends a packet's
+ * way is told to its sender. By which route a packet goes was decided before (`Decisions`), how it gets to the next hop is seen to after
+ * (`Egress`), so that whatever there is to be said about packets can be said in between.
+ */
+
+import type { Device } from '../core/device.js';
+import { DropReason } from '../core/drops.js';
+import type { Env } from '../core/env.js';
+import { Cast, type Frame, GsoType, type TxPacket } from '../core/frame.js';
+import { updateChecksum } from '../wire/checksum.js';
+import type { Ipv4Packet } from '../wire/ipv4.js';
+import type { Ipv6Packet } from '../wire/ipv6.js';
+import { longestSegment } from '../wire/segmentation.js';
+import { isBeyondScope, staysOnLink4, staysOnLink6 } from './forward-rules.js';
+import type { IcmpErrorKind } from './icmp-report.js';
+import type { IcmpErrors } from './icmp-errors.js';
+import { linkMtu } from './routes.js';
+
+/** An interface of a router. */
+export interface ForwardInterface {
+  readonly device: Device;
+  /** Take what comes in by it further. Default true; may change at run time. */
+  forwarding?: boolean;
+}
+
+/** Counters of one interface. */
+export interface ForwardCounters {
+  /** Packets that came in by it and were taken further. */
+  received: number;
+  /** Packets that were taken further by it. */
+  sent: number;
+}
+
+/** Options of {@link Forwarder} and of the operator `forward`. */
+export interface ForwardOptions {
+  readonly interfaces: readonly ForwardInterface[];
+  /** Makes ICMP errors. */
+  readonly errors: IcmpErrors;
+  /** Sends them; takes over their references. */
+  readonly complain: (error: TxPacket) => void;
+}
+
+// Offsets in the headers (RFC 791 3.1, RFC 8200 3).
+const TTL_PROTOCOL = 8;
+const CHECKSUM = 10;
+const HOP_LIMIT = 7;
+/** One less of the upper byte of the word that begins with the TTL. */
+const ONE_HOP = 0x100;
+const NAME = 'forward';
+
+class Interface implements ForwardCounters {
+  received = 0;
+  sent = 0;
+  readonly options: ForwardInterface;
+
+  constructor(options: ForwardInterface) {
+    this.options = options;
+  }
+}
+
+/** See the module. */
+export class Forwarder {
+  private readonly env: Env;
+  private readonly options: ForwardOptions;
+  private readonly interfaces = new Map<Device, Interface>();
+
+  constructor(options: ForwardOptions, env: Env) {
+    this.options = options;
+    this.env = env;
+    for (const one of options.interfaces) this.interfaces.set(one.device, new Interface(one));
+  }
+
+  /** What became of packets by interface. */
+  counters(device: Device): Readonly<ForwardCounters> | undefined {
+    return this.interfaces.get(device);
+  }
+
+  /**
+   * Takes a packet one hop further, whose frame is the whole of it and whose bytes may be changed. False if its way has ended here: it was
+   * dropped, and its sender told where that is due.
+   */
+  take(packet: Ipv4Packet | Ipv6Packet): boolean {
+    const { frame } = packet;
+    const from = frame.device === undefined ? undefined : this.interfaces.get(frame.device);
+    if (from === undefined || from.options.forwarding === false) {
+      return this.drop(packet.version === 4 ? DropReason.Ipv4NotForUs : DropReason.Ipv6NotForUs, frame);
+    }
+    if (!this.mayLeave(packet)) return false;
+    if (packet.hopLimit <= 1) return this.refuse(packet, DropReason.HopLimitExceeded, 'time-exceeded');
+    const { route } = frame;
+    const to = route === undefined ? undefined : this.interfaces.get(route.device);
+    if (route === undefined || to === undefined) return this.refuse(packet, DropReason.IpNoRoute, 'net-unreachable');
+    const mtu = linkMtu(route);
+    if (longest(frame) > mtu && !this.mayBeCut(packet, mtu)) return false;
+    if (packet.version === 4) decrementTtl(packet);
+    else decrementHopLimit(packet);
+    from.received++;
+    to.sent++;
+    return true;
+  }
+
+  /** Whether the rules let it go to another link. */
+  private mayLeave(packet: Ipv4Packet | Ipv6Packet): boolean {
+    const { frame, offset } = packet;
+    const { view } = frame.slab;
+    // RFC 1812 5.3.4: what went to all on the link has reached them.
+    const isBound =
+      frame.linkCast !== Cast.Unicast ||
+      (packet.version === 4 ? staysOnLink4(view, offset) : staysOnLink6(view, offset));
+    if (isBound) return this.drop(DropReason.ForwardNotAllowed, frame);
+    if (packet.version === 4 || !isBeyondScope(view, offset)) return true;
+    return this.refuse(packet, DropReason.ForwardNotAllowed, 'beyond-scope');
+  }
+
+  /** Whether a packet that is too big may be cut on the way; its sender is told if not. */
+  private mayBeCut(packet: Ipv4Packet | Ipv6Packet, mtu: number): boolean {
+    if (packet.version === 4 && !packet.dontFragment) return true;
+    return this.refuse(packet, DropReason.IpTooBig, 'packet-too-big', mtu);
+  }
+
+  private refuse(packet: Ipv4Packet | Ipv6Packet, reason: DropReason, kind: IcmpErrorKind, detail = 0): false {
+    const error = this.options.errors.about(packet, kind, detail);
+    if (error !== undefined) this.options.complain(error);
+    return this.drop(reason, packet.frame);
+  }
+
+  private drop(reason: DropReason, frame: Frame): false {
+    this.env.drops.report(reason, frame, NAME);
+    return false;
+  }
+}
+
+/** Length of the longest packet, in bytes, that a device will make of this one. */
+function longest(frame: Frame): number {
+  return frame.gsoType === GsoType.None ? frame.length : longestSegment(frame, frame.start);
+}
+
+/** Takes one off the TTL, and its part off the checksum (RFC 1624 3). */
+function decrementTtl({ frame, offset }: Ipv4Packet): void {
+  const { view } = frame.slab;
+  const before = view.getUint16(offset + TTL_PROTOCOL);
+  const after = before - ONE_HOP;
+  view.setUint16(offset + TTL_PROTOCOL, after);
+  view.setUint16(offset + CHECKSUM, updateChecksum(view.getUint16(offset + CHECKSUM), before, after));
+}
+
+function decrementHopLimit({ frame, offset }: Ipv6Packet): void {
+  const { view } = frame.slab;
+  view.setUint8(offset + HOP_LIMIT, view.getUint8(offset + HOP_LIMIT) - 1);
+}
