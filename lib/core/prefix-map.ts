@@ -1,0 +1,338 @@
+/**
+ * Longest-prefix match: a tree bitmap (Eatherton, Varghese and Dittia, 2004) of stride 5 with path compression, over typed arrays.
+ *
+ * A node stands for five bits of the address. 31 bits of its first word say which of the prefixes that are 0 to 4 bits longer than the node's
+ * place are there, its second word which of the 32 children; values and children lie packed in blocks of their own, where a count of the bits
+ * below finds them. Five is the stride at which either set fits a word, all that JavaScript counts at once, and at which a node is a quarter of
+ * a cache line. Where only one way leads on, a single node stands for up to six levels. From some size on a table by the first 15 bits
+ * replaces the upper levels. A change touches the blocks of one or two nodes, so that there is nothing to rebuild: unlike where leaves are pushed
+ * down (DIR-24-8, poptrie), and a new default route is written into every hole of the table.
+ */
+
+import type { IpVersion } from './address.js';
+import {
+  BEHIND,
+  bitCount,
+  CHILDREN,
+  FIRST_CHILD,
+  LEVELS,
+  NODE,
+  NONE,
+  PREFIXES,
+  PrefixNodes,
+  prefixBit,
+  SKIPPED,
+  STRIDE,
+} from './prefix-nodes.js';
+
+/** Bits that the table of a large map takes at once, whole levels. */
+const TOP_BITS = 15;
+const TOPS: number = 1 << TOP_BITS;
+/** A map of so many prefixes has the table, 640 KiB. */
+const LARGE = 4096;
+const MAX_DEPTH = 32;
+
+/** By five bits: the prefixes of a node that they lie in. */
+const COVERING: Int32Array = Int32Array.from({ length: 1 << STRIDE }, (_, bits) => {
+  let set = 0;
+  for (let length = 0; length < STRIDE; length++) set |= 1 << prefixBit(bits, length);
+  return set;
+});
+
+/** The address that is looked for, its first bit first, and zeros. */
+const KEY: Int32Array = new Int32Array(6);
+/** The nodes on the way to a prefix that is removed. */
+const PATH: Int32Array = new Int32Array(MAX_DEPTH);
+
+/** Called with the words of a prefix, its length and its value. */
+export type PrefixVisitor = (a: number, b: number, c: number, d: number, length: number, value: number) => void;
+
+/**
+ * Prefixes of one IP version, each with a value from 0 to 2^31 - 1.
+ *
+ * Addresses are four words in the order of `IpAddress.word`, with a sign or without; of IPv4 addresses only the last is looked at. Of prefixes
+ * the bits beyond their length do not matter. Lookups and changes allocate nothing, but for changes that need more room than there ever was.
+ */
+export class PrefixMap {
+  readonly version: IpVersion;
+  private readonly isIpv4: boolean;
+  private nodes: PrefixNodes = new PrefixNodes();
+  private count = 0;
+  private root: number = this.nodes.reserve(1);
+  /** Of a large map: nodes for all first 15 bits, and what the shorter prefixes say of these; only those are in the tree from `root` on. */
+  private tops: number = NONE;
+  private shorter: Int32Array = new Int32Array(0);
+
+  constructor(version: IpVersion) {
+    this.version = version;
+    this.isIpv4 = version === 4;
+  }
+
+  get size(): number {
+    return this.count;
+  }
+
+  /** Bytes that it takes. */
+  get bytes(): number {
+    return this.nodes.bytes + this.shorter.byteLength;
+  }
+
+  /** The value of the longest prefix that the address lies in, or -1. */
+  lookup(a: number, b: number, c: number, d: number): number {
+    this.load(a, b, c, d);
+    if (this.tops === NONE) return this.search(this.root, 0, NONE);
+    const top = (KEY[0] ?? 0) >>> (32 - TOP_BITS);
+    return this.search(this.tops + top * NODE, TOP_BITS, this.shorter[top] ?? NONE);
+  }
+
+  /** The value of exactly this prefix, or -1. */
+  get(a: number, b: number, c: number, d: number, length: number): number {
+    this.load(a, b, c, d);
+    const depth = this.descend(length);
+    return depth === NONE ? NONE : this.nodes.value(PATH[depth] ?? 0, endBit(length));
+  }
+
+  /** Gives the prefix of `length` bits, 0..32 or 0..128, a value; returns the one that it had, or -1. */
+  set(a: number, b: number, c: number, d: number, length: number, value: number): number {
+    if (this.count === LARGE && this.tops === NONE) this.spread();
+    this.load(a, b, c, d);
+    const former = this.put(length, value);
+    if (former === NONE) this.count++;
+    if (length < TOP_BITS) this.expand(length);
+    return former;
+  }
+
+  /** Removes a prefix; returns the value that it had, or -1. */
+  delete(a: number, b: number, c: number, d: number, length: number): number {
+    this.load(a, b, c, d);
+    const depth = this.descend(length);
+    if (depth === NONE) return NONE;
+    const former = this.nodes.removeValue(PATH[depth] ?? 0, endBit(length));
+    this.count--;
+    this.tidy(depth, length);
+    if (length < TOP_BITS) this.expand(length);
+    return former;
+  }
+
+  clear(): void {
+    this.nodes = new PrefixNodes();
+    this.count = 0;
+    this.root = this.nodes.reserve(1);
+    this.tops = NONE;
+    this.shorter = new Int32Array(0);
+  }
+
+  /** Visits all prefixes, in no particular order; the visitor must not change the map. */
+  forEach(visit: PrefixVisitor): void {
+    const key = new Int32Array(6);
+    this.walk(this.root, 0, key, visit);
+    if (this.tops === NONE) return;
+    for (let top = 0; top < TOPS; top++) {
+      key[0] = top << (32 - TOP_BITS);
+      this.walk(this.tops + top * NODE, TOP_BITS, key, visit);
+    }
+  }
+
+  private load(a: number, b: number, c: number, d: number): void {
+    if (this.isIpv4) {
+      KEY[0] = d;
+      KEY[1] = 0;
+    } else {
+      KEY[0] = a;
+      KEY[1] = b;
+      KEY[2] = c;
+      KEY[3] = d;
+    }
+  }
+
+  /** Goes down from a node at a bit position; the last prefix that is met is the longest. */
+  private search(from: number, at: number, otherwise: number): number {
+    const { words } = this.nodes.blocks;
+    let node = from;
+    let position = at;
+    let best = NONE;
+    let prefixes = 0;
+    for (;;) {
+      const first = words[node + PREFIXES] ?? 0;
+      const window = windowAt(position);
+      if (first < 0) {
+        const bits = (first & LEVELS) * STRIDE;
+        if (window >>> (32 - bits) !== words[node + SKIPPED]) break;
+        node = words[node + BEHIND] ?? 0;
+        position += bits;
+        continue;
+      }
+      const next = window >>> (32 - STRIDE);
+      const covering = first & (COVERING[next] ?? 0);
+      if (covering !== 0) {
+        best = node;
+        prefixes = covering;
+      }
+      const children = words[node + CHILDREN] ?? 0;
+      if (((children >>> next) & 1) === 0) break;
+      node = (words[node + FIRST_CHILD] ?? 0) + bitCount(children & ((1 << next) - 1)) * NODE;
+      position += STRIDE;
+    }
+    return best === NONE ? otherwise : this.nodes.value(best, 31 - Math.clz32(prefixes));
+  }
+
+  /** Puts the nodes on the way to a prefix into `PATH`; returns the index of the one that it is in, or -1. */
+  private descend(length: number): number {
+    const { words } = this.nodes.blocks;
+    const isBelow = this.tops !== NONE && length >= TOP_BITS;
+    let node = isBelow ? this.top() : this.root;
+    let position = isBelow ? TOP_BITS : 0;
+    for (let depth = 0; ; depth++) {
+      PATH[depth] = node;
+      const first = words[node + PREFIXES] ?? 0;
+      const window = windowAt(position);
+      const bits = first < 0 ? (first & LEVELS) * STRIDE : STRIDE;
+      if (length - position < bits) {
+        if (first < 0 || length - position >= STRIDE) return NONE;
+        return ((first >>> endBit(length)) & 1) === 0 ? NONE : depth;
+      }
+      if (first >= 0) node = this.nodes.child(node, window >>> (32 - STRIDE));
+      else node = window >>> (32 - bits) === words[node + SKIPPED] ? (words[node + BEHIND] ?? 0) : NONE;
+      if (node === NONE) return NONE;
+      position += bits;
+    }
+  }
+
+  private top(): number {
+    return this.tops + ((KEY[0] ?? 0) >>> (32 - TOP_BITS)) * NODE;
+  }
+
+  /** Puts the prefix of the key into the tree; returns its former value, or -1. */
+  private put(length: number, value: number): number {
+    const { nodes } = this;
+    const isBelow = this.tops !== NONE && length >= TOP_BITS;
+    let node = isBelow ? this.top() : this.root;
+    let position = isBelow ? TOP_BITS : 0;
+    for (;;) {
+      const window = windowAt(position);
+      const levels = Math.trunc((length - position) / STRIDE);
+      if (levels > 0 && nodes.isEmpty(node)) nodes.skip(node, levels, window);
+      // Only now, since there may be new words.
+      const { words } = nodes.blocks;
+      const first = words[node] ?? 0;
+      if (first < 0) {
+        const most = first & LEVELS;
+        const same = Math.min(levels, sameLevels(window >>> (32 - most * STRIDE), words[node + SKIPPED] ?? 0, most));
+        node = same === most ? (words[node + BEHIND] ?? 0) : nodes.split(node, same);
+        position += same * STRIDE;
+      } else if (levels === 0) {
+        return nodes.setValue(node, endBit(length), value);
+      } else {
+        const next = window >>> (32 - STRIDE);
+        const child = nodes.child(node, next);
+        node = child === NONE ? nodes.addChild(node, next) : child;
+        position += STRIDE;
+      }
+    }
+  }
+
+  /** After something was removed from the node at `depth` of the path: gives back what is not needed any more. */
+  private tidy(depth: number, length: number): void {
+    const { nodes } = this;
+    let position = length - (length % STRIDE);
+    for (let i = depth; ; i--) {
+      const node = PATH[i] ?? 0;
+      const isEmpty = nodes.isEmpty(node);
+      if (nodes.isPassage(node)) nodes.joinPassage(node);
+      if (i === 0) return;
+      const parent = PATH[i - 1] ?? 0;
+      const first = nodes.blocks.words[parent] ?? 0;
+      if (!isEmpty) {
+        nodes.joinSkips(parent);
+        return;
+      }
+      position -= first < 0 ? (first & LEVELS) * STRIDE : STRIDE;
+      if (first < 0) nodes.unskip(parent);
+      else nodes.removeChild(parent, windowAt(position) >>> (32 - STRIDE));
+    }
+  }
+
+  /** Brings what is said of the first bits of the key, `length` of them, up to date. */
+  private expand(length: number): void {
+    if (this.tops === NONE) return;
+    const shift = 32 - TOP_BITS;
+    const count = TOPS >>> length;
+    const from = length === 0 ? 0 : ((KEY[0] ?? 0) >>> (32 - length)) * count;
+    for (let top = from; top < from + count; top++) {
+      KEY[0] = top << shift;
+      this.shorter[top] = this.search(this.root, 0, NONE);
+    }
+  }
+
+  /** Makes it a large map. */
+  private spread(): void {
+    const small = new PrefixMap(this.version);
+    small.nodes = this.nodes;
+    small.root = this.root;
+    this.clear();
+    this.tops = this.nodes.reserve(TOPS);
+    this.shorter = new Int32Array(TOPS).fill(NONE);
+    small.forEach((a, b, c, d, length, value) => this.set(a, b, c, d, length, value));
+  }
+
+  /** Visits what is on a node and below; `key` has its bits, and zeros. */
+  private walk(node: number, position: number, key: Int32Array, visit: PrefixVisitor): void {
+    const { words } = this.nodes.blocks;
+    const first = words[node + PREFIXES] ?? 0;
+    if (first < 0) {
+      const bits = (first & LEVELS) * STRIDE;
+      addBits(key, position, bits, words[node + SKIPPED] ?? 0);
+      this.walk(words[node + BEHIND] ?? 0, position + bits, key, visit);
+      addBits(key, position, bits, words[node + SKIPPED] ?? 0);
+      return;
+    }
+    for (let left = first; left !== 0; left &= left - 1) {
+      const bit = 31 - Math.clz32(left & -left);
+      const length = 31 - Math.clz32(bit + 1);
+      const bits = (bit + 1 - (1 << length)) << (STRIDE - length);
+      addBits(key, position, STRIDE, bits);
+      this.visit(key, position + length, this.nodes.value(node, bit), visit);
+      addBits(key, position, STRIDE, bits);
+    }
+    for (let left = words[node + CHILDREN] ?? 0; left !== 0; left &= left - 1) {
+      const bits = 31 - Math.clz32(left & -left);
+      addBits(key, position, STRIDE, bits);
+      this.walk(this.nodes.child(node, bits), position + STRIDE, key, visit);
+      addBits(key, position, STRIDE, bits);
+    }
+  }
+
+  private visit(key: Int32Array, length: number, value: number, visit: PrefixVisitor): void {
+    const [a = 0, b = 0, c = 0, d = 0] = key;
+    if (this.isIpv4) visit(0, 0, 0xffff, a >>> 0, length, value);
+    else visit(a >>> 0, b >>> 0, c >>> 0, d >>> 0, length, value);
+  }
+}
+
+/** The 32 bits of the key from a position on. */
+function windowAt(position: number): number {
+  const index = position >>> 5;
+  const shift = position & 31;
+  return ((KEY[index] ?? 0) << shift) | (((KEY[index + 1] ?? 0) >>> 1) >>> (31 - shift));
+}
+
+/** Which bit of its node stands for the key's prefix. */
+function endBit(length: number): number {
+  const beyond = length % STRIDE;
+  return prefixBit(windowAt(length - beyond) >>> (32 - STRIDE), beyond);
+}
+
+/** How many of so many levels, from the first on, are the same. */
+function sameLevels(one: number, other: number, levels: number): number {
+  const bits = levels * STRIDE;
+  return Math.trunc((Math.clz32(one ^ other) - (32 - bits)) / STRIDE);
+}
+
+/** Flips bits at a position: writes them where there are zeros, and zeros where they are. */
+function addBits(key: Int32Array, position: number, count: number, bits: number): void {
+  const index = position >>> 5;
+  const shift = position & 31;
+  const left = bits << (32 - count);
+  key[index] = (key[index] ?? 0) ^ (left >>> shift);
+  key[index + 1] = (key[index + 1] ?? 0) ^ ((left << 1) << (31 - shift));
+}
