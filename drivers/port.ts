@@ -8,7 +8,16 @@ import { MacAddress } from '../lib/core/address.js';
 import { type Device, type DeviceFeatures, type Medium, NO_FEATURES } from '../lib/core/device.js';
 import { DropReason } from '../lib/core/drops.js';
 import type { Env } from '../lib/core/env.js';
-import { asRx, asTx, ChecksumState, type Frame, GsoType, type RxFrame, type TxFrame } from '../lib/core/frame.js';
+import {
+  asRx,
+  asTx,
+  ChecksumState,
+  type Frame,
+  type FramePool,
+  GsoType,
+  type RxFrame,
+  type TxFrame,
+} from '../lib/core/frame.js';
 import { asOnWire, withChecksum } from '../lib/wire/as-on-wire.js';
 import { ETHERNET_HEADER, EtherType } from '../lib/wire/ethernet.js';
 import { networkOffset } from '../lib/wire/network-offset.js';
@@ -195,4 +204,12 @@ export class Outlet {
  */
 export function unhandled(error: unknown): void {
   throwError(() => error).subscribe();
+}
+
+/** The frame with room for so many bytes in front, and nobody else's: a copy, where it is not. Takes over its reference. */
+export function withHeadroom(frame: TxFrame, length: number, pool: FramePool): TxFrame {
+  if (frame.exclusive && frame.start - frame.base >= length) return frame;
+  const copy = asTx(pool.copy(frame));
+  frame.release();
+  return copy;
 }

@@ -10,6 +10,7 @@ import { readCapture } from '../../lib/capture/index.js';
 import { asTx, FramePool } from '../../lib/core/frame.js';
 import { environment } from '../../operators/time/environment.js';
 import { SimulationScheduler } from '../../operators/time/simulation-scheduler.js';
+import { bridgeRig, vlanRig } from './virtual-rigs.js';
 
 function linkRig(options: LinkOptions): Rig {
   const scheduler = new SimulationScheduler();
@@ -104,3 +105,6 @@ compliance('tuntap2, TAP', () => standInRig('02:00:00:00:00:01'), { describe, it
 compliance('tuntap2, TUN', () => standInRig(), { describe, it });
 compliance('pcap-file, pcapng', () => pcapFileRig('out.pcapng'), { describe, it });
 compliance('pcap-file, pcap', () => pcapFileRig('out.pcap'), { describe, it });
+compliance('vlan', () => vlanRig({ vid: 7 }), { describe, it });
+compliance('vlan in a vlan', () => vlanRig({ vid: 100, protocol: 0x88a8 }, { vid: 7, priority: 3 }), { describe, it });
+compliance('bridge', bridgeRig, { describe, it });
