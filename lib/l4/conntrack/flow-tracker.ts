@@ -7,6 +7,7 @@
 import { DropReason } from '../../core/drops.js';
 import type { Env } from '../../core/env.js';
 import { FlowState, type Frame, NOT_PARSED } from '../../core/frame.js';
+import { ICMPV4_HEADER } from '../../wire/icmpv4.js';
 import { IpProtocol } from '../../wire/ip.js';
 import { ipOffset } from '../../wire/network-offset.js';
 import { PacketFields } from '../../wire/packet-fields.js';
@@ -14,7 +15,14 @@ import { FlowBit } from './flow-records.js';
 import { Confirmation, FlowTable } from './flow-table.js';
 import { FlowTuple } from './flow-tuple.js';
 import { IcmpClass, icmpClass } from './icmp-queries.js';
+import { hasRightChecksum, hasUdpLength } from './integrity.js';
 import { type TrackingOptions, type TrackingSettings, trackingSettings } from './options.js';
+import { TcpFacts } from './tcp-facts.js';
+import { SideFlag, TcpFlow } from './tcp-flow.js';
+import { joinTcp, openTcp, TcpVerdict, trackTcp, wasSent } from './tcp-track.js';
+
+/** Where a quoted segment has its sequence number: within the eight bytes that every error quotes. */
+const SEQUENCE = 4;
 
 /** Tracks flows; see the operator `conntrack`. */
 export class FlowTracker {
@@ -23,6 +31,8 @@ export class FlowTracker {
   private readonly fields: PacketFields = new PacketFields();
   private readonly quoted: PacketFields = new PacketFields();
   private readonly tuple: FlowTuple = new FlowTuple();
+  private readonly segment: TcpFacts = new TcpFacts();
+  private readonly connection: TcpFlow = new TcpFlow();
 
   /** @throws UsageError `ERR_INVALID_OPTION` */
   constructor(options: TrackingOptions, env: Env) {
@@ -36,18 +46,20 @@ export class FlowTracker {
     frame.flow = 0;
     frame.flowReply = false;
     frame.flowState = FlowState.Invalid;
-    if (!fields.read(frame, ipOffset(frame)) || fields.transport === NOT_PARSED) return;
-    if (fields.icmpType >= 0) {
-      const kind = icmpClass(fields.version === 4 ? 4 : 6, fields.icmpType);
-      if (kind === IcmpClass.Error) return this.relate(frame);
-      if (kind === IcmpClass.Link) frame.flowState = FlowState.Untracked;
-      if (kind === IcmpClass.Link || kind === IcmpClass.Unknown) return;
+    if (!fields.read(frame, ipOffset(frame)) || fields.transport === NOT_PARSED || fields.isFragment) return;
+    if (this.settings.checksums === 'all' && !hasRightChecksum(frame, fields)) return;
+    switch (fields.protocol) {
+      case IpProtocol.Tcp:
+        return this.trackTcp(frame);
+      case IpProtocol.Udp:
+        if (hasUdpLength(frame, fields)) this.trackOther(frame, this.settings.timeouts.udp);
+        return;
+      case IpProtocol.Icmp:
+      case IpProtocol.Icmpv6:
+        return this.trackIcmp(frame);
+      default:
+        this.trackOther(frame, this.settings.timeouts.other);
     }
-    this.tuple.read(fields);
-    const now = this.table.now();
-    const reference = this.table.lookup(this.tuple, now);
-    if (reference === 0) this.begin(frame, now);
-    else this.follow(frame, reference >>> 1, reference & 1, now);
   }
 
   /** Ends the way of a frame through the tracked part: its flow, if it is new, is entered for good. Says why it must be dropped, if so. */
@@ -63,43 +75,146 @@ export class FlowTracker {
     }
   }
 
-  private begin(frame: Frame, now: number): void {
-    const { fields, table } = this;
-    if (fields.icmpType >= 0 && icmpClass(fields.version === 4 ? 4 : 6, fields.icmpType) !== IcmpClass.Query) return;
-    const slot = table.open(this.tuple, now);
-    this.follow(frame, slot, 0, now);
+  /** Reference to the flow of the packet that was read, or 0. */
+  private lookup(now: number): number {
+    this.tuple.read(this.fields);
+    return this.table.lookup(this.tuple, now);
   }
 
-  private follow(frame: Frame, slot: number, direction: number, now: number): void {
-    const { fields, table } = this;
-    const { records } = table;
-    let bits = records.bits(slot);
+  private trackOther(frame: Frame, timeout: number): void {
+    const { table } = this;
+    const now = table.now();
+    const reference = this.lookup(now);
+    if (reference === 0 && !this.isIntact(frame)) return;
+    const slot = reference === 0 ? table.open(this.tuple, now) : reference >>> 1;
+    const direction = reference & 1;
+    let bits = table.records.bits(slot);
     if (direction === 1) bits |= FlowBit.Replied;
     else if ((bits & FlowBit.Replied) !== 0) bits |= FlowBit.Assured;
     table.setBits(slot, bits);
-    records.deadlines[slot] = (now + this.timeout(fields.protocol)) | 0;
-    records.count(slot, direction, fields.length);
-    frame.flow = records.idOf(slot);
-    frame.flowReply = direction === 1;
-    frame.flowState = (bits & FlowBit.Replied) === 0 ? FlowState.New : FlowState.Established;
+    this.renew(slot, now + timeout);
+    this.tell(frame, slot, direction, bits);
+  }
+
+  private trackIcmp(frame: Frame): void {
+    const { version, icmpType } = this.fields;
+    const kind = icmpClass(version === 4 ? 4 : 6, icmpType);
+    if (kind === IcmpClass.Link) frame.flowState = FlowState.Untracked;
+    else if (kind === IcmpClass.Error) this.relate(frame);
+    else if (kind === IcmpClass.Query) this.trackOther(frame, this.settings.timeouts.icmp);
+    // An answer that nobody asked for opens no flow.
+    else if (kind === IcmpClass.Answer && this.lookup(this.table.now()) !== 0) {
+      this.trackOther(frame, this.settings.timeouts.icmp);
+    }
+  }
+
+  private trackTcp(frame: Frame): void {
+    const { segment, table, connection } = this;
+    segment.read(this.fields);
+    if (!segment.isPossible) return;
+    if ((segment.syn || segment.rst || segment.fin) && !this.isIntact(frame)) return;
+    const now = table.now();
+    const reference = this.lookup(now);
+    if (reference === 0) return this.beginTcp(frame, now);
+    const slot = reference >>> 1;
+    const direction = reference & 1;
+    connection.load(table.records, slot);
+    const verdict = trackTcp(connection, segment, direction === 1, this.settings.windows);
+    if (verdict === TcpVerdict.Invalid) return;
+    if (verdict === TcpVerdict.Reopens) {
+      table.remove(slot, 'replaced');
+      this.beginTcp(frame, now);
+      return;
+    }
+    connection.store(table.records, slot);
+    if (verdict === TcpVerdict.Accepted) this.renewTcp(slot, direction, now);
+    this.tell(frame, slot, direction, table.records.bits(slot));
+  }
+
+  private beginTcp(frame: Frame, now: number): void {
+    const { segment, connection, table } = this;
+    if (segment.syn && !segment.ack) openTcp(connection, segment);
+    else if (segment.syn || segment.rst || segment.fin || this.settings.midStream === 'invalid') return;
+    else if (this.settings.midStream === 'untracked') {
+      frame.flowState = FlowState.Untracked;
+      return;
+    } else joinTcp(connection, segment);
+    const slot = table.open(this.tuple, now);
+    connection.store(table.records, slot);
+    this.renewTcp(slot, 0, now);
+    this.tell(frame, slot, 0, 0);
+  }
+
+  private renewTcp(slot: number, direction: number, now: number): void {
+    const { connection, table } = this;
+    let bits = table.records.bits(slot);
+    if (direction === 1) bits |= FlowBit.Replied;
+    if (connection.isOpen || (connection.midStream && connection.other.is(SideFlag.Seen))) bits |= FlowBit.Assured;
+    if (connection.isOver) bits |= FlowBit.Closing;
+    table.setBits(slot, bits);
+    this.renew(slot, now + this.tcpTimeout(connection));
+  }
+
+  private tcpTimeout(connection: TcpFlow): number {
+    const { timeouts } = this.settings;
+    if (connection.reset) return timeouts.tcpReset;
+    if (connection.isClosing) return timeouts.tcpClosing;
+    if (connection.midStream) return connection.other.is(SideFlag.Seen) ? timeouts.tcpMidStream : timeouts.tcpOpening;
+    if (!connection.isOpen) return timeouts.tcpOpening;
+    return connection.owes ? timeouts.tcpUnacknowledged : timeouts.tcpEstablished;
   }
 
   /** An error of ICMP: it neither renews nor ends the flow that it is about (RFC 5508 4.2, RFC 4787 8). */
   private relate(frame: Frame): void {
     const { fields, quoted, table } = this;
-    if (!quoted.readQuoted(frame, fields.transport + 8, fields.end) || quoted.transport === NOT_PARSED) return;
+    if (!quoted.readQuoted(frame, fields.transport + ICMPV4_HEADER, fields.end)) return;
+    if (quoted.transport === NOT_PARSED || quoted.version !== fields.version) return;
+    // Whom it is sent to sent the packet that it quotes.
+    if (!quotesItsReceiver(fields, quoted) || !this.isIntact(frame) || !this.quotesFlow()) return;
     this.tuple.read(quoted);
     const reference = table.lookup(this.tuple, table.now());
     if (reference === 0) return;
-    frame.flow = table.records.idOf(reference >>> 1);
-    frame.flowReply = (reference & 1) === 0;
+    const slot = reference >>> 1;
+    const isReply = (reference & 1) === 1;
+    if (quoted.protocol === IpProtocol.Tcp) {
+      this.connection.load(table.records, slot);
+      if (!wasSent(this.connection, isReply, quoted.view.getInt32(quoted.transport + SEQUENCE))) return;
+    }
+    frame.flow = table.records.idOf(slot);
+    frame.flowReply = !isReply;
     frame.flowState = FlowState.Related;
   }
 
-  private timeout(protocol: number): number {
-    const { timeouts } = this.settings;
-    if (protocol === IpProtocol.Tcp) return timeouts.tcpEstablished;
-    if (protocol === IpProtocol.Udp) return timeouts.udp;
-    return protocol === IpProtocol.Icmp || protocol === IpProtocol.Icmpv6 ? timeouts.icmp : timeouts.other;
+  /** Errors are not about errors (RFC 1122 3.2.2). */
+  private quotesFlow(): boolean {
+    const { icmpType, version } = this.quoted;
+    if (icmpType < 0) return true;
+    const kind = icmpClass(version === 4 ? 4 : 6, icmpType);
+    return kind === IcmpClass.Query || kind === IcmpClass.Answer;
   }
+
+  private isIntact(frame: Frame): boolean {
+    return this.settings.checksums !== 'control' || hasRightChecksum(frame, this.fields);
+  }
+
+  private renew(slot: number, deadline: number): void {
+    this.table.records.deadlines[slot] = deadline | 0;
+  }
+
+  private tell(frame: Frame, slot: number, direction: number, bits: number): void {
+    const { records } = this.table;
+    records.count(slot, direction, this.fields.length);
+    frame.flow = records.idOf(slot);
+    frame.flowReply = direction === 1;
+    frame.flowState = direction === 0 && (bits & FlowBit.Replied) === 0 ? FlowState.New : FlowState.Established;
+  }
+}
+
+function quotesItsReceiver(error: PacketFields, quoted: PacketFields): boolean {
+  return (
+    error.destination3 === quoted.source3 &&
+    error.destination2 === quoted.source2 &&
+    error.destination1 === quoted.source1 &&
+    error.destination0 === quoted.source0
+  );
 }

@@ -3,7 +3,7 @@
 import { IpProtocol } from '../../wire/ip.js';
 import { FlowBit, type FlowRecords } from './flow-records.js';
 import { FlowTuple } from './flow-tuple.js';
-import { type TcpPhase, tcpPhase } from './tcp-flow.js';
+import { TcpFlow, type TcpPhase } from './tcp-flow.js';
 
 /** Packets of one direction of a flow; all 0 unless they are counted. */
 export interface FlowCount {
@@ -43,7 +43,7 @@ export class Flow {
     const bits = records.bits(slot);
     this.replied = (bits & FlowBit.Replied) !== 0;
     this.assured = (bits & FlowBit.Assured) !== 0;
-    this.phase = this.original.protocol === IpProtocol.Tcp ? tcpPhase(bits) : undefined;
+    this.phase = this.original.protocol === IpProtocol.Tcp ? phaseOf(records, slot) : undefined;
     this.age = (now - records.created(slot)) >>> 0;
     this.expiresIn = Math.max(0, ((records.deadlines[slot] ?? 0) - now) | 0);
     this.mark = records.mark(slot);
@@ -61,4 +61,10 @@ export class Flow {
     mirror.invert(this.original);
     return !mirror.equals(this.reply);
   }
+}
+
+function phaseOf(records: FlowRecords, slot: number): TcpPhase {
+  const connection = new TcpFlow();
+  connection.load(records, slot);
+  return connection.phase;
 }

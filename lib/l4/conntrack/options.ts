@@ -56,6 +56,11 @@ export interface TrackingOptions {
   readonly midStream?: 'track' | 'untracked' | 'invalid';
   /** Whether segments of TCP outside of their window are invalid. Default true; resets must be inside in any case. */
   readonly windows?: boolean;
+  /**
+   * Of which packets the checksum above IP is verified, where the device has not done it: of `all`; of those that begin or end something and of
+   * errors (`control`, the default: the ends see to the others); of `none`. Those with a wrong one are invalid.
+   */
+  readonly checksums?: 'all' | 'control' | 'none';
   /** Count packets and bytes of each flow. Default false: 32 bytes more a flow, and some time. */
   readonly counting?: boolean;
 }
@@ -66,6 +71,7 @@ export interface TrackingSettings {
   readonly timeouts: FlowTimeouts;
   readonly midStream: 'track' | 'untracked' | 'invalid';
   readonly windows: boolean;
+  readonly checksums: 'all' | 'control' | 'none';
   readonly counting: boolean;
 }
 
@@ -75,19 +81,28 @@ export interface TrackingSettings {
  * @throws UsageError `ERR_INVALID_OPTION`
  */
 export function trackingSettings(options: TrackingOptions): TrackingSettings {
-  const { capacity = DEFAULT_CAPACITY, midStream = 'track', windows = true, counting = false } = options;
+  const { capacity = DEFAULT_CAPACITY, midStream = 'track', checksums = 'control' } = options;
   if (!(Number.isInteger(capacity) && capacity >= 1 && capacity <= MOST_FLOWS)) {
     throw new UsageError('ERR_INVALID_OPTION', `a table of ${capacity} flows: the capacity is 1 to ${MOST_FLOWS}`);
   }
-  if (!['track', 'untracked', 'invalid'].includes(midStream)) {
-    throw new UsageError('ERR_INVALID_OPTION', `midStream is track, untracked or invalid, not ${String(midStream)}`);
-  }
-  const timeouts = { ...DEFAULT_TIMEOUTS, ...options.timeouts };
+  checkChoice('midStream', midStream, ['track', 'untracked', 'invalid']);
+  checkChoice('checksums', checksums, ['all', 'control', 'none']);
+  const { windows = true, counting = false } = options;
+  return { capacity, timeouts: timeoutsOf(options.timeouts ?? {}), midStream, windows, checksums, counting };
+}
+
+function checkChoice(name: string, value: string, choices: readonly string[]): void {
+  if (choices.includes(value)) return;
+  throw new UsageError('ERR_INVALID_OPTION', `${name} is one of ${choices.join(', ')}, not ${value}`);
+}
+
+function timeoutsOf(given: Partial<FlowTimeouts>): FlowTimeouts {
+  const timeouts = { ...DEFAULT_TIMEOUTS, ...given };
   for (const [name, value] of Object.entries(timeouts)) {
     if (!(name in DEFAULT_TIMEOUTS)) throw new UsageError('ERR_INVALID_OPTION', `no timeout is called ${name}`);
     if (!(Number.isInteger(value) && value >= 1 && value <= LONGEST)) {
       throw new UsageError('ERR_INVALID_OPTION', `timeout ${name} is ${value}: it is 1 to ${LONGEST} milliseconds`);
     }
   }
-  return { capacity, timeouts, midStream, windows, counting };
+  return timeouts;
 }

@@ -1,0 +1,43 @@
+/** Whether what stands above IP is whole: lengths, and the checksum where nobody has verified it yet. */
+
+import { ChecksumState, type Frame, GsoType } from '../../core/frame.js';
+import { sum16 } from '../../wire/checksum.js';
+import { IpProtocol } from '../../wire/ip.js';
+import type { PacketFields } from '../../wire/packet-fields.js';
+import { UDP_HEADER } from '../../wire/udp.js';
+
+// Where the addresses begin and end, behind the beginning of the IP header.
+const V4_ADDRESSES = 12;
+const V4_END = 20;
+const V6_ADDRESSES = 8;
+const V6_END = 40;
+const UDP_LENGTH = 4;
+const UDP_CHECKSUM = 6;
+const RIGHT = 0xffff;
+
+/** Whether the length that a datagram states is that of something that is there (RFC 768). A super-segment's counts for each of its segments. */
+export function hasUdpLength(frame: Frame, fields: PacketFields): boolean {
+  const length = fields.view.getUint16(fields.transport + UDP_LENGTH);
+  if (length >= UDP_HEADER && length <= fields.end - fields.transport) return true;
+  return frame.gsoType !== GsoType.None;
+}
+
+/** Whether the checksum of a whole packet is right, or need not be verified. Of other protocols than TCP, UDP and ICMP none is. */
+export function hasRightChecksum(frame: Frame, fields: PacketFields): boolean {
+  if (frame.checksum !== ChecksumState.None) return true;
+  const { view, transport, protocol } = fields;
+  let length = fields.end - transport;
+  if (protocol === IpProtocol.Icmp) return sum16(view, transport, fields.end) === RIGHT;
+  if (protocol === IpProtocol.Udp) {
+    // None, as IPv4 allows it, and IPv6 for tunnels (RFC 768, RFC 6935).
+    if (view.getUint16(transport + UDP_CHECKSUM) === 0) return true;
+    length = view.getUint16(transport + UDP_LENGTH);
+  } else if (protocol !== IpProtocol.Tcp && protocol !== IpProtocol.Icmpv6) return true;
+  return sum16(view, transport, transport + length, pseudoHeader(fields, length)) === RIGHT;
+}
+
+function pseudoHeader({ view, network, version, protocol }: PacketFields, length: number): number {
+  return version === 4
+    ? sum16(view, network + V4_ADDRESSES, network + V4_END, protocol + length)
+    : sum16(view, network + V6_ADDRESSES, network + V6_END, protocol + length);
+}
