@@ -127,7 +127,8 @@ export class FlowTracker {
       return;
     }
     connection.store(table.records, slot);
-    if (verdict === TcpVerdict.Accepted) this.renewTcp(slot, direction, now);
+    this.noteTcp(slot, direction);
+    if (verdict === TcpVerdict.Accepted) this.renew(slot, now + this.tcpTimeout(connection));
     this.tell(frame, slot, direction, table.records.bits(slot));
   }
 
@@ -141,18 +142,17 @@ export class FlowTracker {
     } else joinTcp(connection, segment);
     const slot = table.open(this.tuple, now);
     connection.store(table.records, slot);
-    this.renewTcp(slot, 0, now);
+    this.renew(slot, now + this.tcpTimeout(connection));
     this.tell(frame, slot, 0, 0);
   }
 
-  private renewTcp(slot: number, direction: number, now: number): void {
+  private noteTcp(slot: number, direction: number): void {
     const { connection, table } = this;
     let bits = table.records.bits(slot);
     if (direction === 1) bits |= FlowBit.Replied;
     if (connection.isOpen || (connection.midStream && connection.other.is(SideFlag.Seen))) bits |= FlowBit.Assured;
     if (connection.isOver) bits |= FlowBit.Closing;
     table.setBits(slot, bits);
-    this.renew(slot, now + this.tcpTimeout(connection));
   }
 
   private tcpTimeout(connection: TcpFlow): number {
