@@ -16,6 +16,7 @@ export type UsageCode =
   | 'ERR_BAD_PACKET_TEXT'
   | 'ERR_BAD_CAPTURE'
   | 'ERR_BAD_MESSAGE'
+  | 'ERR_BAD_RULE'
   | 'ERR_UNSUPPORTED'
   | 'ERR_TOO_MANY_EVENTS';
 
