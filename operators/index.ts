@@ -143,6 +143,20 @@ export {
 } from './stack/host.js';
 export { Loopback } from './stack/loopback.js';
 
+// Policy: rules are built with what `./filter` has.
+export { type Firewall, firewall, type FirewallOptions } from './filter/firewall.js';
+export type {
+  FilterCounters,
+  FilterLog,
+  FilterOptions,
+  PolicyCounter,
+  RuleCounter,
+  RuleSource,
+} from '../lib/filter/filter.js';
+export type { NatStatement, Predicate, Rule, RuleSet } from '../lib/filter/model.js';
+export { parseRules } from '../lib/filter/text-parser.js';
+export { RuleError, type RuleProblem } from '../lib/filter/rule-error.js';
+
 // Routers.
 export { outgoing } from './flow/outgoing.js';
 export { forward } from './l3/forward.js';

@@ -290,10 +290,9 @@ export function not<M extends Match>(match: M): M {
 }
 
 /** No longer of one version only: what is not from 10.0.0.0/8 may well be of IPv6. */
-function opposite(match: AddressMatch): AddressMatch {
-  const { not: was, family, ...rest } = match;
-  if (was !== true) return { ...rest, not: true };
-  return 'set' in rest.in ? rest : addressMatch(rest.side, rest.in);
+function opposite({ side, in: values, not: was }: AddressMatch): AddressMatch {
+  if (was !== true) return { kind: 'address', side, in: values, not: true };
+  return 'set' in values ? { kind: 'address', side, in: values } : addressMatch(side, values);
 }
 
 /** Counts here, rather than where all conditions are fulfilled. */

@@ -3,7 +3,7 @@
 import type { Cidr } from '../core/address.js';
 import type { Random } from '../core/random.js';
 import { checkRules } from './check.js';
-import { ConditionWriter, Conditions } from './conditions.js';
+import { ConditionWriter, Conditions, keyOf } from './conditions.js';
 import { Facts, Field, Fragment, Need } from './facts.js';
 import { KeyedLimiter, Limiter } from './limiter.js';
 import type {
@@ -24,7 +24,7 @@ import type {
   StateName,
   Verdict,
 } from './model.js';
-import { isAddressSet, isVerdict } from './model.js';
+import { isAddressSet, isNegated, isVerdict } from './model.js';
 import {
   type CompiledChain,
   type CompiledRule,
@@ -219,7 +219,7 @@ class Compiler {
   /** Writes a condition that depends on nothing but the packet. */
   private condition(match: Match): void {
     const { writer } = this;
-    const not = 'not' in match && match.not === true;
+    const not = isNegated(match);
     switch (match.kind) {
       case 'number':
         return this.number(match, not);
@@ -264,11 +264,11 @@ class Compiler {
   private address(match: AddressMatch, not: boolean): void {
     const field = match.side === 'source' ? Field.Source : Field.Destination;
     this.family(match);
-    if (!('set' in match.in)) return this.writer.prefixes(field, match.in.map(keyOf), not);
+    if (!('set' in match.in)) return this.writer.prefixes(field, match.in, not);
     const { set } = match.in;
-    const map = this.setTables.get(set) ?? this.writer.addMap(this.prefixesOf(set).map(keyOf));
-    this.setTables.set(set, map);
-    this.writer.map(field, map, not);
+    const number = this.setTables.get(set) ?? this.writer.addSet(this.prefixesOf(set));
+    this.setTables.set(set, number);
+    this.writer.set(field, number, not);
   }
 
   private device(match: InterfaceMatch, not: boolean): void {
@@ -298,7 +298,7 @@ class Compiler {
     const numbers = new Map<Field, readonly NumberKey[]>();
     const prefixes = new Map<Field, readonly PrefixKey[]>();
     for (const match of headOf(parts)) {
-      if ('not' in match && match.not === true) continue;
+      if (isNegated(match)) continue;
       if (match.kind === 'number') {
         this.addNumbers(
           numbers,
@@ -345,9 +345,4 @@ const PLAIN: ReadonlySet<Part['kind']> = new Set<Part['kind']>([
 
 function isPlain(part: Part): part is Match {
   return PLAIN.has(part.kind);
-}
-
-function keyOf({ address, length, version }: Cidr): PrefixKey {
-  const words = [0, 1, 2, 3].map((word) => address.word(word as 0 | 1 | 2 | 3) | 0);
-  return { version, words: words as [number, number, number, number], length };
 }

@@ -3,8 +3,8 @@
  * made per packet.
  */
 
-import type { IpVersion } from '../core/address.js';
-import { PrefixMap } from '../core/prefix-map.js';
+import type { Cidr } from '../core/address.js';
+import { PrefixSet } from '../core/prefix-set.js';
 import { ABSENT, type Facts, Field } from './facts.js';
 import type { PrefixKey } from './rule-tree.js';
 
@@ -18,7 +18,7 @@ const Op = {
   Bits: 2,
   /** Version, four words, four masks. */
   Prefix: 3,
-  /** Number of a pair of prefix maps. */
+  /** Number of a set of prefixes. */
   Prefixes: 4,
   /** Number of a condition on names. */
   Device: 5,
@@ -27,14 +27,11 @@ const Op = {
 const OPERANDS = [2, 1, 2, 9, 1, 1] as const;
 const HEAD = 3;
 
-/** Prefixes of both versions. */
-type PrefixMaps = Readonly<Record<IpVersion, PrefixMap>>;
-
 /** Writes conditions one behind the other. */
 export class ConditionWriter {
   readonly code: number[] = [];
   readonly tables: Float64Array[] = [];
-  readonly maps: PrefixMaps[] = [];
+  readonly sets: PrefixSet[] = [];
 
   /** The number is in one of the ranges. */
   ranges(field: Field, ranges: readonly (readonly [number, number])[], not: boolean): void {
@@ -67,28 +64,27 @@ export class ConditionWriter {
   }
 
   /** The address is in one of the prefixes. */
-  prefixes(field: Field, prefixes: readonly PrefixKey[], not: boolean): void {
+  prefixes(field: Field, prefixes: readonly Cidr[], not: boolean): void {
     const [first] = prefixes;
     if (first === undefined || prefixes.length > 1) {
-      this.map(field, this.addMap(prefixes), not);
+      this.set(field, this.addSet(prefixes), not);
       return;
     }
-    const bits = first.length + (first.version === 4 ? MAPPED : 0);
-    const masks = [0, 1, 2, 3].map((word) => maskOf(bits - word * WORD));
-    const words = first.words.map((word, i) => word & (masks[i] ?? 0));
-    this.code.push(Op.Prefix, field, Number(not), first.version, ...words, ...masks);
+    const { version, length } = first;
+    const { words } = keyOf(first);
+    const masks = [0, 1, 2, 3].map((word) => maskOf(length + (version === 4 ? MAPPED : 0) - word * WORD));
+    const masked = words.map((word, i) => word & (masks[i] ?? 0));
+    this.code.push(Op.Prefix, field, Number(not), version, ...masked, ...masks);
   }
 
-  /** The address is in a prefix of a map. */
-  map(field: Field, map: number, not: boolean): void {
-    this.code.push(Op.Prefixes, field, Number(not), map);
+  /** The address is in a prefix of a set. */
+  set(field: Field, set: number, not: boolean): void {
+    this.code.push(Op.Prefixes, field, Number(not), set);
   }
 
-  /** Makes maps of prefixes, and returns their number. */
-  addMap(prefixes: readonly PrefixKey[]): number {
-    const maps = { 4: new PrefixMap(4), 6: new PrefixMap(6) };
-    for (const { version, words, length } of prefixes) maps[version].set(...words, length, 1);
-    return this.maps.push(maps) - 1;
+  /** Makes a set of prefixes, and returns its number. */
+  addSet(prefixes: readonly Cidr[]): number {
+    return this.sets.push(PrefixSet.of(prefixes)) - 1;
   }
 
   /** The device, in or out, fulfils a condition on its name. */
@@ -100,6 +96,12 @@ export class ConditionWriter {
 const MAPPED = 96;
 const WORD = 32;
 
+/** A prefix as the signed words of its address, and its length. */
+export function keyOf({ address, length, version }: Cidr): PrefixKey {
+  const words = [0, 1, 2, 3].map((word) => address.word(word as 0 | 1 | 2 | 3) | 0);
+  return { version, words: words as [number, number, number, number], length };
+}
+
 function maskOf(bits: number): number {
   return bits <= 0 ? 0 : bits >= WORD ? -1 : -1 << (WORD - bits);
 }
@@ -108,13 +110,13 @@ function maskOf(bits: number): number {
 export class Conditions {
   private readonly code: Float64Array;
   private readonly tables: readonly Float64Array[];
-  private readonly maps: readonly PrefixMaps[];
+  private readonly sets: readonly PrefixSet[];
   private readonly facts: Facts;
 
   constructor(writer: ConditionWriter, facts: Facts) {
     this.code = Float64Array.from(writer.code);
     this.tables = writer.tables;
-    this.maps = writer.maps;
+    this.sets = writer.sets;
     this.facts = facts;
   }
 
@@ -157,10 +159,9 @@ export class Conditions {
 
   private inPrefixes(field: number, number: number): boolean {
     const { values } = this.facts;
-    const maps = this.maps[number];
-    const map = values[Field.Version] === 4 ? maps?.[4] : maps?.[6];
-    if (map === undefined) return false;
-    return map.lookup(values[field] ?? 0, values[field + 1] ?? 0, values[field + 2] ?? 0, values[field + 3] ?? 0) >= 0;
+    const set = this.sets[number];
+    if (set === undefined) return false;
+    return set.has(values[field] ?? 0, values[field + 1] ?? 0, values[field + 2] ?? 0, values[field + 3] ?? 0);
   }
 
   private isDevice(field: number, condition: number): boolean {

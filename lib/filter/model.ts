@@ -269,3 +269,8 @@ export function isNat(part: Part): part is NatStatement {
 export function isAddressSet(set: NamedSet): set is AddressSet {
   return set.type === 'ipv4_addr' || set.type === 'ipv6_addr';
 }
+
+/** Whether a condition is fulfilled where the rest of it is not. */
+export function isNegated(match: Match): boolean {
+  return 'not' in match && match.not !== undefined;
+}

@@ -5,7 +5,7 @@
 
 import type { Frame } from '../core/frame.js';
 import type { Conditions } from './conditions.js';
-import { Facts, Field } from './facts.js';
+import { type Facts, Field } from './facts.js';
 import type { KeyedLimiter, Limiter } from './limiter.js';
 import type { NatStatement, Predicate, RejectWith } from './model.js';
 import type { RuleTester, RuleTree } from './rule-tree.js';

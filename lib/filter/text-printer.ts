@@ -1,6 +1,6 @@
 /** Rules as text, such as the parser reads: what it makes of the text is the same again, except for predicates, of which only the name is kept. */
 
-import { Cidr, type IpVersion, MacAddress } from '../core/address.js';
+import { type Cidr, type IpVersion, MacAddress } from '../core/address.js';
 import type {
   AddressMatch,
   BitsMatch,
