@@ -115,6 +115,11 @@ export class Translator {
     return true;
   }
 
+  /** There is nothing to let go of. */
+  dispose(): void {
+    this.reply = undefined;
+  }
+
   /** Translates what `fields` were read of; a packet that goes back to the side that it came from (hairpinning) twice. */
   private turn(frame: Frame): void {
     this.turning = false;
@@ -132,8 +137,8 @@ export class Translator {
     return fields.version === 6 && fields.read(frame, frame.start) && this.mapper.turnsBack(fields);
   }
 
-  private end(frame: Frame, reason: DropReason | typeof CONSUMED): void {
-    if (reason !== CONSUMED) this.env.drops.report(reason, frame, NAME);
+  private end(frame: Frame, reason: DropReason | Outcome): void {
+    if (reason !== CONSUMED && reason !== FINE) this.env.drops.report(reason, frame, NAME);
   }
 
   /** Why it cannot be IPv6; otherwise it is, or has been given on in pieces. */
@@ -265,10 +270,21 @@ export class Translator {
     else changeTransport(frame, fields, ends);
   }
 
-  /** The sender is told why there are no ends for its packet, where it should be (RFC 6146 3.5). */
+  /**
+   * The sender is told why there are no ends for its packet, where it should be (RFC 6146 3.5.1): of TCP later or not at all, since a connection may
+   * be opened from both sides.
+   */
   private unmapped(frame: Frame, reason: DropReason): DropReason {
-    const isTold = reason === DropReason.NatNoMapping || reason === DropReason.NatNoPort;
+    const { version, protocol, transport } = this.fields;
+    const isTold =
+      reason === DropReason.NatNoPort ||
+      (reason === DropReason.NatNoMapping && version === 4 && protocol !== IpProtocol.Tcp && transport !== NOT_PARSED);
     return isTold ? this.refuse(frame, 'host-unreachable', 0, reason) : reason;
+  }
+
+  /** Answers a packet that nobody takes after all; it is the range of its frame. */
+  answer(frame: Frame, kind: IcmpErrorKind): void {
+    if (this.fields.read(frame, frame.start)) this.refuse(frame, kind, 0, DropReason.NatNoMapping);
   }
 
   private refuse(frame: Frame, kind: IcmpErrorKind, detail: number, reason: DropReason): DropReason {

@@ -11,7 +11,7 @@ import { plainSum } from '../../wire/plain-packets.js';
 
 /** A translator, what it made of each packet, and what it answered. */
 export class Rig {
-  readonly scheduler = new SimulationScheduler();
+  readonly scheduler: SimulationScheduler = new SimulationScheduler();
   readonly env: Env = environment({ scheduler: this.scheduler, seed: 7, pool: new FramePool({ poison: true }) });
   readonly translator: Translator;
   readonly replies: Uint8Array[] = [];
