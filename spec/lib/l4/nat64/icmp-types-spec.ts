@@ -78,9 +78,10 @@ describe('messages of one ICMP in the other', () => {
 
   it('moves the pointer of a parameter problem as figure 3 of RFC 7915 says', () => {
     const none = NO_POINTER;
-    expect(Array.from({ length: 22 }, (_, at) => toPointer6(at))).to.deep.equal([
-      ...[0, 1, 4, 4, none, none, none, none, 7, 6, none, none, 8, 8, 8, 8, 24, 24, 24, 24, none, none],
-    ]);
+    expect(Array.from({ length: 22 }, (_, at) => toPointer6(at))).to.deep.equal(
+      // biome-ignore format: by the rows of the header
+      [0, 1, 4, 4, none, none, none, none, 7, 6, none, none, 8, 8, 8, 8, 24, 24, 24, 24, none, none],
+    );
     expect(toPointer6(255)).to.equal(none);
   });
 
