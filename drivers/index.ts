@@ -8,3 +8,4 @@ export * from './pcap-file.js';
 export * from './port.js';
 export * from './tuntap2.js';
 export * from './vlan.js';
+export * from './vxlan.js';

@@ -270,6 +270,10 @@ export const DropReason = {
   VxlanUnknownNetwork: 129,
   /** It cannot be written in the other version of IP (RFC 7915). */
   TranslateImpossible: 130,
+  /** It came back to the end of the tunnel that sent it, or its way to the other end leads through the tunnel itself. */
+  TunnelLoop: 131,
+  /** It met congestion on its way through a tunnel, and its ends do not understand marks (RFC 6040 4.2). */
+  TunnelCongestion: 132,
 } as const;
 export type DropReason = (typeof DropReason)[keyof typeof DropReason];
 

@@ -233,6 +233,19 @@ export class Frame {
     this.dontFragment = other.dontFragment;
   }
 
+  /** Forgets what is known of the packet's headers and flow: of the same bytes it is another one, inside of it or around it. */
+  renew(): void {
+    this.device = this.output = undefined;
+    this.route = undefined;
+    this.link = this.network = NOT_PARSED;
+    this.linkCast = this.ipCast = Cast.Unicast;
+    this.flow = 0;
+    this.flowState = FlowState.Untracked;
+    this.flowReply = false;
+    this.mtuProbe = this.dontFragment = false;
+    this.views = 0;
+  }
+
   /** For the pool: a recycled slot becomes a new, empty frame. */
   reset(): void {
     this.start = this.end = this.wholeEnd = this.base + HEADROOM;

@@ -32,6 +32,7 @@ import { ownsNumber } from './share.js';
 import type { Endpoint } from './tcp/api.js';
 import type { UdpHandler, UdpMessage, UdpOptions, UdpSocket, UdpSockets } from './udp-api.js';
 import { Arrival, Arrivals, type Departure, Departures } from './udp-flows.js';
+import { UdpTunnels } from './udp-tunnels.js';
 import { BoundSocket, isDualStack, NO_MATCH, type SocketHost } from './udp-socket.js';
 
 // RFC 768: the length field counts header and payload; an IPv4 packet also holds its own header.
@@ -60,6 +61,8 @@ export class UdpHost implements UdpSockets, SocketHost {
   multicast: Multicast | undefined = undefined;
   /** Takes over copies of datagrams to groups that this host is a member of, to bring them in again. */
   loopback: ((packet: TxPacket) => void) | undefined = undefined;
+  /** Ports that tunnels have. */
+  readonly tunnels: UdpTunnels;
   /** Which part of what comes to our addresses comes to us, where it is not all. */
   share: DeviceShare | undefined = undefined;
   private readonly paths: IpPaths;
@@ -75,6 +78,7 @@ export class UdpHost implements UdpSockets, SocketHost {
     this.paths = paths;
     this.env = env;
     this.output = new IpOutput(env, paths);
+    this.tunnels = new UdpTunnels({ env, paths, output: this.output, hasSockets: (port) => this.ports.has(port) });
   }
 
   /** Open sockets. */
@@ -92,10 +96,10 @@ export class UdpHost implements UdpSockets, SocketHost {
     }
     const reuse = options.reuseAddress ?? false;
     const isDual = isDualStack(address, options);
-    const free = (port: number) => !this.conflicts(address, port, reuse, isDual);
+    const free = (port: number) => !this.tunnels.has(port) && !this.conflicts(address, port, reuse, isDual);
     const port =
       local.port === 0
-        ? ephemeralPort(this.env.random, (one) => ownsNumber(this.share, one) && !this.ports.has(one))
+        ? ephemeralPort(this.env.random, (one) => ownsNumber(this.share, one) && !this.has(one))
         : local.port;
     if (port === undefined || !free(port)) throw NetError.of('EADDRINUSE', 'bind', address.toString(), local.port);
     const socket = new BoundSocket(this, { address, port }, handler, options);
@@ -108,6 +112,7 @@ export class UdpHost implements UdpSockets, SocketHost {
 
   /** Takes a packet whose frame's range is a UDP datagram: delivers it, or drops it with a reason. */
   receive(packet: IpPacket): void {
+    if (this.tunnels.size > 0 && this.tunnels.take(packet)) return undefined;
     const { frame } = packet;
     const { drops } = this.env;
     const wrong = UdpDatagram.check(packet);
@@ -135,7 +140,10 @@ export class UdpHost implements UdpSockets, SocketHost {
         isSameAddress(local.address, report.source)
       );
     });
-    if (socket === undefined) return report.kind === 'packet-too-big' && this.mayHaveSent(report, localPort);
+    if (socket === undefined) {
+      const isOurs = this.tunnels.has(remotePort) || this.mayHaveSent(report, localPort);
+      return report.kind === 'packet-too-big' && isOurs;
+    }
     if (isHard(report, socket)) {
       socket.handler.error(NetError.of(report.code, 'recv', report.destination.toString(), remotePort));
     }
@@ -151,6 +159,10 @@ export class UdpHost implements UdpSockets, SocketHost {
       if (!socket.mayBeAt(source) || (remote !== undefined && remote.port !== remotePort)) continue;
       handler.report?.({ kind, code, reporter, mtu, destination });
     }
+  }
+
+  private has(port: number): boolean {
+    return this.ports.has(port) || this.tunnels.has(port);
   }
 
   /** Whether a socket that is not connected may have sent the datagram of a report. */

@@ -23,8 +23,12 @@ export class UdpDatagram {
     this.offset = offset;
   }
 
-  /** What is wrong with the datagram that `packet` carries, or `undefined`. Its checksum is verified (RFC 1122 4.1.3.4). */
-  static check(packet: IpPacket): DropReason | undefined {
+  /**
+   * What is wrong with the datagram that `packet` carries, or `undefined`. Its checksum is verified (RFC 1122 4.1.3.4).
+   *
+   * @param mayLackChecksum "no checksum" exists in IPv4 only (RFC 8200 8.1), and for tunnels that say so (RFC 6935)
+   */
+  static check(packet: IpPacket, mayLackChecksum: boolean = packet.version === 4): DropReason | undefined {
     const { frame } = packet;
     const { view } = frame.slab;
     const offset = frame.start;
@@ -34,8 +38,7 @@ export class UdpDatagram {
     if (length < UDP_HEADER || length > available) return DropReason.UdpBadLength;
     if (frame.checksum !== ChecksumState.None) return undefined;
     if (view.getUint16(offset + CHECKSUM) === 0) {
-      // "No checksum" exists in IPv4 only (RFC 8200 8.1).
-      return packet.version === 4 ? undefined : DropReason.UdpBadChecksum;
+      return mayLackChecksum ? undefined : DropReason.UdpBadChecksum;
     }
     const sum = sum16(view, offset, offset + length, packet.pseudoHeaderSum(IpProtocol.Udp, length));
     return sum === 0xffff ? undefined : DropReason.UdpBadChecksum;
@@ -56,6 +59,11 @@ export class UdpDatagram {
     frame.checksumStart = at;
     frame.checksumField = at + CHECKSUM;
     frame.slab.view.setUint16(at + CHECKSUM, fold(pseudoSum));
+  }
+
+  /** The same without a checksum: of a tunnel, whose payload has its own (RFC 768, RFC 6935). */
+  static emitUnchecked(frame: Frame, sourcePort: number, destinationPort: number): void {
+    pushHeader(frame, sourcePort, destinationPort);
   }
 
   get sourcePort(): number {

@@ -1,0 +1,346 @@
+/**
+ * A virtual network over IP (RFC 7348) as a device: Ethernet frames go to the other ends in UDP datagrams of an underlying host, which is
+ * one of ours. Nothing is copied on the way in; on the way out headers are pushed in front of the frame.
+ *
+ * Left out: IP multicast underneath (RFC 7348 4.2); what is for many is sent to each named peer.
+ */
+
+import { type IpAddress, type IpVersion, ipOf, isSameAddress, MacAddress, unmapped } from '../lib/core/address.js';
+import { type Device, type DeviceFeatures, NO_FEATURES } from '../lib/core/device.js';
+import { DropReason } from '../lib/core/drops.js';
+import type { Env } from '../lib/core/env.js';
+import { UsageError } from '../lib/core/errors.js';
+import { asTx, ChecksumState, type Frame, type TxFrame } from '../lib/core/frame.js';
+import { AGEING, MOST_STATIONS, StationTable } from '../lib/l2/station-table.js';
+import { DEFAULT_HOP_LIMIT } from '../lib/l3/ip-output.js';
+import type { UdpTunnelEndOptions, UdpTunnels } from '../lib/l4/udp-tunnels.js';
+import { type VxlanPeer, VxlanPeers } from '../lib/l4/vxlan-peers.js';
+import { type VxlanNetwork, VxlanPort } from '../lib/l4/vxlan-port.js';
+import { Entropy } from '../lib/wire/entropy.js';
+import { ETHERNET_HEADER, EthernetFrame, readMac } from '../lib/wire/ethernet.js';
+import type { IpPacket } from '../lib/wire/ip.js';
+import { networkOffset } from '../lib/wire/network-offset.js';
+import { decapsulateEcn, innerTrafficClass } from '../lib/wire/tunnel-ecn.js';
+import { UDP_HEADER } from '../lib/wire/udp.js';
+import { MAX_VNI, VXLAN_HEADER, VXLAN_PORT, VxlanHeader } from '../lib/wire/vxlan.js';
+import { anyMac, longestLinkHeader, withHeadroom } from './port.js';
+import { checkMtu, VirtualDevice } from './virtual-device.js';
+
+/** The host under a VXLAN: any `host` or `router`. */
+export interface VxlanUnderlay {
+  readonly udp: { readonly tunnels: UdpTunnels };
+}
+
+/** A station, and the peer that it is behind. */
+export interface VxlanStation {
+  readonly mac: MacAddress | string;
+  readonly peer: IpAddress | string;
+}
+
+/** Options of {@link vxlanDevice}. */
+export interface VxlanDeviceOptions {
+  /** Identifier of the virtual network, 1 to 0xffffff. */
+  readonly vni: number;
+  /** The host whose UDP carries it. Left out: {@link VxlanDevice.attach} says it later. */
+  readonly underlay?: VxlanUnderlay;
+  /** Our end: an address of the underlying host, to send from and to receive at. Default: as the routes say, and all. */
+  readonly local?: IpAddress | string;
+  /** Other ends, of one IP version: each is sent what is for many, and what is for a station that is not known. */
+  readonly peers?: readonly (IpAddress | string)[];
+  /** Take frames from ends that nobody named. Default: where there are no `peers`. */
+  readonly anyPeer?: boolean;
+  /** Remember behind which peer stations are. Default true. */
+  readonly learning?: boolean;
+  /** Stations whose peer is known from the start. */
+  readonly stations?: readonly VxlanStation[];
+  /** Milliseconds after which a silent station is forgotten. Default 5 minutes. */
+  readonly ageing?: number;
+  /** Stations that it remembers. Default 8192. */
+  readonly mostStations?: number;
+  /** UDP port of all ends. Default 4789. */
+  readonly port?: number;
+  /** TTL or hop limit of the outer packets, 1 to 255. Default 64. */
+  readonly hopLimit?: number;
+  /** DSCP of the outer packets, 0 to 63; `inherit` is that of the packet inside. Default `inherit`. Marks of congestion follow RFC 6040. */
+  readonly dscp?: number | 'inherit';
+  /** Compute the outer UDP checksum. Default: over IPv6 only, as Linux does; what is inside has its own (RFC 6935). */
+  readonly checksum?: boolean;
+  /** Take datagrams without a checksum over IPv6 (RFC 6936). Default false. It is one setting for all networks of a port. */
+  readonly acceptZeroChecksum6?: boolean;
+  /** Refuse outer packets that are larger than their path's MTU, instead of sending them in fragments. Default false. */
+  readonly dontFragment?: boolean;
+  /** Default `vxlan` and the identifier. */
+  readonly name?: string;
+  /** Default: a locally administered one, drawn from the environment. */
+  readonly mac?: MacAddress | string;
+  /** Largest IP packet inside, in bytes. Default: what fits the path to the first peer, or 1500 bytes, without fragments. */
+  readonly mtu?: number;
+}
+
+/** A VXLAN device. */
+export interface VxlanDevice extends Device {
+  readonly vni: number;
+  /** The other ends that were named. */
+  readonly peers: readonly IpAddress[];
+  /** Stations, the peers that they are behind, and when they were last heard of (`undefined`: it was told). */
+  readonly stations: readonly {
+    readonly mac: MacAddress;
+    readonly peer: IpAddress;
+    readonly heardAt: number | undefined;
+  }[];
+  /** Says whose UDP carries it, where that could not be said when it was made. @throws UsageError `ERR_INVALID_STATE`; NetError `EADDRINUSE` */
+  attach(underlay: VxlanUnderlay): void;
+  /** Names another end. @throws UsageError `ERR_INVALID_OPTION`, `ERR_INVALID_ADDRESS` */
+  addPeer(peer: IpAddress | string): void;
+  /** Forgets another end and the stations behind it; says whether it was one. */
+  removePeer(peer: IpAddress | string): boolean;
+  /** Says behind which peer a station is, wherever it is heard. @throws UsageError `ERR_INVALID_OPTION`, `ERR_INVALID_ADDRESS` */
+  pin(mac: MacAddress | string, peer: IpAddress | string): void;
+  /** Undoes {@link VxlanDevice.pin}; says whether there was something to undo. */
+  unpin(mac: MacAddress | string): boolean;
+}
+
+const ALL: DeviceFeatures = { checksum: true, segmentation: true, udpSegmentation: true };
+const SOURCE = 6;
+const ECN_MASK = 3;
+/** Source ports: dynamic ones (RFC 7348 5, RFC 6335 6). */
+const FIRST_PORT = 49_152;
+const PORTS = 16_384;
+const DEFAULT_MTU = 1500;
+const VIRTIO_HEADER = 12;
+const WORDS = [0, 1, 2, 3] as const;
+
+/** Bytes that the outer IP packet has around the inner one. */
+function overhead(version: IpVersion): number {
+  return (version === 4 ? 20 : 40) + UDP_HEADER + VXLAN_HEADER + ETHERNET_HEADER;
+}
+
+class VxlanEnd extends VirtualDevice implements VxlanDevice, VxlanNetwork {
+  readonly vni: number;
+  readonly version: IpVersion;
+  readonly mtu: number;
+  readonly features: DeviceFeatures = ALL;
+  private readonly local: IpAddress | undefined;
+  private readonly localWords: Int32Array | undefined;
+  private readonly options: VxlanDeviceOptions;
+  private readonly way: UdpTunnelEndOptions;
+  private readonly known: VxlanPeers;
+  private readonly table: StationTable<VxlanPeer>;
+  private readonly isLearning: boolean;
+  private readonly port: number;
+  /** -1 is that of the packet inside. */
+  private readonly dscp: number;
+  private readonly headroom: number;
+  private readonly entropy: Entropy = new Entropy();
+  private flooded: readonly VxlanPeer[] = [];
+  private joined: VxlanPort | undefined = undefined;
+  private isSending = false;
+
+  constructor(options: VxlanDeviceOptions, env: Env) {
+    const { vni, peers = [], stations = [], name = `vxlan${vni}`, mac, port = VXLAN_PORT } = options;
+    super(name, mac === undefined ? anyMac(env) : MacAddress.of(mac), NO_FEATURES, env);
+    const { ageing = AGEING, mostStations = MOST_STATIONS, hopLimit = DEFAULT_HOP_LIMIT, dscp = 'inherit' } = options;
+    const first = options.local ?? peers[0] ?? stations[0]?.peer;
+    this.options = options;
+    this.vni = vni;
+    this.port = port;
+    this.version = first === undefined ? 4 : unmapped(ipOf(first)).version;
+    this.local = options.local === undefined ? undefined : unmapped(ipOf(options.local));
+    this.localWords = this.local && Int32Array.from(WORDS, (index) => this.local?.word(index) ?? 0);
+    this.dscp = dscp === 'inherit' ? -1 : dscp << 2;
+    this.isLearning = options.learning ?? true;
+    this.table = new StationTable(ageing, mostStations);
+    this.known = new VxlanPeers(!(options.anyPeer ?? peers.length === 0));
+    const { checksum = this.version === 6, dontFragment = false } = options;
+    this.way = { source: this.local, checksum, hopLimit, dontFragment };
+    const link = longestLinkHeader('ethernet') + VIRTIO_HEADER;
+    this.headroom = overhead(this.version) - ETHERNET_HEADER + link;
+    for (const peer of peers) this.addPeer(peer);
+    for (const station of stations) this.pin(station.mac, station.peer);
+    if (options.underlay !== undefined) this.attach(options.underlay);
+    this.mtu = checkMtu(options.mtu ?? this.fittingMtu());
+  }
+
+  get peers(): readonly IpAddress[] {
+    return this.flooded.map(({ address }) => address);
+  }
+
+  get stations(): VxlanDevice['stations'] {
+    const entries = this.table.list(this.env.timers.now());
+    return entries.map(({ mac, port, heardAt }) => ({ mac: new MacAddress(mac), peer: port.address, heardAt }));
+  }
+
+  attach({ udp: { tunnels } }: VxlanUnderlay): void {
+    if (this.joined !== undefined || !this.open) {
+      throw new UsageError('ERR_INVALID_STATE', `'${this.name}' is attached or closed`);
+    }
+    this.joined = VxlanPort.join(tunnels, this.port, this, this.env);
+    if (this.options.acceptZeroChecksum6 === true) this.joined.tunnel.acceptZeroChecksum6 = true;
+  }
+
+  addPeer(peer: IpAddress | string): void {
+    const added = this.known.name(this.addressOf(peer));
+    if (!this.flooded.includes(added)) this.flooded = [...this.flooded, added];
+  }
+
+  removePeer(peer: IpAddress | string): boolean {
+    const removed = this.known.get(ipOf(peer));
+    if (removed === undefined || !this.flooded.includes(removed)) return false;
+    this.flooded = this.flooded.filter((other) => other !== removed);
+    this.known.unname(removed);
+    this.table.forget(removed);
+    return true;
+  }
+
+  pin(mac: MacAddress | string, peer: IpAddress | string): void {
+    const { value, isGroup } = MacAddress.of(mac);
+    if (isGroup) throw new UsageError('ERR_INVALID_OPTION', 'a group is behind no single peer');
+    this.table.pin(value, this.known.name(this.addressOf(peer)));
+  }
+
+  unpin(mac: MacAddress | string): boolean {
+    return this.table.unpin(MacAddress.of(mac).value);
+  }
+
+  receive(frame: Frame, packet: IpPacket): void {
+    const { drops } = this.env;
+    const wrong = EthernetFrame.check(frame, frame.start);
+    if (wrong !== undefined) return drops.report(wrong, frame, this.name);
+    const peer = this.isToUs(packet) ? this.known.senderOf(packet) : undefined;
+    if (peer === undefined) return drops.report(DropReason.VxlanUnknownNetwork, frame, this.name);
+    const source = readMac(frame.slab.view, frame.start + SOURCE);
+    if (source === this.mac.value) return drops.report(DropReason.TunnelLoop, frame, this.name);
+    if (this.isLearning) this.table.learn(source, peer, this.env.timers.now());
+    const own = frame.exclusive ? frame : this.env.pool.copy(frame);
+    this.deliver(own, packet.trafficClass & ECN_MASK);
+    if (own !== frame) own.release();
+  }
+
+  protected override transmit(frame: TxFrame): void {
+    const { drops } = this.env;
+    // The way to a peer may lead back here, be it by an address that has to be resolved first.
+    if (this.isSending) return drops.refuse(DropReason.TunnelLoop, frame, this.name);
+    const destination = readMac(frame.slab.view, frame.start);
+    const peer = this.table.find(destination, this.env.timers.now());
+    this.isSending = true;
+    try {
+      if (peer === undefined) this.flood(frame);
+      else this.encapsulate(frame, peer);
+    } finally {
+      this.isSending = false;
+    }
+  }
+
+  protected override detach(): void {
+    this.joined?.leave(this);
+    this.joined = undefined;
+  }
+
+  private deliver(frame: Frame, outerEcn: number): void {
+    const isOfInner = frame.checksum === ChecksumState.Partial && frame.checksumStart > frame.start;
+    // What was verified is the outer datagram; what is inside may have been wrong before.
+    if (!isOfInner) frame.checksum = ChecksumState.None;
+    frame.renew();
+    frame.wholeEnd = frame.end;
+    if (!decapsulateEcn(frame, networkOffset(frame, 'ethernet'), outerEcn)) {
+      return this.env.drops.report(DropReason.TunnelCongestion, frame, this.name);
+    }
+    return this.intake.pass(frame);
+  }
+
+  private isToUs({ frame: { slab }, destinationOffset, addressLength }: IpPacket): boolean {
+    const { localWords } = this;
+    if (localWords === undefined) return true;
+    const first = 4 - addressLength / 4;
+    for (let i = first; i < 4; i++) {
+      if (slab.view.getInt32(destinationOffset + 4 * (i - first)) !== localWords[i]) return false;
+    }
+    return true;
+  }
+
+  /** To each peer a copy, to the last one the frame itself. */
+  private flood(frame: TxFrame): void {
+    const { flooded, env } = this;
+    const final = flooded.length - 1;
+    const last = flooded[final];
+    if (last === undefined) return env.drops.refuse(DropReason.IpNoRoute, frame, this.name);
+    for (let i = 0; i < final; i++) {
+      const peer = flooded[i];
+      if (peer !== undefined) this.encapsulate(asTx(env.pool.copy(frame)), peer);
+    }
+    return this.encapsulate(frame, last);
+  }
+
+  /** Takes over the frame's reference. */
+  private encapsulate(frame: TxFrame, peer: VxlanPeer): void {
+    const { env, joined, port, dscp } = this;
+    if (joined === undefined) return env.drops.refuse(DropReason.DeviceDown, frame, this.name);
+    const network = networkOffset(frame, 'ethernet');
+    const trafficClass = innerTrafficClass(frame, network);
+    const sourcePort = FIRST_PORT + (this.entropy.of(frame, network) & (PORTS - 1));
+    const own = withHeadroom(frame, this.headroom, env.pool);
+    VxlanHeader.emit(own, this.vni);
+    own.renew();
+    peer.way ??= joined.tunnel.end(peer.address, this.way);
+    return peer.way.send(own, sourcePort, port, dscp < 0 ? trafficClass : dscp | (trafficClass & ECN_MASK));
+  }
+
+  private addressOf(peer: IpAddress | string): IpAddress {
+    const address = unmapped(ipOf(peer));
+    const isOdd = address.isMulticast || address.isUnspecified || address.version !== this.version;
+    if (!isOdd && !(this.local !== undefined && isSameAddress(address, this.local))) return address;
+    throw new UsageError('ERR_INVALID_OPTION', `${address.toString()} is no other end of '${this.name}'`);
+  }
+
+  private fittingMtu(): number {
+    const [first] = this.flooded;
+    const mtu = first && this.joined?.tunnel.end(first.address, this.way).mtu;
+    return (mtu ?? DEFAULT_MTU) - overhead(this.version);
+  }
+}
+
+function checkOptions({
+  vni,
+  port = VXLAN_PORT,
+  hopLimit = 64,
+  dscp = 0,
+  ageing = 0,
+  mostStations = 1,
+}: VxlanDeviceOptions): void {
+  const isBetween = (value: number, least: number, most: number): boolean =>
+    Number.isInteger(value) && value >= least && value <= most;
+  const wrong = !isBetween(vni, 1, MAX_VNI)
+    ? `VXLAN identifier ${vni} is not in 1..${MAX_VNI}`
+    : !isBetween(port, 1, 65_535)
+      ? `port ${port} is not in 1..65535`
+      : !isBetween(hopLimit, 1, 255)
+        ? `a hop limit is a whole number from 1 to 255, not ${hopLimit}`
+        : dscp !== 'inherit' && !isBetween(dscp, 0, 63)
+          ? `DSCP ${dscp} is not in 0..63`
+          : !(ageing >= 0 && mostStations >= 1)
+            ? 'a VXLAN that remembers nothing'
+            : undefined;
+  if (wrong !== undefined) throw new UsageError('ERR_INVALID_OPTION', wrong);
+}
+
+/**
+ * Makes an end of a virtual Ethernet over an IP network (RFC 7348). Frames to a station go to the peer behind which it was last heard of, or was
+ * said to be; all others, and those to groups and to everybody, to each named peer. What comes from a peer is never sent to one again.
+ *
+ * Several networks may share a port of a host. The underlying host may be the one that uses the device: make the device without
+ * `underlay`, give it to the host or router, and {@link VxlanDevice.attach} it.
+ *
+ * **Drops** on the way in `VxlanTruncated`, `VxlanBadHeader`, `VxlanUnknownNetwork`, `EthernetTruncated`, `EthernetBadSource`, `TunnelLoop`,
+ * `TunnelCongestion`; on the way out `IpNoRoute` without a peer or a way there, `TunnelLoop`, `DeviceDown`.
+ * **State and timers** the table of stations; no timer.
+ *
+ * @throws UsageError `ERR_INVALID_OPTION`, `ERR_INVALID_ADDRESS`; NetError `EADDRINUSE`
+ * @example
+ * const under = host({ device: tap, addresses: ['192.0.2.1/24'] }, env);
+ * const overlay = vxlanDevice({ vni: 42, underlay: under, local: '192.0.2.1', peers: ['192.0.2.2'] }, env);
+ * overlay.frames$.pipe(host({ device: overlay, addresses: ['10.0.0.1/24'] }, env)).subscribe(overlay.sink);
+ */
+export function vxlanDevice(options: VxlanDeviceOptions, env: Env): VxlanDevice {
+  checkOptions(options);
+  return new VxlanEnd(options, env);
+}
