@@ -7,14 +7,24 @@ import type { Address, Cidr, IpVersion } from '../core/address.js';
 import type { Device } from '../core/device.js';
 import type { ChosenRoute } from '../core/frame.js';
 
+/**
+ * What becomes of packets by a route: sent on their way, or dropped; silently, with the word that there is no way, or that it is forbidden
+ * (RFC 1812 5.2.7.1; RTN_UNICAST and its likes of Linux).
+ */
+export type RouteType = 'unicast' | 'blackhole' | 'unreachable' | 'prohibit';
+
 /** A route: where packets to a prefix go. */
 export interface Route<V extends IpVersion = IpVersion> extends ChosenRoute {
   readonly destination: Cidr<V>;
+  /** Default `unicast`; the others lead nowhere, whatever the device. */
+  readonly type?: RouteType;
   /** The next hop; without one the destination is on the link. */
   readonly gateway?: Address<V>;
   readonly device: Device;
   /** Of routes to the same prefix the one with the lowest metric is taken. Default 0. */
   readonly metric?: number;
+  /** Its part, 1 to 256, of the flows that it shares with other routes of the same prefix and metric, where these are shared. Default 1. */
+  readonly weight?: number;
   /** The address to send from where the sender does not care. Default: one of the device's. */
   readonly source?: Address<V>;
   /** Largest packet in bytes, where it is less than the device's. */
@@ -42,6 +52,33 @@ export interface Gateway<V extends IpVersion = IpVersion> {
   readonly gateway: Address<V>;
 }
 
+/** Routes of one IP version, and which of them is taken. */
+export interface Routes<V extends IpVersion = IpVersion> {
+  /** Gateways whose routes are taken only where there is no other. */
+  readonly avoided: readonly Gateway<V>[];
+  /** Rises whenever an answer may have changed. */
+  readonly version: number;
+  readonly size: number;
+  /** Whether answers depend on nothing but the destination: not on the flow, nor on rules. */
+  readonly isByDestination: boolean;
+  /** Adds a route; one to the same prefix by the same way and with the same metric is replaced. */
+  add(route: Route<V>): void;
+  /** Removes the routes that `isMeant` says; returns how many there were. Looks at every route. */
+  remove(isMeant: (route: Route<V>) => boolean): number;
+  /** The route to the address of these words (`IpAddress.word`); of equally good ones the one of that flow (see `FlowHash`). */
+  lookup(a: number, b: number, c: number, d: number, flow?: number): Route<V> | undefined;
+  /** The routes to exactly this prefix, the best first. */
+  at(destination: Cidr<V>): readonly Route<V>[];
+  /** All routes, the most specific first. */
+  list(): Route<V>[];
+  /** Prefers other routes to the same prefixes to those by this gateway; returns whether there are such. */
+  avoid(device: Device, gateway: Address<V>): boolean;
+  /** Takes routes by this gateway again. */
+  trust(device: Device, gateway: Address<V>): void;
+  /** Takes all routes again. */
+  trustAll(): void;
+}
+
 interface Row<V extends IpVersion> {
   readonly route: Route<V>;
   readonly network: readonly [number, number, number, number];
@@ -61,12 +98,11 @@ function rowOf<V extends IpVersion>(route: Route<V>): Row<V> {
   return { route, network: [word(0), word(1), word(2), word(3)], mask };
 }
 
-/** Routes of one IP version. */
-export class RouteTable<V extends IpVersion = IpVersion> {
-  /** Gateways whose routes are taken only where there is no other. */
+/** Routes of one IP version. Of equally good ones the one that was added first is taken. */
+export class RouteTable<V extends IpVersion = IpVersion> implements Routes<V> {
   avoided: readonly Gateway<V>[] = [];
-  /** Rises whenever an answer may have changed. */
   version = 0;
+  readonly isByDestination = true;
   private rows: Row<V>[] = [];
   private cached: Route<V> | undefined = undefined;
   private valid = false;
@@ -79,16 +115,14 @@ export class RouteTable<V extends IpVersion = IpVersion> {
     return this.rows.length;
   }
 
-  /** Adds a route; one to the same prefix by the same way and with the same metric is replaced. */
   add(route: Route<V>): void {
-    this.remove((other) => sameWay(other, route));
+    this.remove((other) => isSameWay(other, route));
     const order = (row: Row<V>) => -row.route.destination.length * 2 ** 32 + (row.route.metric ?? 0);
     this.rows.push(rowOf(route));
     this.rows.sort((one, other) => order(one) - order(other));
     this.changed();
   }
 
-  /** Removes the routes that `isMeant` says; returns how many there were. */
   remove(isMeant: (route: Route<V>) => boolean): number {
     const before = this.rows.length;
     this.rows = this.rows.filter((row) => !isMeant(row.route));
@@ -96,7 +130,6 @@ export class RouteTable<V extends IpVersion = IpVersion> {
     return before - this.rows.length;
   }
 
-  /** The best route to the address of these words (`IpAddress.word`). */
   lookup(a: number, b: number, c: number, d: number): Route<V> | undefined {
     if (this.valid && this.d === d && this.c === c && this.b === b && this.a === a) return this.cached;
     this.a = a;
@@ -109,24 +142,21 @@ export class RouteTable<V extends IpVersion = IpVersion> {
     return this.cached;
   }
 
-  /** Prefers other routes to the same prefixes to those by this gateway; returns whether there are such. */
   avoid(device: Device, gateway: Address<V>): boolean {
     const isBy = (route: Route<V>) => route.device === device && route.gateway?.equals(gateway) === true;
     const has = this.rows.some(({ route }) => isBy(route) && this.alternative(route) !== undefined);
-    if (!has || this.avoided.some((one) => isSame(one, device, gateway))) return has;
+    if (!has || this.avoided.some((one) => isSameGateway(one, device, gateway))) return has;
     this.avoided = [...this.avoided, { device, gateway }];
     this.changed();
     return true;
   }
 
-  /** Takes routes by this gateway again. */
   trust(device: Device, gateway: Address<V>): void {
     if (this.avoided.length === 0) return;
-    this.avoided = this.avoided.filter((one) => !isSame(one, device, gateway));
+    this.avoided = this.avoided.filter((one) => !isSameGateway(one, device, gateway));
     this.changed();
   }
 
-  /** Takes all routes again. */
   trustAll(): void {
     this.avoided = [];
     this.changed();
@@ -138,7 +168,7 @@ export class RouteTable<V extends IpVersion = IpVersion> {
   }
 
   private isAvoided({ device, gateway }: Route<V>): boolean {
-    return gateway !== undefined && this.avoided.some((one) => isSame(one, device, gateway));
+    return gateway !== undefined && this.avoided.some((one) => isSameGateway(one, device, gateway));
   }
 
   /** The best other route to the same prefix whose gateway is not avoided. */
@@ -153,7 +183,11 @@ export class RouteTable<V extends IpVersion = IpVersion> {
     })?.route;
   }
 
-  /** The routes, the most specific first. */
+  at(destination: Cidr<V>): readonly Route<V>[] {
+    const isMeant = ({ route }: Row<V>) => isSamePrefix(route.destination, destination);
+    return this.rows.filter(isMeant).map(({ route }) => route);
+  }
+
   list(): Route<V>[] {
     return this.rows.map((row) => row.route);
   }
@@ -168,16 +202,21 @@ function matches<V extends IpVersion>({ network, mask }: Row<V>, a: number, b: n
   );
 }
 
-function isSame<V extends IpVersion>(one: Gateway<V>, device: Device, gateway: Address<V>): boolean {
+/** Whether a gateway is this one. */
+export function isSameGateway<V extends IpVersion>(one: Gateway<V>, device: Device, gateway: Address<V>): boolean {
   return one.device === device && one.gateway.equals(gateway);
 }
 
-function sameWay<V extends IpVersion>(one: Route<V>, other: Route<V>): boolean {
+function isSamePrefix<V extends IpVersion>(one: Cidr<V>, other: Cidr<V>): boolean {
+  return one.length === other.length && one.network.equals(other.network);
+}
+
+/** Whether one route takes the place of another. */
+export function isSameWay<V extends IpVersion>(one: Route<V>, other: Route<V>): boolean {
   const { gateway } = one;
   const sameGateway = gateway === undefined ? other.gateway === undefined : other.gateway?.equals(gateway) === true;
   return (
-    one.destination.length === other.destination.length &&
-    one.destination.network.equals(other.destination.network) &&
+    isSamePrefix(one.destination, other.destination) &&
     one.device === other.device &&
     (one.metric ?? 0) === (other.metric ?? 0) &&
     sameGateway
