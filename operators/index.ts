@@ -174,6 +174,23 @@ export { toDevices } from './stack/to-devices.js';
 export { type ForwardCounters, Forwarder, type ForwardInterface, type ForwardOptions } from '../lib/l3/forward.js';
 export { Decisions, Destination } from '../lib/l3/forward-decisions.js';
 
+// Routes.
+export { PrefixMap, type PrefixVisitor } from '../lib/core/prefix-map.js';
+export { PrefixSet } from '../lib/core/prefix-set.js';
+export { Fib, NOWHERE } from '../lib/l3/fib.js';
+export { FlowHash } from '../lib/l3/fib-flow.js';
+export {
+  type Gateway,
+  type LinkParameters,
+  type Route,
+  type Routes,
+  RouteTable,
+  type RouteType,
+} from '../lib/l3/routes.js';
+export { RouteQuery } from '../lib/l3/routing-query.js';
+export type { RoutingRule, RoutingSelector, TableId } from '../lib/l3/routing-rules.js';
+export { MAIN_RULE, RoutingTables } from '../lib/l3/routing-tables.js';
+
 // Time.
 export { defaultEnvironment, environment, type EnvironmentOptions } from './time/environment.js';
 export { SimulationScheduler, type SimulationSchedulerOptions } from './time/simulation-scheduler.js';

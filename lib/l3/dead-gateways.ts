@@ -11,7 +11,7 @@ import type { Timer } from '../core/timers.js';
 import type { IpLink } from '../l2/link.js';
 import type { NeighbourEvent } from '../l2/neighbour-entry.js';
 import type { IpTables } from './ip-tables.js';
-import type { RouteTable } from './routes.js';
+import type { Routes } from './routes.js';
 
 /** Between two questions to gateways that do not answer, in milliseconds; RFC 4191 3.2 has the same. */
 const PROBE_INTERVAL = 60_000;
@@ -20,7 +20,7 @@ const MAPPED = 0xffff;
 /** Keeps routes by gateways that do not answer out of use. */
 export class DeadGateways {
   private readonly tables: IpTables;
-  private readonly routes: RouteTable<4>;
+  private readonly routes: Routes<4>;
   private readonly env: Env;
   private readonly links: readonly IpLink[];
   private readonly prober: Timer;

@@ -17,16 +17,22 @@ import { type Ipv6AddressState, Ipv6Addresses } from './addresses6.js';
 import { DEFAULT_HOP_LIMIT, type IpPath, type IpPaths } from './ip-output.js';
 import { MIN_PATH_MTU_IPV6, PathMtus } from './path-mtu.js';
 import { Redirects } from './redirects.js';
-import { linkMtu, type Route, RouteTable } from './routes.js';
+import { NOWHERE } from './fib.js';
+import { linkMtu, type Route, type Routes, RouteTable, type RouteType } from './routes.js';
 import { isOnOneLink } from './scope.js';
 
 /** A route as users write it. */
 export interface RouteOptions {
   /** `default` is short for 0.0.0.0/0, or ::/0 where the gateway is an IPv6 one. */
   readonly destination: Cidr | string;
+  /** What becomes of the packets. Default `unicast`: they are sent. */
+  readonly type?: RouteType;
   readonly gateway?: IpAddress | string;
-  readonly device: Device;
+  /** Only routes that lead nowhere can do without. */
+  readonly device?: Device;
   readonly metric?: number;
+  /** Its part of the flows, 1 to 256, where equally good routes share them. Default 1. */
+  readonly weight?: number;
   readonly source?: IpAddress | string;
   readonly mtu?: number;
 }
@@ -46,11 +52,11 @@ interface LinkLimit {
 /** Addresses and routes of one host. */
 export class IpTables implements IpPaths {
   readonly addresses: Ipv4Addresses = new Ipv4Addresses();
-  readonly routes: RouteTable<4> = new RouteTable();
+  readonly routes: Routes<4>;
   /** MTUs that routers reported (RFC 1191). */
   readonly mtus: PathMtus;
   readonly addresses6: Ipv6Addresses = new Ipv6Addresses();
-  readonly routes6: RouteTable<6> = new RouteTable();
+  readonly routes6: Routes<6>;
   /** The same for IPv6 (RFC 8201), by the address's text. */
   readonly mtus6: PathMtus<string>;
   /** MAC addresses of all groups that we are members of; a live view, for `ethernet({ multicast })`. */
@@ -63,12 +69,17 @@ export class IpTables implements IpPaths {
   private readonly limits = new Map<Device, LinkLimit>();
   private readonly limits4 = new Map<Device, LinkLimit>();
   /** Routes to single hosts that routers told us, by the host, the oldest first. */
-  private readonly redirects4 = new Redirects(this.routes);
-  private readonly redirects6 = new Redirects(this.routes6);
+  private readonly redirects4: Redirects<4>;
+  private readonly redirects6: Redirects<6>;
   private hops: number = DEFAULT_HOP_LIMIT;
   private changes = 0;
 
-  constructor(env: Env) {
+  /** Routes are kept in simple tables, unless there are others: `Fib`, `RoutingTables`. */
+  constructor(env: Env, routes: Routes<4> = new RouteTable(), routes6: Routes<6> = new RouteTable()) {
+    this.routes = routes;
+    this.routes6 = routes6;
+    this.redirects4 = new Redirects(routes);
+    this.redirects6 = new Redirects(routes6);
     this.mtus = new PathMtus(env);
     this.mtus6 = new PathMtus(env, MIN_PATH_MTU_IPV6);
   }
@@ -118,17 +129,8 @@ export class IpTables implements IpPaths {
 
   /** @throws UsageError `ERR_INVALID_ADDRESS`, `ERR_INVALID_OPTION` */
   addRoute(options: RouteOptions): void {
-    const { destination, gateway, device, metric, source, mtu } = options;
-    if (isVersion6(options)) return this.addRoute6(options);
-    return this.routes.add({
-      destination: cidr4(destination === 'default' ? '0.0.0.0/0' : destination),
-      device,
-      limit: this.limitOf(device, this.limits4),
-      ...(gateway === undefined ? {} : { gateway: ip4(gateway) }),
-      ...(metric === undefined ? {} : { metric }),
-      ...(source === undefined ? {} : { source: ip4(source) }),
-      ...(mtu === undefined ? {} : { mtu }),
-    });
+    if (isVersion6(options)) this.routes6.add(this.route6Of(options));
+    else this.routes.add(this.route4Of(options));
   }
 
   /** Removes the routes to exactly this prefix; returns how many there were. */
@@ -233,7 +235,7 @@ export class IpTables implements IpPaths {
     if (wanted?.version === 6) return undefined;
     if (this.isOurs(destination.value)) return { source: wanted ?? destination, mtu: LOOPBACK_MTU };
     const route = this.route(destination.value);
-    if (route === undefined) return undefined;
+    if (route === undefined || !isUnicast(route)) return undefined;
     const from = wanted ?? route.source ?? this.addresses.sourceFor(route.device, route.gateway ?? destination);
     const { hopLimit } = this;
     const { features } = route.device;
@@ -296,9 +298,7 @@ export class IpTables implements IpPaths {
   /** Adds the route to an address's network, unless an earlier address of it has done so: the first is the one to send from. */
   private connect(device: Device, cidr: Cidr<4>): void {
     const destination = cidr4(`${cidr.network.toString()}/${cidr.length}`);
-    const isThere = this.routes
-      .list()
-      .some((route) => route.device === device && route.gateway === undefined && route.destination.equals(destination));
+    const isThere = this.routes.at(destination).some((route) => route.device === device && route.gateway === undefined);
     const limit = this.limitOf(device, this.limits4);
     if (cidr.length < 32 && !isThere) this.routes.add({ destination, device, limit, source: cidr.address });
   }
@@ -319,9 +319,8 @@ export class IpTables implements IpPaths {
     if (network.version !== 6 || cidr.length === 128 || network.isLinkLocal || alone) return;
     const destination = new Cidr<6>(network, cidr.length);
     // Routes with a metric came otherwise, and will go otherwise.
-    const isConnected = (route: Route<6>) =>
-      route.device === device && (route.gateway ?? route.metric) === undefined && route.destination.equals(destination);
-    if (!this.routes6.list().some(isConnected)) this.routes6.add({ destination, device, limit });
+    const isConnected = (route: Route<6>) => route.device === device && (route.gateway ?? route.metric) === undefined;
+    if (!this.routes6.at(destination).some(isConnected)) this.routes6.add({ destination, device, limit });
   }
 
   private removeAddress6(device: Device, address: Ipv6Address): void {
@@ -344,17 +343,30 @@ export class IpTables implements IpPaths {
     this.routes6.remove(isNetwork);
   }
 
-  private addRoute6(options: RouteOptions): void {
-    const { destination, gateway, device, metric, source, mtu } = options;
-    this.routes6.add({
+  private route4Of(options: RouteOptions): Route<4> {
+    const { destination, gateway, source } = options;
+    const device = deviceOf(options);
+    return {
+      destination: cidr4(destination === 'default' ? '0.0.0.0/0' : destination),
+      device,
+      limit: this.limitOf(device, this.limits4),
+      ...(gateway === undefined ? {} : { gateway: ip4(gateway) }),
+      ...(source === undefined ? {} : { source: ip4(source) }),
+      ...qualities(options),
+    };
+  }
+
+  private route6Of(options: RouteOptions): Route<6> {
+    const { destination, gateway, source } = options;
+    const device = deviceOf(options);
+    return {
       destination: cidr6(destination === 'default' ? '::/0' : destination),
       device,
       limit: this.limitOf(device),
       ...(gateway === undefined ? {} : { gateway: ip6(gateway) }),
-      ...(metric === undefined ? {} : { metric }),
       ...(source === undefined ? {} : { source: ip6(source) }),
-      ...(mtu === undefined ? {} : { mtu }),
-    });
+      ...qualities(options),
+    };
   }
 
   private path6(destination: Ipv6Address, wanted: IpAddress | undefined): IpPath | undefined {
@@ -365,7 +377,7 @@ export class IpTables implements IpPaths {
     const device = destination.zone === '' ? owner : this.zone(destination);
     if (destination.zone !== '' && device === undefined) return undefined;
     const route = this.route6(a, b, c, d, device);
-    if (route === undefined) return undefined;
+    if (route === undefined || !isUnicast(route)) return undefined;
     const from = wanted ?? route.source ?? this.addresses6.sourceFor(route.device, destination);
     const hopLimit = route.limit?.hopLimit ?? this.hopLimit;
     const { features } = route.device;
@@ -399,6 +411,30 @@ export class IpTables implements IpPaths {
       sourceFor: (target) => this.addresses.sourceFor(device, new Ipv4Address(target))?.value ?? 0,
     };
   }
+}
+
+/** @throws UsageError `ERR_INVALID_OPTION` where the route needs a device, and has none */
+function deviceOf({
+  destination,
+  type = 'unicast',
+  device = type === 'unicast' ? undefined : NOWHERE,
+}: RouteOptions): Device {
+  if (device !== undefined) return device;
+  throw new UsageError('ERR_INVALID_OPTION', `the route to ${destination.toString()} has no device`);
+}
+
+function qualities({ type, metric, weight, mtu }: RouteOptions): Pick<Route, 'type' | 'metric' | 'weight' | 'mtu'> {
+  return {
+    ...(type === undefined ? {} : { type }),
+    ...(metric === undefined ? {} : { metric }),
+    ...(weight === undefined ? {} : { weight }),
+    ...(mtu === undefined ? {} : { mtu }),
+  };
+}
+
+/** Whether packets by a route are sent. */
+function isUnicast({ type = 'unicast' }: Route): boolean {
+  return type === 'unicast';
 }
 
 function cidr4(cidr: Cidr | string): Cidr<4> {

@@ -5,18 +5,18 @@
 
 import type { Address, IpAddress, IpVersion } from '../core/address.js';
 import type { Device } from '../core/device.js';
-import type { Route, RouteTable } from './routes.js';
+import type { Route, Routes } from './routes.js';
 
 /** Beyond so many the oldest goes. */
 const MAX_REDIRECTS = 64;
 
 /** The redirects that are in force. */
 export class Redirects<V extends IpVersion> {
-  private readonly routes: RouteTable<V>;
+  private readonly routes: Routes<V>;
   /** By destination, the oldest first. */
   private readonly taught = new Map<string, Route<V>>();
 
-  constructor(routes: RouteTable<V>) {
+  constructor(routes: Routes<V>) {
     this.routes = routes;
   }
 
