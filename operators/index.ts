@@ -196,3 +196,7 @@ export { defaultEnvironment, environment, type EnvironmentOptions } from './time
 export { SimulationScheduler, type SimulationSchedulerOptions } from './time/simulation-scheduler.js';
 export { TimerWheel, type TimerWheelOptions } from './time/timer-wheel.js';
 export { timersOf } from './time/timers-of.js';
+
+// Filters in the language of tcpdump.
+export { pcapFilter } from './filter/pcap-filter.js';
+export { PcapFilter, PcapFilterError, type PcapFilterOptions } from '../lib/filter/pcap-filter/index.js';

@@ -1,0 +1,42 @@
+import { type Frame, NOT_PARSED } from '../../lib/core/frame.js';
+import { PcapFilter, type PcapFilterOptions } from '../../lib/filter/pcap-filter/pcap-filter.js';
+import type { Packet } from '../flow/packet.js';
+
+/**
+ * A condition in the pcap filter language (pcap-filter(7), as of tcpdump), compiled for any place where packets are chosen: `where`,
+ * `capture`, `logPackets`, a rule of a firewall.
+ *
+ * It looks at the whole packet, whatever layers have narrowed it to: from the link header on where there is one, else from the IP header. Of a
+ * bare frame it looks at the range, which starts at an IP header if the frame's device is of that medium or a layer has found it there. Bytes are
+ * judged as they are in the frame: a super-segment is one packet.
+ *
+ * Hosts are addresses and services those of a small table: nothing is looked up. Not in it: `gateway`, `protochain`, `inbound`, `outbound`,
+ * `mpls`, `pppoes`, `geneve` and what is of wireless links.
+ *
+ * @example
+ * tap.frames$.pipe(where(pcapFilter('not (udp port 53 and net 192.0.2.0/24)')), host).subscribe(tap.sink);
+ *
+ * @throws PcapFilterError `ERR_BAD_FILTER`, with the column and what was expected there
+ */
+// oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- it is what `where` infers the packets that it passes on from
+export function pcapFilter<T extends Packet>(
+  filter: string | PcapFilter,
+  options: PcapFilterOptions = {},
+): (packet: T) => boolean {
+  const compiled = typeof filter === 'string' ? new PcapFilter(filter, options) : filter;
+  return (packet) => ('slab' in packet ? matchesFrame(compiled, packet) : matchesView(compiled, packet.frame));
+}
+
+function matchesFrame(filter: PcapFilter, frame: Frame): boolean {
+  const { start, end } = frame;
+  const isIp = start !== frame.link && (start === frame.network || frame.device?.medium === 'ip');
+  return filter.matches(frame.slab.view, start, end, isIp ? 'ip' : 'ethernet');
+}
+
+function matchesView(filter: PcapFilter, frame: Frame): boolean {
+  const { link, network } = frame;
+  const end = Math.max(frame.end, frame.wholeEnd);
+  if (link !== NOT_PARSED) return filter.matches(frame.slab.view, link, end, 'ethernet');
+  if (network !== NOT_PARSED) return filter.matches(frame.slab.view, network, end, 'ip');
+  return matchesFrame(filter, frame);
+}
