@@ -7,7 +7,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import dgram from 'node:dgram';
 import { connect, type Socket } from 'node:net';
-import { BLOCK, DIGEST, type Done, TRANSFER } from './mixed-load-facts.js';
+import { DIGEST, type Done, TRANSFER, writeTransfer } from './mixed-load-ends.js';
 import { PORTS } from './ports.js';
 
 const [host = '', seconds = '1', connectionRate = '0', datagramRate = '0'] = process.argv.slice(2);
@@ -32,24 +32,16 @@ function open(port: number, what: string, done: () => void, allowHalfOpen = fals
 /** Sends a transfer, and compares the digest that comes back. */
 function send(): Promise<void> {
   return new Promise((resolve) => {
-    const hash = createHash('sha256');
     const socket = open(PORTS.discard, 'sent', resolve, true);
-    let left = TRANSFER;
-    const fill = () => {
-      for (let more = true; more && left > 0; left -= BLOCK) {
-        const block = Buffer.alloc(BLOCK, randomBytes(64));
-        hash.update(block);
-        more = socket.write(block);
-      }
-      if (left === 0) socket.end();
-    };
     const answer: Buffer[] = [];
-    socket.on('drain', fill).on('data', (data) => answer.push(data));
-    socket.on('end', () => {
-      if (Buffer.concat(answer).equals(hash.digest())) count.sent++;
-      else complain('sent: digest');
+    writeTransfer(socket, (hash) => {
+      socket.end();
+      socket.on('end', () => {
+        if (Buffer.concat(answer).equals(hash.digest())) count.sent++;
+        else complain('sent: digest');
+      });
     });
-    fill();
+    socket.on('data', (data) => answer.push(data));
   });
 }
 

@@ -5,7 +5,7 @@
  *     mixed-load-service.ts ADDRESS/LENGTH PEER/LENGTH TAP-OPTIONS-AS-JSON
  */
 
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { Duplex } from 'node:stream';
 import { openTap, type TapOptions } from '../drivers/tap.js';
@@ -13,7 +13,7 @@ import { anyEndpoint } from '../lib/l4/udp.js';
 import { nodeNet } from '../lib/socket/net.js';
 import { host } from '../operators/stack/host.js';
 import { environment } from '../operators/time/environment.js';
-import { BLOCK, type Health, TRANSFER } from './mixed-load-facts.js';
+import { type Health, writeTransfer } from './mixed-load-ends.js';
 import { PORTS } from './ports.js';
 
 const [address = '', peer = '', options = '{}'] = process.argv.slice(2);
@@ -37,19 +37,7 @@ listen(PORTS.discard, true, (socket) => {
 });
 
 listen(PORTS.source, false, (socket) => {
-  const hash = createHash('sha256');
-  let left = TRANSFER;
-  const fill = () => {
-    for (let more = true; more && left > 0; left -= BLOCK) {
-      // A block of its own each time: what was written belongs to the stack until it is acknowledged.
-      const block = Buffer.alloc(BLOCK, randomBytes(64));
-      hash.update(block);
-      more = socket.write(block);
-    }
-    if (left === 0) socket.end(hash.digest());
-  };
-  socket.on('drain', fill).resume();
-  fill();
+  writeTransfer(socket.resume(), (hash) => socket.end(hash.digest()));
 });
 
 listen(PORTS.echo, false, (socket) => socket.pipe(socket));

@@ -4,8 +4,8 @@
 
 import { fileURLToPath } from 'node:url';
 import type { TapOptions } from '../drivers/tap.js';
-import type { Done, Health } from './mixed-load-facts.js';
-import { TRANSFER } from './mixed-load-facts.js';
+import type { Done, Health } from './mixed-load-ends.js';
+import { TRANSFER } from './mixed-load-ends.js';
 import { Namespace, whyNoNamespaces } from './namespace.js';
 import { ready } from './ready.js';
 import { median, type Row } from './report.js';

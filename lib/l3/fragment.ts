@@ -5,14 +5,19 @@
 
 import type { Frame, FramePool } from '../core/frame.js';
 import { HOP_BY_HOP } from '../wire/ip.js';
-import { IPV4_HEADER, type Ipv4Option, Ipv4Packet, refreshIpv4Checksum } from '../wire/ipv4.js';
+import {
+  IPV4_FRAGMENT,
+  IPV4_HEADER,
+  IPV4_TOTAL_LENGTH,
+  type Ipv4Option,
+  Ipv4Packet,
+  refreshIpv4Checksum,
+} from '../wire/ipv4.js';
 import { IPV6_HEADER, IPV6_NEXT_HEADER, IPV6_PAYLOAD_LENGTH, Ipv6Packet } from '../wire/ipv6.js';
 import { extensionLength, FRAGMENT_HEADER, FragmentHeader } from '../wire/ipv6-extensions.js';
 import { completeChecksum } from '../wire/segmentation.js';
 
 // RFC 791 3.1.
-const TOTAL_LENGTH = 2;
-const FLAGS_OFFSET = 6;
 const DONT_FRAGMENT = 0x4000;
 /** Set in the type of options that every fragment carries (RFC 791 3.1). */
 const COPIED = 0x80;
@@ -65,8 +70,8 @@ export function mendIpv4Header(frame: Frame): boolean {
   const at = frame.network;
   const { view } = frame.slab;
   if (frame.end - at > 0xffff) return false;
-  view.setUint16(at + TOTAL_LENGTH, frame.end - at);
-  view.setUint16(at + FLAGS_OFFSET, view.getUint16(at + FLAGS_OFFSET) & DONT_FRAGMENT);
+  view.setUint16(at + IPV4_TOTAL_LENGTH, frame.end - at);
+  view.setUint16(at + IPV4_FRAGMENT, view.getUint16(at + IPV4_FRAGMENT) & DONT_FRAGMENT);
   refreshIpv4Checksum(view, at);
   frame.wholeEnd = frame.end;
   return true;

@@ -12,11 +12,20 @@ import type { DeviceShare, Medium } from '../core/device.js';
 import type { Frame } from '../core/frame.js';
 import { ARP_LENGTH, ArpOperation } from '../wire/arp.js';
 import { ETHERNET_HEADER, EtherType } from '../wire/ethernet.js';
-import { Icmpv4Type } from '../wire/icmpv4.js';
+import { ICMPV4_HEADER, Icmpv4Type } from '../wire/icmpv4.js';
 import { Icmpv6Type, isIcmpv6Error, isMld } from '../wire/icmpv6.js';
 import { IpProtocol } from '../wire/ip.js';
-import { IPV4_HEADER } from '../wire/ipv4.js';
-import { IPV6_HEADER, IPV6_NEXT_HEADER } from '../wire/ipv6.js';
+import {
+  IPV4_DESTINATION,
+  IPV4_FRAGMENT,
+  IPV4_FRAGMENT_OFFSET,
+  IPV4_HEADER,
+  IPV4_IDENTIFICATION,
+  IPV4_MORE_FRAGMENTS,
+  IPV4_PROTOCOL,
+  IPV4_SOURCE,
+} from '../wire/ipv4.js';
+import { IPV6_DESTINATION, IPV6_HEADER, IPV6_NEXT_HEADER, IPV6_SOURCE } from '../wire/ipv6.js';
 import { FRAGMENT_HEADER, FRAGMENT_OFFSET, isExtension, MAX_EXTENSION_HEADERS } from '../wire/ipv6-extensions.js';
 import { isVlanType, VLAN_TAG } from '../wire/vlan.js';
 import { mix, ownerOfFlow } from './share.js';
@@ -35,19 +44,9 @@ const MOST_TAGS = 2;
 const ARP_OPERATION = 6;
 const ARP_SENDER = 14;
 const ARP_TARGET = 24;
-const V4_IDENTIFICATION = 4;
-const V4_FRAGMENT = 6;
-const V4_PROTOCOL = 9;
-const V4_SOURCE = 12;
-const V4_DESTINATION = 16;
-const V4_MORE = 0x2000;
-const V4_OFFSET = 0x1fff;
 const V4_FIRST_GROUP = 0xe000_0000;
-const V6_SOURCE = 8;
-const V6_DESTINATION = 24;
 const V6_OFFSET = 0xfff8;
 const V6_IDENTIFICATION = 4;
-const ICMP_HEADER = 8;
 const ICMP_IDENTIFIER = 4;
 const PORTS = 4;
 const DHCPV4_CLIENT = 68;
@@ -117,7 +116,7 @@ export class Steering {
   private ipv4(at: number): number {
     const { view } = this;
     if (!this.readIpv4(at)) return HERE;
-    if (this.toGroup || view.getUint32(at + V4_DESTINATION) >= V4_FIRST_GROUP) return this.group();
+    if (this.toGroup || view.getUint32(at + IPV4_DESTINATION) >= V4_FIRST_GROUP) return this.group();
     return this.offset > 0 || this.more ? FRAGMENT : this.unicast();
   }
 
@@ -125,7 +124,7 @@ export class Steering {
     const { view } = this;
     const fragment = this.readIpv6(at);
     if (fragment === undefined) return HERE;
-    if (this.toGroup || view.getUint8(at + V6_DESTINATION) === 0xff) return this.group();
+    if (this.toGroup || view.getUint8(at + IPV6_DESTINATION) === 0xff) return this.group();
     return fragment ? FRAGMENT : this.unicast();
   }
 
@@ -148,7 +147,7 @@ export class Steering {
     const localPort = view.getUint16(transport + 2);
     if (this.protocol === IpProtocol.Udp && (localPort === DHCPV4_CLIENT || localPort === DHCPV6_CLIENT))
       return FIRST_WORKER;
-    const from = this.network + (this.version === 4 ? V4_SOURCE : V6_SOURCE);
+    const from = this.network + (this.version === 4 ? IPV4_SOURCE : IPV6_SOURCE);
     return ownerOfFlow(this.hash(from), localPort, view.getUint16(transport), share);
   }
 
@@ -163,14 +162,14 @@ export class Steering {
 
   private icmp(): number {
     const { view, transport } = this;
-    if (transport + ICMP_HEADER > this.end) return HERE;
+    if (transport + ICMPV4_HEADER > this.end) return HERE;
     switch (view.getUint8(transport)) {
       case Icmpv4Type.EchoReply:
         return this.echo(transport);
       case Icmpv4Type.DestinationUnreachable:
       case Icmpv4Type.TimeExceeded:
       case Icmpv4Type.ParameterProblem:
-        return this.readIpv4(transport + ICMP_HEADER) ? this.quoted(V4_DESTINATION, Icmpv4Type.EchoRequest) : HERE;
+        return this.readIpv4(transport + ICMPV4_HEADER) ? this.quoted(IPV4_DESTINATION, Icmpv4Type.EchoRequest) : HERE;
       case Icmpv4Type.Redirect:
       case Icmpv4Type.RouterAdvertisement:
         return EVERYONE;
@@ -181,12 +180,12 @@ export class Steering {
 
   private icmpv6(): number {
     const { view, transport } = this;
-    if (transport + ICMP_HEADER > this.end) return HERE;
+    if (transport + ICMPV4_HEADER > this.end) return HERE;
     const type = view.getUint8(transport);
     if (type === Icmpv6Type.EchoReply) return this.echo(transport);
     if (isIcmpv6Error(type)) {
-      const isWhole = this.readIpv6(transport + ICMP_HEADER) !== undefined;
-      return isWhole ? this.quoted(V6_DESTINATION, Icmpv6Type.EchoRequest) : HERE;
+      const isWhole = this.readIpv6(transport + ICMPV4_HEADER) !== undefined;
+      return isWhole ? this.quoted(IPV6_DESTINATION, Icmpv6Type.EchoRequest) : HERE;
     }
     const isAnswer =
       type === Icmpv6Type.RouterAdvertisement ||
@@ -202,7 +201,7 @@ export class Steering {
   /** The owner of a packet of ours that an error quotes: its destination, at that offset, is the remote end. */
   private quoted(remote: number, echoRequest: number): number {
     const { view, transport, protocol } = this;
-    if (this.offset > 0 || transport + ICMP_HEADER > this.end) return HERE;
+    if (this.offset > 0 || transport + ICMPV4_HEADER > this.end) return HERE;
     if (protocol === IpProtocol.Icmp || protocol === IpProtocol.Icmpv6)
       return view.getUint8(transport) === echoRequest ? this.echo(transport) : HERE;
     if (protocol !== IpProtocol.Tcp && protocol !== IpProtocol.Udp) return HERE;
@@ -214,14 +213,14 @@ export class Steering {
   private readIpv4(at: number): boolean {
     const { view } = this;
     if (at + IPV4_HEADER > this.end) return false;
-    const fragment = view.getUint16(at + V4_FRAGMENT);
+    const fragment = view.getUint16(at + IPV4_FRAGMENT);
     this.version = 4;
     this.network = at;
     this.transport = at + (view.getUint8(at) & 0xf) * 4;
-    this.protocol = view.getUint8(at + V4_PROTOCOL);
-    this.offset = (fragment & V4_OFFSET) * 8;
-    this.more = (fragment & V4_MORE) !== 0;
-    this.identification = view.getUint16(at + V4_IDENTIFICATION);
+    this.protocol = view.getUint8(at + IPV4_PROTOCOL);
+    this.offset = (fragment & IPV4_FRAGMENT_OFFSET) * 8;
+    this.more = (fragment & IPV4_MORE_FRAGMENTS) !== 0;
+    this.identification = view.getUint16(at + IPV4_IDENTIFICATION);
     return true;
   }
 

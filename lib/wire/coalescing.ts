@@ -9,26 +9,30 @@ import { copyBytes } from '../core/copy.js';
 import { ChecksumState, type Frame, type FramePool, GsoType, NOT_PARSED } from '../core/frame.js';
 import { copyAndSum, fold, sum16 } from './checksum.js';
 import { IpProtocol } from './ip.js';
-import { IPV4_HEADER, refreshIpv4Checksum } from './ipv4.js';
-import { IPV6_HEADER, IPV6_PAYLOAD_LENGTH } from './ipv6.js';
-import { TCP_CHECKSUM_OFFSET, TCP_HEADER, TcpFlag } from './tcp.js';
+import {
+  IPV4_CHECKSUM,
+  IPV4_FRAGMENT,
+  IPV4_HEADER,
+  IPV4_IDENTIFICATION,
+  IPV4_SOURCE,
+  IPV4_TOTAL_LENGTH,
+  IPV4_TTL,
+  refreshIpv4Checksum,
+} from './ipv4.js';
+import { IPV6_HEADER, IPV6_NEXT_HEADER, IPV6_PAYLOAD_LENGTH, IPV6_SOURCE } from './ipv6.js';
+import {
+  TCP_ACKNOWLEDGMENT,
+  TCP_CHECKSUM_OFFSET,
+  TCP_DATA_OFFSET,
+  TCP_HEADER,
+  TCP_SEQUENCE,
+  TCP_URGENT,
+  TCP_WINDOW,
+  TcpFlag,
+} from './tcp.js';
 import { TransportHeaders } from './transport-headers.js';
-import { UDP_CHECKSUM_OFFSET } from './udp.js';
+import { UDP_CHECKSUM_OFFSET, UDP_LENGTH } from './udp.js';
 
-const IPV4_TOTAL_LENGTH = 2;
-const IPV4_IDENTIFICATION = 4;
-const IPV4_FLAGS_OFFSET = 6;
-const IPV4_HOP_LIMIT = 8;
-const IPV4_CHECKSUM = 10;
-const IPV4_ADDRESSES = 12;
-const IPV6_HOP_LIMIT = 6;
-const IPV6_ADDRESSES = 8;
-const TCP_SEQUENCE = 4;
-const TCP_ACKNOWLEDGMENT = 8;
-const TCP_OFFSET_FLAGS = 12;
-const TCP_WINDOW = 14;
-const TCP_URGENT = 18;
-const UDP_LENGTH = 4;
 const MAX_PACKET = 65_535;
 const LONGEST_LINK_HEADER = 22;
 
@@ -154,7 +158,7 @@ export class Coalescer {
     if (found.version === 4 && view.getUint16(found.network + IPV4_CHECKSUM) === 0xffff) return false;
     if (found.protocol === IpProtocol.Tcp) {
       if (view.getUint16(transport + TCP_CHECKSUM_OFFSET) === 0xffff) return false;
-      return (view.getUint16(transport + TCP_OFFSET_FLAGS) & ALONE) === 0;
+      return (view.getUint16(transport + TCP_DATA_OFFSET) & ALONE) === 0;
     }
     if (!this.udp || view.getUint16(transport + UDP_LENGTH) !== end - transport) return false;
     return view.getUint16(transport + UDP_CHECKSUM_OFFSET) !== 0;
@@ -165,7 +169,7 @@ export class Coalescer {
     const { found } = this;
     const { view } = frame.slab;
     const isTcp = found.protocol === IpProtocol.Tcp;
-    const ends = isTcp && (view.getUint16(found.transport + TCP_OFFSET_FLAGS) & ENDS) !== 0;
+    const ends = isTcp && (view.getUint16(found.transport + TCP_DATA_OFFSET) & ENDS) !== 0;
     if (!candidate || ends) {
       this.emit(frame);
       return;
@@ -234,10 +238,10 @@ export class Coalescer {
     const { headers, frame: whole } = held;
     const isShort = found.end - found.payload < held.gsoSize;
     if (found.protocol !== IpProtocol.Tcp || whole === undefined) return isShort;
-    const flags = frame.slab.view.getUint16(found.transport + TCP_OFFSET_FLAGS) & ENDS;
+    const flags = frame.slab.view.getUint16(found.transport + TCP_DATA_OFFSET) & ENDS;
     if (flags === 0) return isShort;
     const { view } = whole.slab;
-    const at = headers.transport + TCP_OFFSET_FLAGS;
+    const at = headers.transport + TCP_DATA_OFFSET;
     view.setUint16(at, view.getUint16(at) | flags);
     return true;
   }
@@ -259,7 +263,7 @@ export class Coalescer {
 
 function sameAddresses(view: DataView, found: TransportHeaders, other: DataView, network: number): boolean {
   const isIpv4 = found.version === 4;
-  const offset = isIpv4 ? IPV4_ADDRESSES : IPV6_ADDRESSES;
+  const offset = isIpv4 ? IPV4_SOURCE : IPV6_SOURCE;
   const length = isIpv4 ? 8 : 32;
   return sameWords(view, found.network + offset, other, network + offset, length);
 }
@@ -285,12 +289,11 @@ function follows(held: Held, first: Frame, found: TransportHeaders, frame: Frame
   if (found.version === 4) {
     if (view.getUint16(network) !== one.getUint16(headers.network)) return false;
     if (view.getUint16(network + IPV4_IDENTIFICATION) !== held.identification) return false;
-    if (view.getUint16(network + IPV4_FLAGS_OFFSET) !== one.getUint16(headers.network + IPV4_FLAGS_OFFSET))
-      return false;
-    if (view.getUint16(network + IPV4_HOP_LIMIT) !== one.getUint16(headers.network + IPV4_HOP_LIMIT)) return false;
+    if (view.getUint16(network + IPV4_FRAGMENT) !== one.getUint16(headers.network + IPV4_FRAGMENT)) return false;
+    if (view.getUint16(network + IPV4_TTL) !== one.getUint16(headers.network + IPV4_TTL)) return false;
   } else {
     if (view.getUint32(network) !== one.getUint32(headers.network)) return false;
-    if (view.getUint16(network + IPV6_HOP_LIMIT) !== one.getUint16(headers.network + IPV6_HOP_LIMIT)) return false;
+    if (view.getUint16(network + IPV6_NEXT_HEADER) !== one.getUint16(headers.network + IPV6_NEXT_HEADER)) return false;
   }
   return found.protocol === IpProtocol.Udp || followsInTcp(held, first, found, frame);
 }
@@ -302,9 +305,9 @@ function followsInTcp(held: Held, first: Frame, found: TransportHeaders, frame: 
   const { view } = frame.slab;
   if (view.getUint32(at + TCP_SEQUENCE) !== held.sequence) return false;
   if (view.getUint32(at + TCP_ACKNOWLEDGMENT) !== one.getUint32(before + TCP_ACKNOWLEDGMENT)) return false;
-  const flags = view.getUint16(at + TCP_OFFSET_FLAGS);
+  const flags = view.getUint16(at + TCP_DATA_OFFSET);
   // The data offset is among them: their options are of one length.
-  if (((flags ^ one.getUint16(before + TCP_OFFSET_FLAGS)) & KEPT) !== 0 || (flags & BEGINS) !== 0) return false;
+  if (((flags ^ one.getUint16(before + TCP_DATA_OFFSET)) & KEPT) !== 0 || (flags & BEGINS) !== 0) return false;
   if (view.getUint16(at + TCP_WINDOW) !== one.getUint16(before + TCP_WINDOW)) return false;
   if (view.getUint16(at + TCP_URGENT) !== one.getUint16(before + TCP_URGENT)) return false;
   return sameWords(view, at + TCP_HEADER, one, before + TCP_HEADER, found.payload - at - TCP_HEADER);
@@ -312,7 +315,7 @@ function followsInTcp(held: Held, first: Frame, found: TransportHeaders, frame: 
 
 /** Of the pseudo-header, what packets of one flow have in common. */
 function sumOfAddresses(view: DataView, { network, version }: TransportHeaders): number {
-  const addresses = network + (version === 4 ? IPV4_ADDRESSES : IPV6_ADDRESSES);
+  const addresses = network + (version === 4 ? IPV4_SOURCE : IPV6_SOURCE);
   return sum16(view, addresses, addresses + (version === 4 ? 8 : 32));
 }
 

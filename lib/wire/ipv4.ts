@@ -9,25 +9,23 @@ import type { IpPacket } from './ip.js';
 
 // RFC 791 3.1: byte offsets of the header's fields.
 const VERSION_IHL = 0;
-const TOS = 1;
-const TOTAL_LENGTH = 2;
-const IDENTIFICATION = 4;
-const FLAGS_OFFSET = 6;
-const TTL = 8;
-const PROTOCOL = 9;
-const CHECKSUM = 10;
-const SOURCE = 12;
-const DESTINATION = 16;
+export const IPV4_TRAFFIC_CLASS = 1;
+export const IPV4_TOTAL_LENGTH = 2;
+export const IPV4_IDENTIFICATION = 4;
+/** Flags, and the fragment's offset in units of eight bytes. */
+export const IPV4_FRAGMENT = 6;
+export const IPV4_TTL = 8;
+export const IPV4_PROTOCOL = 9;
+export const IPV4_CHECKSUM = 10;
+export const IPV4_SOURCE = 12;
+export const IPV4_DESTINATION = 16;
 const OPTIONS = 20;
 export const IPV4_HEADER = 20;
-/** Offsets of the addresses. */
-export const IPV4_SOURCE: number = SOURCE;
-export const IPV4_DESTINATION: number = DESTINATION;
 export const IPV4_MAX_HEADER = 60;
 
 const DONT_FRAGMENT = 0x4000;
-const MORE_FRAGMENTS = 0x2000;
-const OFFSET_MASK = 0x1fff;
+export const IPV4_MORE_FRAGMENTS = 0x2000;
+export const IPV4_FRAGMENT_OFFSET = 0x1fff;
 
 /** Option types (RFC 791 3.1, RFC 2113). */
 export const Ipv4OptionType = {
@@ -95,7 +93,7 @@ export class Ipv4Packet implements IpPacket<4> {
     const first = view.getUint8(offset + VERSION_IHL);
     const headerLength = (first & 0x0f) * 4;
     if (first >>> 4 !== 4 || headerLength < IPV4_HEADER) return DropReason.Ipv4BadHeader;
-    const totalLength = view.getUint16(offset + TOTAL_LENGTH);
+    const totalLength = view.getUint16(offset + IPV4_TOTAL_LENGTH);
     if (totalLength < headerLength || totalLength > available) return DropReason.Ipv4Truncated;
     if (sum16(view, offset, offset + headerLength) !== 0xffff) return DropReason.Ipv4BadChecksum;
     if (headerLength > IPV4_HEADER) return checkOptions(view, offset + OPTIONS, offset + headerLength);
@@ -115,17 +113,17 @@ export class Ipv4Packet implements IpPacket<4> {
     const { view } = frame.slab;
     const flags =
       (fields.dontFragment === true ? DONT_FRAGMENT : 0) |
-      (fields.moreFragments === true ? MORE_FRAGMENTS : 0) |
+      (fields.moreFragments === true ? IPV4_MORE_FRAGMENTS : 0) |
       ((fields.fragmentOffset ?? 0) >>> 3);
     view.setUint8(at + VERSION_IHL, 0x40 | (headerLength >>> 2));
-    view.setUint8(at + TOS, fields.tos ?? 0);
-    view.setUint16(at + TOTAL_LENGTH, frame.end - at);
-    view.setUint16(at + IDENTIFICATION, fields.identification ?? 0);
-    view.setUint16(at + FLAGS_OFFSET, flags);
-    view.setUint8(at + TTL, fields.ttl ?? 64);
-    view.setUint8(at + PROTOCOL, fields.protocol);
-    view.setUint32(at + SOURCE, fields.source);
-    view.setUint32(at + DESTINATION, fields.destination);
+    view.setUint8(at + IPV4_TRAFFIC_CLASS, fields.tos ?? 0);
+    view.setUint16(at + IPV4_TOTAL_LENGTH, frame.end - at);
+    view.setUint16(at + IPV4_IDENTIFICATION, fields.identification ?? 0);
+    view.setUint16(at + IPV4_FRAGMENT, flags);
+    view.setUint8(at + IPV4_TTL, fields.ttl ?? 64);
+    view.setUint8(at + IPV4_PROTOCOL, fields.protocol);
+    view.setUint32(at + IPV4_SOURCE, fields.source);
+    view.setUint32(at + IPV4_DESTINATION, fields.destination);
     if (fields.options !== undefined) writeOptions(frame, at + OPTIONS, at + headerLength, fields.options);
     refreshIpv4Checksum(view, at);
     frame.network = at;
@@ -155,10 +153,10 @@ export class Ipv4Packet implements IpPacket<4> {
     const third = ((ttl << 8) | (protocol & 0xff)) << 16;
     const sum = fold((first >>> 0) + (second >>> 0) + (third >>> 0) + (source >>> 0) + (destination >>> 0));
     view.setUint32(at + VERSION_IHL, first);
-    view.setUint32(at + IDENTIFICATION, second);
-    view.setUint32(at + TTL, third | complement(sum));
-    view.setUint32(at + SOURCE, source);
-    view.setUint32(at + DESTINATION, destination);
+    view.setUint32(at + IPV4_IDENTIFICATION, second);
+    view.setUint32(at + IPV4_TTL, third | complement(sum));
+    view.setUint32(at + IPV4_SOURCE, source);
+    view.setUint32(at + IPV4_DESTINATION, destination);
     frame.network = at;
   }
 
@@ -166,44 +164,46 @@ export class Ipv4Packet implements IpPacket<4> {
     return (this.frame.slab.view.getUint8(this.offset + VERSION_IHL) & 0x0f) * 4;
   }
   get trafficClass(): number {
-    return this.frame.slab.view.getUint8(this.offset + TOS);
+    return this.frame.slab.view.getUint8(this.offset + IPV4_TRAFFIC_CLASS);
   }
   get totalLength(): number {
-    return this.frame.slab.view.getUint16(this.offset + TOTAL_LENGTH);
+    return this.frame.slab.view.getUint16(this.offset + IPV4_TOTAL_LENGTH);
   }
   get identification(): number {
-    return this.frame.slab.view.getUint16(this.offset + IDENTIFICATION);
+    return this.frame.slab.view.getUint16(this.offset + IPV4_IDENTIFICATION);
   }
   get dontFragment(): boolean {
-    return (this.frame.slab.view.getUint16(this.offset + FLAGS_OFFSET) & DONT_FRAGMENT) !== 0;
+    return (this.frame.slab.view.getUint16(this.offset + IPV4_FRAGMENT) & DONT_FRAGMENT) !== 0;
   }
   get moreFragments(): boolean {
-    return (this.frame.slab.view.getUint16(this.offset + FLAGS_OFFSET) & MORE_FRAGMENTS) !== 0;
+    return (this.frame.slab.view.getUint16(this.offset + IPV4_FRAGMENT) & IPV4_MORE_FRAGMENTS) !== 0;
   }
   /** In bytes. */
   get fragmentOffset(): number {
-    return (this.frame.slab.view.getUint16(this.offset + FLAGS_OFFSET) & OFFSET_MASK) * 8;
+    return (this.frame.slab.view.getUint16(this.offset + IPV4_FRAGMENT) & IPV4_FRAGMENT_OFFSET) * 8;
   }
   get isFragment(): boolean {
-    return (this.frame.slab.view.getUint16(this.offset + FLAGS_OFFSET) & (MORE_FRAGMENTS | OFFSET_MASK)) !== 0;
+    return (
+      (this.frame.slab.view.getUint16(this.offset + IPV4_FRAGMENT) & (IPV4_MORE_FRAGMENTS | IPV4_FRAGMENT_OFFSET)) !== 0
+    );
   }
   get hopLimit(): number {
-    return this.frame.slab.view.getUint8(this.offset + TTL);
+    return this.frame.slab.view.getUint8(this.offset + IPV4_TTL);
   }
   get protocol(): number {
-    return this.frame.slab.view.getUint8(this.offset + PROTOCOL);
+    return this.frame.slab.view.getUint8(this.offset + IPV4_PROTOCOL);
   }
   get source(): number {
-    return this.frame.slab.view.getUint32(this.offset + SOURCE);
+    return this.frame.slab.view.getUint32(this.offset + IPV4_SOURCE);
   }
   get destination(): number {
-    return this.frame.slab.view.getUint32(this.offset + DESTINATION);
+    return this.frame.slab.view.getUint32(this.offset + IPV4_DESTINATION);
   }
   get sourceOffset(): number {
-    return this.offset + SOURCE;
+    return this.offset + IPV4_SOURCE;
   }
   get destinationOffset(): number {
-    return this.offset + DESTINATION;
+    return this.offset + IPV4_DESTINATION;
   }
   get addressLength(): 4 {
     return 4;
@@ -217,7 +217,9 @@ export class Ipv4Packet implements IpPacket<4> {
 
   pseudoHeaderSum(protocol: number, length: number): number {
     const { view } = this.frame.slab;
-    return fold(view.getUint32(this.offset + SOURCE) + view.getUint32(this.offset + DESTINATION) + protocol + length);
+    return fold(
+      view.getUint32(this.offset + IPV4_SOURCE) + view.getUint32(this.offset + IPV4_DESTINATION) + protocol + length,
+    );
   }
 
   /** Whether a source route leads on from here: we are a station, and the payload is not for us (RFC 791 3.1). */
@@ -261,9 +263,9 @@ export function ipv4PseudoHeaderSum(source: number, destination: number, protoco
 
 /** Computes the checksum of the header at `at` anew. */
 export function refreshIpv4Checksum(view: DataView, at: number): void {
-  view.setUint16(at + CHECKSUM, 0);
+  view.setUint16(at + IPV4_CHECKSUM, 0);
   const headerLength = (view.getUint8(at + VERSION_IHL) & 0x0f) * 4;
-  view.setUint16(at + CHECKSUM, complement(sum16(view, at, at + headerLength)));
+  view.setUint16(at + IPV4_CHECKSUM, complement(sum16(view, at, at + headerLength)));
 }
 
 function checkOptions(view: DataView, from: number, to: number): DropReason | undefined {

@@ -12,24 +12,17 @@ import { HOP_BY_HOP, type IpPacket } from './ip.js';
 
 // RFC 8200 3: byte offsets of the header's fields.
 const VERSION_CLASS_FLOW = 0;
-const PAYLOAD_LENGTH = 4;
-const NEXT_HEADER = 6;
-const HOP_LIMIT = 7;
-const SOURCE = 8;
-const DESTINATION = 24;
+export const IPV6_PAYLOAD_LENGTH = 4;
+export const IPV6_NEXT_HEADER = 6;
+export const IPV6_HOP_LIMIT = 7;
+export const IPV6_SOURCE = 8;
+export const IPV6_DESTINATION = 24;
 export const IPV6_HEADER = 40;
-/** Offsets of the addresses. */
-export const IPV6_SOURCE: number = SOURCE;
-export const IPV6_DESTINATION: number = DESTINATION;
 // RFC 8200 4.5: in a fragment header, and there the offset and the bit that says that more follow.
 const FRAGMENT_OFFSET = 2;
 const NOT_ATOMIC = 0xfff9;
 /** Every link carries packets of this size (RFC 8200 5). */
 export const IPV6_MINIMUM_MTU = 1280;
-/** Offset of the next-header byte, for parameter problems. */
-export const IPV6_NEXT_HEADER: number = NEXT_HEADER;
-/** Offset of the payload length, for parameter problems. */
-export const IPV6_PAYLOAD_LENGTH: number = PAYLOAD_LENGTH;
 
 /** The values of a header; the payload length is computed. */
 export interface Ipv6Fields {
@@ -54,7 +47,7 @@ export class Ipv6Packet implements IpPacket<6> {
   /** Bytes up to the payload: 40, and the extension headers that were walked. */
   headerLength: number = IPV6_HEADER;
   /** Offset in the packet of the byte that names `protocol`, for parameter problems. */
-  protocolField: number = NEXT_HEADER;
+  protocolField: number = IPV6_NEXT_HEADER;
   /** Offset in the packet of its fragment header, or 0. */
   fragmentHeader = 0;
   /** Whether it came with a fragment header, in one piece or in several: neighbour discovery must not (RFC 6980). */
@@ -65,7 +58,7 @@ export class Ipv6Packet implements IpPacket<6> {
   constructor(frame: Frame, offset: number) {
     this.frame = frame;
     this.offset = offset;
-    this.protocol = frame.slab.view.getUint8(offset + NEXT_HEADER);
+    this.protocol = frame.slab.view.getUint8(offset + IPV6_NEXT_HEADER);
   }
 
   /** The same as the constructor, with the frame's own view where it is free: for the path of every frame. */
@@ -85,9 +78,9 @@ export class Ipv6Packet implements IpPacket<6> {
   /** It is a view of the header at `offset` now, whose extension headers were not walked. */
   private move(offset: number): void {
     this.offset = offset;
-    this.protocol = this.frame.slab.view.getUint8(offset + NEXT_HEADER);
+    this.protocol = this.frame.slab.view.getUint8(offset + IPV6_NEXT_HEADER);
     this.headerLength = IPV6_HEADER;
-    this.protocolField = NEXT_HEADER;
+    this.protocolField = IPV6_NEXT_HEADER;
     this.fragmentHeader = 0;
     this.fragmented = false;
     this.routerAlert = -1;
@@ -99,10 +92,10 @@ export class Ipv6Packet implements IpPacket<6> {
     const available = frame.end - offset;
     if (available < IPV6_HEADER) return DropReason.Ipv6Truncated;
     if (view.getUint8(offset) >>> 4 !== 6) return DropReason.Ipv6BadHeader;
-    const payloadLength = view.getUint16(offset + PAYLOAD_LENGTH);
+    const payloadLength = view.getUint16(offset + IPV6_PAYLOAD_LENGTH);
     if (payloadLength > available - IPV6_HEADER) return DropReason.Ipv6Truncated;
     // RFC 2675 3: a payload length of 0 with a hop-by-hop header announces a jumbogram.
-    if (payloadLength === 0 && view.getUint8(offset + NEXT_HEADER) === HOP_BY_HOP) return DropReason.Ipv6BadHeader;
+    if (payloadLength === 0 && view.getUint8(offset + IPV6_NEXT_HEADER) === HOP_BY_HOP) return DropReason.Ipv6BadHeader;
     return undefined;
   }
 
@@ -120,11 +113,11 @@ export class Ipv6Packet implements IpPacket<6> {
     const { view } = frame.slab;
     const flow = ((fields.trafficClass ?? 0) << 20) | ((fields.flowLabel ?? 0) & 0xfffff);
     view.setUint32(at + VERSION_CLASS_FLOW, 0x6000_0000 | (flow & 0x0fff_ffff));
-    view.setUint16(at + PAYLOAD_LENGTH, payloadLength);
-    view.setUint8(at + NEXT_HEADER, fields.protocol);
-    view.setUint8(at + HOP_LIMIT, fields.hopLimit ?? 64);
-    fields.source.write(view, at + SOURCE);
-    fields.destination.write(view, at + DESTINATION);
+    view.setUint16(at + IPV6_PAYLOAD_LENGTH, payloadLength);
+    view.setUint8(at + IPV6_NEXT_HEADER, fields.protocol);
+    view.setUint8(at + IPV6_HOP_LIMIT, fields.hopLimit ?? 64);
+    fields.source.write(view, at + IPV6_SOURCE);
+    fields.destination.write(view, at + IPV6_DESTINATION);
     frame.network = at;
   }
 
@@ -146,18 +139,18 @@ export class Ipv6Packet implements IpPacket<6> {
     const f = from.getUint32(destinationOffset + 4);
     const g = from.getUint32(destinationOffset + 8);
     const h = from.getUint32(destinationOffset + 12);
-    view.setUint32(at + SOURCE, e);
-    view.setUint32(at + SOURCE + 4, f);
-    view.setUint32(at + SOURCE + 8, g);
-    view.setUint32(at + SOURCE + 12, h);
-    view.setUint32(at + DESTINATION, a);
-    view.setUint32(at + DESTINATION + 4, b);
-    view.setUint32(at + DESTINATION + 8, c);
-    view.setUint32(at + DESTINATION + 12, d);
+    view.setUint32(at + IPV6_SOURCE, e);
+    view.setUint32(at + IPV6_SOURCE + 4, f);
+    view.setUint32(at + IPV6_SOURCE + 8, g);
+    view.setUint32(at + IPV6_SOURCE + 12, h);
+    view.setUint32(at + IPV6_DESTINATION, a);
+    view.setUint32(at + IPV6_DESTINATION + 4, b);
+    view.setUint32(at + IPV6_DESTINATION + 8, c);
+    view.setUint32(at + IPV6_DESTINATION + 12, d);
     view.setUint32(at + VERSION_CLASS_FLOW, 0x6000_0000 | (trafficClass << 20));
-    view.setUint16(at + PAYLOAD_LENGTH, payloadLength);
-    view.setUint8(at + NEXT_HEADER, protocol);
-    view.setUint8(at + HOP_LIMIT, 64);
+    view.setUint16(at + IPV6_PAYLOAD_LENGTH, payloadLength);
+    view.setUint8(at + IPV6_NEXT_HEADER, protocol);
+    view.setUint8(at + IPV6_HOP_LIMIT, 64);
     frame.network = at;
   }
 
@@ -169,7 +162,7 @@ export class Ipv6Packet implements IpPacket<6> {
   }
   /** Bytes behind the fixed header, extension headers included. */
   get payloadLength(): number {
-    return this.frame.slab.view.getUint16(this.offset + PAYLOAD_LENGTH);
+    return this.frame.slab.view.getUint16(this.offset + IPV6_PAYLOAD_LENGTH);
   }
   /** Header and payload. */
   get totalLength(): number {
@@ -177,25 +170,25 @@ export class Ipv6Packet implements IpPacket<6> {
   }
   /** What follows the fixed header. */
   get nextHeader(): number {
-    return this.frame.slab.view.getUint8(this.offset + NEXT_HEADER);
+    return this.frame.slab.view.getUint8(this.offset + IPV6_NEXT_HEADER);
   }
   get hopLimit(): number {
-    return this.frame.slab.view.getUint8(this.offset + HOP_LIMIT);
+    return this.frame.slab.view.getUint8(this.offset + IPV6_HOP_LIMIT);
   }
   get sourceOffset(): number {
-    return this.offset + SOURCE;
+    return this.offset + IPV6_SOURCE;
   }
   get destinationOffset(): number {
-    return this.offset + DESTINATION;
+    return this.offset + IPV6_DESTINATION;
   }
   get addressLength(): 16 {
     return 16;
   }
   get sourceAddress(): Ipv6Address {
-    return readIpv6(this.frame.slab.view, this.offset + SOURCE);
+    return readIpv6(this.frame.slab.view, this.offset + IPV6_SOURCE);
   }
   get destinationAddress(): Ipv6Address {
-    return readIpv6(this.frame.slab.view, this.offset + DESTINATION);
+    return readIpv6(this.frame.slab.view, this.offset + IPV6_DESTINATION);
   }
   /** Whether this is a part of a packet; known once the extension headers were walked. An atomic fragment is whole (RFC 6946). */
   get isFragment(): boolean {
@@ -205,12 +198,12 @@ export class Ipv6Packet implements IpPacket<6> {
   }
   /** Whether its destination is multicast. */
   get isToGroup(): boolean {
-    return this.frame.slab.view.getUint8(this.offset + DESTINATION) === 0xff;
+    return this.frame.slab.view.getUint8(this.offset + IPV6_DESTINATION) === 0xff;
   }
 
   pseudoHeaderSum(protocol: number, length: number): number {
     const { view } = this.frame.slab;
-    const from = this.offset + SOURCE;
+    const from = this.offset + IPV6_SOURCE;
     return fold(
       view.getUint32(from) +
         view.getUint32(from + 4) +

@@ -4,9 +4,28 @@
  */
 
 import { type Frame, NOT_PARSED } from '../core/frame.js';
+import { ICMPV4_HEADER } from './icmpv4.js';
 import { IpProtocol } from './ip.js';
-import { IPV4_HEADER } from './ipv4.js';
-import { IPV6_HEADER } from './ipv6.js';
+import {
+  IPV4_DESTINATION,
+  IPV4_FRAGMENT,
+  IPV4_FRAGMENT_OFFSET,
+  IPV4_HEADER,
+  IPV4_MORE_FRAGMENTS,
+  IPV4_PROTOCOL,
+  IPV4_SOURCE,
+  IPV4_TOTAL_LENGTH,
+  IPV4_TRAFFIC_CLASS,
+  IPV4_TTL,
+} from './ipv4.js';
+import {
+  IPV6_DESTINATION,
+  IPV6_HEADER,
+  IPV6_HOP_LIMIT,
+  IPV6_NEXT_HEADER,
+  IPV6_PAYLOAD_LENGTH,
+  IPV6_SOURCE,
+} from './ipv6.js';
 import {
   extensionLength,
   FRAGMENT_HEADER,
@@ -14,30 +33,14 @@ import {
   isExtension,
   MAX_EXTENSION_HEADERS,
 } from './ipv6-extensions.js';
-import { TCP_HEADER } from './tcp.js';
+import { TCP_DATA_OFFSET, TCP_HEADER } from './tcp.js';
 import { UDP_HEADER } from './udp.js';
 
 // RFC 791 3.1, RFC 8200 3, RFC 9293 3.1, RFC 792: offsets of the fields in their headers.
-const V4_TRAFFIC_CLASS = 1;
-const V4_TOTAL_LENGTH = 2;
-const V4_FRAGMENT = 6;
-const V4_HOP_LIMIT = 8;
-const V4_PROTOCOL = 9;
-const V4_SOURCE = 12;
-const V4_DESTINATION = 16;
-const V4_MORE = 0x2000;
-const V4_OFFSET = 0x1fff;
-const V6_PAYLOAD_LENGTH = 4;
-const V6_NEXT_HEADER = 6;
-const V6_HOP_LIMIT = 7;
-const V6_SOURCE = 8;
-const V6_DESTINATION = 24;
 const V6_MORE = 1;
 const V6_OFFSET = 0xfff8;
 const DESTINATION_PORT = 2;
-const TCP_DATA_OFFSET = 12;
 const TCP_FLAGS = 13;
-const ICMP_HEADER = 8;
 const ICMP_CODE = 1;
 const ICMP_IDENTIFIER = 4;
 const PORTS = 4;
@@ -140,21 +143,21 @@ export class PacketFields {
   private read4(limit: number, quoted: boolean): boolean {
     const { view, network } = this;
     const headerLength = (view.getUint8(network) & 0x0f) * 4;
-    const totalLength = view.getUint16(network + V4_TOTAL_LENGTH);
+    const totalLength = view.getUint16(network + IPV4_TOTAL_LENGTH);
     const available = limit - network;
     if (headerLength < IPV4_HEADER || totalLength < headerLength || headerLength > available) return false;
     if (totalLength > available && !quoted) return false;
-    const fragment = view.getUint16(network + V4_FRAGMENT);
+    const fragment = view.getUint16(network + IPV4_FRAGMENT);
     this.end = network + Math.min(totalLength, available);
-    this.protocol = view.getUint8(network + V4_PROTOCOL);
-    this.hopLimit = view.getUint8(network + V4_HOP_LIMIT);
-    this.trafficClass = view.getUint8(network + V4_TRAFFIC_CLASS);
-    this.fragmentOffset = (fragment & V4_OFFSET) * 8;
-    this.moreFragments = (fragment & V4_MORE) !== 0;
+    this.protocol = view.getUint8(network + IPV4_PROTOCOL);
+    this.hopLimit = view.getUint8(network + IPV4_TTL);
+    this.trafficClass = view.getUint8(network + IPV4_TRAFFIC_CLASS);
+    this.fragmentOffset = (fragment & IPV4_FRAGMENT_OFFSET) * 8;
+    this.moreFragments = (fragment & IPV4_MORE_FRAGMENTS) !== 0;
     this.source0 = this.source1 = this.destination0 = this.destination1 = 0;
     this.source2 = this.destination2 = MAPPED;
-    this.source3 = view.getInt32(network + V4_SOURCE);
-    this.destination3 = view.getInt32(network + V4_DESTINATION);
+    this.source3 = view.getInt32(network + IPV4_SOURCE);
+    this.destination3 = view.getInt32(network + IPV4_DESTINATION);
     if (this.fragmentOffset === 0) this.transport = network + headerLength;
     return true;
   }
@@ -163,22 +166,22 @@ export class PacketFields {
     const { view, network } = this;
     const available = limit - network;
     if (available < IPV6_HEADER) return false;
-    const length = IPV6_HEADER + view.getUint16(network + V6_PAYLOAD_LENGTH);
+    const length = IPV6_HEADER + view.getUint16(network + IPV6_PAYLOAD_LENGTH);
     if (length > available && !quoted) return false;
     this.end = network + Math.min(length, available);
-    this.hopLimit = view.getUint8(network + V6_HOP_LIMIT);
+    this.hopLimit = view.getUint8(network + IPV6_HOP_LIMIT);
     this.trafficClass = (view.getUint16(network) >>> 4) & 0xff;
-    const source = network + V6_SOURCE;
+    const source = network + IPV6_SOURCE;
     this.source0 = view.getInt32(source);
     this.source1 = view.getInt32(source + 4);
     this.source2 = view.getInt32(source + 8);
     this.source3 = view.getInt32(source + 12);
-    const destination = network + V6_DESTINATION;
+    const destination = network + IPV6_DESTINATION;
     this.destination0 = view.getInt32(destination);
     this.destination1 = view.getInt32(destination + 4);
     this.destination2 = view.getInt32(destination + 8);
     this.destination3 = view.getInt32(destination + 12);
-    return this.walk(view.getUint8(network + V6_NEXT_HEADER), network + IPV6_HEADER);
+    return this.walk(view.getUint8(network + IPV6_NEXT_HEADER), network + IPV6_HEADER);
   }
 
   /** Goes along the extension headers, up to the payload or to a later fragment. */
@@ -249,7 +252,7 @@ function leastHeader(protocol: number): number {
       return UDP_HEADER;
     case IpProtocol.Icmp:
     case IpProtocol.Icmpv6:
-      return ICMP_HEADER;
+      return ICMPV4_HEADER;
     case DCCP:
     case SCTP:
       return PORTS;

@@ -9,22 +9,19 @@ import { DropReason } from '../core/drops.js';
 import { ChecksumState, type Frame, type FramePool, GsoType, NOT_PARSED } from '../core/frame.js';
 import { complement, copyAndSum, fold, sum16 } from './checksum.js';
 import { IpProtocol } from './ip.js';
-import { IPV6_HEADER, IPV6_PAYLOAD_LENGTH } from './ipv6.js';
-import { TCP_CHECKSUM_OFFSET, TcpFlag } from './tcp.js';
+import { IPV4_CHECKSUM, IPV4_IDENTIFICATION, IPV4_SOURCE, IPV4_TOTAL_LENGTH } from './ipv4.js';
+import { IPV6_HEADER, IPV6_PAYLOAD_LENGTH, IPV6_SOURCE } from './ipv6.js';
+import {
+  TCP_ACKNOWLEDGMENT,
+  TCP_CHECKSUM_OFFSET,
+  TCP_DATA_OFFSET,
+  TCP_SEQUENCE,
+  TCP_URGENT,
+  TCP_WINDOW,
+  TcpFlag,
+} from './tcp.js';
 import { TransportHeaders } from './transport-headers.js';
-import { UDP_CHECKSUM_OFFSET, UDP_HEADER } from './udp.js';
-
-const IPV4_TOTAL_LENGTH = 2;
-const IPV4_IDENTIFICATION = 4;
-const IPV4_CHECKSUM = 10;
-const IPV4_ADDRESSES = 12;
-const IPV6_ADDRESSES = 8;
-const TCP_SEQUENCE = 4;
-const TCP_ACKNOWLEDGMENT = 8;
-const TCP_OFFSET_FLAGS = 12;
-const TCP_WINDOW = 14;
-const TCP_URGENT = 18;
-const UDP_LENGTH = 4;
+import { UDP_CHECKSUM_OFFSET, UDP_HEADER, UDP_LENGTH } from './udp.js';
 
 /** What only the last segment says, what only the first one does, and what none of several may say. */
 const ONLY_LAST = TcpFlag.Fin | TcpFlag.Psh;
@@ -41,7 +38,7 @@ function isSound(frame: Frame, network: number): boolean {
   if (frame.gsoType === GsoType.UdpL4) return protocol === IpProtocol.Udp;
   if (protocol !== IpProtocol.Tcp || frame.gsoType !== (version === 4 ? GsoType.TcpV4 : GsoType.TcpV6)) return false;
   if (found.end - found.payload <= frame.gsoSize) return true;
-  return (frame.slab.view.getUint16(found.transport + TCP_OFFSET_FLAGS) & UNDIVIDED) === 0;
+  return (frame.slab.view.getUint16(found.transport + TCP_DATA_OFFSET) & UNDIVIDED) === 0;
 }
 
 /**
@@ -103,11 +100,11 @@ class Template {
     this.end = end;
     this.isTcp = protocol === IpProtocol.Tcp;
     this.isIpv4 = version === 4;
-    this.flags = this.isTcp ? view.getUint16(transport + TCP_OFFSET_FLAGS) : 0;
+    this.flags = this.isTcp ? view.getUint16(transport + TCP_DATA_OFFSET) : 0;
     this.sequence = this.isTcp ? view.getUint32(transport + TCP_SEQUENCE) : 0;
     this.identification = this.isIpv4 ? view.getUint16(network + IPV4_IDENTIFICATION) : 0;
     this.networkSum = this.isIpv4 ? sumOfNetwork(view, network, transport) : 0;
-    const addresses = network + (this.isIpv4 ? IPV4_ADDRESSES : IPV6_ADDRESSES);
+    const addresses = network + (this.isIpv4 ? IPV4_SOURCE : IPV6_SOURCE);
     const pseudo = sum16(view, addresses, addresses + (this.isIpv4 ? 8 : 32), protocol);
     this.transportSum = this.isTcp
       ? sumOfTcp(view, transport, payload, pseudo)
@@ -151,7 +148,7 @@ class Template {
     if (done > 0) flags &= ~ONLY_FIRST;
     if (this.payload + done + size < this.end) flags &= ~ONLY_LAST;
     view.setUint32(at + TCP_SEQUENCE, sequence);
-    view.setUint16(at + TCP_OFFSET_FLAGS, flags);
+    view.setUint16(at + TCP_DATA_OFFSET, flags);
     const length = this.payload - this.transport + size;
     const sum = this.transportSum + length + sequence + flags + payloadSum;
     view.setUint16(at + TCP_CHECKSUM_OFFSET, complement(fold(sum)));
@@ -170,7 +167,7 @@ class Template {
 
 function sumOfNetwork(view: DataView, network: number, end: number): number {
   const first = view.getUint16(network) + view.getUint16(network + IPV4_IDENTIFICATION + 2);
-  return sum16(view, network + IPV4_ADDRESSES, end, first + view.getUint16(network + IPV4_CHECKSUM - 2));
+  return sum16(view, network + IPV4_SOURCE, end, first + view.getUint16(network + IPV4_CHECKSUM - 2));
 }
 
 function sumOfTcp(view: DataView, at: number, end: number, pseudo: number): number {

@@ -7,18 +7,16 @@ import { IpProtocol, type IpPacket } from './ip.js';
 
 const SOURCE_PORT = 0;
 const DESTINATION_PORT = 2;
-const SEQUENCE = 4;
-const ACKNOWLEDGMENT = 8;
-const DATA_OFFSET = 12;
-const WINDOW = 14;
-const CHECKSUM = 16;
-const URGENT = 18;
-/** Of the two bytes at {@link DATA_OFFSET}. */
+export const TCP_SEQUENCE = 4;
+export const TCP_ACKNOWLEDGMENT = 8;
+export const TCP_DATA_OFFSET = 12;
+export const TCP_WINDOW = 14;
+export const TCP_CHECKSUM_OFFSET = 16;
+export const TCP_URGENT = 18;
+/** Of the two bytes at {@link TCP_DATA_OFFSET}. */
 const FLAGS = 0x1ff;
 export const TCP_HEADER = 20;
 export const TCP_MAX_HEADER = 60;
-/** Offset of the checksum field, for checksum offload. */
-export const TCP_CHECKSUM_OFFSET: number = CHECKSUM;
 
 /** Control bits. */
 export const TcpFlag = {
@@ -62,7 +60,7 @@ export class TcpSegment implements TcpFields {
     const offset = frame.start;
     const length = frame.end - offset;
     if (length < TCP_HEADER) return DropReason.TcpTruncated;
-    const headerLength = (view.getUint8(offset + DATA_OFFSET) >>> 4) * 4;
+    const headerLength = (view.getUint8(offset + TCP_DATA_OFFSET) >>> 4) * 4;
     if (headerLength < TCP_HEADER || headerLength > length) return DropReason.TcpBadHeader;
     if (frame.checksum !== ChecksumState.None) return undefined;
     const sum = sum16(view, offset, frame.end, packet.pseudoHeaderSum(IpProtocol.Tcp, length));
@@ -78,25 +76,25 @@ export class TcpSegment implements TcpFields {
     const { view } = frame.slab;
     view.setUint16(at + SOURCE_PORT, fields.sourcePort);
     view.setUint16(at + DESTINATION_PORT, fields.destinationPort);
-    view.setUint32(at + SEQUENCE, fields.sequence);
-    view.setUint32(at + ACKNOWLEDGMENT, fields.acknowledgment);
-    view.setUint16(at + DATA_OFFSET, ((TCP_HEADER + optionsLength) << 10) | fields.flags);
-    view.setUint16(at + WINDOW, fields.window);
-    view.setUint16(at + CHECKSUM, 0);
-    view.setUint16(at + URGENT, fields.urgentPointer);
+    view.setUint32(at + TCP_SEQUENCE, fields.sequence);
+    view.setUint32(at + TCP_ACKNOWLEDGMENT, fields.acknowledgment);
+    view.setUint16(at + TCP_DATA_OFFSET, ((TCP_HEADER + optionsLength) << 10) | fields.flags);
+    view.setUint16(at + TCP_WINDOW, fields.window);
+    view.setUint16(at + TCP_CHECKSUM_OFFSET, 0);
+    view.setUint16(at + TCP_URGENT, fields.urgentPointer);
   }
 
   /** Completes the checksum of the segment that fills the frame; `pseudoSum` is that of the pseudo-header. */
   static seal(frame: Frame, pseudoSum: number): void {
     const at = frame.start;
-    frame.slab.view.setUint16(at + CHECKSUM, complement(sum16(frame.slab.view, at, frame.end, pseudoSum)));
+    frame.slab.view.setUint16(at + TCP_CHECKSUM_OFFSET, complement(sum16(frame.slab.view, at, frame.end, pseudoSum)));
   }
 
   /** Leaves the checksum to the device: of the pseudo-header alone there is the sum. */
   static leaveChecksum(frame: Frame, pseudoSum: number): void {
     frame.checksum = ChecksumState.Partial;
     frame.checksumStart = frame.start;
-    frame.checksumField = frame.start + CHECKSUM;
+    frame.checksumField = frame.start + TCP_CHECKSUM_OFFSET;
     frame.slab.view.setUint16(frame.checksumField, fold(pseudoSum));
   }
 
@@ -107,26 +105,26 @@ export class TcpSegment implements TcpFields {
     return this.frame.slab.view.getUint16(this.offset + DESTINATION_PORT);
   }
   get sequence(): number {
-    return this.frame.slab.view.getUint32(this.offset + SEQUENCE);
+    return this.frame.slab.view.getUint32(this.offset + TCP_SEQUENCE);
   }
   get acknowledgment(): number {
-    return this.frame.slab.view.getUint32(this.offset + ACKNOWLEDGMENT);
+    return this.frame.slab.view.getUint32(this.offset + TCP_ACKNOWLEDGMENT);
   }
   get headerLength(): number {
-    return (this.frame.slab.view.getUint8(this.offset + DATA_OFFSET) >>> 4) * 4;
+    return (this.frame.slab.view.getUint8(this.offset + TCP_DATA_OFFSET) >>> 4) * 4;
   }
   /** The nine control bits, {@link TcpFlag}. */
   get flags(): number {
-    return this.frame.slab.view.getUint16(this.offset + DATA_OFFSET) & FLAGS;
+    return this.frame.slab.view.getUint16(this.offset + TCP_DATA_OFFSET) & FLAGS;
   }
   get window(): number {
-    return this.frame.slab.view.getUint16(this.offset + WINDOW);
+    return this.frame.slab.view.getUint16(this.offset + TCP_WINDOW);
   }
   get checksum(): number {
-    return this.frame.slab.view.getUint16(this.offset + CHECKSUM);
+    return this.frame.slab.view.getUint16(this.offset + TCP_CHECKSUM_OFFSET);
   }
   get urgentPointer(): number {
-    return this.frame.slab.view.getUint16(this.offset + URGENT);
+    return this.frame.slab.view.getUint16(this.offset + TCP_URGENT);
   }
   /** Offset of the payload, which ends with the frame. */
   get payload(): number {

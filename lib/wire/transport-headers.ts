@@ -5,17 +5,13 @@
 
 import { type Frame, NOT_PARSED } from '../core/frame.js';
 import { IpProtocol } from './ip.js';
-import { IPV4_HEADER } from './ipv4.js';
+import { IPV4_FRAGMENT, IPV4_HEADER, IPV4_PROTOCOL, IPV4_TOTAL_LENGTH } from './ipv4.js';
 import { IPV6_HEADER, IPV6_NEXT_HEADER, IPV6_PAYLOAD_LENGTH } from './ipv6.js';
 import { extensionLength, isExtension, MAX_EXTENSION_HEADERS } from './ipv6-extensions.js';
-import { TCP_HEADER } from './tcp.js';
+import { TCP_DATA_OFFSET, TCP_HEADER } from './tcp.js';
 import { UDP_HEADER } from './udp.js';
 
-const IPV4_TOTAL_LENGTH = 2;
-const IPV4_FLAGS_OFFSET = 6;
-const IPV4_PROTOCOL = 9;
 const FRAGMENT = 0x3fff;
-const TCP_DATA_OFFSET = 12;
 const SEGMENTS_LEFT = 3;
 
 /** The places of one packet's headers, as {@link TransportHeaders.find} left them: one record serves many packets. */
@@ -73,7 +69,7 @@ export class TransportHeaders {
     this.protocol = view.getUint8(network + IPV4_PROTOCOL);
     this.transport = network + headerLength;
     this.end = network + totalLength;
-    return (view.getUint16(network + IPV4_FLAGS_OFFSET) & FRAGMENT) === 0;
+    return (view.getUint16(network + IPV4_FRAGMENT) & FRAGMENT) === 0;
   }
 
   private find6(frame: Frame): boolean {

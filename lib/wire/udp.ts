@@ -7,11 +7,9 @@ import { IpProtocol, type IpPacket } from './ip.js';
 
 const SOURCE_PORT = 0;
 const DESTINATION_PORT = 2;
-const LENGTH = 4;
-const CHECKSUM = 6;
+export const UDP_LENGTH = 4;
+export const UDP_CHECKSUM_OFFSET = 6;
 export const UDP_HEADER = 8;
-/** Offset of the checksum field, for checksum offload. */
-export const UDP_CHECKSUM_OFFSET: number = CHECKSUM;
 
 /** A UDP datagram, read in place. Sound once {@link UdpDatagram.check} has found nothing wrong. */
 export class UdpDatagram {
@@ -34,10 +32,10 @@ export class UdpDatagram {
     const offset = frame.start;
     const available = frame.end - offset;
     if (available < UDP_HEADER) return DropReason.UdpTruncated;
-    const length = view.getUint16(offset + LENGTH);
+    const length = view.getUint16(offset + UDP_LENGTH);
     if (length < UDP_HEADER || length > available) return DropReason.UdpBadLength;
     if (frame.checksum !== ChecksumState.None) return undefined;
-    if (view.getUint16(offset + CHECKSUM) === 0) {
+    if (view.getUint16(offset + UDP_CHECKSUM_OFFSET) === 0) {
       return mayLackChecksum ? undefined : DropReason.UdpBadChecksum;
     }
     const sum = sum16(view, offset, offset + length, packet.pseudoHeaderSum(IpProtocol.Udp, length));
@@ -49,7 +47,7 @@ export class UdpDatagram {
     const at = pushHeader(frame, sourcePort, destinationPort);
     const { view } = frame.slab;
     // Zero means "none": a sum that comes out zero is sent as all ones (RFC 768).
-    view.setUint16(at + CHECKSUM, complement(sum16(view, at, frame.end, pseudoSum)) || 0xffff);
+    view.setUint16(at + UDP_CHECKSUM_OFFSET, complement(sum16(view, at, frame.end, pseudoSum)) || 0xffff);
   }
 
   /** The same, with the checksum left to the device: of the pseudo-header alone there is the sum. */
@@ -57,8 +55,8 @@ export class UdpDatagram {
     const at = pushHeader(frame, sourcePort, destinationPort);
     frame.checksum = ChecksumState.Partial;
     frame.checksumStart = at;
-    frame.checksumField = at + CHECKSUM;
-    frame.slab.view.setUint16(at + CHECKSUM, fold(pseudoSum));
+    frame.checksumField = at + UDP_CHECKSUM_OFFSET;
+    frame.slab.view.setUint16(at + UDP_CHECKSUM_OFFSET, fold(pseudoSum));
   }
 
   /** The same without a checksum: of a tunnel, whose payload has its own (RFC 768, RFC 6935). */
@@ -74,10 +72,10 @@ export class UdpDatagram {
   }
   /** Header and payload. */
   get length(): number {
-    return this.frame.slab.view.getUint16(this.offset + LENGTH);
+    return this.frame.slab.view.getUint16(this.offset + UDP_LENGTH);
   }
   get checksum(): number {
-    return this.frame.slab.view.getUint16(this.offset + CHECKSUM);
+    return this.frame.slab.view.getUint16(this.offset + UDP_CHECKSUM_OFFSET);
   }
   /** Offset of the payload; it ends at `offset + length`, what follows is padding. */
   get payload(): number {
@@ -90,7 +88,7 @@ function pushHeader(frame: Frame, sourcePort: number, destinationPort: number): 
   const { view } = frame.slab;
   view.setUint16(at + SOURCE_PORT, sourcePort);
   view.setUint16(at + DESTINATION_PORT, destinationPort);
-  view.setUint16(at + LENGTH, frame.end - at);
-  view.setUint16(at + CHECKSUM, 0);
+  view.setUint16(at + UDP_LENGTH, frame.end - at);
+  view.setUint16(at + UDP_CHECKSUM_OFFSET, 0);
   return at;
 }

@@ -1,4 +1,7 @@
-/** What both ends of the mixed load know, and what they tell. */
+/** What both ends of the mixed load know, do and tell. */
+
+import { createHash, type Hash, randomBytes } from 'node:crypto';
+import type { Writable } from 'node:stream';
 
 /** Bytes of one bulk transfer; both ways are digested whole. */
 export const TRANSFER: number = 64 << 20;
@@ -30,4 +33,23 @@ export interface Done {
   readonly datagramsLost: number;
   /** Anything that was not as it should be, by what it was. */
   readonly wrong: Readonly<Record<string, number>>;
+}
+
+/** Writes a transfer to a socket, as fast as that takes it; `written` is told of its hash once all of it was. */
+export function writeTransfer(socket: Writable, written: (hash: Hash) => void): void {
+  const hash = createHash('sha256');
+  let left = TRANSFER;
+  const fill = () => {
+    for (let more = true; more && left > 0; left -= BLOCK) {
+      // A block of its own each time: what was written belongs to the stack until it is acknowledged.
+      const block = Buffer.alloc(BLOCK, randomBytes(64));
+      hash.update(block);
+      more = socket.write(block);
+    }
+    if (left > 0) return;
+    socket.off('drain', fill);
+    written(hash);
+  };
+  socket.on('drain', fill);
+  fill();
 }
