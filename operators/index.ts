@@ -158,9 +158,12 @@ export { parseRules } from '../lib/filter/text-parser.js';
 export { RuleError, type RuleProblem } from '../lib/filter/rule-error.js';
 
 // Routers.
+export { lend } from './flow/lend.js';
 export { outgoing } from './flow/outgoing.js';
+export { defragment } from './l3/defragment.js';
 export { forward } from './l3/forward.js';
 export { ip } from './l3/ip.js';
+export { reversePath, type ReversePathOptions } from './l3/reverse-path.js';
 export {
   type RoutedPacket,
   router,
@@ -172,6 +175,9 @@ export {
 } from './stack/router.js';
 export { toDevices } from './stack/to-devices.js';
 export { type ForwardCounters, Forwarder, type ForwardInterface, type ForwardOptions } from '../lib/l3/forward.js';
+export type { ProxyScope } from '../lib/l3/proxy-neighbours.js';
+export type { ReversePathMode } from '../lib/l3/reverse-path.js';
+export { RouterRedirects, type RouterRedirectsOptions } from '../lib/l3/router-redirects.js';
 export { Decisions, Destination } from '../lib/l3/forward-decisions.js';
 
 // Routes.

@@ -50,7 +50,7 @@ function frameOf(version: IpVersion, protocol: number, sourcePort: number, desti
 }
 
 /** Shows received frames again and again, each as if it came from the pool anew. */
-function replay(frames: readonly RxFrame[], next: (frame: RxFrame) => void): () => void {
+export function replay(frames: readonly RxFrame[], next: (frame: RxFrame) => void): () => void {
   const ranges = frames.map(({ start, end }) => ({ start, end }));
   return () => {
     for (let i = 0; i < BATCH; i++) {
@@ -66,7 +66,7 @@ function replay(frames: readonly RxFrame[], next: (frame: RxFrame) => void): () 
 }
 
 /** A source that calls its one subscriber, as a device does. */
-function source(): { readonly frames$: Observable<RxFrame>; readonly next: (frame: RxFrame) => void } {
+export function source(): { readonly frames$: Observable<RxFrame>; readonly next: (frame: RxFrame) => void } {
   let to: Subscriber<RxFrame> | undefined;
   const frames$ = new Source<RxFrame>((subscriber) => {
     to = subscriber;

@@ -274,6 +274,8 @@ export const DropReason = {
   TunnelLoop: 131,
   /** It met congestion on its way through a tunnel, and its ends do not understand marks (RFC 6040 4.2). */
   TunnelCongestion: 132,
+  /** It did not come from where its source is (RFC 3704). */
+  ReversePathFailed: 133,
 } as const;
 export type DropReason = (typeof DropReason)[keyof typeof DropReason];
 

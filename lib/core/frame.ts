@@ -105,6 +105,8 @@ export class Frame {
   output: Device | undefined = undefined;
   /** The whole of that choice; what sends packets asks no further. */
   route: ChosenRoute | undefined = undefined;
+  /** Of a packet that was put together on its way: the largest of its fragments, in bytes of their IP packets. 0: it came whole. */
+  fragmentSize = 0;
   /** A packet that finds out how much its path carries: of what is known of the path only the MTU of the first link holds it back. */
   mtuProbe = false;
   /** An IPv6 packet that is not to be cut by us: what the flag of that name says in IPv4. */
@@ -229,6 +231,7 @@ export class Frame {
     this.flowReply = other.flowReply;
     this.output = other.output;
     this.route = other.route;
+    this.fragmentSize = other.fragmentSize;
     this.mtuProbe = other.mtuProbe;
     this.dontFragment = other.dontFragment;
   }
@@ -261,6 +264,7 @@ export class Frame {
     this.flowReply = false;
     this.output = undefined;
     this.route = undefined;
+    this.fragmentSize = 0;
     this.mtuProbe = this.dontFragment = false;
     this.fate = UNDER_WAY;
     this.shared = false;

@@ -37,6 +37,8 @@ const BROADCAST = MacAddress.BROADCAST.value;
 export class Arp {
   /** Where frames go; the link sets it. */
   emit: ((frame: TxFrame) => void) | undefined = undefined;
+  /** Says for which further addresses of others we answer. */
+  proxy: ((target: number) => boolean) | undefined = undefined;
   /** Addresses that we claim: probing before use, conflicts, defence. */
   readonly claims: ArpClaims;
   private readonly env: Env;
@@ -119,7 +121,7 @@ export class Arp {
   private receiveRequest(packet: ArpPacket): TxFrame | undefined {
     const { senderIp, senderMac, targetIp, frame } = packet;
     const isOurs = this.addresses.has(targetIp);
-    const mac = isOurs ? this.mac : this.published.get(targetIp);
+    const mac = isOurs || this.proxy?.(targetIp) === true ? this.mac : this.published.get(targetIp);
     // Sender 0 is a probe for an address (RFC 5227 1.1): answered, not learnt.
     if (senderIp !== 0) this.neighbours.heard(0, 0, MAPPED, senderIp, senderMac, isOurs);
     if (mac === undefined) return this.env.drops.report(DropReason.ArpNotForUs, frame, 'arp');

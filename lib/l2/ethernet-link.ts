@@ -87,7 +87,7 @@ export class EthernetLink implements IpLink {
     if (c === 0xffff && b === 0 && a === 0) {
       if (d >>> 28 === 14) return this.frame(packet, ipv4GroupMac(d));
     } else if (a >>> 24 === 0xff) {
-      return this.frame(packet, IPV6_GROUPS + d);
+      return this.frame(packet, IPV6_GROUPS + (d >>> 0));
     }
     const mac = this.neighbours.resolve(packet, a, b, c, d);
     if (mac !== NO_MAC) this.frame(packet, mac);

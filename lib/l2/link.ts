@@ -6,7 +6,7 @@ import type { Env } from '../core/env.js';
 import { asTx, type Frame, type TxFrame, type TxPacket } from '../core/frame.js';
 import type { NeighbourCache } from './neighbour.js';
 
-/** One link. Addresses are given as the four words of `IpAddress.word`. */
+/** One link. Addresses are given as the four words of `IpAddress.word`, signed or not. */
 export interface IpLink {
   readonly device: Device;
   /** What it knows of next hops, where they have to be found. */

@@ -76,6 +76,8 @@ const ALL_NODES = new Ipv6Address(0xff02_0000, 0, 0, 1);
 export class Ndp {
   /** Whether our advertisements say that we are a router. */
   isRouter = false;
+  /** Says for which further addresses of others we answer. */
+  proxy: ((target: Ipv6Address) => boolean) | undefined = undefined;
   private readonly env: Env;
   private readonly link: NdpLink;
   private readonly published = new Set<string>();
@@ -180,7 +182,7 @@ export class Ndp {
     const { target } = message;
     const source = packet.sourceAddress;
     const isOurs = addresses.has(target);
-    const isProxied = !isOurs && this.published.size > 0 && this.published.has(target.toString());
+    const isProxied = !isOurs && this.isPublished(target);
     // Nothing is answered at a tentative address (RFC 4862 5.4.3): whoever verifies it observes.
     if (!isOurs && !isProxied) return this.drop(DropReason.NdpNotForUs, packet);
     this.learn(source, message.sourceLinkAddress);
@@ -190,6 +192,10 @@ export class Ndp {
     // A proxy must not displace the owner (RFC 4861 7.2.8). Who has no address yet is answered through the group.
     const options = { source: own, override: isOurs };
     return this.advertise(target, source.isUnspecified ? options : { ...options, to: source });
+  }
+
+  private isPublished(target: Ipv6Address): boolean {
+    return (this.published.size > 0 && this.published.has(target.toString())) || this.proxy?.(target) === true;
   }
 
   private receiveAdvertisement(packet: Ipv6Packet, message: NeighbourAdvertisement): void {

@@ -59,7 +59,7 @@ export const NEIGHBOUR_TIMES: NeighbourTimes = {
 /** MAC address value of an entry that has none yet. */
 export const NO_MAC = -1;
 
-/** One neighbour; its address also as words, so that the hot path compares numbers. */
+/** One neighbour; its address also as words, signed, so that the hot path compares small numbers. */
 export class NeighbourEntry {
   readonly address: IpAddress;
   readonly a: number;
@@ -82,14 +82,15 @@ export class NeighbourEntry {
 
   constructor(address: IpAddress, makeTimer: (entry: NeighbourEntry) => Timer) {
     this.address = address;
-    this.a = address.word(0);
-    this.b = address.word(1);
-    this.c = address.word(2);
-    this.d = address.word(3);
+    this.a = address.word(0) | 0;
+    this.b = address.word(1) | 0;
+    this.c = address.word(2) | 0;
+    this.d = address.word(3) | 0;
     this.timer = makeTimer(this);
   }
 
+  /** Whether these are the words of its address, signed or not. */
   is(a: number, b: number, c: number, d: number): boolean {
-    return this.d === d && this.c === c && this.b === b && this.a === a;
+    return this.d === (d | 0) && this.c === (c | 0) && this.b === (b | 0) && this.a === (a | 0);
   }
 }

@@ -1,11 +1,14 @@
-/** A hash table of neighbours by address, for both IP versions: keys are four words, IPv4 in its mapped form. */
+/**
+ * A hash table of neighbours by address, for both IP versions: keys are four words, IPv4 in its mapped form. They may be signed or not: as
+ * arguments of calls unsigned ones may be objects in memory.
+ */
 
 import { type IpAddress, Ipv4Address, Ipv6Address } from '../core/address.js';
 import type { NeighbourEntry } from './neighbour-entry.js';
 
 /** For an IPv4 address this is the address itself, so that IPv4 tables have no collisions. */
 function hash(a: number, b: number, c: number, d: number): number {
-  return (d ^ Math.imul(a ^ Math.imul(b, 31), 0x9e3779b1) ^ Math.imul(c ^ 0xffff, 0x85ebca6b)) >>> 0;
+  return d ^ Math.imul(a ^ Math.imul(b, 31), 0x9e3779b1) ^ Math.imul(c ^ 0xffff, 0x85ebca6b);
 }
 
 /** The address whose words these are. */

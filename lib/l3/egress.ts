@@ -126,12 +126,26 @@ export class Egress {
     const { view } = frame.slab;
     const { gateway } = route;
     const to = frame.start + (version === 4 ? IPV4_DESTINATION : IPV6_DESTINATION);
-    if (gateway !== undefined) chosen.goTo(gateway.word(0), gateway.word(1), gateway.word(2), gateway.word(3));
-    else if (version === 4) chosen.goTo(0, 0, MAPPED, view.getUint32(to));
-    else chosen.goTo(view.getUint32(to), view.getUint32(to + 4), view.getUint32(to + 8), view.getUint32(to + 12));
+    if (gateway?.version === 4) chosen.goTo(0, 0, MAPPED, gateway.value | 0);
+    else if (gateway !== undefined) chosen.goTo(gateway.a | 0, gateway.b | 0, gateway.c | 0, gateway.d | 0);
+    else if (version === 4) chosen.goTo(0, 0, MAPPED, view.getInt32(to));
+    else chosen.goTo(view.getInt32(to), view.getInt32(to + 4), view.getInt32(to + 8), view.getInt32(to + 12));
     const mtu = linkMtu(route);
-    if (longest(frame) <= mtu) transmit(frame, chosen, link);
+    const { fragmentSize } = frame;
+    if (fragmentSize > 0 && frame.length > fragmentSize)
+      this.refragment(frame, chosen, link, Math.min(mtu, fragmentSize));
+    else if (longest(frame) <= mtu) transmit(frame, chosen, link);
     else if (version === 4) this.sendInPieces(frame, chosen, link, mtu);
+    else this.tooBig(frame, mtu);
+  }
+
+  /** Cuts what was put together on its way, as its source had cut it: into pieces that are no larger. */
+  private refragment(frame: TxPacket, way: Way<IpVersion>, link: IpLink, mtu: number): void {
+    const { pool, random } = this.env;
+    const emit = (piece: Frame): void => transmit(asTxPacket(piece), way, link);
+    const isIpv4 = frame.slab.view.getUint8(frame.start) >>> 4 === 4;
+    const cut = isIpv4 ? fragmentIpv4(frame, mtu, pool, emit) : fragmentIpv6(frame, mtu, random.uint32(), pool, emit);
+    if (cut) frame.release();
     else this.tooBig(frame, mtu);
   }
 
@@ -172,8 +186,7 @@ export class Egress {
     way.route = route;
     way.link = link;
     way.isBroadcast = tables.addresses.isBroadcast(destination);
-    way.c = MAPPED;
-    way.d = isGroup || route.gateway === undefined ? destination : route.gateway.value;
+    way.goTo(0, 0, MAPPED, isGroup || route.gateway === undefined ? destination : route.gateway.value);
     if (!isGroup) way.claim(view, frame.start + IPV4_SOURCE, 8, tables.generation);
     return true;
   }
@@ -230,10 +243,7 @@ export class Egress {
     const hop = isGroup ? to : (route.gateway ?? to);
     way.route = route;
     way.link = link;
-    way.a = hop.a;
-    way.b = hop.b;
-    way.c = hop.c;
-    way.d = hop.d;
+    way.goTo(hop.a, hop.b, hop.c, hop.d);
     if (!isOnOneLink(a)) way.claim(view, from, 32, tables.generation);
     return true;
   }

@@ -36,6 +36,8 @@ class Decision {
   route: Route | undefined = undefined;
 }
 
+const NOWHERE = new Decision();
+
 /** See the module. */
 export class Decisions {
   private readonly tables: IpTables;
@@ -52,17 +54,20 @@ export class Decisions {
     const decision =
       view.getUint8(network) >>> 4 === 4
         ? this.find(0, 0, MAPPED, view.getInt32(network + IPV4_DESTINATION))
-        : this.find(
-            view.getInt32(network + IPV6_DESTINATION),
-            view.getInt32(network + IPV6_DESTINATION + 4),
-            view.getInt32(network + IPV6_DESTINATION + 8),
-            view.getInt32(network + IPV6_DESTINATION + 12),
-          );
+        : this.find6(view, network + IPV6_DESTINATION);
     if (decision.isHere) return Destination.Here;
     const { route } = decision;
     frame.route = route;
     frame.output = route === undefined ? undefined : route.device;
     return Destination.Beyond;
+  }
+
+  private find6(view: DataView, at: number): Decision {
+    const a = view.getInt32(at);
+    const b = view.getInt32(at + 4);
+    const c = view.getInt32(at + 8);
+    // On a wire a mapped address is nobody's (RFC 4291 2.5.5.2); here it would be that of IPv4.
+    return a === 0 && b === 0 && c === MAPPED ? NOWHERE : this.find(a, b, c, view.getInt32(at + 12));
   }
 
   private find(a: number, b: number, c: number, d: number): Decision {
@@ -97,7 +102,7 @@ export class Decisions {
   /** The same; what is good on one link only is not taken to another (RFC 4007 9, RFC 4291 2.5). */
   private isHere6(a: number, b: number, c: number, d: number): boolean {
     if (isOnOneLink(a)) return true;
-    const isSpecial = (a | b) === 0 && (c === MAPPED || (c === 0 && d < 2));
+    const isSpecial = (a | b | c) === 0 && d < 2;
     if (isSpecial || this.tables.addresses6.accepts(a, b, c, d) !== undefined) return true;
     // One that is still being verified is nobody else's either.
     return this.tables.addresses6.list().some(({ cidr }) => cidr.address.equals(new Ipv6Address(a, b, c, d)));

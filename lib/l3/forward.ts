@@ -7,38 +7,55 @@
 import type { Device } from '../core/device.js';
 import { DropReason } from '../core/drops.js';
 import type { Env } from '../core/env.js';
-import { Cast, type Frame, GsoType, type TxPacket } from '../core/frame.js';
+import { Cast, type ChosenRoute, type Frame, GsoType, type TxPacket } from '../core/frame.js';
 import { updateChecksum } from '../wire/checksum.js';
-import type { Ipv4Packet } from '../wire/ipv4.js';
+import { HOP_BY_HOP } from '../wire/ip.js';
+import { IPV4_HEADER, type Ipv4Packet } from '../wire/ipv4.js';
 import type { Ipv6Packet } from '../wire/ipv6.js';
+import { readHopByHop } from '../wire/ipv6-extensions.js';
 import { longestSegment } from '../wire/segmentation.js';
+import { clampMss } from './clamp-mss.js';
+import { OnWay, type Recorder, reasonOf, recordOnWay } from './forward-options.js';
 import { isBeyondScope, staysOnLink4, staysOnLink6 } from './forward-rules.js';
 import type { IcmpErrorKind } from './icmp-report.js';
 import type { IcmpErrors } from './icmp-errors.js';
+import type { IpTables } from './ip-tables.js';
+import type { RouterRedirects } from './router-redirects.js';
 import { linkMtu } from './routes.js';
 
-/** An interface of a router. */
+/** An interface of a router. Its switches may change at run time. */
 export interface ForwardInterface {
   readonly device: Device;
-  /** Take what comes in by it further. Default true; may change at run time. */
+  /** Take what comes in by it further. Default true. */
   forwarding?: boolean;
+  /** Tell hosts of a better first hop than us. Default true. */
+  redirects?: boolean;
+  /** Lower the segment size of TCP connections by way of it to what fits its MTU, or into packets of so many bytes. Default false. */
+  clampMss?: boolean | number;
 }
 
-/** Counters of one interface. */
+/** Counters of one interface. A super-segment is one packet. */
 export interface ForwardCounters {
-  /** Packets that came in by it and were taken further. */
-  received: number;
-  /** Packets that were taken further by it. */
-  sent: number;
+  /** Packets, and their bytes, that came in by it and were taken further. */
+  readonly received: number;
+  readonly receivedBytes: number;
+  /** Packets, and their bytes, that were taken further by it. */
+  readonly sent: number;
+  readonly sentBytes: number;
 }
 
 /** Options of {@link Forwarder} and of the operator `forward`. */
 export interface ForwardOptions {
   readonly interfaces: readonly ForwardInterface[];
+  readonly tables: IpTables;
   /** Makes ICMP errors. */
   readonly errors: IcmpErrors;
   /** Sends them; takes over their references. */
   readonly complain: (error: TxPacket) => void;
+  /** Tells hosts of better first hops. Default: nobody does. */
+  readonly redirects?: RouterRedirects;
+  /** Is shown packets on their way that ask routers to look at them (RFC 2113, RFC 2711), which then go on; valid during the call. */
+  readonly alerted?: (packet: Ipv4Packet | Ipv6Packet) => void;
 }
 
 // Offsets in the headers (RFC 791 3.1, RFC 8200 3).
@@ -51,7 +68,9 @@ const NAME = 'forward';
 
 class Interface implements ForwardCounters {
   received = 0;
+  receivedBytes = 0;
   sent = 0;
+  sentBytes = 0;
   readonly options: ForwardInterface;
 
   constructor(options: ForwardInterface) {
@@ -71,9 +90,14 @@ export class Forwarder {
     for (const one of options.interfaces) this.interfaces.set(one.device, new Interface(one));
   }
 
-  /** What became of packets by interface. */
-  counters(device: Device): Readonly<ForwardCounters> | undefined {
+  /** What was taken further by way of an interface. */
+  counters(device: Device): ForwardCounters | undefined {
     return this.interfaces.get(device);
+  }
+
+  /** The switches of an interface. */
+  switches(device: Device): ForwardInterface | undefined {
+    return this.interfaces.get(device)?.options;
   }
 
   /**
@@ -93,10 +117,13 @@ export class Forwarder {
     if (route === undefined || to === undefined) return this.refuse(packet, DropReason.IpNoRoute, 'net-unreachable');
     const mtu = linkMtu(route);
     if (longest(frame) > mtu && !this.mayBeCut(packet, mtu)) return false;
+    if (from === to && from.options.redirects !== false)
+      this.options.redirects?.tell(packet, route.device, route.gateway);
+    if (!this.readOptions(packet, route)) return false;
+    if (from.options.clampMss !== undefined || to.options.clampMss !== undefined) clamp(frame, from, to, mtu);
     if (packet.version === 4) decrementTtl(packet);
     else decrementHopLimit(packet);
-    from.received++;
-    to.sent++;
+    count(frame.length, from, to);
     return true;
   }
 
@@ -115,8 +142,42 @@ export class Forwarder {
 
   /** Whether a packet that is too big may be cut on the way; its sender is told if not. */
   private mayBeCut(packet: Ipv4Packet | Ipv6Packet, mtu: number): boolean {
+    const { fragmentSize } = packet.frame;
+    // What came in pieces that fit leaves in such.
+    if (fragmentSize > 0 && fragmentSize <= mtu) return true;
     if (packet.version === 4 && !packet.dontFragment) return true;
     return this.refuse(packet, DropReason.IpTooBig, 'packet-too-big', mtu);
+  }
+
+  /** Does what the options of a packet ask for; false if that ends its way. */
+  private readOptions(packet: Ipv4Packet | Ipv6Packet, route: ChosenRoute): boolean {
+    if (packet.version === 4) return packet.headerLength === IPV4_HEADER || this.readOptions4(packet, route);
+    return packet.nextHeader !== HOP_BY_HOP || this.readOptions6(packet);
+  }
+
+  private readOptions4(packet: Ipv4Packet, { device }: ChosenRoute): boolean {
+    const { addresses } = this.options.tables;
+    const recorder: Recorder = {
+      address: addresses.sourceFor(device, packet.destinationAddress)?.value ?? 0,
+      now: this.env.timers.now(),
+      isOurs: (address) => addresses.has(address),
+    };
+    const found = recordOnWay(packet, recorder);
+    if (found === OnWay.SourceRoute) return this.refuse(packet, reasonOf(found), 'source-route-failed');
+    if (found === OnWay.Full) return this.drop(reasonOf(found), packet.frame);
+    if (found === OnWay.Alert) this.options.alerted?.(packet);
+    return true;
+  }
+
+  private readOptions6(packet: Ipv6Packet): boolean {
+    const wrong = readHopByHop(packet);
+    if (wrong === undefined) {
+      if (packet.routerAlert >= 0) this.options.alerted?.(packet);
+      return true;
+    }
+    const error = this.options.errors.problem(packet, wrong);
+    if (error !== undefined) this.options.complain(error);
+    return this.drop(wrong.reason, packet.frame);
   }
 
   private refuse(packet: Ipv4Packet | Ipv6Packet, reason: DropReason, kind: IcmpErrorKind, detail = 0): false {
@@ -134,6 +195,25 @@ export class Forwarder {
 /** Length of the longest packet, in bytes, that a device will make of this one. */
 function longest(frame: Frame): number {
   return frame.gsoType === GsoType.None ? frame.length : longestSegment(frame, frame.start);
+}
+
+/** Segments of a connection are to fit both ways: through the interface that a packet came by, and by its route. */
+function clamp(frame: Frame, from: Interface, to: Interface, mtu: number): void {
+  const path = Math.min(mtu, from.options.device.mtu);
+  clampMss(frame, Math.min(most(from.options.clampMss, path), most(to.options.clampMss, path)));
+}
+
+/** Largest packet that a switch asks for, on a path that carries so much. */
+function most(setting: boolean | number | undefined, path: number): number {
+  if (typeof setting === 'number') return setting;
+  return setting === true ? path : Number.POSITIVE_INFINITY;
+}
+
+function count(bytes: number, from: Interface, to: Interface): void {
+  from.received++;
+  from.receivedBytes += bytes;
+  to.sent++;
+  to.sentBytes += bytes;
 }
 
 /** Takes one off the TTL, and its part off the checksum (RFC 1624 3). */

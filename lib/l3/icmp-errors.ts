@@ -3,9 +3,10 @@
  * packet to a group on the link or in IP, a later fragment, or one whose sender is not a single host; and not too many.
  */
 
+import type { Ipv4Address } from '../core/address.js';
 import type { Env } from '../core/env.js';
 import { asTxPacket, Cast, GsoType, type TxPacket } from '../core/frame.js';
-import { Icmpv4Message, isIcmpv4Error } from '../wire/icmpv4.js';
+import { Icmpv4Message, Icmpv4Type, isIcmpv4Error } from '../wire/icmpv4.js';
 import { Icmpv6Type } from '../wire/icmpv6.js';
 import { type IpPacket, IpProtocol } from '../wire/ip.js';
 import { IPV4_HEADER, Ipv4Packet } from '../wire/ipv4.js';
@@ -31,6 +32,8 @@ export interface IcmpErrorsOptions {
 // RFC 1812 4.3.2.3: as much of the packet as fits into 576 bytes.
 const MAX_ERROR = 576;
 const ICMP_HEADER = 8;
+/** A redirect for the host, whatever the service: code 1 (RFC 1812 5.2.7.2). */
+const REDIRECT_HOST = 1;
 // RFC 1812 4.3.2.5: precedence 6, internetwork control.
 const TOS_CONTROL = 0xc0;
 
@@ -68,6 +71,13 @@ export class IcmpErrors {
     return this.build(packet, source, kind, detail);
   }
 
+  /** Tells the sender of a packet that went out by the link that it came by of a better first hop (RFC 792, RFC 1812 5.2.7.2). */
+  redirect(packet: Ipv4Packet, hop: Ipv4Address): TxPacket | undefined {
+    const source = isAllowed(packet) ? this.sourceFor(packet) : undefined;
+    if (source === undefined) return undefined;
+    return this.write(packet, source, Icmpv4Type.Redirect, REDIRECT_HOST, hop.value);
+  }
+
   /** An error about what is wrong with a packet's extension headers, where that is asked for (RFC 8200 4.2). */
   problem(packet: Ipv6Packet, { action, code, pointer }: ExtensionProblem): TxPacket | undefined {
     const toGroup = packet.frame.ipCast !== Cast.Unicast;
@@ -99,14 +109,18 @@ export class IcmpErrors {
 
   private build(packet: Ipv4Packet, source: number, kind: IcmpErrorKind, detail: number): TxPacket {
     const { type, code } = icmpv4Of(kind);
+    const rest = kind === 'packet-too-big' ? detail & 0xffff : kind === 'parameter-problem' ? detail << 24 : 0;
+    return this.write(packet, source, type, code, rest >>> 0);
+  }
+
+  private write(packet: Ipv4Packet, source: number, type: number, code: number, rest: number): TxPacket {
     const quoted = Math.min(packet.totalLength, MAX_ERROR - IPV4_HEADER - ICMP_HEADER);
     const frame = this.env.pool.alloc(MAX_ERROR);
     const { bytes } = packet.frame.slab;
     // What is quoted is the packet as it would be on a wire.
     if (packet.frame.gsoType === GsoType.None) completeChecksum(packet.frame);
     frame.slab.bytes.set(bytes.subarray(packet.offset, packet.offset + quoted), frame.put(quoted));
-    const rest = kind === 'packet-too-big' ? detail & 0xffff : kind === 'parameter-problem' ? detail << 24 : 0;
-    Icmpv4Message.emit(frame, type, code, rest >>> 0);
+    Icmpv4Message.emit(frame, type, code, rest);
     this.identification = (this.identification + 1) & 0xffff;
     Ipv4Packet.emit(frame, {
       source,

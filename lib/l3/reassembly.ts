@@ -69,6 +69,8 @@ class Datagram {
   firstLength = 0;
   /** Length of the whole payload, or -1 until the last fragment came. */
   length = -1;
+  /** Length of the longest fragment, its headers included. */
+  longest = 0;
   /** Which codepoints of ECN its fragments had: bit by bit. */
   codepoints = 0;
 
@@ -123,6 +125,7 @@ export class Reassembler {
       return undefined;
     }
     const whole = datagram.frame;
+    if (whole !== undefined) whole.fragmentSize = datagram.longest;
     this.account(datagram, undefined);
     this.forget(datagram);
     if (whole === undefined || markWhole(whole, packet.version, datagram.codepoints)) return whole;
@@ -169,6 +172,7 @@ export class Reassembler {
     const target = this.room(datagram, more ? to : Math.max(to, datagram.length));
     target.slab.bytes.set(source.bytes(), target.start + offset);
     datagram.ranges.add(offset, to);
+    datagram.longest = Math.max(datagram.longest, source.end - packet.offset);
     datagram.codepoints |= 1 << (packet.trafficClass & 3);
     target.end = Math.max(target.end, target.start + to);
     if (!more) datagram.length = to;

@@ -19,7 +19,7 @@ export class Way<V extends IpVersion> {
   link: IpLink | undefined = undefined;
   /** To everybody on the link. */
   isBroadcast = false;
-  /** The next hop, as the four words of `IpAddress.word`. */
+  /** The next hop, as the four words of `IpAddress.word`, but signed. */
   a = 0;
   b = 0;
   c = 0;
@@ -40,10 +40,10 @@ export class Way<V extends IpVersion> {
 
   /** It leads to this next hop, on whatever link. */
   goTo(a: number, b: number, c: number, d: number): void {
-    this.a = a;
-    this.b = b;
-    this.c = c;
-    this.d = d;
+    this.a = a | 0;
+    this.b = b | 0;
+    this.c = c | 0;
+    this.d = d | 0;
   }
 
   /** It is good for one packet only. */

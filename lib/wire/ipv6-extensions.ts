@@ -112,6 +112,20 @@ function walk(packet: Ipv6Packet, view: DataView, end: number, strict: boolean):
   return undefined;
 }
 
+/**
+ * Reads the hop-by-hop options of a checked packet, which are all that concerns routers on its way (RFC 8200 4.3); `routerAlert` is set. Other
+ * extension headers are not looked at.
+ *
+ * @returns what is wrong, or `undefined`
+ */
+export function readHopByHop(packet: Ipv6Packet): ExtensionProblem | undefined {
+  if (packet.nextHeader !== HOP_BY_HOP) return undefined;
+  const { view } = packet.frame.slab;
+  const at = packet.offset + IPV6_HEADER;
+  const length = extensionLength(view, HOP_BY_HOP, at, packet.offset + packet.totalLength);
+  return length === 0 ? MALFORMED : scanOptions(packet, view, at + OPTIONS, at + length, true);
+}
+
 /** Bytes of the extension header of this kind at `at`, or 0 if it is not all in front of `end`. */
 export function extensionLength(view: DataView, protocol: number, at: number, end: number): number {
   if (end - at < 8) return 0;

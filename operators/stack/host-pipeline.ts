@@ -12,6 +12,7 @@ import {
   takeUntil,
   tap,
 } from 'rxjs';
+import type { Device } from '../../lib/core/device.js';
 import { DropReason } from '../../lib/core/drops.js';
 import type { Env } from '../../lib/core/env.js';
 import type { Frame, RxFrame, TxFrame, TxPacket } from '../../lib/core/frame.js';
@@ -71,26 +72,35 @@ export interface JunctionSurroundings {
   readonly complaints: Complaints;
   /** Who looks for next hops, and takes what this host sends to itself. */
   readonly egress: EgressOptions;
+  /** Says when the host ends: what it merges into its streams ends with it. */
+  readonly ended$: Observable<void>;
 }
 
-/** Makes the junction of a host from what comes in by its links. */
-export type JunctionMaker = (inputs: readonly LinkInput[], surroundings: JunctionSurroundings) => Junction;
+/** How junctions are made. */
+export interface JunctionMaker {
+  /** Which groups' frames a device lets through. */
+  groups(device: Device): NonNullable<EthernetOptions['multicast']>;
+  make(inputs: readonly LinkInput[], surroundings: JunctionSurroundings): Junction;
+}
 
 /** The junction of a host that takes nothing further. */
 export function endSystem({ tables, env }: HostParts): JunctionMaker {
-  return (inputs, { complaints: { problem, routed }, egress }) => ({
-    ipv4$: funnel(...inputs.map(({ link4$ }) => link4$.pipe(ipv4({ addresses: tables.addresses, routed }, env)))),
-    ipv6$: funnel(...inputs.map(({ link6$ }) => link6$.pipe(ipv6({ addresses: tables.addresses6, problem }, env)))),
-    depart: (frames, packets) => funnel<TxFrame | TxPacket>(...frames, ...packets).pipe(routeAndResolve(egress, env)),
-  });
+  return {
+    groups: () => tables.groupMacs,
+    make: (inputs, { complaints: { problem, routed }, egress }) => ({
+      ipv4$: funnel(...inputs.map(({ link4$ }) => link4$.pipe(ipv4({ addresses: tables.addresses, routed }, env)))),
+      ipv6$: funnel(...inputs.map(({ link6$ }) => link6$.pipe(ipv6({ addresses: tables.addresses6, problem }, env)))),
+      depart: (frames, packets) => funnel<TxFrame | TxPacket>(...frames, ...packets).pipe(routeAndResolve(egress, env)),
+    }),
+  };
 }
 
 /** The composition that a host is. */
-export function hostPipeline(parts: HostParts, makeJunction: JunctionMaker): OperatorFunction<RxFrame, TxFrame> {
-  return (frames$) => connect(frames$, parts, makeJunction);
+export function hostPipeline(parts: HostParts, maker: JunctionMaker): OperatorFunction<RxFrame, TxFrame> {
+  return (frames$) => connect(frames$, parts, maker);
 }
 
-function connect(frames$: Observable<RxFrame>, parts: HostParts, makeJunction: JunctionMaker): Observable<TxFrame> {
+function connect(frames$: Observable<RxFrame>, parts: HostParts, maker: JunctionMaker): Observable<TxFrame> {
   const { options, env, tables, reports, icmpErrors, links, multicast, tcpHost, udpHost, pingHost } = parts;
   const ended = new Subject<void>();
   const loopback = new Loopback(env);
@@ -101,10 +111,10 @@ function connect(frames$: Observable<RxFrame>, parts: HostParts, makeJunction: J
   const number = deviceNumber(links);
   const devices$ = demux(frames$, number, {}, env);
   const strangers$ = devices$.rest$.pipe(where<RxFrame>(() => false, DropReason.DeviceUnknown, env));
-  const inputs = links.map((link, index) => linkInput(devices$.on(index), link, tables.groupMacs, env));
-  const looped = linkInput(loopback.packets$.pipe(takeUntil(ended)), undefined, tables.groupMacs, env);
+  const inputs = links.map((link, index) => linkInput(devices$.on(index), link, maker, env));
+  const looped = linkInput(loopback.packets$.pipe(takeUntil(ended)), undefined, maker, env);
   const egress = { tables, links, reports, loopback: (packet: TxPacket) => loopback.send(packet) };
-  const junction = makeJunction(inputs, { complaints, egress });
+  const junction = maker.make(inputs, { complaints, egress, ended$: ended });
   const own4$ = looped.link4$.pipe(ipv4({ addresses: tables.addresses, loopback: true, routed }, env));
   const own6$ = looped.link6$.pipe(ipv6({ addresses: tables.addresses6, loopback: true, problem }, env));
   const reassembly = { ...options.reassembly, expired, problem };
@@ -134,15 +144,10 @@ function connect(frames$: Observable<RxFrame>, parts: HostParts, makeJunction: J
 }
 
 /** What comes in by a link, or from ourselves. */
-function linkInput(
-  frames$: Observable<RxFrame>,
-  link: IpLink | undefined,
-  groups: EthernetOptions['multicast'] & object,
-  env: Env,
-): LinkInput {
+function linkInput(frames$: Observable<RxFrame>, link: IpLink | undefined, maker: JunctionMaker, env: Env): LinkInput {
   const isEthernet = link instanceof EthernetLink;
   const packets$: Observable<LinkPacket> = isEthernet
-    ? frames$.pipe(ethernet({ mac: link.device.mac, multicast: groups }, env))
+    ? frames$.pipe(ethernet({ mac: link.device.mac, multicast: maker.groups(link.device) }, env))
     : frames$.pipe(rawIp(env));
   const link$ = demux(packets$, ({ etherType }) => etherType, { reason: DropReason.EthernetUnknownType }, env);
   const link4$ = link$.on(EtherType.Ipv4);

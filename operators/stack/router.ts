@@ -1,64 +1,29 @@
 /**
  * A router: a host that also takes packets of others further. Like a host it is nothing but a composition of public operators; read
- * `crossroads()` below and take it apart, re-order it or replace its parts as you need.
+ * `Crossroads` and take it apart, re-order it or replace its parts as you need.
  */
 
-import type { MonoTypeOperatorFunction, Observable } from 'rxjs';
+import { Cidr } from '../../lib/core/address.js';
 import type { Device } from '../../lib/core/device.js';
 import type { Env } from '../../lib/core/env.js';
-import type { TxFrame, TxPacket } from '../../lib/core/frame.js';
-import { type ForwardCounters, Forwarder, type ForwardInterface } from '../../lib/l3/forward.js';
-import { Decisions, Destination } from '../../lib/l3/forward-decisions.js';
-import type { Ipv4Packet } from '../../lib/wire/ipv4.js';
-import type { Ipv6Packet } from '../../lib/wire/ipv6.js';
-import { demux } from '../flow/demux.js';
-import { funnel } from '../flow/funnel.js';
-import { outgoing } from '../flow/outgoing.js';
-import { forward } from '../l3/forward.js';
-import { ip } from '../l3/ip.js';
-import { ipv4 } from '../l3/ipv4.js';
-import { ipv6 } from '../l3/ipv6.js';
-import { routeAndResolve } from '../l3/route-and-resolve.js';
+import { EthernetLink } from '../../lib/l2/ethernet-link.js';
+import { proxyNeighbours } from '../../lib/l3/proxy-neighbours.js';
+import { ALL_ROUTERS } from '../../lib/l3/scope.js';
 import { defaultEnvironment } from '../time/environment.js';
-import type { Host, HostInterface, HostOptions } from './host-api.js';
+import type { AutoconfInterface } from './autoconf.js';
+import { Crossroads } from './crossroads.js';
 import { type HostParts, hostOf, hostParts } from './host-parts.js';
-import { hostPipeline, type JunctionMaker } from './host-pipeline.js';
+import { hostPipeline } from './host-pipeline.js';
+import type { Router, RouterInterface, RouterOptions } from './router-api.js';
 
-/** A packet at a hook: its frame's range is the whole IP packet. */
-export type RoutedPacket = Ipv4Packet | Ipv6Packet;
-
-/** Operators of packets at one place of a router, in order. */
-export type RouterHook = MonoTypeOperatorFunction<RoutedPacket> | readonly MonoTypeOperatorFunction<RoutedPacket>[];
-
-/** Where operators of packets can be put into a router. A packet is valid during `next`; what an operator does not pass on is dropped. */
-export interface RouterHooks {
-  /** All that came in, before it is known where it goes. */
-  readonly prerouting?: RouterHook;
-  /** What is for the router itself. */
-  readonly input?: RouterHook;
-  /** What goes further: `frame.output` is the device that it is to leave by. */
-  readonly forward?: RouterHook;
-  /** All that leaves: `frame.output` is the device. */
-  readonly postrouting?: RouterHook;
-}
-
-/** An interface of a router. */
-export interface RouterInterface extends HostInterface {
-  /** Take what comes in by it further. Default true. */
-  readonly forwarding?: boolean;
-}
-
-/** Options of {@link router}. */
-export interface RouterOptions extends Omit<HostOptions, 'device' | 'addresses' | 'interfaces'> {
-  readonly interfaces: readonly RouterInterface[];
-  readonly hooks?: RouterHooks;
-}
-
-/** A running router. */
-export interface Router extends Host {
-  /** What was taken further by way of an interface. */
-  forwarded(device: Device): Readonly<ForwardCounters> | undefined;
-}
+export type {
+  RoutedPacket,
+  Router,
+  RouterHook,
+  RouterHooks,
+  RouterInterface,
+  RouterOptions,
+} from './router-api.js';
 
 /**
  * Makes a router: a host of several devices that takes packets of either version from each of them to the others (RFC 1812, RFC 8200).
@@ -81,61 +46,38 @@ export interface Router extends Host {
  * merge(lan.frames$, wan.frames$).pipe(me).subscribe(toDevices(lan, wan));
  */
 export function router(options: RouterOptions, env: Env = defaultEnvironment()): Router {
-  const parts = hostParts(options, env);
-  const wired = wiring(parts, options);
-  return Object.assign(hostOf(parts, hostPipeline(parts, wired.junction)), {
-    forwarded: (device: Device) => wired.forwarder.counters(device),
+  const interfaces = options.interfaces.map(({ advertise, ...one }) => ({ ...one, ...advertisement(one, advertise) }));
+  const parts = hostParts({ ...options, interfaces }, env);
+  const crossroads = new Crossroads(parts, options);
+  beRouter(parts, options);
+  return Object.assign(hostOf(parts, hostPipeline(parts, crossroads)), {
+    forwarded: (device: Device) => crossroads.forwarder.counters(device),
+    switches: (device: Device) => crossroads.forwarder.switches(device),
   });
 }
 
-interface Wiring {
-  readonly forwarder: Forwarder;
-  readonly junction: JunctionMaker;
+/** What makes a router of an interface, as others on its link see it. */
+function beRouter({ links, tables, multicast }: HostParts, { interfaces }: RouterOptions): void {
+  for (const [index, link] of links.entries()) {
+    const { forwarding = true, proxy = false } = interfaces[index] ?? {};
+    if (!(link instanceof EthernetLink)) continue;
+    link.ndp.isRouter = forwarding;
+    if (proxy !== false) proxyNeighbours(link, tables, proxy);
+    if (!forwarding || !tables.addresses6.list().some(({ device }) => device === link.device)) continue;
+    tables.addresses6.join(ALL_ROUTERS);
+    multicast.join(link.device, ALL_ROUTERS);
+  }
 }
 
-function wiring(parts: HostParts, options: RouterOptions): Wiring {
-  const { env, icmpErrors: errors } = parts;
-  let send: (error: TxPacket) => void = (error) => error.release();
-  const interfaces: ForwardInterface[] = options.interfaces.map(({ device, forwarding = true }) => ({
-    device,
-    forwarding,
-  }));
-  const forwarder = new Forwarder({ interfaces, errors, complain: (error) => send(error) }, env);
-  const make = crossroads(parts, forwarder, options.hooks ?? {});
-  return {
-    forwarder,
-    junction: (inputs, surroundings) => {
-      send = surroundings.complaints.send;
-      return make(inputs, surroundings);
-    },
-  };
-}
-
-/** The junction of a router. */
-function crossroads(parts: HostParts, forwarder: Forwarder, hooks: RouterHooks): JunctionMaker {
-  const { env, tables, icmpErrors } = parts;
-  return (inputs, { complaints: { problem, routed, send }, egress }) => {
-    const decisions = new Decisions(tables);
-    const links = inputs.flatMap(({ link4$, link6$ }) => [link4$.pipe(ip(env)), link6$.pipe(ip(env))]);
-    const received$ = through(funnel(...links), hooks.prerouting);
-    const destined$ = demux(received$, ({ frame }) => decisions.decide(frame), {}, env);
-    const own$ = demux(through(destined$.on(Destination.Here), hooks.input), ({ version }) => version, {}, env);
-    const taken$ = through(destined$.on(Destination.Beyond).pipe(forward(forwarder, env)), hooks.forward);
-    const transit$ = through(taken$, hooks.postrouting).pipe(outgoing());
-    const stranded: typeof egress.stranded = (packet, kind, mtu) => {
-      const error = icmpErrors.about(packet, kind, mtu);
-      if (error !== undefined) send(error);
-    };
-    return {
-      ipv4$: own$.on(4).pipe(ipv4({ addresses: tables.addresses, routed }, env)),
-      ipv6$: own$.on(6).pipe(ipv6({ addresses: tables.addresses6, problem }, env)),
-      depart: (frames, packets) =>
-        funnel<TxFrame | TxPacket>(transit$, ...frames, ...packets).pipe(routeAndResolve({ ...egress, stranded }, env)),
-    };
-  };
-}
-
-/** The packets that come through a hook. */
-function through(packets$: Observable<RoutedPacket>, hook: RouterHook = []): Observable<RoutedPacket> {
-  return [hook].flat().reduce((left$, operator) => left$.pipe(operator), packets$);
+/** What an interface advertises, if anything. */
+function advertisement(
+  { addresses = [], device }: Omit<RouterInterface, 'advertise'>,
+  wanted: RouterInterface['advertise'] = false,
+): Pick<AutoconfInterface, 'advertise'> {
+  if (wanted === false) return {};
+  const networks = addresses
+    .map((one) => Cidr.of(one))
+    .filter(({ address }) => address.version === 6 && !address.isLinkLocal);
+  const prefixes = networks.map(({ network, length }) => ({ prefix: `${network.toString()}/${length}` }));
+  return { advertise: { prefixes, mtu: device.mtu, ...(wanted === true ? {} : wanted) } };
 }

@@ -1,0 +1,74 @@
+/**
+ * Verifies that packets come from where their sources are (RFC 3704 2.2, 2.4, RFC 2827): against senders who write others' addresses into what they
+ * send.
+ */
+
+import { DropReason } from '../core/drops.js';
+import type { Device } from '../core/device.js';
+import { IPV4_SOURCE } from '../wire/ipv4.js';
+import { IPV6_SOURCE } from '../wire/ipv6.js';
+import type { Ipv4Packet } from '../wire/ipv4.js';
+import type { Ipv6Packet } from '../wire/ipv6.js';
+import type { IpTables } from './ip-tables.js';
+import type { Route } from './routes.js';
+import { isOnOneLink } from './scope.js';
+
+/** `strict`: answers would leave by the interface that the packet came by. `loose`: there is a route back, other than a default one. */
+export type ReversePathMode = 'strict' | 'loose';
+
+// A power of two.
+const PLACES = 1024;
+const MAPPED = 0xffff;
+const NEVER = -1;
+
+class Source {
+  a = 0;
+  b = 0;
+  c = 0;
+  d = 0;
+  generation: number = NEVER;
+  route: Route | undefined = undefined;
+}
+
+/** Knows the ways back. */
+export class ReversePath {
+  private readonly tables: IpTables;
+  private readonly places: (Source | undefined)[] = Array.from({ length: PLACES }, () => undefined);
+
+  constructor(tables: IpTables) {
+    this.tables = tables;
+  }
+
+  /** Why a packet, that came by `device`, is not to be believed, or `undefined`. Of addresses of one link nothing is known. */
+  check(packet: Ipv4Packet | Ipv6Packet, device: Device | undefined, mode: ReversePathMode): DropReason | undefined {
+    const { frame, offset } = packet;
+    const { view } = frame.slab;
+    const isIpv4 = packet.version === 4;
+    const at = offset + (isIpv4 ? IPV4_SOURCE : IPV6_SOURCE);
+    const a = isIpv4 ? 0 : view.getInt32(at);
+    const b = isIpv4 ? 0 : view.getInt32(at + 4);
+    const c = isIpv4 ? MAPPED : view.getInt32(at + 8);
+    const d = view.getInt32(isIpv4 ? at : at + 12);
+    // Hosts without an address ask for one; routers, queriers and neighbours speak from link-local ones.
+    if (isIpv4 ? d === 0 : isOnOneLink(a) || (a | b | c | d) === 0) return undefined;
+    const { route } = this.find(a, b, c, d);
+    const isThere = mode === 'strict' ? route?.device === device : route !== undefined && route.destination.length > 0;
+    return isThere && route !== undefined ? undefined : DropReason.ReversePathFailed;
+  }
+
+  private find(a: number, b: number, c: number, d: number): Source {
+    const place = (Math.imul(a ^ (b << 3) ^ (c << 7) ^ d, 0x9e37_79b1) >>> 16) & (PLACES - 1);
+    const known = (this.places[place] ??= new Source());
+    const { generation } = this.tables;
+    const isKnown = known.d === d && known.c === c && known.b === b && known.a === a;
+    if (isKnown && known.generation === generation) return known;
+    const isIpv4 = a === 0 && b === 0 && c === MAPPED;
+    known.a = a;
+    known.b = b;
+    known.c = c;
+    known.d = d;
+    known.generation = generation;
+    known.route = isIpv4 ? this.tables.route(d >>> 0) : this.tables.route6(a >>> 0, b >>> 0, c >>> 0, d >>> 0);
+    return known;
+  }
+}

@@ -1,0 +1,153 @@
+/** What stands between the links of a router and its IP: where packets go, and what they pass on their way. */
+
+import { map, type Observable, takeUntil } from 'rxjs';
+import type { Device } from '../../lib/core/device.js';
+import { Cast, type TxFrame, type TxPacket } from '../../lib/core/frame.js';
+import { Forwarder } from '../../lib/l3/forward.js';
+import { Decisions, Destination } from '../../lib/l3/forward-decisions.js';
+import type { IpTables } from '../../lib/l3/ip-tables.js';
+import type { ReversePathMode } from '../../lib/l3/reverse-path.js';
+import { RouterRedirects } from '../../lib/l3/router-redirects.js';
+import { demux } from '../flow/demux.js';
+import { funnel } from '../flow/funnel.js';
+import { lend } from '../flow/lend.js';
+import { outgoing } from '../flow/outgoing.js';
+import type { GroupFilter } from '../l2/ethernet.js';
+import { defragment } from '../l3/defragment.js';
+import { forward } from '../l3/forward.js';
+import { ip } from '../l3/ip.js';
+import { ipv4 } from '../l3/ipv4.js';
+import { ipv6, type Ipv6Acceptance } from '../l3/ipv6.js';
+import { reversePath } from '../l3/reverse-path.js';
+import { routeAndResolve } from '../l3/route-and-resolve.js';
+import type { HostParts } from './host-parts.js';
+import type { Complaints, Junction, JunctionMaker, JunctionSurroundings, LinkInput } from './host-pipeline.js';
+import type { RoutedPacket, RouterHook, RouterHooks, RouterOptions } from './router-api.js';
+
+/** 33:33:ff:XX:XX:XX, and ff02::1:ffXX:XXXX, its groups (RFC 4291 2.7.1). */
+const SOLICITED_NODE_MACS = 0x3333ff;
+const SOLICITED_NODE = 0xff02_0000;
+
+/** The junction of a router: what is read there, and where it goes. */
+export class Crossroads implements JunctionMaker {
+  readonly forwarder: Forwarder;
+  private readonly parts: HostParts;
+  private readonly options: RouterOptions;
+  private send: (packet: TxPacket) => void = (packet) => packet.release();
+
+  constructor(parts: HostParts, options: RouterOptions) {
+    const { env, tables, links, icmpErrors: errors } = parts;
+    const { interfaces, alerted } = options;
+    const complain = (packet: TxPacket): void => this.send(packet);
+    const redirects = new RouterRedirects({ tables, links, errors, send: complain }, env);
+    const switches = interfaces.map(({ device, forwarding, redirects: tells, clampMss }) => ({
+      device,
+      ...(forwarding === undefined ? {} : { forwarding }),
+      ...(tells === undefined ? {} : { redirects: tells }),
+      ...(clampMss === undefined ? {} : { clampMss }),
+    }));
+    const heeds = alerted === undefined ? {} : { alerted };
+    this.parts = parts;
+    this.options = options;
+    this.forwarder = new Forwarder({ interfaces: switches, tables, errors, complain, redirects, ...heeds }, env);
+  }
+
+  groups(device: Device): GroupFilter {
+    const { groupMacs } = this.parts.tables;
+    if (!this.isProxy(device)) return groupMacs;
+    // Neighbours ask the groups of those whom we answer for.
+    return { has: (mac) => groupMacs.has(mac) || Math.floor(mac / 0x100_0000) === SOLICITED_NODE_MACS };
+  }
+
+  make(inputs: readonly LinkInput[], { complaints, egress, ended$ }: JunctionSurroundings): Junction {
+    const { env, tables, icmpErrors } = this.parts;
+    const { hooks = {}, replies = [] } = this.options;
+    this.send = complaints.send;
+    const decisions = new Decisions(tables);
+    const received$ = through(this.received(inputs, complaints), hooks.prerouting);
+    const destined$ = demux(received$, ({ frame }) => decisions.decide(frame), {}, env);
+    const own$ = demux(through(destined$.on(Destination.Here), hooks.input), ({ version }) => version, {}, env);
+    const transit$ = through(destined$.on(Destination.Beyond).pipe(forward(this.forwarder, env)), hooks.forward);
+    const stranded: typeof egress.stranded = (packet, kind, mtu) => {
+      const error = icmpErrors.about(packet, kind, mtu);
+      if (error !== undefined) this.send(error);
+    };
+    return {
+      ipv4$: own$.on(4).pipe(ipv4({ addresses: tables.addresses, routed: complaints.routed }, env)),
+      ipv6$: own$.on(6).pipe(ipv6({ addresses: this.acceptance(), problem: complaints.problem }, env)),
+      depart: (frames, packets) =>
+        funnel<TxFrame | TxPacket>(
+          ...frames,
+          ...this.departing(transit$, [...packets, ...replies.map((reply$) => reply$.pipe(takeUntil(ended$)))]),
+        ).pipe(routeAndResolve({ ...egress, stranded }, env)),
+    };
+  }
+
+  /** What came in, as the first hook sees it. */
+  private received(inputs: readonly LinkInput[], { expired, problem }: Complaints): Observable<RoutedPacket> {
+    const { env, tables } = this.parts;
+    const { interfaces, hooks = {}, defragment: pieces = hasOperators(hooks), reassembly } = this.options;
+    const modes = new Map<Device, ReversePathMode>();
+    for (const { device, reversePath: mode } of interfaces) if (mode !== undefined) modes.set(device, mode);
+    const packets$ = funnel(...inputs.flatMap(({ link4$, link6$ }) => [link4$.pipe(ip(env)), link6$.pipe(ip(env))]));
+    const genuine$ = modes.size === 0 ? packets$ : packets$.pipe(reversePath({ tables, modes }, env));
+    return pieces ? genuine$.pipe(defragment({ ...reassembly, expired, problem }, env)) : genuine$;
+  }
+
+  /** What leaves, of others and of our own, through the hooks on the way. */
+  private departing(
+    transit$: Observable<RoutedPacket>,
+    packets: readonly Observable<TxPacket>[],
+  ): readonly Observable<TxPacket>[] {
+    const { output, postrouting } = this.options.hooks ?? {};
+    if (isEmpty(output) && isEmpty(postrouting)) return [transit$.pipe(outgoing()), ...packets];
+    const { tables } = this.parts;
+    const sent$ = through(funnel(...packets).pipe(lend()), output).pipe(
+      map((packet) => {
+        packet.frame.output = outputOf(packet, tables);
+        return packet;
+      }),
+    );
+    return [through(funnel(transit$, sent$), postrouting).pipe(outgoing())];
+  }
+
+  /** Our addresses, and the groups of those whom we answer for. */
+  private acceptance(): Ipv6Acceptance {
+    const { addresses6 } = this.parts.tables;
+    if (!this.options.interfaces.some(({ device }) => this.isProxy(device))) return addresses6;
+    return {
+      has: (a, b, c, d) => addresses6.has(a, b, c, d),
+      accepts: (a, b, c, d, device) => {
+        const isSolicited = a === SOLICITED_NODE && b === 0 && c === 1 && d >>> 24 === 0xff;
+        const isOurs = isSolicited && device !== undefined && this.isProxy(device);
+        return addresses6.accepts(a, b, c, d, device) ?? (isOurs ? Cast.Multicast : undefined);
+      },
+    };
+  }
+
+  private isProxy(device: Device): boolean {
+    const { proxy = false } = this.options.interfaces.find((one) => one.device === device) ?? {};
+    return proxy !== false;
+  }
+}
+
+function isEmpty(hook: RouterHook = []): boolean {
+  return [hook].flat().length === 0;
+}
+
+function hasOperators(hooks: RouterHooks): boolean {
+  return Object.values(hooks).some((hook: RouterHook | undefined) => !isEmpty(hook));
+}
+
+/** The packets that come through a hook. */
+function through(packets$: Observable<RoutedPacket>, hook: RouterHook = []): Observable<RoutedPacket> {
+  return [hook].flat().reduce((left$, operator) => left$.pipe(operator), packets$);
+}
+
+/** The device that a packet of ours leaves by, if it leaves. */
+function outputOf(packet: RoutedPacket, tables: IpTables): Device | undefined {
+  if (packet.version === 4)
+    return tables.isOurs(packet.destination) ? undefined : tables.route(packet.destination)?.device;
+  const { a, b, c, d } = packet.destinationAddress;
+  return tables.isOurs6(a, b, c, d) ? undefined : tables.route6(a, b, c, d, packet.frame.device)?.device;
+}
