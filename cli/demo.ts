@@ -162,6 +162,7 @@ time       ${took.toFixed(1)} ms of virtual time, in ${(performance.now() - star
       logPackets(
         (frame) => pretty(frame),
         (line) => this.say(end.name, line),
+        {},
         env,
       ),
     );

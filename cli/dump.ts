@@ -6,15 +6,19 @@ import { type CaptureInterface, type CaptureRecord, captureTime, LinkType } from
 import { CaptureReader } from '../lib/capture/reader.js';
 import type { Device } from '../lib/core/device.js';
 import { Frame } from '../lib/core/frame.js';
+import { PcapFilter } from '../lib/filter/pcap-filter/index.js';
 import { describe } from '../lib/text/describe.js';
 import type { DissectOptions } from '../lib/text/dissect.js';
 import { hexdump } from '../lib/text/hexdump.js';
 import { pretty } from '../lib/text/pretty.js';
 import { environment } from '../operators/time/environment.js';
-import { ArgumentError, flag, parseArguments, text, whole } from './args.js';
+import { ArgumentError, flag, many, parseArguments, text, whole } from './args.js';
 import { type Command, CommandError, type Io, messageOf, print } from './command.js';
 
 const OPTIONS = {
+  read: many(
+    text('FILE', 'Dump this file; everything that is no option is the expression then. May be repeated.', 'r'),
+  ),
   tap: text('NAME', 'Dump what this TAP interface sends, instead of files; needs root.'),
   json: flag('Print one JSON object a line.'),
   hex: flag("Print each packet's bytes, too.", 'x'),
@@ -32,6 +36,7 @@ type Packet = Pick<CaptureRecord, 'seconds' | 'nanoseconds' | 'linkType' | 'orig
 interface Style {
   readonly json: boolean;
   readonly hex: boolean;
+  readonly filter: PcapFilter;
   /** Packets still wanted. */
   left: number;
 }
@@ -40,31 +45,51 @@ interface Style {
 export const dump: Command = {
   name: 'dump',
   summary: 'Print the packets of captures (pcap, pcapng) or of a TAP interface.',
-  usage: 'FILE... [--json] [--hex] [--count N]\n--tap NAME [--json] [--hex] [--count N]',
+  usage:
+    'FILE... [--json] [--hex] [--count N] [-- EXPRESSION]\n-r FILE [--json] [--hex] [--count N] [EXPRESSION]\n' +
+    '--tap NAME [--json] [--hex] [--count N] [EXPRESSION]',
   options: OPTIONS,
   examples: [
     ['dump capture.pcapng', 'a line for each packet; - stands for standard input'],
     ['dump --json --count 10 a.pcap b.pcap | jq .layers', 'the first ten packets, for other programs'],
+    ["dump -r capture.pcapng 'tcp dst port 80 and host 10.0.0.1'", 'those that match an expression, as of tcpdump'],
     ['dump --tap tap0 --hex', 'what the kernel sends to tap0, with all bytes'],
   ],
   async run(args, io) {
-    const { positionals, values } = parseArguments(args, OPTIONS);
+    const { files, expression, values } = argumentsOf(args);
     const { tap, json, hex, count = Number.POSITIVE_INFINITY } = values;
-    if (tap === undefined && positionals.length === 0)
-      throw new ArgumentError('name a FILE, or an interface with --tap');
-    if (tap !== undefined && positionals.length > 0) throw new ArgumentError('give either files or --tap, not both');
-    if (positionals.filter((path) => path === '-').length > 1)
-      throw new ArgumentError('standard input can be read only once');
-    const style: Style = { json, hex, left: count };
+    const style: Style = { json, hex, filter: filterOf(expression), left: count };
     if (tap !== undefined) return dumpTap(tap, style, io);
     let code = 0;
-    for (const path of positionals) {
+    for (const path of files) {
       if (style.left === 0 || io.signal.aborted) break;
-      code = Math.max(code, await dumpFile(path, positionals.length > 1, style, io));
+      code = Math.max(code, await dumpFile(path, files.length > 1, style, io));
     }
     return code;
   },
 };
+
+/** What is to be dumped, and which packets of it: behind `--`, and where -r or --tap says what to read, all words are the expression. */
+function argumentsOf(args: readonly string[]) {
+  const end = args.includes('--') ? args.indexOf('--') : args.length;
+  const { positionals, values } = parseArguments(args.slice(0, end), OPTIONS);
+  const { tap, read } = values;
+  const isSaid = tap !== undefined || read.length > 0;
+  const files = isSaid ? read : positionals;
+  if (!isSaid && files.length === 0) throw new ArgumentError('name a FILE, or an interface with --tap');
+  if (tap !== undefined && read.length > 0) throw new ArgumentError('give either files or --tap, not both');
+  if (files.filter((path) => path === '-').length > 1) throw new ArgumentError('standard input can be read only once');
+  const expression = [...(isSaid ? positionals : []), ...args.slice(end + 1)].join(' ');
+  return { files, expression, values };
+}
+
+function filterOf(expression: string): PcapFilter {
+  try {
+    return new PcapFilter(expression);
+  } catch (error) {
+    throw new ArgumentError(`the expression ${JSON.stringify(expression)}: ${messageOf(error)}`);
+  }
+}
 
 /** Prints one file; what is wrong with it is said after what could be read. */
 async function dumpFile(path: string, several: boolean, style: Style, io: Io): Promise<number> {
@@ -107,6 +132,7 @@ async function printRecords(reader: CaptureReader, last: number, file: object, s
       const record = reader.next();
       if (record === undefined) break;
       n++;
+      if (!isWanted(record, style.filter)) continue;
       style.left--;
       out += lineOf(n, record, reader.interfaces[record.interfaceId], file, style);
       if (out.length < GATHER) continue;
@@ -144,6 +170,7 @@ async function dumpTap(name: string, style: Style, io: Io): Promise<number> {
           if (style.left === 0) return;
           n++;
           env.drops.deliver(frame);
+          if (!isWanted({ linkType, originalLength: frame.length, data: frame.bytes() }, style.filter)) return;
           // Packets do not wait for whoever reads our lines, and memory is not for keeping them.
           if (io.stdout.writableNeedDrain) {
             lost++;
@@ -163,6 +190,17 @@ async function dumpTap(name: string, style: Style, io: Io): Promise<number> {
     if (lost > 0) io.stderr.write(`rx-netstack dump: ${lost} packets were not printed: the output is too slow\n`);
   }
   return 0;
+}
+
+/** Whether a packet matches; of a link that we cannot read, only the expression of all packets does. */
+function isWanted(
+  { linkType, data, originalLength }: Pick<Packet, 'linkType' | 'data' | 'originalLength'>,
+  filter: PcapFilter,
+): boolean {
+  const { header, linkType: kind } = readable(linkType, data);
+  if (kind === undefined) return String(filter) === '';
+  const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
+  return filter.matches(view, header, data.length, kind, originalLength - header);
 }
 
 function lineOf(n: number, packet: Packet, place: CaptureInterface | undefined, file: object, style: Style): string {

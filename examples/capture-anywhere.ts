@@ -15,7 +15,7 @@ left.frames$
     capture(writer, { name: 'all', direction: 'inbound', comment: (frame) => pretty(frame) }, env),
     where((frame) => frame.length < 1000),
     capture(writer, { name: 'small', direction: 'inbound' }, env),
-    logPackets((frame) => pretty(frame), console.log, env),
+    logPackets((frame) => pretty(frame), console.log, {}, env),
     server,
   )
   .subscribe(left.sink);

@@ -120,7 +120,7 @@ export type { TcpPhase } from '../lib/l4/conntrack/tcp-flow.js';
 export { type Capturable, capture, type CaptureOptions } from './observe/capture.js';
 export { countPackets, PacketCounter } from './observe/count.js';
 export { drops$ } from './observe/drops.js';
-export { logPackets } from './observe/log.js';
+export { type LogOptions, logPackets } from './observe/log.js';
 
 // Assemblies.
 export {
@@ -204,5 +204,5 @@ export { TimerWheel, type TimerWheelOptions } from './time/timer-wheel.js';
 export { timersOf } from './time/timers-of.js';
 
 // Filters in the language of tcpdump.
-export { pcapFilter } from './filter/pcap-filter.js';
+export { type PacketFilter, pcapFilter } from './filter/pcap-filter.js';
 export { PcapFilter, PcapFilterError, type PcapFilterOptions } from '../lib/filter/pcap-filter/index.js';

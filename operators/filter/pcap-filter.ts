@@ -40,3 +40,12 @@ function matchesView(filter: PcapFilter, frame: Frame): boolean {
   if (network !== NOT_PARSED) return filter.matches(frame.slab.view, network, end, 'ip');
   return matchesFrame(filter, frame);
 }
+
+/** What an option that chooses packets may be: a text in the pcap filter language, or a condition. */
+export type PacketFilter<T extends Packet> = string | ((packet: T) => boolean);
+
+/** The condition of such an option; all packets where it is not given. @throws PcapFilterError `ERR_BAD_FILTER` */
+export function conditionOf<T extends Packet>(filter: PacketFilter<T> | undefined): (packet: T) => boolean {
+  if (filter === undefined) return () => true;
+  return typeof filter === 'string' ? pcapFilter(filter) : filter;
+}

@@ -6,6 +6,7 @@ import type { Env } from '../../lib/core/env.js';
 import { copyBytes } from '../../lib/core/copy.js';
 import { type Frame, type FramePool, NOT_PARSED } from '../../lib/core/frame.js';
 import { asOnWire, isAsOnWire } from '../../lib/wire/as-on-wire.js';
+import { conditionOf, type PacketFilter } from '../filter/pcap-filter.js';
 import { layer } from '../flow/layer.js';
 import { defaultEnvironment } from '../time/environment.js';
 
@@ -19,8 +20,8 @@ export interface CaptureOptions<T extends Capturable> {
   readonly direction?: CaptureDirection;
   /** A comment for each packet; a function may leave some without. */
   readonly comment?: string | ((packet: T) => string | undefined);
-  /** Which packets to record; default all. All pass. */
-  readonly filter?: (packet: T) => boolean;
+  /** Which packets to record, by a condition or in the language of `pcapFilter`: `'tcp port 80'`. Default all. All pass. */
+  readonly filter?: PacketFilter<T>;
   /** Most bytes kept per packet; default 262,144. */
   readonly snapLength?: number;
 }
@@ -41,6 +42,8 @@ export interface CaptureOptions<T extends Capturable> {
  * **Drops** no packet; where `filter`, `comment` or the sink throws, the record is left out and counted as `CallbackThrew`.
  * **State and timers** none; the time of a record is that of `env`.
  *
+ * @throws PcapFilterError `ERR_BAD_FILTER`
+ *
  * @example
  * ```ts
  * const writer = new PcapngWriter(file);
@@ -52,7 +55,8 @@ export function capture<T extends Capturable>(
   options: CaptureOptions<T> = {},
   env: Env = defaultEnvironment(),
 ): MonoTypeOperatorFunction<T> {
-  const { filter, comment, direction } = options;
+  const { comment, direction } = options;
+  const isWanted = conditionOf(options.filter);
   const writer = 'addInterface' in sink ? sink : new PcapngWriter(sink, { application: 'rx-netstack' });
   const interfaces = new Map<number, number>();
 
@@ -70,7 +74,7 @@ export function capture<T extends Capturable>(
   }
 
   function record(packet: T): void {
-    if (filter?.(packet) === false) return;
+    if (!isWanted(packet)) return;
     const { frame, start, end, linkType } = rangeOf(packet);
     const about = {
       ...captureTime(env.timers.now()),

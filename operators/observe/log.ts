@@ -1,9 +1,16 @@
 import type { MonoTypeOperatorFunction } from 'rxjs';
 import { DropReason } from '../../lib/core/drops.js';
 import type { Env } from '../../lib/core/env.js';
+import { conditionOf, type PacketFilter } from '../filter/pcap-filter.js';
 import { layer } from '../flow/layer.js';
 import { frameOf, type Packet } from '../flow/packet.js';
 import { defaultEnvironment } from '../time/environment.js';
+
+/** Options of {@link logPackets}. */
+export interface LogOptions<T extends Packet> {
+  /** Which packets to write of, by a condition or in the language of `pcapFilter`: `'icmp or arp'`. Default all. All pass. */
+  readonly filter?: PacketFilter<T>;
+}
 
 /**
  * Writes a line for each packet.
@@ -11,20 +18,24 @@ import { defaultEnvironment } from '../time/environment.js';
  *     in   --a--b--|
  *     out  --a--b--|     write(format(a)), write(format(b))
  *
- * **Drops** `CallbackThrew` where `format` or `write` throws.
+ * **Drops** `CallbackThrew` where `filter`, `format` or `write` throws.
  * **State and timers** none.
  *
  * @example
- * tap.frames$.pipe(logPackets(pretty, console.log), host).subscribe(tap.sink);
+ * tap.frames$.pipe(logPackets(pretty, console.log, { filter: 'icmp or arp' }), host).subscribe(tap.sink);
+ *
+ * @throws PcapFilterError `ERR_BAD_FILTER`
  */
 export function logPackets<T extends Packet>(
   format: (packet: T) => string,
   write: (line: string) => void,
+  options: LogOptions<T> = {},
   env: Env = defaultEnvironment(),
 ): MonoTypeOperatorFunction<T> {
+  const isWanted = conditionOf(options.filter);
   return layer(() => (packet) => {
     try {
-      write(format(packet));
+      if (isWanted(packet)) write(format(packet));
     } catch {
       return env.drops.report(DropReason.CallbackThrew, frameOf(packet), 'logPackets');
     }

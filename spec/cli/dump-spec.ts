@@ -108,6 +108,41 @@ describe('rx-netstack dump', () => {
     expect(objects[3]).to.deep.include({ ...ends, layers: ['eth', 'ipv6', 'icmpv6'], checksums: { icmpv6: 'bad' } });
   });
 
+  it('prints what matches an expression, with the numbers that the packets have', async () => {
+    const notation = new PacketNotation();
+    const lines = ['> udp 1024 > 53 (4)', '> S 0:0(0) win 9', '> udp 1024 > 54 (4)'];
+    const path = saved('mixed.pcap', pcap(lines.map((line) => ({ ...AT, data: notation.build(line).bytes() }))));
+    const numbers = async (...args: string[]) => {
+      const { code, stdout, stderr } = await run(['dump', ...args]);
+      expect({ code, stderr }).to.deep.equal({ code: 0, stderr: '' });
+      return stdout
+        .split('\n')
+        .map((line) => line.split(' ')[0])
+        .join(' ')
+        .trim();
+    };
+    expect(await numbers('-r', path, 'udp')).to.equal('1 3');
+    expect(await numbers('-r', path, 'udp', 'and', 'not', 'port', '53')).to.equal('3');
+    expect(await numbers(path, '--count', '1', '--', 'udp', 'or tcp')).to.equal('1');
+    expect(await numbers('-r', path)).to.equal('1 2 3');
+    expect(await numbers(path, '--', 'less 20')).to.equal('');
+  });
+
+  it('filters by what is behind the headers of cooked captures, and leaves out links that it cannot read', async () => {
+    const loopback = Uint8Array.from([2, 0, 0, 0, ...ipPacket().bytes()]);
+    const path = saved('null.pcap', pcap([{ ...AT, data: loopback }], 0));
+    expect((await run(['dump', '-r', path, 'udp port 53 and len = 32'])).stdout).to.include('1111 > 10.0.0.2.53');
+    const other = saved('other.pcap', pcap([{ ...AT, data: loopback }], 147));
+    expect((await run(['dump', '-r', other, 'not arp'])).stdout).to.equal('');
+    expect((await run(['dump', '-r', other])).stdout).to.include('link type 147');
+  });
+
+  it('says where an expression is wrong', async () => {
+    const { code, stderr } = await run(['dump', '-r', 'x.pcap', 'tcp', 'prot', '80']);
+    expect(code).to.equal(2);
+    expect(stderr).to.include('the expression "tcp prot 80": column 5: expected and, or, or the end, not "prot"');
+  });
+
   it('prints JSON with the keys of the documentation, and those that apply', async () => {
     const file = new Gathered();
     const writer = new PcapngWriter(file);
@@ -285,7 +320,8 @@ describe('rx-netstack dump', () => {
 
   const wrong: readonly [string[], RegExp][] = [
     [['dump'], /name a FILE/],
-    [['dump', '--tap', 'x', 'file'], /not both/],
+    [['dump', '--tap', 'x', '-r', 'file'], /not both/],
+    [['dump', '--tap', 'x', 'file'], /the expression "file": column 1/],
     [['dump', '-', '-'], /only once/],
     [['dump', '--count', '0', 'x'], /--count N: must be a whole number from 1/],
     [['dump', '--nope'], /Unknown option '--nope' \(see rx-netstack dump --help\)/],

@@ -257,6 +257,17 @@ describe('capture', () => {
     ]);
   });
 
+  it('records what a filter in the language of tcpdump wants, and refuses a wrong one at once', () => {
+    const [ether, ip] = [etherFrame(), ipFrame()];
+    received(ether, ip)
+      .pipe(capture(file, { filter: 'ether src 02:00:00:00:00:01 and udp' }, env))
+      .subscribe((frame) => frame.release());
+    expect(read().records.map(({ linkType }) => linkType)).to.deep.equal([LinkType.Ethernet]);
+    expect(() => capture(file, { filter: 'udp nonsense' }, env))
+      .to.throw('column 5')
+      .with.property('code', 'ERR_BAD_FILTER');
+  });
+
   it('leaves a record out, never a packet, where a callback or the sink throws', () => {
     const broken = () => {
       throw new Error('mine');

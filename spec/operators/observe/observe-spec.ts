@@ -1,7 +1,8 @@
 import { expect } from 'chai';
-import { Subject } from 'rxjs';
+import { from, Subject } from 'rxjs';
 import { DropReason, Drops, dropReasonName } from '../../../lib/core/drops.js';
 import type { Frame } from '../../../lib/core/frame.js';
+import { PacketNotation } from '../../../lib/text/notation.js';
 import { countPackets, PacketCounter } from '../../../operators/observe/count.js';
 import { drops$ } from '../../../operators/observe/drops.js';
 import { logPackets } from '../../../operators/observe/log.js';
@@ -49,6 +50,7 @@ describe('logPackets', () => {
     logPackets(
       () => '',
       () => {},
+      {},
       env,
     ),
   );
@@ -59,6 +61,7 @@ describe('logPackets', () => {
       const log = logPackets(
         (frame: Frame) => `${env.timers.now()} ${letterOf(frame)}`,
         (line) => lines.push(line),
+        {},
         env,
       );
       expectObservable(rx('-a--b-|').pipe(log, letters())).toBe('-a--b-|');
@@ -67,12 +70,33 @@ describe('logPackets', () => {
     });
   });
 
+  it('writes only of what the filter wants', () => {
+    const notation = new PacketNotation();
+    const lines: string[] = [];
+    const packets = ['> udp 1024 > 53 (4)', '> udp 1024 > 54 (4)'].map((line) => notation.build(line));
+    const log = (filter: string | ((frame: Frame) => boolean)) =>
+      logPackets(
+        (frame: Frame) => `${frame.length}`,
+        (line) => lines.push(line),
+        { filter },
+      );
+    let passed = 0;
+    from(packets)
+      .pipe(
+        log('udp dst port 53'),
+        log((frame) => frame === packets[1]),
+      )
+      .subscribe(() => passed++);
+    expect([passed, lines.length]).to.deep.equal([2, 2]);
+    expect(() => log('udp or')).to.throw('column 7');
+  });
+
   it('drops a packet that it cannot write', () => {
     marbles(({ env, rx, expectObservable, flush }) => {
       const failing = (line: string) => {
         if (line === 'a') throw new Error('mine');
       };
-      expectObservable(rx('-a--b-|').pipe(logPackets(letterOf, failing, env), letters())).toBe('----b-|');
+      expectObservable(rx('-a--b-|').pipe(logPackets(letterOf, failing, {}, env), letters())).toBe('----b-|');
       flush();
       expect(env.drops.toJSON()).to.deep.equal({ 'callback-threw': 1 });
     });
