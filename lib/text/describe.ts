@@ -23,14 +23,20 @@ export interface PacketDescription {
   readonly checksums?: Readonly<Partial<Record<LayerName, ChecksumVerdict>>>;
   /** Of a fragment: where it belongs, in bytes. */
   readonly fragment?: { readonly id: number; readonly offset: number; readonly more: boolean };
+  /** Identifier of the virtual network, and the frame in it. */
+  readonly vni?: number;
+  readonly inner?: PacketDescription;
   /** Name of the drop reason for a header that is cut short or contradicts itself. A bad checksum is not that. */
   readonly malformed?: string;
 }
 
 /** Describes a frame. Never throws, whatever the bytes, and changes nothing. */
 export function describe(frame: Frame, options: DissectOptions = {}): PacketDescription {
-  const packet = new Dissection(frame, options);
-  const { ethernet, malformed } = packet;
+  return describeLayers(new Dissection(frame, options));
+}
+
+function describeLayers(packet: Dissection): PacketDescription {
+  const { ethernet, malformed, vxlan, inner } = packet;
   const fragment = fragmentOf(packet);
   const { ports } = packet;
   const { view } = packet.frame.slab;
@@ -47,6 +53,8 @@ export function describe(frame: Frame, options: DissectOptions = {}): PacketDesc
     ...(ports < 0 ? {} : { sport: view.getUint16(ports), dport: view.getUint16(ports + 2) }),
     ...(Object.keys(packet.checksums).length > 0 ? { checksums: packet.checksums } : {}),
     ...(fragment === undefined ? {} : { fragment }),
+    ...(vxlan === undefined ? {} : { vni: vxlan.vni }),
+    ...(inner === undefined ? {} : { inner: describeLayers(inner) }),
     ...(malformed === undefined ? {} : { malformed: dropReasonName(malformed) }),
   };
 }

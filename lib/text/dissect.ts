@@ -19,6 +19,7 @@ import { checkNdpOptions } from '../wire/ndp-options.js';
 import { TCP_HEADER, TcpSegment } from '../wire/tcp.js';
 import { UDP_HEADER, UdpDatagram } from '../wire/udp.js';
 import { isVlanType, VLAN_TAG, VlanTag } from '../wire/vlan.js';
+import { VXLAN_HEADER, VXLAN_PORT, VxlanHeader } from '../wire/vxlan.js';
 
 /** What a checksum is: `unverified` where bytes that it covers are not at hand, `absent` where the sender computed none (UDP). */
 export type ChecksumVerdict = 'good' | 'bad' | 'unverified' | 'absent';
@@ -46,7 +47,8 @@ export type LayerName =
   | 'icmp'
   | 'icmpv6'
   | 'udp'
-  | 'tcp';
+  | 'tcp'
+  | 'vxlan';
 
 const EXTENSIONS: ReadonlyMap<number, LayerName> = new Map([
   [HOP_BY_HOP, 'hopopts'],
@@ -69,6 +71,8 @@ const FIXED_LENGTHS: ReadonlyMap<number, number> = new Map([
 const SEGMENTS_LEFT = 3;
 const SEGMENT_ROUTING = 4;
 const LLC_SNAP = 8;
+/** So many frames in frames are told of. */
+const DEEPEST = 8;
 
 /** The layers of one packet: views, each sound to read. They are valid as long as the frame is. */
 export class Dissection {
@@ -87,6 +91,9 @@ export class Dissection {
   icmpv6: Icmpv6Message | undefined = undefined;
   udp: UdpDatagram | undefined = undefined;
   tcp: TcpSegment | undefined = undefined;
+  vxlan: VxlanHeader | undefined = undefined;
+  /** The frame that a tunnel carries. The range of {@link Dissection.frame} still is the tunnel's payload. */
+  inner: Dissection | undefined = undefined;
   /** Offset of the two ports of a UDP or TCP header, even if the rest of it is missing; -1 where there are none. */
   ports = -1;
   readonly checksums: Partial<Record<LayerName, ChecksumVerdict>> = {};
@@ -96,8 +103,11 @@ export class Dissection {
   private checksumDestination = -1;
   /** Where the payload of the current layer ends according to the headers; beyond `frame.end` if it was cut. */
   private wholeEnd: number;
+  private readonly depth: number;
 
-  constructor(original: Frame, options: DissectOptions = {}) {
+  /** @param depth in how many frames this one is */
+  constructor(original: Frame, options: DissectOptions = {}, depth = 0) {
+    this.depth = depth;
     const frame = new Frame(original.slab, original.base, original.limit);
     frame.start = original.start;
     frame.end = original.end;
@@ -326,6 +336,21 @@ export class Dissection {
     else if (!possible) this.checksums.udp = 'unverified';
     else this.checksums.udp = this.verdict(end, this.pseudoSum(packet, IpProtocol.Udp, datagram.length));
     this.narrow(UDP_HEADER, possible ? end : this.wholeEnd);
+    if (datagram.destinationPort === VXLAN_PORT) this.virtualNetwork();
+  }
+
+  private virtualNetwork(): void {
+    const { frame, depth } = this;
+    if (!this.has(VXLAN_HEADER, DropReason.VxlanTruncated)) return;
+    this.layers.push('vxlan');
+    this.vxlan = new VxlanHeader(frame, frame.start);
+    this.malformed ??= VxlanHeader.check(frame, frame.start);
+    if (depth + 1 >= DEEPEST) return;
+    const within = new Frame(frame.slab, frame.base, frame.limit);
+    within.start = frame.start + VXLAN_HEADER;
+    within.end = frame.end;
+    within.checksum = frame.checksum;
+    this.inner = new Dissection(within, { wireLength: this.wholeEnd - within.start }, depth + 1);
   }
 
   private segment(packet: IpPacket): void {

@@ -32,7 +32,11 @@ const FLAG_LETTERS = [
  * pretty(frame); // IP 10.0.0.2 > 10.0.0.1: ICMP echo request, id 7, seq 1, length 64
  */
 export function pretty(frame: Frame, options: DissectOptions = {}): string {
-  const packet = new Dissection(frame, options);
+  return lineOf(new Dissection(frame, options), frame);
+}
+
+function lineOf(packet: Dissection, frame: Frame): string {
+  const { inner } = packet;
   const tags = packet.tags.map((tag) => {
     const priority = tag.priority > 0 ? ` p ${tag.priority}` : '';
     return `vlan ${tag.vid}${priority}${tag.dropEligible ? ' DEI' : ''}, `;
@@ -40,7 +44,8 @@ export function pretty(frame: Frame, options: DissectOptions = {}): string {
   const bad = (Object.keys(packet.checksums) as LayerName[]).filter((layer) => packet.checksums[layer] === 'bad');
   const complaints = bad.map((layer) => ` (bad ${layer} checksum)`);
   if (packet.malformed !== undefined) complaints.push(` [${dropReasonName(packet.malformed)}]`);
-  return tags.join('') + body(packet, frame) + complaints.join('');
+  const behind = inner === undefined ? '' : `: ${lineOf(inner, inner.frame)}`;
+  return tags.join('') + body(packet, frame) + complaints.join('') + behind;
 }
 
 function body(packet: Dissection, frame: Frame): string {
@@ -65,13 +70,14 @@ function body(packet: Dissection, frame: Frame): string {
 }
 
 function internet(packet: Dissection): string {
-  const { ip, tcp, udp, icmp, icmpv6 } = packet;
+  const { ip, tcp, udp, icmp, icmpv6, vxlan } = packet;
   const { src, dst } = addressesOf(packet) ?? { src: '', dst: '' };
   const ports = tcp ?? udp;
   const start = ip?.version === 6 ? 'IP6' : 'IP';
   const ends = ports === undefined ? `${src} > ${dst}` : `${src}.${ports.sourcePort} > ${dst}.${ports.destinationPort}`;
   const line = `${start} ${ends}: ${extensionsOf(packet)}`;
   if (tcp !== undefined) return line + segment(tcp, packet);
+  if (vxlan !== undefined) return `${line}VXLAN, vni ${vxlan.vni}`;
   if (udp !== undefined) return `${line}UDP, length ${Math.max(0, udp.length - 8)}`;
   if (icmp !== undefined) return `${line}ICMP ${control(icmp)}, length ${packet.payloadLength + 8}`;
   if (icmpv6 !== undefined) return `${line}ICMP6, ${control6(icmpv6)}, length ${packet.payloadLength + 8}`;

@@ -24,6 +24,10 @@ function first(value: unknown): string | undefined {
 function expected(truth: Truth['frames'][number], ours: PacketDescription): Record<string, unknown> {
   const protocols = truth.protos.split(':').filter((name) => name !== 'ethertype' && name !== 'vlan');
   const told: Record<string, unknown> = {};
+  if (ours.layers.includes('vxlan')) {
+    told['vni'] = Number(first(truth['vxlanVni']));
+    told['inner'] = innermost(truth, protocols[1]);
+  }
   if (truth['ipSrc'] !== undefined && protocols[1] === 'ip') {
     told['src'] = first(truth['ipSrc']);
     told['dst'] = first(truth['ipDst']);
@@ -66,6 +70,20 @@ function expected(truth: Truth['frames'][number], ours: PacketDescription): Reco
   return told;
 }
 
+/** What tshark says of the frame in a virtual network: of a field the second value, or the first where the outer frame has none. */
+function innermost(truth: Truth['frames'][number], outer: string | undefined): Record<string, unknown> {
+  const within = truth.protos.split(':vxlan:')[1]?.split(':')[2];
+  const of = (field: string, protocol: string): unknown => [truth[field]].flat()[protocol === outer ? 1 : 0];
+  const [prefix, source, destination] =
+    within === 'arp' ? ['arp', 'Sip', 'Tip'] : [within === 'ip' ? 'ip' : 'ip6', 'Src', 'Dst'];
+  return {
+    linkSrc: of('ethSrc', `${outer}`),
+    linkDst: of('ethDst', `${outer}`),
+    src: of(`${prefix}${source}`, `${within}`),
+    dst: of(`${prefix}${destination}`, `${within}`),
+  };
+}
+
 /** tshark's names of extension headers, and ours. */
 const EXTENSIONS: Readonly<Record<string, string>> = {
   'ipv6.hopopts': 'hopopts',
@@ -82,9 +100,14 @@ function project(ours: PacketDescription, keys: readonly string[]): Record<strin
     ...ours,
     ...ours.checksums,
     extensions,
+    ...(ours.inner === undefined ? {} : { inner: ends(ours.inner) }),
     ...(fragment === undefined ? {} : { fragment: { offset: fragment.offset, more: fragment.more } }),
   };
   return Object.fromEntries(keys.map((key) => [key, flat[key]]));
+}
+
+function ends({ linkSrc, linkDst, src, dst }: PacketDescription): Record<string, unknown> {
+  return { linkSrc, linkDst, src, dst };
 }
 
 describe('every shared capture', () => {

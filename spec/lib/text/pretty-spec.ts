@@ -1,9 +1,14 @@
 import { expect } from 'chai';
 import * as fc from 'fast-check';
-import { ChecksumState, GsoType } from '../../../lib/core/frame.js';
+import { ChecksumState, type Frame, FramePool, GsoType } from '../../../lib/core/frame.js';
 import { describe as describePacket } from '../../../lib/text/describe.js';
 import { PacketNotation } from '../../../lib/text/notation.js';
 import { pretty } from '../../../lib/text/pretty.js';
+import { EthernetFrame, EtherType } from '../../../lib/wire/ethernet.js';
+import { IpProtocol } from '../../../lib/wire/ip.js';
+import { Ipv4Packet } from '../../../lib/wire/ipv4.js';
+import { UdpDatagram } from '../../../lib/wire/udp.js';
+import { VxlanHeader } from '../../../lib/wire/vxlan.js';
 import { pushVlanTag } from '../../../lib/wire/vlan.js';
 import { frameOf, hexBytes, hexOf, truncations } from '../wire/frames.js';
 import { BULK, superSegment } from '../wire/super-segments.js';
@@ -26,6 +31,20 @@ const SIX = [
   'icmpv6 listener_report_v2 rest 1 (20) dstopts 0xc910',
   'udp 1 > 2 (4) routing 0x0001',
 ].map((text) => hexOf(new PacketNotation({ version: 6, linkType: 'ip' }).build(text)));
+
+/** A frame in VXLAN 42, without an outer UDP checksum. */
+function tunnelled(hex: string): Frame {
+  const bytes = hexBytes(hex);
+  const frame = new FramePool().alloc(bytes.length + 6000);
+  frame.start = frame.end = frame.limit - bytes.length;
+  frame.slab.bytes.set(bytes, frame.put(bytes.length));
+  VxlanHeader.emit(frame, 42);
+  UdpDatagram.emitUnchecked(frame, 50_000, 4789);
+  const [source, destination] = [0xc000_0201, 0xc000_0202];
+  Ipv4Packet.emit(frame, { source, destination, protocol: IpProtocol.Udp, identification: 1 });
+  EthernetFrame.emit(frame, 0x0200_0000_0001, 0x0200_0000_0002, EtherType.Ipv4);
+  return frame;
+}
 
 const line = (hex: string): string => pretty(frameOf(hex), { linkType: 'ip' });
 
@@ -118,6 +137,40 @@ describe('pretty', () => {
     expect(pretty(frameOf('0200000000aa 0200000000bb 88cc 0102'))).to.equal(
       '02:00:00:00:00:bb > 02:00:00:00:00:aa, ethertype 0x88cc, length 2',
     );
+  });
+
+  it('tells of VXLAN what the tunnel is, and then what is in it', () => {
+    const frame = tunnelled(ETHERNET + UDP);
+    expect(pretty(frame)).to.equal(
+      'IP 192.0.2.1.50000 > 192.0.2.2.4789: VXLAN, vni 42: IP 10.0.0.2.1024 > 10.0.0.1.53: UDP, length 5',
+    );
+    expect(describePacket(frame)).to.deep.equal({
+      layers: ['eth', 'ipv4', 'udp', 'vxlan'],
+      linkSrc: '02:00:00:00:00:02',
+      linkDst: '02:00:00:00:00:01',
+      src: '192.0.2.1',
+      dst: '192.0.2.2',
+      sport: 50_000,
+      dport: 4789,
+      checksums: { ipv4: 'good', udp: 'absent' },
+      vni: 42,
+      inner: describePacket(frameOf(ETHERNET + UDP)),
+    });
+    expect(pretty(tunnelled(ARP))).to.match(/VXLAN, vni 42: ARP, Request who-has 10.0.0.1 tell 10.0.0.2$/);
+    expect(pretty(tunnelled(''))).to.match(/VXLAN, vni 42: unreadable, length 0 \[ethernet-truncated\]$/);
+    const odd = tunnelled(ETHERNET + UDP);
+    odd.slab.view.setUint8(odd.start + 14 + 20 + 8, 0x0c);
+    expect(pretty(odd)).to.match(/VXLAN, vni 42 \[vxlan-bad-header\]: IP 10/);
+    for (const cut of truncations(Uint8Array.from(frame.bytes()))) {
+      expect(pretty(cut)).to.not.match(/undefined|NaN/);
+      describePacket(cut);
+    }
+  });
+
+  it('tells of frames in frames up to a depth', () => {
+    let frame = frameOf(ETHERNET + UDP);
+    for (let i = 0; i < 100; i++) frame = tunnelled(hexOf(frame));
+    expect(pretty(frame).split('VXLAN')).to.have.lengthOf(9);
   });
 
   it('tells of fragments, bad checksums and malformed packets', () => {
