@@ -10,7 +10,7 @@ import type { RxFrame, TxFrame } from '../lib/core/frame.js';
 import { Intake, Outlet, unhandled } from './port.js';
 
 /** The least MTU that every link of IPv4 has (RFC 791 3.2), and the most that a packet's length field can say. */
-const LEAST_MTU = 68;
+export const LEAST_MTU = 68;
 const MOST_MTU = 65_535;
 
 /** An Ethernet device in software. Those who make one say where its frames go, and hand it those that come. */

@@ -10,7 +10,7 @@ import { readCapture } from '../../lib/capture/index.js';
 import { asTx, FramePool } from '../../lib/core/frame.js';
 import { environment } from '../../operators/time/environment.js';
 import { SimulationScheduler } from '../../operators/time/simulation-scheduler.js';
-import { bridgeRig, vlanRig } from './virtual-rigs.js';
+import { bridgeRig, vlanRig, vxlanRig } from './virtual-rigs.js';
 
 function linkRig(options: LinkOptions): Rig {
   const scheduler = new SimulationScheduler();
@@ -108,3 +108,5 @@ compliance('pcap-file, pcap', () => pcapFileRig('out.pcap'), { describe, it });
 compliance('vlan', () => vlanRig({ vid: 7 }), { describe, it });
 compliance('vlan in a vlan', () => vlanRig({ vid: 100, protocol: 0x88a8 }, { vid: 7, priority: 3 }), { describe, it });
 compliance('bridge', bridgeRig, { describe, it });
+compliance('vxlan over IPv4', () => vxlanRig(4), { describe, it });
+compliance('vxlan over IPv6', () => vxlanRig(6), { describe, it });

@@ -4,10 +4,12 @@ import { bridgeDevice } from '../../drivers/bridge.js';
 import type { Rig } from '../../drivers/compliance.js';
 import { link, type LinkEnd } from '../../drivers/link.js';
 import { vlanDevice, type VlanDeviceOptions } from '../../drivers/vlan.js';
+import { vxlanDevice } from '../../drivers/vxlan.js';
 import type { Device } from '../../lib/core/device.js';
 import type { Env } from '../../lib/core/env.js';
 import { asTx, Frame, FramePool, type TxFrame } from '../../lib/core/frame.js';
 import { popVlanTag, pushVlanTag } from '../../lib/wire/vlan.js';
+import { host } from '../../operators/stack/host.js';
 import { environment } from '../../operators/time/environment.js';
 import { SimulationScheduler } from '../../operators/time/simulation-scheduler.js';
 
@@ -75,4 +77,36 @@ export function vlanRig(...layers: readonly VlanDeviceOptions[]): Rig {
 export function bridgeRig(): Rig {
   const plain = { wrap: () => undefined, unwrap: () => true };
   return virtualRig((near, env) => bridgeDevice([link({}, env).ends[0], near], {}, env), plain);
+}
+
+/** One end of a VXLAN of two hosts; the tests see the other end. */
+export function vxlanRig(version: 4 | 6): Rig {
+  const { env, scheduler } = virtualBench();
+  const wire = link({}, env);
+  const addresses = version === 4 ? ['192.0.2.1', '192.0.2.2'] : ['2001:db8::1', '2001:db8::2'];
+  const ends = wire.ends.map((device, i) => {
+    const me = host({ device, addresses: [`${addresses[i]}/${version === 4 ? 24 : 64}`] }, env);
+    const on = device.frames$.pipe(me).subscribe(device.sink);
+    const end = vxlanDevice({ vni: 42, underlay: me, peers: [addresses[1 - i] ?? ''] }, env);
+    return { on, end };
+  });
+  const [near, far] = ends;
+  if (near === undefined || far === undefined) throw new Error('a cable has two ends');
+  scheduler.runFor(5000);
+  // The hosts find each other: only few frames wait for that.
+  near.end.sink.next(txOf(new Uint8Array(14).fill(2), env));
+  scheduler.runFor(100);
+  const sent: Uint8Array[] = [];
+  far.end.frames$.subscribe((frame) => void sent.push(Uint8Array.from(frame.bytes())));
+  return {
+    device: near.end,
+    env,
+    inject: (bytes) => far.end.sink.next(txOf(bytes, env)),
+    injectFrame: (frame) => far.end.sink.next(frame),
+    sent: () => sent,
+    settle: () => Promise.resolve(scheduler.runFor(1000)),
+    dispose: () => {
+      for (const { on } of ends) on.unsubscribe();
+    },
+  };
 }
