@@ -23,7 +23,9 @@ export class RouteGroup<V extends IpVersion = IpVersion> {
     const wanted = this.routes.filter((route) => !isAvoided(route));
     const candidates = wanted.length > 0 ? wanted : this.routes;
     const lowest = candidates[0]?.metric ?? 0;
-    this.taken = candidates.filter(({ metric = 0 }) => metric === lowest);
+    const taken = candidates.filter(({ metric = 0 }) => metric === lowest);
+    // In an order of their own, so that it does not matter which was there first, even where two score the same.
+    this.taken = taken.sort((one, other) => keyOf(one) - keyOf(other));
     this.keys = Int32Array.from(this.taken, keyOf);
     this.weights = Float64Array.from(this.taken, ({ weight = 1 }) => weight);
     this.isEven = this.weights.every((weight) => weight === this.weights[0]);
@@ -53,7 +55,7 @@ export class RouteGroup<V extends IpVersion = IpVersion> {
     let best = 0;
     let highest = Number.NEGATIVE_INFINITY;
     for (let i = 0; i < keys.length; i++) {
-      const uniform = ((score(flow, keys[i] ?? 0) >>> 0) + 0.5) / 0x1_0000_0000;
+      const uniform = (score(flow, keys[i] ?? 0) + 0.5) / 0x1_0000_0000;
       const other = Math.log(uniform) / (weights[i] ?? 1);
       if (other > highest) {
         best = i;
@@ -77,9 +79,9 @@ function keyOf<V extends IpVersion>({ device, gateway }: Route<V>): number {
   return mixed(hash);
 }
 
-/** How well a flow and a way go together, a signed number. */
+/** How well a flow and a way go together, an unsigned number. */
 function score(flow: number, key: number): number {
-  return mixed(mixed(flow) ^ key);
+  return mixed(mixed(flow) ^ key) >>> 0;
 }
 
 /** The finalisation of MurmurHash3: every bit depends on every bit. */

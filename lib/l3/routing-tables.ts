@@ -13,6 +13,7 @@ import { CheckedRule, type RoutingRule, type TableId } from './routing-rules.js'
 /** Tables that have a name and a number, as Linux has it. */
 const NUMBERS: Readonly<Record<string, number>> = { main: 254, default: 253 };
 const MAIN = 254;
+const MAPPED = 0xffff;
 
 /** The rule that there is at first. */
 export const MAIN_RULE: RoutingRule = { priority: 32_766, table: MAIN };
@@ -41,6 +42,7 @@ export class RoutingTables<V extends IpVersion = IpVersion> implements Routes<V>
 
   constructor(version: V) {
     this.ipVersion = version;
+    if (version === 4) this.query.source2 = MAPPED;
     this.main = this.table(MAIN);
     this.replaceRules([MAIN_RULE]);
   }

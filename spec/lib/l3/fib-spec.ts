@@ -2,14 +2,11 @@ import { expect } from 'chai';
 import * as fc from 'fast-check';
 import { type Address, addressBits, Cidr, Ipv4Address, Ipv6Address, parseIp } from '../../../lib/core/address.js';
 import type { Device } from '../../../lib/core/device.js';
-import { Fib, NOWHERE } from '../../../lib/l3/fib.js';
+import { Fib } from '../../../lib/l3/fib.js';
 import { type Route, RouteTable } from '../../../lib/l3/routes.js';
+import { device } from './ways-of-flows.js';
 
 type Version = 4 | 6;
-
-function device(name: string): Device {
-  return Object.assign(Object.create(NOWHERE) as Device, { name });
-}
 
 const DEVICES = ['left', 'right', 'middle'].map(device);
 
