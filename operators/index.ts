@@ -31,6 +31,20 @@ export { IpTables, type RouteOptions } from '../lib/l3/ip-tables.js';
 export { type InterfaceChoice, Multicast, type MulticastOptions } from '../lib/l3/multicast.js';
 export { EVERYTHING, type FilterMode, NOTHING, type SourceFilter, sourceFilter } from '../lib/l3/source-filter.js';
 
+// Translation of addresses.
+export { type Nat, nat, type NatPacket } from './l3/nat.js';
+export type { NatOptions, NatTables, NatTimeouts } from '../lib/l4/nat/options.js';
+export type {
+  ForwardRule,
+  MasqueradeRule,
+  NatFilter,
+  NatRule,
+  SourceOptions,
+  SourceRule,
+  StaticRule,
+} from '../lib/l4/nat/rules.js';
+export type { NatEnd, NatMapping, NatSession, NatStats } from '../lib/l4/nat/show.js';
+
 // Transports, and their sockets as Observables.
 export {
   connect,

@@ -107,6 +107,8 @@ export class Frame {
   route: ChosenRoute | undefined = undefined;
   /** Of a packet that was put together on its way: the largest of its fragments, in bytes of their IP packets. 0: it came whole. */
   fragmentSize = 0;
+  /** What a translator of addresses decided where the packet came in, for itself where it goes out; 0 for nothing. */
+  translation = 0;
   /** A packet that finds out how much its path carries: of what is known of the path only the MTU of the first link holds it back. */
   mtuProbe = false;
   /** An IPv6 packet that is not to be cut by us: what the flag of that name says in IPv4. */
@@ -232,6 +234,7 @@ export class Frame {
     this.output = other.output;
     this.route = other.route;
     this.fragmentSize = other.fragmentSize;
+    this.translation = other.translation;
     this.mtuProbe = other.mtuProbe;
     this.dontFragment = other.dontFragment;
   }
@@ -265,6 +268,7 @@ export class Frame {
     this.output = undefined;
     this.route = undefined;
     this.fragmentSize = 0;
+    this.translation = 0;
     this.mtuProbe = this.dontFragment = false;
     this.fate = UNDER_WAY;
     this.shared = false;

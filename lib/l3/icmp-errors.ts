@@ -22,7 +22,7 @@ import { TokenBucket } from './token-bucket.js';
 
 /** Options of {@link IcmpErrors}. */
 export interface IcmpErrorsOptions {
-  readonly tables: IpPaths;
+  readonly tables: Pick<IpPaths, 'isBroadcast' | 'isLocal' | 'path'>;
   /** Errors per second. Default 1,000. */
   readonly rate?: number;
   /** Errors at once. Default 50. */
@@ -42,7 +42,7 @@ export class IcmpErrors {
   /** Errors that were not sent because of the rate limit. */
   limited = 0;
   private readonly env: Env;
-  private readonly tables: IpPaths;
+  private readonly tables: IcmpErrorsOptions['tables'];
   private readonly bucket: TokenBucket;
   private identification: number;
 

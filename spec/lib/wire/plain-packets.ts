@@ -21,6 +21,10 @@ export interface PlainPacket {
   readonly checksum: 'full' | 'partial' | 'none';
   /** Bytes of IP options, a multiple of 4, or of a destination options header, a multiple of 8. */
   readonly options: number;
+  /** Flags of TCP; default ACK. */
+  readonly flags?: number;
+  /** Type of ICMP; default an echo request, or time exceeded. */
+  readonly type?: number;
 }
 
 const NUMBERS = { tcp: 6, udp: 17, 'udp-lite': 136, dccp: 33 } as const;
@@ -67,14 +71,14 @@ export function plainSegment(packet: PlainPacket, ends: PlainEnds): Uint8Array {
   const { version } = ends.source;
   bytes.set(body, HEADERS[protocol]);
   if (protocol === 'icmp') {
-    view.setUint8(0, version === 4 ? 8 : 128);
+    view.setUint8(0, packet.type ?? (version === 4 ? 8 : 128));
     view.setUint16(4, ends.sourcePort);
   } else if (protocol === 'icmp-error') {
-    view.setUint8(0, version === 4 ? 11 : 3);
+    view.setUint8(0, packet.type ?? (version === 4 ? 11 : 3));
   } else {
     view.setUint16(0, ends.sourcePort);
     view.setUint16(2, ends.destinationPort);
-    if (protocol === 'tcp') view.setUint16(12, 0x5010);
+    if (protocol === 'tcp') view.setUint16(12, 0x5000 | (packet.flags ?? 0x10));
     else view.setUint16(4, bytes.length);
   }
   const number = protocolNumber(protocol, version);

@@ -1,0 +1,107 @@
+/** Internal hosts that have mappings: which external address each was given (paired pooling, RFC 4787 REQ-2), and how much of the table is its. */
+
+import type { Random } from '../../core/random.js';
+import { Chains, FreeSlots, HashKey } from './chains.js';
+
+const WORDS = 8;
+const POLICY = 4;
+const EXTERNAL = 5;
+const MAPPINGS = 6;
+const SESSIONS = 7;
+
+/** The hosts, by their address and the rule that translates it. */
+export class NatHosts {
+  private readonly records: Int32Array;
+  private readonly chains: Chains;
+  private readonly slots: FreeSlots;
+  private readonly key: HashKey;
+
+  constructor(capacity: number, random: Random) {
+    this.records = new Int32Array((capacity + 1) * WORDS);
+    this.chains = new Chains(capacity);
+    this.slots = new FreeSlots(capacity);
+    this.key = new HashKey(random);
+  }
+
+  get size(): number {
+    return this.slots.used;
+  }
+
+  get bytes(): number {
+    return this.records.byteLength + this.chains.bytes + this.slots.bytes;
+  }
+
+  /** The host's record, or 0. */
+  find(word0: number, word1: number, word2: number, word3: number, policy: number): number {
+    const { records, chains } = this;
+    for (
+      let slot = chains.first(this.hash(word0, word1, word2, word3, policy));
+      slot !== 0;
+      slot = chains.after(slot)
+    ) {
+      const at = slot * WORDS;
+      const isIt =
+        records[at + 3] === word3 &&
+        records[at + POLICY] === policy &&
+        records[at + 2] === word2 &&
+        records[at + 1] === word1 &&
+        records[at] === word0;
+      if (isIt) return slot;
+    }
+    return 0;
+  }
+
+  /** A record of a host that has none; 0 where there is no room. */
+  add(word0: number, word1: number, word2: number, word3: number, policy: number, external: number): number {
+    const slot = this.slots.take();
+    if (slot === 0) return 0;
+    const { records } = this;
+    const at = slot * WORDS;
+    records[at] = word0;
+    records[at + 1] = word1;
+    records[at + 2] = word2;
+    records[at + 3] = word3;
+    records[at + POLICY] = policy;
+    records[at + EXTERNAL] = external;
+    records[at + MAPPINGS] = records[at + SESSIONS] = 0;
+    this.chains.add(slot, this.hash(word0, word1, word2, word3, policy));
+    return slot;
+  }
+
+  /** The number of its external address. */
+  external(slot: number): number {
+    return this.records[slot * WORDS + EXTERNAL] ?? 0;
+  }
+
+  sessions(slot: number): number {
+    return this.records[slot * WORDS + SESSIONS] ?? 0;
+  }
+
+  countSession(slot: number, change: 1 | -1): void {
+    const at = slot * WORDS + SESSIONS;
+    this.records[at] = (this.records[at] ?? 0) + change;
+  }
+
+  /** Counts a mapping more or less; without any the host is forgotten. */
+  countMapping(slot: number, change: 1 | -1): void {
+    const { records } = this;
+    const at = slot * WORDS;
+    const mappings = (records[at + MAPPINGS] ?? 0) + change;
+    records[at + MAPPINGS] = mappings;
+    if (mappings > 0) return;
+    const [word0, word1, word2, word3] = [
+      records[at] ?? 0,
+      records[at + 1] ?? 0,
+      records[at + 2] ?? 0,
+      records[at + 3] ?? 0,
+    ];
+    this.chains.remove(slot, this.hash(word0, word1, word2, word3, records[at + POLICY] ?? 0));
+    this.slots.give(slot);
+  }
+
+  private hash(word0: number, word1: number, word2: number, word3: number, policy: number): number {
+    this.key.address(word0, word1, word2, word3);
+    this.key.words[4] = policy;
+    return this.key.hash(1);
+  }
+}
