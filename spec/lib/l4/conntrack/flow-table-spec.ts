@@ -47,6 +47,7 @@ function stepsOf(facts: VersionFacts): fc.Arbitrary<Step[]> {
   });
   return fc.array(fc.oneof({ arbitrary: packet, weight: 6 }, { arbitrary: other, weight: 5 }, less, wait), {
     maxLength: 60,
+    size: 'max',
   });
 }
 
