@@ -2,7 +2,6 @@ import { expect } from 'chai';
 import * as fc from 'fast-check';
 import { ipOf } from '../../../../lib/core/address.js';
 import { DropReason } from '../../../../lib/core/drops.js';
-import { FlowState } from '../../../../lib/core/frame.js';
 import { FlowTuple } from '../../../../lib/l4/conntrack/flow-tuple.js';
 import { forBothVersions, type VersionFacts } from '../../../both-versions.js';
 import { type Ends, mirrorOf, type NaiveFlow, NaiveTable, textOf } from './oracle.js';

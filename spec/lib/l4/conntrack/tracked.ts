@@ -29,7 +29,7 @@ export class Tracked {
   flow = 0;
 
   constructor(facts: VersionFacts, options: TrackingOptions = {}) {
-    this.tracker = new FlowTracker(options, this.env);
+    this.tracker = new FlowTracker({ capacity: 1000, ...options }, this.env);
     const local = facts.a.toString();
     const remote = facts.b.toString();
     // Sequence numbers wrap in every connection.
