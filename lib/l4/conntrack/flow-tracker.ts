@@ -45,8 +45,10 @@ export class FlowTracker {
     const { fields } = this;
     frame.flow = 0;
     frame.flowReply = false;
-    frame.flowState = FlowState.Invalid;
-    if (!fields.read(frame, ipOffset(frame)) || fields.transport === NOT_PARSED || fields.isFragment) return;
+    const network = ipOffset(frame);
+    // What is not of IP is nobody's flow.
+    frame.flowState = network === NOT_PARSED ? FlowState.Untracked : FlowState.Invalid;
+    if (!fields.read(frame, network) || fields.transport === NOT_PARSED || fields.isFragment) return;
     if (this.settings.checksums === 'all' && !hasRightChecksum(frame, fields)) return;
     switch (fields.protocol) {
       case IpProtocol.Tcp:
