@@ -82,7 +82,7 @@ export interface VxlanDevice extends Device {
 }
 
 /** @throws UsageError `ERR_INVALID_OPTION` for a number out of range */
-export function checkOptions({
+export function checkVxlanOptions({
   vni,
   port = VXLAN_PORT,
   hopLimit = 64,

@@ -25,7 +25,7 @@ import { UDP_HEADER } from '../lib/wire/udp.js';
 import { VXLAN_HEADER, VXLAN_PORT, VxlanHeader } from '../lib/wire/vxlan.js';
 import { anyMac, longestLinkHeader, withHeadroom } from './port.js';
 import { LEAST_MTU, VirtualDevice } from './virtual-device.js';
-import { checkOptions, type VxlanDevice, type VxlanDeviceOptions, type VxlanUnderlay } from './vxlan-options.js';
+import { checkVxlanOptions, type VxlanDevice, type VxlanDeviceOptions, type VxlanUnderlay } from './vxlan-options.js';
 
 export type { VxlanDevice, VxlanDeviceOptions, VxlanStation, VxlanUnderlay } from './vxlan-options.js';
 
@@ -246,6 +246,6 @@ class VxlanEnd extends VirtualDevice implements VxlanDevice, VxlanNetwork {
  * overlay.frames$.pipe(host({ device: overlay, addresses: ['10.0.0.1/24'] }, env)).subscribe(overlay.sink);
  */
 export function vxlanDevice(options: VxlanDeviceOptions, env: Env): VxlanDevice {
-  checkOptions(options);
+  checkVxlanOptions(options);
   return new VxlanEnd(options, env);
 }

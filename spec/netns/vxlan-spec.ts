@@ -5,13 +5,22 @@
  */
 
 import { expect } from 'chai';
+import { readFileSync } from 'node:fs';
 import type { Subscription } from 'rxjs';
 import { type RunningServices, startServices } from '../../cli/services.js';
 import { type VxlanDevice, vxlanDevice, type VxlanDeviceOptions } from '../../drivers/vxlan.js';
+import { readCapture } from '../../lib/capture/index.js';
 import type { IpVersion } from '../../lib/core/address.js';
+import { Frame } from '../../lib/core/frame.js';
+import { anyEndpoint } from '../../lib/l4/udp.js';
+import { IPERF_PORT } from '../../lib/l7/iperf3/messages.js';
+import { IperfServer } from '../../lib/l7/iperf3/server.js';
+import { describe as describePacket, type PacketDescription } from '../../lib/text/describe.js';
 import { host, type Host } from '../../operators/stack/host.js';
+import { Log } from '../lib/l7/iperf3/bench.js';
 import { LIVE, LiveHost, type LiveOptions } from './live-host.js';
 import { describeNetns, type Namespace } from './namespace.js';
+import { Recording } from './recording.js';
 import { digestOf, transfers } from './transfers.js';
 
 const VNI = 42;
@@ -61,6 +70,24 @@ class LiveVxlan {
   }
 }
 
+/** What is looked at in the program's JSON. */
+interface Report {
+  readonly error?: string;
+  readonly end: Readonly<Record<'sum' | 'sum_received', { readonly bits_per_second: number } | undefined>>;
+}
+
+/** Of tunnelled frames all values, outermost first. */
+const FIELDS = ['eth.src', 'eth.dst', 'ip.src', 'ip.dst', 'ipv6.src', 'ipv6.dst', 'udp.dstport', 'vxlan.vni'] as const;
+
+/** What tshark prints of {@link FIELDS}. */
+function lineOf(outer: PacketDescription): string {
+  const all = [outer, outer.inner].filter((one) => one !== undefined);
+  const of = (layer: string, field: 'linkSrc' | 'linkDst' | 'src' | 'dst' | 'dport'): string =>
+    all.flatMap((one) => (one.layers.includes(layer as never) ? [`${one[field]}`] : [])).join(',');
+  const networks = ['ipv4', 'ipv6'].flatMap((layer) => [of(layer, 'src'), of(layer, 'dst')]);
+  return [of('eth', 'linkSrc'), of('eth', 'linkDst'), ...networks, of('udp', 'dport'), `${outer.vni}`].join('\t');
+}
+
 for (const version of [4, 6] as const) {
   describeNetns(`VXLAN over IPv${version}, with the kernel's own device`, (netns) => {
     const ping = async (to: string, ...more: string[]): Promise<string> =>
@@ -94,6 +121,44 @@ for (const version of [4, 6] as const) {
         }
         await live.close();
       }
+    });
+
+    it('carries iperf3 both ways, over TCP and UDP', async function () {
+      this.timeout(60_000);
+      const live = new LiveVxlan(netns.namespace, version);
+      const soon = (work: () => void): void => void setImmediate(work);
+      const outside = { env: live.under.env, soon };
+      const server = new IperfServer(live.me, outside, { local: anyEndpoint(6, IPERF_PORT), printer: () => new Log() });
+      for (const to of Object.values(OVER)) {
+        for (const args of [[], ['-R'], ['-u', '-b', '50M'], ['-u', '-b', '50M', '-R']]) {
+          const run = ['-c', to, '-t', '1', '-J', ...args];
+          const { stdout } = await netns.namespace.run('iperf3', run, { timeout: 20_000 });
+          const { end, error } = JSON.parse(stdout) as Report;
+          expect(error, `${to} ${args.join(' ')}`).to.equal(undefined);
+          const { bits_per_second: rate } = end.sum_received ?? end.sum ?? { bits_per_second: 0 };
+          expect(rate, `${to} ${args.join(' ')}`).to.be.above(1e6);
+        }
+      }
+      server.close();
+      await live.close();
+    });
+
+    it('is read by tshark as by us, whoever made the tunnel', async function () {
+      this.timeout(60_000);
+      const recording = new Recording();
+      const live = new LiveVxlan(netns.namespace, version, { live: { recording, both: true } });
+      await ping(OVER[4]);
+      await ping(OVER[6], '-s', '3000');
+      const { fetch } = transfers(netns.namespace, 20_000, OVER_AT[4]);
+      expect(await fetch(100_000)).to.equal(await digestOf(100_000));
+      await live.close();
+      const lines = await recording.tshark('vxlan', '-T', 'fields', ...FIELDS.flatMap((field) => ['-e', field]));
+      const ours = [...readCapture(readFileSync(recording.path))]
+        .map(({ data }) => describePacket(Frame.from(data)))
+        .filter(({ layers }) => layers.includes('vxlan'));
+      expect(lines.length).to.be.above(100);
+      expect(ours.map(lineOf)).to.deep.equal(lines);
+      await recording.expectSound({ frames: 50 });
     });
   });
 }
