@@ -117,7 +117,8 @@ export class Forwarder {
     if (route === undefined || to === undefined) return this.refuse(packet, DropReason.IpNoRoute, 'net-unreachable');
     const mtu = linkMtu(route);
     if (longest(frame) > mtu && !this.mayBeCut(packet, mtu)) return false;
-    if (from === to && from.options.redirects !== false)
+    // Hosts that reach each other by external addresses are not to know better (RFC 4787 REQ-9).
+    if (from === to && from.options.redirects !== false && frame.translation === 0)
       this.options.redirects?.tell(packet, route.device, route.gateway);
     if (!this.readOptions(packet, route)) return false;
     if (from.options.clampMss !== undefined || to.options.clampMss !== undefined) clamp(frame, from, to, mtu);

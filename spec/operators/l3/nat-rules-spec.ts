@@ -1,0 +1,328 @@
+import { expect } from 'chai';
+import { Subject } from 'rxjs';
+import { Cidr } from '../../../lib/core/address.js';
+import { UsageError } from '../../../lib/core/errors.js';
+import type { Frame } from '../../../lib/core/frame.js';
+import { IpTables } from '../../../lib/l3/ip-tables.js';
+import type { NatOptions } from '../../../lib/l4/nat/options.js';
+import type { NatRule } from '../../../lib/l4/nat/rules.js';
+import { Ipv4Packet } from '../../../lib/wire/ipv4.js';
+import { nat } from '../../../operators/l3/nat.js';
+import { fakeDevice, virtualEnv } from '../../lib/l2/fake-device.js';
+import { type PlainPacket, plainFrame } from '../../lib/wire/plain-packets.js';
+import { ACK, echo, endsOf, errorAbout, FIN_ACK, Rig, segment, SYN, SYN_ACK, udp } from './nat-rig.js';
+
+const S = '192.0.2.9:80';
+const MASQUERADE: NatRule = { kind: 'masquerade', out: 'wan' };
+const GRE: PlainPacket = { ...udp, protocol: 'dccp' };
+
+/** Addresses as a router has them. */
+function tables(): { readonly tables: IpTables; readonly set: (device: string, address: string | undefined) => void } {
+  const env = virtualEnv();
+  const known = new IpTables(env);
+  const devices = new Map(['lan', 'wan'].map((name) => [name, fakeDevice(env, { name })]));
+  const current = new Map<string, Cidr>();
+  return {
+    tables: known,
+    set(name, address) {
+      const device = devices.get(name);
+      const old = current.get(name);
+      if (device === undefined) throw new Error(name);
+      if (old !== undefined) known.removeAddress(device, old.address);
+      current.delete(name);
+      if (address === undefined) return;
+      current.set(name, Cidr.parse(address));
+      known.addAddress(device, address);
+    },
+  };
+}
+
+describe('nat', () => {
+  let rig: Rig | undefined;
+
+  function start(rules: readonly NatRule[], options: NatOptions = {}, here: readonly string[] = []): Rig {
+    rig = new Rig(rules, options, here);
+    return rig;
+  }
+
+  afterEach(() => {
+    rig?.end();
+    rig = undefined;
+  });
+
+  describe('masquerade', () => {
+    function home(more: readonly NatRule[] = [], options: NatOptions = {}) {
+      const own = tables();
+      own.set('lan', '10.0.0.1/8');
+      own.set('wan', '198.51.100.1/24');
+      const all = start([MASQUERADE, ...more], { tables: () => own.tables, ...options }, ['198.51.100.1', '10.0.0.1']);
+      return { own, rig: all };
+    }
+
+    it('translates to the address of the device, and to nothing where it has none', () => {
+      const { own, rig: it } = home();
+      expect(it.outside(udp, '10.0.0.5:4000', S)).to.match(/^198\.51\.100\.1:/);
+      own.set('wan', undefined);
+      expect(it.out(udp, '10.0.0.5:4000', S).text).to.equal('nat-no-port');
+      expect(it.nat.stats()).to.include({ mappings: 0, sessions: 0 });
+    });
+
+    it('follows the address, and forgets what stood for the old one', () => {
+      const { own, rig: it } = home();
+      const before = it.outside(udp, '10.0.0.5:4000', S);
+      own.set('wan', '198.51.100.7/24');
+      expect(it.outside(udp, '10.0.0.5:4000', S)).to.match(/^198\.51\.100\.7:/);
+      expect(it.in(udp, S, before).side).to.equal('here');
+      expect(it.nat.stats()).to.include({ mappings: 1, sessions: 1, hosts: 1 });
+    });
+
+    it("leaves what is for the router to it, and keeps to ports that are not its sockets'", () => {
+      const { rig: it } = home();
+      expect(it.in(segment(SYN), '203.0.113.1:7', '198.51.100.1:22').side).to.equal('here');
+      expect(it.send('here', segment(SYN_ACK), '198.51.100.1:22', '203.0.113.1:7').text).to.equal(
+        '198.51.100.1:22 > 203.0.113.1:7',
+      );
+      expect(it.in(echo, '203.0.113.1:7', '198.51.100.1').side).to.equal('here');
+      expect(it.nat.stats()).to.include({ mappings: 0 });
+      for (let port = 2000; port < 2500; port++) {
+        const { ends } = it.out(udp, `10.0.0.5:${port}`, S);
+        expect(ends.sourcePort).to.be.within(1024, 49_151);
+      }
+    });
+
+    it('knows the connections of the router itself, whose ports stay theirs', () => {
+      const { rig: it } = home([], { timeouts: { udp: 1000 } });
+      expect(it.send('here', segment(SYN), '198.51.100.1:50000', S).text).to.equal(`198.51.100.1:50000 > ${S}`);
+      expect(it.in(segment(SYN_ACK), S, '198.51.100.1:50000')).to.include({ side: 'here' });
+      expect(it.send('here', udp, '198.51.100.1:123', S).text).to.equal(`198.51.100.1:123 > ${S}`);
+      expect(it.in(udp, '203.0.113.9:1', '198.51.100.1:123').side).to.equal('here');
+      expect(it.send('here', segment(ACK), '198.51.100.1:50000', '203.0.113.9:1').side).to.equal('wan');
+      expect(it.nat.mappings().map(({ kind }) => kind)).to.deep.equal(['local', 'local']);
+      // One that is in use is not given to the router, either.
+      const taken = it.outside(udp, '10.0.0.5:4000', S).split(':')[1] ?? '';
+      const other = it.send('here', udp, `198.51.100.1:${taken}`, S);
+      expect(other.side).to.equal('wan');
+      expect(other.ends.sourcePort).to.not.equal(Number(taken));
+      expect(it.in(udp, S, `198.51.100.1:${other.ends.sourcePort}`).text).to.equal(`${S} > 198.51.100.1:${taken}`);
+    });
+
+    it('forwards ports of that address, from outside and from inside', () => {
+      const { own, rig: it } = home([
+        { kind: 'forward', protocol: ['tcp', 'udp'], ports: '8000-8009', to: '10.0.0.80', toPort: 80 },
+      ]);
+      const open = (external: string) => {
+        expect(it.in(segment(SYN), '203.0.113.1:7', `${external}:8003`).text).to.equal('203.0.113.1:7 > 10.0.0.80:83');
+        expect(it.out(segment(SYN_ACK), '10.0.0.80:83', '203.0.113.1:7').text).to.equal(
+          `${external}:8003 > 203.0.113.1:7`,
+        );
+      };
+      open('198.51.100.1');
+      expect(it.in(segment(SYN), '203.0.113.1:7', '198.51.100.1:8010').side).to.equal('here');
+      const { ends, text } = it.out(segment(SYN), '10.0.0.5:4000', '198.51.100.1:8000');
+      expect(text).to.equal(`198.51.100.1:${ends.sourcePort} > 10.0.0.80:80`);
+      const back = it.out(segment(SYN_ACK), '10.0.0.80:80', `198.51.100.1:${ends.sourcePort}`);
+      expect(back.text).to.equal('198.51.100.1:8000 > 10.0.0.5:4000');
+      own.set('wan', '198.51.100.7/24');
+      open('198.51.100.7');
+    });
+  });
+
+  describe('forwarding', () => {
+    const FORWARD: NatRule = { kind: 'forward', protocol: 'udp', address: '198.51.100.1', ports: 53, to: '10.0.0.53' };
+    const SOURCE: NatRule = { kind: 'source', from: '10.0.0.0/8', out: 'wan', to: '198.51.100.1', ports: '1-100' };
+
+    it('lets anybody in, and translates the answers and no more', () => {
+      const it = start([FORWARD]);
+      expect(it.in(udp, '203.0.113.1:7', '198.51.100.1:53')).to.include({ text: '203.0.113.1:7 > 10.0.0.53:53' });
+      expect(it.out(udp, '10.0.0.53:53', '203.0.113.1:7').text).to.equal('198.51.100.1:53 > 203.0.113.1:7');
+      expect(it.out(udp, '10.0.0.53:53', '203.0.113.2:7').text).to.equal('10.0.0.53:53 > 203.0.113.2:7');
+      expect(it.in(udp, '203.0.113.1:7', '198.51.100.1:54').text).to.equal('nat-no-mapping');
+    });
+
+    it('never gives such a port to anybody else', () => {
+      const it = start([FORWARD, SOURCE]);
+      const ports = new Set<number>();
+      for (let i = 1; i < 50; i++) ports.add(it.out(udp, `10.0.1.${i}:3`, S).ends.sourcePort);
+      expect(ports.size).to.equal(49);
+      expect(ports.has(53)).to.equal(false);
+      expect(it.out(udp, '10.0.1.50:3', S).text).to.equal('nat-no-port');
+    });
+
+    it('knows by the session which of two ports of one internal end an answer comes from', () => {
+      const it = start([FORWARD, { ...FORWARD, ports: 5353, toPort: 53 }]);
+      it.in(udp, '203.0.113.1:7', '198.51.100.1:53');
+      it.in(udp, '203.0.113.2:7', '198.51.100.1:5353');
+      expect(it.out(udp, '10.0.0.53:53', '203.0.113.1:7').text).to.equal('198.51.100.1:53 > 203.0.113.1:7');
+      expect(it.out(udp, '10.0.0.53:53', '203.0.113.2:7').text).to.equal('198.51.100.1:5353 > 203.0.113.2:7');
+    });
+
+    it('translates errors of the forwarded host, and of routers in front of it', () => {
+      const it = start([FORWARD]);
+      const { bytes } = it.in(udp, '203.0.113.1:7', '198.51.100.1:53');
+      for (const from of ['10.0.0.53', '10.0.0.1']) {
+        expect(it.out(errorAbout(bytes, 3), from, '203.0.113.1').text).to.equal(
+          '198.51.100.1 > 203.0.113.1 [203.0.113.1:7 > 198.51.100.1:53]',
+        );
+      }
+    });
+
+    it('gives up what nobody answers for what is new, and never what is answered', () => {
+      const it = start([FORWARD], { capacity: 20 });
+      it.in(udp, '203.0.113.1:7', '198.51.100.1:53');
+      it.out(udp, '10.0.0.53:53', '203.0.113.1:7');
+      for (let port = 1; port < 1000; port++) {
+        expect(it.in(udp, `203.0.113.9:${port}`, '198.51.100.1:53').side).to.equal('lan');
+      }
+      expect(it.out(udp, '10.0.0.53:53', '203.0.113.1:7').text).to.equal('198.51.100.1:53 > 203.0.113.1:7');
+      expect(it.nat.stats()).to.include({ sessions: 20, evicted: 980 });
+      it.pass(30_000);
+      expect(it.nat.stats()).to.include({ sessions: 1 });
+    });
+  });
+
+  describe('one to one', () => {
+    for (const [version, internal, external, a, b, remote] of [
+      [4, '10.8.0.0/24', '198.51.100.0/24', '10.8.0.9', '198.51.100.9', '192.0.2.9'],
+      [6, 'fd00:1::/48', '2001:db8:1::/48', '[fd00:1::9:9]', '[2001:db8:1::9:9]', '[2001:db8:9::1]'],
+    ] as const) {
+      it(`translates the addresses of a prefix of IPv${version}, whatever they carry, and nothing else`, () => {
+        const it = start([{ kind: 'static', internal, external, out: 'wan' }]);
+        for (const packet of [udp, segment(FIN_ACK), GRE]) {
+          expect(it.out(packet, `${a}:5`, `${remote}:6`).text).to.equal(`${b}:5 > ${remote}:6`);
+          expect(it.in(packet, `${remote}:6`, `${b}:5`).text).to.equal(`${remote}:6 > ${a}:5`);
+        }
+        const { bytes } = it.out(udp, `${a}:5`, `${remote}:6`);
+        if (version === 4) {
+          expect(it.in(errorAbout(bytes), remote, b).text).to.equal(`${remote} > ${a} [${a}:5 > ${remote}:6]`);
+        }
+        expect(it.out(udp, `${a}:5`, `${version === 4 ? '10.9.9.9' : '[fd00:2::1]'}:6`).side).to.equal('lan');
+        expect(it.nat.stats()).to.include({ mappings: 0, sessions: 0 });
+      });
+    }
+  });
+
+  it('translates IPv6 as it does IPv4', () => {
+    const it = start([{ kind: 'source', from: 'fd00::/8', out: 'wan', to: '2001:db8::1-2001:db8::4' }]);
+    const [a, remote] = ['[fd00::5]:4000', '[2001:db8:9::1]:80'];
+    for (const packet of [udp, echo]) {
+      const external = it.outside(packet, a, remote);
+      expect(external).to.match(/^\[2001:db8::[1-4]\]:/);
+      expect(it.outside(packet, a, '[2001:db8:9::2]:81')).to.equal(external);
+    }
+    const external = it.outside(segment(SYN), a, remote);
+    expect(it.in(segment(SYN_ACK), remote, external).text).to.equal(`${remote} > ${a}`);
+    expect(it.nat.stats()).to.include({ mappings: 3, hosts: 1 });
+  });
+
+  it('drops what cannot be translated, and passes it where nothing has to be', () => {
+    const it = start([{ kind: 'source', from: '10.0.0.0/16', to: '198.51.100.1' }]);
+    expect(it.out(GRE, '10.0.0.5', '192.0.2.9').text).to.equal('nat-unsupported');
+    expect(it.in(GRE, '192.0.2.9', '198.51.100.1').text).to.equal('nat-unsupported');
+    expect(it.out(GRE, '10.1.0.5', '192.0.2.9').side).to.equal('wan');
+  });
+
+  it('keeps ports where that is asked for, as long as they are free', () => {
+    const it = start([{ kind: 'source', from: '10.0.0.0/8', to: '198.51.100.1', preservePorts: true }]);
+    expect(it.outside(udp, '10.0.0.5:4000', S)).to.equal('198.51.100.1:4000');
+    expect(it.outside(udp, '10.0.0.6:4000', S)).to.not.equal('198.51.100.1:4000');
+    expect(it.outside(segment(SYN), '10.0.0.6:4000', S)).to.equal('198.51.100.1:4000');
+  });
+
+  it('lets no internal host have more than its part', () => {
+    const it = start([{ kind: 'source', from: '10.0.0.0/8', to: '198.51.100.1' }], { perHost: 10 });
+    for (let port = 1; port <= 10; port++) expect(it.out(udp, `10.0.0.5:${port}`, S).side).to.equal('wan');
+    expect(it.out(udp, '10.0.0.5:11', S).text).to.equal('nat-no-port');
+    expect(it.out(udp, '10.0.0.5:1', '203.0.113.1:1').text).to.equal('nat-no-port');
+    expect(it.out(udp, '10.0.0.6:11', S).side).to.equal('wan');
+    it.nat.clear();
+    expect(it.nat.stats()).to.include({ mappings: 0, sessions: 0, hosts: 0 });
+    expect(it.out(udp, '10.0.0.5:11', S).side).to.equal('wan');
+  });
+
+  it('has another address of the pool for a new host, where the first has no port left', () => {
+    const it = start([{ kind: 'source', from: '10.0.0.0/8', to: '198.51.100.0/30', ports: '2000-2001' }]);
+    const seen = new Set<string>();
+    for (let host = 1; host <= 8; host++) seen.add(it.outside(segment(SYN), `10.0.0.${host}:5000`, S));
+    expect(seen.size).to.equal(8);
+    expect(it.out(segment(SYN), '10.0.0.9:5000', S).text).to.equal('nat-no-port');
+    // Mappings of other protocols have ports of their own (RFC 7857 5).
+    expect(it.out(udp, '10.0.0.9:5000', S).side).to.equal('wan');
+  });
+
+  it('copies what others hold, and narrowed packets with their headers', () => {
+    const env = virtualEnv();
+    const wan = fakeDevice(env, { name: 'wan' });
+    const translator = nat([{ kind: 'source', from: '10.0.0.0/8', to: '198.51.100.1' }], {}, env);
+    const made = plainFrame(udp, endsOf('10.0.0.5:4000', S));
+    const frame = env.pool.copy(made);
+    frame.network = frame.start;
+    frame.output = wan;
+    const before = Buffer.from(frame.bytes()).toString('hex');
+    const packet = new Ipv4Packet(frame, frame.start);
+    frame.start += 20;
+    frame.retain();
+    const seen: number[] = [];
+    const input = new Subject<Ipv4Packet>();
+    const running = input.pipe(translator.postrouting).subscribe((out) => {
+      expect(out.frame).to.not.equal(frame);
+      expect(Ipv4Packet.check(out.frame, out.offset)).to.equal(undefined);
+      expect(out.frame.start).to.equal(out.offset + 20);
+      seen.push(out.source);
+    });
+    input.next(packet);
+    expect(seen).to.deep.equal([0xc633_6401]);
+    frame.start -= 20;
+    expect(Buffer.from(frame.bytes()).toString('hex')).to.equal(before);
+    frame.release();
+    frame.release();
+    running.unsubscribe();
+    expect(env.pool.outstanding).to.equal(0);
+    expect(env.scheduler.pending).to.equal(0);
+  });
+
+  it('passes on what is no IP packet, and ends with its source', () => {
+    const env = virtualEnv();
+    const translator = nat([MASQUERADE], {}, env);
+    const input = new Subject<Frame>();
+    const events: unknown[] = [];
+    input.pipe(translator.prerouting, translator.postrouting).subscribe({
+      next: (frame) => events.push(frame.length),
+      complete: () => events.push('complete'),
+    });
+    const frame = env.pool.alloc(10);
+    frame.put(10);
+    input.next(frame);
+    frame.release();
+    input.complete();
+    expect(events).to.deep.equal([10, 'complete']);
+  });
+
+  const wrong: readonly (readonly [string, readonly NatRule[], NatOptions?])[] = [
+    ['a source rule for everything', [{ kind: 'source', to: '198.51.100.1' }]],
+    ['a pool that is too large', [{ kind: 'source', from: '10.0.0.0/8', to: '198.0.0.0/8' }]],
+    ['a pool of two versions', [{ kind: 'source', from: '10.0.0.0/8', to: ['198.51.100.1', '2001:db8::1'] }]],
+    ['a range that runs backwards', [{ kind: 'source', from: '10.0.0.0/8', to: '198.51.100.9-198.51.100.1' }]],
+    ['no address', [{ kind: 'source', from: '10.0.0.0/8', to: 'nonsense' }]],
+    ['ports that are none', [{ ...MASQUERADE, ports: '0-70000' }]],
+    ['a forward of nothing known', [{ kind: 'forward', protocol: 'tcp', ports: 80, to: '10.0.0.5' }]],
+    [
+      'ports forwarded twice',
+      [
+        { kind: 'forward', protocol: 'tcp', on: 'wan', ports: '80-90', to: '10.0.0.5' },
+        { kind: 'forward', protocol: 'tcp', on: 'wan', ports: 85, to: '10.0.0.6' },
+      ],
+    ],
+    [
+      'ports beyond the last',
+      [{ kind: 'forward', protocol: 'tcp', on: 'wan', ports: '1-9', to: '10.0.0.5', toPort: 65_530 }],
+    ],
+    ['prefixes of two lengths', [{ kind: 'static', internal: '10.0.0.0/24', external: '198.51.100.0/25' }]],
+    ['no capacity', [MASQUERADE], { capacity: 0 }],
+    ['a timeout that is none', [MASQUERADE], { timeouts: { udp: 0 } }],
+  ];
+  for (const [what, rules, options] of wrong) {
+    it(`refuses ${what}`, () => {
+      expect(() => nat(rules, options)).to.throw(UsageError);
+    });
+  }
+});
