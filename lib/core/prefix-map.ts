@@ -4,9 +4,9 @@
  * A node stands for five bits of the address. 31 bits of its first word say which of the prefixes that are 0 to 4 bits longer than the node's
  * place are there, its second word which of the 32 children; values and children lie packed in blocks of their own, where a count of the bits
  * below finds them. Five is the stride at which either set fits a word, all that JavaScript counts at once, and at which a node is a quarter of
- * a cache line. Where only one way leads on, a single node stands for up to six levels. From some size on a table by the first 15 bits
- * replaces the upper levels. A change touches the blocks of one or two nodes, so that there is nothing to rebuild: unlike where leaves are pushed
- * down (DIR-24-8, poptrie), and a new default route is written into every hole of the table.
+ * a cache line. Where only one way leads on, a single node stands for up to six levels, or for all that is left of a prefix that is alone there.
+ * From some size on a table by the first 15 bits replaces the upper levels. A change touches the blocks of one or two nodes, so that there is
+ * nothing to rebuild: unlike where leaves are pushed down (DIR-24-8, poptrie), and a new default route is written into every hole of the table.
  */
 
 import type { IpVersion } from './address.js';
@@ -15,14 +15,18 @@ import {
   bitCount,
   CHILDREN,
   FIRST_CHILD,
-  LEVELS,
+  isLeaf,
   NODE,
   NONE,
   PREFIXES,
   PrefixNodes,
   prefixBit,
+  prefixBits,
+  prefixLength,
   SKIPPED,
+  skippedBits,
   STRIDE,
+  VALUES,
 } from './prefix-nodes.js';
 
 /** Bits that the table of a large map takes at once, whole levels. */
@@ -41,8 +45,9 @@ const COVERING: Int32Array = Int32Array.from({ length: 1 << STRIDE }, (_, bits) 
 
 /** The address that is looked for, its first bit first, and zeros. */
 const KEY: Int32Array = new Int32Array(6);
-/** The nodes on the way to a prefix that is removed. */
+/** The nodes on the way to a prefix, and at which bits they are. */
 const PATH: Int32Array = new Int32Array(MAX_DEPTH);
+const POSITIONS: Int32Array = new Int32Array(MAX_DEPTH);
 
 /** Called with the words of a prefix, its length and its value. */
 export type PrefixVisitor = (a: number, b: number, c: number, d: number, length: number, value: number) => void;
@@ -109,7 +114,7 @@ export class PrefixMap {
     if (depth === NONE) return NONE;
     const former = this.nodes.removeValue(PATH[depth] ?? 0, endBit(length));
     this.count--;
-    this.tidy(depth, length);
+    this.tidy(depth);
     if (length < TOP_BITS) this.expand(length);
     return former;
   }
@@ -156,8 +161,9 @@ export class PrefixMap {
       const first = words[node + PREFIXES] ?? 0;
       const window = windowAt(position);
       if (first < 0) {
-        const bits = (first & LEVELS) * STRIDE;
-        if (window >>> (32 - bits) !== words[node + SKIPPED]) break;
+        const bits = skippedBits(first);
+        if ((window ^ (words[node + SKIPPED] ?? 0)) >>> (32 - bits) !== 0) break;
+        if (isLeaf(first)) return words[node + VALUES] ?? NONE;
         node = words[node + BEHIND] ?? 0;
         position += bits;
         continue;
@@ -182,20 +188,26 @@ export class PrefixMap {
     const isBelow = this.tops !== NONE && length >= TOP_BITS;
     let node = isBelow ? this.top() : this.root;
     let position = isBelow ? TOP_BITS : 0;
-    for (let depth = 0; ; depth++) {
+    for (let depth = 0; node !== NONE; depth++) {
       PATH[depth] = node;
+      POSITIONS[depth] = position;
       const first = words[node + PREFIXES] ?? 0;
+      const left = length - position;
       const window = windowAt(position);
-      const bits = first < 0 ? (first & LEVELS) * STRIDE : STRIDE;
-      if (length - position < bits) {
-        if (first < 0 || length - position >= STRIDE) return NONE;
-        return ((first >>> endBit(length)) & 1) === 0 ? NONE : depth;
+      if (first < 0) {
+        const bits = skippedBits(first);
+        const isSame = (window ^ (words[node + SKIPPED] ?? 0)) >>> (32 - bits) === 0;
+        if (left < bits || !isSame) return NONE;
+        if (isLeaf(first)) return left === bits ? depth : NONE;
+        node = words[node + BEHIND] ?? 0;
+        position += bits;
+      } else {
+        if (left < STRIDE) return ((first >>> endBit(length)) & 1) === 0 ? NONE : depth;
+        node = this.nodes.child(node, window >>> (32 - STRIDE));
+        position += STRIDE;
       }
-      if (first >= 0) node = this.nodes.child(node, window >>> (32 - STRIDE));
-      else node = window >>> (32 - bits) === words[node + SKIPPED] ? (words[node + BEHIND] ?? 0) : NONE;
-      if (node === NONE) return NONE;
-      position += bits;
     }
+    return NONE;
   }
 
   private top(): number {
@@ -210,19 +222,25 @@ export class PrefixMap {
     let position = isBelow ? TOP_BITS : 0;
     for (;;) {
       const window = windowAt(position);
-      const levels = Math.trunc((length - position) / STRIDE);
-      if (levels > 0 && nodes.isEmpty(node)) nodes.skip(node, levels, window);
-      // Only now, since there may be new words.
-      const { words } = nodes.blocks;
-      const first = words[node] ?? 0;
+      const left = length - position;
+      if (left >= STRIDE && nodes.isEmpty(node)) {
+        if (nodes.setLeaf(node, left, window, value)) return NONE;
+        nodes.skip(node, window);
+      }
+      const first = nodes.blocks.words[node] ?? 0;
       if (first < 0) {
-        const most = first & LEVELS;
-        const same = Math.min(levels, sameLevels(window >>> (32 - most * STRIDE), words[node + SKIPPED] ?? 0, most));
-        node = same === most ? (words[node + BEHIND] ?? 0) : nodes.split(node, same);
-        position += same * STRIDE;
-      } else if (levels === 0) {
-        return nodes.setValue(node, endBit(length), value);
+        const bits = skippedBits(first);
+        const same = Math.min(left, bits, Math.clz32(window ^ (nodes.blocks.words[node + SKIPPED] ?? 0)));
+        if (isLeaf(first)) {
+          if (same === left && same === bits) return nodes.setLeafValue(node, value);
+          nodes.unfold(node);
+          continue;
+        }
+        const levels = same - (same % STRIDE);
+        node = levels === bits ? (nodes.blocks.words[node + BEHIND] ?? 0) : nodes.split(node, levels);
+        position += levels;
       } else {
+        if (left < STRIDE) return nodes.setValue(node, endBit(length), value);
         const next = window >>> (32 - STRIDE);
         const child = nodes.child(node, next);
         node = child === NONE ? nodes.addChild(node, next) : child;
@@ -232,23 +250,20 @@ export class PrefixMap {
   }
 
   /** After something was removed from the node at `depth` of the path: gives back what is not needed any more. */
-  private tidy(depth: number, length: number): void {
+  private tidy(depth: number): void {
     const { nodes } = this;
-    let position = length - (length % STRIDE);
     for (let i = depth; ; i--) {
       const node = PATH[i] ?? 0;
       const isEmpty = nodes.isEmpty(node);
       if (nodes.isPassage(node)) nodes.joinPassage(node);
       if (i === 0) return;
       const parent = PATH[i - 1] ?? 0;
-      const first = nodes.blocks.words[parent] ?? 0;
       if (!isEmpty) {
-        nodes.joinSkips(parent);
+        nodes.join(parent);
         return;
       }
-      position -= first < 0 ? (first & LEVELS) * STRIDE : STRIDE;
-      if (first < 0) nodes.unskip(parent);
-      else nodes.removeChild(parent, windowAt(position) >>> (32 - STRIDE));
+      if ((nodes.blocks.words[parent] ?? 0) < 0) nodes.unskip(parent);
+      else nodes.removeChild(parent, windowAt(POSITIONS[i - 1] ?? 0) >>> (32 - STRIDE));
     }
   }
 
@@ -280,25 +295,25 @@ export class PrefixMap {
     const { words } = this.nodes.blocks;
     const first = words[node + PREFIXES] ?? 0;
     if (first < 0) {
-      const bits = (first & LEVELS) * STRIDE;
-      addBits(key, position, bits, words[node + SKIPPED] ?? 0);
-      this.walk(words[node + BEHIND] ?? 0, position + bits, key, visit);
-      addBits(key, position, bits, words[node + SKIPPED] ?? 0);
+      const bits = skippedBits(first);
+      const skipped = words[node + SKIPPED] ?? 0;
+      flip(key, position, skipped);
+      if (isLeaf(first)) this.visit(key, position + bits, words[node + VALUES] ?? NONE, visit);
+      else this.walk(words[node + BEHIND] ?? 0, position + bits, key, visit);
+      flip(key, position, skipped);
       return;
     }
     for (let left = first; left !== 0; left &= left - 1) {
       const bit = 31 - Math.clz32(left & -left);
-      const length = 31 - Math.clz32(bit + 1);
-      const bits = (bit + 1 - (1 << length)) << (STRIDE - length);
-      addBits(key, position, STRIDE, bits);
-      this.visit(key, position + length, this.nodes.value(node, bit), visit);
-      addBits(key, position, STRIDE, bits);
+      flip(key, position, prefixBits(bit));
+      this.visit(key, position + prefixLength(bit), this.nodes.value(node, bit), visit);
+      flip(key, position, prefixBits(bit));
     }
     for (let left = words[node + CHILDREN] ?? 0; left !== 0; left &= left - 1) {
       const bits = 31 - Math.clz32(left & -left);
-      addBits(key, position, STRIDE, bits);
+      flip(key, position, bits << (32 - STRIDE));
       this.walk(this.nodes.child(node, bits), position + STRIDE, key, visit);
-      addBits(key, position, STRIDE, bits);
+      flip(key, position, bits << (32 - STRIDE));
     }
   }
 
@@ -322,17 +337,10 @@ function endBit(length: number): number {
   return prefixBit(windowAt(length - beyond) >>> (32 - STRIDE), beyond);
 }
 
-/** How many of so many levels, from the first on, are the same. */
-function sameLevels(one: number, other: number, levels: number): number {
-  const bits = levels * STRIDE;
-  return Math.trunc((Math.clz32(one ^ other) - (32 - bits)) / STRIDE);
-}
-
-/** Flips bits at a position: writes them where there are zeros, and zeros where they are. */
-function addBits(key: Int32Array, position: number, count: number, bits: number): void {
+/** Flips the bits from a position on that are set in `bits`: writes them, and takes them back. */
+function flip(key: Int32Array, position: number, bits: number): void {
   const index = position >>> 5;
   const shift = position & 31;
-  const left = bits << (32 - count);
-  key[index] = (key[index] ?? 0) ^ (left >>> shift);
-  key[index + 1] = (key[index + 1] ?? 0) ^ ((left << 1) << (31 - shift));
+  key[index] = (key[index] ?? 0) ^ (bits >>> shift);
+  key[index + 1] = (key[index + 1] ?? 0) ^ ((bits << 1) << (31 - shift));
 }

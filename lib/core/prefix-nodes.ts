@@ -15,13 +15,26 @@ export const NODE = 4;
 export const PREFIXES = 0;
 export const CHILDREN = 1;
 export const FIRST_CHILD = 2;
-const VALUES = 3;
-// A node that skips levels has the sign and their number in its first word, then their bits, and the only node behind them.
-const SKIP = -0x8000_0000;
-export const LEVELS = 7;
+export const VALUES = 3;
+// A node that skips bits has the sign and their number in its first word, then the bits, from the highest on, and the only node behind them: whole
+// levels. Where that would have but one prefix, the node is its leaf: the bits are all that the prefix has left.
 export const SKIPPED = 1;
 export const BEHIND = 2;
-const MAX_LEVELS = 6;
+const SKIP = -0x8000_0000;
+const LEAF = 0x40;
+const COUNT = 0x3f;
+const MAX_SKIPPED = 30;
+const MAX_LEAF = 32;
+
+/** How many bits a node skips, by its first word; those of a node that skips none have no sign. */
+export function skippedBits(first: number): number {
+  return first & COUNT;
+}
+
+/** Whether a node that skips bits is the leaf of a single prefix. */
+export function isLeaf(first: number): boolean {
+  return (first & LEAF) !== 0;
+}
 
 /** How many bits of a word are set. */
 export function bitCount(word: number): number {
@@ -33,6 +46,17 @@ export function bitCount(word: number): number {
 /** Which bit of a node's prefixes stands for that of `length` bits, 0 to 4, that five bits begin with: the longer, the higher. */
 export function prefixBit(bits: number, length: number): number {
   return (1 << length) - 1 + (bits >>> (STRIDE - length));
+}
+
+/** The length of the prefix that such a bit stands for. */
+export function prefixLength(bit: number): number {
+  return 31 - Math.clz32(bit + 1);
+}
+
+/** The bits of that prefix, from the highest of a word on. */
+export function prefixBits(bit: number): number {
+  const length = prefixLength(bit);
+  return ((bit + 1 - (1 << length)) << 1) << (31 - length);
 }
 
 /** Nodes and what hangs on them. */
@@ -61,17 +85,17 @@ export class PrefixNodes {
     return words[node + PREFIXES] === 0 && children !== 0 && (children & (children - 1)) === 0;
   }
 
-  /** The value of a prefix that is there. */
+  /** The value of a prefix that is there; of a leaf its only one. */
   value(node: number, bit: number): number {
     const { words } = this.blocks;
     const prefixes = words[node + PREFIXES] ?? 0;
     const at = words[node + VALUES] ?? 0;
     // A single prefix, as most have, costs no further access.
-    if ((prefixes & (prefixes - 1)) === 0) return at;
+    if (prefixes < 0 || (prefixes & (prefixes - 1)) === 0) return at;
     return this.values.words[at + bitCount(prefixes & ((1 << bit) - 1))] ?? NONE;
   }
 
-  /** Gives a prefix its value; returns the former one, or -1. */
+  /** Gives a prefix its value, of a node that skips nothing; returns the former one, or -1. */
   setValue(node: number, bit: number, value: number): number {
     const { words } = this.blocks;
     const prefixes = words[node + PREFIXES] ?? 0;
@@ -86,11 +110,23 @@ export class PrefixNodes {
     return former;
   }
 
-  /** Removes a prefix that is there; returns its value. */
+  /** Gives the prefix of a leaf another value; returns the former one. */
+  setLeafValue(node: number, value: number): number {
+    const { words } = this.blocks;
+    const former = words[node + VALUES] ?? NONE;
+    words[node + VALUES] = value;
+    return former;
+  }
+
+  /** Removes a prefix that is there, of a leaf its only one; returns its value. */
   removeValue(node: number, bit: number): number {
     const { words } = this.blocks;
     const former = this.value(node, bit);
     const prefixes = words[node + PREFIXES] ?? 0;
+    if (prefixes < 0) {
+      this.setNode(node, 0, 0);
+      return former;
+    }
     const place = bitCount(prefixes & ((1 << bit) - 1));
     const count = bitCount(prefixes);
     if (count > 1) words[node + VALUES] = this.withoutValue(words[node + VALUES] ?? 0, count, place);
@@ -142,52 +178,86 @@ export class PrefixNodes {
     words[node + FIRST_CHILD] = to;
   }
 
-  /** Makes an empty node one that skips up to `levels`, whose bits `window` begins with; how many it is, {@link LEVELS} of its first word says. */
-  skip(node: number, levels: number, window: number): void {
-    const most = Math.min(levels, MAX_LEVELS);
-    this.setSkip(node, most, window >>> (32 - most * STRIDE), this.newNode());
+  /** Makes an empty node the leaf of a prefix that has `length` bits left, which `window` begins with. False where it has too many. */
+  setLeaf(node: number, length: number, window: number, value: number): boolean {
+    if (length > MAX_LEAF) return false;
+    const { words } = this.blocks;
+    words[node] = SKIP | LEAF | length;
+    words[node + SKIPPED] = window & ~((0xffff_ffff >>> (length - 1)) >>> 1);
+    words[node + BEHIND] = 0;
+    words[node + VALUES] = value;
+    return true;
   }
 
-  /** Breaks a skip behind `levels` of it; returns the node that now is there, with a single child. */
-  split(node: number, levels: number): number {
+  /** Makes an empty node one that skips as much as can be skipped. */
+  skip(node: number, window: number): void {
+    this.setSkip(node, MAX_SKIPPED, window, this.newNode());
+  }
+
+  /** Makes a leaf a skip and a node with the prefix. */
+  unfold(node: number): void {
+    const behind = this.newNode();
     const { words } = this.blocks;
-    const rest = ((words[node] ?? 0) & LEVELS) - levels - 1;
+    const length = skippedBits(words[node] ?? 0);
+    const skipped = words[node + SKIPPED] ?? 0;
+    const left = length % STRIDE;
+    const bits = length - left;
+    this.setValue(behind, prefixBit((skipped << bits) >>> (32 - STRIDE), left), words[node + VALUES] ?? 0);
+    this.setSkip(node, bits, skipped, behind);
+  }
+
+  /** Breaks a skip behind so many bits of it, whole levels; returns the node that now is there, with a single child. */
+  split(node: number, bits: number): number {
+    const { words } = this.blocks;
+    const rest = skippedBits(words[node] ?? 0) - bits - STRIDE;
     const skipped = words[node + SKIPPED] ?? 0;
     let behind = words[node + BEHIND] ?? 0;
     if (rest > 0) {
       const tail = this.newNode();
-      this.setSkip(tail, rest, skipped & ((1 << (rest * STRIDE)) - 1), behind);
+      this.setSkip(tail, rest, skipped << (bits + STRIDE), behind);
+      this.join(tail);
       behind = tail;
     }
     let broken = node;
-    if (levels > 0) {
+    if (bits > 0) {
       broken = this.newNode();
-      this.setSkip(node, levels, skipped >>> ((rest + 1) * STRIDE), broken);
+      this.setSkip(node, bits, skipped, broken);
     }
-    this.setNode(broken, 1 << ((skipped >>> (rest * STRIDE)) & (WAYS - 1)), behind);
+    this.setNode(broken, 1 << ((skipped << bits) >>> (32 - STRIDE)), behind);
     return broken;
   }
 
   /** Makes a passage a skip, together with what is behind it. */
   joinPassage(node: number): void {
     const { words } = this.blocks;
-    const bits = 31 - Math.clz32(words[node + CHILDREN] ?? 0);
-    this.setSkip(node, 1, bits, words[node + FIRST_CHILD] ?? 0);
-    this.joinSkips(node);
+    const bits = Math.clz32(words[node + CHILDREN] ?? 0) ^ 31;
+    this.setSkip(node, STRIDE, bits << (32 - STRIDE), words[node + FIRST_CHILD] ?? 0);
+    this.join(node);
   }
 
-  /** Joins a skip with the one behind it, if that is one, and both fit. */
-  joinSkips(node: number): void {
-    const { words } = this.blocks;
+  /** Joins a skip with what is behind it, if both fit into one. */
+  join(node: number): void {
+    const { blocks } = this;
+    const { words } = blocks;
     const first = words[node] ?? 0;
+    if (first >= 0 || isLeaf(first)) return;
     const behind = words[node + BEHIND] ?? 0;
     const second = words[behind] ?? 0;
-    const more = second & LEVELS;
-    const levels = (first & LEVELS) + more;
-    if (first >= 0 || second >= 0 || levels > MAX_LEVELS) return;
-    const bits = ((words[node + SKIPPED] ?? 0) << (more * STRIDE)) | (words[behind + SKIPPED] ?? 0);
-    this.setSkip(node, levels, bits, words[behind + BEHIND] ?? 0);
-    this.blocks.give(behind, 1);
+    const bits = skippedBits(first);
+    const skipped = words[node + SKIPPED] ?? 0;
+    const value = words[behind + VALUES] ?? 0;
+    let isJoined = false;
+    if (second < 0) {
+      const both = bits + skippedBits(second);
+      const all = skipped | ((words[behind + SKIPPED] ?? 0) >>> bits);
+      if (isLeaf(second)) isJoined = this.setLeaf(node, both, all, value);
+      else if (both <= MAX_SKIPPED) isJoined = this.setSkip(node, both, all, words[behind + BEHIND] ?? 0);
+    } else if (words[behind + CHILDREN] === 0 && bitCount(second) === 1) {
+      const length = prefixLength(Math.clz32(second) ^ 31);
+      const left = prefixBits(Math.clz32(second) ^ 31) >>> bits;
+      isJoined = this.setLeaf(node, bits + length, skipped | left, value);
+    }
+    if (isJoined) blocks.give(behind, 1);
   }
 
   /** Makes a skip before an empty node an empty node. */
@@ -210,12 +280,13 @@ export class PrefixNodes {
     words[node + VALUES] = 0;
   }
 
-  private setSkip(node: number, levels: number, bits: number, behind: number): void {
+  private setSkip(node: number, bits: number, window: number, behind: number): true {
     const { words } = this.blocks;
-    words[node] = SKIP | levels;
-    words[node + SKIPPED] = bits;
+    words[node] = SKIP | bits;
+    words[node + SKIPPED] = window & ~(0xffff_ffff >>> bits);
     words[node + BEHIND] = behind;
     words[node + VALUES] = 0;
+    return true;
   }
 
   /** A block of one value more than `count` at `from`, or than the one that `from` is itself. */
