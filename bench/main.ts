@@ -9,6 +9,7 @@ import { parseArgs } from 'node:util';
 import { deviceBenchmark } from './device.js';
 import { writeDocuments } from './documents.js';
 import { impairedBenchmark } from './impaired.js';
+import { lookupBenchmark } from './lookup.js';
 import { memoryBenchmark } from './memory.js';
 import { microBenchmark } from './micro.js';
 import { mixedLoadBenchmark } from './mixed-load.js';
@@ -20,7 +21,7 @@ import { tcpReceiveBenchmark } from './tcp-receive.js';
 import { throughputBenchmark, throughputJson, throughputTables } from './throughput.js';
 import { versionsBenchmark } from './versions.js';
 
-const USAGE = `Usage: npm run bench -- [micro] [versions] [memory] [device] [impaired] [--rounds N] [--seconds N] [--json FILE] [--markdown FILE]
+const USAGE = `Usage: npm run bench -- [micro] [lookup] [versions] [memory] [device] [impaired] [--rounds N] [--seconds N] [--json FILE] [--markdown FILE]
        npm run bench -- tap [--only NAME ...] [--rounds N] [--seconds N] [--json FILE] [--markdown FILE]
        npm run bench -- profile [--only NAME ...] [--seconds N] [--directory DIR] [--markdown FILE]
        npm run bench -- mixed [--seconds N] [--json FILE] [--markdown FILE]
@@ -28,6 +29,7 @@ const USAGE = `Usage: npm run bench -- [micro] [versions] [memory] [device] [imp
        npm run bench -- documents
 
   micro       cost per frame of codecs, pipeline, timers and TCP, without a device
+  lookup      longest-prefix match in tables of 10 to a million routes
   versions    IPv6 beside IPv4, by whole hosts in memory
   memory      memory and timers of idle connections
   device      frames per second through the TAP driver alone (Linux, root)
@@ -63,6 +65,7 @@ const only = values.only === undefined ? {} : { only: values.only };
 /** Benchmarks that make rows. */
 const ROWS: Readonly<Record<string, () => Row[] | Promise<Row[]>>> = {
   micro: () => [...microBenchmark(rounds), ...tcpReceiveBenchmark(rounds)],
+  lookup: () => lookupBenchmark(rounds),
   versions: () => versionsBenchmark(rounds),
   memory: () => memoryBenchmark(rounds),
   device: () => deviceBenchmark(rounds),
