@@ -1,0 +1,258 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { expect } from 'chai';
+import * as fc from 'fast-check';
+import { stringify } from 'yaml';
+import { checkConfiguration, inOrder, kindOf } from '../../../cli/router/check.js';
+import { ConfigurationError } from '../../../cli/router/problem.js';
+import { readConfiguration } from '../../../cli/router/read.js';
+import { jsonSchema } from '../../../cli/router/schema.js';
+
+const EXAMPLES = new URL('../../../examples/router/', import.meta.url);
+
+/** What is said of a text, without the name of its file. */
+function refused(text: string): string[] {
+  try {
+    readConfiguration(text, 'f');
+  } catch (error) {
+    if (!(error instanceof ConfigurationError)) throw error;
+    expect(error.code).to.equal('ERR_BAD_CONFIGURATION');
+    return error.message.split('\n').map((line) => line.replace(/^f:/, ''));
+  }
+  return [];
+}
+
+const TWO = 'devices: { a: { addresses: [10.0.0.1/24] }, b: { addresses: [10.1.0.1/24] } }\n';
+
+describe('the configuration of a router', () => {
+  for (const file of readdirSync(EXAMPLES)) {
+    it(`is read: ${file}`, () => {
+      const configuration = readConfiguration(readFileSync(new URL(file, EXAMPLES), 'utf8'), file);
+      expect(inOrder(configuration.devices)).to.have.members(Object.keys(configuration.devices));
+    });
+  }
+
+  it('is the same in JSON', () => {
+    const value = { devices: { a: { addresses: ['10.0.0.1/24'] } }, routes: [{ to: '10.9.0.0/16', via: '10.0.0.9' }] };
+    const expected = readConfiguration(stringify(value), 'yaml');
+    for (const indent of [undefined, 2, '\t']) {
+      expect(readConfiguration(JSON.stringify(value, undefined, indent), 'json')).to.deep.equal(expected);
+    }
+  });
+
+  it('takes words for what they mean', () => {
+    const { devices, metrics } = readConfiguration(`${TWO}metrics: '[::1]:9100'\n`, 'f');
+    expect(devices['a']?.addresses?.map(String)).to.deep.equal(['10.0.0.1/24']);
+    expect(metrics).to.deep.equal({ address: '::1', port: 9100 });
+    expect(Object.values(devices).map((device) => kindOf(device))).to.deep.equal(['tap', 'tap']);
+  });
+
+  for (const [what, text, ...said] of [
+    ['nothing', '', '1:1: expected object, received null'],
+    ['no device', 'devices: {}', '1:10: devices: expected at least one device'],
+    ['an unknown key', `${TWO}route: []`, '2:1: route: there is no such key'],
+    [
+      'an unknown key of a device',
+      'devices:\n  a:\n    adresses: [10.0.0.1/24]\n    mtu: 1\n',
+      '4:10: devices.a.mtu: expected an MTU: a whole number from 576 to 65521',
+      '3:5: devices.a.adresses: there is no such key',
+    ],
+    [
+      'a bad name',
+      'devices: { "a b": {} }',
+      '1:12: devices.a b: expected a name of 1 to 15 letters, digits and . _ -, not "a b"',
+    ],
+    [
+      'a bad address',
+      'devices: { a: { addresses: [10.0.0.1] } }',
+      '1:29: devices.a.addresses[0]: expected an address with a prefix length, not "10.0.0.1"',
+    ],
+    ['a key twice', 'devices: { a: {} }\ndevices: { b: {} }', '2:1: Map keys must be unique'],
+    [
+      'one of several alternatives, wrong inside',
+      'devices: { a: { advertise: { lifetime: 1, dsn: [] } } }',
+      '1:43: devices.a.advertise.dsn: there is no such key',
+    ],
+    [
+      'a prefix with more bits',
+      `${TWO}routes:\n  - { to: 10.9.0.1/16, via: 10.0.0.9 }`,
+      '3:11: routes[0].to: expected a prefix, or default',
+    ],
+    [
+      'metrics for everybody',
+      `${TWO}metrics: 0.0.0.0:80`,
+      '2:10: metrics: expected a loopback address and a port, not "0.0.0.0:80"',
+    ],
+    [
+      'a route that leads nowhere',
+      `${TWO}routes: [{ to: 10.9.0.0/16 }]`,
+      '2:10: routes[0]: expected via, device or through',
+    ],
+    [
+      'a gateway far away',
+      `${TWO}routes: [{ to: 10.9.0.0/16, via: 192.0.2.1 }]`,
+      '2:34: routes[0].via: 192.0.2.1 is on no network of ours; say by which device',
+    ],
+    [
+      'a gateway of the other version',
+      `${TWO}routes: [{ to: 10.9.0.0/16, via: 'fd00::1', device: a }]`,
+      '2:34: routes[0].via: expected an IPv4 address, as the destination',
+    ],
+    [
+      'a way to nowhere with a way',
+      `${TWO}routes: [{ to: 10.9.0.0/16, type: blackhole, device: a }]`,
+      '2:10: routes[0]: a route of type blackhole leads nowhere: neither via, device nor through',
+    ],
+    [
+      'an unknown device',
+      `${TWO}routes: [{ to: 10.9.0.0/16, device: c }]`,
+      '2:37: routes[0].device: there is no device c',
+    ],
+    [
+      'a table without routes',
+      `${TWO}policy: [{ priority: 1, table: t }]`,
+      '2:32: policy[0].table: no route is in table t',
+    ],
+    ['neither table nor action', `${TWO}policy: [{ priority: 1 }]`, '2:10: policy[0]: expected either table or action'],
+    [
+      'a device that stands on itself',
+      'devices: { a: { vlan: { parent: b, id: 1 } }, b: { vlan: { parent: a, id: 1 } } }',
+      '1:12: devices.a: it stands on itself',
+      '1:47: devices.b: it stands on itself',
+    ],
+    [
+      'a parent that there is not',
+      'devices: { a: { vlan: { parent: b, id: 1 } } }',
+      '1:33: devices.a.vlan.parent: there is no device b',
+    ],
+    [
+      'what only some devices have',
+      'devices: { a: {}, b: { vlan: { parent: a, id: 1 }, io: calls }, c: { kind: tun, dhcp: { first: 1.1.1.1, last: 1.1.1.2 } } }',
+      '1:52: devices.b.io: only TAP and TUN devices have this',
+      '1:81: devices.c.dhcp: only Ethernet devices have this',
+      '1:81: devices.c.dhcp: expected first and last in an IPv4 network of the device',
+    ],
+    [
+      'an address twice',
+      'devices: { a: { addresses: [10.0.0.1/24] }, b: { addresses: [10.0.0.1/16] } }',
+      '1:62: devices.b.addresses[0]: a has that address, too',
+    ],
+    [
+      'a port of two bridges, with an address',
+      'devices: { p: { addresses: [10.0.0.1/24] }, b: { bridge: { ports: [p] } }, c: { bridge: { ports: [p] } } }',
+      '1:68: devices.b.bridge.ports[0]: p has addresses: give them to the bridge',
+      '1:99: devices.c.bridge.ports[0]: it is a port of b already',
+      '1:99: devices.c.bridge.ports[0]: p has addresses: give them to the bridge',
+    ],
+    [
+      'a tunnel from an address of others',
+      `devices: { a: {}, x: { vxlan: { id: 1, local: 10.0.0.9, peers: ['fd00::1'] } } }`,
+      '1:47: devices.x.vxlan.local: no device has the address 10.0.0.9',
+      '1:65: devices.x.vxlan.peers[0]: expected an IPv4 address, as the local one',
+    ],
+    [
+      'NAT at an unknown device',
+      `${TWO}nat: { masquerade: [{ out: w }] }`,
+      '2:28: nat.masquerade[0].out: there is no device w',
+    ],
+  ] as const) {
+    it(`says where it is wrong: ${what}`, () => {
+      expect(refused(text)).to.deep.equal(said);
+    });
+  }
+
+  it('says where in the rules it is wrong', () => {
+    const text = `${TWO}firewall: |\n  table inet t {\n    chain c {\n      type filter hook forward priority 0;\n      tcp dport 99999 accept\n    }\n  }\n`;
+    const [first = ''] = refused(text);
+    expect(first).to.match(/^6:\d+: firewall: /);
+    expect(text.split('\n')[5]).to.contain('99999');
+  });
+
+  it('does not let aliases grow without end', () => {
+    const bomb = [
+      'a: &a [x, x]',
+      ...Array.from('bcdefghijkl', (key, i) => `${key}: &${key} [${Array(9).fill(`*${'abcdefghijkl'[i]}`).join()}]`),
+    ];
+    expect(refused(bomb.join('\n'))[0]).to.contain('Excessive alias count');
+  });
+
+  it('never fails otherwise, whatever the text', () => {
+    const whole = readFileSync(new URL('campus.yaml', EXAMPLES), 'utf8');
+    const cut = fc.tuple(fc.nat(whole.length), fc.nat(40), fc.string({ maxLength: 6 }));
+    fc.assert(
+      fc.property(
+        fc.oneof(
+          fc.string(),
+          cut.map(([at, length, text]) => whole.slice(0, at) + text + whole.slice(at + length)),
+        ),
+        (text) => {
+          for (const line of refused(text)) expect(line).to.match(/^[1-9]\d*:[1-9]\d*: \S/);
+        },
+      ),
+      { numRuns: 300 },
+    );
+  });
+
+  it('never fails otherwise, whatever the values', () => {
+    const word = fc.constantFrom<unknown>(
+      'a',
+      'b',
+      'default',
+      '10.0.0.1/24',
+      '10.0.0.9',
+      'fd00::1',
+      'fd00::/64',
+      7,
+      0,
+      true,
+      null,
+      'tun',
+      'blackhole',
+    );
+    const keys = [
+      'to',
+      'via',
+      'device',
+      'type',
+      'table',
+      'through',
+      'priority',
+      'from',
+      'action',
+      'parent',
+      'id',
+      'ports',
+      'local',
+      'out',
+      'first',
+      'last',
+    ];
+    const some = fc.letrec<{ node: unknown }>((tie) => ({
+      node: fc.oneof(
+        { maxDepth: 4 },
+        word,
+        fc.array(tie('node'), { maxLength: 3 }),
+        fc.dictionary(fc.constantFrom(...keys, 'vlan', 'bridge', 'vxlan', 'dhcp', 'addresses', 'a', 'b'), tie('node'), {
+          maxKeys: 4,
+        }),
+      ),
+    })).node;
+    const tops = fc.record(
+      { devices: some, routes: some, policy: some, nat: some, firewall: some },
+      { requiredKeys: ['devices'] },
+    );
+    fc.assert(
+      fc.property(tops, (value) => void refused(stringify(value))),
+      { numRuns: 500 },
+    );
+  });
+
+  it('is described for editors by the schema in the documents', () => {
+    const file = new URL('../../../docs/router.schema.json', import.meta.url);
+    expect(JSON.parse(readFileSync(file, 'utf8'))).to.deep.equal(jsonSchema());
+  });
+
+  it('has nothing wrong where it says so', () => {
+    const configuration = readConfiguration(TWO, 'f');
+    expect(checkConfiguration(configuration)).to.deep.equal([]);
+  });
+});
