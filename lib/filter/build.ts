@@ -366,11 +366,21 @@ export function masquerade(ports: number | Range | undefined, ...parts: readonly
 }
 /** Asks the translator for another destination. */
 export function dnat(address: IpAddress | string, ports: number | Range | undefined, ...parts: readonly Part[]): Rule {
-  return ruleOf(parts, { kind: 'dnat', address: ipOf(address), ...portsOf(ports) });
+  return translate('dnat', ipOf(address), ports, parts);
 }
 /** Asks the translator for another source. */
 export function snat(address: IpAddress | string, ports: number | Range | undefined, ...parts: readonly Part[]): Rule {
-  return ruleOf(parts, { kind: 'snat', address: ipOf(address), ...portsOf(ports) });
+  return translate('snat', ipOf(address), ports, parts);
+}
+
+/** Packets of the address's version only. */
+function translate(
+  kind: 'dnat' | 'snat',
+  address: IpAddress,
+  ports: number | Range | undefined,
+  parts: readonly Part[],
+): Rule {
+  return ruleOf([address.version === 4 ? ipv4 : ipv6, ...parts], { kind, address, ...portsOf(ports) });
 }
 
 function portsOf(ports: number | Range | undefined): { readonly ports?: Range } {

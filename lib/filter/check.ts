@@ -13,9 +13,13 @@ import type {
   NumberSetType,
 } from './model.js';
 import {
+  demandedProtocol,
+  demandedVersion,
+  firstDemand,
   isAddressSet,
   isNat,
   isVerdict,
+  type NatStatement,
   type NumberField,
   type Part,
   type Predicate,
@@ -32,6 +36,7 @@ export interface CheckOptions {
   readonly context: { readonly translate?: unknown };
 }
 
+const TCP = 6;
 const U16 = 0xffff;
 const U32 = 0xffff_ffff;
 
@@ -180,6 +185,7 @@ class Checker {
     this.part = undefined;
     if (rule.comment !== undefined && !TEXT.test(rule.comment))
       this.fail('value', 'quotes or ends of lines in a comment');
+    if (rule.parts.length === 0) this.fail('value', 'a rule without conditions and statements');
     for (const part of rule.parts) {
       this.part = part;
       const last = rule.parts.at(-1);
@@ -211,7 +217,7 @@ class Checker {
       case 'mark':
         return this.checkRange([Math.min(part.and, part.xor), Math.max(part.and, part.xor)], U32);
       case 'reject':
-        if (part.with === 'tcp-reset' && !rule.parts.some(isTcp)) {
+        if (part.with === 'tcp-reset' && firstDemand(rule.parts, demandedProtocol) !== TCP) {
           this.fail('conflict', 'a TCP reset answers TCP only: put tcp before it');
         }
         return;
@@ -219,7 +225,7 @@ class Checker {
       case 'goto':
         return this.checkTarget(part.chain);
       default:
-        if (isNat(part)) this.checkNat(part.kind, part.ports);
+        if (isNat(part)) this.checkNat(part, rule);
     }
   }
 
@@ -310,10 +316,13 @@ class Checker {
     if (target.base !== undefined) this.fail('unknown-chain', `${name} is a base chain: packets start there`);
   }
 
-  private checkNat(kind: string, ports: readonly [number, number] | undefined): void {
-    if (ports !== undefined) this.checkRange(ports, U16);
+  private checkNat(part: NatStatement, rule: Rule): void {
+    if (part.ports !== undefined) this.checkRange(part.ports, U16);
+    if ('address' in part && firstDemand(rule.parts, demandedVersion) !== part.address.version) {
+      this.fail('conflict', `put ipv${part.address.version} before it`);
+    }
     if (this.options.context.translate === undefined) {
-      this.fail('missing-option', `${kind} needs a translator: the option nat`);
+      this.fail('missing-option', `${part.kind} needs a translator: the option nat`);
     }
   }
 
@@ -348,10 +357,4 @@ class Checker {
       if (depth > MOST_JUMPS + 1) this.fail('depth', `more than ${MOST_JUMPS} jumps, one from the other`, chain);
     }
   }
-}
-
-function isTcp(part: Part): boolean {
-  if (part.kind === 'bits') return part.field === 'tcp-flags';
-  if (part.kind !== 'number' || part.field !== 'protocol' || part.not === true || 'set' in part.in) return false;
-  return part.in.every(([low, high]) => low === 6 && high === 6);
 }

@@ -274,3 +274,30 @@ export function isAddressSet(set: NamedSet): set is AddressSet {
 export function isNegated(match: Match): boolean {
   return 'not' in match && match.not !== undefined;
 }
+
+/** The protocol that a part demands, if it is just one; flags are those of TCP. */
+export function demandedProtocol(part: Part): number | undefined {
+  if (part.kind === 'bits' && part.field === 'tcp-flags') return TCP;
+  return part.kind === 'number' && part.field === 'protocol' ? onlyValue(part) : undefined;
+}
+const TCP = 6;
+
+/** The version of IP that a part demands. */
+export function demandedVersion(part: Part): number | undefined {
+  return part.kind === 'number' && part.field === 'version' ? onlyValue(part) : undefined;
+}
+
+/** What the first of a rule's parts demands that demands something. */
+export function firstDemand(parts: readonly Part[], demanded: (part: Part) => number | undefined): number | undefined {
+  for (const part of parts) {
+    const value = demanded(part);
+    if (value !== undefined) return value;
+  }
+  return undefined;
+}
+
+function onlyValue({ in: values, not, family }: NumberMatch): number | undefined {
+  if (not === true || family !== undefined || 'set' in values) return undefined;
+  const [range, ...others] = values;
+  return range !== undefined && others.length === 0 && range[0] === range[1] ? range[0] : undefined;
+}

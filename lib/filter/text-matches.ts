@@ -1,15 +1,18 @@
 /** Conditions in the text of rules. */
 
 import type { IpVersion } from '../core/address.js';
-import type {
-  FragmentMatch,
-  LimitMatch,
-  Match,
-  NumberField,
-  NumberMatch,
-  RateKey,
-  RateUnit,
-  StateName,
+import {
+  demandedProtocol,
+  demandedVersion,
+  type FragmentMatch,
+  type LimitMatch,
+  type Match,
+  type NumberField,
+  type NumberMatch,
+  type Part,
+  type RateKey,
+  type RateUnit,
+  type StateName,
 } from './model.js';
 import { DAYS, DSCPS, ICMP_TYPES, ICMPV6_TYPES, PROTOCOLS, TCP_FLAGS, VERSIONS, WITH_PORTS } from './names.js';
 import type { TokenCursor } from './text-lexer.js';
@@ -89,7 +92,7 @@ export class MatchParser {
   private readonly cursor: TokenCursor;
   /** The protocol that a condition of this rule demands. */
   private protocol: number | undefined = undefined;
-  private family: IpVersion | undefined = undefined;
+  private version: number | undefined = undefined;
 
   constructor(cursor: TokenCursor) {
     this.cursor = cursor;
@@ -97,7 +100,7 @@ export class MatchParser {
 
   /** Another rule begins. */
   reset(): void {
-    this.protocol = this.family = undefined;
+    this.protocol = this.version = undefined;
   }
 
   /** The conditions that one expression says, or `undefined` where there is none: a port demands its protocol, too. */
@@ -136,16 +139,21 @@ export class MatchParser {
   demandProtocol(protocol: number): readonly Match[] {
     if (this.protocol === protocol) return [];
     if (this.protocol !== undefined) throw this.cursor.error('conflict', 'the rule demands another protocol before');
-    this.protocol = protocol;
     return [{ kind: 'number', field: 'protocol', in: [[protocol, protocol]] }];
   }
 
-  /** A condition on the version of IP, unless there is one already. */
-  demandFamily(family: IpVersion): readonly Match[] {
-    if (this.family === family) return [];
-    if (this.family !== undefined) throw this.cursor.error('conflict', 'the rule demands another version of IP before');
-    this.family = family;
-    return [{ kind: 'number', field: 'version', in: [[family, family]] }];
+  /** A condition on the version of IP, unless there is one already. @throws RuleError where another is demanded */
+  demandVersion(version: IpVersion): readonly Match[] {
+    if (this.version === version) return [];
+    if (this.version !== undefined)
+      throw this.cursor.error('conflict', 'the rule demands another version of IP before');
+    return [{ kind: 'number', field: 'version', in: [[version, version]] }];
+  }
+
+  /** What the rule demands from this part on. */
+  note(part: Part): void {
+    this.protocol ??= demandedProtocol(part);
+    this.version ??= demandedVersion(part);
   }
 
   private transport(name: string): readonly Match[] {
@@ -185,13 +193,12 @@ export class MatchParser {
     if (cursor.at('mark', 1) && cursor.at('set', 2)) return undefined;
     cursor.take();
     switch (cursor.peek().text) {
-      case 'l4proto': {
+      case 'l4proto':
         cursor.take();
-        return [this.noteProtocol(this.number('protocol'))];
-      }
+        return [this.number('protocol')];
       case 'nfproto':
         cursor.take();
-        return [this.noteFamily(this.number('version'))];
+        return [this.number('version')];
       case 'length':
         cursor.take();
         return [this.number('length')];
@@ -212,17 +219,6 @@ export class MatchParser {
     }
   }
 
-  private noteProtocol(match: NumberMatch): NumberMatch {
-    this.protocol ??= onlyValue(match);
-    return match;
-  }
-
-  private noteFamily(match: NumberMatch): NumberMatch {
-    const only = onlyValue(match);
-    if (only === 4 || only === 6) this.family ??= only;
-    return match;
-  }
-
   private ip(family: IpVersion): readonly Match[] | undefined {
     const { cursor } = this;
     cursor.take();
@@ -231,10 +227,10 @@ export class MatchParser {
     if (text === 'frag-off' && family === 4) return this.fragmentOffset();
     cursor.take();
     if (text === 'dscp') return [this.number('dscp', family)];
-    if (text === 'protocol') return [this.noteProtocol(this.number('protocol', family))];
+    if (text === 'protocol') return [this.number('protocol', family)];
     if (text === (family === 4 ? 'ttl' : 'hoplimit')) return [this.number('hoplimit', family)];
-    if (text === 'length' && family === 4) return [...this.demandFamily(4), this.number('length')];
-    if (text === 'version') return [this.noteFamily(this.number('version'))];
+    if (text === 'length' && family === 4) return [...this.demandVersion(4), this.number('length')];
+    if (text === 'version') return [this.number('version')];
     throw cursor.error('unsupported', `${family === 4 ? 'ip' : 'ip6'} ${text} is not known here`);
   }
 
@@ -268,7 +264,7 @@ export class MatchParser {
       );
     }
     const which: FragmentMatch['which'] = isAny ? 'any' : 'later';
-    return [...this.demandFamily(4), { kind: 'fragment', which, ...(not.not === true ? {} : { not: true }) }];
+    return [...this.demandVersion(4), { kind: 'fragment', which, ...(not.not === true ? {} : { not: true }) }];
   }
 
   /** `exthdr frag exists`, or `missing`. */
@@ -278,7 +274,7 @@ export class MatchParser {
     if (text === 'frag') throw cursor.error('unsupported', 'fields of fragment headers are not known here');
     cursor.expect('frag');
     const isMissing = cursor.word(['exists', 'missing'], 'whether there is one') === 'missing';
-    return [...this.demandFamily(6), { kind: 'fragment', which: 'any', ...(isMissing ? { not: true } : {}) }];
+    return [...this.demandVersion(6), { kind: 'fragment', which: 'any', ...(isMissing ? { not: true } : {}) }];
   }
 
   private icmp(family: IpVersion): readonly Match[] {
@@ -468,11 +464,4 @@ export class MatchParser {
     const not = negation(cursor);
     return { kind: 'fragment', which: cursor.word(['any', 'first', 'later'], 'which fragments'), ...not };
   }
-}
-
-/** The only value that a condition allows, if there is one. */
-function onlyValue({ in: values, not }: NumberMatch): number | undefined {
-  if (not === true || 'set' in values) return undefined;
-  const [range, ...others] = values;
-  return range !== undefined && others.length === 0 && range[0] === range[1] ? range[0] : undefined;
 }

@@ -220,7 +220,10 @@ class RuleParser {
       const last = parts.at(-1);
       if (last !== undefined && isVerdict(last))
         throw cursor.error('conflict', `what follows ${last.kind} is never done`);
-      for (const part of matches.parse() ?? statements.parse()) parts.push(placed(part, place));
+      for (const part of matches.parse() ?? statements.parse()) {
+        matches.note(part);
+        parts.push(placed(part, place));
+      }
     }
     return placed({ parts, ...(comment === undefined ? {} : { comment }) }, start);
   }

@@ -1,24 +1,25 @@
 /** Rules as text, such as the parser reads: what it makes of the text is the same again, except for predicates, of which only the name is kept. */
 
 import { type Cidr, type IpVersion, MacAddress } from '../core/address.js';
-import type {
-  AddressMatch,
-  BitsMatch,
-  Chain,
-  InterfaceMatch,
-  LimitMatch,
-  MarkStatement,
-  Match,
-  NamedSet,
-  NatStatement,
-  NumberField,
-  NumberMatch,
-  Part,
-  Range,
-  RejectWith,
-  Rule,
-  RuleSet,
-  Statement,
+import {
+  type AddressMatch,
+  type BitsMatch,
+  type Chain,
+  demandedProtocol,
+  type InterfaceMatch,
+  type LimitMatch,
+  type MarkStatement,
+  type Match,
+  type NamedSet,
+  type NatStatement,
+  type NumberField,
+  type NumberMatch,
+  type Part,
+  type Range,
+  type RejectWith,
+  type Rule,
+  type RuleSet,
+  type Statement,
 } from './model.js';
 import { DAYS, DSCPS, ICMP_TYPES, ICMPV6_TYPES, PROTOCOLS, TCP_FLAGS, VERSIONS, WITH_PORTS, wordOf } from './names.js';
 
@@ -86,28 +87,17 @@ export function columnsOf(rule: Rule): readonly number[] {
 
 /** The words of each part; none where the next one says it, too: `tcp dport 22` is two parts. */
 function print({ parts }: Rule): { readonly texts: readonly string[] } {
-  let protocol: string | undefined;
+  let protocol: number | undefined;
   const texts = parts.map((part, i) => {
-    const named = protocolOf(part);
+    const isFirst = protocol === undefined;
+    protocol ??= demandedProtocol(part);
+    const name = protocol === undefined ? undefined : wordOf(PROTOCOLS, protocol);
+    const withPorts = name !== undefined && WITH_PORTS.includes(name) ? name : undefined;
     const next = parts[i + 1];
-    if (named !== undefined && protocol === undefined) {
-      protocol = named;
-      if (next !== undefined && isPorts(next)) return '';
-    }
-    return printPart(part, protocol);
+    const isSaid = isFirst && part.kind === 'number' && withPorts !== undefined && next !== undefined && isPorts(next);
+    return isSaid ? '' : printPart(part, withPorts);
   });
   return { texts };
-}
-
-/** The protocol with ports that a condition demands, if it does just that. */
-function protocolOf(part: Part): string | undefined {
-  if (part.kind !== 'number' || part.field !== 'protocol' || part.not === true || part.family !== undefined) {
-    return undefined;
-  }
-  const [range, ...others] = 'set' in part.in ? [] : part.in;
-  if (range === undefined || others.length > 0 || range[0] !== range[1]) return undefined;
-  const name = wordOf(PROTOCOLS, range[0]);
-  return name !== undefined && WITH_PORTS.includes(name) ? name : undefined;
 }
 
 function isPorts(part: Part): boolean {
@@ -222,9 +212,13 @@ function quoted(text: string): string {
   return `"${text}"`;
 }
 
+/** Ends of ranges are no words: those have hyphens of their own. */
 function printRange([low, high]: Range, write: (value: number) => string): string {
-  return low === high ? write(low) : `${write(low)}-${write(high)}`;
+  if (low === high) return write(low);
+  const [from, to] = [write(low), write(high)];
+  return WORD.test(from) || WORD.test(to) ? `${low}-${high}` : `${from}-${to}`;
 }
+const WORD = /^"?[a-z][^:]*$/i;
 
 function listed<T>(values: readonly T[] | { readonly set: string }, write: (value: T) => string): string {
   if ('set' in values) return `@${values.set}`;

@@ -160,7 +160,7 @@ export class StatementParser {
       throw cursor.unexpected(`what to tell: ${Object.keys(known).join(', ')}`);
     }
     cursor.take();
-    const demanded = family === 'icmpx' ? [] : this.matches.demandFamily(family === 'icmp' ? 4 : 6);
+    const demanded = family === 'icmpx' ? [] : this.matches.demandVersion(family === 'icmp' ? 4 : 6);
     return [...demanded, { kind: 'reject', with: what }];
   }
 
@@ -181,7 +181,7 @@ export class StatementParser {
     }
     if (cursor.at('-')) throw cursor.error('unsupported', 'a translation has one address');
     return [
-      ...this.matches.demandFamily(target.version),
+      ...this.matches.demandVersion(target.version),
       { kind, address: target, ...(cursor.at(':') ? this.ports() : {}) },
     ];
   }

@@ -243,8 +243,8 @@ function ruleTo(chains: readonly string[]): fc.Arbitrary<Rule> {
       fc.option(verdict, { nil: undefined, freq: 6 }),
       fc.option(fc.constantFrom('ssh', 'two words'), { nil: undefined, freq: 3 }),
     )
-    .map(([parts, end, comment]) => ({
-      parts: end === undefined ? parts : [...parts, end],
+    .map(([some, end, comment]) => ({
+      parts: end === undefined ? (some.length === 0 ? [{ kind: 'count' as const }] : some) : [...some, end],
       ...(comment === undefined ? {} : { comment }),
     }));
 }
