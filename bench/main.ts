@@ -8,6 +8,7 @@ import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { deviceBenchmark } from './device.js';
 import { writeDocuments } from './documents.js';
+import { filterBenchmark } from './filter.js';
 import { impairedBenchmark } from './impaired.js';
 import { lookupBenchmark } from './lookup.js';
 import { memoryBenchmark } from './memory.js';
@@ -21,7 +22,7 @@ import { tcpReceiveBenchmark } from './tcp-receive.js';
 import { throughputBenchmark, throughputJson, throughputTables } from './throughput.js';
 import { versionsBenchmark } from './versions.js';
 
-const USAGE = `Usage: npm run bench -- [micro] [lookup] [versions] [memory] [device] [impaired] [--rounds N] [--seconds N] [--json FILE] [--markdown FILE]
+const USAGE = `Usage: npm run bench -- [micro] [lookup] [filter] [versions] [memory] [device] [impaired] [--rounds N] [--seconds N] [--json FILE] [--markdown FILE]
        npm run bench -- tap [--only NAME ...] [--rounds N] [--seconds N] [--json FILE] [--markdown FILE]
        npm run bench -- profile [--only NAME ...] [--seconds N] [--directory DIR] [--markdown FILE]
        npm run bench -- mixed [--seconds N] [--json FILE] [--markdown FILE]
@@ -33,6 +34,7 @@ const USAGE = `Usage: npm run bench -- [micro] [lookup] [versions] [memory] [dev
   versions    IPv6 beside IPv4, by whole hosts in memory
   memory      memory and timers of idle connections
   device      frames per second through the TAP driver alone (Linux, root)
+  filter      a packet judged by 10 to 10,000 rules, without a device
   impaired    TCP over a path with loss and reordering, beside the kernel's with itself (Linux, root)
   tap         this stack on a TAP beside the kernel's own over veth, lwIP, gVisor and a bare responder, as far as they are installed (Linux, root)
   profile     CPU profiles of this stack under each load of tap, added up by function (Linux, root)
@@ -69,6 +71,7 @@ const ROWS: Readonly<Record<string, () => Row[] | Promise<Row[]>>> = {
   versions: () => versionsBenchmark(rounds),
   memory: () => memoryBenchmark(rounds),
   device: () => deviceBenchmark(rounds),
+  filter: () => filterBenchmark(rounds),
   impaired: () => impairedBenchmark({ rounds, seconds }),
 };
 

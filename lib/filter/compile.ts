@@ -155,7 +155,8 @@ class Compiler {
   private rule({ parts }: Rule): CompiledRule {
     const head = headOf(parts);
     const from = this.writer.code.length;
-    for (const match of head) this.condition(match);
+    // In any order: what few packets fulfil comes first.
+    for (const match of head.toSorted((a, b) => rankOf(a) - rankOf(b))) this.condition(match);
     const to = this.writer.code.length;
     const steps = this.steps(parts.slice(head.length));
     const last = parts.at(-1);
@@ -263,7 +264,8 @@ class Compiler {
 
   private address(match: AddressMatch, not: boolean): void {
     const field = match.side === 'source' ? Field.Source : Field.Destination;
-    this.family(match);
+    // Where it is not negated its prefixes tell versions apart.
+    if (not) this.family(match);
     if (!('set' in match.in)) return this.writer.prefixes(field, match.in, not);
     const { set } = match.in;
     const number = this.setTables.get(set) ?? this.writer.addSet(this.prefixesOf(set));
@@ -331,6 +333,14 @@ class Compiler {
 function headOf(parts: readonly Part[]): readonly Match[] {
   const end = parts.findIndex((part) => !isPlain(part));
   return (end < 0 ? parts : parts.slice(0, end)) as readonly Match[];
+}
+
+/** By how few packets a condition is fulfilled, roughly. */
+function rankOf(match: Match): number {
+  if (isNegated(match)) return 3;
+  if (match.kind === 'address') return 1;
+  if (match.kind !== 'number') return 2;
+  return match.field === 'protocol' || match.field === 'version' ? 3 : 0;
 }
 
 const PLAIN: ReadonlySet<Part['kind']> = new Set<Part['kind']>([

@@ -212,40 +212,56 @@ function intervalOf(starts: Float64Array, value: number): number {
 /** Ranges may lie in so many intervals on the average; of those with more the widest count as wildcards. */
 const MAX_INTERVALS = 8;
 
+/** Rules that say the same of a field. */
+interface Group<Key> {
+  readonly key: Key;
+  readonly rules: RuleKeys[];
+}
+
 function divideByNumber(rules: readonly RuleKeys[], field: Field): Division {
   const wide = widestOf(rules, field);
   const rest: RuleKeys[] = [];
-  const groups = new Map<string, { readonly key: NumberKey; readonly rules: RuleKeys[] }>();
+  const exact = new Map<number, number>();
+  const wider = new Map<string, number>();
+  const groups: Group<NumberKey>[] = [];
   for (const rule of rules) {
     const keys = rule.numbers.get(field);
     if (keys === undefined || keys.some(([low, high]) => high - low >= wide)) {
       rest.push(rule);
       continue;
     }
-    for (const key of new Map(keys.map((key) => [`${key[0]}-${key[1]}`, key])).entries()) {
-      const group = groups.get(key[0]);
-      if (group === undefined) groups.set(key[0], { key: key[1], rules: [rule] });
-      else group.rules.push(rule);
+    for (const key of keys) {
+      const [low, high] = key;
+      if (low === high) join(groups, exact, low, key, rule);
+      else join(groups, wider, `${low}-${high}`, key, rule);
     }
   }
-  const all = [...groups.values()];
-  const exact = new Map(all.flatMap(({ key }, i) => (key[0] === key[1] ? [[key[0], i] as const] : [])));
-  const ranges = all.flatMap(({ key }, i) => (key[0] === key[1] ? [] : [{ key, child: i }]));
+  const ranges = groups.flatMap(({ key }, child) => (key[0] === key[1] ? [] : [{ key, child }]));
   const starts = boundariesOf(ranges.map(({ key }) => key));
   const lists = starts.length === 0 ? [] : listsOf(starts, ranges);
-  const sizes = all.map((group) => group.rules.length);
+  const sizes = groups.map((group) => group.rules.length);
   const weights = lists.map((list) => list.reduce((sum, child) => sum + (sizes[child] ?? 0), 0));
-  const around = all.map(({ key }, i) => {
-    const [low, high] = key;
+  const around = groups.map(({ key: [low, high] }, i) => {
     return (low === high ? (sizes[i] ?? 0) : 0) + (weights[intervalOf(starts, low)] ?? 0);
   });
   return {
     field,
     numbers: new NumberIndex(field, exact, starts, lists),
-    groups: all.map((group) => group.rules),
+    groups: groups.map((group) => group.rules),
     rest,
     cost: costOf(rest.length, sizes, around),
   };
+}
+
+/** Puts a rule into the group of a key; once, even if it says it twice. */
+function join<K, Key>(groups: Group<Key>[], places: Map<K, number>, place: K, key: Key, rule: RuleKeys): void {
+  const known = places.get(place);
+  if (known === undefined) places.set(place, groups.push({ key, rules: [rule] }) - 1);
+  else add(groups[known], rule);
+}
+
+function add(group: Group<unknown> | undefined, rule: RuleKeys): void {
+  if (group !== undefined && group.rules.at(-1) !== rule) group.rules.push(rule);
 }
 
 /** Where intervals begin, sorted. */
@@ -314,41 +330,45 @@ class PrefixIndex {
 
 function divideByPrefix(rules: readonly RuleKeys[], field: Field): Division {
   const rest: RuleKeys[] = [];
-  const groups = new Map<string, { readonly key: PrefixKey; readonly rules: RuleKeys[] }>();
+  const groups: Group<PrefixKey>[] = [];
+  const maps = { 4: new PrefixMap(4), 6: new PrefixMap(6) };
   for (const rule of rules) {
     const keys = rule.prefixes.get(field);
-    if (keys === undefined) {
-      rest.push(rule);
-      continue;
-    }
-    for (const [text, key] of new Map(keys.map((key) => [textOf(key), key]))) {
-      const group = groups.get(text);
-      if (group === undefined) groups.set(text, { key, rules: [rule] });
-      else group.rules.push(rule);
+    if (keys === undefined) rest.push(rule);
+    for (const key of keys ?? []) {
+      const { version, words, length } = key;
+      const known = maps[version].get(...words, length);
+      if (known < 0) maps[version].set(...words, length, groups.push({ key, rules: [rule] }) - 1);
+      else add(groups[known], rule);
     }
   }
-  const all = [...groups.values()].toSorted((a, b) => a.key.length - b.key.length);
-  const maps = { 4: new PrefixMap(4), 6: new PrefixMap(6) };
-  const parents = new Int32Array(all.length);
-  const around: number[] = [];
-  for (const [i, { key, rules: own }] of all.entries()) {
-    const { version, words, length } = key;
-    // Shorter ones are in the map already: the longest of them is the next one around.
-    const parent = maps[version].lookup(...words);
-    parents[i] = parent;
-    around.push(own.length + (around[parent] ?? 0));
-    maps[version].set(...words, length, i);
-  }
-  const sizes = all.map((group) => group.rules.length);
+  const parents = parentsOf(groups);
+  const sizes = groups.map((group) => group.rules.length);
+  const around = sizes.map((_, i) => {
+    let sum = 0;
+    for (let child = i; child >= 0; child = parents[child] ?? -1) sum += sizes[child] ?? 0;
+    return sum;
+  });
   return {
     field,
     prefixes: new PrefixIndex(field, maps, parents),
-    groups: all.map((group) => group.rules),
+    groups: groups.map((group) => group.rules),
     rest,
     cost: costOf(rest.length, sizes, around),
   };
 }
 
-function textOf({ version, words, length }: PrefixKey): string {
-  return `${version}:${words.join('.')}/${length}`;
+/** For each group the one of the next shorter prefix around its own, or -1. */
+function parentsOf(groups: readonly Group<PrefixKey>[]): Int32Array {
+  const parents = new Int32Array(groups.length);
+  const shorter = { 4: new PrefixMap(4), 6: new PrefixMap(6) };
+  const order = groups.map((_, i) => i).sort((a, b) => (groups[a]?.key.length ?? 0) - (groups[b]?.key.length ?? 0));
+  for (const i of order) {
+    const key = groups[i]?.key;
+    if (key === undefined) continue;
+    const { version, words, length } = key;
+    parents[i] = shorter[version].lookup(...words);
+    shorter[version].set(...words, length, i);
+  }
+  return parents;
 }
