@@ -159,6 +159,7 @@ export { Loopback } from './stack/loopback.js';
 
 // Policy: rules are built with what `./filter` has.
 export { type Firewall, firewall, type FirewallOptions } from './filter/firewall.js';
+export { rateLimit, type RateLimitOptions } from './filter/rate-limit.js';
 export type {
   FilterCounters,
   FilterLog,
