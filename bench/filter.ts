@@ -1,7 +1,7 @@
 /** What it costs to judge a packet by 10 rules, and by a million: the whole `firewall`, beside rules that are gone through one after the other. */
 
 import { Subject } from 'rxjs';
-import { Ipv4Address, type IpVersion } from '../lib/core/address.js';
+import { Ipv4Address } from '../lib/core/address.js';
 import { asRx, type RxFrame } from '../lib/core/frame.js';
 import { SeededRandom } from '../lib/core/random.js';
 import { accept, dport, drop, from, ruleSet, sport, tcp, to, udp } from '../lib/filter/build.js';
@@ -90,7 +90,7 @@ function frameOf({ source, destination, sourcePort, destinationPort }: Target): 
   const ends = { source: addressOf(source), destination: addressOf(destination) };
   const flow = { version: 4, ...ends, protocol: IpProtocol.Udp, hopLimit: 64, trafficClass: 0, dontFragment: true };
   UdpDatagram.emit(frame, sourcePort, destinationPort, pseudoHeaderSum(flow as IpFlow, PAYLOAD + UDP_HEADER));
-  pushIpHeader(frame, flow as IpFlow<IpVersion>, 0);
+  pushIpHeader(frame, flow as IpFlow, 0);
   return asRx(frame);
 }
 
