@@ -110,6 +110,9 @@ export {
 export { funnel } from './flow/funnel.js';
 export { layer, type Step } from './flow/layer.js';
 export { frameOf, type Packet } from './flow/packet.js';
+export { type Pipeline, pipeline } from './flow/pipeline.js';
+export type { StageCounters, StageSpec, Verdict } from './flow/pipeline-stage.js';
+export type { PacketTrace, TraceStep } from './flow/pipeline-trace.js';
 export { type Responder, responder } from './flow/responder.js';
 export { retain } from './flow/retain.js';
 export { tag, type Tags } from './flow/tag.js';

@@ -276,6 +276,8 @@ export const DropReason = {
   TunnelCongestion: 132,
   /** It did not come from where its source is (RFC 3704). */
   ReversePathFailed: 133,
+  /** A stage of a pipeline neither passed it on, nor said what became of it: an error of that stage. */
+  NoVerdict: 134,
 } as const;
 export type DropReason = (typeof DropReason)[keyof typeof DropReason];
 

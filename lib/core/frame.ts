@@ -207,6 +207,11 @@ export class Frame {
     if (--this.references === 0) this.pool?.recycle(this);
   }
 
+  /** How many references there are to it. */
+  get holders(): number {
+    return this.references;
+  }
+
   /** Whether its bytes may be changed in place: nobody but the driver and the caller holds it. */
   get exclusive(): boolean {
     return this.references === 1 && !this.shared;
