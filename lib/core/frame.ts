@@ -56,6 +56,8 @@ export const DELIVERED = -1;
 
 /** The way on that was chosen for a packet: by a device, to a router or to the destination itself. A `Route` is one. */
 export interface ChosenRoute {
+  /** Default `unicast`: the others lead nowhere. */
+  readonly type?: 'unicast' | 'blackhole' | 'unreachable' | 'prohibit';
   readonly device: Device;
   readonly gateway?: IpAddress;
   /** Largest packet in bytes, where it is less than the device's. */

@@ -1,14 +1,19 @@
 /**
- * What becomes of received packets by their destination (RFC 1812 5.2.3): for us, or to be taken further, and by which route. Decisions are kept,
- * so that packets that follow to the same destination cost a comparison.
+ * What becomes of received packets (RFC 1812 5.2.3): for us, or to be taken further, and by which route. Where nothing but the destination counts
+ * decisions are kept, so that packets that follow to the same destination cost a comparison; where rules choose between tables, or flows share
+ * routes, each packet is looked at.
  */
 
 import { Ipv6Address } from '../core/address.js';
-import { type Frame } from '../core/frame.js';
+import type { Frame } from '../core/frame.js';
 import { IPV4_DESTINATION } from '../wire/ipv4.js';
 import { IPV6_DESTINATION } from '../wire/ipv6.js';
+import { PacketFields } from '../wire/packet-fields.js';
+import { FlowHash } from './fib-flow.js';
 import type { IpTables } from './ip-tables.js';
-import type { Route } from './routes.js';
+import { RouteQuery } from './routing-query.js';
+import { RoutingTables } from './routing-tables.js';
+import type { Route, Routes } from './routes.js';
 import { isOnOneLink } from './scope.js';
 
 /** Where a packet goes. */
@@ -20,7 +25,7 @@ export const Destination = {
 } as const;
 
 // A power of two. Destinations that share a place take turns, which costs what routing costs.
-const PLACES = 1024;
+const PLACES = 4096;
 const MAPPED = 0xffff;
 /** No generation of tables. */
 const NEVER = -1;
@@ -42,24 +47,51 @@ const NOWHERE = new Decision();
 export class Decisions {
   private readonly tables: IpTables;
   private readonly places: (Decision | undefined)[] = Array.from({ length: PLACES }, () => undefined);
+  private readonly fields = new PacketFields();
+  private readonly query = new RouteQuery();
+  private readonly hash: FlowHash;
+  private generation: number = NEVER;
+  private isByDestination4 = true;
+  private isByDestination6 = true;
 
-  constructor(tables: IpTables) {
+  /** @param seed 32 bits by which flows choose between equally good routes (RFC 2991) */
+  constructor(tables: IpTables, seed = 0) {
     this.tables = tables;
+    this.hash = new FlowHash(seed);
   }
 
   /** Decides where the packet goes whose IP header is at `frame.network`; of those that go further also chooses the route, if there is one. */
   decide(frame: Frame): number {
     const { network } = frame;
     const { view } = frame.slab;
-    const decision =
-      view.getUint8(network) >>> 4 === 4
-        ? this.find(0, 0, MAPPED, view.getInt32(network + IPV4_DESTINATION))
-        : this.find6(view, network + IPV6_DESTINATION);
+    const { generation } = this.tables;
+    if (generation !== this.generation) this.renew(generation);
+    const isIpv4 = view.getUint8(network) >>> 4 === 4;
+    const decision = isIpv4
+      ? this.find(0, 0, MAPPED, view.getInt32(network + IPV4_DESTINATION))
+      : this.find6(view, network + IPV6_DESTINATION);
     if (decision.isHere) return Destination.Here;
-    const { route } = decision;
+    const isKept = isIpv4 ? this.isByDestination4 : this.isByDestination6;
+    const route = isKept ? decision.route : this.choose(frame, isIpv4);
     frame.route = route;
-    frame.output = route === undefined ? undefined : route.device;
+    frame.output = route?.device;
     return Destination.Beyond;
+  }
+
+  private renew(generation: number): void {
+    const { routes, routes6 } = this.tables;
+    this.generation = generation;
+    this.isByDestination4 = routes.isByDestination;
+    this.isByDestination6 = routes6.isByDestination;
+  }
+
+  /** The route of a packet by all that there is to go by. */
+  private choose(frame: Frame, isIpv4: boolean): Route | undefined {
+    const { fields } = this;
+    const { routes, routes6 } = this.tables;
+    if (!fields.read(frame, frame.network)) return undefined;
+    const query = this.query.read(fields, frame, frame.device, this.hash.of(fields, frame));
+    return isIpv4 ? find(routes, query) : find(routes6, query);
   }
 
   private find6(view: DataView, at: number): Decision {
@@ -71,11 +103,11 @@ export class Decisions {
   }
 
   private find(a: number, b: number, c: number, d: number): Decision {
-    const hash = Math.imul(a ^ (b << 3) ^ (c << 7) ^ d, 0x9e37_79b1);
+    const hash = Math.imul(a ^ Math.imul(b, 31) ^ Math.imul(c, 0x85eb_ca6b) ^ d, 0x9e37_79b1);
     const place = (hash >>> 16) & (PLACES - 1);
     const known = (this.places[place] ??= new Decision());
     const isKnown = known.d === d && known.c === c && known.b === b && known.a === a;
-    if (!isKnown || known.generation !== this.tables.generation) this.learn(known, a, b, c, d);
+    if (!isKnown || known.generation !== this.generation) this.learn(known, a, b, c, d);
     return known;
   }
 
@@ -85,11 +117,13 @@ export class Decisions {
     decision.b = b;
     decision.c = c;
     decision.d = d;
-    decision.generation = tables.generation;
+    decision.generation = this.generation;
+    decision.route = undefined;
     const isIpv4 = a === 0 && b === 0 && c === MAPPED;
     decision.isHere = isIpv4 ? this.isHere4(d >>> 0) : this.isHere6(a >>> 0, b >>> 0, c >>> 0, d >>> 0);
-    if (decision.isHere) decision.route = undefined;
-    else decision.route = isIpv4 ? tables.route(d >>> 0) : tables.route6(a >>> 0, b >>> 0, c >>> 0, d >>> 0);
+    if (decision.isHere) return;
+    if (isIpv4 && this.isByDestination4) decision.route = tables.routes.lookup(a, b, c, d);
+    else if (!isIpv4 && this.isByDestination6) decision.route = tables.routes6.lookup(a, b, c, d);
   }
 
   /** Ours, of a group, or of nobody: this network, loopback and reserved addresses (RFC 1812 5.3.7, RFC 6890). */
@@ -107,4 +141,9 @@ export class Decisions {
     // One that is still being verified is nobody else's either.
     return this.tables.addresses6.list().some(({ cidr }) => cidr.address.equals(new Ipv6Address(a, b, c, d)));
   }
+}
+
+function find(routes: Routes<4> | Routes<6>, query: RouteQuery): Route | undefined {
+  if (routes instanceof RoutingTables) return (routes as RoutingTables).find(query);
+  return routes.lookup(query.a, query.b, query.c, query.d, query.flow);
 }

@@ -114,7 +114,7 @@ export class Forwarder {
     if (packet.hopLimit <= 1) return this.refuse(packet, DropReason.HopLimitExceeded, 'time-exceeded');
     const { route } = frame;
     const to = route === undefined ? undefined : this.interfaces.get(route.device);
-    if (route === undefined || to === undefined) return this.refuse(packet, DropReason.IpNoRoute, 'net-unreachable');
+    if (route === undefined || to === undefined) return this.leadsNowhere(packet);
     const mtu = linkMtu(route);
     if (longest(frame) > mtu && !this.mayBeCut(packet, mtu)) return false;
     // Hosts that reach each other by external addresses are not to know better (RFC 4787 REQ-9).
@@ -139,6 +139,25 @@ export class Forwarder {
     if (isBound) return this.drop(DropReason.ForwardNotAllowed, frame);
     if (packet.version === 4 || !isBeyondScope(view, offset)) return true;
     return this.refuse(packet, DropReason.ForwardNotAllowed, 'beyond-scope');
+  }
+
+  /** Ends the way of a packet that there is no route for, or one that says so (RFC 1812 5.2.7.1). */
+  private leadsNowhere(packet: Ipv4Packet | Ipv6Packet): false {
+    switch (packet.frame.route?.type) {
+      case 'blackhole':
+        return this.drop(DropReason.RouteBlackhole, packet.frame);
+      case 'unreachable':
+        // ICMPv6 has one word for both.
+        return this.refuse(
+          packet,
+          DropReason.RouteUnreachable,
+          packet.version === 4 ? 'host-unreachable' : 'net-unreachable',
+        );
+      case 'prohibit':
+        return this.refuse(packet, DropReason.RouteProhibited, 'prohibited');
+      default:
+        return this.refuse(packet, DropReason.IpNoRoute, 'net-unreachable');
+    }
   }
 
   /** Whether a packet that is too big may be cut on the way; its sender is told if not. */

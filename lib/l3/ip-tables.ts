@@ -133,6 +133,11 @@ export class IpTables implements IpPaths {
     else this.routes.add(this.route4Of(options));
   }
 
+  /** The route that options describe, for another table than those here. @throws as {@link IpTables.addRoute} */
+  routeOf(options: RouteOptions): Route {
+    return isVersion6(options) ? this.route6Of(options) : this.route4Of(options);
+  }
+
   /** Removes the routes to exactly this prefix; returns how many there were. */
   removeRoute(destination: Cidr | string): number {
     const cidr = Cidr.of(destination === 'default' ? '0.0.0.0/0' : destination);

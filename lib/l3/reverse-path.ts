@@ -3,12 +3,11 @@
  * send.
  */
 
+import type { Cidr } from '../core/address.js';
 import { DropReason } from '../core/drops.js';
 import type { Device } from '../core/device.js';
-import { IPV4_SOURCE } from '../wire/ipv4.js';
-import { IPV6_SOURCE } from '../wire/ipv6.js';
-import type { Ipv4Packet } from '../wire/ipv4.js';
-import type { Ipv6Packet } from '../wire/ipv6.js';
+import { IPV4_SOURCE, type Ipv4Packet } from '../wire/ipv4.js';
+import { IPV6_SOURCE, type Ipv6Packet } from '../wire/ipv6.js';
 import type { IpTables } from './ip-tables.js';
 import type { Route } from './routes.js';
 import { isOnOneLink } from './scope.js';
@@ -28,6 +27,10 @@ class Source {
   d = 0;
   generation: number = NEVER;
   route: Route | undefined = undefined;
+}
+
+function isVersion6(cidr: Cidr): cidr is Cidr<6> {
+  return cidr.version === 6;
 }
 
 /** Knows the ways back. */
@@ -52,8 +55,18 @@ export class ReversePath {
     // Hosts without an address ask for one; routers, queriers and neighbours speak from link-local ones.
     if (isIpv4 ? d === 0 : isOnOneLink(a) || (a | b | c | d) === 0) return undefined;
     const { route } = this.find(a, b, c, d);
-    const isThere = mode === 'strict' ? route?.device === device : route !== undefined && route.destination.length > 0;
-    return isThere && route !== undefined ? undefined : DropReason.ReversePathFailed;
+    if (route === undefined || (route.type ?? 'unicast') !== 'unicast') return DropReason.ReversePathFailed;
+    const isThere = mode === 'strict' ? this.leadsTo(route, device) : route.destination.length > 0;
+    return isThere ? undefined : DropReason.ReversePathFailed;
+  }
+
+  /** Whether a route, or another one to the same prefix, leads to a device. */
+  private leadsTo(route: Route, device: Device | undefined): boolean {
+    if (route.device === device) return true;
+    const { destination } = route;
+    const { routes, routes6 } = this.tables;
+    const others = isVersion6(destination) ? routes6.at(destination) : routes.at(destination as Cidr<4>);
+    return others.some((other) => other.device === device);
   }
 
   private find(a: number, b: number, c: number, d: number): Source {

@@ -11,7 +11,7 @@ import type { ChosenRoute } from '../core/frame.js';
  * What becomes of packets by a route: sent on their way, or dropped; silently, with the word that there is no way, or that it is forbidden
  * (RFC 1812 5.2.7.1; RTN_UNICAST and its likes of Linux).
  */
-export type RouteType = 'unicast' | 'blackhole' | 'unreachable' | 'prohibit';
+export type RouteType = NonNullable<ChosenRoute['type']>;
 
 /** A route: where packets to a prefix go. */
 export interface Route<V extends IpVersion = IpVersion> extends ChosenRoute {

@@ -63,7 +63,7 @@ export class Crossroads implements JunctionMaker {
     const { env, tables, icmpErrors } = this.parts;
     const { hooks = {}, replies = [] } = this.options;
     this.send = complaints.send;
-    const decisions = new Decisions(tables);
+    const decisions = new Decisions(tables, env.random.uint32());
     const received$ = through(this.received(inputs, complaints), hooks.prerouting);
     const destined$ = demux(received$, ({ frame }) => decisions.decide(frame), {}, env);
     const own$ = demux(through(destined$.on(Destination.Here), hooks.input), ({ version }) => version, {}, env);

@@ -43,11 +43,11 @@ export interface HostParts {
 /**
  * Makes the parts.
  *
+ * @param tables empty ones; those of a router have more routes
  * @throws UsageError `ERR_INVALID_OPTION`, `ERR_INVALID_ADDRESS`
  */
-export function hostParts(options: HostOptions, env: Env): HostParts {
+export function hostParts(options: HostOptions, env: Env, tables: IpTables = new IpTables(env)): HostParts {
   const interfaces = interfacesOf(options);
-  const tables = new IpTables(env);
   tables.hopLimit = hopLimitOf(options);
   const reports = new IcmpReports();
   const icmpErrors = new IcmpErrors({ ...options.icmpErrors, tables }, env);

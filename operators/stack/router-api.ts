@@ -4,9 +4,12 @@ import type { MonoTypeOperatorFunction, Observable } from 'rxjs';
 import type { Device } from '../../lib/core/device.js';
 import type { TxPacket } from '../../lib/core/frame.js';
 import type { ForwardCounters, ForwardInterface } from '../../lib/l3/forward.js';
+import type { RouteOptions } from '../../lib/l3/ip-tables.js';
 import type { ProxyScope } from '../../lib/l3/proxy-neighbours.js';
 import type { ReversePathMode } from '../../lib/l3/reverse-path.js';
 import type { RouterAdvertiserOptions } from '../../lib/l3/router-advertiser.js';
+import type { RoutingRule, TableId } from '../../lib/l3/routing-rules.js';
+import type { RoutingTables } from '../../lib/l3/routing-tables.js';
 import type { Ipv4Packet } from '../../lib/wire/ipv4.js';
 import type { Ipv6Packet } from '../../lib/wire/ipv6.js';
 import type { Host, HostInterface, HostOptions } from './host-api.js';
@@ -47,9 +50,20 @@ export interface RouterInterface extends Omit<HostInterface, 'advertise'> {
   readonly advertise?: boolean | RouterAdvertiserOptions;
 }
 
-/** Options of {@link router}. */
-export interface RouterOptions extends Omit<HostOptions, 'device' | 'addresses' | 'interfaces' | 'advertise'> {
+/** A route of a router. */
+export interface RouterRoute extends RouteOptions {
+  /** The table that it is in, by number or name. Default `main`. */
+  readonly table?: TableId;
+}
+
+/** Options of `router`. */
+export interface RouterOptions
+  extends Omit<HostOptions, 'device' | 'addresses' | 'interfaces' | 'advertise' | 'routes'> {
   readonly interfaces: readonly RouterInterface[];
+  /** Of routes to the same prefix with the same metric each takes a part of the flows. */
+  readonly routes?: readonly RouterRoute[];
+  /** Rules of policy routing, besides the one that the table `main` routes everything; for both versions where they do not say. */
+  readonly rules?: readonly RoutingRule[];
   readonly hooks?: RouterHooks;
   /** What operators in the hooks have to send besides: the rejections of a firewall. */
   readonly replies?: readonly Observable<TxPacket>[];
@@ -64,6 +78,8 @@ export interface RouterOptions extends Omit<HostOptions, 'device' | 'addresses' 
 
 /** A running router. */
 export interface Router extends Host {
+  /** The routes of each version, all tables, and the rules that choose between these; they may change at run time. */
+  readonly routing: { readonly 4: RoutingTables<4>; readonly 6: RoutingTables<6> };
   /** What was taken further by way of an interface. */
   forwarded(device: Device): ForwardCounters | undefined;
   /** The switches of an interface, which may be changed. */

@@ -3,11 +3,15 @@
  * `Crossroads` and take it apart, re-order it or replace its parts as you need.
  */
 
-import { Cidr } from '../../lib/core/address.js';
+import { Cidr, type IpVersion } from '../../lib/core/address.js';
 import type { Device } from '../../lib/core/device.js';
 import type { Env } from '../../lib/core/env.js';
 import { EthernetLink } from '../../lib/l2/ethernet-link.js';
+import { IpTables } from '../../lib/l3/ip-tables.js';
 import { proxyNeighbours } from '../../lib/l3/proxy-neighbours.js';
+import type { RoutingRule, TableId } from '../../lib/l3/routing-rules.js';
+import { RoutingTables } from '../../lib/l3/routing-tables.js';
+import type { Route } from '../../lib/l3/routes.js';
 import { ALL_ROUTERS } from '../../lib/l3/scope.js';
 import { defaultEnvironment } from '../time/environment.js';
 import type { AutoconfInterface } from './autoconf.js';
@@ -23,6 +27,7 @@ export type {
   RouterHooks,
   RouterInterface,
   RouterOptions,
+  RouterRoute,
 } from './router-api.js';
 
 /**
@@ -46,14 +51,37 @@ export type {
  * merge(lan.frames$, wan.frames$).pipe(me).subscribe(toDevices(lan, wan));
  */
 export function router(options: RouterOptions, env: Env = defaultEnvironment()): Router {
+  const { routes = [], rules = [], ...rest } = options;
   const interfaces = options.interfaces.map(({ advertise, ...one }) => ({ ...one, ...advertisement(one, advertise) }));
-  const parts = hostParts({ ...options, interfaces }, env);
+  const routing = { 4: new RoutingTables(4), 6: new RoutingTables(6) } as const;
+  const tables = new IpTables(env, routing[4], routing[6]);
+  const parts = hostParts({ ...rest, interfaces }, env, tables);
+  for (const { table = 'main', ...route } of routes) addRoute(routing, tables.routeOf(route), table);
+  for (const rule of rules) addRule(routing, rule);
   const crossroads = new Crossroads(parts, options);
   beRouter(parts, options);
   return Object.assign(hostOf(parts, hostPipeline(parts, crossroads)), {
+    routing,
     forwarded: (device: Device) => crossroads.forwarder.counters(device),
     switches: (device: Device) => crossroads.forwarder.switches(device),
   });
+}
+
+function addRoute(routing: Router['routing'], route: Route, table: TableId): void {
+  if (isOfVersion(route, 4)) routing[4].table(table).add(route);
+  else if (isOfVersion(route, 6)) routing[6].table(table).add(route);
+}
+
+function isOfVersion<V extends IpVersion>(route: Route, version: V): route is Route<V> {
+  return route.destination.version === version;
+}
+
+/** Adds a rule for the version that it speaks of, or for both. */
+function addRule(routing: Router['routing'], rule: RoutingRule): void {
+  const said = rule.from ?? rule.to;
+  const version = said === undefined ? undefined : Cidr.of(said).version;
+  if (version !== 6) routing[4].addRule(rule);
+  if (version !== 4) routing[6].addRule(rule);
 }
 
 /** What makes a router of an interface, as others on its link see it. */

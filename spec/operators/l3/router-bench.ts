@@ -9,7 +9,13 @@ import { type IpVersion, MacAddress, parseIp } from '../../../lib/core/address.j
 import { dropReasonName, type DropReason } from '../../../lib/core/drops.js';
 import { DELIVERED, Frame, UNDER_WAY } from '../../../lib/core/frame.js';
 import { PacketNotation } from '../../../lib/text/notation.js';
-import { router, type Router, type RouterInterface, type RouterOptions } from '../../../operators/stack/router.js';
+import {
+  router,
+  type Router,
+  type RouterInterface,
+  type RouterOptions,
+  type RouterRoute,
+} from '../../../operators/stack/router.js';
 import { type FakeDevice, fakeDevice, type VirtualEnv, virtualEnv } from '../../lib/l2/fake-device.js';
 
 /** What of a {@link RouterBench} differs. */
@@ -18,11 +24,7 @@ export interface BenchOptions extends Omit<RouterOptions, 'interfaces' | 'routes
   readonly right?: Omit<RouterInterface, 'device' | 'addresses'>;
   /** MTUs. */
   readonly mtu?: { readonly left?: number; readonly right?: number };
-  readonly routes?: readonly {
-    readonly destination: string;
-    readonly gateway?: string;
-    readonly side: 'left' | 'right';
-  }[];
+  readonly routes?: readonly (Omit<RouterRoute, 'device'> & { readonly side?: 'left' | 'right' })[];
 }
 
 /** Addresses by version. */
@@ -57,7 +59,7 @@ export class RouterBench {
           { ...left, device: this.left, addresses: ['10.1.0.1/24', ...six('fd01::1/64', this.left)] },
           { ...right, device: this.right, addresses: ['10.2.0.1/24', ...six('fd02::1/64', this.right)] },
         ],
-        routes: routes.map(({ side, ...route }) => ({ ...route, device: this[side] })),
+        routes: routes.map(({ side, ...route }) => (side === undefined ? route : { ...route, device: this[side] })),
       },
       env,
     );

@@ -1,0 +1,97 @@
+import { expect } from 'chai';
+import { readMac } from '../../../lib/wire/ethernet.js';
+import { forBothVersions } from '../../both-versions.js';
+import { type BenchOptions, ENDS, RouterBench } from './router-bench.js';
+
+forBothVersions('the routes of a router', ({ version }) => {
+  const { a, b, left } = ENDS[version];
+  const icmp = version === 4 ? 'icmp' : 'icmpv6';
+  const network = version === 4 ? '192.0.2.0/24' : '2001:db8::/32';
+  const host = (number: number) => (version === 4 ? `192.0.2.${number}` : `2001:db8::${number.toString(16)}`);
+  const gateways = version === 4 ? (['10.2.0.7', '10.2.0.8'] as const) : (['fd02::7', 'fd02::8'] as const);
+  let bench: RouterBench;
+  const make = (options: BenchOptions): void => {
+    bench = new RouterBench(version, options);
+    bench.knows(bench.right, gateways[0], '02:00:00:00:00:17');
+    bench.knows(bench.right, gateways[1], '02:00:00:00:00:18');
+  };
+  /** The last byte of the link addresses that packets went to since the last time. */
+  const hops = (): number[] => bench.right.sent.splice(0).map((bytes) => readMac(new DataView(bytes.buffer), 0) & 0xff);
+  afterEach(() => bench.close());
+
+  for (const [type, reason, told] of [
+    ['blackhole', 'route-blackhole', undefined],
+    ['unreachable', 'route-unreachable', version === 4 ? 'host' : 'no_route'],
+    ['prohibit', 'route-prohibited', version === 4 ? 'packet_filtered' : 'admin_prohibited'],
+  ] as const) {
+    it(`may be of type ${type}`, () => {
+      make({
+        routes: [
+          { destination: network, type },
+          { destination: `${host(9)}/${version === 4 ? 32 : 128}`, gateway: gateways[0], side: 'right' },
+        ],
+      });
+      expect(bench.receive('left', `udp 53 > 1024 (12) from ${a} to ${host(8)}`)).to.equal(reason);
+      if (told === undefined) bench.expectSent('left');
+      else bench.expectSent('left', `> ${icmp} unreachable ${told} from ${left} to ${a}`);
+      bench.receive('left', `udp 53 > 1024 (12) from ${a} to ${host(9)}`);
+      expect(hops()).to.deep.equal([0x17]);
+    });
+  }
+
+  it('share the flows where they are equally good, and keep each on its way', () => {
+    make({ routes: gateways.map((gateway) => ({ destination: network, gateway, side: 'right' })) });
+    const send = (port: number, to = host(9)) => bench.receive('left', `udp ${port} > 53 (12) from ${a} to ${to}`);
+    const first: number[] = [];
+    for (let port = 1000; port < 1100; port++) {
+      send(port);
+      first.push(...hops());
+    }
+    expect(first.filter((hop) => hop === 0x17).length).to.be.within(25, 75);
+    expect(new Set(first)).to.deep.equal(new Set([0x17, 0x18]));
+    for (let port = 1000; port < 1100; port++) send(port);
+    expect(hops()).to.deep.equal(first);
+  });
+
+  it('take the flows of a way that goes, and no others', () => {
+    make({ routes: gateways.map((gateway) => ({ destination: network, gateway, side: 'right' })) });
+    const all = () => {
+      for (let port = 1000; port < 1050; port++) bench.receive('left', `udp ${port} > 53 (12) from ${a} to ${host(9)}`);
+      return hops();
+    };
+    expect(new Set(all())).to.have.property('size', 2);
+    bench.me.tables.routes.remove(({ gateway }) => gateway?.toString() === gateways[0]);
+    bench.me.tables.routes6.remove(({ gateway }) => gateway?.toString() === gateways[0]);
+    expect(new Set(all())).to.deep.equal(new Set([0x18]));
+  });
+
+  it('go by rules, of where packets come from, by what device, and with what mark', () => {
+    const other = version === 4 ? '10.1.0.3' : 'fd01::3';
+    make({
+      routes: [
+        { destination: network, gateway: gateways[0], side: 'right' },
+        { destination: network, gateway: gateways[1], side: 'right', table: 100 },
+      ],
+      rules: [{ priority: 10, from: `${other}/${version === 4 ? 32 : 128}`, table: 100 }],
+    });
+    bench.receive('left', `udp 1 > 53 (12) from ${a} to ${host(9)}`);
+    bench.receive('left', `udp 1 > 53 (12) from ${other} to ${host(9)}`);
+    expect(hops()).to.deep.equal([0x17, 0x18]);
+    bench.me.routing[version].replaceRules([
+      { priority: 10, device: bench.left, table: 100 },
+      { priority: 32_766, table: 'main' },
+    ]);
+    bench.receive('left', `udp 1 > 53 (12) from ${a} to ${host(9)}`);
+    expect(hops()).to.deep.equal([0x18]);
+    bench.me.routing[version].addRule({ priority: 5, dscp: 46, action: 'prohibit' });
+    expect(bench.receive('left', `udp 1 > 53 (12) tos 0xb8 from ${a} to ${host(9)}`)).to.equal('route-prohibited');
+    bench.left.sent.length = 0;
+  });
+
+  it('do not take what is for the router itself', () => {
+    make({ rules: [{ priority: 1, action: 'blackhole' }] });
+    bench.receive('left', `${icmp} echo_request id 7 seq 1 (8) from ${a} to ${left}`);
+    bench.left.sent.length = 0;
+    expect(bench.receive('left', `udp 1 > 53 (12) from ${a} to ${b}`)).to.equal('route-blackhole');
+  });
+});
