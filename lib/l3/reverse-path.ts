@@ -3,7 +3,7 @@
  * send.
  */
 
-import type { Cidr } from '../core/address.js';
+import type { Cidr, IpVersion } from '../core/address.js';
 import { DropReason } from '../core/drops.js';
 import type { Device } from '../core/device.js';
 import { IPV4_SOURCE, type Ipv4Packet } from '../wire/ipv4.js';
@@ -29,8 +29,8 @@ class Source {
   route: Route | undefined = undefined;
 }
 
-function isVersion6(cidr: Cidr): cidr is Cidr<6> {
-  return cidr.version === 6;
+function isOf<V extends IpVersion>(cidr: Cidr, version: V): cidr is Cidr<V> {
+  return cidr.version === version;
 }
 
 /** Knows the ways back. */
@@ -65,7 +65,7 @@ export class ReversePath {
     if (route.device === device) return true;
     const { destination } = route;
     const { routes, routes6 } = this.tables;
-    const others = isVersion6(destination) ? routes6.at(destination) : routes.at(destination as Cidr<4>);
+    const others = isOf(destination, 6) ? routes6.at(destination) : isOf(destination, 4) ? routes.at(destination) : [];
     return others.some((other) => other.device === device);
   }
 
