@@ -44,6 +44,8 @@ export type {
   StaticRule,
 } from '../lib/l4/nat/rules.js';
 export type { NatEnd, NatMapping, NatSession, NatStats } from '../lib/l4/nat/show.js';
+// Networks that stand for others, and versions of IP for each other.
+export { type PrefixNat, prefixNat, type PrefixNatRule } from './l3/prefix-nat.js';
 
 // Transports, and their sockets as Observables.
 export {
