@@ -86,7 +86,7 @@ export class Translator {
     this.identification = env.random.uint32() & 0xffff;
     this.cutPiece = (piece) => this.finishPiece(piece);
     this.cutSegment = (piece) => {
-      fragmentIpv4(piece, this.fragmentSize - GROWTH, env.pool, this.cutPiece);
+      if (this.fields.read(piece, piece.start)) this.cutOne(piece);
       piece.release();
     };
   }
@@ -172,13 +172,23 @@ export class Translator {
 
   /** Writes the packet of `fields` as IPv6 in its place. */
   private write6(frame: Frame): void {
+    this.changePayload(frame, this.fields.end - this.payload4());
+    this.writeHeader6(frame);
+  }
+
+  /** Where the payload of the IPv4 packet of `fields` is. */
+  private payload4(): number {
+    const { view, network } = this.fields;
+    return network + (view.getUint8(network) & 0x0f) * 4;
+  }
+
+  private writeHeader6(frame: Frame): void {
     const { fields, values, ends } = this;
     const { view, network, end } = fields;
-    const payload = network + (view.getUint8(network) & 0x0f) * 4;
+    const payload = this.payload4();
     values.isFragment = fields.isFragment;
     values.fragmentField = fields.fragmentOffset | (fields.moreFragments ? 1 : 0);
     values.identification = view.getUint16(network + V4_IDENTIFICATION);
-    this.changePayload(frame, end - payload);
     settle(frame, writeIpv6(view, payload, end - payload, values, ends));
   }
 
@@ -186,7 +196,7 @@ export class Translator {
   private cut(frame: Frame): Outcome | DropReason {
     const { env, fields } = this;
     if (frame.gsoType === GsoType.None) {
-      fragmentIpv4(frame, this.fragmentSize - GROWTH, env.pool, this.cutPiece);
+      this.cutOne(frame);
     } else {
       const wrong = segment(frame, fields.network, env.pool, this.cutSegment);
       if (wrong !== undefined) return wrong;
@@ -196,9 +206,15 @@ export class Translator {
     return CONSUMED;
   }
 
+  /** The payload is changed first, while it is whole: its length may be a part of its checksum. */
+  private cutOne(frame: Frame): void {
+    this.changePayload(frame, this.fields.end - this.payload4());
+    fragmentIpv4(frame, this.fragmentSize - GROWTH, this.env.pool, this.cutPiece);
+  }
+
   private finishPiece(piece: Frame): void {
     if (this.fields.read(piece, piece.start)) {
-      this.write6(piece);
+      this.writeHeader6(piece);
       this.emit(piece);
     }
     piece.release();

@@ -45,7 +45,7 @@ forBothVersions('prefixNat', ({ version }) => {
     destinationPort: 8,
   });
   const protocols = ['tcp', 'udp', 'icmp', 'dccp', 'udp-lite'] as const;
-  const plain = (protocol: PlainPacket['protocol'], body = new Uint8Array(9)): PlainPacket => ({
+  const plain = (protocol: PlainPacket['protocol'], body: Uint8Array = new Uint8Array(9)): PlainPacket => ({
     protocol,
     body,
     checksum: 'full',

@@ -115,6 +115,8 @@ describe('ICMP errors in the other version', () => {
         const quoted = inner(protocol, isFrom4 ? SENT : to6(back), length);
         const least = (isFrom4 ? 20 : 40) + 8;
         const kept = quoted.subarray(0, Math.max(least, quoted.length - cut));
+        // Half of a checksum cannot be brought up to date.
+        fc.pre(protocol !== 'tcp' || kept.length !== (isFrom4 ? 20 : 40) + 17);
         const out = made.one(isFrom4 ? error(TO_HOST, 3, 1, 0, kept) : error(TO_4, 1, 0, 0, kept));
         expect(isSound(out)).to.equal(true);
         expect(out.length).to.be.at.most(isFrom4 ? 1280 : 576);

@@ -290,6 +290,16 @@ describe('Translator', () => {
       }
     });
 
+    it('are made of a long message of ICMP, whose checksum is that of the whole', () => {
+      const out = rig().all(bytesOf(packet('icmp', 1400), ENDS4));
+      const whole = Buffer.concat(out.map((bytes) => bytes.subarray(48)));
+      expect(out.map((bytes) => [bytes.length, bytes[40]])).to.deep.equal([
+        [1280, 58],
+        [40 + 8 + 1408 - 1232, 58],
+      ]);
+      expect(hex(whole)).to.equal(hex(plainSegment(packet('icmp', 1400), ENDS6)));
+    });
+
     it('are not made of what fits, or must not be fragmented', () => {
       expect(rig().one(bytesOf(packet('udp', 1232), ENDS4))).to.have.length(1280);
       const whole = bytesOf(packet('udp', 1400), ENDS4);

@@ -1,0 +1,81 @@
+/**
+ * What the first fragment of a packet told of its ends, for the others, which have no ports (RFC 6146 3.4). A table of fixed size: of two packets
+ * in the same place the later one stays.
+ */
+
+import type { Env } from '../../core/env.js';
+import type { PacketFields } from '../../wire/packet-fields.js';
+import type { NewEnds } from './ends.js';
+import { Ipv6Chain } from './ipv6-chain.js';
+
+const PLACES = 1024;
+const KEY = 10;
+const WORDS = KEY + 8;
+const V4_IDENTIFICATION = 4;
+/** Longer than any reassembly lasts (RFC 1122 3.3.2, RFC 8200 4.5). */
+const LIFETIME = 60_000;
+
+/** The table. */
+export class FragmentEnds {
+  private readonly records: Int32Array = new Int32Array(PLACES * WORDS);
+  private readonly deadlines: Float64Array = new Float64Array(PLACES);
+  private readonly key: Int32Array = new Int32Array(KEY);
+  private readonly chain = new Ipv6Chain();
+  private readonly env: Env;
+  private readonly salt: number;
+
+  constructor(env: Env) {
+    this.env = env;
+    this.salt = env.random.uint32() | 0;
+  }
+
+  /** Keeps what the first fragment's ends are. */
+  add(fields: PacketFields, ends: NewEnds): void {
+    const place = this.place(fields);
+    const at = place * WORDS;
+    const { records } = this;
+    records.set(this.key, at);
+    records[at + KEY] = ends.source0;
+    records[at + KEY + 1] = ends.source1;
+    records[at + KEY + 2] = ends.source2;
+    records[at + KEY + 3] = ends.source3;
+    records[at + KEY + 4] = ends.destination0;
+    records[at + KEY + 5] = ends.destination1;
+    records[at + KEY + 6] = ends.destination2;
+    records[at + KEY + 7] = ends.destination3;
+    this.deadlines[place] = this.env.timers.now() + LIFETIME;
+  }
+
+  /** Sets the ends of a later fragment; false where its first one was not seen. */
+  find(fields: PacketFields, ends: NewEnds): boolean {
+    const place = this.place(fields);
+    const at = place * WORDS;
+    const { records, key } = this;
+    if ((this.deadlines[place] ?? 0) <= this.env.timers.now()) return false;
+    for (let i = 0; i < KEY; i++) if (records[at + i] !== key[i]) return false;
+    const word = (index: number) => records[at + KEY + index] ?? 0;
+    ends.setSource(word(0), word(1), word(2), word(3));
+    ends.setDestination(word(4), word(5), word(6), word(7));
+    return true;
+  }
+
+  /** Sets the key to a packet's addresses, protocol and identification, and returns its place. */
+  private place(fields: PacketFields): number {
+    const { key, chain } = this;
+    const { view, network, version } = fields;
+    key[0] = fields.source0;
+    key[1] = fields.source1;
+    key[2] = fields.source2;
+    key[3] = fields.source3;
+    key[4] = fields.destination0;
+    key[5] = fields.destination1;
+    key[6] = fields.destination2;
+    key[7] = fields.destination3;
+    key[8] = fields.protocol;
+    if (version === 6) chain.read(view, network, fields.end);
+    key[9] = version === 6 ? chain.identification : view.getUint16(network + V4_IDENTIFICATION);
+    let hash = this.salt;
+    for (let i = 0; i < KEY; i++) hash = Math.imul(hash ^ (key[i] ?? 0), 0x0100_0193);
+    return (hash ^ (hash >>> 15)) & (PLACES - 1);
+  }
+}
