@@ -8,7 +8,7 @@ import { MacAddress } from '../lib/core/address.js';
 import type { Device, DeviceFeatures } from '../lib/core/device.js';
 import { DropReason } from '../lib/core/drops.js';
 import type { Env } from '../lib/core/env.js';
-import { Cast, type Frame, NOT_PARSED, type RxFrame, type TxFrame, UNDER_WAY } from '../lib/core/frame.js';
+import { type Frame, type RxFrame, type TxFrame, UNDER_WAY } from '../lib/core/frame.js';
 import type { Timer } from '../lib/core/timers.js';
 import { Nat64Machine, type Nat64Mapping, type Nat64Options, type PacketTranslator } from '../lib/l4/nat64/nat64.js';
 import { StatelessMapper, type StatelessOptions } from '../lib/l4/nat64/stateless.js';
@@ -123,12 +123,9 @@ class TranslatorDevice implements Device {
 
 /** A packet that is about to come in: of its way here nothing counts but what is known of its checksum and its segments. */
 function arrived(frame: Frame): void {
+  frame.renew();
   frame.fate = UNDER_WAY;
-  frame.link = frame.network = NOT_PARSED;
-  frame.linkCast = frame.ipCast = Cast.Unicast;
-  frame.views = 0;
-  frame.flow = 0;
-  frame.output = undefined;
+  frame.fragmentSize = frame.translation = 0;
 }
 
 /**

@@ -44,8 +44,12 @@ export type {
   StaticRule,
 } from '../lib/l4/nat/rules.js';
 export type { NatEnd, NatMapping, NatSession, NatStats } from '../lib/l4/nat/show.js';
+
 // Networks that stand for others, and versions of IP for each other.
+export { type Nat64, nat64, siit, type SiitOptions, type TranslatorOperator } from './l3/nat64.js';
 export { type PrefixNat, prefixNat, type PrefixNatRule } from './l3/prefix-nat.js';
+export type { AddressMapping } from '../lib/l4/nat64/address-map.js';
+export type { Nat64Forward, Nat64Mapping, Nat64Options, Nat64Timeouts } from '../lib/l4/nat64/nat64.js';
 
 // Transports, and their sockets as Observables.
 export {

@@ -60,17 +60,26 @@ export class HeldSyns {
     if (!this.timer.armed) this.timer.arm(deadline);
   }
 
-  /** A SYN goes out from that port to the destination of `fields`: what came from there is answered by it. */
-  answer(fields: PacketFields, external: number, port: number): void {
+  /** A SYN goes out from that port to that remote end, the address as four words: what came from there is answered by it. */
+  answer(
+    external: number,
+    port: number,
+    word0: number,
+    word1: number,
+    word2: number,
+    word3: number,
+    remotePort: number,
+  ): void {
+    if (this.held.length === 0) return;
     const at = this.held.findIndex(
       (one) =>
         one.external === external &&
         one.port === port &&
-        one.remotePort === fields.destinationPort &&
-        one.word3 === fields.destination3 &&
-        one.word2 === fields.destination2 &&
-        one.word1 === fields.destination1 &&
-        one.word0 === fields.destination0,
+        one.remotePort === remotePort &&
+        one.word3 === word3 &&
+        one.word2 === word2 &&
+        one.word1 === word1 &&
+        one.word0 === word0,
     );
     if (at >= 0) for (const { frame } of this.held.splice(at, 1)) frame.release();
   }

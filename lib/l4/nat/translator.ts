@@ -180,7 +180,9 @@ export class Translator {
       // The host itself may answer from a port that it has opened connections from.
       if (mappings.kind(mapping) !== MappingKind.Local) return this.state.refusal;
     } else if (this.held.size > 0 && isOpening(fields.tcpFlags)) {
-      this.held.answer(fields, mappings.external(mapping), mappings.externalPort(mapping));
+      const { destination0, destination1, destination2, destination3, destinationPort } = fields;
+      const [external, port] = [mappings.external(mapping), mappings.externalPort(mapping)];
+      this.held.answer(external, port, destination0, destination1, destination2, destination3, destinationPort);
     }
     return this.translateSource(frame, mapping);
   }

@@ -46,7 +46,7 @@ export class Nat64Machine implements PacketTranslator {
     this.mapper = new StatefulMapper(options, env);
     this.translator = new Translator(this.mapper, options, env);
     this.mapper.probe = (session) => this.probe(session);
-    this.mapper.knocks.unanswered = (frame) => this.translator.answer(frame, 'port-unreachable');
+    this.mapper.unanswered = (frame) => this.translator.answer(frame, 'port-unreachable');
   }
 
   get reply(): ((packet: TxPacket) => void) | undefined {

@@ -11,12 +11,12 @@ import { UsageError } from '../../core/errors.js';
 import type { Frame } from '../../core/frame.js';
 import type { Timer } from '../../core/timers.js';
 import type { PacketFields } from '../../wire/packet-fields.js';
+import { HeldSyns } from '../nat/held-syns.js';
 import { MappingKind, Mappings } from '../nat/mappings.js';
 import { destinationPortOf, NatProtocol, natProtocol, NO_PROTOCOL, sourcePortOf } from '../nat/protocols.js';
 import { SessionKind, Sessions } from '../nat/sessions.js';
 import { type EndsMapper, FINE, type NewEnds } from './ends.js';
 import { FragmentEnds } from './fragment-ends.js';
-import { Knocks } from './knocks.js';
 import { Pool, Taken } from './pool.js';
 import { isNotGlobal, Nat64Prefix } from './prefix.js';
 import { isHost } from './stateless.js';
@@ -81,15 +81,17 @@ const MAPPED = 0xffff;
 export class StatefulMapper implements EndsMapper {
   /** Is told of an idle connection, so that it can be probed (RFC 6146 3.5.2.3): the session's slot. */
   probe: ((session: number) => void) | undefined = undefined;
+  /** Is told of a SYN that nobody expected, and nobody answered by one: its frame starts at the IP header. Valid during the call. */
+  unanswered: ((syn: Frame) => void) | undefined = undefined;
   readonly prefix: Nat64Prefix;
   readonly pool: Pool;
   readonly mappings: Mappings;
   readonly sessions: Sessions;
-  readonly knocks: Knocks;
   private readonly env: Env;
   private readonly onlyGlobal: boolean;
   private readonly filters: boolean;
   private readonly fragments: FragmentEnds;
+  private readonly syns: HeldSyns;
   private readonly taken = new Taken();
   private readonly timer: Timer;
 
@@ -109,7 +111,7 @@ export class StatefulMapper implements EndsMapper {
     // Each may need a permission of its own.
     this.sessions = new Sessions(capacity * (this.filters ? 2 : 1), queueTimes(times), env.random);
     this.fragments = new FragmentEnds(env);
-    this.knocks = new Knocks(times.tcpIncomingSyn, env);
+    this.syns = new HeldSyns(times.tcpIncomingSyn, (syn) => this.unanswered?.(syn), env);
     this.timer = env.timers.timer(() => this.expire());
     for (const forward of forwards) this.forward(forward);
   }
@@ -151,7 +153,7 @@ export class StatefulMapper implements EndsMapper {
   /** Lets go of everything that waits. */
   dispose(): void {
     this.timer.cancel();
-    this.knocks.dispose();
+    this.syns.dispose();
   }
 
   /** From IPv6 to IPv4. */
@@ -160,8 +162,9 @@ export class StatefulMapper implements EndsMapper {
     const { source0, source1, source2, source3 } = fields;
     const remote = this.remote(fields.destination1, fields.destination2, fields.destination3);
     // From an address that stands for an IPv4 one: a loop (RFC 6146 3.5).
-    if (remote === 0 || prefix.has(source0, source1, source2) || !isUnicast(source0))
+    if (remote === 0 || prefix.has(source0, source1, source2) || !isUnicast(source0)) {
       return DropReason.TranslateImpossible;
+    }
     const port = sourcePortOf(fields);
     let mapping = mappings.findInternal(protocol, source0, source1, source2, source3, port);
     const isNew = mapping === 0;
@@ -175,8 +178,9 @@ export class StatefulMapper implements EndsMapper {
     if (!done && mappings.sessions(mapping) === 0) this.close(mapping);
     if (!done) return DropReason.ConntrackFull;
     const external = pool.address(mappings.external(mapping));
-    if (protocol === NatProtocol.Tcp)
-      this.knocks.answered(external, mappings.externalPort(mapping), remote, remotePort);
+    if (protocol === NatProtocol.Tcp) {
+      this.syns.answer(mappings.external(mapping), mappings.externalPort(mapping), 0, 0, MAPPED, remote, remotePort);
+    }
     ends.setSource(0, 0, MAPPED, external);
     ends.sourcePort = mappings.externalPort(mapping);
     ends.setDestination(0, 0, MAPPED, remote);
@@ -191,10 +195,11 @@ export class StatefulMapper implements EndsMapper {
       return DropReason.TranslateImpossible;
     }
     const port = destinationPortOf(fields);
-    const mapping = mappings.findExternal(protocol, pool.number(fields.destination3), port);
+    const external = pool.number(fields.destination3);
+    const mapping = mappings.findExternal(protocol, external, port);
     const remotePort = protocol === NatProtocol.Icmp ? 0 : fields.sourcePort;
     if (mapping === 0 || !this.lets(mapping, remote)) {
-      if (protocol === NatProtocol.Tcp && isFirst(fields.tcpFlags)) this.knocks.add(frame, fields);
+      if (protocol === NatProtocol.Tcp && isFirst(fields.tcpFlags)) this.syns.hold(frame, fields, external);
       return DropReason.NatNoMapping;
     }
     if (!this.use(mapping, protocol, remote, remotePort, fields.tcpFlags, false)) return DropReason.ConntrackFull;
