@@ -6,6 +6,7 @@
 import { writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { conntrackBenchmark } from './conntrack.js';
 import { deviceBenchmark } from './device.js';
 import { writeDocuments } from './documents.js';
 import { filterBenchmark } from './filter.js';
@@ -22,7 +23,7 @@ import { tcpReceiveBenchmark } from './tcp-receive.js';
 import { throughputBenchmark, throughputJson, throughputTables } from './throughput.js';
 import { versionsBenchmark } from './versions.js';
 
-const USAGE = `Usage: npm run bench -- [micro] [lookup] [filter] [versions] [memory] [device] [impaired] [--rounds N] [--seconds N] [--json FILE] [--markdown FILE]
+const USAGE = `Usage: npm run bench -- [micro] [lookup] [filter] [versions] [memory] [conntrack] [device] [impaired] [--rounds N] [--seconds N] [--json FILE] [--markdown FILE]
        npm run bench -- tap [--only NAME ...] [--rounds N] [--seconds N] [--json FILE] [--markdown FILE]
        npm run bench -- profile [--only NAME ...] [--seconds N] [--directory DIR] [--markdown FILE]
        npm run bench -- mixed [--seconds N] [--json FILE] [--markdown FILE]
@@ -33,6 +34,7 @@ const USAGE = `Usage: npm run bench -- [micro] [lookup] [filter] [versions] [mem
   lookup      longest-prefix match in tables of 10 to a million routes
   versions    IPv6 beside IPv4, by whole hosts in memory
   memory      memory and timers of idle connections
+  conntrack   cost per packet and memory per flow of flow tracking, by the number of flows
   device      frames per second through the TAP driver alone (Linux, root)
   filter      a packet judged by 10 to 10,000 rules, without a device
   impaired    TCP over a path with loss and reordering, beside the kernel's with itself (Linux, root)
@@ -70,6 +72,7 @@ const ROWS: Readonly<Record<string, () => Row[] | Promise<Row[]>>> = {
   lookup: () => lookupBenchmark(rounds),
   versions: () => versionsBenchmark(rounds),
   memory: () => memoryBenchmark(rounds),
+  conntrack: () => conntrackBenchmark(rounds),
   device: () => deviceBenchmark(rounds),
   filter: () => filterBenchmark(rounds),
   impaired: () => impairedBenchmark({ rounds, seconds }),
