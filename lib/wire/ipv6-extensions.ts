@@ -14,7 +14,7 @@ const LENGTH = 1;
 const OPTIONS = 2;
 const ROUTING_TYPE = 2;
 const SEGMENTS_LEFT = 3;
-const FRAGMENT_IDENTIFICATION = 4;
+export const FRAGMENT_IDENTIFICATION = 4;
 export const FRAGMENT_HEADER = 8;
 /** Offset in a fragment header of its offset and the bit that says that more follow (RFC 8200 4.5). */
 export const FRAGMENT_OFFSET = 2;

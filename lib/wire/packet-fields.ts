@@ -11,6 +11,7 @@ import {
   IPV4_FRAGMENT,
   IPV4_FRAGMENT_OFFSET,
   IPV4_HEADER,
+  IPV4_IDENTIFICATION,
   IPV4_MORE_FRAGMENTS,
   IPV4_PROTOCOL,
   IPV4_SOURCE,
@@ -29,6 +30,7 @@ import {
 import {
   extensionLength,
   FRAGMENT_HEADER,
+  FRAGMENT_IDENTIFICATION,
   FRAGMENT_OFFSET,
   isExtension,
   MAX_EXTENSION_HEADERS,
@@ -78,6 +80,8 @@ export class PacketFields {
   fragmentOffset = 0;
   /** Fragments follow this one. */
   moreFragments = false;
+  /** What fragments of a packet have in common; 16 bits in IPv4, signed in IPv6, where whole packets have 0. */
+  identification = 0;
   source0 = 0;
   source1 = 0;
   source2 = 0;
@@ -132,6 +136,7 @@ export class PacketFields {
     this.transport = NOT_PARSED;
     this.fragmentOffset = 0;
     this.moreFragments = false;
+    this.identification = 0;
     const version = view.getUint8(network) >>> 4;
     const found = version === 4 ? this.read4(end, quoted) : version === 6 && this.read6(end, quoted);
     if (!found) return false;
@@ -148,6 +153,7 @@ export class PacketFields {
     if (headerLength < IPV4_HEADER || totalLength < headerLength || headerLength > available) return false;
     if (totalLength > available && !quoted) return false;
     const fragment = view.getUint16(network + IPV4_FRAGMENT);
+    this.identification = view.getUint16(network + IPV4_IDENTIFICATION);
     this.end = network + Math.min(totalLength, available);
     this.protocol = view.getUint8(network + IPV4_PROTOCOL);
     this.hopLimit = view.getUint8(network + IPV4_TTL);
@@ -198,6 +204,7 @@ export class PacketFields {
         const field = view.getUint16(at + FRAGMENT_OFFSET);
         this.fragmentOffset = field & V6_OFFSET;
         this.moreFragments = (field & V6_MORE) !== 0;
+        this.identification = view.getInt32(at + FRAGMENT_IDENTIFICATION);
         if (this.fragmentOffset > 0) {
           this.protocol = protocol;
           return true;

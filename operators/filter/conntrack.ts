@@ -44,12 +44,13 @@ const NAME = 'conntrack';
  *     out      --s--a--x--|     s is new, a established and a reply, x invalid
  *
  * A new flow is entered for good only where its packet comes to `confirm`: what a firewall drops in between takes no room. Errors of ICMP are
- * related to the flow of the packet that they quote. Fragments have no ports: put `reassemble()` in front. One `conntrack` serves all places
- * that packets come from; its operators keep nothing per subscription.
+ * related to the flow of the packet that they quote. Later fragments follow their packet's first, where it came first; of TCP they fit no flow: put
+ * `reassemble()` in front where that matters. One `conntrack` serves all places that packets come from; its operators keep nothing per subscription.
  *
  * **Drops** by `confirm` `ConntrackFull` a new packet where the table is full of established flows, and `ConntrackInvalid` one whose flow clashes
  * with another; with `invalid: 'drop'`, `ConntrackInvalid` those that fit no flow.
- * **State and timers** the table, about 150 bytes a flow and as much again where it is not full; one timer while there are flows.
+ * **State and timers** the table, some 200 bytes a flow of its capacity, of which the system gives only what flows have used; one timer while
+ * there are flows, every 10 s.
  *
  * @throws UsageError `ERR_INVALID_OPTION`
  * @example

@@ -59,6 +59,8 @@ export class FlowTable implements FlowMatcher {
   readonly records: FlowRecords;
   /** Confirmed flows, those that have expired and were not yet removed among them. */
   size = 0;
+  /** The flow that was confirmed last: see {@link FlowTable.confirm}. */
+  confirmed = 0;
   /** Flows that had to make room for others. */
   evicted = 0;
   private readonly env: Env;
@@ -191,22 +193,22 @@ export class FlowTable implements FlowMatcher {
     if (slot !== 0) this.records.setMark(slot, value);
   }
 
-  /** Enters a pending flow for good. */
+  /**
+   * Enters a pending flow for good; {@link FlowTable.confirmed} is then its id, or that of the flow with the same two tuples that has been entered since it
+   * was begun.
+   */
   confirm(id: number): Confirmation {
     const { records } = this;
     const slot = records.slotOf(id);
     if (slot === 0) return Confirmation.Gone;
+    this.confirmed = id;
     if (records.status[slot] === SlotStatus.Confirmed) return Confirmation.Done;
     const now = this.now();
-    if (this.isTaken(slot, 0, now) || this.isTaken(slot, 1, now)) return Confirmation.Clash;
+    const taken = this.owner(slot, 0, now);
+    if (taken !== 0) return this.merge(slot, taken) ? Confirmation.Done : Confirmation.Clash;
+    if (this.owner(slot, 1, now) !== 0) return Confirmation.Clash;
     if (this.size >= this.capacity && !this.makeRoom(now)) return Confirmation.Full;
-    this.pending[records.previous(slot)] = 0;
-    records.status[slot] = SlotStatus.Confirmed;
-    this.size++;
-    this.places.insert(this.hashOf(slot, 0), slot << 1);
-    this.places.insert(this.hashOf(slot, 1), (slot << 1) | 1);
-    this.queueOf(slot)?.add(slot);
-    if (!this.timer.armed) this.timer.arm(this.env.timers.now() + SWEEP_INTERVAL);
+    this.enter(slot);
     for (const observer of this.observers) observer.created?.(id);
     return Confirmation.Done;
   }
@@ -299,6 +301,26 @@ export class FlowTable implements FlowMatcher {
     this.timer.cancel();
   }
 
+  private enter(slot: number): void {
+    const { records } = this;
+    this.pending[records.previous(slot)] = 0;
+    records.status[slot] = SlotStatus.Confirmed;
+    this.size++;
+    this.places.insert(this.hashOf(slot, 0), slot << 1);
+    this.places.insert(this.hashOf(slot, 1), (slot << 1) | 1);
+    this.queueOf(slot)?.add(slot);
+    if (!this.timer.armed) this.timer.arm(this.env.timers.now() + SWEEP_INTERVAL);
+  }
+
+  /** Where packets wait on their way, the second of a flow may have begun it once more: then both are one. */
+  private merge(slot: number, reference: number): boolean {
+    const { records, scratch } = this;
+    records.loadTuple(slot, 1, scratch);
+    if ((reference & 1) === 1 || !records.tupleIs(reference >>> 1, 1, scratch)) return false;
+    this.confirmed = records.idOf(reference >>> 1);
+    return true;
+  }
+
   private isOver(slot: number, now: number): boolean {
     return ((now - (this.records.deadlines[slot] ?? 0)) | 0) >= 0;
   }
@@ -315,9 +337,10 @@ export class FlowTable implements FlowMatcher {
     return this.scratch.hash(this.k0, this.k1);
   }
 
-  private isTaken(slot: number, direction: number, now: number): boolean {
+  /** Reference to the flow that has the tuple of a pending flow's direction, or 0. */
+  private owner(slot: number, direction: number, now: number): number {
     this.records.loadTuple(slot, direction, this.scratch);
-    return this.lookup(this.scratch, now) !== 0;
+    return this.lookup(this.scratch, now);
   }
 
   /** The queue that a flow of those bits waits in to be evicted. */

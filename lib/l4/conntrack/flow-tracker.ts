@@ -12,6 +12,7 @@ import { IpProtocol } from '../../wire/ip.js';
 import { ipOffset } from '../../wire/network-offset.js';
 import { PacketFields } from '../../wire/packet-fields.js';
 import { FlowBit } from './flow-records.js';
+import { FragmentFlows } from './fragment-flows.js';
 import { Confirmation, FlowTable } from './flow-table.js';
 import { FlowTuple } from './flow-tuple.js';
 import { IcmpClass, icmpClass } from './icmp-queries.js';
@@ -33,11 +34,13 @@ export class FlowTracker {
   private readonly tuple: FlowTuple = new FlowTuple();
   private readonly segment: TcpFacts = new TcpFacts();
   private readonly connection: TcpFlow = new TcpFlow();
+  private readonly fragments: FragmentFlows;
 
   /** @throws UsageError `ERR_INVALID_OPTION` */
   constructor(options: TrackingOptions, env: Env) {
     this.settings = trackingSettings(options);
     this.table = new FlowTable(this.settings.capacity, this.settings.counting, env);
+    this.fragments = new FragmentFlows(env.random);
   }
 
   /** Sets `flow`, `flowState` and `flowReply` of a frame, whatever they were. */
@@ -48,7 +51,29 @@ export class FlowTracker {
     const network = ipOffset(frame);
     // What is not of IP is nobody's flow.
     frame.flowState = network === NOT_PARSED ? FlowState.Untracked : FlowState.Invalid;
-    if (!fields.read(frame, network) || fields.transport === NOT_PARSED || fields.isFragment) return;
+    if (!fields.read(frame, network)) return;
+    if (fields.isFragment) this.trackFragment(frame);
+    else if (fields.transport !== NOT_PARSED) this.trackWhole(frame);
+  }
+
+  /** Ends the way of a frame through the tracked part: its flow, if it is new, is entered for good. Says why it must be dropped, if so. */
+  confirm(frame: Frame): DropReason | undefined {
+    if (frame.flow === 0 || frame.flowState !== FlowState.New) return undefined;
+    switch (this.table.confirm(frame.flow)) {
+      case Confirmation.Full:
+        return DropReason.ConntrackFull;
+      case Confirmation.Clash:
+        return DropReason.ConntrackInvalid;
+      case Confirmation.Done:
+        frame.flow = this.table.confirmed;
+        return undefined;
+      default:
+        return undefined;
+    }
+  }
+
+  private trackWhole(frame: Frame): void {
+    const { fields } = this;
     if (this.settings.checksums === 'all' && !hasRightChecksum(frame, fields)) return;
     switch (fields.protocol) {
       case IpProtocol.Tcp:
@@ -64,16 +89,18 @@ export class FlowTracker {
     }
   }
 
-  /** Ends the way of a frame through the tracked part: its flow, if it is new, is entered for good. Says why it must be dropped, if so. */
-  confirm(frame: Frame): DropReason | undefined {
-    if (frame.flow === 0 || frame.flowState !== FlowState.New) return undefined;
-    switch (this.table.confirm(frame.flow)) {
-      case Confirmation.Full:
-        return DropReason.ConntrackFull;
-      case Confirmation.Clash:
-        return DropReason.ConntrackInvalid;
-      default:
-        return undefined;
+  /** Later fragments follow the first. Of TCP a whole segment is needed, and nobody cuts errors of ICMP. */
+  private trackFragment(frame: Frame): void {
+    const { fields, fragments, table } = this;
+    const now = table.now();
+    if (fields.fragmentOffset > 0) {
+      fragments.follow(frame, fields, now);
+      if (frame.flow === 0 || table.records.slotOf(frame.flow) !== 0) return;
+      frame.flow = 0;
+      frame.flowState = FlowState.Invalid;
+    } else if (fields.transport !== NOT_PARSED && fields.protocol !== IpProtocol.Tcp) {
+      this.trackWhole(frame);
+      if (frame.flow !== 0 && frame.flowState !== FlowState.Related) fragments.note(frame, fields, now);
     }
   }
 

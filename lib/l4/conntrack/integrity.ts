@@ -15,16 +15,17 @@ const UDP_LENGTH = 4;
 const UDP_CHECKSUM = 6;
 const RIGHT = 0xffff;
 
-/** Whether the length that a datagram states is that of something that is there (RFC 768). A super-segment's counts for each of its segments. */
+/** Whether the length that a datagram states is that of something that is there (RFC 768), or of which a part is. */
 export function hasUdpLength(frame: Frame, fields: PacketFields): boolean {
   const length = fields.view.getUint16(fields.transport + UDP_LENGTH);
   if (length >= UDP_HEADER && length <= fields.end - fields.transport) return true;
-  return frame.gsoType !== GsoType.None;
+  // A super-segment may have that of each of its segments.
+  return frame.gsoType !== GsoType.None || (fields.isFragment && length >= UDP_HEADER);
 }
 
-/** Whether the checksum of a whole packet is right, or need not be verified. Of other protocols than TCP, UDP and ICMP none is. */
+/** Whether the checksum is right, or need not be verified. Of other protocols than TCP, UDP and ICMP, and of fragments, none is. */
 export function hasRightChecksum(frame: Frame, fields: PacketFields): boolean {
-  if (frame.checksum !== ChecksumState.None) return true;
+  if (frame.checksum !== ChecksumState.None || fields.isFragment) return true;
   const { view, transport, protocol } = fields;
   let length = fields.end - transport;
   if (protocol === IpProtocol.Icmp) return sum16(view, transport, fields.end) === RIGHT;

@@ -151,4 +151,33 @@ forBothVersions('FlowTable', (facts) => {
       { numRuns: 300 },
     );
   });
+
+  it('makes one flow of packets that waited on their way', () => {
+    const { tracker, notation } = new Tracked(facts);
+    const [first, second, translated] = ['', '', ''].map(() => notation.build('< udp 5 > 53 (4)'));
+    if (first === undefined || second === undefined || translated === undefined) throw new Error('three frames');
+    for (const frame of [first, second, translated]) tracker.track(frame);
+    expect(new Set([first.flow, second.flow, translated.flow]).size).to.equal(3);
+    const reply = tupleOf(
+      { ...endsIn('udp x 53 y 9'), source: facts.a.toString(), destination: facts.c.toString() },
+      facts,
+    );
+    expect(tracker.table.setReply(translated.flow, reply)).to.equal(true);
+    expect([first, second, translated].map((frame) => tracker.confirm(frame))).to.deep.equal([
+      undefined,
+      undefined,
+      DropReason.ConntrackInvalid,
+    ]);
+    expect([second.flow, tracker.table.size]).to.deep.equal([first.flow, 1]);
+  });
+
+  it('lets packets wait on their way, so many of new flows as is bounded', () => {
+    const { tracker, notation } = new Tracked(facts);
+    const frames = Array.from({ length: 300 }, (_, port) => notation.build(`< udp ${port + 1} > 53 (4)`));
+    for (const frame of frames) tracker.track(frame);
+    for (const frame of frames) expect(tracker.confirm(frame)).to.equal(undefined);
+    expect([...tracker.table.flows()].map(({ original }) => original.sourcePort)).to.have.members(
+      Array.from({ length: 256 }, (_, i) => i + 45),
+    );
+  });
 });
