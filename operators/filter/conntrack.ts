@@ -45,7 +45,7 @@ const NAME = 'conntrack';
  *
  * A new flow is entered for good only where its packet comes to `confirm`: what a firewall drops in between takes no room. Errors of ICMP are
  * related to the flow of the packet that they quote. Later fragments follow their packet's first, where it came first; of TCP they fit no flow: put
- * `reassemble()` in front where that matters. One `conntrack` serves all places that packets come from; its operators keep nothing per subscription.
+ * `defragment()` in front where that matters. One `conntrack` serves all places that packets come from; its operators keep nothing per subscription.
  *
  * **Drops** by `confirm` `ConntrackFull` a new packet where the table is full of established flows, and `ConntrackInvalid` one whose flow clashes
  * with another; with `invalid: 'drop'`, `ConntrackInvalid` those that fit no flow.

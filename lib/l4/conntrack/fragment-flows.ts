@@ -1,6 +1,6 @@
 /**
  * Which flows the packets belong to whose first fragments came lately: only the first has ports. Of those that do not fit, or not for long enough,
- * later fragments belong to nobody; so do those that come before the first. Where that matters, reassemble.
+ * later fragments belong to nobody; so do those that come before the first. Where that matters, `defragment` is put in front.
  */
 
 import type { FlowState, Frame } from '../../core/frame.js';

@@ -66,10 +66,11 @@ describe('PacketFields', () => {
   it('knows fragments, and finds a transport header in the first one only', () => {
     const bytes = packet(4, 'udp 5 > 7 (100)').bytes().slice();
     const view = new DataView(bytes.buffer);
+    view.setUint16(4, 0xfedc);
     view.setUint16(6, 0x2000);
     const first = fieldsOf(Frame.from(bytes));
     expect(first).to.include({ moreFragments: true, fragmentOffset: 0, sourcePort: 5, destinationPort: 7 });
-    expect(first.isFragment).to.equal(true);
+    expect([first.isFragment, first.identification]).to.deep.equal([true, 0xfedc]);
     view.setUint16(6, 0x0002);
     const last = fieldsOf(Frame.from(bytes));
     expect(last).to.include({ moreFragments: false, fragmentOffset: 16, sourcePort: 0, transport: NOT_PARSED });
