@@ -186,6 +186,7 @@ export { lend } from './flow/lend.js';
 export { outgoing } from './flow/outgoing.js';
 export { defragment } from './l3/defragment.js';
 export { forward } from './l3/forward.js';
+export { forwardGroups } from './l3/forward-groups.js';
 export { ip } from './l3/ip.js';
 export { reversePath, type ReversePathOptions } from './l3/reverse-path.js';
 export {
@@ -203,6 +204,14 @@ export type { ProxyScope } from '../lib/l3/proxy-neighbours.js';
 export type { ReversePathMode } from '../lib/l3/reverse-path.js';
 export { RouterRedirects, type RouterRedirectsOptions } from '../lib/l3/router-redirects.js';
 export { Decisions, Destination } from '../lib/l3/forward-decisions.js';
+export { GroupForwarder, type GroupForwardOptions } from '../lib/l3/forward-groups.js';
+export {
+  type MulticastOutput,
+  type MulticastOutputOptions,
+  type MulticastRoute,
+  type MulticastRouteOptions,
+  MulticastRoutes,
+} from '../lib/l3/multicast-routes.js';
 
 // Routes.
 export { PrefixMap, type PrefixVisitor } from '../lib/core/prefix-map.js';

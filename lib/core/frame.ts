@@ -252,7 +252,7 @@ export class Frame {
     this.route = undefined;
     this.link = this.network = NOT_PARSED;
     this.linkCast = this.ipCast = Cast.Unicast;
-    this.flow = 0;
+    this.flow = this.translation = this.fragmentSize = 0;
     this.flowState = FlowState.Untracked;
     this.flowReply = false;
     this.mtuProbe = this.dontFragment = false;

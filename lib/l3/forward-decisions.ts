@@ -22,6 +22,8 @@ export const Destination = {
   Here: 0,
   /** Past us, if there is a way. */
   Beyond: 1,
+  /** To those who are members of a group, of whom we may be one. */
+  Group: 2,
 } as const;
 
 // A power of two. Destinations that share a place take turns, which costs what routing costs.

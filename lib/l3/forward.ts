@@ -122,10 +122,21 @@ export class Forwarder {
       this.options.redirects?.tell(packet, route.device, route.gateway);
     if (!this.readOptions(packet, route)) return false;
     if (from.options.clampMss !== undefined || to.options.clampMss !== undefined) clamp(frame, from, to, mtu);
-    if (packet.version === 4) decrementTtl(packet);
-    else decrementHopLimit(packet);
+    spendHop(packet);
     count(frame.length, from, to);
     return true;
+  }
+
+  /** Whether packets are taken further by way of an interface. */
+  isOpen(device: Device | undefined): boolean {
+    const one = device === undefined ? undefined : this.interfaces.get(device);
+    return one !== undefined && one.options.forwarding !== false;
+  }
+
+  /** Counts a packet that somebody else took further. */
+  counted(bytes: number, from: Device, to: Device): void {
+    const [source, target] = [this.interfaces.get(from), this.interfaces.get(to)];
+    if (source !== undefined && target !== undefined) count(bytes, source, target);
   }
 
   /** Whether the rules let it go to another link. */
@@ -234,6 +245,12 @@ function count(bytes: number, from: Interface, to: Interface): void {
   from.receivedBytes += bytes;
   to.sent++;
   to.sentBytes += bytes;
+}
+
+/** Takes one off the hop limit of a packet, whose bytes may be changed. */
+export function spendHop(packet: Ipv4Packet | Ipv6Packet): void {
+  if (packet.version === 4) decrementTtl(packet);
+  else decrementHopLimit(packet);
 }
 
 /** Takes one off the TTL, and its part off the checksum (RFC 1624 3). */

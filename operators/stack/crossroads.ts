@@ -5,7 +5,9 @@ import type { Device } from '../../lib/core/device.js';
 import { Cast, type TxFrame, type TxPacket } from '../../lib/core/frame.js';
 import { Forwarder } from '../../lib/l3/forward.js';
 import { Decisions, Destination } from '../../lib/l3/forward-decisions.js';
+import { GroupForwarder } from '../../lib/l3/forward-groups.js';
 import type { IpTables } from '../../lib/l3/ip-tables.js';
+import { MulticastRoutes } from '../../lib/l3/multicast-routes.js';
 import type { ReversePathMode } from '../../lib/l3/reverse-path.js';
 import { RouterRedirects } from '../../lib/l3/router-redirects.js';
 import { demux } from '../flow/demux.js';
@@ -15,6 +17,7 @@ import { outgoing } from '../flow/outgoing.js';
 import type { GroupFilter } from '../l2/ethernet.js';
 import { defragment } from '../l3/defragment.js';
 import { forward } from '../l3/forward.js';
+import { forwardGroups } from '../l3/forward-groups.js';
 import { ip } from '../l3/ip.js';
 import { ipv4 } from '../l3/ipv4.js';
 import { ipv6, type Ipv6Acceptance } from '../l3/ipv6.js';
@@ -31,6 +34,8 @@ const SOLICITED_NODE = 0xff02_0000;
 /** The junction of a router: what is read there, and where it goes. */
 export class Crossroads implements JunctionMaker {
   readonly forwarder: Forwarder;
+  readonly multicastRoutes: MulticastRoutes = new MulticastRoutes();
+  private readonly groupForwarder: GroupForwarder;
   private readonly parts: HostParts;
   private readonly options: RouterOptions;
   private send: (packet: TxPacket) => void = (packet) => packet.release();
@@ -49,14 +54,19 @@ export class Crossroads implements JunctionMaker {
     const heeds = alerted === undefined ? {} : { alerted };
     this.parts = parts;
     this.options = options;
-    this.forwarder = new Forwarder({ interfaces: switches, tables, errors, complain, redirects, ...heeds }, env);
+    const forwarder = new Forwarder({ interfaces: switches, tables, errors, complain, redirects, ...heeds }, env);
+    this.forwarder = forwarder;
+    for (const route of options.multicastRoutes ?? []) this.multicastRoutes.add(route);
+    this.groupForwarder = new GroupForwarder({ routes: this.multicastRoutes, forwarder, tables }, env);
   }
 
   groups(device: Device): GroupFilter {
     const { groupMacs } = this.parts.tables;
-    if (!this.isProxy(device)) return groupMacs;
+    const routes = this.multicastRoutes;
+    if (!this.isProxy(device)) return { has: (mac) => groupMacs.has(mac) || routes.listensOn(device) };
     // Neighbours ask the groups of those whom we answer for.
-    return { has: (mac) => groupMacs.has(mac) || Math.floor(mac / 0x100_0000) === SOLICITED_NODE_MACS };
+    const isSolicited = (mac: number): boolean => Math.floor(mac / 0x100_0000) === SOLICITED_NODE_MACS;
+    return { has: (mac) => groupMacs.has(mac) || isSolicited(mac) || routes.listensOn(device) };
   }
 
   make(inputs: readonly LinkInput[], { complaints, egress, ended$ }: JunctionSurroundings): Junction {
@@ -65,9 +75,21 @@ export class Crossroads implements JunctionMaker {
     this.send = complaints.send;
     const decisions = new Decisions(tables, env.random.uint32());
     const received$ = through(this.received(inputs, complaints), hooks.prerouting);
-    const destined$ = demux(received$, ({ frame }) => decisions.decide(frame), {}, env);
-    const own$ = demux(through(destined$.on(Destination.Here), hooks.input), ({ version }) => version, {}, env);
-    const transit$ = through(destined$.on(Destination.Beyond).pipe(forward(this.forwarder, env)), hooks.forward);
+    const { forwarder, groupForwarder } = this;
+    const destination = ({ frame }: RoutedPacket): number =>
+      groupForwarder.concerns(frame) ? Destination.Group : decisions.decide(frame);
+    const destined$ = demux(received$, destination, {}, env);
+    const ways$ = destined$.on(Destination.Group).pipe(forwardGroups(groupForwarder, env));
+    const groups$ = demux(
+      ways$,
+      ({ frame }) => (frame.route === undefined ? Destination.Here : Destination.Beyond),
+      {},
+      env,
+    );
+    const here$ = funnel(destined$.on(Destination.Here), groups$.on(Destination.Here));
+    const own$ = demux(through(here$, hooks.input), ({ version }) => version, {}, env);
+    const beyond$ = destined$.on(Destination.Beyond).pipe(forward(forwarder, env));
+    const transit$ = through(funnel(beyond$, groups$.on(Destination.Beyond)), hooks.forward);
     const stranded: typeof egress.stranded = (packet, kind, mtu) => {
       const error = icmpErrors.about(packet, kind, mtu);
       if (error !== undefined) this.send(error);

@@ -5,6 +5,7 @@ import type { Device } from '../../lib/core/device.js';
 import type { TxPacket } from '../../lib/core/frame.js';
 import type { ForwardCounters, ForwardInterface } from '../../lib/l3/forward.js';
 import type { RouteOptions } from '../../lib/l3/ip-tables.js';
+import type { MulticastRouteOptions, MulticastRoutes } from '../../lib/l3/multicast-routes.js';
 import type { ProxyScope } from '../../lib/l3/proxy-neighbours.js';
 import type { ReversePathMode } from '../../lib/l3/reverse-path.js';
 import type { RouterAdvertiserOptions } from '../../lib/l3/router-advertiser.js';
@@ -65,6 +66,8 @@ export interface RouterOptions
   /** Rules of policy routing, besides the one that the table `main` routes everything; for both versions where they do not say. */
   readonly rules?: readonly RoutingRule[];
   readonly hooks?: RouterHooks;
+  /** Static routes of packets to groups; they may change at run time. Which groups routers upstream are to send here is for `multicast` to say. */
+  readonly multicastRoutes?: readonly MulticastRouteOptions[];
   /** What operators in the hooks have to send besides: the rejections of a firewall. */
   readonly replies?: readonly Observable<TxPacket>[];
   /**
@@ -80,6 +83,8 @@ export interface RouterOptions
 export interface Router extends Host {
   /** The routes of each version, all tables, and the rules that choose between these; they may change at run time. */
   readonly routing: { readonly 4: RoutingTables<4>; readonly 6: RoutingTables<6> };
+  /** Routes of packets to groups, with counters. */
+  readonly multicastRoutes: MulticastRoutes;
   /** What was taken further by way of an interface. */
   forwarded(device: Device): ForwardCounters | undefined;
   /** The switches of an interface, which may be changed. */

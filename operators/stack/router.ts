@@ -62,6 +62,7 @@ export function router(options: RouterOptions, env: Env = defaultEnvironment()):
   beRouter(parts, options);
   return Object.assign(hostOf(parts, hostPipeline(parts, crossroads)), {
     routing,
+    multicastRoutes: crossroads.multicastRoutes,
     forwarded: (device: Device) => crossroads.forwarder.counters(device),
     switches: (device: Device) => crossroads.forwarder.switches(device),
   });
