@@ -11,7 +11,7 @@ import { Arp, type ArpAddresses } from './arp.js';
 import { type IpLink, transmit } from './link.js';
 import { Ndp, type NdpAddresses } from './ndp.js';
 import { NeighbourCache } from './neighbour.js';
-import { NO_MAC, type NeighbourTimes } from './neighbour-entry.js';
+import type { NeighbourTimes } from './neighbour-entry.js';
 
 /** Options of {@link EthernetLink}. */
 export interface EthernetLinkOptions {
@@ -46,12 +46,16 @@ export class EthernetLink implements IpLink {
   failed: ((packet: Frame) => void) | undefined = undefined;
   private readonly env: Env;
   private readonly mac: number;
+  private readonly macHigh: number;
+  private readonly macLow: number;
 
   constructor(options: EthernetLinkOptions, env: Env) {
     const { device, addresses, addresses6 = NO_ADDRESSES, times } = options;
     this.device = device;
     this.env = env;
     this.mac = device.mac.value;
+    this.macHigh = Math.floor(this.mac / 0x1_0000_0000);
+    this.macLow = this.mac | 0;
     this.neighbours = new NeighbourCache(
       {
         solicit: (target, mac, waiting) => {
@@ -89,8 +93,11 @@ export class EthernetLink implements IpLink {
     } else if (a >>> 24 === 0xff) {
       return this.frame(packet, IPV6_GROUPS + (d >>> 0));
     }
-    const mac = this.neighbours.resolve(packet, a, b, c, d);
-    if (mac !== NO_MAC) this.frame(packet, mac);
+    const neighbour = this.neighbours.find(packet, a, b, c, d);
+    if (neighbour === undefined) return undefined;
+    const { macHigh, macLow } = neighbour;
+    EthernetFrame.push(packet, macHigh, macLow, this.macHigh, this.macLow, etherTypeOf(packet));
+    return transmit(this, packet, this.env);
   }
 
   broadcast(packet: TxPacket): void {
@@ -107,8 +114,7 @@ export class EthernetLink implements IpLink {
   }
 
   private frame(packet: Frame, mac: number): void {
-    const version = packet.slab.view.getUint8(packet.start) >>> 4;
-    EthernetFrame.emit(packet, mac, this.mac, version === 6 ? EtherType.Ipv6 : EtherType.Ipv4);
+    EthernetFrame.emit(packet, mac, this.mac, etherTypeOf(packet));
     transmit(this, packet, this.env);
   }
 
@@ -116,4 +122,8 @@ export class EthernetLink implements IpLink {
     this.failed?.(packet);
     this.env.drops.refuse(DropReason.NeighbourUnreachable, packet, 'neighbour');
   }
+}
+
+function etherTypeOf({ slab, start }: Frame): number {
+  return slab.view.getUint8(start) >>> 4 === 6 ? EtherType.Ipv6 : EtherType.Ipv4;
 }

@@ -67,7 +67,9 @@ export class NeighbourEntry {
   readonly c: number;
   readonly d: number;
   state: NeighbourState = 'incomplete';
-  mac: number = NO_MAC;
+  /** The MAC address: its upper 16 bits, negative where there is none, and its lower 32, signed. Whole it would be an object in memory. */
+  macHigh = -1;
+  macLow = -1;
   isRouter = false;
   /** Queries sent in this state. */
   solicits = 0;
@@ -87,6 +89,15 @@ export class NeighbourEntry {
     this.c = address.word(2) | 0;
     this.d = address.word(3) | 0;
     this.timer = makeTimer(this);
+  }
+
+  get mac(): number {
+    return this.macHigh < 0 ? NO_MAC : this.macHigh * 0x1_0000_0000 + (this.macLow >>> 0);
+  }
+
+  set mac(mac: number) {
+    this.macHigh = Math.floor(mac / 0x1_0000_0000);
+    this.macLow = mac | 0;
   }
 
   /** Whether these are the words of its address, signed or not. */

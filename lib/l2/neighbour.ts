@@ -83,19 +83,24 @@ export class NeighbourCache {
    * {@link NO_MAC}. The address is given as the four words of `IpAddress.word`.
    */
   resolve(packet: Frame, a: number, b: number, c: number, d: number): number {
+    return this.find(packet, a, b, c, d)?.mac ?? NO_MAC;
+  }
+
+  /** The same for the path of every packet: the neighbour itself, or `undefined`. */
+  find(packet: Frame, a: number, b: number, c: number, d: number): NeighbourEntry | undefined {
     const entry = this.table.find(a, b, c, d) ?? this.begin(a, b, c, d, packet);
     if (entry === undefined) {
       this.env.drops.refuse(DropReason.NeighbourTableFull, packet, 'neighbour');
-      return NO_MAC;
+      return undefined;
     }
     entry.used = ++this.uses;
     if (entry.state === 'incomplete') {
       this.queue(entry, packet);
-      return NO_MAC;
+      return undefined;
     }
     if (entry.state === 'stale') this.enter(entry, 'delay');
     else if (entry.state === 'unreachable') this.askAgain(entry);
-    return entry.mac;
+    return entry;
   }
 
   /** Finds out whether a neighbour is there, without a packet for it; observers are told. */

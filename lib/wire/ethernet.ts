@@ -88,6 +88,18 @@ export class EthernetFrame implements LinkPacket {
     frame.link = at;
   }
 
+  /** The same with addresses in two parts each, the upper 16 bits and the lower 32, signed or not: for the path of every packet. */
+  static push(frame: Frame, toHigh: number, toLow: number, fromHigh: number, fromLow: number, etherType: number): void {
+    const at = frame.push(ETHERNET_HEADER);
+    const { view } = frame.slab;
+    view.setUint16(at + DESTINATION, toHigh);
+    view.setUint32(at + DESTINATION + 2, toLow);
+    view.setUint16(at + SOURCE, fromHigh);
+    view.setUint32(at + SOURCE + 2, fromLow);
+    view.setUint16(at + TYPE, etherType);
+    frame.link = at;
+  }
+
   get destination(): number {
     return readMac(this.frame.slab.view, this.offset + DESTINATION);
   }
