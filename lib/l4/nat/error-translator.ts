@@ -8,14 +8,7 @@ import { ChecksumState, type Frame } from '../../core/frame.js';
 import { sum16 } from '../../wire/checksum.js';
 import { IpProtocol } from '../../wire/ip.js';
 import { PacketFields } from '../../wire/packet-fields.js';
-import {
-  readQuote,
-  rewriteDestination,
-  rewriteQuotedDestination,
-  rewriteQuotedSource,
-  rewriteSource,
-  SAME_PORT,
-} from '../../wire/rewrite.js';
+import { readQuote, rewriteQuotedDestination, rewriteSource, SAME_PORT } from '../../wire/rewrite.js';
 import type { Admission } from './admission.js';
 import type { ExternalAddress } from './externals.js';
 import { MappingKind } from './mappings.js';
@@ -23,6 +16,7 @@ import type { Policies } from './policies.js';
 import { destinationPortOf, natProtocol, NO_PROTOCOL, sourcePortOf } from './protocols.js';
 import type { StaticPrefixes } from './rules.js';
 import { End, type NatState } from './state.js';
+import { staticQuotedDestination, staticQuotedSource, staticSource } from './static-rewrite.js';
 
 const PASS = 0;
 const IPV4_ADDRESSES = 12;
@@ -66,10 +60,7 @@ export class ErrorTranslator {
     if (!isSound(frame, fields, quote)) return DropReason.NatBadQuote;
     // Of a packet that went from one internal host to another: what it quotes as its destination is internal still.
     frame.translation = policies.inside(fields, frame) === undefined ? 0 : this.mappingOfDestination();
-    const [a, b] = [mappings.word(mapping, 0), mappings.word(mapping, 1)];
-    const [c, d] = [mappings.word(mapping, 2), mappings.word(mapping, 3)];
-    rewriteQuotedSource(frame, fields, quote, a, b, c, d, mappings.internalPort(mapping));
-    rewriteDestination(frame, fields, a, b, c, d, SAME_PORT);
+    mappings.rewriteError(mapping, frame, fields, quote);
     return PASS;
   }
 
@@ -79,9 +70,7 @@ export class ErrorTranslator {
     if (!readQuote(frame, fields, quote) || !isSound(frame, fields, quote)) return false;
     const { source0, source1, source2, source3 } = quote;
     if (!external.has(source0, source1, source2, source3)) return false;
-    const [a, b] = [internal.take(0, source0), internal.take(1, source1)];
-    const [c, d] = [internal.take(2, source2), internal.take(3, source3)];
-    rewriteQuotedSource(frame, fields, quote, a, b, c, d, SAME_PORT);
+    staticQuotedSource(frame, fields, quote, internal);
     return true;
   }
 
@@ -112,16 +101,13 @@ export class ErrorTranslator {
     const { quote } = this;
     const { external, internal } = one;
     if (!isSound(frame, fields, quote)) return DropReason.NatBadQuote;
-    const { destination0, destination1, destination2, destination3 } = quote;
-    const [a, b] = [external.take(0, destination0), external.take(1, destination1)];
-    const [c, d] = [external.take(2, destination2), external.take(3, destination3)];
-    rewriteQuotedDestination(frame, fields, quote, a, b, c, d, SAME_PORT);
+    staticQuotedDestination(frame, fields, quote, external);
     const { source0, source1, source2, source3 } = fields;
-    const has = internal.has(source0, source1, source2, source3);
-    if (!has) rewriteSource(frame, fields, a, b, c, d, SAME_PORT);
+    if (internal.has(source0, source1, source2, source3)) staticSource(frame, fields, external);
     else {
-      const [e, f] = [external.take(0, source0), external.take(1, source1)];
-      rewriteSource(frame, fields, e, f, external.take(2, source2), external.take(3, source3), SAME_PORT);
+      // REQ-5 c: whoever inside sent it, outside it is from the host that the quoted packet went to.
+      const { destination0, destination1, destination2, destination3 } = quote;
+      rewriteSource(frame, fields, destination0, destination1, destination2, destination3, SAME_PORT);
     }
     return PASS;
   }

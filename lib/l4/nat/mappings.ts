@@ -3,7 +3,10 @@
  * 4.1). A mapping lives as long as it has sessions.
  */
 
+import type { Frame } from '../../core/frame.js';
 import type { Random } from '../../core/random.js';
+import type { PacketFields } from '../../wire/packet-fields.js';
+import { rewriteDestination, rewriteQuotedSource, SAME_PORT } from '../../wire/rewrite.js';
 import { Chains, FreeSlots, HashKey } from './chains.js';
 import type { NatProtocol } from './protocols.js';
 
@@ -193,6 +196,27 @@ export class Mappings {
   ): boolean {
     const ends = (protocol << PROTOCOL_SHIFT) | port;
     return this.sessions(slot) > 0 && this.has(slot, word0, word1, word2, word3, ends);
+  }
+
+  /** Sends a packet to the internal end. */
+  rewriteDestination(slot: number, frame: Frame, fields: PacketFields): void {
+    const { records } = this;
+    const at = slot * WORDS;
+    const word3 = records[at + 3] ?? 0;
+    const port = this.internalPort(slot);
+    rewriteDestination(frame, fields, records[at] ?? 0, records[at + 1] ?? 0, records[at + 2] ?? 0, word3, port);
+  }
+
+  /** Makes an error one about a packet of the internal end, and sends it there. */
+  rewriteError(slot: number, frame: Frame, fields: PacketFields, quote: PacketFields): void {
+    const { records } = this;
+    const at = slot * WORDS;
+    const word0 = records[at] ?? 0;
+    const word1 = records[at + 1] ?? 0;
+    const word2 = records[at + 2] ?? 0;
+    const word3 = records[at + 3] ?? 0;
+    rewriteQuotedSource(frame, fields, quote, word0, word1, word2, word3, this.internalPort(slot));
+    rewriteDestination(frame, fields, word0, word1, word2, word3, SAME_PORT);
   }
 
   /** Calls `each` with the slot of every mapping; mappings may be removed meanwhile. For the control plane. */

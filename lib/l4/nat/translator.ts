@@ -9,7 +9,7 @@ import type { Env } from '../../core/env.js';
 import { type Frame, NOT_PARSED } from '../../core/frame.js';
 import { ipOffset } from '../../wire/network-offset.js';
 import { PacketFields } from '../../wire/packet-fields.js';
-import { isIcmpError, rewriteDestination, rewriteSource, SAME_PORT } from '../../wire/rewrite.js';
+import { isIcmpError, rewriteSource } from '../../wire/rewrite.js';
 import { Admission } from './admission.js';
 import { ErrorTranslator } from './error-translator.js';
 import type { ExternalAddress } from './externals.js';
@@ -19,6 +19,7 @@ import { type NatOptions, type NatSettings, natSettings } from './options.js';
 import { Policies, type SourcePolicy } from './policies.js';
 import { destinationPortOf, isIcmpReply, NatProtocol, natProtocol, NO_PROTOCOL, sourcePortOf } from './protocols.js';
 import type { NatRule, StaticPrefixes } from './rules.js';
+import { staticDestination, staticSource } from './static-rewrite.js';
 import { End, NatState } from './state.js';
 import { isOpening } from './tcp-session.js';
 
@@ -125,14 +126,7 @@ export class Translator {
       state.closeUnused(mapping);
       return translation === 0 ? state.refusal : DropReason.NatNoMapping;
     }
-    const port = mappings.internalPort(mapping);
-    const [a, b, c, d] = [
-      mappings.word(mapping, 0),
-      mappings.word(mapping, 1),
-      mappings.word(mapping, 2),
-      mappings.word(mapping, 3),
-    ];
-    rewriteDestination(frame, fields, a, b, c, d, port);
+    mappings.rewriteDestination(mapping, frame, fields);
     frame.translation = translation;
     return PASS;
   }
@@ -144,11 +138,7 @@ export class Translator {
       if (!this.errors.comeInStatic(frame, fields, one)) return DropReason.NatBadQuote;
     } else translation = this.translationOf(frame, this.env.timers.now());
     if (translation === 0 && !isIcmpError(fields)) return this.state.refusal;
-    const { destination0, destination1, destination2, destination3 } = fields;
-    const { internal } = one;
-    const [a, b] = [internal.take(0, destination0), internal.take(1, destination1)];
-    const [c, d] = [internal.take(2, destination2), internal.take(3, destination3)];
-    rewriteDestination(frame, fields, a, b, c, d, SAME_PORT);
+    staticDestination(frame, fields, one.internal);
     frame.translation = translation;
     return PASS;
   }
@@ -305,8 +295,9 @@ export class Translator {
     }
     const one = own === SOURCE_STATIC ? policies.statics.find((rule) => this.isStatic(rule)) : undefined;
     if (one === undefined) return remote.set(source0, source1, source2, source3, sourcePort);
-    const [a, b] = [one.external.take(0, source0), one.external.take(1, source1)];
-    return remote.set(a, b, one.external.take(2, source2), one.external.take(3, source3), sourcePort);
+    const { external: prefix } = one;
+    const word3 = prefix.take(3, source3);
+    return remote.set(prefix.take(0, source0), prefix.take(1, source1), prefix.take(2, source2), word3, sourcePort);
   }
 
   /** Whom a packet is sent to. */
@@ -317,9 +308,6 @@ export class Translator {
 }
 
 function translateStatic(frame: Frame, fields: PacketFields, { external }: StaticPrefixes): NatVerdict {
-  const { source0, source1, source2, source3 } = fields;
-  const [a, b] = [external.take(0, source0), external.take(1, source1)];
-  const [c, d] = [external.take(2, source2), external.take(3, source3)];
-  rewriteSource(frame, fields, a, b, c, d, SAME_PORT);
+  staticSource(frame, fields, external);
   return PASS;
 }
