@@ -16,16 +16,16 @@ type Step =
   | { readonly kind: 'in'; readonly from: End; readonly at: number }
   | { readonly kind: 'pass'; readonly ms: number };
 
-const remote = fc.record({ host: fc.integer({ min: 1, max: 3 }), port: fc.integer({ min: 53, max: 54 }) });
-const internal = fc.record({ host: fc.integer({ min: 1, max: 3 }), port: fc.integer({ min: 4000, max: 4003 }) });
+const remote = fc.record({ host: fc.integer({ min: 1, max: 2 }), port: fc.integer({ min: 53, max: 54 }) });
+const internal = fc.record({ host: fc.integer({ min: 1, max: 2 }), port: fc.integer({ min: 4000, max: 4003 }) });
 const at = fc.integer({ min: PORTS.from, max: PORTS.to });
 const steps: fc.Arbitrary<readonly Step[]> = fc.array(
   fc.oneof<fc.Arbitrary<Step>[]>(
     fc.record({ kind: fc.constantFrom('out', 'out', 'hairpin'), from: internal, to: remote, at }),
     fc.record({ kind: fc.constant('in'), from: remote, at }),
-    fc.record({ kind: fc.constant('pass'), ms: fc.oneof(fc.nat(TIMEOUT), fc.constant(TIMEOUT - 1), fc.constant(1)) }),
+    fc.record({ kind: fc.constant('pass'), ms: fc.constantFrom(1, TIMEOUT / 3, TIMEOUT / 2, TIMEOUT - 1) }),
   ),
-  { maxLength: 60 },
+  { minLength: 20, maxLength: 80 },
 );
 
 /** What RFC 4787 says of mappings and filters, as naively as can be. */
@@ -129,7 +129,9 @@ function play(rig: Rig, model: Model, step: Step): void {
     return;
   }
   // Whether or not it is let in, it went out: the sender has a mapping, and has opened it for the answer.
-  const known = rig.nat.mappings().find(({ internal: end }) => `${end.address}:${end.port}` === inside(step.from));
+  const known = rig.nat
+    .mappings()
+    .find(({ internal: end }) => `${end.address.toString()}:${end.port}` === inside(step.from));
   const port = expectSent(model, step.from, to, known === undefined ? undefined : `_:${known.external.port}`, text);
   if (port === undefined) return;
   const admitted = model.admits(`198.51.100.1:${port}`, step.at);
@@ -153,7 +155,7 @@ describe('nat, held against a naive one', () => {
           expect(rig.nat.stats()).to.include({ mappings: 0, sessions: 0, hosts: 0 });
           rig.end();
         }),
-        { numRuns: 150 },
+        { numRuns: 200 },
       );
     });
   }
