@@ -31,7 +31,7 @@ export interface Conntrack {
   readonly table: FlowTable;
   /** Flows that are entered, established, and over. Snapshots are made only while somebody is subscribed. */
   readonly events$: Observable<FlowEvent>;
-  /** Forgets all flows; no timer is left. */
+  /** Forgets all flows, and enters no more; no timer is left. */
   dispose(): void;
 }
 

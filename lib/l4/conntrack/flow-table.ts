@@ -34,7 +34,7 @@ export const Confirmation = {
   Full: 1,
   /** One of its tuples is another flow's. */
   Clash: 2,
-  /** The flow is gone. */
+  /** The flow is gone, or the table disposed of. */
   Gone: 3,
 } as const;
 export type Confirmation = (typeof Confirmation)[keyof typeof Confirmation];
@@ -80,6 +80,7 @@ export class FlowTable implements FlowMatcher {
   private round = 0;
   private searched = 0;
   private wasSearched = false;
+  private disposed = false;
   private observers: readonly FlowObserver[] = [];
   private readonly scratch: FlowTuple = new FlowTuple();
 
@@ -200,7 +201,7 @@ export class FlowTable implements FlowMatcher {
   confirm(id: number): Confirmation {
     const { records } = this;
     const slot = records.slotOf(id);
-    if (slot === 0) return Confirmation.Gone;
+    if (slot === 0 || this.disposed) return Confirmation.Gone;
     this.confirmed = id;
     if (records.status[slot] === SlotStatus.Confirmed) return Confirmation.Done;
     const now = this.now();
@@ -295,8 +296,9 @@ export class FlowTable implements FlowMatcher {
     if (this.size === 0) this.timer.cancel();
   }
 
-  /** Forgets all flows; no timer is left. */
+  /** Forgets all flows, and enters no more; no timer is left. */
   dispose(): void {
+    this.disposed = true;
     this.clear();
     this.timer.cancel();
   }

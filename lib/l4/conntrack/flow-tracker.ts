@@ -177,7 +177,7 @@ export class FlowTracker {
 
   private noteTcp(slot: number, direction: number): void {
     const { connection, table } = this;
-    let bits = table.records.bits(slot);
+    let bits = table.records.bits(slot) & ~FlowBit.Closing;
     if (direction === 1) bits |= FlowBit.Replied;
     if (connection.isOpen || (connection.midStream && connection.other.is(SideFlag.Seen))) bits |= FlowBit.Assured;
     if (connection.isOver) bits |= FlowBit.Closing;

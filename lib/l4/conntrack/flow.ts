@@ -55,6 +55,18 @@ export class Flow {
     this.counts = [count(0), count(1)];
   }
 
+  /** The phase of TCP; of others `new`, `replied` once packets went both ways, `assured` once the first side has gone on after that. */
+  get state(): string {
+    return this.phase ?? (this.assured ? 'assured' : this.replied ? 'replied' : 'new');
+  }
+
+  /** For people: `tcp 10.0.0.1:1024 > 10.0.0.2:80 established, 431999 s left`, and what replies are like where an address is translated. */
+  toString(): string {
+    const seconds = Math.round(this.expiresIn / 1000);
+    const replies = this.translated ? `, replies ${this.reply.toString()}` : '';
+    return `${this.original.toString()} ${this.state}, ${seconds} s left${replies}`;
+  }
+
   /** Whether the reply tuple is not the mirror of the original: an address is translated. */
   get translated(): boolean {
     const mirror = new FlowTuple();

@@ -52,7 +52,11 @@ export function trackTcp(flow: TcpFlow, segment: TcpFacts, isReply: boolean, str
   const receiver = isReply ? flow.opener : flow.other;
   if (segment.rst) return reset(flow, sender, receiver, segment);
   if (segment.syn) return synchronise(flow, sender, receiver, segment);
-  if (flow.midStream) return join(sender, receiver, segment);
+  if (flow.midStream) {
+    // Anybody can have sent that reset: where windows are not known, a guess is easy.
+    flow.reset = false;
+    return join(sender, receiver, segment);
+  }
   if (!sender.is(SideFlag.Seen)) return disagree(sender, receiver, segment);
   if (!receiver.is(SideFlag.Seen)) return TcpVerdict.Invalid;
   // Until its SYN is acknowledged, a side is believed to be there only by who knows its number.

@@ -80,6 +80,8 @@ forBothVersions('conntrack', (facts) => {
     send('< udp 5000 > 53 (10)');
     tracking.dispose();
     expect([tracking.table.size, scheduler.pending]).to.deep.equal([0, 0]);
+    send('< udp 5000 > 53 (10)');
+    expect([tracking.table.size, scheduler.pending]).to.deep.equal([0, 0]);
   });
 
   it('tells of flows that come and go, while somebody listens', () => {

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
+import * as fc from 'fast-check';
 import { forBothVersions } from '../../../both-versions.js';
-import { Tracked } from './tracked.js';
+import { stateOf, Tracked } from './tracked.js';
 
 const OPEN = `
   new          < S 0:0(0) win 1000 <mss 1460>
@@ -309,6 +310,18 @@ forBothVersions('Tracking of TCP', (facts) => {
         phase        reset`);
     });
 
+    it("goes on where a reset was nobody's who knew", () => {
+      tracked.run(`
+        new          < P. 69000:70000(1000) ack 5000 win 10
+        ${MIDDLE}
+        established  < . 900000:900000(0) ack 5100 win 10
+        established  < R 900000:900000(0) win 0
+        phase        reset
+        established  < . 70000:70100(100) ack 5100 win 10
+        phase        mid-stream`);
+      expect(tracked.last?.expiresIn).to.equal(6 * 3_600_000);
+    });
+
     it('lives no longer than one that opens until the other side shows itself', () => {
       tracked.run(`
         new          < P. 69000:70000(1000) ack 5000 win 10
@@ -373,6 +386,48 @@ forBothVersions('Tracking of TCP', (facts) => {
     new Tracked(facts, { checksums: 'none' }).run('new < S 0:0(0) win 1000 bad-checksum');
     new Tracked(facts, { checksums: 'all' }).run(`${OPEN}
       invalid      < . 1:101(100) ack 1 win 1000 bad-checksum`);
+  });
+
+  it('leaves a connection as it is by what does not fit it', () => {
+    const number = fc.oneof(fc.integer({ min: -5, max: 3000 }), fc.nat(0xffff_ffff)).map((n) => n >>> 0);
+    const segment = fc.record({
+      way: fc.constantFrom('<', '>'),
+      flags: fc.constantFrom('.', 'P.', 'F.', 'R', 'R.', 'S', 'S.'),
+      sequence: number,
+      length: fc.constantFrom(0, 1, 100, 1400),
+      ack: number,
+      window: fc.nat(0xffff),
+    });
+    fc.assert(
+      fc.property(fc.array(segment, { minLength: 1, maxLength: 20, size: 'max' }), (segments) => {
+        const one = new Tracked(facts, { capacity: 10 }).run(OPEN);
+        const { table } = one.tracker;
+        const words = () => Array.from({ length: 10 }, (_, i) => table.records.protocolAt(1, i)).join();
+        for (const { way, flags, sequence, length, ack, window } of segments) {
+          const before = words();
+          const end = (sequence + length) >>> 0;
+          const acks = flags.endsWith('.') ? `ack ${ack}` : '';
+          const frame = one.send(`${way} ${flags} ${sequence}:${end}(${length}) ${acks} win ${window}`);
+          if (stateOf(frame) === 'invalid') expect(words()).to.equal(before);
+          if (one.last?.phase === 'time-wait') return;
+          if (one.last?.phase !== 'reset') continue;
+          expect(flags[0]).to.equal('R');
+          return;
+        }
+        expect(table.size).to.equal(1);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it('is reset by none of a thousand guesses', () => {
+    tracked.run(`${OPEN}
+      established  < P. 1:101(100) ack 1 win 1000`);
+    for (let i = 0; i < 1000; i++) {
+      const sequence = (Math.imul(i, 0x9e37_79b1) >>> 0) + 2;
+      tracked.send(`${(i & 1) === 0 ? '<' : '>'} R ${sequence}:${sequence}(0) win 0`);
+    }
+    tracked.run('phase established');
   });
 
   describe('timeouts', () => {
