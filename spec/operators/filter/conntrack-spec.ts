@@ -1,14 +1,16 @@
 import { expect } from 'chai';
-import { EMPTY, Subject } from 'rxjs';
+import { EMPTY, finalize, map, merge, type Observable, Subject } from 'rxjs';
 import { DropReason } from '../../../lib/core/drops.js';
-import { FlowState, type Frame } from '../../../lib/core/frame.js';
+import { ChecksumState, FlowState, Frame } from '../../../lib/core/frame.js';
 import { IpProtocol } from '../../../lib/wire/ip.js';
 import { FlowTuple } from '../../../lib/l4/conntrack/flow-tuple.js';
 import { PacketNotation } from '../../../lib/text/notation.js';
 import { type ConntrackOptions, conntrack, type FlowEvent } from '../../../operators/filter/conntrack.js';
 import { where } from '../../../operators/flow/where.js';
+import { net, type NetHelpers } from '../../../operators/testing/net.js';
 import { environment } from '../../../operators/time/environment.js';
 import { SimulationScheduler } from '../../../operators/time/simulation-scheduler.js';
+import { truncations } from '../../lib/wire/frames.js';
 import { FACTS, forBothVersions, type VersionFacts } from '../../both-versions.js';
 
 const { New, Established, Related, Invalid, Untracked } = FlowState;
@@ -161,5 +163,118 @@ describe('conntrack', () => {
         .to.throw()
         .with.property('code', 'ERR_INVALID_OPTION');
     expect(() => EMPTY.pipe(conntrack()).subscribe()).to.not.throw();
+  });
+
+  const LETTERS = ['u', 'n', 'e', 'r', 'i'];
+  const LEGEND = {
+    s: '< S 0:0(0) win 1000',
+    a: '> S. 0:0(0) ack 1 win 1000',
+    k: '< . 1:1(0) ack 1 win 1000',
+    x: '< P. 9001:9101(100) ack 1 win 1000',
+    o: '< R 5:5(0) win 0',
+  };
+
+  /** Runs a diagram through a tracking of its own, and shows what each packet is: a letter of its state. */
+  function marbles(test: (run: NetHelpers & { states: (in$: Observable<Frame>) => Observable<string> }) => void): void {
+    net(
+      (run) => {
+        const states = (in$: Observable<Frame>) => {
+          const tracking = conntrack({}, run.env);
+          return in$.pipe(
+            tracking,
+            tracking.confirm,
+            map(({ flowState }) => LETTERS[flowState] ?? '?'),
+            finalize(() => tracking.dispose()),
+          );
+        };
+        test({ ...run, states });
+      },
+      { until: 20 },
+    );
+  }
+
+  it('passes everything on, and says what it is', () => {
+    marbles(({ rx, states, scheduler }) => {
+      scheduler.expectObservable(states(rx('-s-s-a-k-x-o-|', LEGEND))).toBe('-n-n-e-e-i-e-|');
+    });
+  });
+
+  it('keeps to its source: never, empty, error, and when it is unsubscribed from', () => {
+    marbles(({ states, scheduler, notation }) => {
+      const frames = { s: notation.build(LEGEND.s) };
+      const hot = (diagram: string) => scheduler.createHotObservable<Frame>(diagram, frames);
+      scheduler.expectObservable(states(hot('---'))).toBe('---');
+      scheduler.expectObservable(states(hot('|'))).toBe('|');
+      scheduler.expectObservable(states(hot('-s-#'))).toBe('-n-#');
+      const source = hot('-s--s--s-');
+      scheduler.expectObservable(states(source), '---!').toBe('-n--');
+      scheduler.expectSubscriptions(source.subscriptions).toBe('^--!');
+    });
+  });
+
+  it('is one table for all places that it stands at, and each its own', () => {
+    marbles(({ rx, env, scheduler }) => {
+      const [one, other] = [conntrack({}, env), conntrack({}, env)];
+      const state = (frame: Frame) => LETTERS[frame.flowState];
+      const left$ = rx('-s-----', LEGEND).pipe(one, one.confirm, map(state));
+      const right$ = rx('---a---', LEGEND).pipe(one, one.confirm, map(state));
+      scheduler.expectObservable(merge(left$, right$)).toBe('-n-e---');
+      scheduler.expectObservable(rx('---a---|', LEGEND).pipe(other, map(state))).toBe('---i---|');
+      scheduler.schedule(() => one.dispose(), 7);
+    });
+  });
+
+  it('goes by the IP header, however far the packet was read, and changes no byte', () => {
+    const { tracking, in$ } = through(FACTS[4]);
+    const notation = new PacketNotation({ local: '10.0.0.1', remote: '10.0.0.2' });
+    const frame = notation.build(LEGEND.s);
+    const bytes = frame.bytes().slice();
+    in$.next(frame);
+    const { flow } = frame;
+    frame.network = frame.start + 14;
+    frame.start += 34;
+    in$.next(frame);
+    expect([frame.flow, tracking.table.size]).to.deep.equal([flow, 1]);
+    frame.start -= 34;
+    expect(frame.bytes()).to.deep.equal(bytes);
+  });
+
+  it('takes packets that are cut anywhere, and opens no flow for them', () => {
+    const { in$, tracking, out } = through(FACTS[4]);
+    const notation = new PacketNotation();
+    for (const line of [LEGEND.s, '< udp 1 > 2 (4)', '< icmp echo_request id 7 seq 1 (4)']) {
+      const bytes = notation.build(line).bytes();
+      for (const frame of truncations(bytes)) in$.next(frame);
+    }
+    expect(tracking.table.size).to.equal(0);
+    expect(
+      out.every(({ flow, flowState }) => flow === 0 && (flowState === Invalid || flowState === Untracked)),
+    ).to.equal(true);
+  });
+
+  it('takes packets with padding behind them for what they are', () => {
+    const { in$, tracking } = through(FACTS[4]);
+    const notation = new PacketNotation();
+    for (const line of [LEGEND.s, LEGEND.a, LEGEND.k, '< P. 1:11(10) ack 1 win 1000', '> . 1:1(0) ack 11 win 1000']) {
+      const bytes = notation.build(line).bytes();
+      const padded = new Uint8Array(bytes.length + 30).fill(0xaa);
+      padded.set(bytes);
+      const frame = Frame.from(padded);
+      in$.next(frame);
+      expect(frame.flowState, line).to.be.oneOf([New, Established]);
+    }
+    expect([...tracking.table.flows()].map(String)).to.deep.equal([
+      'tcp 192.0.2.1:40000 > 192.168.0.1:8080 established, 432000 s left',
+    ]);
+  });
+
+  it('leaves checksums alone that the device has verified, or that nobody has made yet', () => {
+    for (const checksum of [ChecksumState.Valid, ChecksumState.Partial]) {
+      const { in$ } = through(FACTS[4]);
+      const frame = new PacketNotation().build(`${LEGEND.s} bad-checksum`);
+      frame.checksum = checksum;
+      in$.next(frame);
+      expect(frame.flowState).to.equal(New);
+    }
   });
 });
