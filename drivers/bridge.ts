@@ -59,7 +59,7 @@ class OwnPort extends VirtualDevice implements BridgeDevice {
     super(name, mac === undefined ? anyMac(env) : MacAddress.of(mac), ALL, env);
     this.options = options;
     this.isPromiscuous = promiscuous;
-    this.bridging = new Bridging(options);
+    this.bridging = new Bridging(options, env.random.uint32());
     this.bridging.stations.pin(this.mac.value, this);
     this.describe();
   }

@@ -17,7 +17,7 @@ import type { UdpTunnelEndOptions } from '../lib/l4/udp-tunnels.js';
 import { type VxlanPeer, VxlanPeers } from '../lib/l4/vxlan-peers.js';
 import { type VxlanNetwork, VxlanPort } from '../lib/l4/vxlan-port.js';
 import { Entropy } from '../lib/wire/entropy.js';
-import { ETHERNET_HEADER, EthernetFrame, readMac } from '../lib/wire/ethernet.js';
+import { ETHERNET_HEADER, EthernetFrame } from '../lib/wire/ethernet.js';
 import type { IpPacket } from '../lib/wire/ip.js';
 import { networkOffset } from '../lib/wire/network-offset.js';
 import { decapsulateEcn, innerTrafficClass } from '../lib/wire/tunnel-ecn.js';
@@ -56,6 +56,9 @@ class VxlanEnd extends VirtualDevice implements VxlanDevice, VxlanNetwork {
   private readonly known: VxlanPeers;
   private readonly table: StationTable<VxlanPeer>;
   private readonly isLearning: boolean;
+  /** Its MAC address, in halves. */
+  private readonly ownHigh: number;
+  private readonly ownLow: number;
   private readonly port: number;
   /** -1 is that of the packet inside. */
   private readonly dscp: number;
@@ -78,7 +81,9 @@ class VxlanEnd extends VirtualDevice implements VxlanDevice, VxlanNetwork {
     this.localWords = this.local && Int32Array.from(WORDS, (index) => this.local?.word(index) ?? 0);
     this.dscp = dscp === 'inherit' ? -1 : dscp << 2;
     this.isLearning = options.learning ?? true;
-    this.table = new StationTable(ageing, mostStations);
+    this.ownHigh = Math.floor(this.mac.value / 0x1_0000_0000);
+    this.ownLow = this.mac.value | 0;
+    this.table = new StationTable(ageing, mostStations, env.random.uint32());
     this.known = new VxlanPeers(!(options.anyPeer ?? peers.length === 0));
     const { checksum = this.version === 6, dontFragment = false } = options;
     this.way = { source: this.local, checksum, hopLimit, dontFragment };
@@ -137,9 +142,11 @@ class VxlanEnd extends VirtualDevice implements VxlanDevice, VxlanNetwork {
     if (wrong !== undefined) return drops.report(wrong, frame, this.name);
     const peer = this.isToUs(packet) ? this.known.senderOf(packet) : undefined;
     if (peer === undefined) return drops.report(DropReason.VxlanUnknownNetwork, frame, this.name);
-    const source = readMac(frame.slab.view, frame.start + SOURCE);
-    if (source === this.mac.value) return drops.report(DropReason.TunnelLoop, frame, this.name);
-    if (this.isLearning) this.table.learn(source, peer, this.env.timers.now());
+    const { view } = frame.slab;
+    const high = view.getUint16(frame.start + SOURCE);
+    const low = view.getInt32(frame.start + SOURCE + 2);
+    if (low === this.ownLow && high === this.ownHigh) return drops.report(DropReason.TunnelLoop, frame, this.name);
+    if (this.isLearning) this.table.learn(high, low, peer, this.env.timers.now());
     const own = frame.exclusive ? frame : this.env.pool.copy(frame);
     this.deliver(own, packet.trafficClass & ECN_MASK);
     if (own !== frame) own.release();
@@ -149,8 +156,9 @@ class VxlanEnd extends VirtualDevice implements VxlanDevice, VxlanNetwork {
     const { drops } = this.env;
     // The way to a peer may lead back here, be it by an address that has to be resolved first.
     if (this.isSending) return drops.refuse(DropReason.TunnelLoop, frame, this.name);
-    const destination = readMac(frame.slab.view, frame.start);
-    const peer = this.table.find(destination, this.env.timers.now());
+    const { view } = frame.slab;
+    const { start } = frame;
+    const peer = this.table.find(view.getUint16(start), view.getInt32(start + 2), this.env.timers.now());
     this.isSending = true;
     try {
       if (peer === undefined) this.flood(frame);

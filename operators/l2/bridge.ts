@@ -37,7 +37,7 @@ export function bridge(
   if (wrong !== undefined) throw new UsageError('ERR_INVALID_OPTION', `port '${wrong.name}' is no Ethernet device`);
   if (ports.length < 2) throw new UsageError('ERR_INVALID_OPTION', 'a bridge has at least two ports');
   const known = new Set<Device | undefined>(ports);
-  const start = (): Bridging<Device> => new Bridging(options);
+  const start = (): Bridging<Device> => new Bridging(options, env.random.uint32());
   start();
   return responder((emit) => {
     const bridging = start();
