@@ -15,6 +15,7 @@ import { lookupBenchmark } from './lookup.js';
 import { memoryBenchmark } from './memory.js';
 import { microBenchmark } from './micro.js';
 import { mixedLoadBenchmark } from './mixed-load.js';
+import { pipelineBenchmark } from './pipeline.js';
 import { profileBenchmark } from './profile.js';
 import { machine, markdown, type Row } from './report.js';
 import { tapBenchmark } from './tap.js';
@@ -23,7 +24,7 @@ import { tcpReceiveBenchmark } from './tcp-receive.js';
 import { throughputBenchmark, throughputJson, throughputTables } from './throughput.js';
 import { versionsBenchmark } from './versions.js';
 
-const USAGE = `Usage: npm run bench -- [micro] [lookup] [filter] [versions] [memory] [conntrack] [device] [impaired] [--rounds N] [--seconds N] [--json FILE] [--markdown FILE]
+const USAGE = `Usage: npm run bench -- [micro] [lookup] [filter] [pipeline] [versions] [memory] [conntrack] [device] [impaired] [--rounds N] [--seconds N] [--json FILE] [--markdown FILE]
        npm run bench -- tap [--only NAME ...] [--rounds N] [--seconds N] [--json FILE] [--markdown FILE]
        npm run bench -- profile [--only NAME ...] [--seconds N] [--directory DIR] [--markdown FILE]
        npm run bench -- mixed [--seconds N] [--json FILE] [--markdown FILE]
@@ -32,6 +33,7 @@ const USAGE = `Usage: npm run bench -- [micro] [lookup] [filter] [versions] [mem
 
   micro       cost per frame of codecs, pipeline, timers and TCP, without a device
   lookup      longest-prefix match in tables of 10 to a million routes
+  pipeline    cost of a stage of a pipeline, beside the same operators under pipe, and of filters in the language of tcpdump
   versions    IPv6 beside IPv4, by whole hosts in memory
   memory      memory and timers of idle connections
   conntrack   cost per packet and memory per flow of flow tracking, by the number of flows
@@ -70,6 +72,7 @@ const only = values.only === undefined ? {} : { only: values.only };
 const ROWS: Readonly<Record<string, () => Row[] | Promise<Row[]>>> = {
   micro: () => [...microBenchmark(rounds), ...tcpReceiveBenchmark(rounds)],
   lookup: () => lookupBenchmark(rounds),
+  pipeline: () => pipelineBenchmark(rounds),
   versions: () => versionsBenchmark(rounds),
   memory: () => memoryBenchmark(rounds),
   conntrack: () => conntrackBenchmark(rounds),

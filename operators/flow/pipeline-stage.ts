@@ -33,13 +33,13 @@ export interface StageCounters {
 export class Stage<P extends Packet> {
   readonly name: string;
   readonly operator: MonoTypeOperatorFunction<P>;
-  in = 0;
   passed = 0;
   dropped = 0;
   taken = 0;
   held = 0;
   none = 0;
-  out = 0;
+  /** Emitted otherwise than by passing on what came in: later, or in place of it. */
+  released = 0;
 
   /** @throws UsageError `ERR_INVALID_OPTION` */
   constructor([name, operator]: StageSpec<P>) {
@@ -52,8 +52,9 @@ export class Stage<P extends Packet> {
   }
 
   counters(): StageCounters {
-    const { in: came, passed, dropped, taken, held, none, out } = this;
-    return { in: came, passed, dropped, taken, held, none, out };
+    const { passed, dropped, taken, held, none, released } = this;
+    const came = passed + dropped + taken + held + none;
+    return { in: came, passed, dropped, taken, held, none, out: passed + released };
   }
 }
 

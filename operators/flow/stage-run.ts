@@ -29,11 +29,14 @@ export class StageRun<P extends Packet> {
   private readonly track: Track<P>;
   private readonly env: Env;
   private readonly outlet: PacketSubscriber<P>;
-  private inlets: readonly Subscriber<P>[] = [];
+  /** The operator's subscription to its source; further ones are rare. */
+  private inlet: Subscriber<P> | undefined = undefined;
+  private otherInlets: readonly Subscriber<P>[] = [];
   /** No more packets come in; the operator is told when it has returned from its work. */
   private isClosing = false;
   private isClosed = false;
-  private depth = 0;
+  /** Packets that it has while it is given others: its own output may come back to it. */
+  private suspended = 0;
   /** The packet that the stage has at the moment, and what it did with it. */
   private input: P | undefined = undefined;
   private hasPassed = false;
@@ -60,9 +63,11 @@ export class StageRun<P extends Packet> {
         subscriber.complete();
         return;
       }
-      this.inlets = [...this.inlets, subscriber];
+      if (this.inlet === undefined) this.inlet = subscriber;
+      else this.otherInlets = [...this.otherInlets, subscriber];
       return () => {
-        this.inlets = this.inlets.filter((other) => other !== subscriber);
+        if (this.inlet === subscriber) this.inlet = undefined;
+        this.otherInlets = this.otherInlets.filter((other) => other !== subscriber);
       };
     });
     this.stage.operator(inlet$).subscribe(this.outlet);
@@ -75,38 +80,30 @@ export class StageRun<P extends Packet> {
 
   /** Gives the stage a packet; what it did with it. */
   judge(packet: P, frame: Frame): Verdict {
-    const { stage, input, hasPassed, hasEmitted } = this;
+    if (this.input !== undefined) return this.judgeNested(packet, frame);
     const { fate, holders } = frame;
     this.input = packet;
     this.hasPassed = this.hasEmitted = false;
-    stage.in++;
-    this.depth++;
-    this.feed(packet, frame);
-    this.depth--;
-    const isPassed = this.hasPassed;
-    const isReplaced = this.hasEmitted;
-    this.input = input;
-    this.hasPassed = hasPassed;
-    this.hasEmitted = hasEmitted;
-    if (this.isClosing && this.depth === 0) this.close();
+    if (this.inlet !== undefined && this.otherInlets.length === 0) this.inlet.next(packet);
+    else this.feedAll(packet, frame);
+    const { hasPassed, hasEmitted } = this;
+    this.input = undefined;
+    if (this.isClosing) this.close();
     // What was dropped and passed on all the same is dropped: the first word counts.
-    if (isPassed && frame.fate === fate) {
-      stage.passed++;
-      stage.out++;
+    if (hasPassed && frame.fate === fate) {
+      this.stage.passed++;
       return 'passed';
     }
-    const verdict = verdictOf(frame, fate, holders, isReplaced);
-    stage[verdict]++;
-    if (verdict === 'none') this.env.drops.report(DropReason.NoVerdict, frame, stage.name);
-    return verdict;
+    return this.ended(frame, verdictOf(frame, fate, holders, hasEmitted));
   }
 
   /** No more packets come in: completes the operator's source, after the packet that it may have. */
   close(): void {
     this.isClosing = true;
-    if (this.isClosed || this.depth > 0) return;
+    if (this.isClosed || this.input !== undefined || this.suspended > 0) return;
     this.isClosed = true;
-    for (const inlet of this.inlets) inlet.complete();
+    this.inlet?.complete();
+    for (const other of this.otherInlets) other.complete();
   }
 
   /** Ends it at once, with all that it holds. */
@@ -114,16 +111,30 @@ export class StageRun<P extends Packet> {
     this.outlet.unsubscribe();
   }
 
-  private feed(packet: P, frame: Frame): void {
-    const { inlets } = this;
-    const [only] = inlets;
-    if (inlets.length === 1 && only !== undefined) {
-      only.next(packet);
-      return;
-    }
+  private ended(frame: Frame, verdict: Verdict): Verdict {
+    this.stage[verdict]++;
+    if (verdict === 'none') this.env.drops.report(DropReason.NoVerdict, frame, this.stage.name);
+    return verdict;
+  }
+
+  private judgeNested(packet: P, frame: Frame): Verdict {
+    const { input, hasPassed, hasEmitted } = this;
+    this.input = undefined;
+    this.suspended++;
+    const verdict = this.judge(packet, frame);
+    this.suspended--;
+    this.input = input;
+    this.hasPassed = hasPassed;
+    this.hasEmitted = hasEmitted;
+    return verdict;
+  }
+
+  private feedAll(packet: P, frame: Frame): void {
+    const { inlet, otherInlets } = this;
     const { shared } = frame;
-    frame.shared = shared || inlets.length > 1;
-    for (const inlet of inlets) inlet.next(packet);
+    frame.shared = shared || otherInlets.length > 0;
+    inlet?.next(packet);
+    for (const other of otherInlets) other.next(packet);
     frame.shared = shared;
   }
 
@@ -137,12 +148,12 @@ export class StageRun<P extends Packet> {
       // In the order of the emissions.
       this.hasPassed = packet === input;
       this.hasEmitted = true;
-      stage.out++;
+      stage.released++;
       track.push(input, this.next);
       if (packet === input) return;
     }
     this.hasEmitted = true;
-    stage.out++;
+    stage.released++;
     track.push(packet, this.next);
   }
 }
