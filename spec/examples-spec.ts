@@ -87,6 +87,12 @@ const EXPECTED: Readonly<Record<string, () => Promise<void>>> = {
     expect(about('anne').slice(1)).to.deep.equal(['link-local', 'bound 10.0.0.100/24', 'renewed 10.0.0.100/24']);
     expect(about('gateway').slice(-2)).to.have.members(['released 10.0.0.100 anne', 'released 10.0.0.101 bert']);
   },
+  nat64: async () => {
+    expect(await run('nat64')).to.equal(`the server sees 192.0.2.1
+the phone reads: hello from IPv4
+tcp: 2001:db8::2 is 192.0.2.1
+`);
+  },
   'names-and-pings': async () => {
     expect(await run('names-and-pings')).to.equal(`addresses: fd00::99, fd00::2
 ping 10.0.0.2: reply, reply, reply

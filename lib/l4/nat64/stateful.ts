@@ -94,6 +94,8 @@ export class StatefulMapper implements EndsMapper {
   private readonly syns: HeldSyns;
   private readonly taken = new Taken();
   private readonly timer: Timer;
+  /** Since nobody used it, the timer is not armed. */
+  private asleep = false;
 
   /** @throws UsageError `ERR_INVALID_OPTION`, `ERR_INVALID_ADDRESS` */
   constructor(options: StatefulOptions, env: Env) {
@@ -126,6 +128,7 @@ export class StatefulMapper implements EndsMapper {
   }
 
   map(frame: Frame, fields: PacketFields, ends: NewEnds): DropReason | typeof FINE {
+    if (this.asleep) this.expire();
     ends.keepPorts();
     if (fields.fragmentOffset > 0) {
       return this.fragments.find(fields, ends) ? FINE : DropReason.NatNoMapping;
@@ -150,8 +153,9 @@ export class StatefulMapper implements EndsMapper {
     return found ? FINE : DropReason.NatBadQuote;
   }
 
-  /** Lets go of everything that waits. */
+  /** Lets go of everything that waits. What is over meanwhile ends when it is used again. */
   dispose(): void {
+    this.asleep = true;
     this.timer.cancel();
     this.syns.dispose();
   }
@@ -390,6 +394,7 @@ export class StatefulMapper implements EndsMapper {
 
   private expire(): void {
     const { sessions } = this;
+    this.asleep = false;
     const now = this.env.timers.now();
     for (let slot = sessions.over(now); slot !== 0; slot = sessions.over(now)) {
       if (sessions.state(slot) === SessionState.Established) {
