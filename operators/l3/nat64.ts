@@ -34,15 +34,15 @@ export interface SiitOptions extends StatelessOptions, TranslatorOptions {}
  *     out  --4-----6--x--|     4: from the pool to 198.51.100.7
  *
  * Mappings do not depend on the remote end; filters do on its address, unless told otherwise. TCP, UDP and ICMP queries are translated, and ICMP errors with
- * the packets that they quote, in place where that can be. Host to host behind the translator (hairpinning) works. Of fragments the first has to come
- * first: put `reassemble` in front where it may not. Names are left to a DNS64 of yours.
+ * the packets that they quote, in place where that can be. Host to host behind the translator (hairpinning) works, and so do fragments, in any order.
+ * Names are left to a DNS64 of yours.
  *
  * What comes out is a whole packet, whose frame starts at its IP header, valid during `next`. In a router take `nat64Device` of the drivers instead:
  * there the translated packets are routed, filtered and tracked as any others are.
  *
  * **Drops** `TranslateImpossible`, `NatUnsupported`, `NatNoMapping`, `NatNoPort`, `NatBadQuote`, `ConntrackFull`, `HopLimitExceeded`, `IpTooBig`,
- * `Ipv4SourceRouted`, `Ipv6SourceRouted`, `Ipv6BadExtension`.
- * **State and timers** mappings and sessions, at most `capacity`, one table for all subscriptions; two timers, while there is one.
+ * `Ipv4SourceRouted`, `Ipv6SourceRouted`, `Ipv6BadExtension`, `FragmentTimeout`, `FragmentMemory`.
+ * **State and timers** mappings and sessions, at most `capacity`, one table for all subscriptions; three timers, while there is one.
  *
  * @throws UsageError `ERR_INVALID_OPTION`, `ERR_INVALID_ADDRESS`
  * @example

@@ -7,6 +7,8 @@ import type { PacketFields } from '../../wire/packet-fields.js';
 
 /** There is no reason to drop the packet. */
 export const FINE = 0;
+/** The mapper keeps a copy of the packet, and brings it again later. */
+export const KEPT = -1;
 
 /** The ends that a packet is to have; one record serves many packets. Of an IPv4 address only the last word is heeded. */
 export class NewEnds {
@@ -52,9 +54,9 @@ export interface EndsMapper {
    * Sets the ends of a packet that is no ICMP error. Later fragments have no ports.
    *
    * @param turning it is on its way back
-   * @returns why it cannot be translated, or {@link FINE}
+   * @returns why it cannot be translated, {@link FINE} or {@link KEPT}
    */
-  map(frame: Frame, fields: PacketFields, ends: NewEnds, turning: boolean): DropReason | typeof FINE;
+  map(frame: Frame, fields: PacketFields, ends: NewEnds, turning: boolean): DropReason | typeof FINE | typeof KEPT;
   /** The same for an ICMP error and the packet that it quotes. */
   mapError(
     fields: PacketFields,

@@ -62,7 +62,13 @@ export class Nat64Machine implements PacketTranslator {
   }
 
   translate(frame: Frame, network: number, emit: (frame: Frame) => void): boolean {
-    return this.translator.translate(frame, network, emit);
+    const took = this.translator.translate(frame, network, emit);
+    const { fragments } = this.mapper;
+    for (let late = fragments.next(); late !== undefined; late = fragments.next()) {
+      this.translator.translate(late, late.start, emit);
+      late.release();
+    }
+    return took;
   }
 
   /** The mappings as they are now. */

@@ -1,7 +1,6 @@
 /**
  * Ends of stateful NAT64 (RFC 6146): hosts of IPv6 share IPv4 addresses. Mappings do not depend on who is talked to (3.5.1), filters may depend
- * on the remote address. What cannot be known of a later fragment is kept of the first one (3.4): one that comes before it is dropped, so put
- * `reassemble` in front where fragments come out of order.
+ * on the remote address. What cannot be known of a later fragment is kept of the first one (3.4).
  */
 
 import { type Cidr, Ipv4Address, Ipv6Address } from '../../core/address.js';
@@ -15,7 +14,7 @@ import { HeldSyns } from '../nat/held-syns.js';
 import { MappingKind, Mappings } from '../nat/mappings.js';
 import { destinationPortOf, NatProtocol, natProtocol, NO_PROTOCOL, sourcePortOf } from '../nat/protocols.js';
 import { SessionKind, Sessions } from '../nat/sessions.js';
-import { type EndsMapper, FINE, type NewEnds } from './ends.js';
+import { type EndsMapper, FINE, KEPT, type NewEnds } from './ends.js';
 import { FragmentEnds } from './fragment-ends.js';
 import { Pool, Taken } from './pool.js';
 import { isNotGlobal, Nat64Prefix } from './prefix.js';
@@ -90,7 +89,7 @@ export class StatefulMapper implements EndsMapper {
   private readonly env: Env;
   private readonly onlyGlobal: boolean;
   private readonly filters: boolean;
-  private readonly fragments: FragmentEnds;
+  readonly fragments: FragmentEnds;
   private readonly syns: HeldSyns;
   private readonly taken = new Taken();
   private readonly timer: Timer;
@@ -127,11 +126,12 @@ export class StatefulMapper implements EndsMapper {
     return this.takes(fields);
   }
 
-  map(frame: Frame, fields: PacketFields, ends: NewEnds): DropReason | typeof FINE {
+  map(frame: Frame, fields: PacketFields, ends: NewEnds): DropReason | typeof FINE | typeof KEPT {
     if (this.asleep) this.expire();
     ends.keepPorts();
     if (fields.fragmentOffset > 0) {
-      return this.fragments.find(fields, ends) ? FINE : DropReason.NatNoMapping;
+      if (this.fragments.find(fields, ends)) return FINE;
+      return this.fragments.keep(frame) ? KEPT : DropReason.FragmentMemory;
     }
     const protocol = natProtocol(fields);
     if (protocol === NO_PROTOCOL) return DropReason.NatUnsupported;
@@ -158,6 +158,7 @@ export class StatefulMapper implements EndsMapper {
     this.asleep = true;
     this.timer.cancel();
     this.syns.dispose();
+    this.fragments.dispose();
   }
 
   /** From IPv6 to IPv4. */

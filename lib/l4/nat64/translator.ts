@@ -20,7 +20,7 @@ import { PacketFields } from '../../wire/packet-fields.js';
 import { isIcmpError } from '../../wire/rewrite.js';
 import { completeChecksum, longestSegment, segment } from '../../wire/segmentation.js';
 import { UDP_CHECKSUM_OFFSET } from '../../wire/udp.js';
-import { type EndsMapper, FINE, NewEnds } from './ends.js';
+import { type EndsMapper, FINE, KEPT, NewEnds } from './ends.js';
 import { ErrorTranslator } from './error-translator.js';
 import { changeQuery, changeTransport, completeUdp, HeaderValues, settle, writeIpv4, writeIpv6 } from './headers.js';
 import { type NextHopMtus, NOTHING_ALIKE, toIcmpv4, toIcmpv6 } from './icmp-types.js';
@@ -290,7 +290,11 @@ export class Translator {
    * The sender is told why there are no ends for its packet, where it should be (RFC 6146 3.5.1): of TCP later or not at all, since a connection may
    * be opened from both sides.
    */
-  private unmapped(frame: Frame, reason: DropReason): DropReason {
+  private unmapped(frame: Frame, reason: DropReason | typeof KEPT): DropReason | Outcome {
+    if (reason === KEPT) {
+      this.env.drops.deliver(frame);
+      return CONSUMED;
+    }
     const { version, protocol, transport } = this.fields;
     const isTold =
       reason === DropReason.NatNoPort ||

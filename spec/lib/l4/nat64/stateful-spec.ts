@@ -342,14 +342,36 @@ describe('stateful NAT64', () => {
     const ends = out(HOST, 4000);
     const segment = plainSegment(plain, ends);
     const late = plainIp(plain, ends, segment.subarray(24), 3);
-    expect(world.dropped(Uint8Array.from(late))).to.equal('nat-no-mapping');
-    expect(world.all(plainIp(plain, ends, segment.subarray(0, 24), 0x2000))).to.have.length(1);
+    world.all(plainIp(plain, ends, segment.subarray(0, 24), 0x2000));
     const [piece = new Uint8Array()] = world.all(late);
     expect([...piece.subarray(12, 20)]).to.deep.equal([9, 9, 9, 9, 1, 1, 1, 1]);
     expect(hex(piece.subarray(20))).to.equal(hex(segment.subarray(24)));
     const reply = plainSegment(plain, back(4000));
     world.all(plainIp(plain, back(4000), reply.subarray(0, 24), 0x2000));
     expect(world.all(plainIp(plain, back(4000), reply.subarray(24), 3))).to.have.length(1);
+    world.end();
+  });
+
+  it('keeps fragments that come before the first one, but not for long, and not many', () => {
+    const world = new World();
+    const plain: PlainPacket = { protocol: 'udp', body: new Uint8Array(40), checksum: 'full', options: 0 };
+    const ends = out(HOST, 4000);
+    const segment = plainSegment(plain, ends);
+    const first = plainIp(plain, ends, segment.subarray(0, 16), 0x2000);
+    const [middle, last] = [
+      plainIp(plain, ends, segment.subarray(16, 32), 0x2002),
+      plainIp(plain, ends, segment.subarray(32), 4),
+    ];
+    expect([...world.all(Uint8Array.from(last)), ...world.all(Uint8Array.from(middle))]).to.deep.equal([]);
+    world.scheduler.runFor(1999);
+    const offsets = world.all(first).map((bytes) => new DataView(bytes.buffer).getUint16(6));
+    expect(offsets).to.deep.equal([0x2000, 4, 0x2002]);
+    expect(world.env.pool.outstanding).to.equal(0);
+    const stray = plainIp(plain, out(OTHER, 4000), segment.subarray(32), 4);
+    for (let i = 0; i < 64; i++) expect(world.all(Uint8Array.from(stray))).to.deep.equal([]);
+    expect(world.dropped(Uint8Array.from(stray))).to.equal('fragment-memory');
+    world.scheduler.runFor(2001);
+    expect(world.env.drops.toJSON()['fragment-timeout']).to.equal(64);
     world.end();
   });
 
