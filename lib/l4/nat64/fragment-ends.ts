@@ -9,12 +9,10 @@ import type { Frame } from '../../core/frame.js';
 import type { Timer } from '../../core/timers.js';
 import type { PacketFields } from '../../wire/packet-fields.js';
 import type { NewEnds } from './ends.js';
-import { Ipv6Chain } from './ipv6-chain.js';
 
 const PLACES = 1024;
 const KEY = 10;
 const WORDS = KEY + 8;
-const V4_IDENTIFICATION = 4;
 /** Longer than any reassembly lasts (RFC 1122 3.3.2, RFC 8200 4.5). */
 const LIFETIME = 60_000;
 
@@ -36,7 +34,6 @@ export class FragmentEnds {
   private readonly records: Int32Array = new Int32Array(PLACES * WORDS);
   private readonly deadlines: Float64Array = new Float64Array(PLACES);
   private readonly key: Int32Array = new Int32Array(KEY);
-  private readonly chain = new Ipv6Chain();
   private readonly env: Env;
   private readonly salt: number;
 
@@ -125,8 +122,7 @@ export class FragmentEnds {
 
   /** Sets the key to a packet's addresses, protocol and identification, and returns its place. */
   private place(fields: PacketFields): number {
-    const { key, chain } = this;
-    const { view, network, version } = fields;
+    const { key } = this;
     key[0] = fields.source0;
     key[1] = fields.source1;
     key[2] = fields.source2;
@@ -136,8 +132,7 @@ export class FragmentEnds {
     key[6] = fields.destination2;
     key[7] = fields.destination3;
     key[8] = fields.protocol;
-    if (version === 6) chain.read(view, network, fields.end);
-    key[9] = version === 6 ? chain.identification : view.getUint16(network + V4_IDENTIFICATION);
+    key[9] = fields.identification;
     let hash = this.salt;
     for (let i = 0; i < KEY; i++) hash = Math.imul(hash ^ (key[i] ?? 0), 0x0100_0193);
     return (hash ^ (hash >>> 15)) & (PLACES - 1);

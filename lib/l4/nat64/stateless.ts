@@ -17,7 +17,7 @@ export interface StatelessOptions {
   readonly mappings?: readonly AddressMapping[];
   /** IPv4 networks whose hosts are reached by IPv6, by addresses behind the prefix; those of mappings need not be named. Default: none. */
   readonly translatable?: readonly (Cidr | string)[];
-  /** Where ICMP errors are from whose sender, a router, has no IPv4 address (RFC 6791). Default: they are dropped. */
+  /** Where ICMP errors are from whose sender, a router, has no IPv4 address (RFC 6791). Default: the host that the packet in question was for. */
   readonly errorsFrom?: Ipv4Address | string;
   /** Let the well-known prefix stand for private addresses, too, against RFC 6052 3.1. Default false. */
   readonly allowPrivate?: boolean;
@@ -87,10 +87,8 @@ export class StatelessMapper implements EndsMapper {
     if (!isQuoted) return DropReason.NatBadQuote;
     this.mapsSource = !turning;
     if (this.mapBoth(fields, ends)) return FINE;
-    if (fields.version !== 6 || this.errorsFrom === 0 || !this.mapDestination(fields, ends)) {
-      return DropReason.TranslateImpossible;
-    }
-    ends.setSource(0, 0, 0xffff, this.errorsFrom);
+    if (fields.version !== 6 || !this.mapDestination(fields, ends)) return DropReason.TranslateImpossible;
+    ends.setSource(0, 0, 0xffff, this.errorsFrom === 0 ? quotedEnds.destination3 : this.errorsFrom);
     return FINE;
   }
 
