@@ -131,7 +131,7 @@ const ON_A_THREAD = 'echo-worker';
 
 describe('examples', () => {
   it('are all known here', () => {
-    const files = readdirSync(join(ROOT, 'examples')).map((file) => file.replace(/\.ts$/, ''));
+    const files = readdirSync(join(ROOT, 'examples')).flatMap((file) => /^(.*)\.ts$/.exec(file)?.[1] ?? []);
     expect(files).to.have.members([...Object.keys(EXPECTED), ON_TAP, ON_THREADS, ON_A_THREAD]);
   });
 
