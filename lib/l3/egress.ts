@@ -32,6 +32,7 @@ import type { IcmpErrorKind } from './icmp-report.js';
 import type { IcmpReports } from './icmp-reports.js';
 import type { IpTables } from './ip-tables.js';
 import { linkMtu, type Route } from './routes.js';
+import { OwnRouting } from './routing-own.js';
 import { isOnOneLink } from './scope.js';
 import { Way, Ways } from './ways.js';
 
@@ -70,6 +71,7 @@ export class Egress {
   private readonly links = new Map<Device, IpLink>();
   private readonly ways4: Ways<4> = new Ways();
   private readonly ways6: Ways<6> = new Ways();
+  private readonly ownRouting = new OwnRouting();
   private readonly failures: Failure[] = [];
   private readonly reporter: Timer;
   private readonly deadGateways: DeadGateways;
@@ -179,15 +181,18 @@ export class Egress {
     if (!allowed) return this.drop(DropReason.IpNotOurSource, frame);
     // Loopback addresses never appear on a wire (RFC 1122 3.2.1.3 g).
     const isGroup = destination >>> 28 === 14;
+    const { isByDestination } = tables.routes;
     const chosen = isGroup ? frame.device : undefined;
-    const route = tables.isOurs(destination) ? undefined : (wayOut(chosen, GROUPS4) ?? tables.route(destination));
+    const find = () =>
+      isGroup || isByDestination ? tables.route(destination) : this.ownRouting.find(tables.routes, frame);
+    const route = tables.isOurs(destination) ? undefined : (wayOut(chosen, GROUPS4) ?? find());
     const link = route && this.links.get(route.device);
     if (route === undefined || link === undefined) return this.noRoute(frame);
     way.route = route;
     way.link = link;
     way.isBroadcast = tables.addresses.isBroadcast(destination);
     way.goTo(0, 0, MAPPED, isGroup || route.gateway === undefined ? destination : route.gateway.value);
-    if (!isGroup) way.claim(view, frame.start + IPV4_SOURCE, 8, tables.generation);
+    if (!isGroup && isByDestination) way.claim(view, frame.start + IPV4_SOURCE, 8, tables.generation);
     return true;
   }
 
@@ -234,7 +239,12 @@ export class Egress {
     const chosen = isOnOneLink(a) ? frame.device : undefined;
     const isGroup = to.isMulticast;
     const toGroup = isGroup ? wayOut(chosen, GROUPS6) : undefined;
-    const route = toOurselves ? undefined : (toGroup ?? tables.route6(a, b, c, d, chosen ?? owner));
+    const { isByDestination } = tables.routes6;
+    const find = () =>
+      isOnOneLink(a) || isByDestination
+        ? tables.route6(a, b, c, d, chosen ?? owner)
+        : this.ownRouting.find(tables.routes6, frame);
+    const route = toOurselves ? undefined : (toGroup ?? find());
     const link = route && this.links.get(route.device);
     // A link-local source means nothing on another link (RFC 4007 9).
     const isElsewhere = owner !== undefined && owner !== route?.device && source.isLinkLocal;
@@ -244,7 +254,7 @@ export class Egress {
     way.route = route;
     way.link = link;
     way.goTo(hop.a, hop.b, hop.c, hop.d);
-    if (!isOnOneLink(a)) way.claim(view, from, 32, tables.generation);
+    if (!isOnOneLink(a) && isByDestination) way.claim(view, from, 32, tables.generation);
     return true;
   }
 
@@ -335,7 +345,8 @@ export function doubtNextHop(options: NextHops, destination: IpAddress): void {
 function withNextHop({ tables, links }: NextHops, destination: IpAddress, act: OnNextHop): void {
   if (destination.version === 4) {
     const { value } = destination;
-    const route = tables.isOurs(value) ? undefined : tables.route(value);
+    // Who shares routes among flows, or has rules, does not know the next hop by the destination.
+    const route = tables.isOurs(value) || !tables.routes.isByDestination ? undefined : tables.route(value);
     const link = route && links.find((one) => one.device === route.device);
     if (link !== undefined) act(link, 0, 0, MAPPED, route?.gateway?.value ?? value);
     return;
@@ -347,7 +358,7 @@ function withNextHop({ tables, links }: NextHops, destination: IpAddress, act: O
     for (const link of links) act(link, a, b, c, d);
     return;
   }
-  const route = tables.route6(a, b, c, d);
+  const route = tables.routes6.isByDestination ? tables.route6(a, b, c, d) : undefined;
   const link = route && links.find((one) => one.device === route.device);
   const hop = route?.gateway ?? destination;
   if (link !== undefined) act(link, hop.a, hop.b, hop.c, hop.d);

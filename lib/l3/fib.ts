@@ -9,6 +9,7 @@ import { UsageError } from '../core/errors.js';
 import { PrefixMap } from '../core/prefix-map.js';
 import { RouteGroup } from './fib-group.js';
 import { type Gateway, isSameGateway, isSameWay, type Route, type Routes } from './routes.js';
+import type { RouteQuery } from './routing-query.js';
 
 const MAX_WEIGHT = 256;
 const MAX_METRIC = 0xffff_ffff;
@@ -80,6 +81,10 @@ export class Fib<V extends IpVersion = IpVersion> implements Routes<V> {
     const value = this.prefixes.lookup(a, b, c, d);
     if (value < 0) return undefined;
     return (value & 1) === 0 ? this.best[value >>> 1] : this.groups.get(value >>> 1)?.choose(flow);
+  }
+
+  find({ a, b, c, d, flow }: RouteQuery): Route<V> | undefined {
+    return this.lookup(a, b, c, d, flow);
   }
 
   /** @throws UsageError `ERR_INVALID_OPTION` for a route of the other version, or a metric or weight out of range */

@@ -12,8 +12,7 @@ import { PacketFields } from '../wire/packet-fields.js';
 import { FlowHash } from './fib-flow.js';
 import type { IpTables } from './ip-tables.js';
 import { RouteQuery } from './routing-query.js';
-import { RoutingTables } from './routing-tables.js';
-import type { Route, Routes } from './routes.js';
+import type { Route } from './routes.js';
 import { isOnOneLink } from './scope.js';
 
 /** Where a packet goes. */
@@ -93,7 +92,7 @@ export class Decisions {
     const { routes, routes6 } = this.tables;
     if (!fields.read(frame, frame.network)) return undefined;
     const query = this.query.read(fields, frame, frame.device, this.hash.of(fields, frame));
-    return isIpv4 ? find(routes, query) : find(routes6, query);
+    return isIpv4 ? routes.find(query) : routes6.find(query);
   }
 
   private find6(view: DataView, at: number): Decision {
@@ -143,9 +142,4 @@ export class Decisions {
     // One that is still being verified is nobody else's either.
     return this.tables.addresses6.list().some(({ cidr }) => cidr.address.equals(new Ipv6Address(a, b, c, d)));
   }
-}
-
-function find(routes: Routes<4> | Routes<6>, query: RouteQuery): Route | undefined {
-  if (routes instanceof RoutingTables) return (routes as RoutingTables).find(query);
-  return routes.lookup(query.a, query.b, query.c, query.d, query.flow);
 }

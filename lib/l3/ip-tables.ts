@@ -19,6 +19,7 @@ import { MIN_PATH_MTU_IPV6, PathMtus } from './path-mtu.js';
 import { Redirects } from './redirects.js';
 import { NOWHERE } from './fib.js';
 import { linkMtu, type Route, type Routes, RouteTable, type RouteType } from './routes.js';
+import { RouteQuery } from './routing-query.js';
 import { isOnOneLink } from './scope.js';
 
 /** A route as users write it. */
@@ -239,7 +240,8 @@ export class IpTables implements IpPaths {
     if (destination.version === 6) return this.path6(destination, wanted);
     if (wanted?.version === 6) return undefined;
     if (this.isOurs(destination.value)) return { source: wanted ?? destination, mtu: LOOPBACK_MTU };
-    const route = this.route(destination.value);
+    const isPlain = this.routes.isByDestination || destination.isMulticast;
+    const route = isPlain ? this.route(destination.value) : this.routes.find(RouteQuery.to(destination, wanted));
     if (route === undefined || !isUnicast(route)) return undefined;
     const from = wanted ?? route.source ?? this.addresses.sourceFor(route.device, route.gateway ?? destination);
     const { hopLimit } = this;
@@ -381,7 +383,8 @@ export class IpTables implements IpPaths {
     const owner = wanted && this.addresses6.ownerOf(wanted.a, wanted.b, wanted.c, wanted.d);
     const device = destination.zone === '' ? owner : this.zone(destination);
     if (destination.zone !== '' && device === undefined) return undefined;
-    const route = this.route6(a, b, c, d, device);
+    const isPlain = this.routes6.isByDestination || isOnOneLink(a);
+    const route = isPlain ? this.route6(a, b, c, d, device) : this.routes6.find(RouteQuery.to(destination, wanted));
     if (route === undefined || !isUnicast(route)) return undefined;
     const from = wanted ?? route.source ?? this.addresses6.sourceFor(route.device, destination);
     const hopLimit = route.limit?.hopLimit ?? this.hopLimit;

@@ -6,6 +6,7 @@
 import type { Address, Cidr, IpVersion } from '../core/address.js';
 import type { Device } from '../core/device.js';
 import type { ChosenRoute } from '../core/frame.js';
+import type { RouteQuery } from './routing-query.js';
 
 /**
  * What becomes of packets by a route: sent on their way, or dropped; silently, with the word that there is no way, or that it is forbidden
@@ -67,6 +68,8 @@ export interface Routes<V extends IpVersion = IpVersion> {
   remove(isMeant: (route: Route<V>) => boolean): number;
   /** The route to the address of these words (`IpAddress.word`); of equally good ones the one of that flow (see `FlowHash`). */
   lookup(a: number, b: number, c: number, d: number, flow?: number): Route<V> | undefined;
+  /** The route of a packet, by all that there is to go by. */
+  find(query: RouteQuery): Route<V> | undefined;
   /** The routes to exactly this prefix, the best first. */
   at(destination: Cidr<V>): readonly Route<V>[];
   /** All routes, the most specific first. */
@@ -181,6 +184,10 @@ export class RouteTable<V extends IpVersion = IpVersion> implements Routes<V> {
         other.device !== route.device || gateway === undefined || other.gateway?.equals(gateway) !== true;
       return isOtherWay && other.destination.network.equals(destination.network);
     })?.route;
+  }
+
+  find({ a, b, c, d }: RouteQuery): Route<V> | undefined {
+    return this.lookup(a, b, c, d);
   }
 
   at(destination: Cidr<V>): readonly Route<V>[] {

@@ -1,5 +1,6 @@
 /** What routing may depend on: one record of plain numbers that serves one packet after another. */
 
+import { anyAddress, type IpAddress } from '../core/address.js';
 import type { Device } from '../core/device.js';
 import type { Frame } from '../core/frame.js';
 import type { PacketFields } from '../wire/packet-fields.js';
@@ -21,6 +22,20 @@ export class RouteQuery {
   dscp = 0;
   /** The hash of its flow (`FlowHash`). */
   flow = 0;
+
+  /** Asks for the way of what is sent from here to an address, if known from which. */
+  static to(destination: IpAddress, source: IpAddress = anyAddress(destination.version)): RouteQuery {
+    const query = new RouteQuery();
+    query.a = destination.word(0) | 0;
+    query.b = destination.word(1) | 0;
+    query.c = destination.word(2) | 0;
+    query.d = destination.word(3) | 0;
+    query.source0 = source.word(0) | 0;
+    query.source1 = source.word(1) | 0;
+    query.source2 = source.word(2) | 0;
+    query.source3 = source.word(3) | 0;
+    return query;
+  }
 
   /** Asks for the way of a packet that came in by `device`, or was made here. */
   read(fields: PacketFields, frame: Frame, device: Device | undefined, flow: number): this {
