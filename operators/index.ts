@@ -32,7 +32,7 @@ export { type InterfaceChoice, Multicast, type MulticastOptions } from '../lib/l
 export { EVERYTHING, type FilterMode, NOTHING, type SourceFilter, sourceFilter } from '../lib/l3/source-filter.js';
 
 // Translation of addresses.
-export { type Nat, nat, type NatPacket } from './l3/nat.js';
+export { type Nat, nat, type NatOperatorOptions, type NatPacket } from './l3/nat.js';
 export type { NatOptions, NatTables, NatTimeouts } from '../lib/l4/nat/options.js';
 export type {
   ForwardRule,

@@ -12,9 +12,11 @@ import {
   listMappings,
   listSessions,
 } from '../../lib/l4/nat/show.js';
+import type { FlowTable } from '../../lib/l4/conntrack/flow-table.js';
 import { type NatOptions, natSettings } from '../../lib/l4/nat/options.js';
 import type { NatRule } from '../../lib/l4/nat/rules.js';
 import { type NatVerdict, PASS, Translator } from '../../lib/l4/nat/translator.js';
+import { TrackedFlows } from '../../lib/l4/nat/tracked-flows.js';
 import { Ipv4Packet } from '../../lib/wire/ipv4.js';
 import { Ipv6Packet } from '../../lib/wire/ipv6.js';
 import { walkExtensions } from '../../lib/wire/ipv6-extensions.js';
@@ -24,6 +26,15 @@ import { defaultEnvironment } from '../time/environment.js';
 
 /** What a translator takes and passes on. */
 export type NatPacket = Frame | Ipv4Packet | Ipv6Packet;
+
+/** Options of {@link nat}. */
+export interface NatOperatorOptions extends NatOptions {
+  /**
+   * The tracking of flows, where it stands in front of `prerouting`, as in netfilter, rather than between the two operators: it is told what replies to
+   * translated packets look like. Its `confirm` then stands behind `postrouting`.
+   */
+  readonly conntrack?: { readonly table: FlowTable };
+}
 
 /** The two operators of a translator, and what it remembers. */
 export interface Nat {
@@ -54,7 +65,7 @@ const NAME = 'nat';
  *     prerouting  -----B--|     B: 192.0.2.9:53 > 10.0.0.5:4000
  *
  * Both operators stand in the way of all packets, `prerouting` before and `postrouting` after the packet is routed; what stands between them sees
- * internal addresses in both directions, so that is where `firewall` and `conntrack` go. Fragments have no ports: put `defragment` in front. A frame
+ * internal addresses in both directions, so that is where `firewall` and `conntrack` go (or see `options.conntrack`). Fragments have no ports: put `defragment` in front. A frame
  * that others hold, too, goes on as a copy.
  *
  * **Drops** `NatNoPort`, `NatNoMapping`, `NatUnsupported`, `NatBadQuote`, `ConntrackFull`.
@@ -68,9 +79,10 @@ const NAME = 'nat';
  * const in$ = wan$.pipe(home.prerouting);
  * ```
  */
-export function nat(rules: readonly NatRule[], options: NatOptions = {}, env: Env = defaultEnvironment()): Nat {
+export function nat(rules: readonly NatRule[], options: NatOperatorOptions = {}, env: Env = defaultEnvironment()): Nat {
   const { reportExhaustion } = natSettings(options);
   const translator = new Translator(rules, options, env);
+  const tracked = options.conntrack === undefined ? undefined : new TrackedFlows(options.conntrack.table);
   const replies = new Subject<TxPacket>();
   const errors = new NatErrors(translator, env);
   const report = (frame: Frame, kind: IcmpErrorKind): void => {
@@ -89,7 +101,11 @@ export function nat(rules: readonly NatRule[], options: NatOptions = {}, env: En
       source.pipe(hook<P>(translator, translate, refuse, env));
   return {
     prerouting: operator((frame) => translator.comeIn(frame)),
-    postrouting: operator((frame) => translator.goOut(frame)),
+    postrouting: operator((frame) => {
+      const verdict = translator.goOut(frame);
+      if (verdict === PASS) tracked?.leaves(frame);
+      return verdict;
+    }),
     replies$: replies.asObservable(),
     mappings: () => listMappings(translator),
     sessions: () => listSessions(translator, env.timers.now()),

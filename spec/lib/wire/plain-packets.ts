@@ -23,6 +23,9 @@ export interface PlainPacket {
   readonly options: number;
   /** Flags of TCP; default ACK. */
   readonly flags?: number;
+  /** Sequence and acknowledgment numbers of TCP; default 0. */
+  readonly sequence?: number;
+  readonly acknowledgment?: number;
   /** Type of ICMP; default an echo request, or time exceeded. */
   readonly type?: number;
 }
@@ -78,8 +81,12 @@ export function plainSegment(packet: PlainPacket, ends: PlainEnds): Uint8Array {
   } else {
     view.setUint16(0, ends.sourcePort);
     view.setUint16(2, ends.destinationPort);
-    if (protocol === 'tcp') view.setUint16(12, 0x5000 | (packet.flags ?? 0x10));
-    else view.setUint16(4, bytes.length);
+    if (protocol !== 'tcp') view.setUint16(4, bytes.length);
+    else {
+      view.setUint32(4, packet.sequence ?? 0);
+      view.setUint32(8, packet.acknowledgment ?? 0);
+      view.setUint32(12, ((0x5000 | (packet.flags ?? 0x10)) << 16) | 0x1000);
+    }
   }
   const number = protocolNumber(protocol, version);
   const pseudo = pseudoSum(ends, number, bytes.length);
