@@ -25,6 +25,11 @@ import {
   StaticPrefixes,
 } from './rules.js';
 
+/** 169.254.0.0/16 (RFC 3927), fe80::/10, 224.0.0.0/4 and what follows. */
+const LINK_LOCAL4 = 0xa9fe;
+const LINK_LOCAL6 = 0x3fa;
+const FIRST_GROUP = 224;
+
 /** A rule that translates sources. */
 export class SourcePolicy {
   readonly number: number;
@@ -79,7 +84,7 @@ export class SourcePolicy {
 
   private covers(fields: PacketFields): boolean {
     const { from } = this;
-    if (fields.version !== this.version) return false;
+    if (fields.version !== this.version || staysOnLink(fields)) return false;
     if (from.length === 0) return true;
     for (const prefix of from) {
       if (prefix.has(fields.source0, fields.source1, fields.source2, fields.source3)) return true;
@@ -103,6 +108,7 @@ export class Policies {
   private readonly forwards: readonly DeviceForward[];
   private readonly tables: () => NatTables | undefined;
   private generation = -1;
+  private own: readonly IpAddress[] = [];
   /** Is told of an address that is external no longer; all that stands for it is to be forgotten. */
   retired: (external: ExternalAddress) => void = () => {};
 
@@ -133,8 +139,8 @@ export class Policies {
       const address = addressOf(tables, device, ipOf(rule.to).version);
       if (address !== undefined) install(rule, index, this.externals.add(address));
     }
-    const own = [...tables.addresses.list(), ...tables.addresses6.list()];
-    this.externals.setLocal(own.map(({ cidr }) => cidr.address));
+    this.own = [...tables.addresses.list(), ...tables.addresses6.list()].map(({ cidr }) => cidr.address);
+    this.externals.setLocal(this.own);
   }
 
   /** The first rule that translates the source of a packet that leaves by `device`. */
@@ -147,6 +153,15 @@ export class Policies {
   inside(fields: PacketFields, frame: Frame): SourcePolicy | undefined {
     for (const source of this.sources) if (source.isInside(fields, frame.device)) return source;
     return undefined;
+  }
+
+  /** Whether the translator's own host has a packet's source address. */
+  isOwn({ source0, source1, source2, source3 }: PacketFields): boolean {
+    for (const one of this.own) {
+      const isIt = (one.word(3) | 0) === source3 && (one.word(2) | 0) === source2 && (one.word(1) | 0) === source1;
+      if (isIt && (one.word(0) | 0) === source0) return true;
+    }
+    return false;
   }
 
   private sourceOf(rule: NatRule, index: number): SourcePolicy[] {
@@ -187,6 +202,24 @@ export class Policies {
     this.retired(external);
     this.externals.remove(external);
   }
+}
+
+/** Whether a packet's source is none that anybody could answer from elsewhere, or its destination is a group or everybody. */
+function staysOnLink({ version, source0, source3, destination0, destination3 }: PacketFields): boolean {
+  if (version === 6) {
+    const isLinkLocal = source0 >>> 22 === LINK_LOCAL6;
+    return (
+      isLinkLocal || source0 >>> 24 === 0xff || destination0 >>> 24 === 0xff || (source0 === 0 && source3 >>> 1 === 0)
+    );
+  }
+  const top = source3 >>> 24;
+  return (
+    top === 0 ||
+    top === 127 ||
+    top >= FIRST_GROUP ||
+    source3 >>> 16 === LINK_LOCAL4 ||
+    destination3 >>> 24 >= FIRST_GROUP
+  );
 }
 
 /** The address that a device sends with to anywhere. */

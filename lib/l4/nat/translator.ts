@@ -157,7 +157,8 @@ export class Translator {
       return mapping === 0 ? this.state.refusal : this.send(frame, mapping, protocol, now);
     }
     const policy = policies.source(fields, frame.output);
-    if (policy === undefined) return PASS;
+    // The host's other addresses are good outside as they are.
+    if (policy === undefined || policies.isOwn(fields)) return PASS;
     if (!begins) return DropReason.NatNoMapping;
     const mapping = this.state.openSource(policy, protocol, from, now);
     return mapping === 0 ? this.state.refusal : this.send(frame, mapping, protocol, now);
@@ -263,10 +264,10 @@ export class Translator {
   /** What has no ports can only be translated one to one. */
   private goOutUnsupported(frame: Frame): NatVerdict {
     const { fields, policies } = this;
-    if (policies.source(fields, frame.output) === undefined) return PASS;
+    if (policies.source(fields, frame.output) === undefined || policies.isOwn(fields)) return PASS;
     const { source0, source1, source2, source3 } = fields;
-    const isOwn = policies.externals.find(source0, source1, source2, source3) !== undefined;
-    return isOwn ? PASS : DropReason.NatUnsupported;
+    const isExternal = policies.externals.find(source0, source1, source2, source3) !== undefined;
+    return isExternal ? PASS : DropReason.NatUnsupported;
   }
 
   private isStatic({ internal }: StaticPrefixes): boolean {

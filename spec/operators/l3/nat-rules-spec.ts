@@ -106,6 +106,20 @@ describe('nat', () => {
       expect(it.in(udp, S, `198.51.100.1:${other.ends.sourcePort}`).text).to.equal(`${S} > 198.51.100.1:${taken}`);
     });
 
+    it("lets pass what only links see, and the router's other addresses", () => {
+      const { own, rig: it } = home();
+      for (const [from, to] of [
+        ['0.0.0.0:68', '255.255.255.255:67'],
+        ['169.254.7.7:5', '192.0.2.9:6'],
+        ['198.51.100.1:5353', '224.0.0.251:5353'],
+        ['10.0.0.1:5', '192.0.2.9:6'],
+      ] as const) {
+        expect(it.send('here', udp, from, to)).to.include({ side: 'wan', text: `${from} > ${to}` });
+      }
+      own.set('wan', undefined);
+      expect(it.send('here', udp, '0.0.0.0:68', '255.255.255.255:67').side).to.equal('wan');
+    });
+
     it('forwards ports of that address, from outside and from inside', () => {
       const { own, rig: it } = home([
         { kind: 'forward', protocol: ['tcp', 'udp'], ports: '8000-8009', to: '10.0.0.80', toPort: 80 },
