@@ -1,5 +1,7 @@
 import { expect } from 'chai';
-import { readMac } from '../../../lib/wire/ethernet.js';
+import { ETHERNET_HEADER, readMac } from '../../../lib/wire/ethernet.js';
+import { IPV6_HEADER } from '../../../lib/wire/ipv6.js';
+import { NdpRedirect } from '../../../lib/wire/ndp.js';
 import { forBothVersions } from '../../both-versions.js';
 import { type BenchOptions, ENDS, RouterBench } from './router-bench.js';
 
@@ -93,5 +95,48 @@ forBothVersions('the routes of a router', ({ version }) => {
     bench.receive('left', `${icmp} echo_request id 7 seq 1 (8) from ${a} to ${left}`);
     bench.left.sent.length = 0;
     expect(bench.receive('left', `udp 1 > 53 (12) from ${a} to ${b}`)).to.equal('route-blackhole');
+  });
+
+  describe('that lead back to where packets come from', () => {
+    const better = version === 4 ? '10.1.0.3' : 'fe80::3';
+    const redirect =
+      version === 4
+        ? `> icmp redirect host gateway ${better} [udp 53 > 1024 (12)] from ${left} to ${a}`
+        : `> icmpv6 redirect from fe80::ff:fe00:1 to ${a}`;
+    const line = `udp 53 > 1024 (12) from ${a} to ${host(9)}`;
+    const back = (options: BenchOptions = {}): void => {
+      make({ routes: [{ destination: network, gateway: better, side: 'left' }], ...options });
+      bench.knows(bench.left, better, '02:00:00:00:00:03');
+    };
+
+    it('have the sender told of the better first hop, and the packet goes there', () => {
+      back();
+      bench.receive('left', line);
+      const [told] = bench.expectSent('left', redirect, `> ${line} mac-to 02:00:00:00:00:03`);
+      if (version === 4 || told === undefined) return;
+      const message = new NdpRedirect(told, told.start + ETHERNET_HEADER + IPV6_HEADER);
+      expect([message.target, message.destination].map(String)).to.deep.equal([better, host(9)]);
+      expect(message.options().map(({ kind }) => kind)).to.deep.equal(['target-link-address', 'redirected']);
+    });
+
+    it('say nothing of it where that is switched off, or of those who are no neighbours', () => {
+      back({ left: { redirects: false } });
+      bench.receive('left', line);
+      bench.expectSent('left', `> ${line} mac-to 02:00:00:00:00:03`);
+      const switches = bench.me.switches(bench.left);
+      if (switches !== undefined) switches.redirects = true;
+      const far = `udp 53 > 1024 (12) from ${version === 4 ? '198.51.100.1' : '2001:db9::1'} to ${host(9)}`;
+      bench.receive('left', far);
+      bench.expectSent('left', `> ${far} mac-to 02:00:00:00:00:03`);
+    });
+
+    it('say so not too often, and not about errors', () => {
+      back();
+      for (let i = 0; i < 50; i++) bench.receive('left', line);
+      expect(bench.left.sent.splice(0)).to.have.length(50 + 20);
+      bench.env.scheduler.runFor(1000);
+      bench.receive('left', `${icmp} unreachable port [udp 1 > 2 (4)] from ${a} to ${host(9)}`);
+      expect(bench.left.sent.splice(0)).to.have.length(1);
+    });
   });
 });

@@ -1,0 +1,122 @@
+import { expect } from 'chai';
+import { parseIp } from '../../../lib/core/address.js';
+import { DropReason } from '../../../lib/core/drops.js';
+import { forBothVersions } from '../../both-versions.js';
+import { pair, pinged, PLACES, routed } from './router-networks.js';
+
+forBothVersions('a router and its links', ({ version }) => {
+  const { a, b } = PLACES[version];
+  const bits = version === 4 ? 32 : 128;
+
+  it('answers for hosts behind it, to those who think that they are neighbours', async () => {
+    // Hosts whose networks are so large that they know of no router.
+    const { net, router } = routed(
+      { a: { addresses: `${a}/8` }, b: { addresses: `${b}/8` } },
+      {
+        r: {
+          on: {
+            left: { addresses: ['10.1.0.1/24', 'fd01::1/64'], proxy: true },
+            right: { addresses: ['10.2.0.1/24', 'fd02::1/64'], proxy: [version === 4 ? '10.1.0.0/24' : 'fd01::/64'] },
+          },
+        },
+      },
+      { left: { between: ['a', 'r'] }, right: { between: ['b', 'r'] } },
+    );
+    expect((await pinged(net, net.hosts.a, b))[0]).to.include({ kind: 'reply', hopLimit: 63 });
+    // Not for a neighbour of its own, nor for one whom nothing leads to.
+    const neighbour = version === 4 ? '10.1.0.77' : 'fd01::77';
+    const nobody = version === 4 ? '10.9.0.1' : 'fd09::1';
+    for (const to of [neighbour, nobody]) {
+      expect((await pinged(net, net.hosts.a, to, { timeout: 5000 }))[0]).to.include({ error: 'host-unreachable' });
+    }
+    expect(router.env.drops.count(DropReason.IpNoRoute)).to.equal(0);
+    net.dispose();
+  });
+
+  it('answers for nobody outside the networks that it is told', async () => {
+    const { net } = routed(
+      { a: { addresses: `${a}/8` }, b: { addresses: `${b}/8` } },
+      {
+        r: {
+          on: {
+            left: { addresses: ['10.1.0.1/24', 'fd01::1/64'], proxy: [version === 4 ? '10.7.0.0/16' : 'fd07::/16'] },
+            right: { addresses: ['10.2.0.1/24', 'fd02::1/64'], proxy: true },
+          },
+        },
+      },
+      { left: { between: ['a', 'r'] }, right: { between: ['b', 'r'] } },
+    );
+    expect((await pinged(net, net.hosts.a, b, { timeout: 5000 }))[0]).to.include({ error: 'host-unreachable' });
+    net.dispose();
+  });
+
+  it('tells a host of a better first hop, which takes it, and says so no more', async () => {
+    const far = version === 4 ? '192.0.2.1' : '2001:db8::1';
+    const network = version === 4 ? '192.0.2.0/24' : '2001:db8::/32';
+    const all = version === 4 ? '0.0.0.0/0' : '::/0';
+    const { net, routers } = routed(
+      {
+        a: {
+          addresses: [`${a}/${version === 4 ? 24 : 64}`],
+          routes: [{ destination: all, gateway: version === 4 ? '10.1.0.1' : 'fe80::1' }],
+          icmp: { redirects: true },
+        },
+      },
+      {
+        r: {
+          on: { lan: { addresses: ['10.1.0.1/24', 'fd01::1/64', 'fe80::1/64'] } },
+          routes: [{ destination: network, gateway: version === 4 ? '10.1.0.3' : 'fe80::3', link: 'lan' }],
+        },
+        other: {
+          on: {
+            lan: { addresses: ['10.1.0.3/24', 'fd01::3/64', 'fe80::3/64'] },
+            far: { addresses: [`${far}/${bits - 8}`] },
+          },
+        },
+        stub: { on: { far: { addresses: [version === 4 ? '192.0.2.2/24' : '2001:db8::2/120'] } } },
+      },
+      { lan: { between: ['a', 'r', 'other'] }, far: { between: ['other', 'stub'] } },
+    );
+    const { r, other } = routers;
+    expect((await pinged(net, net.hosts.a, far))[0]).to.include({ kind: 'reply' });
+    const device = r?.tables.addresses.list()[0]?.device;
+    expect(device && r?.forwarded(device)).to.include({ received: 1, sent: 1 });
+    expect((await pinged(net, net.hosts.a, far))[0]).to.include({ kind: 'reply', hopLimit: 64 });
+    // The second went by the other router at once.
+    expect(device && r?.forwarded(device)).to.include({ received: 1, sent: 1 });
+    expect(other?.env.drops.count(DropReason.IpNoRoute)).to.equal(0);
+    net.dispose();
+  });
+});
+
+describe('a router that advertises itself', () => {
+  it('gives hosts addresses of the networks of its interfaces, and a way', async () => {
+    const { net } = routed(
+      { a: { slaac: true, addresses: [] }, b: { addresses: ['fd02::2/64'], gateway: 'fd02::1' } },
+      {
+        r: {
+          on: {
+            left: { addresses: ['fd01::1/64'], advertise: true },
+            right: { addresses: ['fd02::1/64'] },
+          },
+        },
+      },
+      { left: { between: ['a', 'r'] }, right: { between: ['b', 'r'] } },
+    );
+    net.runFor(20_000);
+    const prefix = parseIp('fd01::').word(0);
+    const own = net.hosts.a.tables.addresses6.list().map(({ cidr }) => cidr.address);
+    expect(own.some(({ a: word }) => word === prefix)).to.equal(true);
+    expect((await pinged(net, net.hosts.a, 'fd02::2'))[0]).to.include({ kind: 'reply', hopLimit: 63 });
+    net.dispose();
+  });
+
+  it('says in its neighbour advertisements that it is a router', async () => {
+    const { net } = pair();
+    await pinged(net, net.hosts.a, 'fd01::1');
+    const [device] = net.hosts.a.tables.addresses6.list().map(({ device: own }) => own);
+    const neighbours = device && net.hosts.a.neighbours(device)?.entries();
+    expect(neighbours?.find(({ address }) => address.toString() === 'fd01::1')).to.include({ isRouter: true });
+    net.dispose();
+  });
+});
