@@ -101,7 +101,8 @@ export class Crossroads implements JunctionMaker {
         funnel<TxFrame | TxPacket>(
           ...frames,
           ...this.departing(transit$, [...packets, ...replies.map((reply$) => reply$.pipe(takeUntil(ended$)))]),
-        ).pipe(routeAndResolve({ ...egress, stranded }, env)),
+          // A firewall refuses connections in the name of those whom they are for.
+        ).pipe(routeAndResolve({ ...egress, stranded, anySource: true }, env)),
     };
   }
 
