@@ -59,8 +59,8 @@ export class Pool {
   }
 
   /**
-   * Takes a port (RFC 6146 3.5.1.1): of the address that the host always gets, if there is one left; the same as the host's own if that is free; else one on the
-   * same side of 1024, and of UDP of the same parity.
+   * Takes a port (RFC 6146 3.5.1.1): of the address that the host always gets, if there is one left; the same as the host's own if that is free; else one
+   * on the same side of 1024, and of UDP of the same parity.
    *
    * @param host any number that is the same for all ports of the host
    * @returns whether there was one

@@ -27,7 +27,10 @@ export class PrefixPair {
   private readonly surplus: number;
   private readonly deficit: number;
 
-  /** @throws UsageError `ERR_INVALID_OPTION` for networks of different size or version, or that overlap; of IPv6 longer than 112 bits, where nothing makes up for the prefix; `ERR_INVALID_ADDRESS` */
+  /**
+   * @throws UsageError `ERR_INVALID_OPTION` for networks of different size or version, or the same one twice; of IPv6 for more than 112 bits, where nothing
+   * can make up for the prefix; `ERR_INVALID_ADDRESS`
+   */
   constructor(internal: Cidr | string, external: Cidr | string) {
     this.internal = Cidr.of(internal);
     this.external = Cidr.of(external);
