@@ -22,6 +22,8 @@ export type PrefixVerdict = (typeof PrefixVerdict)[keyof typeof PrefixVerdict];
 
 /** Sides of a packet that are translated, as bits. */
 export const PrefixSide = { Source: 1, Destination: 2 } as const;
+/** Only the packet that an ICMP error quotes is. */
+const QUOTED_ONLY = 4;
 
 /** Translates packets by pairs of networks. */
 export class PrefixTranslator {
@@ -54,6 +56,10 @@ export class PrefixTranslator {
         if (!pair.isInternal(destination0, destination1, destination2, destination3)) this.sides = PrefixSide.Source;
       }
       this.pair = pair;
+      // Of a router on the way, which has seen the packet as it is inside.
+      if (this.sides === 0 && (sides & PrefixSide.Source) !== 0 && this.isAboutInside(frame, pair)) {
+        this.sides = QUOTED_ONLY;
+      }
       if (this.sides !== 0) return this.hasAddresses(pair) ? PrefixVerdict.Rewrite : PrefixVerdict.Drop;
     }
     return PrefixVerdict.Pass;
@@ -81,7 +87,7 @@ export class PrefixTranslator {
       pair.toInternal(words);
       rewriteDestination(frame, fields, words[0] ?? 0, words[1] ?? 0, words[2] ?? 0, words[3] ?? 0, SAME_PORT);
     }
-    if ((this.sides & PrefixSide.Source) !== 0) {
+    if ((this.sides & (PrefixSide.Source | QUOTED_ONLY)) !== 0) {
       if (isError && this.quotedDestination(pair, quote)) {
         rewriteQuotedDestination(
           frame,
@@ -94,10 +100,21 @@ export class PrefixTranslator {
           SAME_PORT,
         );
       }
+      if (this.sides === QUOTED_ONLY) return;
       this.read(fields.source0, fields.source1, fields.source2, fields.source3);
       pair.toExternal(words);
       rewriteSource(frame, fields, words[0] ?? 0, words[1] ?? 0, words[2] ?? 0, words[3] ?? 0, SAME_PORT);
     }
+  }
+
+  /** Whether it is an ICMP error to an outside host about what that had sent to an internal one. */
+  private isAboutInside(frame: Frame, pair: PrefixPair): boolean {
+    const { fields, quote } = this;
+    const { destination0, destination1, destination2, destination3 } = fields;
+    if (!readQuote(frame, fields, quote) || pair.isInternal(destination0, destination1, destination2, destination3)) {
+      return false;
+    }
+    return this.quotedDestination(pair, quote);
   }
 
   /** Whether the packet's ends have addresses in the other network. */

@@ -20,6 +20,7 @@ const PLACES = {
     seen: '198.18.2.3',
     seenOther: '198.18.7.7',
     far: '192.0.2.9',
+    router: '192.0.2.1',
   },
   6: {
     rule: { internal: 'fd01:203:405::/48', external: '2001:db8:1::/48' },
@@ -28,6 +29,7 @@ const PLACES = {
     seen: '2001:db8:1:d550::1234',
     seenOther: '2001:db8:1:d550::7',
     far: '2001:db8:9::9',
+    router: '2001:db8:9::1',
   },
 } as const;
 
@@ -36,7 +38,7 @@ const viewOf = (frame: Frame): Packet =>
   (frame.bytes()[0] ?? 0) >>> 4 === 4 ? new Ipv4Packet(frame, frame.start) : new Ipv6Packet(frame, frame.start);
 
 forBothVersions('prefixNat', ({ version }) => {
-  const { rule, inside, other, seen, seenOther, far } = PLACES[version];
+  const { rule, inside, other, seen, seenOther, far, router } = PLACES[version];
   const env = environment({ seed: 1 });
   const ends = (source: string, destination: string): PlainEnds => ({
     source: parseIp(source),
@@ -106,6 +108,12 @@ forBothVersions('prefixNat', ({ version }) => {
         hex(error(sent(far, seen), ends(seen, far))),
       );
     }
+  });
+
+  it('translates what a router quotes that has seen the packet as it is inside', () => {
+    const about = (to: string) => bytes(plain('icmp-error', bytes(plain('udp'), ends(far, to))), ends(router, far));
+    for (const side of ['postrouting', 'both'] as const) expect(one(side, about(inside))).to.equal(hex(about(seen)));
+    expect(one('prerouting', about(inside))).to.equal(hex(about(inside)));
   });
 
   it('keeps checksums right for any packet, partial ones too', () => {
