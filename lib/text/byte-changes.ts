@@ -1,7 +1,7 @@
 /** How a packet changed between two moments: what was written over what, what was put in front or behind, what was cut off. */
 
 import type { Frame } from '../core/frame.js';
-import { NOT_PARSED } from '../core/frame.js';
+import { packetEnd, packetStart, startsAtIp } from '../wire/whole-packet.js';
 
 /** The bytes of a packet at one moment, copied. */
 export interface PacketSnapshot {
@@ -18,15 +18,11 @@ export interface ByteChange {
   readonly after: Uint8Array;
 }
 
-/** A copy of the whole packet that a frame holds: from its link header on where layers have found one, else from its IP header or its start. */
+/** A copy of the packet of a frame: of its range, or of the whole packet that a view of it is of. */
 export function snapshotOf(frame: Frame, isView: boolean): PacketSnapshot {
-  const { start, link, network, device } = frame;
-  const end = isView ? Math.max(frame.end, frame.wholeEnd) : frame.end;
-  let at = start;
-  if (isView && link !== NOT_PARSED) at = link;
-  else if (isView && network !== NOT_PARSED) at = network;
-  const isIp = at !== link && (at === network || device?.medium === 'ip');
-  return { at, bytes: frame.slab.bytes.slice(at, Math.max(at, end)), linkType: isIp ? 'ip' : 'ethernet' };
+  const at = packetStart(frame, isView);
+  const bytes = frame.slab.bytes.slice(at, Math.max(at, packetEnd(frame, isView)));
+  return { at, bytes, linkType: startsAtIp(frame, at) ? 'ip' : 'ethernet' };
 }
 
 /** The changes, in the order of their places; none where nothing changed. */

@@ -1,6 +1,6 @@
-import { type Frame, NOT_PARSED } from '../../lib/core/frame.js';
 import { PcapFilter, type PcapFilterOptions } from '../../lib/filter/pcap-filter/pcap-filter.js';
-import type { Packet } from '../flow/packet.js';
+import { packetEnd, packetStart, startsAtIp } from '../../lib/wire/whole-packet.js';
+import { frameOf, type Packet } from '../flow/packet.js';
 
 /**
  * A condition in the pcap filter language (pcap-filter(7), as of tcpdump), compiled for any place where packets are chosen: `where`,
@@ -24,21 +24,13 @@ export function pcapFilter<T extends Packet>(
   options: PcapFilterOptions = {},
 ): (packet: T) => boolean {
   const compiled = typeof filter === 'string' ? new PcapFilter(filter, options) : filter;
-  return (packet) => ('slab' in packet ? matchesFrame(compiled, packet) : matchesView(compiled, packet.frame));
-}
-
-function matchesFrame(filter: PcapFilter, frame: Frame): boolean {
-  const { start, end } = frame;
-  const isIp = start !== frame.link && (start === frame.network || frame.device?.medium === 'ip');
-  return filter.matches(frame.slab.view, start, end, isIp ? 'ip' : 'ethernet');
-}
-
-function matchesView(filter: PcapFilter, frame: Frame): boolean {
-  const { link, network } = frame;
-  const end = Math.max(frame.end, frame.wholeEnd);
-  if (link !== NOT_PARSED) return filter.matches(frame.slab.view, link, end, 'ethernet');
-  if (network !== NOT_PARSED) return filter.matches(frame.slab.view, network, end, 'ip');
-  return matchesFrame(filter, frame);
+  return (packet) => {
+    const frame = frameOf(packet);
+    const isView = frame !== packet;
+    const start = packetStart(frame, isView);
+    const linkType = startsAtIp(frame, start) ? 'ip' : 'ethernet';
+    return compiled.matches(frame.slab.view, start, packetEnd(frame, isView), linkType);
+  };
 }
 
 /** What an option that chooses packets may be: a text in the pcap filter language, or a condition. */

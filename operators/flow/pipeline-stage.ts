@@ -63,8 +63,8 @@ export function verdictOf(frame: Frame, fate: number, holders: number, isReplace
   if (frame.fate !== fate) return frame.fate === DELIVERED ? 'taken' : 'dropped';
   if (isReplaced) return 'taken';
   if (frame.holders > holders) return 'held';
-  // Its end was told before it came, so that nobody tells it again.
-  return fate === UNDER_WAY ? 'none' : 'dropped';
+  // An outgoing one that was given back, or one whose end was told before it came, so that nobody tells it again.
+  return frame.holders < holders || fate !== UNDER_WAY ? 'dropped' : 'none';
 }
 
 /** The name of the reason for which a frame was dropped; none where it was not. */

@@ -4,10 +4,12 @@ import { PcapngWriter } from '../../lib/capture/pcapng-writer.js';
 import { DropReason } from '../../lib/core/drops.js';
 import type { Env } from '../../lib/core/env.js';
 import { copyBytes } from '../../lib/core/copy.js';
-import { type Frame, type FramePool, NOT_PARSED } from '../../lib/core/frame.js';
+import type { Frame, FramePool } from '../../lib/core/frame.js';
 import { asOnWire, isAsOnWire } from '../../lib/wire/as-on-wire.js';
+import { packetEnd, packetStart, startsAtIp } from '../../lib/wire/whole-packet.js';
 import { conditionOf, type PacketFilter } from '../filter/pcap-filter.js';
 import { layer } from '../flow/layer.js';
+import { frameOf } from '../flow/packet.js';
 import { defaultEnvironment } from '../time/environment.js';
 
 /** What can be recorded: a frame of any kind, or a layer's view of one. */
@@ -125,18 +127,9 @@ function writeAsOnWire(frame: Frame, linkType: number, pool: FramePool, write: (
 
 /** Which bytes are the packet, and what they start with. */
 function rangeOf(packet: Capturable): { frame: Frame; start: number; end: number; linkType: number } {
-  if ('slab' in packet) {
-    const { start, end } = packet;
-    return { frame: packet, start, end, linkType: startsAtIp(packet) ? LinkType.RawIp : LinkType.Ethernet };
-  }
-  const { frame } = packet;
-  const end = Math.max(frame.end, frame.wholeEnd);
-  if (frame.link !== NOT_PARSED) return { frame, start: frame.link, end, linkType: LinkType.Ethernet };
-  if (frame.network !== NOT_PARSED) return { frame, start: frame.network, end, linkType: LinkType.RawIp };
-  return rangeOf(frame);
-}
-
-function startsAtIp(frame: Frame): boolean {
-  if (frame.start === frame.link) return false;
-  return frame.start === frame.network || frame.device?.medium === 'ip';
+  const frame = frameOf(packet);
+  const isView = frame !== packet;
+  const start = packetStart(frame, isView);
+  const linkType = startsAtIp(frame, start) ? LinkType.RawIp : LinkType.Ethernet;
+  return { frame, start, end: packetEnd(frame, isView), linkType };
 }
