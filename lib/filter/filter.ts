@@ -31,10 +31,10 @@ export interface FilterOptions {
    */
   readonly nat?: (statement: NatStatement, frame: Frame) => boolean;
   /**
-   * Makes the ICMP errors of `reject`; of a host or router, so that their limit is shared and they come from an address of its own. Default: ones
-   * that come from where the packet was to go.
+   * Makes the ICMP errors of `reject`: `icmpErrors` of a host or router, so that their limit is shared and they come from an address of its
+   * own. Default: ones that come from where the packet was to go, 1,000 a second and 50 at once.
    */
-  readonly errors?: IcmpErrors;
+  readonly errors?: Pick<IcmpErrors, 'about'>;
   /**
    * Local time in milliseconds since the beginning of 1970, for `meta hour` and `meta day`. Default: the clock of the environment, taken for
    * that of UTC: on the wall clock it is, and virtual time begins with Thursday, 0:00.

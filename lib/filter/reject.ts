@@ -27,12 +27,12 @@ const DATA_OFFSET = 12;
 /** Makes answers to rejected packets. */
 export class Rejections {
   private readonly env: Env;
-  private readonly errors: IcmpErrors;
+  private readonly errors: Pick<IcmpErrors, 'about'>;
   private readonly output: IpOutput;
   private made: TxPacket | undefined = undefined;
 
   /** @param errors of the host or router, whose limit of errors is shared and whose addresses they come from */
-  constructor(errors: IcmpErrors | undefined, env: Env) {
+  constructor(errors: Pick<IcmpErrors, 'about'> | undefined, env: Env) {
     this.env = env;
     this.errors = errors ?? new IcmpErrors({ tables: AS_ADDRESSED }, env);
     this.output = new IpOutput(env);
