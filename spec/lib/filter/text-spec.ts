@@ -222,29 +222,16 @@ describe('the text of rules', () => {
   });
 });
 
-const WORDS = [
-  ...String.raw`tcp udp ip ip6 meta ct th icmp icmpv6 ether saddr daddr sport dport flags state direction mark set`.split(
-    ' ',
-  ),
-  ...String.raw`length hour day limit rate over burst per type code fragment when counter log prefix accept drop`.split(
-    ' ',
-  ),
-  ...String.raw`reject with reset jump goto return comment chain hook forward priority policy elements syn ack new`.split(
-    ' ',
-  ),
-  ...String.raw`established reply echo-request second bytes any later ef size masquerade dnat to redirect l4proto`.split(
-    ' ',
-  ),
-  ...String.raw`nfproto ipv4 dscp ttl hoplimit iifname { } , ; = == != < >= & | ^ / - @ : ( ) ! # 0 1 22 65535 0x10`.split(
-    ' ',
-  ),
-  ...String.raw`99999999999999999999 10.0.0.1 10.0.0.0/8 fd00::1 :: 1.2.3 "x" "even" "10:00" " eth0 eth*`.split(' '),
-  ...String.raw`02:00:00:00:00:01 é $x __proto__ constructor`.split(' '),
-  'table inet',
-  '\n',
-  '\\\n',
-  '\u0000',
-];
+const WORDS = `
+  tcp udp ip ip6 meta ct th icmp icmpv6 ether saddr daddr sport dport flags state direction mark set length hour day
+  limit rate over burst per type code fragment when counter log prefix accept drop reject with reset jump goto return
+  comment chain hook forward priority policy elements syn ack new established reply echo-request second bytes any later
+  ef size masquerade dnat to redirect l4proto nfproto ipv4 dscp ttl hoplimit iifname { } , ; = == != < >= & | ^ / - @ :
+  ( ) ! # 0 1 22 65535 0x10 99999999999999999999 10.0.0.1 10.0.0.0/8 fd00::1 :: 1.2.3 "x" "even" "10:00" " eth0 eth*
+  02:00:00:00:00:01 é $x __proto__ constructor`
+  .trim()
+  .split(/\s+/)
+  .concat('table inet', '\n', '\\\n', '\u0000');
 
 /** Text that is almost one of rules. */
 const almost: fc.Arbitrary<string> = fc.oneof(

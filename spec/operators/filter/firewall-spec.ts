@@ -361,6 +361,20 @@ forBothVersions('firewall', (facts: VersionFacts) => {
     deaf.end();
   });
 
+  it('tells nobody of what may not be what somebody sent', () => {
+    const bench = new Bench('meta l4proto tcp reject with tcp reset; reject', { version }).listen();
+    const lines = ['S 0:0(0) win 1 bad-checksum', 'udp 1 > 9 (2) bad-checksum', 'udp 1 > 9 (100) frag 0:64+ ipid 1'];
+    for (const line of [...lines, `${icmp} echo_request id 1 seq 1 (8) bad-checksum`]) {
+      expect(bench.judge(`< ${line}`)).to.equal('filter-rejected');
+    }
+    expect(bench.replies).to.deep.equal([]);
+    for (const line of ['S 0:0(0) win 1', 'udp 1 > 9 (3)', `${icmp} echo_request id 1 seq 1 (8)`]) {
+      expect(bench.judge(`< ${line}`)).to.equal('filter-rejected');
+    }
+    expect(bench.replies).to.have.length(3);
+    bench.end();
+  });
+
   it('does not tell more of ICMP than its limit allows', () => {
     const bench = new Bench('reject', { version }).listen();
     for (let i = 0; i < 200; i++) bench.judge('< udp 1 > 9 (2)');
