@@ -8,7 +8,7 @@ import { type Device, NO_FEATURES } from '../core/device.js';
 import { UsageError } from '../core/errors.js';
 import { PrefixMap } from '../core/prefix-map.js';
 import { RouteGroup } from './fib-group.js';
-import { type Gateway, isSameGateway, isSameWay, type Route, type Routes } from './routes.js';
+import { type Gateway, isSameGateway, isSameWay, isUnicast, type Route, type Routes } from './routes.js';
 import type { RouteQuery } from './routing-query.js';
 
 const MAX_WEIGHT = 256;
@@ -147,6 +147,10 @@ export class Fib<V extends IpVersion = IpVersion> implements Routes<V> {
 
   at(destination: Cidr<V>): readonly Route<V>[] {
     return this.routesOf(this.value(destination));
+  }
+
+  any(): Route<V> | undefined {
+    return this.best.find((route) => route !== undefined && isUnicast(route));
   }
 
   list(): Route<V>[] {

@@ -18,7 +18,7 @@ import { DEFAULT_HOP_LIMIT, type IpPath, type IpPaths } from './ip-output.js';
 import { MIN_PATH_MTU_IPV6, PathMtus } from './path-mtu.js';
 import { Redirects } from './redirects.js';
 import { NOWHERE } from './fib.js';
-import { linkMtu, type Route, type Routes, RouteTable, type RouteType } from './routes.js';
+import { isUnicast, linkMtu, type Route, type Routes, RouteTable, type RouteType } from './routes.js';
 import { RouteQuery } from './routing-query.js';
 import { isOnOneLink } from './scope.js';
 
@@ -150,7 +150,7 @@ export class IpTables implements IpPaths {
   route(destination: number): Route<4> | undefined {
     const route = this.routes.lookup(0, 0, MAPPED, destination);
     if (route !== undefined || (destination >>> 28 !== 14 && destination !== LIMITED_BROADCAST)) return route;
-    return this.routes.list()[0];
+    return this.routes.any();
   }
 
   /** The device that leads to an address that is not ours, or `undefined`. */
@@ -438,11 +438,6 @@ function qualities({ type, metric, weight, mtu }: RouteOptions): Pick<Route, 'ty
     ...(weight === undefined ? {} : { weight }),
     ...(mtu === undefined ? {} : { mtu }),
   };
-}
-
-/** Whether packets by a route are sent. */
-function isUnicast({ type = 'unicast' }: Route): boolean {
-  return type === 'unicast';
 }
 
 function cidr4(cidr: Cidr | string): Cidr<4> {

@@ -9,7 +9,7 @@ import type { Device } from '../core/device.js';
 import { IPV4_SOURCE, type Ipv4Packet } from '../wire/ipv4.js';
 import { IPV6_SOURCE, type Ipv6Packet } from '../wire/ipv6.js';
 import type { IpTables } from './ip-tables.js';
-import type { Route } from './routes.js';
+import { isUnicast, type Route } from './routes.js';
 import { isOnOneLink } from './scope.js';
 
 /** `strict`: answers would leave by the interface that the packet came by. `loose`: there is a route back, other than a default one. */
@@ -55,7 +55,7 @@ export class ReversePath {
     // Hosts without an address ask for one; routers, queriers and neighbours speak from link-local ones.
     if (isIpv4 ? d === 0 : isOnOneLink(a) || (a | b | c | d) === 0) return undefined;
     const { route } = this.find(a, b, c, d);
-    if (route === undefined || (route.type ?? 'unicast') !== 'unicast') return DropReason.ReversePathFailed;
+    if (route === undefined || !isUnicast(route)) return DropReason.ReversePathFailed;
     const isThere = mode === 'strict' ? this.leadsTo(route, device) : route.destination.length > 0;
     return isThere ? undefined : DropReason.ReversePathFailed;
   }

@@ -34,6 +34,11 @@ export interface Route<V extends IpVersion = IpVersion> extends ChosenRoute {
   readonly limit?: LinkParameters;
 }
 
+/** Whether packets by a route are sent. */
+export function isUnicast({ type = 'unicast' }: Pick<Route, 'type'>): boolean {
+  return type === 'unicast';
+}
+
 /** What routers say of a link. */
 export interface LinkParameters {
   readonly mtu: number;
@@ -72,6 +77,8 @@ export interface Routes<V extends IpVersion = IpVersion> {
   find(query: RouteQuery): Route<V> | undefined;
   /** The routes to exactly this prefix, the best first. */
   at(destination: Cidr<V>): readonly Route<V>[];
+  /** Some route by which packets are sent, for those that any link will do for. */
+  any(): Route<V> | undefined;
   /** All routes, the most specific first. */
   list(): Route<V>[];
   /** Prefers other routes to the same prefixes to those by this gateway; returns whether there are such. */
@@ -193,6 +200,10 @@ export class RouteTable<V extends IpVersion = IpVersion> implements Routes<V> {
   at(destination: Cidr<V>): readonly Route<V>[] {
     const isMeant = ({ route }: Row<V>) => isSamePrefix(route.destination, destination);
     return this.rows.filter(isMeant).map(({ route }) => route);
+  }
+
+  any(): Route<V> | undefined {
+    return this.rows.find(({ route }) => isUnicast(route))?.route;
   }
 
   list(): Route<V>[] {

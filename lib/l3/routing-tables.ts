@@ -153,6 +153,10 @@ export class RoutingTables<V extends IpVersion = IpVersion> implements Routes<V>
     return this.main.at(destination);
   }
 
+  any(): Route<V> | undefined {
+    return this.main.any();
+  }
+
   list(): Route<V>[] {
     return this.main.list();
   }

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import * as fc from 'fast-check';
 import { type Address, addressBits, Cidr, Ipv4Address, Ipv6Address, parseIp } from '../../../lib/core/address.js';
 import type { Device } from '../../../lib/core/device.js';
-import { Fib } from '../../../lib/l3/fib.js';
+import { Fib, NOWHERE } from '../../../lib/l3/fib.js';
 import { type Route, RouteTable } from '../../../lib/l3/routes.js';
 import { device } from './ways-of-flows.js';
 
@@ -181,6 +181,16 @@ for (const version of [4, 6] as const) {
       expect(at(fib, host)?.gateway).to.equal(second);
       fib.trustAll();
       expect(at(fib, host)?.gateway).to.equal(first);
+    });
+
+    it('has some route that packets are sent by, if there is one', () => {
+      for (const table of [make(), new RouteTable<Version>()]) {
+        expect(table.any()).to.equal(undefined);
+        table.add(to({ type: 'blackhole', device: NOWHERE }));
+        expect(table.any()).to.equal(undefined);
+        table.add({ destination: cidr(host), device: right });
+        expect(table.any()?.device).to.equal(right);
+      }
     });
 
     it('rejects what is wrong', () => {
