@@ -8,10 +8,11 @@ import type { Env } from '../../core/env.js';
 import type { Frame } from '../../core/frame.js';
 import type { Timer } from '../../core/timers.js';
 import type { PacketFields } from '../../wire/packet-fields.js';
+import { FRAGMENT_KEY, FragmentKey } from '../fragment-key.js';
 import type { NewEnds } from './ends.js';
 
 const PLACES = 1024;
-const KEY = 10;
+const KEY: number = FRAGMENT_KEY;
 const WORDS = KEY + 8;
 /** Longer than any reassembly lasts (RFC 1122 3.3.2, RFC 8200 4.5). */
 const LIFETIME = 60_000;
@@ -33,22 +34,21 @@ export class FragmentEnds {
   private readonly timer: Timer;
   private readonly records: Int32Array = new Int32Array(PLACES * WORDS);
   private readonly deadlines: Float64Array = new Float64Array(PLACES);
-  private readonly key: Int32Array = new Int32Array(KEY);
+  private readonly key: FragmentKey;
   private readonly env: Env;
-  private readonly salt: number;
 
   constructor(env: Env) {
     this.env = env;
-    this.salt = env.random.uint32() | 0;
+    this.key = new FragmentKey(env.random);
     this.timer = env.timers.timer(() => this.expire());
   }
 
   /** Keeps what the first fragment's ends are. */
   add(fields: PacketFields, ends: NewEnds): void {
-    const place = this.place(fields);
+    const place = this.key.read(fields, PLACES);
     const at = place * WORDS;
     const { records } = this;
-    records.set(this.key, at);
+    this.key.write(records, at);
     records[at + KEY] = ends.source0;
     records[at + KEY + 1] = ends.source1;
     records[at + KEY + 2] = ends.source2;
@@ -67,7 +67,7 @@ export class FragmentEnds {
     const copy = this.env.pool.copy(frame);
     copy.network = copy.start;
     const deadline = this.env.timers.now() + PATIENCE;
-    this.early.push({ frame: copy, key: this.key.slice(), deadline });
+    this.early.push({ frame: copy, key: this.key.words.slice(), deadline });
     if (!this.timer.armed) this.timer.arm(deadline);
     return true;
   }
@@ -89,7 +89,7 @@ export class FragmentEnds {
     const { early, key, ready } = this;
     for (let at = 0; at < early.length; ) {
       const one = early[at];
-      if (one?.key.every((word, index) => word === key[index]) === true) {
+      if (one !== undefined && key.isAt(one.key, 0)) {
         ready.push(one.frame);
         early.splice(at, 1);
       } else at++;
@@ -109,32 +109,14 @@ export class FragmentEnds {
 
   /** Sets the ends of a later fragment; false where its first one was not seen. */
   find(fields: PacketFields, ends: NewEnds): boolean {
-    const place = this.place(fields);
+    const place = this.key.read(fields, PLACES);
     const at = place * WORDS;
     const { records, key } = this;
     if ((this.deadlines[place] ?? 0) <= this.env.timers.now()) return false;
-    for (let i = 0; i < KEY; i++) if (records[at + i] !== key[i]) return false;
+    if (!key.isAt(records, at)) return false;
     const word = (index: number) => records[at + KEY + index] ?? 0;
     ends.setSource(word(0), word(1), word(2), word(3));
     ends.setDestination(word(4), word(5), word(6), word(7));
     return true;
-  }
-
-  /** Sets the key to a packet's addresses, protocol and identification, and returns its place. */
-  private place(fields: PacketFields): number {
-    const { key } = this;
-    key[0] = fields.source0;
-    key[1] = fields.source1;
-    key[2] = fields.source2;
-    key[3] = fields.source3;
-    key[4] = fields.destination0;
-    key[5] = fields.destination1;
-    key[6] = fields.destination2;
-    key[7] = fields.destination3;
-    key[8] = fields.protocol;
-    key[9] = fields.identification;
-    let hash = this.salt;
-    for (let i = 0; i < KEY; i++) hash = Math.imul(hash ^ (key[i] ?? 0), 0x0100_0193);
-    return (hash ^ (hash >>> 15)) & (PLACES - 1);
   }
 }
