@@ -1,5 +1,7 @@
 import { expect } from 'chai';
+import * as fc from 'fast-check';
 import { filter, map, type MonoTypeOperatorFunction, Subject } from 'rxjs';
+import { traceText } from '../../../cli/trace-text.js';
 import { DropReason } from '../../../lib/core/drops.js';
 import type { Env } from '../../../lib/core/env.js';
 import { FlowState, type Frame, FramePool } from '../../../lib/core/frame.js';
@@ -11,6 +13,7 @@ import type { PacketTrace } from '../../../operators/flow/pipeline-trace.js';
 import { responder } from '../../../operators/flow/responder.js';
 import { where } from '../../../operators/flow/where.js';
 import { environment } from '../../../operators/time/environment.js';
+import { anyFrame } from '../../lib/filter/pcap-filter/arbitrary.js';
 
 type Operator = MonoTypeOperatorFunction<Frame>;
 
@@ -223,6 +226,40 @@ describe('traces of a pipeline', () => {
       ['takes', 'taken', undefined, 1],
       ['takes', 'none', 'no-verdict', 2],
     ]);
+  });
+
+  it('can be told of any bytes, and never harm what they are of', () => {
+    const anyBytes = fc.oneof(
+      anyFrame.map(({ bytes }) => bytes),
+      fc.uint8Array({ maxLength: 80 }),
+    );
+    fc.assert(
+      fc.property(
+        fc.array(anyBytes, { maxLength: 10 }),
+        fc.nat(),
+        fc.integer({ min: -20, max: 20 }),
+        (packets, at, grown) => {
+          const source$ = new Subject<Frame>();
+          const writes = changes((frame) => {
+            if (frame.length > 0) frame.slab.bytes[frame.start + (at % frame.length)] = 0xdb;
+            frame.start = Math.min(frame.end, frame.start - grown);
+          });
+          const stages = pipeline<Frame>([['writes', writes]], env);
+          const traces = traced(stages);
+          let out = 0;
+          source$.pipe(stages).subscribe(() => out++);
+          for (const bytes of packets) {
+            const frame = env.pool.alloc(bytes.length);
+            frame.slab.bytes.set(bytes, frame.put(bytes.length));
+            source$.next(frame);
+            frame.release();
+          }
+          expect([out, traces.length]).to.deep.equal([packets.length, packets.length]);
+          for (const trace of traces) expect(traceText(trace)).to.include('writes  passed');
+        },
+      ),
+      { numRuns: 300 },
+    );
   });
 
   it('are of views as well, with a header that is put in front', () => {

@@ -1,7 +1,7 @@
 /** The same filters, the same packets, by tcpdump: it must let through exactly what we do. */
 
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -288,7 +288,11 @@ describe('pcap filters beside tcpdump', function () {
       .map(printPcapFilter)
       .filter((text) => !/\/(?:0|33|64)\b/.test(text));
 
-  it('lets through the same frames of the captures', () => {
+  it('lets through the same frames of the captures', function () {
+    if (!existsSync(CAPTURES)) {
+      console.warn(`SKIPPED: pcap filters beside tcpdump: no captures in ${CAPTURES}`);
+      this.skip();
+    }
     expect(compare(captured(LinkType.Ethernet), 'ethernet', FILTERS)).to.equal(FILTERS.length);
   });
 
