@@ -113,11 +113,12 @@ export class HashKey {
   }
 
   address(word0: number, word1: number, word2: number, word3: number): void {
-    const { words } = this;
-    words[0] = word0;
-    words[1] = word1;
-    words[2] = word2;
-    words[3] = word3;
+    putAddress(this.words, 0, word0, word1, word2, word3);
+  }
+
+  /** The address of a record. */
+  addressAt(records: Int32Array, at: number): void {
+    putAddress(this.words, 0, records[at] ?? 0, records[at + 1] ?? 0, records[at + 2] ?? 0, records[at + 3] ?? 0);
   }
 
   /** The hash of the address and `more` words behind it: of IPv4 the three words that all have are left out. */
@@ -127,4 +128,31 @@ export class HashKey {
     const from = isMapped ? ADDRESS - 1 : 0;
     return halfSipHash(this.k0, this.k1, words, from, ADDRESS + more - from);
   }
+}
+
+/** Writes an address into a record, at `at`. */
+export function putAddress(
+  records: Int32Array,
+  at: number,
+  word0: number,
+  word1: number,
+  word2: number,
+  word3: number,
+): void {
+  records[at] = word0;
+  records[at + 1] = word1;
+  records[at + 2] = word2;
+  records[at + 3] = word3;
+}
+
+/** Whether the address of a record, at `at`, is this one; the word that mostly differs is looked at first. */
+export function isAddress(
+  records: Int32Array,
+  at: number,
+  word0: number,
+  word1: number,
+  word2: number,
+  word3: number,
+): boolean {
+  return records[at + 3] === word3 && records[at + 2] === word2 && records[at + 1] === word1 && records[at] === word0;
 }

@@ -1,7 +1,7 @@
 /** Internal hosts that have mappings: which external address each was given (paired pooling, RFC 4787 REQ-2), and how much of the table is its. */
 
 import type { Random } from '../../core/random.js';
-import { Chains, FreeSlots, HashKey } from './chains.js';
+import { Chains, FreeSlots, HashKey, isAddress, putAddress } from './chains.js';
 
 const WORDS = 8;
 const POLICY = 4;
@@ -40,12 +40,7 @@ export class NatHosts {
       slot = chains.after(slot)
     ) {
       const at = slot * WORDS;
-      const isIt =
-        records[at + 3] === word3 &&
-        records[at + POLICY] === policy &&
-        records[at + 2] === word2 &&
-        records[at + 1] === word1 &&
-        records[at] === word0;
+      const isIt = records[at + POLICY] === policy && isAddress(records, at, word0, word1, word2, word3);
       if (isIt) return slot;
     }
     return 0;
@@ -57,10 +52,7 @@ export class NatHosts {
     if (slot === 0) return 0;
     const { records } = this;
     const at = slot * WORDS;
-    records[at] = word0;
-    records[at + 1] = word1;
-    records[at + 2] = word2;
-    records[at + 3] = word3;
+    putAddress(records, at, word0, word1, word2, word3);
     records[at + POLICY] = policy;
     records[at + EXTERNAL] = external;
     records[at + MAPPINGS] = records[at + SESSIONS] = 0;
@@ -89,13 +81,9 @@ export class NatHosts {
     const mappings = (records[at + MAPPINGS] ?? 0) + change;
     records[at + MAPPINGS] = mappings;
     if (mappings > 0) return;
-    const [word0, word1, word2, word3] = [
-      records[at] ?? 0,
-      records[at + 1] ?? 0,
-      records[at + 2] ?? 0,
-      records[at + 3] ?? 0,
-    ];
-    this.chains.remove(slot, this.hash(word0, word1, word2, word3, records[at + POLICY] ?? 0));
+    this.key.addressAt(records, at);
+    this.key.words[4] = records[at + POLICY] ?? 0;
+    this.chains.remove(slot, this.key.hash(1));
     this.slots.give(slot);
   }
 

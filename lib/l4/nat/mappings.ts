@@ -7,12 +7,11 @@ import type { Frame } from '../../core/frame.js';
 import type { Random } from '../../core/random.js';
 import type { PacketFields } from '../../wire/packet-fields.js';
 import { rewriteDestination, rewriteQuotedSource, SAME_PORT } from '../../wire/rewrite.js';
-import { Chains, FreeSlots, HashKey } from './chains.js';
+import { Chains, FreeSlots, HashKey, isAddress, putAddress } from './chains.js';
 import type { NatProtocol } from './protocols.js';
 
 // Places in a record.
 const WORDS = 12;
-const ADDRESS = 0;
 const ENDS = 4;
 const EXTERNAL = 5;
 const OWNER = 6;
@@ -113,10 +112,7 @@ export class Mappings {
     if (slot === 0) return 0;
     const { records } = this;
     const at = slot * WORDS;
-    records[at + ADDRESS] = word0;
-    records[at + ADDRESS + 1] = word1;
-    records[at + ADDRESS + 2] = word2;
-    records[at + ADDRESS + 3] = word3;
+    putAddress(records, at, word0, word1, word2, word3);
     records[at + ENDS] = (port << 16) | externalPort;
     records[at + EXTERNAL] = external;
     records[at + OWNER] = records[at + HOST] = records[at + SESSIONS] = records[at + CREATED] = 0;
@@ -144,7 +140,7 @@ export class Mappings {
 
   /** Word 0 to 3 of the internal address. */
   word(slot: number, index: 0 | 1 | 2 | 3): number {
-    return this.records[slot * WORDS + ADDRESS + index] ?? 0;
+    return this.records[slot * WORDS + index] ?? 0;
   }
   internalPort(slot: number): number {
     return (this.records[slot * WORDS + ENDS] ?? 0) >>> 16;
@@ -233,18 +229,13 @@ export class Mappings {
   private has(slot: number, word0: number, word1: number, word2: number, word3: number, ends: number): boolean {
     const { records } = this;
     const at = slot * WORDS;
-    return (
-      records[at + 3] === word3 &&
-      ((this.protocol(slot) << PROTOCOL_SHIFT) | this.internalPort(slot)) === ends &&
-      records[at] === word0 &&
-      records[at + 1] === word1 &&
-      records[at + 2] === word2
-    );
+    const own = (this.protocol(slot) << PROTOCOL_SHIFT) | this.internalPort(slot);
+    return own === ends && isAddress(records, at, word0, word1, word2, word3);
   }
 
   private hashInternal(slot: number): number {
     const { key } = this;
-    key.address(this.word(slot, 0), this.word(slot, 1), this.word(slot, 2), this.word(slot, 3));
+    key.addressAt(this.records, slot * WORDS);
     key.words[4] = (this.protocol(slot) << PROTOCOL_SHIFT) | this.internalPort(slot);
     return key.hash(1);
   }

@@ -5,7 +5,7 @@
  */
 
 import type { Random } from '../../core/random.js';
-import { Chains, FreeSlots, HashKey } from './chains.js';
+import { Chains, FreeSlots, HashKey, isAddress, putAddress } from './chains.js';
 
 const WORDS = 10;
 const PORT = 4;
@@ -80,14 +80,8 @@ export class Sessions {
       slot = chains.after(slot)
     ) {
       const at = slot * WORDS;
-      const isIt =
-        records[at + 3] === word3 &&
-        records[at + PORT] === port &&
-        records[at + MAPPING] === mapping &&
-        records[at] === word0 &&
-        records[at + 1] === word1 &&
-        records[at + 2] === word2;
-      if (isIt) return slot;
+      const isIt = records[at + PORT] === port && records[at + MAPPING] === mapping;
+      if (isIt && isAddress(records, at, word0, word1, word2, word3)) return slot;
     }
     return 0;
   }
@@ -107,10 +101,7 @@ export class Sessions {
     if (slot === 0) return 0;
     const { records } = this;
     const at = slot * WORDS;
-    records[at] = word0;
-    records[at + 1] = word1;
-    records[at + 2] = word2;
-    records[at + 3] = word3;
+    putAddress(records, at, word0, word1, word2, word3);
     records[at + PORT] = port;
     records[at + MAPPING] = mapping;
     records[at + STATE] = records[at + PERMISSION] = records[at + USES] = 0;
@@ -124,14 +115,10 @@ export class Sessions {
   remove(slot: number): void {
     const { records } = this;
     const at = slot * WORDS;
-    const mapping = records[at + MAPPING] ?? 0;
-    const [word0, word1, word2, word3] = [
-      records[at] ?? 0,
-      records[at + 1] ?? 0,
-      records[at + 2] ?? 0,
-      records[at + 3] ?? 0,
-    ];
-    this.chains.remove(slot, this.hash(mapping, word0, word1, word2, word3, records[at + PORT] ?? 0));
+    this.key.addressAt(records, at);
+    this.key.words[4] = records[at + MAPPING] ?? 0;
+    this.key.words[5] = records[at + PORT] ?? 0;
+    this.chains.remove(slot, this.key.hash(2));
     this.unlink(slot);
     records[at + MAPPING] = 0;
     this.slots.give(slot);
