@@ -15,6 +15,8 @@ import { IpProtocol } from './ip.js';
 import type { PacketFields } from './packet-fields.js';
 
 // RFC 791 3.1, RFC 8200 3: offsets in the IP header.
+const V4_IDENTIFICATION = 4;
+const V4_FLAGS = 6;
 const V4_CHECKSUM = 10;
 const V4_SOURCE = 12;
 const V4_DESTINATION = 16;
@@ -27,6 +29,8 @@ const UDP_CHECKSUM = 6;
 const ICMP_CHECKSUM = 2;
 const ICMP_IDENTIFIER = 4;
 const ICMP_HEADER = 8;
+/** Not to be fragmented, more fragments follow, or one of them: what an identification says nothing about, or what shares one with others. */
+const NOT_ALONE = 0x7fff;
 const DCCP = 33;
 const UDP_LITE = 136;
 
@@ -60,6 +64,19 @@ export function rewriteDestination(
   port: number,
 ): void {
   applyOuter(frame, fields, changeDestination(fields, word0, word1, word2, word3), changePort(fields, port, false));
+}
+
+/** Whether a packet is one of IPv4 that may be fragmented and was not: its identification matters, and is nobody else's (RFC 6864 4). */
+export function mayBeFragmented({ version, view, network }: PacketFields): boolean {
+  return version === 4 && (view.getUint16(network + V4_FLAGS) & NOT_ALONE) === 0;
+}
+
+/** Changes the identification of an IPv4 packet. */
+export function rewriteIdentification(fields: PacketFields, identification: number): void {
+  const at = fields.network + V4_IDENTIFICATION;
+  const before = fields.view.getUint16(at);
+  fields.view.setUint16(at, identification);
+  replaceHeaderChecksum(fields, (~before & 0xffff) + identification);
 }
 
 /**

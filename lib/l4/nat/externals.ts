@@ -28,6 +28,7 @@ export class ExternalAddress {
   readonly word1: number;
   readonly word2: number;
   readonly word3: number;
+  private identification = 0;
   private readonly ports: (PortSet | undefined)[] = [undefined, undefined, undefined];
   private readonly forwards: (Int32Array | undefined)[] = [undefined, undefined];
   private readonly targets: ForwardTarget[] = [];
@@ -39,6 +40,16 @@ export class ExternalAddress {
     this.word1 = address.word(1) | 0;
     this.word2 = address.word(2) | 0;
     this.word3 = address.word(3) | 0;
+  }
+
+  /**
+   * The identification of the next packet of IPv4 that is sent from it, of `count` that follow each other: what internal hosts chose may be the same,
+   * and their fragments must not be mixed up (RFC 7857 10, RFC 6864 5.3.1).
+   */
+  identify(count: number): number {
+    const first = this.identification;
+    this.identification = (first + count) & 0xffff;
+    return first;
   }
 
   /** Its free ports of a protocol. */

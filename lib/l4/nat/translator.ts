@@ -9,7 +9,7 @@ import type { Env } from '../../core/env.js';
 import { type Frame, NOT_PARSED } from '../../core/frame.js';
 import { ipOffset } from '../../wire/network-offset.js';
 import { PacketFields } from '../../wire/packet-fields.js';
-import { isIcmpError, rewriteSource } from '../../wire/rewrite.js';
+import { isIcmpError, mayBeFragmented, rewriteIdentification, rewriteSource } from '../../wire/rewrite.js';
 import { Admission } from './admission.js';
 import { ErrorTranslator } from './error-translator.js';
 import type { ExternalAddress } from './externals.js';
@@ -182,8 +182,14 @@ export class Translator {
     const { mappings } = this.state;
     const external = this.policies.externals.at(mappings.external(mapping));
     if (external === undefined) return DropReason.NatNoMapping;
+    const { fields } = this;
     const { word0, word1, word2, word3 } = external;
-    rewriteSource(frame, this.fields, word0, word1, word2, word3, mappings.externalPort(mapping));
+    rewriteSource(frame, fields, word0, word1, word2, word3, mappings.externalPort(mapping));
+    if (mayBeFragmented(fields)) {
+      // Each segment of a super-segment has the next one.
+      const count = frame.gsoSize > 0 ? Math.ceil(fields.length / frame.gsoSize) : 1;
+      rewriteIdentification(fields, external.identify(count));
+    }
     return PASS;
   }
 

@@ -26,6 +26,10 @@ export interface PlainPacket {
   /** Sequence and acknowledgment numbers of TCP; default 0. */
   readonly sequence?: number;
   readonly acknowledgment?: number;
+  /** Of IPv4; default 0x1234. */
+  readonly identification?: number;
+  /** Of IPv4. */
+  readonly dontFragment?: boolean;
   /** Type of ICMP; default an echo request, or time exceeded. */
   readonly type?: number;
 }
@@ -100,18 +104,18 @@ export function plainSegment(packet: PlainPacket, ends: PlainEnds): Uint8Array {
 export function plainIp(packet: PlainPacket, ends: PlainEnds, payload: Uint8Array, fragment = 0): Uint8Array {
   const number = protocolNumber(packet.protocol, ends.source.version);
   return ends.source.version === 4
-    ? ip4(packet.options, number, ends, payload, fragment)
+    ? ip4(packet, number, ends, payload, fragment)
     : ip6(packet.options, number, ends, payload, fragment);
 }
 
-function ip4(options: number, number: number, ends: PlainEnds, payload: Uint8Array, fragment: number): Uint8Array {
-  const header = 20 + options;
+function ip4(packet: PlainPacket, number: number, ends: PlainEnds, payload: Uint8Array, fragment: number): Uint8Array {
+  const header = 20 + packet.options;
   const bytes = new Uint8Array(header + payload.length).fill(1, 20, header);
   const view = new DataView(bytes.buffer);
   view.setUint8(0, 0x40 | (header / 4));
   view.setUint16(2, bytes.length);
-  view.setUint16(4, 0x1234);
-  view.setUint16(6, fragment);
+  view.setUint16(4, packet.identification ?? 0x1234);
+  view.setUint16(6, packet.dontFragment === true ? 0x4000 : fragment);
   view.setUint8(8, 64);
   view.setUint8(9, number);
   bytes.set(addressBytes(ends.source), 12);

@@ -6,8 +6,10 @@ import { PacketFields } from '../../../lib/wire/packet-fields.js';
 import {
   isIcmpError,
   isIcmpQuery,
+  mayBeFragmented,
   readQuote,
   rewriteDestination,
+  rewriteIdentification,
   rewriteQuotedDestination,
   rewriteQuotedSource,
   rewriteSource,
@@ -77,6 +79,20 @@ describe('rewriting packets', () => {
         expect(hex(frame.bytes())).to.equal(hex(plainFrame(packet, changed(before, after, ports)).bytes()));
       }),
       { numRuns: 1000 },
+    );
+  });
+
+  it('changes the identification of packets of IPv4, and knows which may be fragmented', () => {
+    fc.assert(
+      fc.property(packets, ends(4), fc.nat(0xffff), fc.boolean(), (packet, of, identification, dontFragment) => {
+        const frame = plainFrame({ ...packet, dontFragment }, of);
+        const fields = fieldsOf(frame);
+        rewriteIdentification(fields, identification);
+        expect(hex(frame.bytes())).to.equal(hex(plainFrame({ ...packet, identification, dontFragment }, of).bytes()));
+        expect(mayBeFragmented(fields)).to.equal(!dontFragment);
+        const bytes = plainIp(packet, of, plainSegment(packet, of), 0x2000);
+        expect(mayBeFragmented(fieldsOf(Frame.from(bytes)))).to.equal(false);
+      }),
     );
   });
 

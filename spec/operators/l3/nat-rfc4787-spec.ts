@@ -3,7 +3,7 @@
 import { expect } from 'chai';
 import type { NatOptions } from '../../../lib/l4/nat/options.js';
 import type { NatFilter, NatRule, SourceRule } from '../../../lib/l4/nat/rules.js';
-import { echo, echoReply, endOf, errorAbout, Rig, segment, SYN, udp } from './nat-rig.js';
+import { echo, echoReply, endOf, errorAbout, identificationOf, Rig, segment, SYN, udp } from './nat-rig.js';
 
 const MINUTE = 60_000;
 const A = '10.0.0.5:4000';
@@ -188,6 +188,17 @@ describe('RFC 4787: NAT of UDP', () => {
     expect(rig.in(udp, S1, external).side).to.equal('lan');
     rig.pass(5 * MINUTE);
     expect(rig.in(udp, S1, external).side).to.equal(undefined);
+  });
+
+  it('7857 10: gives packets that may be fragmented identifications of their own, as if one host had sent them', () => {
+    start();
+    const seen = new Set<number>();
+    for (let host = 1; host <= 100; host++) {
+      seen.add(identificationOf(rig.out(udp, `10.0.0.${host}:4000`, S1)));
+      const whole = rig.out({ ...udp, dontFragment: true }, `10.0.0.${host}:4000`, S1);
+      expect(identificationOf(whole)).to.equal(0x1234);
+    }
+    expect(seen.size).to.equal(100);
   });
 
   it('passes what no rule is about, in both directions', () => {
