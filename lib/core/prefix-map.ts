@@ -67,6 +67,8 @@ export class PrefixMap {
   /** Of a large map: nodes for all first 15 bits, and what the shorter prefixes say of these; only those are in the tree from `root` on. */
   private tops: number = NONE;
   private shorter: Int32Array = new Int32Array(0);
+  /** The value of the prefix of no bits, a default route, which comes and goes most. */
+  private everything: number = NONE;
 
   constructor(version: IpVersion) {
     this.version = version;
@@ -85,13 +87,15 @@ export class PrefixMap {
   /** The value of the longest prefix that the address lies in, or -1. */
   lookup(a: number, b: number, c: number, d: number): number {
     this.load(a, b, c, d);
-    if (this.tops === NONE) return this.search(this.root, 0, NONE);
+    if (this.tops === NONE) return this.search(this.root, 0, this.everything);
     const top = (KEY[0] ?? 0) >>> (32 - TOP_BITS);
-    return this.search(this.tops + top * NODE, TOP_BITS, this.shorter[top] ?? NONE);
+    const found = this.search(this.tops + top * NODE, TOP_BITS, this.shorter[top] ?? NONE);
+    return found === NONE ? this.everything : found;
   }
 
   /** The value of exactly this prefix, or -1. */
   get(a: number, b: number, c: number, d: number, length: number): number {
+    if (length === 0) return this.everything;
     this.load(a, b, c, d);
     const depth = this.descend(length);
     return depth === NONE ? NONE : this.nodes.value(PATH[depth] ?? 0, endBit(length));
@@ -99,7 +103,8 @@ export class PrefixMap {
 
   /** Gives the prefix of `length` bits, 0..32 or 0..128, a value; returns the one that it had, or -1. */
   set(a: number, b: number, c: number, d: number, length: number, value: number): number {
-    if (this.count === LARGE && this.tops === NONE) this.spread();
+    if (length === 0) return this.setEverything(value);
+    if (this.count >= LARGE && this.tops === NONE) this.spread();
     this.load(a, b, c, d);
     const former = this.put(length, value);
     if (former === NONE) this.count++;
@@ -109,6 +114,7 @@ export class PrefixMap {
 
   /** Removes a prefix; returns the value that it had, or -1. */
   delete(a: number, b: number, c: number, d: number, length: number): number {
+    if (length === 0) return this.setEverything(NONE);
     this.load(a, b, c, d);
     const depth = this.descend(length);
     if (depth === NONE) return NONE;
@@ -125,17 +131,27 @@ export class PrefixMap {
     this.root = this.nodes.reserve(1);
     this.tops = NONE;
     this.shorter = new Int32Array(0);
+    this.everything = NONE;
   }
 
   /** Visits all prefixes, in no particular order; the visitor must not change the map. */
   forEach(visit: PrefixVisitor): void {
     const key = new Int32Array(6);
+    if (this.everything !== NONE) this.visit(key, 0, this.everything, visit);
     this.walk(this.root, 0, key, visit);
     if (this.tops === NONE) return;
     for (let top = 0; top < TOPS; top++) {
       key[0] = top << (32 - TOP_BITS);
       this.walk(this.tops + top * NODE, TOP_BITS, key, visit);
     }
+  }
+
+  /** Sets or removes the prefix of no bits; returns the value that it had, or -1. */
+  private setEverything(value: number): number {
+    const former = this.everything;
+    this.everything = value;
+    this.count += (value === NONE ? 0 : 1) - (former === NONE ? 0 : 1);
+    return former;
   }
 
   private load(a: number, b: number, c: number, d: number): void {
@@ -272,7 +288,7 @@ export class PrefixMap {
     if (this.tops === NONE) return;
     const shift = 32 - TOP_BITS;
     const count = TOPS >>> length;
-    const from = length === 0 ? 0 : ((KEY[0] ?? 0) >>> (32 - length)) * count;
+    const from = ((KEY[0] ?? 0) >>> (32 - length)) * count;
     for (let top = from; top < from + count; top++) {
       KEY[0] = top << shift;
       this.shorter[top] = this.search(this.root, 0, NONE);
@@ -284,6 +300,7 @@ export class PrefixMap {
     const small = new PrefixMap(this.version);
     small.nodes = this.nodes;
     small.root = this.root;
+    small.everything = this.everything;
     this.clear();
     this.tops = this.nodes.reserve(TOPS);
     this.shorter = new Int32Array(TOPS).fill(NONE);
