@@ -123,7 +123,9 @@ export class Target {
     const copy = Frame.from(frame.bytes());
     frame.release();
     const { malformed, checksums = {} } = describePacket(copy, { linkType: this.device.medium });
-    if (malformed !== undefined || Object.values(checksums).includes('bad')) {
+    // What is in a datagram is what was said to the host, and is said back.
+    const isOwn = malformed !== undefined && !malformed.startsWith('vxlan-');
+    if (isOwn || Object.values(checksums).includes('bad')) {
       expect.fail(`sent a bad packet: ${text(copy.bytes())}`);
     }
     this.sent.push(copy.bytes());
