@@ -152,7 +152,7 @@ class OwnPort extends VirtualDevice implements BridgeDevice {
     const isOurs = intake.observed && (this.isPromiscuous || bridging.isToGroup);
     const isAlone = to === undefined && !isOurs && this.ports.length < 2;
     if (isAlone) return env.drops.report(DropReason.DeviceUnknown, frame, this.name);
-    if (to !== undefined) hand(isOurs ? env.pool.copy(frame) : frame.retain(), to);
+    if (to !== undefined) hand(isOurs ? env.pool.copy(frame) : frame.handOver(), to);
     else this.flood(frame, from, isOurs);
     if (isOurs) intake.pass(frame);
   }
@@ -163,7 +163,7 @@ class OwnPort extends VirtualDevice implements BridgeDevice {
     const last = isOurs ? ports.length : ports[final] === from ? final - 1 : final;
     this.copyTo(last, frame, from);
     const port = isOurs ? undefined : ports[last];
-    if (port !== undefined) hand(frame.retain(), port);
+    if (port !== undefined) hand(frame.handOver(), port);
   }
 
   /** Sends copies by the first so many ports. */

@@ -208,7 +208,7 @@ export function unhandled(error: unknown): void {
 
 /** The frame with room for so many bytes in front, and nobody else's: a copy, where it is not. Takes over its reference. */
 export function withHeadroom(frame: TxFrame, length: number, pool: FramePool): TxFrame {
-  if (frame.exclusive && frame.start - frame.base >= length) return frame;
+  if (frame.writable && frame.start - frame.base >= length) return frame;
   const copy = asTx(pool.copy(frame));
   frame.release();
   return copy;

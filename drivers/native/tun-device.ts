@@ -237,7 +237,7 @@ export class TunDevice implements Device, Receiver {
 
   /** The kernel does not pad. A frame that somebody else holds, too, is not changed. */
   private padded(frame: TxFrame): TxFrame {
-    if (frame.exclusive && frame.start + ETHERNET_MINIMUM <= frame.limit) {
+    if (frame.writable && frame.start + ETHERNET_MINIMUM <= frame.limit) {
       frame.pad(ETHERNET_MINIMUM);
       return frame;
     }

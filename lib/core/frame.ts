@@ -129,6 +129,7 @@ export class Frame {
   ipv6View: object | undefined = undefined;
   views = 0;
   private references = 1;
+  private handedOver = false;
   private readonly pool: FramePool | undefined;
 
   constructor(slab: Slab, base: number, limit: number, pool?: FramePool) {
@@ -206,7 +207,20 @@ export class Frame {
   /** Gives one reference back; the last one returns the slot to its pool. */
   release(): void {
     if (this.references === 0) throw new UsageError('ERR_FRAME_RELEASED', 'release() of a frame that was released');
+    // Whose reference this was, nobody knows.
+    this.handedOver = false;
     if (--this.references === 0) this.pool?.recycle(this);
+  }
+
+  /**
+   * The same as {@link Frame.retain}, by one to whom a frame is lent and who promises that from here on it is looked at by the new reference
+   * alone: where nobody else has one, its bytes may be changed although the driver is still to give its own back.
+   */
+  handOver(): this {
+    const { exclusive } = this;
+    this.retain();
+    this.handedOver = exclusive;
+    return this;
   }
 
   /** How many references there are to it. */
@@ -217,6 +231,11 @@ export class Frame {
   /** Whether its bytes may be changed in place: nobody but the driver and the caller holds it. */
   get exclusive(): boolean {
     return this.references === 1 && !this.shared;
+  }
+
+  /** Whether whoever was given a reference of its own may change the bytes: nobody else will look at them. */
+  get writable(): boolean {
+    return this.exclusive || (this.handedOver && this.references === 2);
   }
 
   /** Copies the metadata of `other` that describes the packet rather than its place in memory. */
@@ -280,6 +299,7 @@ export class Frame {
     this.fate = UNDER_WAY;
     this.shared = false;
     this.views = 0;
+    this.handedOver = false;
     this.references = 1;
   }
 }

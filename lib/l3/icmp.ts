@@ -79,7 +79,7 @@ export class IcmpHost {
     }
     const { source: destination, trafficClass } = packet;
     this.env.drops.deliver(frame);
-    const reply = frame.exclusive ? frame.retain() : this.env.pool.copy(frame);
+    const reply = frame.exclusive ? frame.handOver() : this.env.pool.copy(frame);
     const { view } = reply.slab;
     const checksum = view.getUint16(reply.start + CHECKSUM);
     view.setUint8(reply.start, Icmpv4Type.EchoReply);

@@ -105,7 +105,7 @@ export class Icmpv6Host {
   /** The request's frame, or a copy of it where somebody else looks at it, which says that it is a reply. */
   private replyTo({ frame }: Ipv6Packet): Frame {
     this.env.drops.deliver(frame);
-    const reply = frame.exclusive ? frame.retain() : this.env.pool.copy(frame);
+    const reply = frame.exclusive ? frame.handOver() : this.env.pool.copy(frame);
     reply.checksum = ChecksumState.None;
     reply.gsoType = GsoType.None;
     reply.link = NOT_PARSED;

@@ -14,7 +14,7 @@ export function isAsOnWire(frame: Frame): boolean {
 /** The frame with its checksum complete: a copy, if somebody else holds it. Takes over its reference. */
 export function withChecksum(frame: Frame, pool: FramePool): Frame {
   if (frame.checksum !== ChecksumState.Partial) return frame;
-  const own = frame.exclusive ? frame : pool.copy(frame);
+  const own = frame.writable ? frame : pool.copy(frame);
   if (own !== frame) frame.release();
   completeChecksum(own);
   return own;

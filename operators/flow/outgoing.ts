@@ -18,7 +18,7 @@ import { frameOf, type Packet } from './packet.js';
  */
 export function outgoing(): OperatorFunction<Packet, TxPacket> {
   return layer(() => (packet) => {
-    const frame = frameOf(packet).retain();
+    const frame = frameOf(packet).handOver();
     frame.link = NOT_PARSED;
     return asTxPacket(frame);
   });

@@ -49,7 +49,7 @@ export function bridge(
       const others = ports.filter((port) => port !== from);
       const last = others.pop();
       for (const port of others) send(env.pool.copy(frame), port);
-      if (last !== undefined) send(frame.retain(), last);
+      if (last !== undefined) send(frame.handOver(), last);
     };
     return {
       next: (frame) => {
@@ -60,7 +60,7 @@ export function bridge(
         const refusal = bridging.decide(frame, from, env.timers.now());
         if (refusal !== undefined) return env.drops.report(refusal, frame, 'bridge');
         if (bridging.to === undefined) return flood(frame, from);
-        send(frame.retain(), bridging.to);
+        send(frame.handOver(), bridging.to);
       },
     };
   });

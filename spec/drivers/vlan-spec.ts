@@ -145,6 +145,29 @@ describe('vlanDevice', () => {
     bulk.release();
   });
 
+  it('tags a frame in place that was forwarded from another device, but not one that others hold', () => {
+    const kept: Frame[] = [];
+    parent.sink.next = (frame) => void kept.push(frame);
+    const device = make({ vid: 7 });
+    const [near, far] = link({}, env).ends;
+    const came: Frame[] = [];
+    near.frames$.subscribe((frame) => {
+      came.push(frame);
+      device.sink.next(asTx(came.length === 1 ? frame.handOver() : frame.retain()));
+    });
+    for (let i = 0; i < 2; i++) {
+      const bytes = hexBytes(UNTAGGED);
+      const frame = env.pool.alloc(bytes.length);
+      frame.slab.bytes.set(bytes, frame.put(bytes.length));
+      far.sink.next(asTx(frame));
+    }
+    env.scheduler.run();
+    expect(kept[0]).to.equal(came[0]);
+    expect(kept[1]).not.to.equal(came[1]);
+    for (const frame of kept) expect(hexOf(frame)).to.equal(hex(`${MACS} 8100 0007 88b5 0102030405`));
+    for (const frame of kept) frame.release();
+  });
+
   it('counts no tag against the MTU', () => {
     const device = make({ vid: 7 });
     const at = (length: number): string => `${MACS} 88b5 ${'00'.repeat(length)}`;

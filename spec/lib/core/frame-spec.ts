@@ -100,6 +100,31 @@ describe('Frame', () => {
     expect(frame.length).to.equal(5);
   });
 
+  it('may be changed by the one that it was handed over to, until anybody else has it', () => {
+    const pool = new FramePool();
+    const frame = pool.alloc(10);
+    expect(frame.handOver().writable).to.equal(true);
+    expect(frame.exclusive).to.equal(false);
+    frame.retain();
+    expect(frame.writable).to.equal(false);
+    frame.release();
+    // Who has the second reference now is not known.
+    expect(frame.writable).to.equal(false);
+    frame.release();
+    expect(frame.writable).to.equal(true);
+    frame.retain().handOver();
+    expect(frame.writable).to.equal(false);
+    for (let i = 0; i < 3; i++) frame.release();
+    const next = pool.alloc(10);
+    expect(next.retain().writable).to.equal(false);
+    next.release();
+    next.shared = true;
+    expect(next.handOver().writable).to.equal(false);
+    next.release();
+    next.release();
+    expect(pool.outstanding).to.equal(0);
+  });
+
   it('is exclusive to its one holder, unless it is shared', () => {
     const frame = new FramePool().alloc(1);
     expect(frame.exclusive).to.equal(true);
