@@ -93,6 +93,19 @@ the phone reads: hello from IPv4
 tcp: 2001:db8::2 is 192.0.2.1
 `);
   },
+  'bridge-monitor': async () => {
+    const seen = (await run('bridge-monitor')).replaceAll(/[0-9a-f:]{17}/g, 'MAC').replaceAll(/id \d+/g, 'id N');
+    expect(seen).to.equal(`ARP, Request who-has 10.0.0.2 tell 10.0.0.1
+ARP, Reply 10.0.0.2 is-at MAC
+IP 10.0.0.1 > 10.0.0.2: ICMP echo request, id N, seq 1, length 64
+IP 10.0.0.2 > 10.0.0.1: ICMP echo reply, id N, seq 1, length 64
+ping 10.0.0.2: reply
+vlan 99, ARP, Request who-has 192.168.99.1 tell 192.168.99.2
+vlan 99, IP 192.168.99.2 > 192.168.99.1: ICMP echo request, id N, seq 1, length 64
+ping 192.168.99.1: reply
+stations at bridge0, left, right
+`);
+  },
   'names-and-pings': async () => {
     expect(await run('names-and-pings')).to.equal(`addresses: fd00::99, fd00::2
 ping 10.0.0.2: reply, reply, reply
