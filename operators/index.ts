@@ -119,6 +119,7 @@ export { frameOf, type Packet } from './flow/packet.js';
 export { type Pipeline, pipeline } from './flow/pipeline.js';
 export type { StageCounters, StageSpec, Verdict } from './flow/pipeline-stage.js';
 export type { PacketTrace, TraceStep } from './flow/pipeline-trace.js';
+export type { ByteChange } from '../lib/text/byte-changes.js';
 export { type Responder, responder } from './flow/responder.js';
 export { retain } from './flow/retain.js';
 export { tag, type Tags } from './flow/tag.js';

@@ -1,3 +1,4 @@
+export * from './byte-changes.js';
 export * from './describe.js';
 export * from './dissect.js';
 export * from './hexdump.js';

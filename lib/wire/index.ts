@@ -30,3 +30,4 @@ export * from './udp.js';
 export * from './virtio-net.js';
 export * from './vlan.js';
 export * from './vxlan.js';
+export * from './whole-packet.js';
