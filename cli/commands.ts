@@ -10,6 +10,8 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   ping: async () => (await import('./ping.js')).ping,
   traceroute: async () => (await import('./traceroute.js')).traceroute,
   resolve: async () => (await import('./resolve.js')).resolve,
+  router: async () => (await import('./router.js')).router,
+  show: async () => (await import('./show.js')).show,
   iperf3: async () => (await import('./iperf3.js')).iperf3,
   packetdrill: async () => (await import('./packetdrill.js')).packetdrill,
   demo: async () => (await import('./demo.js')).demo,

@@ -2,8 +2,6 @@
  * A host of ours on a TAP interface, for as long as a command needs it: opened, run, ended in an orderly way, whatever happens in between.
  */
 
-import { performance } from 'node:perf_hooks';
-import { asyncScheduler, type SchedulerAction, type SchedulerLike } from 'rxjs';
 import { PcapngWriter } from '../lib/capture/pcapng-writer.js';
 import { type IpAddress, type IpVersion, Ipv4Address, MacAddress } from '../lib/core/address.js';
 import type { Device } from '../lib/core/device.js';
@@ -12,13 +10,12 @@ import { FileSink } from '../drivers/file-sink.js';
 import { capture } from '../operators/observe/capture.js';
 import { countPackets, PacketCounter } from '../operators/observe/count.js';
 import { type Host, host as makeHost, type HostConflict } from '../operators/stack/host.js';
-import { environment } from '../operators/time/environment.js';
-import { TimerWheel } from '../operators/time/timer-wheel.js';
 import { CommandError, type Io, messageOf } from './command.js';
 import { Configuration, type ConfigurationNews, VERIFICATION } from './configuration.js';
 import { later } from './later.js';
 import type { HostSetting } from './host-options.js';
 import type { Statistics } from './statistics.js';
+import { wallEnvironment } from './wall-environment.js';
 
 /** How long connections may take to end in an orderly way, in milliseconds. */
 const FAREWELL = 300;
@@ -58,7 +55,7 @@ export async function withHost<T>(
 ): Promise<T> {
   const { pcap } = setting.values;
   const warn = (message: string) => io.stderr.write(`${program}: warning: ${message}\n`);
-  const env = environment({ scheduler: new TimerWheel(preciseScheduler) });
+  const env = wallEnvironment();
   const file = pcap === undefined ? undefined : openCapture(pcap, warn);
   try {
     const device = await openDevice(setting, env);
@@ -73,13 +70,6 @@ export async function withHost<T>(
     closeCapture(file, pcap, warn);
   }
 }
-
-/** RxJS's own clock counts whole milliseconds, which is too coarse for the way to a neighbour and back. */
-const preciseScheduler: SchedulerLike = {
-  now: () => performance.timeOrigin + performance.now(),
-  schedule: <T>(work: (this: SchedulerAction<T>, state?: T) => void, delay?: number, state?: T) =>
-    asyncScheduler.schedule(work, delay, state),
-};
 
 class LiveHost implements RunningHost {
   readonly env: Env;

@@ -1,5 +1,5 @@
 import type { MonoTypeOperatorFunction } from 'rxjs';
-import { GsoType } from '../../lib/core/frame.js';
+import { type Frame, GsoType } from '../../lib/core/frame.js';
 import { networkOffset } from '../../lib/wire/network-offset.js';
 import { type Tally, tallyOnWire } from '../../lib/wire/segmentation.js';
 import { layer } from '../flow/layer.js';
@@ -36,14 +36,18 @@ export class PacketCounter implements Tally {
  */
 export function countPackets<T extends Packet>(counter: PacketCounter): MonoTypeOperatorFunction<T> {
   return layer(() => (packet) => {
-    const frame = frameOf(packet);
-    if (frame.gsoType === GsoType.None) {
-      counter.packets++;
-      counter.bytes += frame.end - frame.start;
-    } else {
-      const { network, device } = frame;
-      tallyOnWire(frame, network >= 0 ? network : networkOffset(frame, device?.medium ?? 'ethernet'), counter);
-    }
+    countFrame(frameOf(packet), counter);
     return packet;
   });
+}
+
+/** Counts one frame, as {@link countPackets} does. */
+export function countFrame(frame: Frame, counter: PacketCounter): void {
+  if (frame.gsoType === GsoType.None) {
+    counter.packets++;
+    counter.bytes += frame.end - frame.start;
+  } else {
+    const { network, device } = frame;
+    tallyOnWire(frame, network >= 0 ? network : networkOffset(frame, device?.medium ?? 'ethernet'), counter);
+  }
 }

@@ -124,14 +124,16 @@ export class Crossroads implements JunctionMaker {
   ): readonly Observable<TxPacket>[] {
     const { output, postrouting } = this.options.hooks ?? {};
     if (isEmpty(output) && isEmpty(postrouting)) return [transit$.pipe(outgoing()), ...packets];
-    const { tables } = this.parts;
-    const sent$ = through(funnel(...packets).pipe(lend()), output).pipe(
+    const { env, tables } = this.parts;
+    // What has its link header already, as DHCP's answers to hosts without an address, is past all that.
+    const framed$ = demux(funnel(...packets), (packet) => Number(packet.start === packet.link), {}, env);
+    const sent$ = through(framed$.on(0).pipe(lend()), output).pipe(
       map((packet) => {
         packet.frame.output = outputOf(packet, tables);
         return packet;
       }),
     );
-    return [through(funnel(transit$, sent$), postrouting).pipe(outgoing())];
+    return [framed$.on(1), through(funnel(transit$, sent$), postrouting).pipe(outgoing())];
   }
 
   /** Our addresses, and the groups of those whom we answer for. */

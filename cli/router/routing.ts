@@ -1,0 +1,96 @@
+/** Routes and rules of a configuration, and how those of another one take their place between two packets. */
+
+import { Cidr, type IpAddress, Ipv4Address, Ipv6Address, type IpVersion } from '../../lib/core/address.js';
+import type { Device } from '../../lib/core/device.js';
+import { NOWHERE } from '../../lib/l3/fib.js';
+import type { Route } from '../../lib/l3/routes.js';
+import type { RoutingRule, TableId } from '../../lib/l3/routing-rules.js';
+import { MAIN_RULE } from '../../lib/l3/routing-tables.js';
+import type { Router } from '../../operators/stack/router-api.js';
+import type {
+  NextHopConfiguration,
+  PolicyConfiguration,
+  RouteConfiguration,
+  RouterConfiguration,
+} from './configuration.js';
+
+const MAIN = 'main';
+
+interface Placed {
+  readonly route: Route;
+  readonly table: TableId;
+}
+
+/** See the module. */
+export class StaticRouting {
+  private readonly routing: Router['routing'];
+  private readonly device: (name: string) => Device;
+  private readonly owner: (address: IpAddress) => Device | undefined;
+  private placed: readonly Placed[] = [];
+
+  /**
+   * @param device finds a device that is known to be there
+   * @param owner finds the device that a neighbour is on the link of
+   */
+  constructor(
+    routing: Router['routing'],
+    device: (name: string) => Device,
+    owner: (address: IpAddress) => Device | undefined,
+  ) {
+    this.routing = routing;
+    this.device = device;
+    this.owner = owner;
+  }
+
+  /** Takes the routes and rules of a configuration that was checked in place of those of the last one. */
+  change({ routes = [], policy = [] }: RouterConfiguration): void {
+    const wanted = routes.flatMap((route) => this.placedOf(route));
+    const rules = policy.map((rule) => this.ruleOf(rule));
+    for (const { route, table } of this.placed) this.table(route, table).remove((one) => one === route);
+    for (const { route, table } of wanted) this.table(route, table).add(route);
+    this.placed = wanted;
+    const isMainAsked = rules.some(({ priority }) => priority === MAIN_RULE.priority);
+    const all = isMainAsked ? rules : [...rules, MAIN_RULE];
+    this.routing[4].replaceRules(all.filter((rule) => isFor(rule, 4)));
+    this.routing[6].replaceRules(all.filter((rule) => isFor(rule, 6)));
+  }
+
+  private table(
+    { destination }: Route,
+    id: TableId,
+  ): { add(route: Route): void; remove(meant: (route: Route) => boolean): number } {
+    const { version } = destination;
+    return (version === 4 ? this.routing[4] : this.routing[6]).table(id) as ReturnType<StaticRouting['table']>;
+  }
+
+  private placedOf(route: RouteConfiguration): Placed[] {
+    const { to, type = 'unicast', through, metric = 0, mtu, table = MAIN } = route;
+    const common = { metric, type, ...(mtu === undefined ? {} : { mtu }) };
+    if (type !== 'unicast') {
+      return to === 'default' ? [] : [{ route: { destination: to, device: NOWHERE, ...common }, table }];
+    }
+    return (through ?? [route]).map((hop) => ({ route: { ...this.hop(to, hop), ...common }, table }));
+  }
+
+  private hop(to: Cidr | 'default', { via, device, weight = 1 }: NextHopConfiguration): Omit<Route, 'type'> {
+    const version = via?.version ?? (to === 'default' ? 4 : to.version);
+    const destination = to === 'default' ? everywhere(version) : to;
+    const owner = device === undefined && via !== undefined ? this.owner(via) : undefined;
+    const leaves = owner ?? this.device(device ?? '');
+    return { destination, device: leaves, weight, ...(via === undefined ? {} : { gateway: via }) };
+  }
+
+  private ruleOf({ device, ...rule }: PolicyConfiguration): RoutingRule {
+    return device === undefined ? rule : { ...rule, device: this.device(device) };
+  }
+}
+
+function everywhere(version: IpVersion): Cidr {
+  return version === 4 ? new Cidr(Ipv4Address.ANY, 0) : new Cidr(Ipv6Address.ANY, 0);
+}
+
+/** A rule that names no prefix is for both versions. */
+function isFor({ from, to }: RoutingRule, version: IpVersion): boolean {
+  const named = from ?? to;
+  return named === undefined || Cidr.of(named).version === version;
+}
