@@ -3,7 +3,7 @@
 import { Cidr, type IpAddress, Ipv4Address, Ipv6Address, type IpVersion } from '../../lib/core/address.js';
 import type { Device } from '../../lib/core/device.js';
 import { NOWHERE } from '../../lib/l3/fib.js';
-import type { Route } from '../../lib/l3/routes.js';
+import type { Route, Routes } from '../../lib/l3/routes.js';
 import type { RoutingRule, TableId } from '../../lib/l3/routing-rules.js';
 import { MAIN_RULE } from '../../lib/l3/routing-tables.js';
 import type { Router } from '../../operators/stack/router-api.js';
@@ -55,12 +55,9 @@ export class StaticRouting {
     this.routing[6].replaceRules(all.filter((rule) => isFor(rule, 6)));
   }
 
-  private table(
-    { destination }: Route,
-    id: TableId,
-  ): { add(route: Route): void; remove(meant: (route: Route) => boolean): number } {
-    const { version } = destination;
-    return (version === 4 ? this.routing[4] : this.routing[6]).table(id) as ReturnType<StaticRouting['table']>;
+  /** The table of a route, whose version it is of. */
+  private table({ destination: { version } }: Route, id: TableId): Pick<Routes, 'add' | 'remove'> {
+    return (version === 4 ? this.routing[4] : this.routing[6]).table(id);
   }
 
   private placedOf(route: RouteConfiguration): Placed[] {

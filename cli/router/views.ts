@@ -1,6 +1,6 @@
 /** What a running router shows: each view is a list of rows, plain data with the names of their columns. */
 
-import { MacAddress } from '../../lib/core/address.js';
+import { type IpAddress, MacAddress } from '../../lib/core/address.js';
 import type { RoutingRule } from '../../lib/l3/routing-rules.js';
 import type { Routes } from '../../lib/l3/routes.js';
 import { kindOf } from './check.js';
@@ -119,7 +119,8 @@ function flows({ functions }: RunningRouter): Row[] {
 }
 
 function sessions({ functions }: RunningRouter): Row[] {
-  const end = ({ address, port }: { readonly address: object; readonly port: number }) => `${String(address)} ${port}`;
+  const end = ({ address, port }: { readonly address: IpAddress; readonly port: number }) =>
+    `${address.toString()} ${port}`;
   return (functions.translator?.sessions() ?? []).map(({ protocol, internal, external, remote, state, expiresIn }) => ({
     protocol,
     internal: end(internal),
