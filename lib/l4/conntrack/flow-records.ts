@@ -34,7 +34,13 @@ export const FlowBit = {
 } as const;
 
 /** What a slot holds. */
-export const SlotStatus = { Free: 0, Pending: 1, Confirmed: 2 } as const;
+export const SlotStatus = {
+  Free: 0,
+  Pending: 1,
+  Confirmed: 2,
+  /** Those that ask are being told that its flow is over. */
+  Ending: 3,
+} as const;
 
 /** Most slots that an id has bits for. */
 export const MOST_SLOTS = 0xff_ffff;

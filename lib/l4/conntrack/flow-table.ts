@@ -42,7 +42,7 @@ export type Confirmation = (typeof Confirmation)[keyof typeof Confirmation];
 /** Why a flow ended. */
 export type FlowEnd = 'expired' | 'evicted' | 'replaced' | 'deleted';
 
-/** Is told of flows by their ids, which are valid during the call. Its methods must neither throw nor change the table. */
+/** Is told of flows by their ids, which are valid during the call. Its methods must not throw; they may delete flows. */
 export interface FlowObserver {
   /** A flow was confirmed. */
   created?(id: number): void;
@@ -201,9 +201,10 @@ export class FlowTable implements FlowMatcher {
   confirm(id: number): Confirmation {
     const { records } = this;
     const slot = records.slotOf(id);
-    if (slot === 0 || this.disposed) return Confirmation.Gone;
+    const status = records.status[slot];
+    if (this.disposed || (status !== SlotStatus.Pending && status !== SlotStatus.Confirmed)) return Confirmation.Gone;
     this.confirmed = id;
-    if (records.status[slot] === SlotStatus.Confirmed) return Confirmation.Done;
+    if (status === SlotStatus.Confirmed) return Confirmation.Done;
     const now = this.now();
     const taken = this.owner(slot, 0, now);
     if (taken !== 0) return this.merge(slot, taken) ? Confirmation.Done : Confirmation.Clash;
@@ -287,13 +288,14 @@ export class FlowTable implements FlowMatcher {
   /** Removes a confirmed flow; for the tracker. */
   remove(slot: number, why: FlowEnd): void {
     const { records, places } = this;
-    for (const observer of this.observers) observer.destroyed?.(records.idOf(slot), why);
     places.remove(this.hashOf(slot, 0), slot << 1);
     places.remove(this.hashOf(slot, 1), (slot << 1) | 1);
     this.queueOf(slot)?.remove(slot);
-    records.give(slot);
     this.size--;
     if (this.size === 0) this.timer.cancel();
+    records.status[slot] = SlotStatus.Ending;
+    for (const observer of this.observers) observer.destroyed?.(records.idOf(slot), why);
+    records.give(slot);
   }
 
   /** Forgets all flows, and enters no more; no timer is left. */

@@ -120,7 +120,6 @@ export class FlowTracker {
     let bits = table.records.bits(slot);
     if (direction === 1) bits |= FlowBit.Replied;
     else if ((bits & FlowBit.Replied) !== 0) bits |= FlowBit.Assured;
-    table.setBits(slot, bits);
     this.renew(slot, now + timeout);
     this.tell(frame, slot, direction, bits);
   }
@@ -156,9 +155,8 @@ export class FlowTracker {
       return;
     }
     connection.store(table.records, slot);
-    this.noteTcp(slot, direction);
     if (verdict === TcpVerdict.Accepted) this.renew(slot, now + this.tcpTimeout(connection));
-    this.tell(frame, slot, direction, table.records.bits(slot));
+    this.tell(frame, slot, direction, this.tcpBits(slot, direction));
   }
 
   private beginTcp(frame: Frame, now: number): void {
@@ -175,13 +173,13 @@ export class FlowTracker {
     this.tell(frame, slot, 0, 0);
   }
 
-  private noteTcp(slot: number, direction: number): void {
+  private tcpBits(slot: number, direction: number): number {
     const { connection, table } = this;
     let bits = table.records.bits(slot) & ~FlowBit.Closing;
     if (direction === 1) bits |= FlowBit.Replied;
     if (connection.isOpen || (connection.midStream && connection.other.is(SideFlag.Seen))) bits |= FlowBit.Assured;
     if (connection.isOver) bits |= FlowBit.Closing;
-    table.setBits(slot, bits);
+    return bits;
   }
 
   private tcpTimeout(connection: TcpFlow): number {
@@ -230,12 +228,15 @@ export class FlowTracker {
     this.table.records.deadlines[slot] = deadline | 0;
   }
 
+  /** What the packet is to its flow, and the flow from now on. */
   private tell(frame: Frame, slot: number, direction: number, bits: number): void {
     const { records } = this.table;
     records.count(slot, direction, this.fields.length);
     frame.flow = records.idOf(slot);
     frame.flowReply = direction === 1;
     frame.flowState = direction === 0 && (bits & FlowBit.Replied) === 0 ? FlowState.New : FlowState.Established;
+    // Last, since those that are told of it may delete the flow.
+    this.table.setBits(slot, bits);
   }
 }
 

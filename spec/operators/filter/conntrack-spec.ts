@@ -101,6 +101,27 @@ forBothVersions('conntrack', (facts) => {
     expect(new Set(events.map((event) => event.flow.id))).to.deep.equal(new Set([flow]));
   });
 
+  it('bears it that those that are told of flows delete them', () => {
+    for (const when of ['new', 'established', 'destroyed'] as const) {
+      const { send, tracking } = through(facts);
+      const told: string[] = [];
+      tracking.events$.subscribe(({ type, flow }) => {
+        told.push(type);
+        if (type === when) tracking.table.deleteWhere(() => true);
+        if (type === 'destroyed') expect(tracking.table.delete(flow.id)).to.equal(false);
+      });
+      for (let round = 0; round < 2; round++) {
+        send('< udp 5000 > 53 (10)');
+        send('> udp 53 > 5000 (10)');
+        const last = send('< udp 5000 > 53 (10)');
+        if (when === 'established') expect(tracking.table.flow(last.flow)).to.equal(undefined);
+        tracking.table.deleteWhere(() => true);
+      }
+      expect(tracking.table.size).to.equal(0);
+      expect(told.filter((type) => type === 'new').length).to.equal(told.filter((type) => type === 'destroyed').length);
+    }
+  });
+
   it('takes a reply tuple that is not the mirror, unless it is taken', () => {
     const { a, b, c } = facts;
     const { tracking, env } = through(facts);
