@@ -87,6 +87,19 @@ const EXPECTED: Readonly<Record<string, () => Promise<void>>> = {
     expect(about('anne').slice(1)).to.deep.equal(['link-local', 'bound 10.0.0.100/24', 'renewed 10.0.0.100/24']);
     expect(about('gateway').slice(-2)).to.have.members(['released 10.0.0.100 anne', 'released 10.0.0.101 bert']);
   },
+  firewall: async () => {
+    expect(await run('firewall')).to.equal(
+      `anne to port 80: refused
+refused from inner
+anne to port 22: no answer
+refused from outer
+bert to port 80: no answer
+bert pings: reply
+`,
+    );
+    const [code = ''] = sourceOf('firewall').split('// That was it.');
+    expect(code.split('\n').filter((line) => /^[^/]/.test(line))).to.have.length.at.most(20);
+  },
   nat64: async () => {
     expect(await run('nat64')).to.equal(`the server sees 192.0.2.1
 the phone reads: hello from IPv4

@@ -130,7 +130,7 @@ async function byKernel(netns: Netns, { text }: RuleFile): Promise<readonly stri
 }
 
 /** A router of ours, with the rules in a firewall. */
-async function byUs(netns: Netns, { text, pieces }: RuleFile): Promise<readonly string[]> {
+function ourRouter(netns: Netns, text: string, defragment: boolean) {
   const hosts = { client: netns.make('c'), server: netns.make('s') };
   const timers = new TimerWheel(asyncScheduler);
   const env = environment({ scheduler: timers, pool: new FramePool({ poison: true }) });
@@ -146,20 +146,29 @@ async function byUs(netns: Netns, { text, pieces }: RuleFile): Promise<readonly 
       icmpErrors: { rate: 10_000, burst: 1_000 },
       hooks: { prerouting: tracking, forward: wall, postrouting: tracking.confirm },
       replies: [wall.replies$],
-      defragment: !pieces,
+      defragment,
     },
     env,
   );
   const subscription = merge(...devices.map(({ frames$ }) => frames$))
     .pipe(me)
     .subscribe(toDevices(...devices));
+  /** Stops everything, and holds that nothing is left. */
+  const close = async (): Promise<void> => {
+    subscription.unsubscribe();
+    tracking.dispose();
+    for (const device of devices) await device.close();
+    expect(env.pool.outstanding, 'frames').to.equal(0);
+    expect(timers.pending, 'timers').to.equal(0);
+  };
+  return { hosts, env, wall, close };
+}
+
+async function byUs(netns: Netns, { text, pieces }: RuleFile): Promise<readonly string[]> {
+  const { hosts, close } = ourRouter(netns, text, !pieces);
   await furnish(hosts);
   const lines = await tryAll(hosts);
-  subscription.unsubscribe();
-  tracking.dispose();
-  for (const device of devices) await device.close();
-  expect(env.pool.outstanding, 'frames').to.equal(0);
-  expect(timers.pending, 'timers').to.equal(0);
+  await close();
   return lines;
 }
 
@@ -178,4 +187,29 @@ describeNetns('rules as nftables keeps them', (netns) => {
       expect(ours).to.deep.equal(kernel);
     });
   }
+});
+
+describeNetns('rules that are replaced under traffic', (netns) => {
+  it('lose nothing of what both allow', async function () {
+    this.timeout(60_000);
+    const { hosts, env, wall, close } = ourRouter(
+      netns,
+      'ct state established accept; tcp dport 80 accept; drop',
+      true,
+    );
+    await furnish(hosts);
+    let replaced = 0;
+    const rules = (i: number) =>
+      `ip saddr 192.168.0.${i % 256} drop; ct state established accept; tcp dport ${i % 2 === 0 ? 80 : '{ 80, 81 }'} accept; drop`;
+    const timer = setInterval(() => wall.replace(rules(replaced++)), 2);
+    const bytes = 20_000_000;
+    const there = `head -c ${bytes} /dev/urandom | tee >(sha256sum >&2) | socat -t 20 - TCP:10.2.0.2:80 | sha256sum`;
+    const ran = await hosts.client.sh(there, { timeout: 40_000 });
+    clearInterval(timer);
+    const [sent = 'nothing', came] = [ran.stderr, ran.stdout].map((text) => /[0-9a-f]{64}/.exec(text)?.[0]);
+    expect(came).to.equal(sent);
+    expect(replaced).to.be.greaterThan(20);
+    expect(env.drops.toJSON()).to.not.have.any.keys('filtered', 'filter-rejected', 'callback-threw');
+    await close();
+  });
 });
