@@ -3,11 +3,14 @@
 import type { Random } from '../../core/random.js';
 import { Chains, FreeSlots, HashKey, isAddress, putAddress } from './chains.js';
 
-const WORDS = 8;
+const WORDS = 16;
 const POLICY = 4;
 const EXTERNAL = 5;
 const MAPPINGS = 6;
 const SESSIONS = 7;
+const BLOCKS = 8;
+/** Blocks of ports that a host can have. */
+export const MOST_BLOCKS: number = WORDS - BLOCKS;
 
 /** The hosts, by their address and the rule that translates it. */
 export class NatHosts {
@@ -47,22 +50,43 @@ export class NatHosts {
   }
 
   /** A record of a host that has none; 0 where there is no room. */
-  add(word0: number, word1: number, word2: number, word3: number, policy: number, external: number): number {
+  add(word0: number, word1: number, word2: number, word3: number, policy: number): number {
     const slot = this.slots.take();
     if (slot === 0) return 0;
     const { records } = this;
     const at = slot * WORDS;
     putAddress(records, at, word0, word1, word2, word3);
     records[at + POLICY] = policy;
-    records[at + EXTERNAL] = external;
-    records[at + MAPPINGS] = records[at + SESSIONS] = 0;
+    records.fill(0, at + EXTERNAL, at + WORDS);
     this.chains.add(slot, this.hash(word0, word1, word2, word3, policy));
     return slot;
   }
 
-  /** The number of its external address. */
+  /** The number of the rule. */
+  policy(slot: number): number {
+    return this.records[slot * WORDS + POLICY] ?? 0;
+  }
+
+  /** The number of its external address; 0 as long as it has none. */
   external(slot: number): number {
     return this.records[slot * WORDS + EXTERNAL] ?? 0;
+  }
+
+  setExternal(slot: number, external: number): void {
+    this.records[slot * WORDS + EXTERNAL] = external;
+  }
+
+  /** The number of its block `index`, or -1 where it has not so many. */
+  block(slot: number, index: number): number {
+    return (this.records[slot * WORDS + BLOCKS + index] ?? 0) - 1;
+  }
+
+  setBlock(slot: number, index: number, block: number): void {
+    this.records[slot * WORDS + BLOCKS + index] = block + 1;
+  }
+
+  mappings(slot: number): number {
+    return this.records[slot * WORDS + MAPPINGS] ?? 0;
   }
 
   sessions(slot: number): number {
@@ -74,15 +98,16 @@ export class NatHosts {
     this.records[at] = (this.records[at] ?? 0) + change;
   }
 
-  /** Counts a mapping more or less; without any the host is forgotten. */
   countMapping(slot: number, change: 1 | -1): void {
-    const { records } = this;
+    const at = slot * WORDS + MAPPINGS;
+    this.records[at] = (this.records[at] ?? 0) + change;
+  }
+
+  /** Forgets a host. */
+  remove(slot: number): void {
     const at = slot * WORDS;
-    const mappings = (records[at + MAPPINGS] ?? 0) + change;
-    records[at + MAPPINGS] = mappings;
-    if (mappings > 0) return;
-    this.key.addressAt(records, at);
-    this.key.words[4] = records[at + POLICY] ?? 0;
+    this.key.addressAt(this.records, at);
+    this.key.words[4] = this.records[at + POLICY] ?? 0;
     this.chains.remove(slot, this.key.hash(1));
     this.slots.give(slot);
   }

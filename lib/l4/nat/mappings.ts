@@ -97,7 +97,7 @@ export class Mappings {
     return 0;
   }
 
-  /** Adds a mapping without sessions, and returns its slot; 0 where there is no room. The key is that of the last {@link Mappings.findInternal}. */
+  /** Adds a mapping without sessions, and returns its slot; 0 where there is no room. */
   add(
     protocol: NatProtocol,
     word0: number,

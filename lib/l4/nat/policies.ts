@@ -9,6 +9,7 @@ import type { PacketFields } from '../../wire/packet-fields.js';
 import { ExternalAddress, ExternalAddresses, type ForwardTarget } from './externals.js';
 import type { NatTables } from './options.js';
 import {
+  blocksOf,
   type ForwardRule,
   forwardProtocols,
   invalid,
@@ -16,6 +17,7 @@ import {
   type NatFilter,
   type NatRule,
   poolOf,
+  type PortBlocks,
   portClasses,
   type PortRange,
   portRange,
@@ -38,6 +40,7 @@ export class SourcePolicy {
   readonly low: PortRange;
   readonly high: PortRange;
   readonly preservePorts: boolean;
+  readonly blocks: PortBlocks | undefined;
   /** The device whose address it is, or `undefined` of a pool of its own. */
   readonly masquerades: string | undefined;
   /** What sources are translated to at the moment; empty where the device has no address. */
@@ -54,6 +57,7 @@ export class SourcePolicy {
     this.low = low;
     this.high = high;
     this.preservePorts = rule.preservePorts ?? false;
+    this.blocks = blocksOf(rule, high, number);
     this.masquerades = rule.kind === 'masquerade' ? rule.out : undefined;
     this.out = rule.out;
     this.from = prefixesOf(rule.from);

@@ -26,6 +26,11 @@ export interface SourceOptions {
   readonly filter?: NatFilter;
   /** External ports, `1024-65535` say: those below 1024 are given to internal ports below 1024 only, as far as there are any (RFC 4787 REQ-3). */
   readonly ports?: string;
+  /**
+   * Give internal hosts ports in blocks that are theirs alone, so that who it was can be told from address and port without a record of every mapping
+   * (RFC 6888 4): `size` is 8 to 32,768 ports above 1023, of each host's blocks there are at most `most`, 1 to 8, default 1.
+   */
+  readonly blocks?: { readonly size: number; readonly most?: number };
   /** Use the internal port as the external one, too, where that is free. Default false: a random one (RFC 6056). */
   readonly preservePorts?: boolean;
 }
@@ -110,6 +115,31 @@ export function portClasses(
   const low = { from: all.from, to: Math.min(all.to, FIRST_UNPRIVILEGED - 1) };
   const high = { from: Math.max(all.from, FIRST_UNPRIVILEGED), to: all.to };
   return { low: low.from > low.to ? high : low, high: high.from > high.to ? low : high };
+}
+
+/** Blocks of ports, made ready. */
+export interface PortBlocks {
+  readonly size: number;
+  readonly most: number;
+  /** Of one address. */
+  readonly count: number;
+}
+
+/** The blocks of a rule whose ports from 1024 on are these. @throws UsageError `ERR_INVALID_OPTION` */
+export function blocksOf(
+  { blocks, preservePorts }: SourceOptions,
+  { from, to }: PortRange,
+  index: number,
+): PortBlocks | undefined {
+  if (blocks === undefined) return undefined;
+  const { size, most = 1 } = blocks;
+  if (preservePorts === true) throw invalid(index, 'ports of blocks cannot be those that hosts chose');
+  if (!(Number.isInteger(size) && size >= 8 && size <= 32_768))
+    throw invalid(index, `blocks of ${size} ports: 8 to 32768`);
+  if (!(Number.isInteger(most) && most >= 1 && most <= 8)) throw invalid(index, `${most} blocks for a host: 1 to 8`);
+  const count = Math.floor((to - from + 1) / size);
+  if (count < 1) throw invalid(index, `no block of ${size} ports fits into ${from} to ${to}`);
+  return { size, most, count };
 }
 
 /** The addresses of a pool. @throws UsageError `ERR_INVALID_OPTION`, `ERR_INVALID_ADDRESS` */

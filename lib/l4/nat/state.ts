@@ -3,16 +3,15 @@
 import { DropReason } from '../../core/drops.js';
 import type { Env } from '../../core/env.js';
 import type { Timer } from '../../core/timers.js';
+import { Allocation } from './allocation.js';
 import type { ExternalAddress, ForwardTarget } from './externals.js';
 import { NatHosts } from './hosts.js';
 import { MappingKind, Mappings } from './mappings.js';
 import type { NatSettings } from './options.js';
 import type { Policies, SourcePolicy } from './policies.js';
-import { NatProtocol } from './protocols.js';
+import type { NatProtocol } from './protocols.js';
 import { SessionKind, Sessions } from './sessions.js';
 
-/** A host that is new is given one of so many addresses of its pool: the first, from a random one on, that has a port for it. */
-const MOST_TRIED = 16;
 const LAST_PORT = 65_535;
 
 /** An end of a flow: an address as four signed words, and a port. */
@@ -45,6 +44,8 @@ export class NatState {
   private readonly settings: NatSettings;
   private readonly env: Env;
   private readonly timer: Timer;
+  private readonly allocation: Allocation;
+  private readonly target: End = new End();
 
   constructor(policies: Policies, settings: NatSettings, env: Env) {
     const { capacity, timeouts } = settings;
@@ -56,8 +57,12 @@ export class NatState {
     this.mappings = new Mappings(capacity, env.random);
     this.sessions = new Sessions(capacity, times, env.random);
     this.hosts = new NatHosts(capacity, env.random);
+    this.allocation = new Allocation(policies, this.hosts, env.random);
     this.timer = env.timers.timer(() => this.expire());
-    policies.retired = (external) => this.forget(external);
+    policies.retired = (external) => {
+      this.forget(external);
+      this.allocation.forget(external);
+    };
   }
 
   /** A mapping of an internal end by a rule: with a random port of the address that its host was given. */
@@ -65,21 +70,22 @@ export class NatState {
     const { word0, word1, word2, word3, port } = from;
     const { hosts } = this;
     this.refusal = DropReason.NatNoPort;
-    const known = hosts.find(word0, word1, word2, word3, policy.number);
-    if (known !== 0 && hosts.sessions(known) >= this.settings.perHost) return 0;
-    const external = known === 0 ? this.choose(policy) : this.policies.externals.at(hosts.external(known));
-    let chosen = external;
-    let externalPort = external === undefined ? 0 : this.takePort(policy, external, protocol, port);
-    if (known === 0 && external !== undefined) {
-      const { pool } = policy;
-      const start = pool.indexOf(external);
-      for (let i = 1; externalPort === 0 && i < Math.min(pool.length, MOST_TRIED); i++) {
-        chosen = pool[(start + i) % pool.length];
-        if (chosen !== undefined) externalPort = this.takePort(policy, chosen, protocol, port);
-      }
+    const host =
+      hosts.find(word0, word1, word2, word3, policy.number) || hosts.add(word0, word1, word2, word3, policy.number);
+    if (host === 0 || hosts.sessions(host) >= this.settings.perHost) return 0;
+    const externalPort = this.allocation.take(policy, host, protocol, port);
+    const external = hosts.external(host);
+    // Counted first: to make room for it must not make the host forgotten.
+    hosts.countMapping(host, 1);
+    const mapping = externalPort === 0 ? 0 : this.addMapping(protocol, from, external, externalPort);
+    if (mapping !== 0) {
+      this.mappings.setOrigin(mapping, MappingKind.Dynamic, policy.number, host, seconds(now));
+      return mapping;
     }
-    if (chosen === undefined || externalPort === 0) return 0;
-    return this.enter(protocol, from, chosen, externalPort, policy, known, now);
+    if (externalPort !== 0) this.policies.externals.at(external)?.free(protocol).give(externalPort);
+    hosts.countMapping(host, -1);
+    this.forgetHost(host);
+    return 0;
   }
 
   /** A mapping for a port that is forwarded. */
@@ -92,8 +98,8 @@ export class NatState {
   ): number {
     const { address, shift } = target;
     const [a, b, c, d] = [address.word(0) | 0, address.word(1) | 0, address.word(2) | 0, address.word(3) | 0];
-    const mapping = this.mappings.add(protocol, a, b, c, d, port + shift, external.number, port);
-    this.refusal = DropReason.ConntrackFull;
+    this.target.set(a, b, c, d, port + shift);
+    const mapping = this.addMapping(protocol, this.target, external.number, port);
     if (mapping !== 0) this.mappings.setOrigin(mapping, MappingKind.Forward, 0, 0, seconds(now));
     return mapping;
   }
@@ -104,12 +110,9 @@ export class NatState {
     this.refusal = DropReason.NatNoPort;
     const port = free.take(from.port) ? from.port : free.takeAny(1024, LAST_PORT, -1, this.env.random);
     if (port === 0) return 0;
-    const { word0, word1, word2, word3 } = from;
-    const mapping = this.mappings.add(protocol, word0, word1, word2, word3, from.port, external.number, port);
-    if (mapping === 0) {
-      free.give(port);
-      this.refusal = DropReason.ConntrackFull;
-    } else this.mappings.setOrigin(mapping, MappingKind.Local, 0, 0, seconds(now));
+    const mapping = this.addMapping(protocol, from, external.number, port);
+    if (mapping === 0) free.give(port);
+    else this.mappings.setOrigin(mapping, MappingKind.Local, 0, 0, seconds(now));
     return mapping;
   }
 
@@ -203,41 +206,22 @@ export class NatState {
     this.watch();
   }
 
-  private choose({ pool }: SourcePolicy): ExternalAddress | undefined {
-    return pool.length < 2 ? pool[0] : pool[this.env.random.below(pool.length)];
-  }
-
-  private takePort(policy: SourcePolicy, external: ExternalAddress, protocol: NatProtocol, port: number): number {
-    const free = external.free(protocol);
-    const isIdentifier = protocol === NatProtocol.Icmp;
-    const { from, to } = isIdentifier ? ALL : policy.portsFor(port);
-    if (policy.preservePorts && port >= from && port <= to && free.take(port)) return port;
-    return free.takeAny(from, to, protocol === NatProtocol.Udp ? port : -1, this.env.random);
-  }
-
-  private enter(
-    protocol: NatProtocol,
-    from: End,
-    external: ExternalAddress,
-    externalPort: number,
-    policy: SourcePolicy,
-    known: number,
-    now: number,
-  ): number {
+  /** A mapping without sessions; 0 where there is no room, and none can be made. */
+  private addMapping(protocol: NatProtocol, from: End, external: number, externalPort: number): number {
     const { word0, word1, word2, word3, port } = from;
-    const { hosts, mappings } = this;
-    const host = known === 0 ? hosts.add(word0, word1, word2, word3, policy.number, external.number) : known;
-    const mapping = mappings.add(protocol, word0, word1, word2, word3, port, external.number, externalPort);
-    if (host !== 0) hosts.countMapping(host, 1);
-    if (mapping !== 0 && host !== 0) {
-      mappings.setOrigin(mapping, MappingKind.Dynamic, policy.number, host, seconds(now));
-      return mapping;
+    const { mappings } = this;
+    if (mappings.size >= this.settings.capacity && !this.makeRoom()) {
+      this.refusal = DropReason.ConntrackFull;
+      return 0;
     }
-    this.refusal = DropReason.ConntrackFull;
-    if (host !== 0) hosts.countMapping(host, -1);
-    if (mapping !== 0) mappings.remove(mapping);
-    external.free(protocol).give(externalPort);
-    return 0;
+    return mappings.add(protocol, word0, word1, word2, word3, port, external, externalPort);
+  }
+
+  /** Forgets a host that has no mapping. */
+  private forgetHost(host: number): void {
+    if (this.hosts.mappings(host) > 0) return;
+    this.allocation.release(host);
+    this.hosts.remove(host);
   }
 
   private closeMapping(mapping: number): void {
@@ -248,7 +232,9 @@ export class NatState {
       external?.free(mappings.protocol(mapping)).give(mappings.externalPort(mapping));
     }
     mappings.remove(mapping);
-    if (host !== 0) this.hosts.countMapping(host, -1);
+    if (host === 0) return;
+    this.hosts.countMapping(host, -1);
+    this.forgetHost(host);
   }
 
   /** Ends the session that has waited longest for somebody inside to answer. */
@@ -261,8 +247,6 @@ export class NatState {
     return true;
   }
 }
-
-const ALL = { from: 1, to: LAST_PORT };
 
 function seconds(now: number): number {
   return Math.trunc(now / 1000) | 0;

@@ -118,7 +118,10 @@ export class Translator {
     const { mappings } = state;
     // The translator's own host is to know who it is that talks to it.
     const isLocal = mappings.kind(mapping) === MappingKind.Local;
+    // What makes room for the sender's mapping must not end the receiver's.
+    mappings.count(mapping, 1);
     const translation = isLocal ? SOURCE_STAYS : this.translationOf(frame, now);
+    mappings.count(mapping, -1);
     this.setRemote(translation);
     if (translation === 0 || !this.admission.comesIn(mapping, protocol, remote, fields.tcpFlags, now)) {
       const isSyn = translation !== 0 && protocol === NatProtocol.Tcp && isOpening(fields.tcpFlags);

@@ -242,6 +242,33 @@ describe('nat', () => {
     expect(it.outside(segment(SYN), '10.0.0.6:4000', S)).to.equal('198.51.100.1:4000');
   });
 
+  it('gives hosts ports in blocks of their own, of all protocols, where that is asked for', () => {
+    const it = start([
+      { kind: 'source', from: '10.0.0.0/8', to: '198.51.100.1', ports: '2000-2063', blocks: { size: 16, most: 2 } },
+    ]);
+    const blockOf = (packet: PlainPacket, from: string) => {
+      const { side, ends, text } = it.out(packet, from, S);
+      return side === 'wan' ? Math.floor((ends.sourcePort - 2000) / 16) : text;
+    };
+    const blocks = new Map<number, Set<number | string>>([1, 2, 3].map((host) => [host, new Set()]));
+    for (let port = 4000; port < 4016; port++) {
+      for (const [host, own] of blocks) {
+        own.add(blockOf(udp, `10.0.0.${host}:${port}`));
+        own.add(blockOf(segment(SYN), `10.0.0.${host}:${port}`));
+        own.add(blockOf(echo, `10.0.0.${host}:${port}`));
+      }
+    }
+    // Three hosts filled a block each; there is one more.
+    expect(new Set([...blocks.values()].flatMap((own) => [...own]))).to.have.lengthOf(3);
+    expect(blockOf(udp, '10.0.0.1:4016')).to.be.within(0, 3);
+    expect(blockOf(udp, '10.0.0.2:4016')).to.equal('nat-no-port');
+    expect(blockOf(udp, '10.0.0.4:4016')).to.equal('nat-no-port');
+    it.pass(300_000);
+    expect(it.nat.stats()).to.include({ hosts: 0 });
+    for (let host = 1; host <= 4; host++) expect(blockOf(udp, `10.0.0.${host}:4016`)).to.be.within(0, 3);
+    expect(blockOf(udp, '10.0.0.5:4016')).to.equal('nat-no-port');
+  });
+
   it('lets no internal host have more than its part', () => {
     const it = start([{ kind: 'source', from: '10.0.0.0/8', to: '198.51.100.1' }], { perHost: 10 });
     for (let port = 1; port <= 10; port++) expect(it.out(udp, `10.0.0.5:${port}`, S).side).to.equal('wan');
@@ -317,6 +344,8 @@ describe('nat', () => {
     ['a pool of two versions', [{ kind: 'source', from: '10.0.0.0/8', to: ['198.51.100.1', '2001:db8::1'] }]],
     ['a range that runs backwards', [{ kind: 'source', from: '10.0.0.0/8', to: '198.51.100.9-198.51.100.1' }]],
     ['no address', [{ kind: 'source', from: '10.0.0.0/8', to: 'nonsense' }]],
+    ['blocks that do not fit', [{ ...MASQUERADE, ports: '2000-2009', blocks: { size: 16 } }]],
+    ['blocks of ports that are kept', [{ ...MASQUERADE, preservePorts: true, blocks: { size: 16 } }]],
     ['ports that are none', [{ ...MASQUERADE, ports: '0-70000' }]],
     ['a forward of nothing known', [{ kind: 'forward', protocol: 'tcp', ports: 80, to: '10.0.0.5' }]],
     [
