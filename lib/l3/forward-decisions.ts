@@ -11,6 +11,7 @@ import { IPV6_DESTINATION } from '../wire/ipv6.js';
 import { PacketFields } from '../wire/packet-fields.js';
 import { FlowHash } from './fib-flow.js';
 import type { IpTables } from './ip-tables.js';
+import { KeptRoute, KeptRoutes } from './kept-routes.js';
 import { RouteQuery } from './routing-query.js';
 import type { Route } from './routes.js';
 import { isOnOneLink } from './scope.js';
@@ -25,29 +26,16 @@ export const Destination = {
   Group: 2,
 } as const;
 
-// A power of two. Destinations that share a place take turns, which costs what routing costs.
-const PLACES = 4096;
 const MAPPED = 0xffff;
 /** No generation of tables. */
 const NEVER = -1;
 
-/** What was decided of one destination; its words are signed, IPv4's are those of the mapped address. */
-class Decision {
-  a = 0;
-  b = 0;
-  c = 0;
-  d = 0;
-  generation: number = NEVER;
-  isHere = true;
-  route: Route | undefined = undefined;
-}
-
-const NOWHERE = new Decision();
+const NOWHERE = new KeptRoute();
 
 /** See the module. */
 export class Decisions {
   private readonly tables: IpTables;
-  private readonly places: (Decision | undefined)[] = Array.from({ length: PLACES }, () => undefined);
+  private readonly kept = new KeptRoutes();
   private readonly fields = new PacketFields();
   private readonly query = new RouteQuery();
   private readonly hash: FlowHash;
@@ -95,7 +83,7 @@ export class Decisions {
     return isIpv4 ? routes.find(query) : routes6.find(query);
   }
 
-  private find6(view: DataView, at: number): Decision {
+  private find6(view: DataView, at: number): KeptRoute {
     const a = view.getInt32(at);
     const b = view.getInt32(at + 4);
     const c = view.getInt32(at + 8);
@@ -103,22 +91,15 @@ export class Decisions {
     return a === 0 && b === 0 && c === MAPPED ? NOWHERE : this.find(a, b, c, view.getInt32(at + 12));
   }
 
-  private find(a: number, b: number, c: number, d: number): Decision {
-    const hash = Math.imul(a ^ Math.imul(b, 31) ^ Math.imul(c, 0x85eb_ca6b) ^ d, 0x9e37_79b1);
-    const place = (hash >>> 16) & (PLACES - 1);
-    const known = (this.places[place] ??= new Decision());
-    const isKnown = known.d === d && known.c === c && known.b === b && known.a === a;
-    if (!isKnown || known.generation !== this.generation) this.learn(known, a, b, c, d);
+  private find(a: number, b: number, c: number, d: number): KeptRoute {
+    const known = this.kept.at(a, b, c, d);
+    if (!known.is(a, b, c, d, this.generation)) this.learn(known, a, b, c, d);
     return known;
   }
 
-  private learn(decision: Decision, a: number, b: number, c: number, d: number): void {
+  private learn(decision: KeptRoute, a: number, b: number, c: number, d: number): void {
     const { tables } = this;
-    decision.a = a;
-    decision.b = b;
-    decision.c = c;
-    decision.d = d;
-    decision.generation = this.generation;
+    decision.claim(a, b, c, d, this.generation);
     decision.route = undefined;
     const isIpv4 = a === 0 && b === 0 && c === MAPPED;
     decision.isHere = isIpv4 ? this.isHere4(d >>> 0) : this.isHere6(a >>> 0, b >>> 0, c >>> 0, d >>> 0);

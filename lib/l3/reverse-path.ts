@@ -9,25 +9,14 @@ import type { Device } from '../core/device.js';
 import { IPV4_SOURCE, type Ipv4Packet } from '../wire/ipv4.js';
 import { IPV6_SOURCE, type Ipv6Packet } from '../wire/ipv6.js';
 import type { IpTables } from './ip-tables.js';
+import { type KeptRoute, KeptRoutes } from './kept-routes.js';
 import { isUnicast, type Route } from './routes.js';
 import { isOnOneLink } from './scope.js';
 
 /** `strict`: answers would leave by the interface that the packet came by. `loose`: there is a route back, other than a default one. */
 export type ReversePathMode = 'strict' | 'loose';
 
-// A power of two.
-const PLACES = 1024;
 const MAPPED = 0xffff;
-const NEVER = -1;
-
-class Source {
-  a = 0;
-  b = 0;
-  c = 0;
-  d = 0;
-  generation: number = NEVER;
-  route: Route | undefined = undefined;
-}
 
 function isOf<V extends IpVersion>(cidr: Cidr, version: V): cidr is Cidr<V> {
   return cidr.version === version;
@@ -36,7 +25,7 @@ function isOf<V extends IpVersion>(cidr: Cidr, version: V): cidr is Cidr<V> {
 /** Knows the ways back. */
 export class ReversePath {
   private readonly tables: IpTables;
-  private readonly places: (Source | undefined)[] = Array.from({ length: PLACES }, () => undefined);
+  private readonly kept = new KeptRoutes();
 
   constructor(tables: IpTables) {
     this.tables = tables;
@@ -69,18 +58,12 @@ export class ReversePath {
     return others.some((other) => other.device === device);
   }
 
-  private find(a: number, b: number, c: number, d: number): Source {
-    const place = (Math.imul(a ^ (b << 3) ^ (c << 7) ^ d, 0x9e37_79b1) >>> 16) & (PLACES - 1);
-    const known = (this.places[place] ??= new Source());
+  private find(a: number, b: number, c: number, d: number): KeptRoute {
     const { generation } = this.tables;
-    const isKnown = known.d === d && known.c === c && known.b === b && known.a === a;
-    if (isKnown && known.generation === generation) return known;
+    const known = this.kept.at(a, b, c, d);
+    if (known.is(a, b, c, d, generation)) return known;
     const isIpv4 = a === 0 && b === 0 && c === MAPPED;
-    known.a = a;
-    known.b = b;
-    known.c = c;
-    known.d = d;
-    known.generation = generation;
+    known.claim(a, b, c, d, generation);
     known.route = isIpv4 ? this.tables.route(d >>> 0) : this.tables.route6(a >>> 0, b >>> 0, c >>> 0, d >>> 0);
     return known;
   }

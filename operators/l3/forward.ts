@@ -18,7 +18,9 @@ import { defaultEnvironment } from '../time/environment.js';
  * A packet comes as `ip` reads it, its route chosen: `frame.route`. Where somebody else looks at its bytes, too, a copy goes on. What comes out is
  * on its way but has yet to be sent: it is valid during `next`, and `outgoing` makes it one to be sent.
  *
- * **Drops** `Ipv4NotForUs`, `Ipv6NotForUs` where its interface takes nothing further; `ForwardNotAllowed`, `HopLimitExceeded`, `IpNoRoute`, `IpTooBig`.
+ * **Drops** `Ipv4NotForUs`, `Ipv6NotForUs` where its interface takes nothing further; `ForwardNotAllowed`, `HopLimitExceeded`, `IpNoRoute`,
+ * `RouteBlackhole`, `RouteUnreachable`, `RouteProhibited`, `IpTooBig`; for options and headers `Ipv4SourceRouted`, `Ipv4BadOptions`,
+ * `Ipv6BadExtension`, `Ipv6UnknownOption`.
  * **State and timers** counters; none.
  *
  * @example

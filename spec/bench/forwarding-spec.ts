@@ -5,22 +5,7 @@ import { BATCH } from '../../bench/micro/pipeline.js';
 import { forwarding, type ForwardingOptions } from '../../bench/micro/forwarding.js';
 import { layer } from '../../operators/flow/layer.js';
 import type { RoutedPacket } from '../../operators/stack/router.js';
-
-const RUNS = 20;
-const TRIES = 20;
-
-/** Bytes of the heap per packet, the least of several tries: the test runner allocates, too. */
-function allocated(work: () => void): number {
-  for (let i = 0; i < 200; i++) work();
-  let least = Number.POSITIVE_INFINITY;
-  for (let i = 0; i < TRIES; i++) {
-    const before = process.memoryUsage().heapUsed;
-    for (let run = 0; run < RUNS; run++) work();
-    const grown = process.memoryUsage().heapUsed - before;
-    if (grown >= 0) least = Math.min(least, grown / (RUNS * BATCH));
-  }
-  return least;
-}
+import { allocated } from './heap.js';
 
 const pass = layer<RoutedPacket, RoutedPacket>(() => (packet) => packet);
 
@@ -37,7 +22,7 @@ for (const version of [4, 6] as const) {
     for (const [name, options] of cases) {
       it(`makes no object for what it takes further, ${name}`, () => {
         // Not even a number in memory, which is 16 bytes.
-        expect(allocated(forwarding(options))).to.be.below(12);
+        expect(allocated(forwarding(options), BATCH)).to.be.below(12);
       });
     }
   });

@@ -2,15 +2,25 @@
 
 import { expect } from 'chai';
 import { EMPTY, NEVER, Observable, of, Subject, throwError } from 'rxjs';
-import { asRx, asTxPacket, DELIVERED, type Frame, NOT_PARSED, type TxPacket } from '../../../lib/core/frame.js';
-import type { LinkPacket } from '../../../lib/wire/ethernet.js';
+import { asRx, asTxPacket, DELIVERED, Frame, NOT_PARSED, type TxPacket } from '../../../lib/core/frame.js';
+import { Ipv4Address } from '../../../lib/core/address.js';
+import { EthernetLink } from '../../../lib/l2/ethernet-link.js';
+import { Decisions, Destination } from '../../../lib/l3/forward-decisions.js';
+import { IcmpErrors } from '../../../lib/l3/icmp-errors.js';
+import { IpTables } from '../../../lib/l3/ip-tables.js';
+import { EtherType, type LinkPacket } from '../../../lib/wire/ethernet.js';
 import { Ipv4Packet } from '../../../lib/wire/ipv4.js';
 import { Ipv6Packet } from '../../../lib/wire/ipv6.js';
 import { PacketNotation } from '../../../lib/text/notation.js';
+import { demux } from '../../../operators/flow/demux.js';
+import { funnel } from '../../../operators/flow/funnel.js';
 import { lend } from '../../../operators/flow/lend.js';
 import { outgoing } from '../../../operators/flow/outgoing.js';
+import { ethernet } from '../../../operators/l2/ethernet.js';
 import { defragment } from '../../../operators/l3/defragment.js';
+import { forward } from '../../../operators/l3/forward.js';
 import { ip } from '../../../operators/l3/ip.js';
+import { routeAndResolve } from '../../../operators/l3/route-and-resolve.js';
 import { toDevices } from '../../../operators/stack/to-devices.js';
 import { FACTS, forBothVersions } from '../../both-versions.js';
 import { fakeDevice, type VirtualEnv, virtualEnv } from '../../lib/l2/fake-device.js';
@@ -131,6 +141,51 @@ forBothVersions('the operators of routers', ({ version }) => {
     expect(lengths).to.deep.equal([`${2008 + headers} 0`, `${2008 + headers} ${fragment}`]);
     running.unsubscribe();
     expect(env.scheduler.pending).to.equal(0);
+  });
+});
+
+describe('a router made by hand', () => {
+  it('is these operators, one behind another', () => {
+    const env = virtualEnv();
+    const left = fakeDevice(env, { name: 'left', mac: '02:00:00:00:00:01' });
+    const right = fakeDevice(env, { name: 'right', mac: '02:00:00:00:00:11' });
+    const tables = new IpTables(env);
+    tables.addAddress(left, '10.1.0.1/24');
+    tables.addAddress(right, '10.2.0.1/24');
+    const links = [left, right].map(
+      (device) => new EthernetLink({ device, addresses: tables.arpAddresses(device) }, env),
+    );
+    links[1]?.neighbours.setStatic(Ipv4Address.parse('10.2.0.2'), 0x0200_0000_0012);
+    const errors$ = new Subject<TxPacket>();
+    const errors = new IcmpErrors({ tables }, env);
+    const interfaces = [{ device: left }, { device: right }];
+    const decisions = new Decisions(tables);
+
+    const link$ = left.frames$.pipe(
+      ethernet({ mac: left.mac }, env),
+      demux(({ etherType }) => etherType, {}, env),
+    );
+    const packets$ = link$.on(EtherType.Ipv4).pipe(
+      ip(env),
+      demux(({ frame }) => decisions.decide(frame), {}, env),
+    );
+    const transit$ = packets$
+      .on(Destination.Beyond)
+      .pipe(forward({ interfaces, tables, errors, complain: (error) => errors$.next(error) }, env), outgoing());
+    const running = funnel(transit$, errors$)
+      .pipe(routeAndResolve({ tables, links }, env))
+      .subscribe(toDevices(left, right));
+
+    const notation = new PacketNotation({ local: '10.1.0.1', remote: '10.1.0.2' });
+    for (const ttl of [64, 1]) {
+      const frame = notation.build(`< udp 53 > 1024 (12) to 10.2.0.2 ttl ${ttl}`);
+      left.receive(Uint8Array.from(frame.bytes()));
+    }
+    const [sent] = right.sent.map((bytes) => notation.format(Frame.from(bytes), '>'));
+    expect(sent).to.contain('udp 53 > 1024 (12) ttl 63');
+    expect([right.sent.length, env.drops.toJSON()]).to.deep.equal([1, { 'hop-limit-exceeded': 1 }]);
+    running.unsubscribe();
+    expect([env.pool.outstanding, env.scheduler.pending]).to.deep.equal([0, 0]);
   });
 });
 
