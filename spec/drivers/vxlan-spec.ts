@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import * as fc from 'fast-check';
 import { merge, type Subscription } from 'rxjs';
 import { bridgeDevice } from '../../drivers/bridge.js';
 import { link, type LinkEnd } from '../../drivers/link.js';
@@ -7,6 +8,11 @@ import type { Env } from '../../lib/core/env.js';
 import { asTx, ChecksumState, Frame, GsoType, type TxFrame } from '../../lib/core/frame.js';
 import { ipOf } from '../../lib/core/address.js';
 import { describe as describePacket } from '../../lib/text/describe.js';
+import { IpProtocol } from '../../lib/wire/ip.js';
+import { Ipv4Packet } from '../../lib/wire/ipv4.js';
+import { Ipv6Packet } from '../../lib/wire/ipv6.js';
+import { pushIpHeader } from '../../lib/l3/ip-output.js';
+import { UdpDatagram } from '../../lib/wire/udp.js';
 import { networkOffset } from '../../lib/wire/network-offset.js';
 import { innerTrafficClass } from '../../lib/wire/tunnel-ecn.js';
 import { host, type Host } from '../../operators/stack/host.js';
@@ -20,6 +26,8 @@ const A = '0200000000aa';
 const B = '0200000000bb';
 const ALL = 'ffffffffffff';
 const PAYLOAD = '88b5 0102030405060708';
+
+const FLOW = { protocol: IpProtocol.Udp, hopLimit: 64, trafficClass: 0, dontFragment: false } as const;
 
 /** What hosts on a segment say of frames that are for each other. */
 const NOISE: readonly string[] = ['ethernet-not-for-us', 'arp-not-for-us'];
@@ -102,7 +110,7 @@ for (const version of [4, 6] as const) {
 
     const tunnelled = (): typeof outer => outer.splice(0).filter(({ layers }) => layers.includes('vxlan'));
 
-    it('RFC7348-2: carries frames to a peer whole, and learns where their senders are', () => {
+    it('7348-1: carries frames to a peer whole, and learns where their senders are', () => {
       const left = make(1, { peers: [address(2)] });
       const right = make(2, { peers: [address(1)] });
       const seen = [listen(left), listen(right)];
@@ -118,7 +126,7 @@ for (const version of [4, 6] as const) {
       expect(there?.checksums?.udp).to.equal(version === 4 ? 'absent' : 'good');
     });
 
-    it('RFC7348-3: sends what is for many, or for nobody known, to each peer, and the rest to one', () => {
+    it('7348-1: sends what is for many, or for nobody known, to each peer, and the rest to one', () => {
       const devices = [1, 2, 3].map((at) => make(at, { peers: [1, 2, 3].filter((one) => one !== at).map(address) }));
       const [first = expect.fail(), second = expect.fail(), third = expect.fail()] = devices;
       const seen = devices.map(listen);
@@ -183,6 +191,37 @@ for (const version of [4, 6] as const) {
       expect(seen).to.have.lengthOf(2);
     });
 
+    it('ends the way of each datagram once, whatever is in it', () => {
+      const device = make(1);
+      const seen = listen(device);
+      const me = hosts[1] ?? expect.fail();
+      const socket = me.udp.bind({ address: ipOf(address(2)), port: 0 }, { message() {}, error() {} });
+      const to = { address: ipOf(address(1)), port: 4789 };
+      socket.send(hexBytes(`0800000000002a00 ${B} ${A} ${PAYLOAD}`), to);
+      scheduler.runFor(100);
+      const header = fc.constantFrom('', '08', '0800000000002a00', '0800000000002b00', '0c00000000002a00');
+      let noiseBefore = NOISE.reduce((sum, reason) => sum + (env.drops.toJSON()[reason] ?? 0), 0);
+      const ethernet = fc.constantFrom(
+        '',
+        `${B} ${A}`,
+        `${B} 010000000001`,
+        `${B} ${A} 0800`,
+        `${B} ${A} 8100 0007 0800`,
+      );
+      fc.assert(
+        fc.property(header, ethernet, fc.uint8Array({ maxLength: 80 }), (start, next, rest) => {
+          const before = seen.length + env.drops.total;
+          socket.send(Buffer.concat([hexBytes(start + next), rest]), to);
+          scheduler.runFor(1);
+          // Two others hear of it.
+          const noise = NOISE.reduce((sum, reason) => sum + (env.drops.toJSON()[reason] ?? 0), 0);
+          expect(seen.length + env.drops.total - noise - (before - noiseBefore)).to.equal(1);
+          noiseBefore = noise;
+        }),
+      );
+      socket.close();
+    });
+
     it('has as many networks on a port as there are devices', () => {
       const pairs = [42, 43].map(
         (vni) => [make(1, { vni, peers: [address(2)] }), make(2, { vni, peers: [address(1)] })] as const,
@@ -203,7 +242,7 @@ for (const version of [4, 6] as const) {
       expect(() => make(1)).to.throw(/EADDRINUSE/);
     });
 
-    it('gives flows source ports that differ, and packets of a flow the same', () => {
+    it('7348-1: gives flows source ports that differ, and packets of a flow the same', () => {
       const left = make(1, { peers: [address(2)] });
       make(2, { peers: [address(1)] });
       const ports = new Map<string, Set<number>>();
@@ -221,7 +260,7 @@ for (const version of [4, 6] as const) {
       expect(new Set(tunnelled().map(({ sport }) => sport)).size).to.equal(1);
     });
 
-    it('RFC6040-4.1: takes DSCP and marks from the packet inside, or a DSCP of its own', () => {
+    it('RFC 6040 4: takes DSCP and marks from the packet inside, or a DSCP of its own', () => {
       const classes = (options: Partial<VxlanDeviceOptions>): number[] => {
         const left = make(1, { peers: [address(2)], ...options });
         outerFrames = [];
@@ -236,7 +275,7 @@ for (const version of [4, 6] as const) {
       expect(classes({ dscp: 10 })).to.deep.equal([40, 41, 42, 43, 41, 40]);
     });
 
-    it('RFC6040-4.2: carries marks of the way over to the packet inside', () => {
+    it('RFC 6040 4: carries marks of the way over to the packet inside', () => {
       const left = make(1, { peers: [address(2)], dscp: 0 });
       const right = make(2, { peers: [address(1)] });
       const seen: number[] = [];
@@ -264,6 +303,48 @@ for (const version of [4, 6] as const) {
       for (const tos of [0x40, 0x41, 0x42, 0x43]) send(marked, frameBytes(B, A, ipv4(tos)));
       expect(seen).to.deep.equal([0x43, 0x43, 0x43]);
       expect(env.drops.toJSON()['tunnel-congestion']).to.equal(1);
+    });
+
+    it('RFC 6935 5: takes IPv6 datagrams without a checksum only if it is told to', () => {
+      const left = make(1, { peers: [address(2)], checksum: false });
+      const counts = [false, true].map((acceptZeroChecksum6) => {
+        const right = make(2, { peers: [address(1)], acceptZeroChecksum6 });
+        const seen = listen(right);
+        send(left, frameBytes(B, A));
+        void right.close();
+        return seen.length;
+      });
+      expect(counts).to.deep.equal(version === 4 ? [1, 1] : [0, 1]);
+      expect(env.drops.toJSON()['udp-bad-checksum'] ?? 0).to.equal(version === 4 ? 0 : 1);
+      expect(tunnelled().map(({ checksums }) => checksums?.udp)).to.deep.equal(['absent', 'absent']);
+      const strict = make(2, { peers: [address(1)], checksum: true });
+      send(strict, frameBytes(A, B));
+      expect(tunnelled().map(({ checksums }) => checksums?.udp)).to.deep.equal(['good']);
+    });
+
+    it('takes datagrams that a device put together one by one', () => {
+      const left = make(1, { peers: [address(2)] });
+      const seen: Frame[] = [];
+      left.frames$.subscribe((frame) => void seen.push(frame.retain()));
+      const one = Buffer.concat([hexBytes('0800000000002a00'), frameBytes(B, A)]);
+      const frame = env.pool.alloc(200);
+      for (const bytes of [one, one, one.subarray(0, 24)]) frame.slab.bytes.set(bytes, frame.put(bytes.length));
+      UdpDatagram.emitUnchecked(frame, 50_000, 4789);
+      const [from, to] = [ipOf(address(2)), ipOf(address(1))];
+      pushIpHeader(frame, { ...FLOW, version, source: from, destination: to }, 1);
+      const { start } = frame;
+      frame.start += version === 4 ? 20 : 40;
+      Object.assign(frame, { gsoType: GsoType.UdpL4, gsoSize: one.length, checksum: ChecksumState.Valid });
+      const packet = version === 4 ? new Ipv4Packet(frame, start) : new Ipv6Packet(frame, start);
+      expect(hosts[0]?.udp.tunnels.take(packet)).to.equal(true);
+      frame.release();
+      expect(seen.map(hexOf)).to.deep.equal(
+        [frameBytes(B, A), frameBytes(B, A), frameBytes(B, A).slice(0, 16)].map((bytes) =>
+          Buffer.from(bytes).toString('hex'),
+        ),
+      );
+      expect(new Set(seen).size).to.equal(3);
+      for (const kept of seen) kept.release();
     });
 
     it('cuts super-segments, and fits its MTU to that underneath', () => {

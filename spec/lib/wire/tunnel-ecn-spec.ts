@@ -22,7 +22,7 @@ function v6(trafficClass: number): ReturnType<typeof frameOf> {
 }
 
 describe('ECN through tunnels', () => {
-  it('RFC6040-4.2: becomes what figure 4 says', () => {
+  it('RFC 6040 4: becomes what figure 4 says', () => {
     const figure = [
       [NotEct, [NotEct, NotEct, NotEct, -1]],
       [Ect0, [Ect0, Ect0, Ect1, Ce]],

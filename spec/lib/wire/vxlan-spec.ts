@@ -5,7 +5,7 @@ import { MAX_VNI, readVni, VXLAN_HEADER, VxlanHeader } from '../../../lib/wire/v
 import { emptyFrame, frameOf, frameWith, hexOf, readAll, truncations } from './frames.js';
 
 describe('VxlanHeader', () => {
-  it('RFC7348-1: reads the identifier of a header with nothing but that', () => {
+  it('7348-1: reads the identifier of a header with nothing but that', () => {
     const frame = frameOf('08000000 00002a00 ffffffffffff');
     expect(VxlanHeader.check(frame, frame.start)).to.equal(undefined);
     const header = new VxlanHeader(frame, frame.start);
@@ -14,13 +14,13 @@ describe('VxlanHeader', () => {
     readAll(header);
   });
 
-  it('RFC7348-1: writes every byte of the header', () => {
+  it('7348-1: writes every byte of the header', () => {
     const frame = emptyFrame();
     VxlanHeader.emit(frame, 0xabcdef);
     expect(hexOf(frame)).to.equal('08000000abcdef00');
   });
 
-  it('RFC7348-1: ignores what is reserved, and drops what has other flags or no identifier', () => {
+  it('7348-1: ignores what is reserved, and drops what has other flags or no identifier', () => {
     const check = (hex: string): number | undefined => {
       const frame = frameOf(hex);
       return VxlanHeader.check(frame, frame.start);
