@@ -10,55 +10,13 @@ export interface Excuse {
   readonly partly?: boolean;
 }
 
-const ROUTER = 'router';
-
 export const EXCUSES: readonly Excuse[] = [
-  {
-    ids: ['1812-2', '1812-3', '1812-6', '1812-8', '1812-9', '1812-10', '1812-11', '7126'],
-    row: ROUTER,
-    reason: 'there is no forwarding: what is not for us is dropped',
-  },
-  {
-    ids: ['8200-7'],
-    row: ROUTER,
-    reason: 'hop limits are not decremented, since nothing is forwarded',
-    partly: true,
-  },
   {
     ids: ['1122-I5', '1122-U2'],
     row: 'source routing',
     reason:
       'options are checked and passed over: applications do not see them, and no source route is followed or reversed',
     partly: true,
-  },
-  {
-    ids: [
-      '4787-1',
-      '4787-2',
-      '4787-3',
-      '4787-4',
-      '4787-6',
-      '4787-7',
-      '4787-8',
-      '4787-9',
-      '4787-10',
-      '4787-11',
-      '5382-1',
-      '5382-2',
-      '5382-4',
-      '5382-5',
-      '5382-8',
-      '5382-9',
-      '7857-1',
-      '5508-1',
-      '5508-2',
-      '5508-3',
-      '5508-4',
-      '3022',
-      '7915',
-    ],
-    row: 'NAT',
-    reason: 'addresses are not translated',
   },
   {
     ids: ['MUST-51', 'MUST-52', 'MUST-53', 'SHLD-24', 'MAY-10', 'MAY-11'],

@@ -1,8 +1,9 @@
 /** What is wrong with a configuration whose values are right one by one, but do not go together. */
 
 import type { Cidr, IpAddress } from '../../lib/core/address.js';
+import { UsageError } from '../../lib/core/errors.js';
 import { RuleError } from '../../lib/filter/rule-error.js';
-import { parseRules } from '../../lib/filter/text-parser.js';
+import { environment } from '../../operators/time/environment.js';
 import type {
   DeviceConfiguration,
   NextHopConfiguration,
@@ -10,6 +11,7 @@ import type {
   RouteConfiguration,
   RouterConfiguration,
 } from './configuration.js';
+import { NetworkFunctions } from './network-functions.js';
 import type { Path, Problem } from './problem.js';
 
 /** What only devices that are the kernel's have. */
@@ -57,13 +59,13 @@ class Check {
   }
 
   run(): readonly Problem[] {
-    const { devices, routes = [], policy = [], firewall } = this.configuration;
+    const { devices, routes = [], policy = [] } = this.configuration;
     for (const [name, device] of Object.entries(devices)) this.device(name, device);
     this.sharing();
     for (const [index, route] of routes.entries()) this.route(route, ['routes', index]);
     for (const [index, rule] of policy.entries()) this.policy(rule, ['policy', index]);
-    if (firewall !== undefined) this.firewall(firewall);
     this.translation();
+    if (this.problems.length === 0) this.functions();
     return this.problems;
   }
 
@@ -208,14 +210,20 @@ class Check {
     if (this.configuration.devices[device] === undefined) this.wrong(path, `there is no device ${device}`);
   }
 
-  private firewall(text: string): void {
+  /** Builds what rules and NAT ask for, and throws it away. */
+  private functions(): void {
+    const functions = new NetworkFunctions(environment());
     try {
-      parseRules(text);
+      functions.change(this.configuration);
     } catch (error) {
-      if (!(error instanceof RuleError)) throw error;
-      const { line, column } = error;
-      // Where it stands is said in lines of the whole.
-      this.wrong(['firewall'], error.message.replace(`${line}:${column}: `, ''), { within: { line, column } });
+      if (error instanceof RuleError) {
+        const { line, column } = error;
+        // Where it stands is said in lines of the whole.
+        this.wrong(['firewall'], error.message.replace(`${line}:${column}: `, ''), { within: { line, column } });
+      } else if (error instanceof UsageError) this.wrong(['nat'], error.message);
+      else throw error;
+    } finally {
+      functions.dispose();
     }
   }
 

@@ -167,6 +167,15 @@ describe('the configuration of a router', () => {
     expect(text.split('\n')[5]).to.contain('99999');
   });
 
+  it('takes no rules that the router cannot do', () => {
+    const table = (rule: string) =>
+      `${TWO}firewall: |\n  table inet t { chain c { type filter hook forward priority 0;\n    ${rule}\n  } }\n`;
+    expect(refused(table('tcp dport 80 accept'))).to.deep.equal([]);
+    expect(refused(table('masquerade'))[0]).to.match(/^4:\d+: firewall: /);
+    expect(refused(table('jump nowhere'))[0]).to.match(/^4:\d+: firewall: .*nowhere/);
+    expect(refused(`${TWO}nat: { source: [{ to: [192.0.2.1] }] }`)[0]).to.match(/^2:\d+: nat: NAT rule 1: /);
+  });
+
   it('does not let aliases grow without end', () => {
     const bomb = [
       'a: &a [x, x]',

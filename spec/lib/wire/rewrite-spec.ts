@@ -71,7 +71,7 @@ function rewriteBoth(frame: Frame, fields: PacketFields, to: PlainEnds, ports: b
 }
 
 describe('rewriting packets', () => {
-  it('1624: leaves every checksum as if the packet had been sent with its new addresses and ports', () => {
+  it('1624 3022: leaves every checksum as if the packet had been sent with its new addresses and ports', () => {
     fc.assert(
       fc.property(changes, ({ packet, before, after, ports }) => {
         const frame = plainFrame(packet, before);

@@ -124,7 +124,7 @@ function naive(from: Ipv4Address | Ipv6Address, to: Ipv4Address | Ipv6Address, h
 
 describe('forward, held to a naive reading of the rules', () => {
   for (const version of [4, 6] as const) {
-    it(`takes each packet of IPv${version} where it says, with nothing changed but what has to be`, () => {
+    it(`takes each packet of IPv${version} where it says, with nothing changed but what has to be (1812-9)`, () => {
       const routes = version === 4 ? ROUTES4 : ROUTES6;
       const gateway = { left: version === 4 ? '10.1.0.2' : 'fd01::2', right: version === 4 ? '10.2.0.2' : 'fd02::2' };
       const bench = new RouterBench(version, {

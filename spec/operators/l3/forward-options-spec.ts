@@ -38,7 +38,7 @@ describe('forward, and the options of IPv4', () => {
     return new Ipv4Packet(frame, at).options().map(({ type, data }) => [type, ...data]);
   }
 
-  it('records our address where the packet leaves, while there is room', () => {
+  it('records our address where the packet leaves, while there is room (1812-11)', () => {
     make();
     const { RecordRoute } = Ipv4OptionType;
     expect(options(option(RecordRoute, 4, ...words(0, 0)))).to.deep.equal([[RecordRoute, 8, ...words(US, 0)]]);
@@ -49,7 +49,7 @@ describe('forward, and the options of IPv4', () => {
     expect(options(option(RecordRoute, 3, ...words(0)))).to.deep.equal([[RecordRoute, 3, ...words(0)]]);
   });
 
-  it('stamps the time of day, with our address where that is asked for', () => {
+  it('stamps the time of day, with our address where that is asked for (1812-11)', () => {
     make();
     bench.env.scheduler.runFor(86_400_000 + 4711);
     const { Timestamp } = Ipv4OptionType;
@@ -77,7 +77,7 @@ describe('forward, and the options of IPv4', () => {
     ['loose', Ipv4OptionType.LooseSourceRoute],
     ['strict', Ipv4OptionType.StrictSourceRoute],
   ] as const) {
-    it(`takes no ${name} source route further, but one that has reached its end`, () => {
+    it(`takes no ${name} source route further, but one that has reached its end (1812-11, 7126)`, () => {
       make();
       const given = option(type, 8, ...words(A, US));
       const packet = udpPacket({ source: A, destination: B, options: [given] }, pattern(20));
@@ -128,7 +128,7 @@ describe('forward, and the hop-by-hop options of IPv6', () => {
     bench.expectSent('right', `> ${line} hopopts 0x1e020000`);
   });
 
-  it('does with unknown options as their types ask', () => {
+  it('does with unknown options as their types ask (7126)', () => {
     bench = new RouterBench(6);
     expect(bench.receive('left', `${line} hopopts 0x5e020000`)).to.equal('ipv6-unknown-option');
     bench.expectSent('left');

@@ -109,7 +109,7 @@ forBothVersions('the routes of a router', ({ version }) => {
       bench.knows(bench.left, better, '02:00:00:00:00:03');
     };
 
-    it('have the sender told of the better first hop, and the packet goes there', () => {
+    it('have the sender told of the better first hop, and the packet goes there (1812-6)', () => {
       back();
       bench.receive('left', line);
       const [told] = bench.expectSent('left', redirect, `> ${line} mac-to 02:00:00:00:00:03`);
@@ -119,7 +119,7 @@ forBothVersions('the routes of a router', ({ version }) => {
       expect(message.options().map(({ kind }) => kind)).to.deep.equal(['target-link-address', 'redirected']);
     });
 
-    it('say nothing of it where that is switched off, or of those who are no neighbours', () => {
+    it('say nothing of it where that is switched off, or of those who are no neighbours (1812-6)', () => {
       back({ left: { redirects: false } });
       bench.receive('left', line);
       bench.expectSent('left', `> ${line} mac-to 02:00:00:00:00:03`);

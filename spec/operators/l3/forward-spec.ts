@@ -12,7 +12,7 @@ forBothVersions('forward', ({ version }) => {
   };
   afterEach(() => bench.close());
 
-  it('takes one off the hop limit, in the buffer that came in, behind a new link header', () => {
+  it('takes one off the hop limit, in the buffer that came in, behind a new link header (1812-3, 8200-7)', () => {
     make();
     expect(bench.receive('left', `udp 53 > 1024 (12) from ${a} to ${b} ttl 9 tos 0xb9`)).to.equal('taken');
     const [frame] = bench.expectSent('right', `> udp 53 > 1024 (12) from ${a} to ${b} ttl 8 tos 0xb9`);
@@ -28,7 +28,7 @@ forBothVersions('forward', ({ version }) => {
   });
 
   for (const ttl of [0, 1]) {
-    it(`tells the sender that a hop limit of ${ttl} has ended`, () => {
+    it(`tells the sender that a hop limit of ${ttl} has ended (1812-3, 8200-7)`, () => {
       make();
       const packet = `udp 53 > 1024 (12) from ${a} to ${b}`;
       expect(bench.receive('left', `${packet} ttl ${ttl}`)).to.equal('hop-limit-exceeded');
@@ -46,7 +46,7 @@ forBothVersions('forward', ({ version }) => {
     bench.expectSent('left');
   });
 
-  it('takes nothing further that was sent to everybody on a link', () => {
+  it('takes nothing further that was sent to everybody on a link (1812-2)', () => {
     make();
     const line = `udp 53 > 1024 (12) from ${a} to ${b}`;
     const toAll = (frame: { slab: { bytes: Uint8Array }; start: number }) =>
@@ -60,7 +60,7 @@ forBothVersions('forward', ({ version }) => {
       ? ['0.0.0.0', '0.1.2.3', '127.0.0.1', '224.0.0.1', '240.0.0.1', '255.255.255.255', '169.254.0.1']
       : ['::', '::1', '::ffff:a01:2', 'ff02::1', 'ff0e::1'];
   for (const from of martians) {
-    it(`takes nothing further from ${from}`, () => {
+    it(`takes nothing further from ${from} (1812-2)`, () => {
       make();
       expect(bench.receive('left', `udp 53 > 1024 (12) from ${from} to ${b}`)).to.equal('forward-not-allowed');
       bench.expectSent('right');
@@ -73,7 +73,7 @@ forBothVersions('forward', ({ version }) => {
       ? ['0.0.0.1', '127.0.0.1', '224.0.0.9', '240.0.0.1', '10.2.0.255', '10.1.0.255']
       : ['::', '::1', '::ffff:a02:2', 'fe80::2', 'ff02::9', 'ff0e::9'];
   for (const to of nowhere) {
-    it(`takes nothing further to ${to}, whatever the routes say`, () => {
+    it(`takes nothing further to ${to}, whatever the routes say (1812-2, 1812-8)`, () => {
       make({ routes: [{ destination: version === 4 ? '0.0.0.0/0' : '::/0', gateway: b, side: 'right' }] });
       bench.receive('left', `udp 53 > 1024 (12) from ${a} to ${to}`);
       bench.expectSent('right');

@@ -20,7 +20,7 @@ describe('RFC 4787: NAT of UDP', () => {
 
   afterEach(() => rig.end());
 
-  it('REQ-1: a mapping is the same for all destinations, and another for another internal end', () => {
+  it('REQ-1: a mapping is the same for all destinations, and another for another internal end (4787-1)', () => {
     start();
     const external = rig.outside(udp, A, S1);
     expect(rig.outside(udp, A, S2)).to.equal(external);
@@ -31,7 +31,7 @@ describe('RFC 4787: NAT of UDP', () => {
     expect(rig.nat.stats()).to.include({ mappings: 3, hosts: 2 });
   });
 
-  it('REQ-2: an internal host has one external address for all that it sends, of all protocols', () => {
+  it('REQ-2: an internal host has one external address for all that it sends, of all protocols (4787-2)', () => {
     start({ to: ['198.51.100.0/28', '198.51.100.100-198.51.100.103'] });
     const addresses = new Set<string>();
     for (let host = 1; host <= 60; host++) {
@@ -47,7 +47,7 @@ describe('RFC 4787: NAT of UDP', () => {
     expect(addresses.size).to.be.greaterThan(10);
   });
 
-  it('REQ-3: no external port is that of two internal ends, of one protocol', () => {
+  it('REQ-3: no external port is that of two internal ends, of one protocol (4787-3)', () => {
     start({ ports: '2000-2999' });
     const seen = new Set<string>();
     for (let i = 0; i < 500; i++) seen.add(rig.outside(udp, `10.0.1.${i % 250}:${4000 + i}`, S1));
@@ -64,14 +64,14 @@ describe('RFC 4787: NAT of UDP', () => {
     }
   });
 
-  it('REQ-4: even ports stay even, and odd ones odd', () => {
+  it('REQ-4: even ports stay even, and odd ones odd (4787-3)', () => {
     start();
     for (let port = 5000; port < 5100; port++) {
       expect(portOf(rig.outside(udp, `10.0.0.5:${port}`, S1)) & 1).to.equal(port & 1);
     }
   });
 
-  it('REQ-5: a mapping lives for five minutes after the last packet that went out, and no longer', () => {
+  it('REQ-5: a mapping lives for five minutes after the last packet that went out, and no longer (4787-4)', () => {
     start();
     const external = rig.outside(udp, A, S1);
     rig.pass(5 * MINUTE - 1);
@@ -90,7 +90,7 @@ describe('RFC 4787: NAT of UDP', () => {
     expect(rig.in(udp, S1, external).side).to.equal(undefined);
   });
 
-  it('REQ-6: what goes out keeps a mapping alive, what comes in does not', () => {
+  it('REQ-6: what goes out keeps a mapping alive, what comes in does not (4787-6)', () => {
     start();
     const external = rig.outside(udp, A, S1);
     for (let i = 0; i < 5; i++) {
@@ -118,7 +118,7 @@ describe('RFC 4787: NAT of UDP', () => {
     ['address-and-port-dependent', false, false],
   ];
   for (const [filter, otherPort, otherAddress] of filters) {
-    it(`REQ-8: lets in from whom a filter that is ${filter} lets in, and from nobody else`, () => {
+    it(`REQ-8: lets in from whom a filter that is ${filter} lets in, and from nobody else (4787-7)`, () => {
       start({ filter });
       const external = rig.outside(udp, A, S1);
       expect(rig.in(udp, S1, external).side).to.equal('lan');
@@ -134,7 +134,7 @@ describe('RFC 4787: NAT of UDP', () => {
     });
   }
 
-  it('REQ-8: forgets for whom a filter lets in one by one, while the mapping goes on', () => {
+  it('REQ-8: forgets for whom a filter lets in one by one, while the mapping goes on (4787-7)', () => {
     start();
     const external = rig.outside(udp, A, S1);
     rig.pass(3 * MINUTE);
@@ -144,7 +144,7 @@ describe('RFC 4787: NAT of UDP', () => {
     expect(rig.in(udp, S2, external).side).to.equal('lan');
   });
 
-  it('REQ-9: internal hosts reach each other by their external ends, and see those', () => {
+  it('REQ-9: internal hosts reach each other by their external ends, and see those (4787-8)', () => {
     start();
     const a = rig.outside(udp, A, S1);
     const b = rig.outside(udp, '10.0.0.6:5000', S1);
@@ -155,7 +155,7 @@ describe('RFC 4787: NAT of UDP', () => {
     expect(rig.in(udp, S1, a)).to.include({ side: 'lan', text: `${S1} > ${A}` });
   });
 
-  it('REQ-9: one that has no mapping yet gets one by that', () => {
+  it('REQ-9: one that has no mapping yet gets one by that (4787-8)', () => {
     start({ filter: 'endpoint-independent' });
     const a = rig.outside(udp, A, S1);
     const { side, ends } = rig.out(udp, '10.0.0.7:7000', a);
@@ -164,7 +164,7 @@ describe('RFC 4787: NAT of UDP', () => {
     expect(rig.outside(udp, '10.0.0.7:7000', S1)).to.equal(`198.51.100.1:${ends.sourcePort}`);
   });
 
-  it('REQ-11: does the same after any number of packets, and under a full table refuses rather than changes its ways', () => {
+  it('REQ-11: does the same after any number of packets, and under a full table refuses rather than changes its ways (4787-11)', () => {
     start({ ports: '3000-3009' });
     const held = new Map<string, string>();
     for (let port = 6000; port < 6010; port++) held.set(`10.0.0.5:${port}`, rig.outside(udp, `10.0.0.5:${port}`, S1));
@@ -177,7 +177,7 @@ describe('RFC 4787: NAT of UDP', () => {
     expect(rig.out(udp, '10.0.0.8:1024', S1).side).to.equal('wan');
   });
 
-  it('REQ-12: an ICMP error ends no mapping, and is translated whoever sent it', () => {
+  it('REQ-12: an ICMP error ends no mapping, and is translated whoever sent it (4787-10)', () => {
     start();
     const { ends, bytes } = rig.out(udp, A, S1);
     const external = `198.51.100.1:${ends.sourcePort}`;

@@ -32,7 +32,7 @@ describe('RFC 5382: NAT of TCP', () => {
 
   afterEach(() => rig.end());
 
-  it('REQ-1: a mapping is the same for all destinations', () => {
+  it('REQ-1: a mapping is the same for all destinations (5382-1)', () => {
     start();
     const external = open();
     expect(open(A, '192.0.2.10:443')).to.equal(external);
@@ -40,7 +40,7 @@ describe('RFC 5382: NAT of TCP', () => {
     expect(rig.nat.stats()).to.include({ mappings: 2 });
   });
 
-  it('REQ-2: lets a connection be opened, used and finished from either side; nothing begins but with a SYN', () => {
+  it('REQ-2: lets a connection be opened, used and finished from either side; nothing begins but with a SYN (5382-2)', () => {
     start({ filter: 'endpoint-independent' });
     expect(rig.out(segment(ACK), A, S).text).to.equal('nat-no-mapping');
     expect(rig.out(segment(RST), A, S).text).to.equal('nat-no-mapping');
@@ -55,7 +55,7 @@ describe('RFC 5382: NAT of TCP', () => {
     expect(rig.outside(segment(ACK), A, S)).to.equal(external);
   });
 
-  it('REQ-2 a: lets both ends open a connection at once', () => {
+  it('REQ-2 a: lets both ends open a connection at once (5382-2)', () => {
     start();
     const external = rig.outside(segment(SYN), A, S);
     expect(rig.in(segment(SYN), S, external)).to.include({ side: 'lan', text: `${S} > ${A}` });
@@ -84,7 +84,7 @@ describe('RFC 5382: NAT of TCP', () => {
     expect(rig.nat.stats()).to.include({ mappings: 0, sessions: 0, hosts: 0 });
   });
 
-  it('REQ-4: answers a SYN that nobody asked for after six seconds', () => {
+  it('REQ-4: answers a SYN that nobody asked for after six seconds (5382-4)', () => {
     start();
     const external = open();
     expect(rig.in(segment(SYN), '203.0.113.1:7', external).text).to.equal('nat-no-mapping');
@@ -94,7 +94,7 @@ describe('RFC 5382: NAT of TCP', () => {
     expect(rig.replies).to.deep.equal([`198.51.100.1 > 203.0.113.1 [203.0.113.1:7 > ${external}]`]);
   });
 
-  it('REQ-4: and not at all, if a SYN goes out meanwhile', () => {
+  it('REQ-4: and not at all, if a SYN goes out meanwhile (5382-4)', () => {
     start();
     const external = open();
     expect(rig.in(segment(SYN), '203.0.113.1:7', external).side).to.equal(undefined);
@@ -107,12 +107,12 @@ describe('RFC 5382: NAT of TCP', () => {
     expect(rig.replies).to.deep.equal([`198.51.100.1 > 203.0.113.1 [203.0.113.1:8 > ${external}]`]);
   });
 
-  it('REQ-4: nor after the end of those who would send it', () => {
+  it('REQ-4: nor after the end of those who would send it (5382-4)', () => {
     start();
     rig.in(segment(SYN), '203.0.113.1:7', '198.51.100.1:7');
   });
 
-  it('REQ-5: keeps an established connection for two hours and four minutes, whoever speaks', () => {
+  it('REQ-5: keeps an established connection for two hours and four minutes, whoever speaks (5382-5)', () => {
     start();
     const external = open();
     for (let i = 0; i < 3; i++) {
@@ -125,7 +125,7 @@ describe('RFC 5382: NAT of TCP', () => {
     expect(isOpen(external)).to.equal(false);
   });
 
-  it('REQ-5: keeps one that is opened for four minutes, and what comes in does not make it more', () => {
+  it('REQ-5: keeps one that is opened for four minutes, and what comes in does not make it more (5382-5)', () => {
     start();
     const external = rig.outside(segment(SYN), A, S);
     rig.pass(TRANSITORY - 1);
@@ -134,7 +134,7 @@ describe('RFC 5382: NAT of TCP', () => {
     expect(isOpen(external)).to.equal(false);
   });
 
-  it('REQ-5: keeps one that both ends have finished for four minutes, one that only one has for as long as ever', () => {
+  it('REQ-5: keeps one that both ends have finished for four minutes, one that only one has for as long as ever (5382-5)', () => {
     start();
     const external = open();
     rig.out(segment(FIN_ACK), A, S);
@@ -147,7 +147,7 @@ describe('RFC 5382: NAT of TCP', () => {
     expect(isOpen(external)).to.equal(false);
   });
 
-  it('REQ-5 a: those times are options', () => {
+  it('REQ-5 a: those times are options (5382-5)', () => {
     start({}, { timeouts: { tcpOpening: 1000, tcpEstablished: 5000, tcpClosing: 2000 } });
     const external = open();
     rig.pass(4999);
@@ -169,7 +169,7 @@ describe('RFC 5382: NAT of TCP', () => {
     expect(isOpen(external)).to.equal(true);
   });
 
-  it('7857 2.2: a reset ends a connection in four minutes, unless the internal host goes on', () => {
+  it('7857 2.2: a reset ends a connection in four minutes, unless the internal host goes on (7857-1)', () => {
     start();
     const external = open();
     expect(rig.in(segment(RST), S, external).side).to.equal('lan');
@@ -190,7 +190,7 @@ describe('RFC 5382: NAT of TCP', () => {
     expect(rig.out(segment(SYN), '10.0.2.1:4000', S).text).to.equal('nat-no-port');
   });
 
-  it('REQ-8: internal hosts connect to each other by their external ends, and see those', () => {
+  it('REQ-8: internal hosts connect to each other by their external ends, and see those (5382-8)', () => {
     start({ filter: 'endpoint-independent' });
     const b = open(B);
     const { side, ends, text } = rig.out(segment(SYN), A, b);
@@ -202,7 +202,7 @@ describe('RFC 5382: NAT of TCP', () => {
     expect(rig.nat.sessions().filter(({ state }) => state === 'established')).to.have.lengthOf(3);
   });
 
-  it('REQ-9, REQ-10: translates ICMP errors about segments, and ends nothing because of them', () => {
+  it('REQ-9, REQ-10: translates ICMP errors about segments, and ends nothing because of them (5382-9)', () => {
     start();
     const external = open();
     const { bytes } = rig.out(segment(ACK), A, S);

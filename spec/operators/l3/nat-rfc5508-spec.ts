@@ -22,7 +22,7 @@ describe('RFC 5508: NAT of ICMP', () => {
 
   afterEach(() => rig.end());
 
-  it('REQ-1: lets queries out and their answers in, of hosts that chose the same identifier, too', () => {
+  it('REQ-1: lets queries out and their answers in, of hosts that chose the same identifier, too (5508-1)', () => {
     start();
     const hosts = ['10.0.0.5', '10.0.0.6', '10.0.0.7'];
     const externals = hosts.map((host) => rig.outside(echo, `${host}:77`, S));
@@ -35,14 +35,14 @@ describe('RFC 5508: NAT of ICMP', () => {
     expect(rig.in(echoReply, '192.0.2.10:1', externals[0] ?? '').text).to.equal('nat-no-mapping');
   });
 
-  it('REQ-1 a: the mapping of an identifier is the same for all destinations', () => {
+  it('REQ-1 a: the mapping of an identifier is the same for all destinations (5508-1)', () => {
     start();
     const external = rig.outside(echo, '10.0.0.5:77', S);
     expect(rig.outside(echo, '10.0.0.5:77', '192.0.2.10')).to.equal(external);
     expect(rig.outside(echo, '10.0.0.5:78', S)).to.not.equal(external);
   });
 
-  it('REQ-2: keeps a query for a minute, and no longer; that time is an option', () => {
+  it('REQ-2: keeps a query for a minute, and no longer; that time is an option (5508-1)', () => {
     for (const icmp of [MINUTE, 2 * MINUTE]) {
       start([SOURCE], { timeouts: { icmp } });
       const external = rig.outside(echo, '10.0.0.5:77', S);
@@ -65,7 +65,7 @@ describe('RFC 5508: NAT of ICMP', () => {
     expect(rig.in(wrong, ROUTER, '198.51.100.1').text).to.equal('nat-bad-quote');
   });
 
-  it('REQ-4: translates errors from outside, and what they quote, by the mapping of that', () => {
+  it('REQ-4: translates errors from outside, and what they quote, by the mapping of that (5508-2)', () => {
     start();
     for (const [packet, from, to] of [
       [udp, '10.0.0.5:4000', `${S}:53`],
@@ -79,7 +79,7 @@ describe('RFC 5508: NAT of ICMP', () => {
     }
   });
 
-  it('REQ-4: drops those about what it knows no mapping for, or no session', () => {
+  it('REQ-4: drops those about what it knows no mapping for, or no session (5508-2)', () => {
     start();
     const { bytes } = rig.out(udp, '10.0.0.5:4000', `${S}:53`);
     const elsewhere = rig.out(udp, '10.0.0.6:4000', '192.0.2.10:53');
@@ -92,7 +92,7 @@ describe('RFC 5508: NAT of ICMP', () => {
     expect(rig.in(errorAbout(new Uint8Array(4)), ROUTER, '198.51.100.1').text).to.equal('nat-bad-quote');
   });
 
-  it('REQ-5: translates errors from inside, about what had come in; they come from the external address', () => {
+  it('REQ-5: translates errors from inside, about what had come in; they come from the external address (5508-2)', () => {
     start();
     const external = rig.outside(udp, '10.0.0.5:4000', `${S}:53`);
     const { bytes } = rig.in(udp, `${S}:53`, external);
@@ -114,7 +114,7 @@ describe('RFC 5508: NAT of ICMP', () => {
     );
   });
 
-  it('REQ-6: errors neither refresh nor end a session', () => {
+  it('REQ-6: errors neither refresh nor end a session (5508-3)', () => {
     start();
     const { bytes, ends } = rig.out(echo, '10.0.0.5:77', S);
     const external = `198.51.100.1:${ends.sourcePort}`;
@@ -138,7 +138,7 @@ describe('RFC 5508: NAT of ICMP', () => {
     expect(back).to.include({ side: 'lan', text: '198.51.100.66:7 > 10.0.0.5:7' });
   });
 
-  it('REQ-7 a: translates hairpinned errors to the ends that the quoted packet was sent between', () => {
+  it('REQ-7 a: translates hairpinned errors to the ends that the quoted packet was sent between (5508-4)', () => {
     start([{ ...SOURCE, filter: 'endpoint-independent' }]);
     const b = rig.outside(udp, '10.0.0.6:5000', `${S}:53`);
     const { bytes, side } = rig.out(udp, '10.0.0.5:4000', b);

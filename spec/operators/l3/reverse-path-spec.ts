@@ -18,7 +18,7 @@ forBothVersions('reversePath', ({ version }) => {
     bench.close();
   });
 
-  it('strict: takes what comes by the interface that leads to its source', () => {
+  it('strict: takes what comes by the interface that leads to its source (1812-10)', () => {
     make({ left: { reversePath: 'strict' }, routes: [{ destination: network, gateway: b, side: 'right' }] });
     expect(from(a)).to.equal('taken');
     expect(from(b)).to.equal('reverse-path-failed');
@@ -27,7 +27,7 @@ forBothVersions('reversePath', ({ version }) => {
     expect(from(version === 4 ? '198.51.100.1' : '2001:db9::1')).to.equal('reverse-path-failed');
   });
 
-  it('loose: takes what there is a route back to, other than a default one', () => {
+  it('loose: takes what there is a route back to, other than a default one (1812-10)', () => {
     make({
       left: { reversePath: 'loose' },
       routes: [
