@@ -213,8 +213,8 @@ export class Program implements RuleTester {
   decided: number = POLICY;
   /** A callback threw: the packet is to be dropped. */
   failed = false;
-  private readonly froms: Int32Array;
-  private readonly tos: Int32Array;
+  /** Of each rule where the conditions that it starts with begin, and where they end. */
+  private readonly bounds: Int32Array;
   private readonly endings: Uint8Array;
   private readonly rules: readonly CompiledRule[];
   private readonly chains: readonly CompiledChain[];
@@ -229,8 +229,8 @@ export class Program implements RuleTester {
     this.bases = bases;
     this.rules = rules;
     this.chains = chains;
-    this.froms = Int32Array.from(rules, ({ from }) => from);
-    this.tos = Int32Array.from(rules, ({ to }) => to);
+    this.bounds = new Int32Array(2 * rules.length);
+    for (const [i, { from, to }] of rules.entries()) this.bounds.set([from, to], 2 * i);
     this.endings = Uint8Array.from(rules, ({ ending }) => ending);
     this.packets = new Float64Array(rules.length);
     this.bytes = new Float64Array(rules.length);
@@ -244,7 +244,7 @@ export class Program implements RuleTester {
   }
 
   matches(rule: number): boolean {
-    return this.conditions.hold(this.froms[rule] ?? 0, this.tos[rule] ?? 0);
+    return this.conditions.hold(this.bounds[2 * rule] ?? 0, this.bounds[2 * rule + 1] ?? 0);
   }
 
   /** Reads a packet whose IP header is at `network`; whether it is sound. */

@@ -47,7 +47,7 @@ export class RuleTree {
   /** Smallest and largest number of its rules. */
   readonly first: number;
   readonly last: number;
-  /** Of a leaf: its rules, in order. */
+  /** Of a leaf with more than one: its rules, in order. */
   readonly rules: Int32Array;
   readonly field: number;
   readonly numbers: NumberIndex | undefined;
@@ -58,7 +58,7 @@ export class RuleTree {
   private constructor(rules: readonly RuleKeys[], division: Division | undefined) {
     this.first = rules[0]?.rule ?? -1;
     this.last = rules.at(-1)?.rule ?? -1;
-    this.rules = division === undefined ? Int32Array.from(rules, ({ rule }) => rule) : EMPTY;
+    this.rules = division === undefined && rules.length > 1 ? Int32Array.from(rules, ({ rule }) => rule) : EMPTY;
     this.field = division?.field ?? NO_FIELD;
     this.numbers = division?.numbers;
     this.prefixes = division?.prefixes;
@@ -75,11 +75,13 @@ export class RuleTree {
 
   /** The first rule from `from` on, and before `before`, that a packet fulfils; else `before`. */
   find(tester: RuleTester, from: number, before: number): number {
-    if (this.first >= before || this.last < from) return before;
+    const { first, last } = this;
+    if (first >= before || last < from) return before;
+    if (first === last) return tester.matches(first) ? first : before;
     if (this.field === NO_FIELD) return this.search(tester, from, before);
     let found = before;
     const { rest } = this;
-    const restComesFirst = rest !== undefined && rest.first === this.first;
+    const restComesFirst = rest !== undefined && rest.first === first;
     if (restComesFirst) found = rest.find(tester, from, found);
     if (this.numbers !== undefined) {
       found = this.numbers.find(this, tester, from, found);
