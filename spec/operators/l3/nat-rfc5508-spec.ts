@@ -160,6 +160,20 @@ describe('RFC 5508: NAT of ICMP', () => {
     expect(rig.replies).to.deep.equal([]);
   });
 
+  it('REQ-4, REQ-5: does the same with those of IPv6', () => {
+    start([{ kind: 'source', from: 'fd00::/8', out: 'wan', to: '2001:db8::1' }]);
+    const [a, remote, router] = ['[fd00::5]:4000', '[2001:db8:9::1]:53', '2001:db8:8::1'];
+    const sent = rig.out(udp, a, remote);
+    const external = sent.text.split(' > ')[0] ?? '';
+    const error = rig.in(errorAbout(sent.bytes, 3), `[${router}]`, '[2001:db8::1]');
+    expect(error).to.include({ side: 'lan', text: `${router} > fd00::5 [${a} > ${remote}]` });
+    const answer = rig.in(udp, remote, external);
+    const refusal = rig.out(errorAbout(answer.bytes, 1), '[fd00::5]', '[2001:db8:9::1]');
+    expect(refusal.text).to.equal(`2001:db8::1 > 2001:db8:9::1 [${remote} > ${external}]`);
+    const wrong = { ...errorAbout(sent.bytes, 3), checksum: 'none' } as const;
+    expect(rig.in(wrong, `[${router}]`, '[2001:db8::1]').text).to.equal('nat-bad-quote');
+  });
+
   it('REQ-10: translates all kinds of errors, time exceeded and unreachable among them', () => {
     start();
     const { bytes } = rig.out(udp, '10.0.0.5:4000', `${S}:53`);

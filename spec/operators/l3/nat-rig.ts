@@ -64,7 +64,8 @@ export const segment = (flags: number): PlainPacket => plain('tcp', { flags });
 
 /** An error about a packet, as its receiver or a router has it. */
 export function errorAbout(bytes: Uint8Array, type = 11): PlainPacket {
-  return plain('icmp-error', { body: bytes.slice(0, 28), type });
+  const header = (bytes[0] ?? 0) >>> 4 === 6 ? 40 : 20;
+  return plain('icmp-error', { body: bytes.slice(0, header + 8), type });
 }
 
 /** The identification of a packet of IPv4; of IPv6, where there is none, anything. */
@@ -115,14 +116,7 @@ export class Rig {
     this.here = here;
     this.nat = nat(rules, options, this.env);
     this.env.drops.observe(({ reason }) => this.reasons.push(reason));
-    this.running.push(
-      this.pre.pipe(this.nat.prerouting).subscribe((frame) => (this.passed = frame)),
-      this.post.pipe(this.nat.postrouting).subscribe((frame) => (this.passed = frame)),
-      this.nat.replies$.subscribe((reply) => {
-        this.replies.push(this.read(reply).text);
-        reply.release();
-      }),
-    );
+    this.resume();
   }
 
   /** A packet comes in on one side, and goes through the router. */
@@ -160,9 +154,25 @@ export class Rig {
     this.env.scheduler.runFor(milliseconds);
   }
 
+  /** Nobody sends packets through for a while. */
+  pause(): void {
+    for (const one of this.running.splice(0)) one.unsubscribe();
+  }
+
+  resume(): void {
+    this.running.push(
+      this.pre.pipe(this.nat.prerouting).subscribe((frame) => (this.passed = frame)),
+      this.post.pipe(this.nat.postrouting).subscribe((frame) => (this.passed = frame)),
+      this.nat.replies$.subscribe((reply) => {
+        this.replies.push(this.read(reply).text);
+        reply.release();
+      }),
+    );
+  }
+
   /** No timer and no frame is left. */
   end(): void {
-    for (const one of this.running) one.unsubscribe();
+    this.pause();
     expect(this.env.scheduler.pending).to.equal(0);
     expect(this.env.pool.outstanding).to.equal(0);
   }

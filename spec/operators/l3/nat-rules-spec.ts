@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { Subject } from 'rxjs';
+import { EMPTY, NEVER, type Observable, Subject, throwError } from 'rxjs';
 import { Cidr } from '../../../lib/core/address.js';
 import { UsageError } from '../../../lib/core/errors.js';
 import type { Frame } from '../../../lib/core/frame.js';
@@ -206,9 +206,10 @@ describe('nat', () => {
           expect(it.in(packet, `${remote}:6`, `${b}:5`).text).to.equal(`${remote}:6 > ${a}:5`);
         }
         const { bytes } = it.out(udp, `${a}:5`, `${remote}:6`);
-        if (version === 4) {
-          expect(it.in(errorAbout(bytes), remote, b).text).to.equal(`${remote} > ${a} [${a}:5 > ${remote}:6]`);
-        }
+        const bare = (text: string): string => text.replace(/[[\]]/g, '');
+        expect(it.in(errorAbout(bytes, version === 4 ? 11 : 3), remote, b).text).to.equal(
+          `${bare(remote)} > ${bare(a)} [${a}:5 > ${remote}:6]`,
+        );
         expect(it.out(udp, `${a}:5`, `${version === 4 ? '10.9.9.9' : '[fd00:2::1]'}:6`).side).to.equal('lan');
         expect(it.nat.stats()).to.include({ mappings: 0, sessions: 0 });
       });
@@ -319,6 +320,45 @@ describe('nat', () => {
     running.unsubscribe();
     expect(env.pool.outstanding).to.equal(0);
     expect(env.scheduler.pending).to.equal(0);
+  });
+
+  for (const name of ['prerouting', 'postrouting'] as const) {
+    it(`${name} lives as its source does, and leaves no timer to whoever leaves early`, () => {
+      const env = virtualEnv();
+      const translator = nat([MASQUERADE], {}, env);
+      const tell = (source: Observable<Frame>): unknown[] => {
+        const events: unknown[] = [];
+        const running = source.pipe(translator[name]).subscribe({
+          next: () => events.push('next'),
+          error: (error: unknown) => events.push(error),
+          complete: () => events.push('complete'),
+        });
+        running.unsubscribe();
+        return events;
+      };
+      expect(tell(NEVER)).to.deep.equal([]);
+      expect(tell(EMPTY)).to.deep.equal(['complete']);
+      expect(tell(throwError(() => 'broken'))).to.deep.equal(['broken']);
+      const input = new Subject<Frame>();
+      input.pipe(translator[name]).subscribe().unsubscribe();
+      expect(input.observed).to.equal(false);
+      expect(env.scheduler.pending).to.equal(0);
+    });
+  }
+
+  it('goes on where it was, once somebody is subscribed again', () => {
+    const it = start([{ kind: 'source', from: '10.0.0.0/8', to: '198.51.100.1' }]);
+    const external = it.outside(udp, '10.0.0.5:4000', S);
+    it.pause();
+    expect(it.env.scheduler.pending).to.equal(0);
+    it.pass(299_999);
+    it.resume();
+    expect(it.in(udp, S, external).side).to.equal('lan');
+    it.pause();
+    it.pass(1_000_000);
+    it.resume();
+    it.pass(0);
+    expect(it.in(udp, S, external).text).to.equal('nat-no-mapping');
   });
 
   it('passes on what is no IP packet, and ends with its source', () => {
