@@ -36,7 +36,7 @@ export interface NatOptions {
   /** Knows the addresses of devices, for masquerade; or yields what does, once it is there: `() => me.tables`. */
   readonly tables?: NatTables | (() => NatTables | undefined);
   readonly timeouts?: Partial<NatTimeouts>;
-  /** Sessions at once: 1 to 4,194,304, default 262,144. Memory is taken as it is needed, about 170 bytes each. */
+  /** Sessions at once: 1 to 4,194,304, default 262,144. Memory is taken as it is needed, at most 212 bytes each. */
   readonly capacity?: number;
   /** Sessions of one internal host at once, so that none takes all. Default 16,384. */
   readonly perHost?: number;

@@ -346,6 +346,11 @@ describe('nat', () => {
     });
   }
 
+  it('takes a bounded amount of memory', () => {
+    const { bytes } = nat([MASQUERADE], { capacity: 1 << 18 }).stats();
+    expect(bytes / (1 << 18)).to.be.below(213);
+  });
+
   it('goes on where it was, once somebody is subscribed again', () => {
     const it = start([{ kind: 'source', from: '10.0.0.0/8', to: '198.51.100.1' }]);
     const external = it.outside(udp, '10.0.0.5:4000', S);
