@@ -5,7 +5,7 @@
 
 import type { Frame } from '../core/frame.js';
 import type { Conditions } from './conditions.js';
-import { type Facts, Field } from './facts.js';
+import { type Facts, Field, Need } from './facts.js';
 import type { KeyedLimiter, Limiter } from './limiter.js';
 import type { NatStatement, Predicate, RejectWith } from './model.js';
 import type { RuleTester, RuleTree } from './rule-tree.js';
@@ -252,7 +252,8 @@ export class Program implements RuleTester {
     this.frame = frame;
     this.failed = false;
     const { facts } = this;
-    return facts.read(frame, network, facts.needs === 0 ? 0 : this.context.wallTime() / 1_000);
+    const isTimed = (facts.needs & Need.Clock) !== 0;
+    return facts.read(frame, network, isTimed ? this.context.wallTime() / 1_000 : 0);
   }
 
   /** What becomes of the packet that was read. */
