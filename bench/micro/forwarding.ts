@@ -2,12 +2,13 @@
 
 import { Ipv4Address, type IpVersion, Ipv6Address, MacAddress, parseIp } from '../../lib/core/address.js';
 import { type Device, NO_FEATURES } from '../../lib/core/device.js';
+import type { Env } from '../../lib/core/env.js';
 import { asRx, type RxFrame } from '../../lib/core/frame.js';
 import { pseudoHeaderSum, pushIpHeader } from '../../lib/l3/ip-output.js';
-import { EtherType, EthernetFrame } from '../../lib/wire/ethernet.js';
+import { ETHERNET_HEADER, EtherType, EthernetFrame } from '../../lib/wire/ethernet.js';
 import { type IpFlow, IpProtocol } from '../../lib/wire/ip.js';
 import { UDP_HEADER, UdpDatagram } from '../../lib/wire/udp.js';
-import { router, type RouterHooks } from '../../operators/stack/router.js';
+import { type Router, router, type RouterHooks } from '../../operators/stack/router.js';
 import { environment } from '../../operators/time/environment.js';
 import { SimulationScheduler } from '../../operators/time/simulation-scheduler.js';
 import { BATCH, replay, source } from './pipeline.js';
@@ -41,11 +42,8 @@ function device(name: string, mac: string): Device {
   };
 }
 
-/** Forwards {@link BATCH} frames with each call. */
-export function forwarding({ version, flows, length, hooks = {} }: ForwardingOptions): () => void {
-  const env = environment({ scheduler: new SimulationScheduler(), seed: 1 });
-  const left = device('left', '02:00:00:00:01:01');
-  const right = device('right', '02:00:00:00:01:02');
+/** A router between two devices, which knows the way to where the flows go. */
+function makeRouter(left: Device, right: Device, hooks: RouterHooks, env: Env): Router {
   const me = router(
     {
       interfaces: [
@@ -60,46 +58,50 @@ export function forwarding({ version, flows, length, hooks = {} }: ForwardingOpt
     },
     env,
   );
+  for (const address of ['192.168.2.2', 'fd02::2']) me.neighbours(right)?.setStatic(parseIp(address), SERVER_MAC);
+  return me;
+}
+
+/** A datagram of a flow, as it comes to the left device. */
+function frameOf({ version, length }: ForwardingOptions, flow: number, to: Device, env: Env): RxFrame {
+  const source = version === 4 ? parseIp('192.168.1.2') : parseIp('fd01::2');
+  const destination = version === 4 ? new Ipv4Address(0xc612_0001 + flow) : new Ipv6Address(0x2001_0db8, 0, 0, flow);
+  const payload = length - (version === 4 ? 20 : 40) - UDP_HEADER;
+  const frame = env.pool.alloc(payload);
+  frame.put(payload);
+  const ends = { version, source, destination, protocol: IpProtocol.Udp, hopLimit: 64, trafficClass: 0 };
+  const ip = { ...ends, dontFragment: true } as IpFlow;
+  UdpDatagram.emit(frame, 1024 + (flow & 0xff), 53, pseudoHeaderSum(ip, payload + UDP_HEADER));
+  pushIpHeader(frame, ip, 0);
+  EthernetFrame.emit(frame, to.mac.value, CLIENT_MAC, version === 4 ? EtherType.Ipv4 : EtherType.Ipv6);
+  return asRx(frame);
+}
+
+/** Forwards {@link BATCH} frames with each call. */
+export function forwarding(options: ForwardingOptions): () => void {
+  const { version, flows, hooks = {} } = options;
+  const env = environment({ scheduler: new SimulationScheduler(), seed: 1 });
+  const left = device('left', '02:00:00:00:01:01');
+  const right = device('right', '02:00:00:00:01:02');
   let sent = 0;
   const { frames$, next } = source();
-  frames$.pipe(me).subscribe((frame) => {
+  frames$.pipe(makeRouter(left, right, hooks, env)).subscribe((frame) => {
     if (frame.device === right) sent++;
     frame.release();
   });
-  for (const address of ['192.168.2.2', 'fd02::2']) me.neighbours(right)?.setStatic(parseIp(address), SERVER_MAC);
-  const frameOf = (flow: number): RxFrame => {
-    const source = version === 4 ? parseIp('192.168.1.2') : parseIp('fd01::2');
-    const destination = version === 4 ? new Ipv4Address(0xc612_0001 + flow) : new Ipv6Address(0x2001_0db8, 0, 0, flow);
-    const payload = length - (version === 4 ? 20 : 40) - UDP_HEADER;
-    const frame = env.pool.alloc(payload);
-    frame.put(payload);
-    const ends = { version, source, destination, protocol: IpProtocol.Udp, hopLimit: 64, trafficClass: 0 };
-    const ip = { ...ends, dontFragment: true } as IpFlow;
-    UdpDatagram.emit(frame, 1024 + (flow & 0xff), 53, pseudoHeaderSum(ip, payload + UDP_HEADER));
-    pushIpHeader(frame, ip, 0);
-    EthernetFrame.emit(frame, left.mac.value, CLIENT_MAC, version === 4 ? EtherType.Ipv4 : EtherType.Ipv6);
-    return asRx(frame);
-  };
-  const frames = Array.from({ length: flows }, (_, flow) => frameOf(flow));
+  const frames = Array.from({ length: flows }, (_, flow) => frameOf(options, flow, left, env));
+  // What a hop changes: the link header, the hop limit and the checksum.
+  const changed = ETHERNET_HEADER + (version === 4 ? 12 : 8);
+  const heads = frames.map((frame) => frame.bytes().slice(0, changed));
+  let index = 0;
   const again = replay(frames, (frame) => {
-    // As it came: the hop limit was taken one from.
-    const at = frame.start + 14;
-    const { view } = frame.slab;
-    if (version === 4) {
-      view.setUint8(at + 8, 64);
-      view.setUint16(at + 10, sums[(view.getUint32(at + 16) - 0xc612_0001) % flows] ?? 0);
-    } else view.setUint8(at + 7, 64);
-    view.setUint16(frame.start, macs.to >>> 16);
-    view.setUint32(frame.start + 2, macs.rest);
-    view.setUint16(frame.start + 6, 0x0200);
-    view.setUint32(frame.start + 8, 2);
+    const head = heads[index++ % flows];
+    if (head !== undefined) frame.slab.bytes.set(head, frame.start);
     frame.device = left;
     next(frame);
   });
-  const macs = { to: 0x0200_0000, rest: 0x0101 };
-  const sums = frames.map((frame) => frame.slab.view.getUint16(frame.start + 14 + 10));
   return () => {
-    sent = 0;
+    sent = index = 0;
     again();
     if (sent !== BATCH) throw new Error(`${sent} of ${BATCH} packets went further: ${JSON.stringify(env.drops)}`);
   };
