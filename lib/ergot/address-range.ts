@@ -17,7 +17,7 @@ export class PhoneRange {
   /** @throws UsageError `ERR_INVALID_ADDRESS` if the range is longer than what the scope has from `first` on */
   constructor(first: PhoneAddress, length: number) {
     if (!isScope(length) || first.value + scopeSize(length) > scopeSize(first.bits)) {
-      badAddress(`^${length} from ${first} on is not a range of its scope`);
+      badAddress(`^${length} from ${first.toString()} on is not a range of its scope`);
     }
     this.first = first;
     this.length = length;
@@ -90,7 +90,7 @@ export class PhoneRange {
    */
   at(offset: number): PhoneAddress {
     if (!Number.isInteger(offset) || offset < 0 || offset >= this.size) {
-      throw new UsageError('ERR_INVALID_OPTION', `${this} has no offset ${offset}`);
+      throw new UsageError('ERR_INVALID_OPTION', `${this.toString()} has no offset ${offset}`);
     }
     return new PhoneAddress(this.first.value + offset, this.first.bits);
   }

@@ -101,7 +101,7 @@ export class PhoneAddress {
    * @throws UsageError `ERR_INVALID_ADDRESS` if `bits` is longer than this scope
    */
   suffix(bits: number): PhoneAddress {
-    if (bits > this.bits) badAddress(`${this} has no suffix of ^${bits}`);
+    if (bits > this.bits) badAddress(`${this.toString()} has no suffix of ^${bits}`);
     return new PhoneAddress(this.value % (isScope(bits) ? scopeSize(bits) : 1), bits);
   }
 
@@ -111,7 +111,7 @@ export class PhoneAddress {
    * @throws UsageError `ERR_INVALID_ADDRESS` unless `bits` is shorter than this scope
    */
   prefix(bits: number): PhoneAddress {
-    if (!isScope(bits) || bits >= this.bits) badAddress(`${this} has no prefix in front of ^${bits}`);
+    if (!isScope(bits) || bits >= this.bits) badAddress(`${this.toString()} has no prefix in front of ^${bits}`);
     return new PhoneAddress(Math.floor(this.value / scopeSize(bits)), this.bits - bits);
   }
 
@@ -136,7 +136,7 @@ export class PhoneAddress {
    * @throws UsageError `ERR_INVALID_ADDRESS` if the addresses are of different scopes
    */
   commonScope(other: PhoneAddress): number {
-    if (this.bits !== other.bits) badAddress(`${this} and ${other} are not of one scope`);
+    if (this.bits !== other.bits) badAddress(`${this.toString()} and ${other.toString()} are not of one scope`);
     return Math.max(1, 32 - Math.clz32(this.value ^ other.value));
   }
 }

@@ -48,61 +48,57 @@ describe('PhoneAddress', () => {
     for (const [text, value, bits, canonical] of examples) {
       it(`reads ${text}`, () => {
         expect(parse(text)).to.deep.equal(new PhoneAddress(value, bits));
-        expect(`${parse(text)}`).to.equal(canonical);
+        expect(String(parse(text))).to.equal(canonical);
         expect(JSON.stringify(parse(text))).to.equal(`"${canonical}"`);
         expect(PhoneAddress.isCanonical(text)).to.equal(text === canonical);
       });
     }
 
     const wrong = [
-      ...[
-        '',
-        '^',
-        '^10',
-        '3A0',
-        '3A0^',
-        '3A0^^10',
-        '3A0^10^10',
-        ' 3A0^10',
-        '3A0^10 ',
-        '3A0^ 10',
-        '3A0^1e1',
-        '3A0^-1',
-        '0x3^10',
-        'G^8',
-        '-1^8',
-      ],
-      ...[
-        '0^0',
-        '1^0',
-        '0^33',
-        '0^99',
-        '0^032',
-        '0^08',
-        '0^4294967328',
-        '1.1^0.4',
-        '1.1^16.17',
-        '400^10',
-        '2^1',
-        '100000000^32',
-        `${'F'.repeat(40)}^32`,
-      ],
-      ...[
-        '4.0^2.4',
-        '1.10^2.4',
-        '1^2.4',
-        '1.2.3^2.4',
-        '.7^2.4',
-        '1.^2.4',
-        '1.7^2.',
-        '1.7^.4',
-        '1..7^2.4',
-        '1.7^2..4',
-        '3A.2^16',
-        '3A.222^16',
-        '3A.^16',
-      ],
-      ...['1'.repeat(200), `${'0'.repeat(300)}1^10`],
+      '',
+      '^',
+      '^10',
+      '3A0',
+      '3A0^',
+      '3A0^^10',
+      '3A0^10^10',
+      ' 3A0^10',
+      '3A0^10 ',
+      '3A0^ 10',
+      '3A0^1e1',
+      '3A0^-1',
+      '0x3^10',
+      'G^8',
+      '-1^8',
+      '0^0',
+      '1^0',
+      '0^33',
+      '0^99',
+      '0^032',
+      '0^08',
+      '0^4294967328',
+      '1.1^0.4',
+      '1.1^16.17',
+      '400^10',
+      '2^1',
+      '100000000^32',
+      `${'F'.repeat(40)}^32`,
+
+      '4.0^2.4',
+      '1.10^2.4',
+      '1^2.4',
+      '1.2.3^2.4',
+      '.7^2.4',
+      '1.^2.4',
+      '1.7^2.',
+      '1.7^.4',
+      '1..7^2.4',
+      '1.7^2..4',
+      '3A.2^16',
+      '3A.222^16',
+      '3A.^16',
+      '1'.repeat(200),
+      `${'0'.repeat(300)}1^10`,
     ];
     for (const text of wrong) {
       it(`refuses "${text.slice(0, 48)}"`, () => {
@@ -128,19 +124,24 @@ describe('PhoneAddress', () => {
     it('reads back what it writes, however it writes it', () => {
       fc.assert(
         fc.property(grouped, ({ address, widths }) => {
-          for (const text of [`${address}`, address.toBytes(), address.toGroups(widths), `${address}`.toLowerCase()]) {
+          for (const text of [
+            String(address),
+            address.toBytes(),
+            address.toGroups(widths),
+            String(address).toLowerCase(),
+          ]) {
             expect(parse(text).equals(address), text).to.equal(true);
           }
-          expect(PhoneAddress.isCanonical(`${address}`)).to.equal(true);
+          expect(PhoneAddress.isCanonical(String(address))).to.equal(true);
         }),
       );
     });
 
     it('never fails otherwise than by its code', () => {
-      const near = fc.string({ unit: fc.constantFrom(...'0123aF.^^.-g '), maxLength: 24 });
+      const near = fc.string({ unit: fc.constantFrom(...'0123aF.^^.-g '.split('')), maxLength: 24 });
       fc.assert(
         fc.property(fc.oneof(near, fc.string()), (text) => {
-          if (PhoneAddress.isValid(text)) expect(parse(`${parse(text)}`).equals(parse(text))).to.equal(true);
+          if (PhoneAddress.isValid(text)) expect(parse(String(parse(text))).equals(parse(text))).to.equal(true);
           else invalid(() => parse(text));
         }),
         { numRuns: 2000 },
@@ -167,7 +168,7 @@ describe('PhoneAddress', () => {
 
   it('compares by scope, then by number', () => {
     const sorted = ['0^2', '3^2', '00^8', '80^8', '001^10', '3A0^10', 'FFFFFFFF^32'].map(parse);
-    expect([...sorted].reverse().sort((a, b) => a.compare(b))).to.deep.equal(sorted);
+    expect(sorted.toReversed().sort((a, b) => a.compare(b))).to.deep.equal(sorted);
     expect(parse('01^8').equals(parse('001^10'))).to.equal(false);
     expect(parse('001^10').equals(parse('1^10'))).to.equal(true);
     expect(parse('00^8').isAny).to.equal(true);
@@ -176,9 +177,9 @@ describe('PhoneAddress', () => {
 
   it('has its local form as a suffix', () => {
     const global = parse('17^6');
-    expect(`${global.suffix(4)}`).to.equal('7^4');
-    expect(`${global.prefix(4)}`).to.equal('1^2');
-    expect(`${parse('1^2').join(parse('7^4'))}`).to.equal('17^6');
+    expect(String(global.suffix(4))).to.equal('7^4');
+    expect(String(global.prefix(4))).to.equal('1^2');
+    expect(String(parse('1^2').join(parse('7^4')))).to.equal('17^6');
     expect(parse('7^4').isSuffixOf(global)).to.equal(true);
     expect(global.isSuffixOf(global)).to.equal(true);
     expect(parse('8^4').isSuffixOf(global)).to.equal(false);
@@ -222,7 +223,7 @@ describe('PhoneAddress', () => {
 
 describe('PhoneRange', () => {
   it('reads and writes its first and last address', () => {
-    expect(`${range('080-17f^10')}`).to.equal('080-17F^10');
+    expect(String(range('080-17f^10'))).to.equal('080-17F^10');
     expect(range('080-17F^10')).to.deep.include({ length: 8, size: 256, last: 0x17f, isAligned: false });
     expect(range('200-3FF^10')).to.deep.include({ length: 9, isAligned: true });
     expect(range('0-FFFFFFFF^32').size).to.equal(2 ** 32);
@@ -256,7 +257,7 @@ describe('PhoneRange', () => {
     expect(outer.overlaps(range('380-3FF^10'))).to.equal(false);
     expect(outer.overlaps(range('080-17F^10'))).to.equal(false);
     expect(outer.equals(range('180-37F^10'))).to.equal(true);
-    expect(`${outer.at(0x183)}`).to.equal('303^10');
+    expect(String(outer.at(0x183))).to.equal('303^10');
     for (const offset of [-1, 512, 0.5])
       expect(() => outer.at(offset))
         .to.throw(UsageError)
@@ -275,7 +276,7 @@ describe('PhoneRange', () => {
         expect(members(a)).to.have.length(a.size);
         expect(a.overlaps(b)).to.equal(members(a).some((value) => members(b).includes(value)));
         expect(a.containsRange(b)).to.equal(members(b).every((value) => members(a).includes(value)));
-        expect(PhoneRange.parse(`${a}`).equals(a)).to.equal(true);
+        expect(PhoneRange.parse(String(a)).equals(a)).to.equal(true);
       }),
     );
   });
