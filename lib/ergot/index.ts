@@ -1,4 +1,4 @@
-/** ergot: a link layer of its own, for networks that are no hierarchy. */
+/** ergot: addresses and routes for networks that are no hierarchy, and the wire of ergot 0.12 with the messages on it. */
 
 export { PhoneAddress } from './address.js';
 export { PhoneRange } from './address-range.js';
@@ -13,3 +13,59 @@ export {
   wrap,
 } from './translation.js';
 export { Subnet } from './translation-subnet.js';
+export { MAX_EMPTY_ITEMS, type PostcardCode, PostcardError } from './postcard.js';
+export { PostcardReader } from './postcard-reader.js';
+export { DEFAULT_MESSAGE_LIMIT, PostcardWriter } from './postcard-writer.js';
+export { type Decoded, decode, encode, type Infer, type Schema } from './schema.js';
+export {
+  bool,
+  bytes,
+  char,
+  f32,
+  f64,
+  i8,
+  i16,
+  i32,
+  i64,
+  i128,
+  isize,
+  string,
+  u8,
+  u8Seq,
+  u16,
+  u32,
+  u64,
+  u128,
+  unit,
+  unitStruct,
+  usize,
+} from './schema.js';
+export {
+  array,
+  type Fields,
+  map,
+  newtype,
+  option,
+  type Struct,
+  seq,
+  struct,
+  type Tuple,
+  tuple,
+  tupleStruct,
+  u8Array,
+} from './schema-compound.js';
+export {
+  type EnumValue,
+  enumeration,
+  newtypeVariant,
+  result,
+  structVariant,
+  tupleVariant,
+  unitVariant,
+  type Variant,
+  type Variants,
+} from './schema-enum.js';
+export { KEY_LENGTH, Key, nameHash } from './key.js';
+export { type Endpoint, endpoint } from './endpoint.js';
+export { type Topic, topic } from './topic.js';
+export * from './net-address.js';
