@@ -9,7 +9,7 @@ import { type IpFlow, type IpPacket, IpProtocol } from '../wire/ip.js';
 import { Ipv4Packet } from '../wire/ipv4.js';
 import { Ipv6Packet } from '../wire/ipv6.js';
 import type { PacketFields } from '../wire/packet-fields.js';
-import { TcpFlag, TcpSegment } from '../wire/tcp.js';
+import { TCP_ACKNOWLEDGMENT, TCP_DATA_OFFSET, TCP_SEQUENCE, TcpFlag, TcpSegment } from '../wire/tcp.js';
 import { findPayload } from '../wire/ipv6-extensions.js';
 import type { RejectWith } from './model.js';
 
@@ -45,11 +45,6 @@ function isIntact(packet: IpPacket, fields: PacketFields): boolean {
   return sum16(view, transport, end, pseudo) === ALL_ONES;
 }
 const ALL_ONES = 0xffff;
-
-// RFC 9293 3.1.
-const SEQUENCE = 4;
-const ACKNOWLEDGMENT = 8;
-const DATA_OFFSET = 12;
 
 /** Makes answers to rejected packets. */
 export class Rejections {
@@ -95,7 +90,7 @@ export class Rejections {
       dontFragment: true,
     } as IpFlow;
     const acked = (tcpFlags & TcpFlag.Ack) !== 0;
-    const payload = end - transport - (view.getUint8(transport + DATA_OFFSET) >>> 4) * 4;
+    const payload = end - transport - (view.getUint8(transport + TCP_DATA_OFFSET) >>> 4) * 4;
     const span = payload + ((tcpFlags & TcpFlag.Syn) >>> 1) + (tcpFlags & TcpFlag.Fin);
     const frame = this.env.pool.alloc(0);
     TcpSegment.emit(
@@ -103,8 +98,8 @@ export class Rejections {
       {
         sourcePort: fields.destinationPort,
         destinationPort: fields.sourcePort,
-        sequence: acked ? view.getUint32(transport + ACKNOWLEDGMENT) : 0,
-        acknowledgment: acked ? 0 : (view.getUint32(transport + SEQUENCE) + span) >>> 0,
+        sequence: acked ? view.getUint32(transport + TCP_ACKNOWLEDGMENT) : 0,
+        acknowledgment: acked ? 0 : (view.getUint32(transport + TCP_SEQUENCE) + span) >>> 0,
         flags: acked ? TcpFlag.Rst : TcpFlag.Rst | TcpFlag.Ack,
         window: 0,
         urgentPointer: 0,

@@ -9,9 +9,8 @@ import { IpProtocol } from '../wire/ip.js';
 import { IPV4_HEADER } from '../wire/ipv4.js';
 import { IPV6_HEADER } from '../wire/ipv6.js';
 import { PacketFields } from '../wire/packet-fields.js';
-import { TCP_CHECKSUM_OFFSET, TCP_HEADER, TcpFlag } from '../wire/tcp.js';
+import { TCP_CHECKSUM_OFFSET, TCP_DATA_OFFSET, TCP_HEADER, TcpFlag } from '../wire/tcp.js';
 
-const DATA_OFFSET = 12;
 // RFC 9293 3.2.
 const END = 0;
 const NOP = 1;
@@ -49,7 +48,7 @@ export function clampMss(frame: Frame, mtu: number): boolean {
 
 /** Offset of the size in the options of the TCP header at `transport`, or -1. */
 function findMss(view: DataView, transport: number): number {
-  const end = transport + (view.getUint8(transport + DATA_OFFSET) >>> 4) * 4;
+  const end = transport + (view.getUint8(transport + TCP_DATA_OFFSET) >>> 4) * 4;
   for (let at = transport + TCP_HEADER; at < end; ) {
     const kind = view.getUint8(at);
     if (kind === END) return -1;

@@ -5,11 +5,10 @@
  */
 
 import type { Frame } from '../core/frame.js';
+import { ICMPV4_HEADER } from '../wire/icmpv4.js';
 import { IpProtocol } from '../wire/ip.js';
 import { PacketFields } from '../wire/packet-fields.js';
 import { mixed } from './fib-group.js';
-
-const ICMP_HEADER = 8;
 
 /** Hashes flows under a seed, so that routers one behind another do not all choose alike. */
 export class FlowHash {
@@ -25,7 +24,7 @@ export class FlowHash {
   of(fields: PacketFields, frame: Frame): number {
     if (!isIcmpError(fields)) return this.hash(fields);
     const { quoted } = this;
-    return this.hash(quoted.readQuoted(frame, fields.transport + ICMP_HEADER, fields.end) ? quoted : fields);
+    return this.hash(quoted.readQuoted(frame, fields.transport + ICMPV4_HEADER, fields.end) ? quoted : fields);
   }
 
   private hash(fields: PacketFields): number {

@@ -10,8 +10,8 @@ import type { Env } from '../core/env.js';
 import { Cast, type ChosenRoute, type Frame, GsoType, type TxPacket } from '../core/frame.js';
 import { updateChecksum } from '../wire/checksum.js';
 import { HOP_BY_HOP } from '../wire/ip.js';
-import { IPV4_HEADER, type Ipv4Packet } from '../wire/ipv4.js';
-import type { Ipv6Packet } from '../wire/ipv6.js';
+import { IPV4_CHECKSUM, IPV4_HEADER, IPV4_TTL, type Ipv4Packet } from '../wire/ipv4.js';
+import { IPV6_HOP_LIMIT, type Ipv6Packet } from '../wire/ipv6.js';
 import { readHopByHop } from '../wire/ipv6-extensions.js';
 import { longestSegment } from '../wire/segmentation.js';
 import { clampMss } from './clamp-mss.js';
@@ -58,10 +58,6 @@ export interface ForwardOptions {
   readonly alerted?: (packet: Ipv4Packet | Ipv6Packet) => void;
 }
 
-// Offsets in the headers (RFC 791 3.1, RFC 8200 3).
-const TTL_PROTOCOL = 8;
-const CHECKSUM = 10;
-const HOP_LIMIT = 7;
 /** One less of the upper byte of the word that begins with the TTL. */
 const ONE_HOP = 0x100;
 const NAME = 'forward';
@@ -256,13 +252,13 @@ export function spendHop(packet: Ipv4Packet | Ipv6Packet): void {
 /** Takes one off the TTL, and its part off the checksum (RFC 1624 3). */
 function decrementTtl({ frame, offset }: Ipv4Packet): void {
   const { view } = frame.slab;
-  const before = view.getUint16(offset + TTL_PROTOCOL);
+  const before = view.getUint16(offset + IPV4_TTL);
   const after = before - ONE_HOP;
-  view.setUint16(offset + TTL_PROTOCOL, after);
-  view.setUint16(offset + CHECKSUM, updateChecksum(view.getUint16(offset + CHECKSUM), before, after));
+  view.setUint16(offset + IPV4_TTL, after);
+  view.setUint16(offset + IPV4_CHECKSUM, updateChecksum(view.getUint16(offset + IPV4_CHECKSUM), before, after));
 }
 
 function decrementHopLimit({ frame, offset }: Ipv6Packet): void {
   const { view } = frame.slab;
-  view.setUint8(offset + HOP_LIMIT, view.getUint8(offset + HOP_LIMIT) - 1);
+  view.setUint8(offset + IPV6_HOP_LIMIT, view.getUint8(offset + IPV6_HOP_LIMIT) - 1);
 }

@@ -6,7 +6,7 @@
 import type { Ipv4Address } from '../core/address.js';
 import type { Env } from '../core/env.js';
 import { asTxPacket, Cast, GsoType, type TxPacket } from '../core/frame.js';
-import { Icmpv4Message, Icmpv4Type, isIcmpv4Error } from '../wire/icmpv4.js';
+import { ICMPV4_HEADER, Icmpv4Message, Icmpv4Type, isIcmpv4Error } from '../wire/icmpv4.js';
 import { Icmpv6Type } from '../wire/icmpv6.js';
 import { type IpPacket, IpProtocol } from '../wire/ip.js';
 import { IPV4_HEADER, Ipv4Packet } from '../wire/ipv4.js';
@@ -31,7 +31,6 @@ export interface IcmpErrorsOptions {
 
 // RFC 1812 4.3.2.3: as much of the packet as fits into 576 bytes.
 const MAX_ERROR = 576;
-const ICMP_HEADER = 8;
 /** A redirect for the host, whatever the service: code 1 (RFC 1812 5.2.7.2). */
 const REDIRECT_HOST = 1;
 // RFC 1812 4.3.2.5: precedence 6, internetwork control.
@@ -114,7 +113,7 @@ export class IcmpErrors {
   }
 
   private write(packet: Ipv4Packet, source: number, type: number, code: number, rest: number): TxPacket {
-    const quoted = Math.min(packet.totalLength, MAX_ERROR - IPV4_HEADER - ICMP_HEADER);
+    const quoted = Math.min(packet.totalLength, MAX_ERROR - IPV4_HEADER - ICMPV4_HEADER);
     const frame = this.env.pool.alloc(MAX_ERROR);
     const { bytes } = packet.frame.slab;
     // What is quoted is the packet as it would be on a wire.

@@ -9,26 +9,19 @@
 
 import { ChecksumState, type Frame, NOT_PARSED } from '../core/frame.js';
 import { complement, fold } from './checksum.js';
-import { isIcmpv4Error, Icmpv4Type } from './icmpv4.js';
+import { ICMPV4_HEADER, Icmpv4Type, isIcmpv4Error } from './icmpv4.js';
 import { isIcmpv6Error, Icmpv6Type } from './icmpv6.js';
 import { IpProtocol } from './ip.js';
+import { IPV4_CHECKSUM, IPV4_DESTINATION, IPV4_FRAGMENT, IPV4_IDENTIFICATION, IPV4_SOURCE } from './ipv4.js';
+import { IPV6_DESTINATION, IPV6_SOURCE } from './ipv6.js';
 import type { PacketFields } from './packet-fields.js';
+import { TCP_CHECKSUM_OFFSET } from './tcp.js';
+import { UDP_CHECKSUM_OFFSET } from './udp.js';
 
-// RFC 791 3.1, RFC 8200 3: offsets in the IP header.
-const V4_IDENTIFICATION = 4;
-const V4_FLAGS = 6;
-const V4_CHECKSUM = 10;
-const V4_SOURCE = 12;
-const V4_DESTINATION = 16;
-const V6_SOURCE = 8;
-const V6_DESTINATION = 24;
-// RFC 9293 3.1, 768, 792, 4443, 3828, 4340 5.1: offsets in the transport's header.
+// Offsets in the headers of transports (RFC 768, RFC 792, RFC 4443).
 const DESTINATION_PORT = 2;
-const TCP_CHECKSUM = 16;
-const UDP_CHECKSUM = 6;
 const ICMP_CHECKSUM = 2;
 const ICMP_IDENTIFIER = 4;
-const ICMP_HEADER = 8;
 /** Not to be fragmented, more fragments follow, or one of them: what an identification says nothing about, or what shares one with others. */
 const NOT_ALONE = 0x7fff;
 const DCCP = 33;
@@ -68,12 +61,12 @@ export function rewriteDestination(
 
 /** Whether a packet is one of IPv4 that may be fragmented and was not: its identification matters, and is nobody else's (RFC 6864 4). */
 export function mayBeFragmented({ version, view, network }: PacketFields): boolean {
-  return version === 4 && (view.getUint16(network + V4_FLAGS) & NOT_ALONE) === 0;
+  return version === 4 && (view.getUint16(network + IPV4_FRAGMENT) & NOT_ALONE) === 0;
 }
 
 /** Changes the identification of an IPv4 packet. */
 export function rewriteIdentification(fields: PacketFields, identification: number): void {
-  const at = fields.network + V4_IDENTIFICATION;
+  const at = fields.network + IPV4_IDENTIFICATION;
   const before = fields.view.getUint16(at);
   fields.view.setUint16(at, identification);
   replaceHeaderChecksum(fields, (~before & 0xffff) + identification);
@@ -85,7 +78,7 @@ export function rewriteIdentification(fields: PacketFields, identification: numb
  */
 export function readQuote(frame: Frame, fields: PacketFields, quote: PacketFields): boolean {
   if (!isIcmpError(fields)) return false;
-  const found = quote.readQuoted(frame, fields.transport + ICMP_HEADER, fields.end);
+  const found = quote.readQuoted(frame, fields.transport + ICMPV4_HEADER, fields.end);
   return found && quote.version === fields.version;
 }
 
@@ -193,7 +186,7 @@ function applyQuoted(frame: Frame, fields: PacketFields, quote: PacketFields, ad
 /** Returns what the new checksum in turn adds to a sum that covers it. */
 function replaceHeaderChecksum(fields: PacketFields, change: number): number {
   const { view } = fields;
-  const at = fields.network + V4_CHECKSUM;
+  const at = fields.network + IPV4_CHECKSUM;
   const before = view.getUint16(at);
   const after = complement(fold((~before & 0xffff) + change));
   view.setUint16(at, after);
@@ -229,11 +222,11 @@ function checksumOffset(fields: PacketFields): number {
 function checksumPlace(protocol: number): number {
   switch (protocol) {
     case IpProtocol.Tcp:
-      return TCP_CHECKSUM;
+      return TCP_CHECKSUM_OFFSET;
     case IpProtocol.Udp:
     case UDP_LITE:
     case DCCP:
-      return UDP_CHECKSUM;
+      return UDP_CHECKSUM_OFFSET;
     case IpProtocol.Icmp:
     case IpProtocol.Icmpv6:
       return ICMP_CHECKSUM;
@@ -247,14 +240,14 @@ function changeSource(fields: PacketFields, word0: number, word1: number, word2:
   let change = wordChange(fields.source3, word3);
   fields.source3 = word3 | 0;
   if (version === 4) {
-    view.setInt32(network + V4_SOURCE, word3);
+    view.setInt32(network + IPV4_SOURCE, word3);
     return change;
   }
   change += wordChange(fields.source0, word0) + wordChange(fields.source1, word1) + wordChange(fields.source2, word2);
   fields.source0 = word0 | 0;
   fields.source1 = word1 | 0;
   fields.source2 = word2 | 0;
-  writeAddress(view, network + V6_SOURCE, word0, word1, word2, word3);
+  writeAddress(view, network + IPV6_SOURCE, word0, word1, word2, word3);
   return change;
 }
 
@@ -263,7 +256,7 @@ function changeDestination(fields: PacketFields, word0: number, word1: number, w
   let change = wordChange(fields.destination3, word3);
   fields.destination3 = word3 | 0;
   if (version === 4) {
-    view.setInt32(network + V4_DESTINATION, word3);
+    view.setInt32(network + IPV4_DESTINATION, word3);
     return change;
   }
   change += wordChange(fields.destination0, word0);
@@ -271,7 +264,7 @@ function changeDestination(fields: PacketFields, word0: number, word1: number, w
   fields.destination0 = word0 | 0;
   fields.destination1 = word1 | 0;
   fields.destination2 = word2 | 0;
-  writeAddress(view, network + V6_DESTINATION, word0, word1, word2, word3);
+  writeAddress(view, network + IPV6_DESTINATION, word0, word1, word2, word3);
   return change;
 }
 

@@ -11,6 +11,7 @@ import { ICMPV4_HEADER } from '../../wire/icmpv4.js';
 import { IpProtocol } from '../../wire/ip.js';
 import { ipOffset } from '../../wire/network-offset.js';
 import { PacketFields } from '../../wire/packet-fields.js';
+import { TCP_SEQUENCE } from '../../wire/tcp.js';
 import { FlowBit } from './flow-records.js';
 import { FragmentFlows } from './fragment-flows.js';
 import { Confirmation, FlowTable } from './flow-table.js';
@@ -21,9 +22,6 @@ import { type TrackingOptions, type TrackingSettings, trackingSettings } from '.
 import { TcpFacts } from './tcp-facts.js';
 import { SideFlag, TcpFlow } from './tcp-flow.js';
 import { joinTcp, openTcp, TcpVerdict, trackTcp, wasSent } from './tcp-track.js';
-
-/** Where a quoted segment has its sequence number: within the eight bytes that every error quotes. */
-const SEQUENCE = 4;
 
 /** Tracks flows; see the operator `conntrack`. */
 export class FlowTracker {
@@ -205,7 +203,8 @@ export class FlowTracker {
     const isReply = (reference & 1) === 1;
     if (quoted.protocol === IpProtocol.Tcp) {
       this.connection.load(table.records, slot);
-      if (!wasSent(this.connection, isReply, quoted.view.getInt32(quoted.transport + SEQUENCE))) return;
+      // Its sequence number is within the eight bytes that every error quotes.
+      if (!wasSent(this.connection, isReply, quoted.view.getInt32(quoted.transport + TCP_SEQUENCE))) return;
     }
     frame.flow = table.records.idOf(slot);
     frame.flowReply = !isReply;

@@ -3,16 +3,11 @@
 import { ChecksumState, type Frame, GsoType } from '../../core/frame.js';
 import { sum16 } from '../../wire/checksum.js';
 import { IpProtocol } from '../../wire/ip.js';
+import { IPV4_HEADER, IPV4_SOURCE } from '../../wire/ipv4.js';
+import { IPV6_HEADER, IPV6_SOURCE } from '../../wire/ipv6.js';
 import type { PacketFields } from '../../wire/packet-fields.js';
-import { UDP_HEADER } from '../../wire/udp.js';
+import { UDP_CHECKSUM_OFFSET, UDP_HEADER, UDP_LENGTH } from '../../wire/udp.js';
 
-// Where the addresses begin and end, behind the beginning of the IP header.
-const V4_ADDRESSES = 12;
-const V4_END = 20;
-const V6_ADDRESSES = 8;
-const V6_END = 40;
-const UDP_LENGTH = 4;
-const UDP_CHECKSUM = 6;
 const RIGHT = 0xffff;
 
 /** Whether the length that a datagram states is that of something that is there (RFC 768), or of which a part is. */
@@ -31,7 +26,7 @@ export function hasRightChecksum(frame: Frame, fields: PacketFields): boolean {
   if (protocol === IpProtocol.Icmp) return sum16(view, transport, fields.end) === RIGHT;
   if (protocol === IpProtocol.Udp) {
     // None, as IPv4 allows it, and IPv6 for tunnels (RFC 768, RFC 6935).
-    if (view.getUint16(transport + UDP_CHECKSUM) === 0) return true;
+    if (view.getUint16(transport + UDP_CHECKSUM_OFFSET) === 0) return true;
     length = view.getUint16(transport + UDP_LENGTH);
   } else if (protocol !== IpProtocol.Tcp && protocol !== IpProtocol.Icmpv6) return true;
   return sum16(view, transport, transport + length, pseudoHeader(fields, length)) === RIGHT;
@@ -39,6 +34,6 @@ export function hasRightChecksum(frame: Frame, fields: PacketFields): boolean {
 
 function pseudoHeader({ view, network, version, protocol }: PacketFields, length: number): number {
   return version === 4
-    ? sum16(view, network + V4_ADDRESSES, network + V4_END, protocol + length)
-    : sum16(view, network + V6_ADDRESSES, network + V6_END, protocol + length);
+    ? sum16(view, network + IPV4_SOURCE, network + IPV4_HEADER, protocol + length)
+    : sum16(view, network + IPV6_SOURCE, network + IPV6_HEADER, protocol + length);
 }

@@ -1,14 +1,10 @@
 /** What the tracking of a connection looks at in a segment, read at once into one record. A super-segment counts as the one segment that it was. */
 
 import type { PacketFields } from '../../wire/packet-fields.js';
-import { TCP_HEADER, TcpFlag } from '../../wire/tcp.js';
+import { TCP_ACKNOWLEDGMENT, TCP_DATA_OFFSET, TCP_HEADER, TCP_SEQUENCE, TCP_WINDOW, TcpFlag } from '../../wire/tcp.js';
 import { TcpOptions } from '../../wire/tcp-options.js';
 import { after } from '../tcp/seq.js';
 
-const SEQUENCE = 4;
-const ACKNOWLEDGMENT = 8;
-const DATA_OFFSET = 12;
-const WINDOW = 14;
 /** Of a header with nothing but timestamps, as almost all have: two NOPs, kind and length (RFC 7323 appendix A). */
 const TIMESTAMPS = 0x0101_080a;
 const TIMESTAMPS_LENGTH = 12;
@@ -55,11 +51,11 @@ export class TcpFacts {
   /** Reads a segment whose header is whole. */
   read(fields: PacketFields): void {
     const { view, transport } = fields;
-    const headerLength = (view.getUint8(transport + DATA_OFFSET) >>> 4) * 4;
+    const headerLength = (view.getUint8(transport + TCP_DATA_OFFSET) >>> 4) * 4;
     this.flags = fields.tcpFlags;
-    this.sequence = view.getInt32(transport + SEQUENCE);
-    this.acknowledgment = this.highest = view.getInt32(transport + ACKNOWLEDGMENT);
-    this.window = view.getUint16(transport + WINDOW);
+    this.sequence = view.getInt32(transport + TCP_SEQUENCE);
+    this.acknowledgment = this.highest = view.getInt32(transport + TCP_ACKNOWLEDGMENT);
+    this.window = view.getUint16(transport + TCP_WINDOW);
     const length = fields.end - transport - headerLength;
     this.dataEnd = (this.sequence + length + (this.syn ? 1 : 0)) | 0;
     this.end = (this.dataEnd + (this.fin ? 1 : 0)) | 0;

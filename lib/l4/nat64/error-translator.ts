@@ -10,8 +10,8 @@ import { complement, sum16 } from '../../wire/checksum.js';
 import { ICMPV4_HEADER, Icmpv4Message, Icmpv4Type, Icmpv4Unreachable } from '../../wire/icmpv4.js';
 import { Icmpv6Message, Icmpv6Type } from '../../wire/icmpv6.js';
 import { IpProtocol } from '../../wire/ip.js';
-import { IPV4_HEADER } from '../../wire/ipv4.js';
-import { IPV6_HEADER, IPV6_MINIMUM_MTU, Ipv6Packet } from '../../wire/ipv6.js';
+import { IPV4_HEADER, IPV4_IDENTIFICATION, IPV4_TOTAL_LENGTH } from '../../wire/ipv4.js';
+import { IPV6_HEADER, IPV6_MINIMUM_MTU, IPV6_PAYLOAD_LENGTH, Ipv6Packet } from '../../wire/ipv6.js';
 import { FRAGMENT_HEADER } from '../../wire/ipv6-extensions.js';
 import { PacketFields } from '../../wire/packet-fields.js';
 import { isIcmpError } from '../../wire/rewrite.js';
@@ -31,9 +31,6 @@ import {
 } from './icmp-types.js';
 import { Ipv6Chain, NO_HEADER } from './ipv6-chain.js';
 
-const V4_TOTAL_LENGTH = 2;
-const V4_IDENTIFICATION = 4;
-const V6_PAYLOAD_LENGTH = 4;
 /** RFC 1812 4.3.2.3: errors of IPv4 are no longer than this; those of IPv6 fit into every link (RFC 4443 2.4 c). */
 const LONGEST_V4 = 576;
 const LONGEST_V6: number = IPV6_MINIMUM_MTU;
@@ -101,7 +98,7 @@ export class ErrorTranslator {
     if (this.kind >>> 8 === Icmpv6Type.PacketTooBig) {
       const { quote } = this;
       const mtu = view.getUint16(transport + 6);
-      this.rest = toMtu6(mtu, view.getUint16(quote.network + V4_TOTAL_LENGTH), this.mtus);
+      this.rest = toMtu6(mtu, view.getUint16(quote.network + IPV4_TOTAL_LENGTH), this.mtus);
     } else if (icmpType === Icmpv4Type.ParameterProblem) {
       this.rest = toPointer6(view.getUint8(transport + 4));
     } else if (icmpCode === Icmpv4Unreachable.Protocol && icmpType === Icmpv4Type.DestinationUnreachable) {
@@ -176,7 +173,7 @@ export class ErrorTranslator {
     to.protocol = quote.protocol === IpProtocol.Icmp ? IpProtocol.Icmpv6 : quote.protocol;
     to.isFragment = quote.isFragment;
     to.fragmentField = quote.fragmentOffset | (quote.moreFragments ? 1 : 0);
-    to.identification = view.getUint16(network + V4_IDENTIFICATION);
+    to.identification = view.getUint16(network + IPV4_IDENTIFICATION);
     return network + (view.getUint8(network) & 0x0f) * 4;
   }
 
@@ -195,7 +192,7 @@ export class ErrorTranslator {
   /** Length of the quoted packet's payload, all of it, by its header. */
   private quotedLength(payload: number): number {
     const { view, network, version } = this.quote;
-    const whole = version === 4 ? V4_TOTAL_LENGTH : V6_PAYLOAD_LENGTH;
+    const whole = version === 4 ? IPV4_TOTAL_LENGTH : IPV6_PAYLOAD_LENGTH;
     const length = view.getUint16(network + whole) + (version === 4 ? 0 : IPV6_HEADER);
     return Math.max(0, length - (payload - network));
   }

@@ -13,7 +13,7 @@ import type { IcmpErrorKind } from '../../l3/icmp-report.js';
 import { fragmentIpv4 } from '../../l3/fragment.js';
 import type { IpPaths } from '../../l3/ip-output.js';
 import { HOP_BY_HOP, IpProtocol } from '../../wire/ip.js';
-import { IPV4_HEADER, Ipv4Packet } from '../../wire/ipv4.js';
+import { IPV4_FRAGMENT, IPV4_HEADER, IPV4_IDENTIFICATION, Ipv4Packet } from '../../wire/ipv4.js';
 import { IPV6_HEADER, IPV6_MINIMUM_MTU, Ipv6Packet } from '../../wire/ipv6.js';
 import { FRAGMENT_HEADER, isExtension } from '../../wire/ipv6-extensions.js';
 import { PacketFields } from '../../wire/packet-fields.js';
@@ -26,8 +26,6 @@ import { changeQuery, changeTransport, completeUdp, HeaderValues, settle, writeI
 import { type NextHopMtus, NOTHING_ALIKE, toIcmpv4, toIcmpv6 } from './icmp-types.js';
 import { Ipv6Chain, NO_HEADER } from './ipv6-chain.js';
 
-const V4_IDENTIFICATION = 4;
-const V4_FLAGS = 6;
 const V4_DONT_FRAGMENT = 0x4000;
 /** A packet that is no larger than this in IPv4 may be fragmented there: in IPv6 it fitted into every link (RFC 7915 5.1). */
 const FRAGMENTABLE = 1260;
@@ -151,7 +149,7 @@ export class Translator {
     }
     if (fields.hopLimit <= this.decrement) return this.refuse(frame, 'time-exceeded', 0, DropReason.HopLimitExceeded);
     if (isForeign(protocol, IpProtocol.Icmpv6)) return DropReason.NatUnsupported;
-    const flags = view.getUint16(network + V4_FLAGS);
+    const flags = view.getUint16(network + IPV4_FRAGMENT);
     this.setValues(IpProtocol.Icmp, IpProtocol.Icmpv6);
     const wrong = this.prepare(frame, toIcmpv6(fields.icmpType, fields.icmpCode));
     if (wrong !== FINE) return wrong;
@@ -188,7 +186,7 @@ export class Translator {
     const payload = this.payload4();
     values.isFragment = fields.isFragment;
     values.fragmentField = fields.fragmentOffset | (fields.moreFragments ? 1 : 0);
-    values.identification = view.getUint16(network + V4_IDENTIFICATION);
+    values.identification = view.getUint16(network + IPV4_IDENTIFICATION);
     settle(frame, writeIpv6(view, payload, end - payload, values, ends));
   }
 
