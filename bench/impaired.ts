@@ -94,7 +94,7 @@ async function setUp(client: Namespace, server: Namespace, workshop: Workshop): 
     const { command, args } =
       name === 'kernel'
         ? { ...wires, args: [...wires.args, ...between] }
-        : withOptions(workshop.service(), { api: 'handlers', tap, ...options });
+        : withOptions(workshop.stack('service'), { api: 'handlers', tap, ...options });
     await ready(client.start(command, args));
     // The default of a namespace cannot be any control; that of a route can.
     for (const each of name === 'kernel' ? [client, server] : [client]) useControl(each, net, wire.control);

@@ -10,6 +10,8 @@ import { conntrackBenchmark } from './conntrack.js';
 import { deviceBenchmark } from './device.js';
 import { writeDocuments } from './documents.js';
 import { filterBenchmark } from './filter.js';
+import { forwardBenchmark } from './forward.js';
+import { forwardMarkdown } from './forward-report.js';
 import { impairedBenchmark } from './impaired.js';
 import { lookupBenchmark } from './lookup.js';
 import { memoryBenchmark } from './memory.js';
@@ -26,6 +28,7 @@ import { versionsBenchmark } from './versions.js';
 
 const USAGE = `Usage: npm run bench -- [micro] [lookup] [filter] [pipeline] [versions] [memory] [conntrack] [device] [impaired] [--rounds N] [--seconds N] [--json FILE] [--markdown FILE]
        npm run bench -- tap [--only NAME ...] [--rounds N] [--seconds N] [--json FILE] [--markdown FILE]
+       npm run bench -- forward [--only NAME ...] [--rounds N] [--seconds N] [--json FILE] [--markdown FILE]
        npm run bench -- profile [--only NAME ...] [--seconds N] [--directory DIR] [--markdown FILE]
        npm run bench -- mixed [--seconds N] [--json FILE] [--markdown FILE]
        npm run bench -- throughput [--json FILE] [--markdown FILE]
@@ -41,13 +44,14 @@ const USAGE = `Usage: npm run bench -- [micro] [lookup] [filter] [pipeline] [ver
   filter      a packet judged by 10 to 10,000 rules, without a device
   impaired    TCP over a path with loss and reordering, beside the kernel's with itself (Linux, root)
   tap         this stack on a TAP beside the kernel's own over veth, lwIP, gVisor and a bare responder, as far as they are installed (Linux, root)
+  forward     packets a second through our router beside the kernel's (Linux, root, gcc), and what a packet costs from memory to memory
   profile     CPU profiles of this stack under each load of tap, added up by function (Linux, root)
   mixed       bulk both ways, short connections and datagrams at once for so many seconds, every byte compared (Linux, root)
   throughput  what TCP gets out of a link by loss, round-trip time and congestion control, in virtual time
   documents   writes the tables of bench/results into README.md and docs/PERFORMANCE.md
   --rounds    rounds, interleaved; the figures are medians (default 5)
-  --seconds   seconds per figure and round of tap and impaired, or in all of mixed (default 1)
-  --only      peers of tap and profile whose names contain this; may be repeated
+  --seconds   seconds per figure and round of tap, forward and impaired, or in all of mixed (default 1)
+  --only      peers of tap, forward and profile whose names contain this; may be repeated
   --directory where the profiles go (default coverage/profiles)
 `;
 
@@ -91,6 +95,10 @@ const ALONE: Readonly<Record<string, () => void | Promise<void>>> = {
   async tap() {
     const report = await tapBenchmark({ rounds, seconds, ...only });
     if (report !== undefined) publish(`${JSON.stringify(report, undefined, 2)}\n`, tapMarkdown(report));
+  },
+  async forward() {
+    const report = await forwardBenchmark({ rounds, seconds, ...only });
+    if (report !== undefined) publish(`${JSON.stringify(report, undefined, 2)}\n`, forwardMarkdown(report));
   },
   async mixed() {
     publishRows(await mixedLoadBenchmark(seconds), 1);

@@ -2,6 +2,7 @@
 
 import { type ChildProcess, execFileSync } from 'node:child_process';
 import type { IpVersion } from '../lib/core/address.js';
+import type { ForwarderOptions } from './forward-plan.js';
 import type { Namespace } from './namespace.js';
 import { PORTS } from './ports.js';
 import { node, type Program, said, type Workshop } from './programs.js';
@@ -106,7 +107,7 @@ function gvisor(mode: 'plain' | 'vnet'): Make {
 }
 
 /** Adds what a service is to be told. */
-export function withOptions({ command, args }: Program, options: ServiceOptions): Program {
+export function withOptions({ command, args }: Program, options: ServiceOptions | ForwarderOptions): Program {
   return { command, args: [...args, JSON.stringify(options)] };
 }
 
@@ -124,7 +125,7 @@ function stack(
   version: IpVersion = 4,
 ): OwnPeer {
   const make: Make = ({ client, workshop, net }) => {
-    const { command, args } = withOptions(workshop.service(), ours(net, options));
+    const { command, args } = withOptions(workshop.stack('service'), ours(net, options));
     return client.start(command, args);
   };
   return { name, against, make, options, version };

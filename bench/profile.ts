@@ -90,7 +90,7 @@ async function profile(peer: OwnPeer, column: Column, workshop: Workshop, option
   try {
     withPorts(client);
     const name = `${peer.name}-${column.key}.cpuprofile`.replaceAll(/[^\w.]+/g, '-');
-    const { command, args } = withOptions(workshop.service(), ours(NET, peer.options));
+    const { command, args } = withOptions(workshop.stack('service'), ours(NET, peer.options));
     const flags = ['--cpu-prof', '--cpu-prof-interval=200', `--cpu-prof-dir=${directory}`, `--cpu-prof-name=${name}`];
     const service = client.start(command, [...flags, ...args]);
     await ready(service);

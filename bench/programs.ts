@@ -75,19 +75,19 @@ export class Workshop {
     });
   }
 
-  /** Our service as the package is published: compiled by `tsc`, not by a loader on the way. */
-  service(): Program {
-    return this.once('service', (outDir) => {
+  /** `NAME.ts` of this directory, a program on our stack, as the package is published: compiled by `tsc`, not by a loader on the way. */
+  stack(name: string): Program {
+    return this.once(name, (outDir) => {
       const config = `${outDir}.json`;
       const typeRoots = [join(ROOT, 'node_modules/@types')];
       const compilerOptions = { noEmit: false, outDir, rootDir: ROOT, typeRoots };
-      const files = [join(ROOT, 'bench/service.ts')];
+      const files = [join(ROOT, `bench/${name}.ts`)];
       const extended = join(ROOT, 'tsconfig.json');
       writeFileSync(config, JSON.stringify({ extends: extended, compilerOptions, files, include: [] }));
       execFileSync(process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', config], ERRORS);
       writeFileSync(join(outDir, 'package.json'), '{"type":"module"}');
       symlinkSync(join(ROOT, 'node_modules'), join(outDir, 'node_modules'));
-      return { command: process.execPath, args: [join(outDir, 'bench/service.js')] };
+      return { command: process.execPath, args: [join(outDir, `bench/${name}.js`)] };
     });
   }
 

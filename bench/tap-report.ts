@@ -1,7 +1,7 @@
 /** The results of the TAP benchmark, as tables. */
 
 import type { Load } from './load.js';
-import { describe, table } from './report.js';
+import { describe, median, table } from './report.js';
 
 /** What is measured of everybody. */
 export interface Column {
@@ -32,6 +32,12 @@ export interface Figure {
   readonly range: readonly [low: number, high: number];
 }
 
+/** What is kept of the values of all rounds. */
+export function figureOf(values: readonly number[]): Figure {
+  const rounded = (value: number) => Number(value.toPrecision(4));
+  return { value: rounded(median(values)), range: [rounded(Math.min(...values)), rounded(Math.max(...values))] };
+}
+
 /** Of one peer. */
 export interface PeerResult {
   readonly name: string;
@@ -53,32 +59,39 @@ export interface TapReport {
 const figure = new Intl.NumberFormat('en', { maximumSignificantDigits: 3 });
 const ratio = new Intl.NumberFormat('en', { maximumSignificantDigits: 2 });
 
-const HEADINGS = COLUMNS.map(({ title }) => title);
+/** What tables need to know of what is measured. */
+type Heading = Pick<Column, 'key' | 'title' | 'isCost'>;
+
+const headings = (columns: readonly Heading[]): string[] => ['', ...columns.map(({ title }) => title)];
 
 /** The figures of those whose names are given; of all of them by default. */
-export function figureTable(report: TapReport, names?: readonly string[]): string {
+export function figureTable(
+  report: TapReport,
+  names?: readonly string[],
+  columns: readonly Heading[] = COLUMNS,
+): string {
   const peers = names === undefined ? report.peers : report.peers.filter(({ name }) => names.includes(name));
   const rows = peers.map(({ name, figures }) => [
     name,
-    ...COLUMNS.map(({ key }) => figure.format(figures[key]?.value ?? Number.NaN)),
+    ...columns.map(({ key }) => figure.format(figures[key]?.value ?? Number.NaN)),
   ]);
-  return table(['', ...HEADINGS], rows);
+  return table(headings(columns), rows);
 }
 
 /** How many times as good ours are as those that they are compared with: above 1 is better, of costs too. */
-export function ratioTable(report: TapReport): string {
+export function ratioTable(report: TapReport, columns: readonly Heading[] = COLUMNS): string {
   const rows = report.peers.flatMap((own) =>
     own.against.flatMap((name) => {
       const other = report.peers.find((peer) => peer.name === name);
       if (other === undefined) return [];
-      const ratios = COLUMNS.map(({ key, isCost }) => {
+      const ratios = columns.map(({ key, isCost }) => {
         const [a, b] = [own.figures[key]?.value ?? Number.NaN, other.figures[key]?.value ?? Number.NaN];
         return ratio.format(isCost ? b / a : a / b);
       });
       return [[`${own.name} : ${name}`, ...ratios]];
     }),
   );
-  return table(['', ...HEADINGS], rows);
+  return table(headings(columns), rows);
 }
 
 /** Everything, as Markdown. */

@@ -9,8 +9,8 @@ import { Namespace, whyNoNamespaces } from './namespace.js';
 import { addressOf, PEERS, type Peer, versions } from './peers.js';
 import { type Program, Workshop } from './programs.js';
 import { ready } from './ready.js';
-import { machine, median } from './report.js';
-import { COLUMNS, type Column, type Figure, type PeerResult, type TapReport } from './tap-report.js';
+import { machine } from './report.js';
+import { COLUMNS, type Column, type Figure, figureOf, type PeerResult, type TapReport } from './tap-report.js';
 
 /** Options of {@link tapBenchmark}. */
 export interface TapOptions {
@@ -132,9 +132,4 @@ class Bench {
     for (const namespace of this.namespaces) namespace.remove();
     this.workshop.remove();
   }
-}
-
-function figureOf(values: readonly number[]): Figure {
-  const rounded = (value: number) => Number(value.toPrecision(4));
-  return { value: rounded(median(values)), range: [rounded(Math.min(...values)), rounded(Math.max(...values))] };
 }

@@ -5,8 +5,11 @@ import { type Device, NO_FEATURES } from '../../lib/core/device.js';
 import type { Env } from '../../lib/core/env.js';
 import { asRx, type RxFrame } from '../../lib/core/frame.js';
 import { pseudoHeaderSum, pushIpHeader } from '../../lib/l3/ip-output.js';
+import type { IpTables } from '../../lib/l3/ip-tables.js';
 import { ETHERNET_HEADER, EtherType, EthernetFrame } from '../../lib/wire/ethernet.js';
 import { type IpFlow, IpProtocol } from '../../lib/wire/ip.js';
+import { IPV4_HEADER } from '../../lib/wire/ipv4.js';
+import { IPV6_HEADER } from '../../lib/wire/ipv6.js';
 import { UDP_HEADER, UdpDatagram } from '../../lib/wire/udp.js';
 import { type Router, router, type RouterHooks } from '../../operators/stack/router.js';
 import { environment } from '../../operators/time/environment.js';
@@ -23,7 +26,14 @@ export interface ForwardingOptions {
   readonly flows: number;
   /** Of the IP packets, in bytes. */
   readonly length: number;
-  readonly hooks?: RouterHooks;
+  /** What the packets pass on their way. */
+  readonly hooks?: (place: HookPlace) => RouterHooks;
+}
+
+/** What operators in hooks are made with. */
+export interface HookPlace {
+  readonly env: Env;
+  readonly tables: () => IpTables;
 }
 
 function device(name: string, mac: string): Device {
@@ -43,8 +53,8 @@ function device(name: string, mac: string): Device {
 }
 
 /** A router between two devices, which knows the way to where the flows go. */
-function makeRouter(left: Device, right: Device, hooks: RouterHooks, env: Env): Router {
-  const me = router(
+function makeRouter(left: Device, right: Device, hooks: NonNullable<ForwardingOptions['hooks']>, env: Env): Router {
+  const me: Router = router(
     {
       interfaces: [
         { device: left, addresses: ['192.168.1.1/24', 'fd01::1/64'] },
@@ -54,7 +64,7 @@ function makeRouter(left: Device, right: Device, hooks: RouterHooks, env: Env): 
         { destination: '198.18.0.0/15', gateway: '192.168.2.2', device: right },
         { destination: '2001:db8::/32', gateway: 'fd02::2', device: right },
       ],
-      hooks,
+      hooks: hooks({ env, tables: () => me.tables }),
     },
     env,
   );
@@ -66,7 +76,7 @@ function makeRouter(left: Device, right: Device, hooks: RouterHooks, env: Env): 
 function frameOf({ version, length }: ForwardingOptions, flow: number, to: Device, env: Env): RxFrame {
   const source = version === 4 ? parseIp('192.168.1.2') : parseIp('fd01::2');
   const destination = version === 4 ? new Ipv4Address(0xc612_0001 + flow) : new Ipv6Address(0x2001_0db8, 0, 0, flow);
-  const payload = length - (version === 4 ? 20 : 40) - UDP_HEADER;
+  const payload = length - (version === 4 ? IPV4_HEADER : IPV6_HEADER) - UDP_HEADER;
   const frame = env.pool.alloc(payload);
   frame.put(payload);
   const ends = { version, source, destination, protocol: IpProtocol.Udp, hopLimit: 64, trafficClass: 0 };
@@ -79,7 +89,7 @@ function frameOf({ version, length }: ForwardingOptions, flow: number, to: Devic
 
 /** Forwards {@link BATCH} frames with each call. */
 export function forwarding(options: ForwardingOptions): () => void {
-  const { version, flows, hooks = {} } = options;
+  const { version, flows, hooks = () => ({}) } = options;
   const env = environment({ scheduler: new SimulationScheduler(), seed: 1 });
   const left = device('left', '02:00:00:00:01:01');
   const right = device('right', '02:00:00:00:01:02');
@@ -90,8 +100,8 @@ export function forwarding(options: ForwardingOptions): () => void {
     frame.release();
   });
   const frames = Array.from({ length: flows }, (_, flow) => frameOf(options, flow, left, env));
-  // What a hop changes: the link header, the hop limit and the checksum.
-  const changed = ETHERNET_HEADER + (version === 4 ? 12 : 8);
+  // What a router may change of a packet, translators included.
+  const changed = ETHERNET_HEADER + (version === 4 ? IPV4_HEADER : IPV6_HEADER) + UDP_HEADER;
   const heads = frames.map((frame) => frame.bytes().slice(0, changed));
   let index = 0;
   const again = replay(frames, (frame) => {

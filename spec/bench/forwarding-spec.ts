@@ -16,7 +16,7 @@ for (const version of [4, 6] as const) {
       ['to 1,000', { version, flows: 1000, length: 50 }],
       [
         'through hooks',
-        { version, flows: 10, length: 1500, hooks: { prerouting: pass, forward: pass, postrouting: pass } },
+        { version, flows: 10, length: 1500, hooks: () => ({ prerouting: pass, forward: pass, postrouting: pass }) },
       ],
     ];
     for (const [name, options] of cases) {
