@@ -1,6 +1,7 @@
 /** Writes the tables of the checked-in results into the documents, between `<!-- bench NAME -->` and `<!-- /bench -->`. */
 
 import { readFileSync, writeFileSync } from 'node:fs';
+import { type ForwardReport, forwardMachine, forwardRatios, forwardTable } from './forward-report.js';
 import { describe, type Report, sectionTable } from './report.js';
 import { figureTable, ratioTable, type TapReport } from './tap-report.js';
 import { type Cell, throughputTables } from './throughput.js';
@@ -26,13 +27,18 @@ const result = (name: string): unknown =>
 /** Every table by its name; a section of the rows is called as it is. */
 export function tables(): ReadonlyMap<string, string> {
   const tap = result('tap') as TapReport;
+  const forward = result('forward') as ForwardReport;
   const all = new Map([
     ['tap', figureTable(tap)],
     ['tap ratios', ratioTable(tap)],
     ['tap summary', figureTable(tap, SUMMARY)],
     ['tap machine', `${describe(tap)}; medians of ${tap.rounds}, of ${tap.seconds} s each, interleaved.`],
+    ['forward', forwardTable(forward)],
+    ['forward ratios', forwardRatios(forward)],
+    ['forward machine', forwardMachine(forward)],
     ['throughput', throughputTables(result('throughput') as Cell[]).trim()],
   ]);
+  for (const { section } of forward.rows) all.set(section, sectionTable(forward, section));
   for (const name of ['rows', 'impaired']) {
     const report = result(name) as Report;
     all.set(`${name} machine`, `${describe(report)}; medians of ${report.rounds}.`);
