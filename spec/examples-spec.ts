@@ -80,6 +80,17 @@ const EXPECTED: Readonly<Record<string, () => Promise<void>>> = {
     expect(kinds).to.deep.equal([...learnt, 'name', 'deprecated', 'route-removed', 'removed']);
     expect(lines.at(-1)).to.match(/^63 s: removed stable 2001:db8:1:0:/);
   },
+  'home-router': async () => {
+    const lines = (await run('home-router')).trimEnd().split('\n');
+    expect(sourceOf('home-router').trimEnd().split('\n')).to.have.length.at.most(60);
+    expect(lines.slice(0, 2)).to.deep.equal(["the desk's lease: bound", 'the desk has 192.168.7.2/24']);
+    expect(lines[2]).to.match(/^the desk has fe80::/);
+    expect(lines[3]).to.match(/^the desk has 2001:db8:7:0:/);
+    expect(lines.slice(4)).to.deep.equal([
+      '198.51.100.7 port 80: hello, 198.51.100.1',
+      '198.51.100.1 port 8080: hello, 198.51.100.7',
+    ]);
+  },
   'dhcp-in-a-house': async () => {
     const lines = (await run('dhcp-in-a-house')).trimEnd().split('\n');
     const about = (who: string) => lines.flatMap((line) => new RegExp(`s: ${who}: (.*)$`).exec(line)?.[1] ?? []);
