@@ -37,10 +37,8 @@ export async function forwardBenchmark(options: ForwardBenchOptions): Promise<Fo
   }
 }
 
-interface Running {
+interface Running extends Ends {
   readonly forwarder: Forwarder;
-  readonly client: Namespace;
-  readonly server: Namespace;
   readonly values: Map<Traffic, number[]>;
 }
 
@@ -48,8 +46,7 @@ interface Running {
 const FIRST_WARM_UP = 0.25;
 const WARM_UP = 0.15;
 
-/** What stands between namespaces, sent packets; see the module. */
-export class ForwardBench {
+class ForwardBench {
   private readonly options: ForwardBenchOptions;
   private readonly workshop = new Workshop();
   private readonly namespaces: Namespace[] = [];
@@ -71,7 +68,7 @@ export class ForwardBench {
     for (let round = 0; round < rounds; round++) {
       for (const traffic of TRAFFIC) {
         for (const one of this.running)
-          one.values.get(traffic)?.push(await figure(load, one, traffic, seconds, WARM_UP));
+          one.values.get(traffic)?.push(await forwarded(load, one, traffic, { seconds, warmUp: WARM_UP }));
         process.stderr.write(`round ${round + 1} of ${rounds}: ${traffic.title}\n`);
       }
     }
@@ -93,13 +90,20 @@ export class ForwardBench {
       this.skipped.push({ name: forwarder.name, missing: made.missing });
       return;
     }
-    this.running.push({ forwarder, client, server, values: new Map(TRAFFIC.map((traffic) => [traffic, []])) });
+    const { translates } = forwarder;
+    this.running.push({
+      forwarder,
+      client,
+      server,
+      translates,
+      values: new Map(TRAFFIC.map((traffic) => [traffic, []])),
+    });
     process.stderr.write(`ready: ${forwarder.name}\n`);
   }
 
   private async warmUp(load: Program, one: Running): Promise<void> {
     for (const traffic of TRAFFIC) {
-      const rate = await figure(load, one, traffic, 0.1, FIRST_WARM_UP);
+      const rate = await forwarded(load, one, traffic, { seconds: 0.1, warmUp: FIRST_WARM_UP });
       if (rate === 0) throw new Error(`${one.forwarder.name} takes nothing further: ${traffic.title}`);
     }
   }
@@ -128,21 +132,27 @@ export class ForwardBench {
   }
 }
 
-/** Packets a second. @throws Error if the load fails */
-async function figure(
+/** Between which namespaces packets are sent, and whether they come out with another source. */
+export interface Ends {
+  readonly client: Namespace;
+  readonly server: Namespace;
+  readonly translates: boolean;
+}
+
+/** Packets of a kind that arrive in a second. @throws Error if the load fails */
+export async function forwarded(
   { command, args }: Program,
-  { forwarder, client, server }: Running,
+  { client, server, translates }: Ends,
   { version, length, flows }: Traffic,
-  seconds: number,
-  warmUp: number,
+  { seconds, warmUp }: { readonly seconds: number; readonly warmUp: number },
 ): Promise<number> {
   const { lan, wan } = PLAN;
-  const source = SOURCES[version][forwarder.translates ? 'translated' : 'own'];
+  const source = SOURCES[version][translates ? 'translated' : 'own'];
   const ends = [client.name, lan.name, server.name, wan.name, lan.mac, source];
   const numbers = [length, flows, seconds, warmUp].map(String);
   const ran = await client.run(command, [...args, String(version), ...ends, ...numbers]);
   const rate = Number(ran.stdout);
   if (ran.code !== 0 || ran.stdout === '' || Number.isNaN(rate))
-    throw new Error(`sending through ${forwarder.name} failed with ${ran.code}: ${ran.stderr}`);
+    throw new Error(`the load of the forwarding benchmark failed with ${ran.code}: ${ran.stderr}`);
   return rate;
 }
