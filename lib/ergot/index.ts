@@ -69,3 +69,13 @@ export { KEY_LENGTH, Key, nameHash } from './key.js';
 export { type Endpoint, endpoint } from './endpoint.js';
 export { type Topic, topic } from './topic.js';
 export * from './net-address.js';
+export { AddressAllocator, type AllocAnswer, type AllocatorOptions, type Grow, type GrownRange } from './allocator.js';
+export {
+  AddressPool,
+  AllocError,
+  AllocFlag,
+  type Allocation,
+  type AllocRequest,
+  MAX_ALLOCS,
+  type PoolOptions,
+} from './allocator-pool.js';
