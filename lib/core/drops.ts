@@ -278,6 +278,18 @@ export const DropReason = {
   ReversePathFailed: 133,
   /** A stage of a pipeline neither passed it on, nor said what became of it: an error of that stage. */
   NoVerdict: 134,
+  /** An ergot frame shorter than its header. */
+  ErgotTruncated: 135,
+  /** A number of more bits than its field has, or a protocol error to any or all sockets. */
+  ErgotBadHeader: 136,
+  /** A protocol error that does not exist, or bytes after it. */
+  ErgotBadError: 137,
+  /** Its time to live in an ergot network ended here. */
+  ErgotTtlExpired: 138,
+  /** A stuffed frame that ends before its codes do. */
+  ErgotBadStuffing: 139,
+  /** A stuffed frame larger than its link carries. */
+  ErgotTooLarge: 140,
 } as const;
 export type DropReason = (typeof DropReason)[keyof typeof DropReason];
 

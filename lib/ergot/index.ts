@@ -79,3 +79,4 @@ export {
   MAX_ALLOCS,
   type PoolOptions,
 } from './allocator-pool.js';
+export { CobsDecoder, CobsResult, cobsEncode, cobsLength } from './cobs.js';
