@@ -80,3 +80,5 @@ export {
   type PoolOptions,
 } from './allocator-pool.js';
 export { CobsDecoder, CobsResult, cobsEncode, cobsLength } from './cobs.js';
+export { DEFAULT_TTL, FrameHeader, FrameKind, MAX_HEADER } from './frame.js';
+export { ProtocolError, ProtocolErrorBody, protocolErrorName } from './frame-error.js';
