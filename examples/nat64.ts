@@ -2,8 +2,7 @@
 import { text } from 'node:stream/consumers';
 import { merge } from 'rxjs';
 import { link, nat64Device } from '../drivers/index.js';
-import { router, toDevices } from '../operators/index.js';
-import { environment, host, nodeNet, SimulationScheduler } from '../operators/main.js';
+import { environment, host, nodeNet, router, SimulationScheduler, toDevices } from '../operators/main.js';
 
 const scheduler = new SimulationScheduler();
 const env = environment({ scheduler, seed: 1 });

@@ -11,6 +11,8 @@ export {
   type HostOptions,
   type HostStats,
 } from './stack/host.js';
+export { router, type Router, type RouterInterface, type RouterOptions } from './stack/router.js';
+export { toDevices } from './stack/to-devices.js';
 export { defaultEnvironment, environment, type EnvironmentOptions } from './time/environment.js';
 export { SimulationScheduler, type SimulationSchedulerOptions } from './time/simulation-scheduler.js';
 export { where, whereOutgoing } from './flow/where.js';
