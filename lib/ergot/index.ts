@@ -82,3 +82,13 @@ export {
 export { CobsDecoder, CobsResult, cobsEncode, cobsLength } from './cobs.js';
 export { DEFAULT_TTL, FrameHeader, FrameKind, MAX_HEADER } from './frame.js';
 export { ProtocolError, ProtocolErrorBody, protocolErrorName } from './frame-error.js';
+export {
+  type LinkKind,
+  OWN_SOCKETS,
+  RouteDecision,
+  type RouteQuery,
+  type RouteVerdict,
+  RoutingTable,
+} from './routing.js';
+export { type Hop, RouteRanges } from './routing-ranges.js';
+export { RecentPackets } from './routing-recent.js';
