@@ -74,7 +74,7 @@ export function sectionTable(report: Report, section: string): string {
   const rows = report.rows
     .filter((row) => row.section === section)
     .map(({ name, value, unit, range, ratio }) => [
-      name,
+      name.replaceAll('|', '\\|'),
       `${number.format(value)} ${unit}`,
       `${number.format(range[0])} – ${number.format(range[1])}`,
       ratio === undefined ? '' : `${number.format(ratio.value)} × ${ratio.to}`,
