@@ -2,6 +2,7 @@
 
 import type { Cidr, IpAddress } from '../../lib/core/address.js';
 import { UsageError } from '../../lib/core/errors.js';
+import { RoutingTables } from '../../lib/l3/routing-tables.js';
 import { RuleError } from '../../lib/filter/rule-error.js';
 import { environment } from '../../operators/time/environment.js';
 import type {
@@ -204,6 +205,18 @@ class Check {
       this.wrong(path, 'from and to are of two IP versions');
     if (mask !== undefined && mark === undefined)
       this.wrong([...path, 'mask'], 'a mask without a mark', { atKey: true });
+    this.rule(rule, path);
+  }
+
+  /** Whether the tables take a rule, as far as it is not wrong otherwise. */
+  private rule({ device: _device, ...rule }: PolicyConfiguration, path: Path): void {
+    if (this.problems.length > 0) return;
+    try {
+      new RoutingTables((rule.from ?? rule.to)?.version ?? 4).addRule(rule);
+    } catch (error) {
+      if (!(error instanceof UsageError)) throw error;
+      this.wrong(path, error.message);
+    }
   }
 
   private known(device: string, path: Path): void {

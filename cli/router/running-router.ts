@@ -5,6 +5,7 @@ import type { Cidr, IpAddress } from '../../lib/core/address.js';
 import type { Device } from '../../lib/core/device.js';
 import type { Env } from '../../lib/core/env.js';
 import type { TxFrame } from '../../lib/core/frame.js';
+import { DEFAULT_HOP_LIMIT } from '../../lib/l3/ip-output.js';
 import type { DhcpOptions } from '../../lib/wire/dhcpv4-options.js';
 import { dhcpv4Server } from '../../operators/l7/dhcpv4.js';
 import { countFrame, countPackets, PacketCounter } from '../../operators/observe/count.js';
@@ -28,7 +29,7 @@ export interface LoadedConfiguration extends RouterConfiguration {
 }
 
 /** What is said about devices that may change while the router runs. */
-const SWITCHES = ['forwarding', 'redirects', 'clampMss', 'reversePath'] as const;
+const SWITCHES = ['forwarding', 'redirects', 'clampMss'] as const;
 
 /** See the module. */
 export class RunningRouter {
@@ -116,7 +117,7 @@ export class RunningRouter {
     this.functions.change(next);
     this.routing.change(next);
     for (const [name, wanted] of Object.entries(next.devices)) this.adjust(name, wanted);
-    this.me.tables.hopLimit = next.hopLimit ?? this.me.tables.hopLimit;
+    this.me.tables.hopLimit = next.hopLimit ?? DEFAULT_HOP_LIMIT;
     this.configuration = next;
   }
 
@@ -145,13 +146,9 @@ export class RunningRouter {
     }
   }
 
-  private adjust(
-    name: string,
-    { forwarding = true, redirects = true, clampMss = false, reversePath }: DeviceConfiguration,
-  ): void {
+  private adjust(name: string, { forwarding = true, redirects = true, clampMss = false }: DeviceConfiguration): void {
     const switches = this.me.switches(this.device(name));
-    if (switches === undefined) return;
-    Object.assign(switches, { forwarding, redirects, clampMss, reversePath });
+    if (switches !== undefined) Object.assign(switches, { forwarding, redirects, clampMss });
   }
 
   private device(name: string): Device {

@@ -112,6 +112,11 @@ describe('the configuration of a router', () => {
       `${TWO}policy: [{ priority: 1, table: t }]`,
       '2:32: policy[0].table: no route is in table t',
     ],
+    [
+      'a rule that no table takes',
+      `${TWO}policy: [{ priority: 1, action: prohibit, suppressPrefixLength: 0 }]`,
+      '2:10: policy[0]: only routes of a table can be suppressed',
+    ],
     ['neither table nor action', `${TWO}policy: [{ priority: 1 }]`, '2:10: policy[0]: expected either table or action'],
     [
       'a device that stands on itself',
