@@ -1,7 +1,6 @@
 import { expect } from 'chai';
 import * as fc from 'fast-check';
-import { Ipv4Address, Ipv6Address } from '../../../../lib/core/address.js';
-import { Nat64Prefix } from '../../../../lib/l4/nat64/prefix.js';
+import { Ipv6Address } from '../../../../lib/core/address.js';
 import { StatelessMapper } from '../../../../lib/l4/nat64/stateless.js';
 import {
   type PlainEnds,
@@ -12,14 +11,8 @@ import {
   plainSum,
 } from '../../wire/plain-packets.js';
 import { hex, isSound, Rig } from './rig.js';
+import { PREFIX, four, rig, to6 } from './stateless-rig.js';
 
-const PREFIX = '2001:db8:64::/96';
-const nat64 = new Nat64Prefix(PREFIX);
-const stateless = () =>
-  new StatelessMapper({ prefix: PREFIX, translatable: ['192.0.2.0/24'], errorsFrom: '198.51.100.1' });
-const rig = () => new Rig(stateless(), { decrementHopLimit: false });
-
-const four = (text: string) => Ipv4Address.parse(text);
 /** A router on the way, who tells a host of IPv6. */
 const TO_HOST: PlainEnds = {
   source: four('203.0.113.9'),
@@ -34,11 +27,6 @@ const SENT: PlainEnds = {
   sourcePort: 4321,
   destinationPort: 53,
 };
-const to6 = (ends: PlainEnds): PlainEnds => ({
-  ...ends,
-  source: nat64.embed(ends.source as Ipv4Address),
-  destination: nat64.embed(ends.destination as Ipv4Address),
-});
 /** One host of IPv6 tells of what came from IPv4. */
 const TO_4 = to6({ ...TO_HOST, source: four('192.0.2.33'), destination: four('203.0.113.77') });
 

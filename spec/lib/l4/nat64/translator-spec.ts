@@ -2,8 +2,6 @@ import { expect } from 'chai';
 import * as fc from 'fast-check';
 import { Ipv4Address, Ipv6Address } from '../../../../lib/core/address.js';
 import { ChecksumState, Frame, GsoType } from '../../../../lib/core/frame.js';
-import { Nat64Prefix } from '../../../../lib/l4/nat64/prefix.js';
-import { StatelessMapper } from '../../../../lib/l4/nat64/stateless.js';
 import { Ipv4Packet } from '../../../../lib/wire/ipv4.js';
 import {
   type PlainEnds,
@@ -14,27 +12,14 @@ import {
   plainSegment,
 } from '../../wire/plain-packets.js';
 import { hex, isSound, Rig } from './rig.js';
+import { four, rig, stateless, to6 } from './stateless-rig.js';
 
-const PREFIX = '2001:db8:64::/96';
-const nat64 = new Nat64Prefix(PREFIX);
-const stateless = () =>
-  new StatelessMapper({ prefix: PREFIX, translatable: ['192.0.2.0/24'], errorsFrom: '198.51.100.1' });
-
-/** As if the translator were no hop, so that a packet comes back as it was. */
-const rig = () => new Rig(stateless(), { decrementHopLimit: false });
-
-const four = (text: string) => Ipv4Address.parse(text);
 const ENDS4: PlainEnds = {
   source: four('203.0.113.9'),
   destination: four('192.0.2.33'),
   sourcePort: 4321,
   destinationPort: 53,
 };
-const to6 = (ends: PlainEnds): PlainEnds => ({
-  ...ends,
-  source: nat64.embed(ends.source as Ipv4Address),
-  destination: nat64.embed(ends.destination as Ipv4Address),
-});
 const ENDS6 = to6(ENDS4);
 const packet = (protocol: PlainProtocol, body = 8, more: Partial<PlainPacket> = {}): PlainPacket => ({
   protocol,
