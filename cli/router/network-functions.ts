@@ -92,7 +92,9 @@ export class NetworkFunctions {
     // From here on nothing fails.
     const wanted = stagesOf(machines);
     for (const hook of HOOKS) fit(this.hooks[hook], wanted[hook], this.placed[hook]);
-    for (const [hook, wall] of machines.walls) if (rules !== undefined) wall.replace(onlyHook(rules, hook));
+    for (const [hook, wall] of machines.walls) {
+      if (rules !== undefined && this.machines.walls.get(hook) === wall) wall.replace(onlyHook(rules, hook));
+    }
     this.listen(machines);
     if (this.machines.tracker !== machines.tracker) this.machines.tracker?.dispose();
     if (this.machines.translator !== machines.translator) this.machines.translator?.clear();
