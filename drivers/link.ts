@@ -251,7 +251,7 @@ export function link(options: LinkOptions, env: Env): Link {
   names(options.ends ?? 2).forEach((name, i) => {
     const given = macs[i];
     const own = given === undefined ? anyMac(env) : MacAddress.of(given);
-    segment.ends.push(new End(name, medium === 'ip' ? MacAddress.ZERO : own, options, segment));
+    segment.ends.push(new End(name, medium === 'ethernet' ? own : MacAddress.ZERO, options, segment));
   });
   const { ends } = segment;
   const close = async (): Promise<void> => {

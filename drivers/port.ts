@@ -48,6 +48,7 @@ function linkHeader(frame: Frame): number {
 export function misfit(frame: Frame, medium: Medium, mtu: number): DropReason | undefined {
   const { length } = frame;
   if (frame.gsoType !== GsoType.None) return misfitSegments(frame, medium, mtu);
+  if (medium === 'ergot') return length > mtu ? DropReason.DeviceTooBig : undefined;
   if (medium === 'ip') {
     const version = length === 0 ? 0 : frame.slab.view.getUint8(frame.start) >>> 4;
     if (version !== 4 && version !== 6) return DropReason.IpUnknownVersion;

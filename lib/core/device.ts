@@ -4,8 +4,11 @@ import type { Observable, Observer } from 'rxjs';
 import type { MacAddress } from './address.js';
 import type { RxFrame, TxFrame } from './frame.js';
 
-/** `ethernet`: frames start at an Ethernet header; `ip`: they start at an IP header and there are no neighbours. */
-export type Medium = 'ethernet' | 'ip';
+/**
+ * `ethernet`: frames start at an Ethernet header; `ip`: they start at an IP header and there are no neighbours; `ergot`: each is a frame of
+ * ergot, from its header on.
+ */
+export type Medium = 'ethernet' | 'ip' | 'ergot';
 
 /**
  * What a device does for its frames. A hint to those that make frames: what it does not do is done in software by its sink, which takes
@@ -45,7 +48,7 @@ export interface Device extends AsyncDisposable {
   readonly name: string;
   /** All zero on a medium without link addresses. */
   readonly mac: MacAddress;
-  /** Largest IP packet, in bytes, without the link header. */
+  /** Largest IP packet, in bytes, without the link header; of `ergot` the largest frame. */
   readonly mtu: number;
   readonly medium: Medium;
   readonly features: DeviceFeatures;

@@ -4,6 +4,7 @@
  * snap length cut off is not held against the packet.
  */
 
+import type { Medium } from '../core/device.js';
 import { DropReason } from '../core/drops.js';
 import { ChecksumState, Frame, GsoType } from '../core/frame.js';
 import { ARP_LENGTH, ArpPacket } from '../wire/arp.js';
@@ -27,7 +28,7 @@ export type ChecksumVerdict = 'good' | 'bad' | 'unverified' | 'absent';
 /** How a frame starts, and how long it was. */
 export interface DissectOptions {
   /** What the frame starts with; default `ethernet`. */
-  readonly linkType?: 'ethernet' | 'ip';
+  readonly linkType?: Medium;
   /** Bytes on the wire, where a capture kept fewer. */
   readonly wireLength?: number;
 }
@@ -115,8 +116,9 @@ export class Dissection {
     frame.checksum = original.gsoType === GsoType.None ? original.checksum : ChecksumState.Partial;
     this.frame = frame;
     this.wholeEnd = frame.start + Math.max(frame.length, options.wireLength ?? 0);
-    if (options.linkType === 'ip') this.network();
-    else this.link();
+    const { linkType = 'ethernet' } = options;
+    if (linkType === 'ip') this.network();
+    else if (linkType === 'ethernet') this.link();
   }
 
   /** The IP header of either version. */

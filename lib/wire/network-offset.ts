@@ -13,6 +13,7 @@ const MOST_TAGS = 2;
  */
 export function networkOffset(frame: Frame, medium: Medium): number {
   if (medium === 'ip') return frame.start;
+  if (medium === 'ergot') return NOT_PARSED;
   const { view } = frame.slab;
   let at = frame.start + ETHERNET_HEADER;
   for (let tags = 0; tags <= MOST_TAGS && at <= frame.end; tags++, at += VLAN_TAG) {

@@ -126,6 +126,9 @@ function ethernetOf(links: readonly IpLink[], device: Device): EthernetLink | un
 
 function linkOf(device: Device, tables: IpTables, options: HostOptions, env: Env): IpLink {
   if (device.medium === 'ip') return new PointToPointLink(device, env);
+  if (device.medium !== 'ethernet') {
+    throw new UsageError('ERR_INVALID_OPTION', `'${device.name}' brings no IP packets: its medium is ${device.medium}`);
+  }
   const times = options.neighbours;
   const addresses = tables.arpAddresses(device);
   const addresses6 = tables.ndpAddresses(device);

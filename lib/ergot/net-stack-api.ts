@@ -1,0 +1,85 @@
+/** What can be said and heard at the sockets of an ergot node. At most once: nothing is repeated, queues are bounded, nobody waits for a queue. */
+
+import type { Endpoint } from './endpoint.js';
+import type { ErgotError } from './error.js';
+import type { Topic } from './topic.js';
+
+/** What came in at a socket. */
+export interface Incoming<T, A> {
+  readonly value: T;
+  /** Whose it is: with the port, so that it can be answered. */
+  readonly source: A;
+  readonly sequence: number;
+}
+
+/** A socket that listens. */
+export interface OpenSocket {
+  /** 1 to the profile's last. */
+  readonly port: number;
+  /** What was left out since its queue was full, or nobody looked. */
+  readonly dropped: number;
+  close(): void;
+}
+
+/** Where and how a socket listens. */
+export interface ListenOptions {
+  /** So that several of the same key can be told apart. Default: none. */
+  readonly name?: string;
+  /** Default: the lowest that is free. */
+  readonly port?: number;
+  /** Not to be found by its key: only who knows the port gets there. Default false. */
+  readonly hidden?: boolean;
+}
+
+/** How something is sent. */
+export interface SendOptions {
+  /** Only to who has this name, where sockets are found by their key. Default: to whoever has the key. */
+  readonly name?: string;
+}
+
+/** How something is asked. */
+export interface RequestOptions extends SendOptions {
+  /** Milliseconds until it is given up with the code `ERR_ERGOT_TIMEOUT`. Default 1,000. */
+  readonly timeout?: number;
+}
+
+/** The sockets. */
+export interface NetStackApi<A> {
+  /**
+   * Serves an endpoint. `answer` counts once, at once or later; a handler that throws answers nothing.
+   *
+   * @throws UsageError `ERR_INVALID_OPTION` for a port that is taken or none; `ErgotError` `ERR_ERGOT_NO_PORT` where all are taken
+   */
+  serve<Request, Response>(
+    endpoint: Endpoint<Request, Response>,
+    handler: (request: Incoming<Request, A>, answer: (response: Response) => void) => void,
+    options?: ListenOptions,
+  ): OpenSocket;
+
+  /**
+   * Asks an endpoint: at a port; with port 0, whoever at that node serves it; with port 255, all (the first answer counts). `done` is called once, at once or
+   * later, unless the function that is returned is called first, which gives it up.
+   */
+  request<Request, Response>(
+    endpoint: Endpoint<Request, Response>,
+    to: A,
+    request: Request,
+    done: (result: Incoming<Response, A> | ErgotError) => void,
+    options?: RequestOptions,
+  ): () => void;
+
+  /** Asks all nodes, and hears each answer until the function that is returned is called. */
+  requestAll<Request, Response>(
+    endpoint: Endpoint<Request, Response>,
+    to: A,
+    request: Request,
+    heard: (answer: Incoming<Response, A>) => void,
+    options?: SendOptions,
+  ): () => void;
+
+  /** Listens to a topic, at a port of its own or, by default, with all others that do. */
+  subscribe<T>(topic: Topic<T>, listener: (message: Incoming<T, A>) => void, options?: ListenOptions): OpenSocket;
+
+  /** Says something under a topic. @throws ErgotError why it did not leave */
+  publish<T>(topic: Topic<T>, to: A, message: T, options?: SendOptions): void;
+}
