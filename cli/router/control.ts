@@ -3,7 +3,7 @@
  * `{"rows":[...]}` or `{"error":"..."}`, or, to `{"show":"trace","filter":"icmp"}`, a line for each packet until one side has had enough.
  */
 
-import { chmodSync, rmSync } from 'node:fs';
+import { lstatSync, rmSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { once } from 'node:events';
 import { Subscription } from 'rxjs';
@@ -29,8 +29,8 @@ export type Answer =
 
 /** A question is short; who sends more has something else in mind. */
 const MOST = 4096;
-/** Only who started the router may ask. */
-const MODE = 0o600;
+/** Only who started the router may ask: bits that the socket's mode does not have. */
+const OTHERS = 0o177;
 /** Bytes that a reader of traces may lag behind before packets are left out for it. */
 const LAG = 1 << 20;
 
@@ -52,12 +52,16 @@ export class ControlSocket {
   static async listen(path: string, router: RunningRouter): Promise<ControlSocket> {
     if (await isAnswered(path)) throw new CommandError(`control: somebody answers at ${path} already`);
     try {
-      // What a router that was killed left behind.
-      rmSync(path, { force: true });
+      removeLeftover(path);
       const server = createServer({ allowHalfOpen: true });
-      server.listen(path);
+      // It is there at once, and nobody else may have it even then.
+      const before = process.umask(OTHERS);
+      try {
+        server.listen(path);
+      } finally {
+        process.umask(before);
+      }
       await once(server, 'listening');
-      chmodSync(path, MODE);
       return new ControlSocket(server, path, router);
     } catch (error) {
       throw new CommandError(`control: ${messageOf(error)}`);
@@ -139,6 +143,14 @@ function questionOf(line: string): Question {
     throw new CommandError('a question says what to show');
   const filter = 'filter' in value && typeof value.filter === 'string' ? { filter: value.filter } : {};
   return { show: value.show, ...filter };
+}
+
+/** Removes what a router that was killed left behind, and nothing else. @throws CommandError where something else is there */
+function removeLeftover(path: string): void {
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  if (found === undefined) return;
+  if (!found.isSocket()) throw new CommandError(`${path} is there, and is no socket`);
+  rmSync(path);
 }
 
 async function isAnswered(path: string): Promise<boolean> {

@@ -17,9 +17,15 @@ describeNetns('the forwarding benchmark', (netns) => {
       const { namespace: client } = netns;
       const server = netns.make('server');
       const load = workshop.c('packets');
-      if (load === undefined) this.skip();
+      if (load === undefined) {
+        console.warn('SKIPPED: the forwarding benchmark: there is no C compiler');
+        this.skip();
+      }
       const made = await forwarder.make({ client, server, workshop, between: () => netns.make('router') });
-      if (made !== undefined) this.skip();
+      if (made !== undefined) {
+        console.warn(`SKIPPED: ${forwarder.name}: ${made.missing}`);
+        this.skip();
+      }
       const ends = { client, server };
       for (const traffic of TRAFFIC) {
         const { translates } = forwarder;

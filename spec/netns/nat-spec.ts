@@ -353,7 +353,10 @@ socket.bind(4000);
   });
 
   it('carries iperf3 in both directions, TCP and UDP', async function () {
-    if (!hasProgram('iperf3', '--version')) return this.skip();
+    if (!hasProgram('iperf3', '--version')) {
+      console.warn('SKIPPED: iperf3 through NAT: it is not installed');
+      return this.skip();
+    }
     this.timeout(60_000);
     const inside = netns.namespace;
     const outside = netns.make('outside');
