@@ -94,5 +94,15 @@ export { type Hop, RouteRanges } from './routing-ranges.js';
 export { RecentPackets } from './routing-recent.js';
 export { type ErgotCode, ErgotError } from './error.js';
 export { Message, Reach } from './message.js';
-export type { Incoming, ListenOptions, NetStackApi, OpenSocket, RequestOptions, SendOptions } from './net-stack-api.js';
+export type {
+  Incoming,
+  ListenOptions,
+  NetStackApi,
+  OpenSocket,
+  PublishOptions,
+  RequestOptions,
+  SendOptions,
+  SocketStatus,
+  SubscribeOptions,
+} from './net-stack-api.js';
 export { type Addressing, LinkState, type LinkStatus, type Profile, type ProfileNode } from './profile.js';

@@ -31,10 +31,35 @@ export interface ListenOptions {
   readonly hidden?: boolean;
 }
 
+/** Where and how a topic is listened to. */
+export interface SubscribeOptions extends ListenOptions {
+  /** At a port of its own: for what is sent to nobody else, such as answers in a topic. Where a `port` is given, it is that. Default false. */
+  readonly own?: boolean;
+}
+
+/** A socket that listens, as others may know of it. */
+export interface SocketStatus {
+  /** The `FrameKind` that it takes. */
+  readonly kind: number;
+  /** Halves of its key, signed. */
+  readonly keyLow: number;
+  readonly keyHigh: number;
+  /** The hash of its name, signed, or 0 for none. */
+  readonly name: number;
+  /** 255 for topics that are listened to with all others that do. */
+  readonly port: number;
+}
+
 /** How something is sent. */
 export interface SendOptions {
   /** Only to who has this name, where sockets are found by their key. Default: to whoever has the key. */
   readonly name?: string;
+}
+
+/** How something is published. */
+export interface PublishOptions extends SendOptions {
+  /** The port of a socket of ours that is to hear what is answered. Default: none that anybody could answer. */
+  readonly from?: number;
 }
 
 /** How something is asked. */
@@ -78,8 +103,11 @@ export interface NetStackApi<A> {
   ): () => void;
 
   /** Listens to a topic, at a port of its own or, by default, with all others that do. */
-  subscribe<T>(topic: Topic<T>, listener: (message: Incoming<T, A>) => void, options?: ListenOptions): OpenSocket;
+  subscribe<T>(topic: Topic<T>, listener: (message: Incoming<T, A>) => void, options?: SubscribeOptions): OpenSocket;
 
   /** Says something under a topic. @throws ErgotError why it did not leave */
-  publish<T>(topic: Topic<T>, to: A, message: T, options?: SendOptions): void;
+  publish<T>(topic: Topic<T>, to: A, message: T, options?: PublishOptions): void;
+
+  /** The sockets that listen and are not hidden, by their ports. */
+  sockets(): Iterable<SocketStatus>;
 }
