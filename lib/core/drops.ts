@@ -288,8 +288,24 @@ export const DropReason = {
   ErgotTtlExpired: 138,
   /** A stuffed frame that ends before its codes do. */
   ErgotBadStuffing: 139,
-  /** A stuffed frame larger than its link carries. */
+  /** An ergot frame larger than its link carries. */
   ErgotTooLarge: 140,
+  /** From an ergot address that nobody there can have: reserved, or that of who received it. */
+  ErgotBadSource: 141,
+  /** For another node of the same ergot link, which hears it itself. */
+  ErgotNotForUs: 142,
+  /** No way to its ergot network or node. */
+  ErgotNoRoute: 143,
+  /** Its way leads back to the ergot link that it came by. */
+  ErgotRoutingLoop: 144,
+  /** From a node number of a shared ergot link that nobody has claimed. */
+  ErgotUnclaimed: 145,
+  /** By an ergot link that has no network yet. */
+  ErgotNoNetwork: 146,
+  /** No socket of the node has its port, or its key, or its kind. */
+  ErgotNoSocket: 147,
+  /** The socket's queue was full. */
+  ErgotQueueFull: 148,
 } as const;
 export type DropReason = (typeof DropReason)[keyof typeof DropReason];
 

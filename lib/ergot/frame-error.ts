@@ -37,6 +37,26 @@ export function protocolErrorName(error: ProtocolError): string {
   return NAMES[error] ?? `error ${error}`;
 }
 
+/** Under which reason a frame is dropped of which its sender is told this. */
+export function protocolErrorReason(error: ProtocolError): DropReason {
+  switch (error) {
+    case ProtocolError.IseTtlExpired:
+      return DropReason.ErgotTtlExpired;
+    case ProtocolError.IseRoutingLoop:
+      return DropReason.ErgotRoutingLoop;
+    case ProtocolError.IsePacketTooBig:
+      return DropReason.ErgotTooLarge;
+    case ProtocolError.SseNoSpace:
+    case ProtocolError.IseInterfaceFull:
+      return DropReason.ErgotQueueFull;
+    case ProtocolError.IseNoRouteToDest:
+    case ProtocolError.IseDestinationLocal:
+      return DropReason.ErgotNoRoute;
+    default:
+      return DropReason.ErgotNoSocket;
+  }
+}
+
 /** An error as it is in a frame: one record for many. */
 export class ProtocolErrorBody {
   error: ProtocolError = ProtocolError.Reserved;

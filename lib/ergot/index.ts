@@ -81,7 +81,7 @@ export {
 } from './allocator-pool.js';
 export { CobsDecoder, CobsResult, cobsEncode, cobsLength } from './cobs.js';
 export { DEFAULT_TTL, FrameHeader, FrameKind, MAX_HEADER } from './frame.js';
-export { ProtocolError, ProtocolErrorBody, protocolErrorName } from './frame-error.js';
+export { ProtocolError, ProtocolErrorBody, protocolErrorName, protocolErrorReason } from './frame-error.js';
 export {
   type LinkKind,
   OWN_SOCKETS,

@@ -34,6 +34,8 @@ export class Message<A> {
   name = 0;
   /** Where the body begins in the frame's slab; it ends where the frame does. */
   body = 0;
+  /** Of what could not be sent for `IsePacketTooBig`: bytes that a frame may have there, header and all. */
+  mtu = 0;
 
   /** @param nowhere the address to begin with */
   constructor(nowhere: A) {

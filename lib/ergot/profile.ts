@@ -51,7 +51,10 @@ export interface ProfileNode<A> {
   readonly env: Env;
   /** For the profile's own conversations: it may serve endpoints, ask others', publish. */
   readonly stack: NetStackApi<A>;
-  /** Gives own sockets a message whose frame is lent; `undefined` if one of them took it. */
+  /**
+   * Gives own sockets a message whose frame is lent: `undefined` if one of them took it, which the net stack notes as a delivery; otherwise what the
+   * sender is to be told, and the frame is the profile's to drop (`protocolErrorReason`), unless the net stack did.
+   */
   deliver(message: Message<A>, frame: Frame): ProtocolError | undefined;
   /** Sends a frame by a link, header and all. Takes over its reference. */
   transmit(link: Device, frame: Frame): void;
@@ -76,7 +79,8 @@ export interface Profile<A> {
   /**
    * Sends what a socket of ours says: the frame is the body, with headroom in front. Takes over its reference. The error is for the caller; that what
    * is for this node is `IseDestinationLocal`, and that what would go back where it came from is `IseRoutingLoop`, is for the net stack, which
-   * then gives it to own sockets: in these two cases the frame stays the caller's, as it was.
+   * then gives it to own sockets: in these two cases the frame stays the caller's, as it was. With `IsePacketTooBig`, `message.mtu` says how large it
+   * may be.
    */
   send(message: Message<A>, frame: Frame): ProtocolError | undefined;
 }

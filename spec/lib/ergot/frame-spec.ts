@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import * as fc from 'fast-check';
-import { DropReason } from '../../../lib/core/drops.js';
+import { DropReason, dropReasonName } from '../../../lib/core/drops.js';
 import { UsageError } from '../../../lib/core/errors.js';
 import { Frame } from '../../../lib/core/frame.js';
 import * as e from '../../../lib/ergot/index.js';
@@ -232,5 +232,19 @@ describe('ProtocolErrorBody', () => {
         );
       }),
     );
+  });
+});
+
+describe('protocolErrorReason', () => {
+  it('says of each error what became of the frame', () => {
+    const reasons = Object.values(e.ProtocolError).map((error) => dropReasonName(e.protocolErrorReason(error)));
+    const named = new Map(Object.keys(e.ProtocolError).map((name, i) => [name, reasons[i]]));
+    expect(named.get('SseNoSpace')).to.equal('ergot-queue-full');
+    expect(named.get('IseNoRouteToDest')).to.equal('ergot-no-route');
+    expect(named.get('IseTtlExpired')).to.equal('ergot-ttl-expired');
+    expect(named.get('IseRoutingLoop')).to.equal('ergot-routing-loop');
+    expect(named.get('IsePacketTooBig')).to.equal('ergot-too-large');
+    expect(named.get('NsseAnyPortNotUnique')).to.equal('ergot-no-socket');
+    for (const reason of reasons) expect(reason).to.match(/^ergot-/);
   });
 });
