@@ -2,6 +2,7 @@
 
 import type { Endpoint } from './endpoint.js';
 import type { ErgotError } from './error.js';
+import type { Addressing } from './profile.js';
 import type { Topic } from './topic.js';
 
 /** What came in at a socket. */
@@ -70,6 +71,8 @@ export interface RequestOptions extends SendOptions {
 
 /** The sockets. */
 export interface NetStackApi<A> {
+  readonly addressing: Addressing<A>;
+
   /**
    * Serves an endpoint. `answer` counts once, at once or later; a handler that throws answers nothing.
    *

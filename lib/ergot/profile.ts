@@ -14,6 +14,8 @@ import type { NetStackApi } from './net-stack-api.js';
 export interface Addressing<A> {
   /** This node, on whatever link: who sends to it sends to own sockets only. */
   readonly here: A;
+  /** All nodes, and all sockets there: where broadcasts go. */
+  readonly everyone: A;
   /** Ports are 1 to this. */
   readonly lastPort: number;
   /** How many sockets an address stands for. */
