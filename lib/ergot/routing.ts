@@ -13,6 +13,7 @@
 
 import { UsageError } from '../core/errors.js';
 import { isScope, scopeSize } from './address-text.js';
+import { RouteGroups } from './routing-groups.js';
 import { type Hop, RouteRanges, withHop } from './routing-ranges.js';
 import { RecentPackets } from './routing-recent.js';
 
@@ -45,6 +46,11 @@ export class RouteDecision {
   own = false;
   /** The links that it leaves by. */
   readonly links: number[] = [];
+
+  /** Takes all links out. By its length an array would lose its memory, and each packet take some anew. */
+  clear(): void {
+    while (this.links.length > 0) this.links.pop();
+  }
 }
 
 interface Link {
@@ -58,7 +64,7 @@ export class RoutingTable {
   readonly bits: number;
   private readonly links = new Map<number, Link>();
   private readonly ranges = new RouteRanges();
-  private readonly groups = new Map<number, Set<number>>();
+  private readonly groups = new RouteGroups();
   private readonly recent = new RecentPackets();
   private upwards: readonly Hop[] = [];
   private siblings = 0;
@@ -94,7 +100,7 @@ export class RoutingTable {
     this.links.delete(link);
     this.ranges.removeLink(link);
     this.upwards = this.upwards.filter((hop) => hop.link !== link);
-    for (const [key, members] of this.groups) if (members.delete(link) && members.size === 0) this.groups.delete(key);
+    this.groups.deleteLink(link);
   }
 
   /** Says whether a link works: one that does not is passed over, and keeps its routes. */
@@ -131,38 +137,30 @@ export class RoutingTable {
     if (!isScope(bits) || !Number.isInteger(value) || value < 1 || value >= scopeSize(bits)) {
       throw new UsageError('ERR_INVALID_ADDRESS', `${value} is no multicast address of ^${bits}`);
     }
-    const members = this.groups.get(groupKey(value, bits));
-    if (members !== undefined) {
-      members.add(link);
-      return false;
-    }
-    this.groups.set(groupKey(value, bits), new Set([link]));
-    return true;
+    return this.groups.add(value, bits, link);
   }
 
   /** Takes a subscription back. True if it was the last. */
   unsubscribe(value: number, bits: number, link: number): boolean {
-    const members = this.groups.get(groupKey(value, bits));
-    if (members === undefined || !members.delete(link) || members.size > 0) return false;
-    return this.groups.delete(groupKey(value, bits));
+    return this.groups.delete(value, bits, link);
   }
 
   /** Decides where a packet that came by `from` goes, and writes it into `out`. */
   decide(query: RouteQuery, from: number, out: RouteDecision): RouteDecision {
     out.verdict = 'no-route';
     out.own = false;
-    out.links.length = 0;
+    out.clear();
     const came = this.links.get(from)?.kind;
     if (this.siblings > 0 && this.recent.note(query.source, query.value, seen(query)) && came === 'sibling') {
       out.verdict = 'loop';
       return out;
     }
-    const members = query.broadcast ? undefined : this.groups.get(groupKey(query.value, query.bits));
+    const members = query.broadcast ? undefined : this.groups.members(query.value, query.bits);
     if (query.broadcast && query.value === 0) this.flood(query, from, came, out);
     else if (members !== undefined) this.multicast(members, query, from, came, out);
     else this.unicast(query, from, came, out);
     if (out.links.length > 0 && query.ttl <= 0) {
-      out.links.length = 0;
+      out.clear();
       out.verdict = 'ttl-expired';
     }
     if (out.own || out.links.length > 0) out.verdict = 'route';
@@ -221,11 +219,6 @@ export class RoutingTable {
     const hop = this.upwards.find(({ link }) => this.links.get(link)?.up === true);
     if (hop !== undefined && hop.link !== from && !out.links.includes(hop.link)) out.links.push(hop.link);
   }
-}
-
-/** Addresses of all scopes as one number. */
-function groupKey(value: number, bits: number): number {
-  return bits * 2 ** 32 + value;
 }
 
 /** What tells two packets between the same addresses apart: 16 bits of sequence number, the scope, the bit. */
