@@ -9,6 +9,7 @@ import { parseArgs } from 'node:util';
 import { conntrackBenchmark } from './conntrack.js';
 import { deviceBenchmark } from './device.js';
 import { writeDocuments } from './documents.js';
+import { ergotBenchmark } from './ergot.js';
 import { filterBenchmark } from './filter.js';
 import { forwardBenchmark } from './forward.js';
 import { forwardMarkdown } from './forward-report.js';
@@ -26,7 +27,7 @@ import { tcpReceiveBenchmark } from './tcp-receive.js';
 import { throughputBenchmark, throughputJson, throughputTables } from './throughput.js';
 import { versionsBenchmark } from './versions.js';
 
-const USAGE = `Usage: npm run bench -- [micro] [lookup] [filter] [pipeline] [versions] [memory] [conntrack] [device] [impaired] [--rounds N] [--seconds N] [--json FILE] [--markdown FILE]
+const USAGE = `Usage: npm run bench -- [micro] [lookup] [filter] [pipeline] [versions] [memory] [conntrack] [ergot] [device] [impaired] [--rounds N] [--seconds N] [--json FILE] [--markdown FILE]
        npm run bench -- tap [--only NAME ...] [--rounds N] [--seconds N] [--json FILE] [--markdown FILE]
        npm run bench -- forward [--only NAME ...] [--rounds N] [--seconds N] [--json FILE] [--markdown FILE]
        npm run bench -- profile [--only NAME ...] [--seconds N] [--directory DIR] [--markdown FILE]
@@ -40,6 +41,7 @@ const USAGE = `Usage: npm run bench -- [micro] [lookup] [filter] [pipeline] [ver
   versions    IPv6 beside IPv4, by whole hosts in memory
   memory      memory and timers of idle connections
   conntrack   cost per packet and memory per flow of flow tracking, by the number of flows
+  ergot       frames of ergot through routers, bytes of overhead, memory of allocations and routes
   device      frames per second through the TAP driver alone (Linux, root)
   filter      a packet judged by 10 to 10,000 rules, without a device
   impaired    TCP over a path with loss and reordering, beside the kernel's with itself (Linux, root)
@@ -80,6 +82,7 @@ const ROWS: Readonly<Record<string, () => Row[] | Promise<Row[]>>> = {
   versions: () => versionsBenchmark(rounds),
   memory: () => memoryBenchmark(rounds),
   conntrack: () => conntrackBenchmark(rounds),
+  ergot: () => ergotBenchmark(rounds),
   device: () => deviceBenchmark(rounds),
   filter: () => filterBenchmark(rounds),
   impaired: () => impairedBenchmark({ rounds, seconds }),

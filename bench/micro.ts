@@ -3,25 +3,13 @@
 import { lookup, pipelined, plain, tcpDemux } from './micro/pipeline.js';
 import { checksum, tcpTransfer, timers } from './micro/parts.js';
 import { type Row, row } from './report.js';
+import { time } from './timing.js';
 
 const SECTION = 'Cost per frame';
 const MEMORY = 'Memory allocated per frame';
-const DURATION = 150_000_000n;
 /** Runs whose memory is measured: so few that no collection comes between, as a rule. */
 const RUNS = 2;
 const TRIES = 10;
-
-/** Runs `work`, which does `batch` things, for a while; returns nanoseconds per thing. */
-function time(batch: number, work: () => void): number {
-  const until = process.hrtime.bigint() + DURATION;
-  let best = Number.POSITIVE_INFINITY;
-  do {
-    const begun = process.hrtime.bigint();
-    work();
-    best = Math.min(best, Number(process.hrtime.bigint() - begun) / batch);
-  } while (process.hrtime.bigint() < until);
-  return best;
-}
 
 /** Bytes of the heap that each thing takes until it is collected: the least of several tries, since others allocate, too. */
 function allocated(batch: number, work: () => void): number {

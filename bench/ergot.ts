@@ -1,0 +1,171 @@
+/**
+ * Ergot: what a frame costs in a router, by its parts and from link to link; how many bytes it takes beside what is said; and what allocations and
+ * routes take of memory and time.
+ */
+
+import { AddressPool, cobsLength, FrameHeader, FrameKind, netAddress, PORT_ANY } from '../lib/ergot/index.js';
+import { SeededRandom } from '../lib/core/random.js';
+import { bytesInUse } from './memory.js';
+import { decisions, headers, routes, stuffing } from './micro/ergot.js';
+import { BATCH } from './micro/pipeline.js';
+import { type Row, row } from './report.js';
+import { time } from './timing.js';
+
+const PARTS = 'Ergot: the parts of a frame’s way';
+const OVERHEAD = 'Ergot: bytes beside what is said';
+const TABLES = 'Ergot: allocations and routes';
+const COUNTS = [1_000, 100_000] as const;
+const LARGEST_LEN = 12;
+
+type Work = readonly [name: string, batch: number, work: () => void];
+
+const text = (count: number): string => count.toLocaleString('en');
+
+/** Bytes of the header of a frame from 1.2:5 to `destination`, with `sequence`. */
+export function headerBytes(destination: number, sequence: number): number {
+  const header = new FrameHeader();
+  header.source = netAddress(1, 2, 5);
+  header.destination = destination;
+  header.sequence = sequence;
+  header.kind = FrameKind.Request;
+  return header.size;
+}
+
+/** What is on the wire beside 64 bytes that are said: the same in every run. */
+export function overheadRows(): Row[] {
+  const said = 64;
+  const near = headerBytes(netAddress(1, 1, 3), 7);
+  const far = headerBytes(netAddress(4096, 2, 3), 0xffff);
+  const keyed = headerBytes(netAddress(1, 1, PORT_ANY), 7);
+  const stuffed = (bytes: number) => cobsLength(said + bytes) - said;
+  return (
+    [
+      ['a datagram or packet, to a port nearby, one of the first 128 frames', near],
+      ['a datagram or packet, to a port far away, after many frames', far],
+      ['a datagram or packet, to whoever has the key', keyed],
+      ['a stream, to a port nearby', stuffed(near)],
+      ['a stream, to a port far away', stuffed(far)],
+      ['a stream, to whoever has the key', stuffed(keyed)],
+    ] as const
+  ).map(([name, bytes]) => row(OVERHEAD, name, 'B', [bytes]));
+}
+
+function partRows(rounds: number): Row[] {
+  const works: readonly Work[] = [
+    ['header read, to a port', BATCH, headers.read(false)],
+    ['header read, with a key', BATCH, headers.read(true)],
+    ['header written, to a port', BATCH, headers.write(false)],
+    ['header written, with a key', BATCH, headers.write(true)],
+    ['header read, a hop taken off, source rewritten', BATCH, headers.hop()],
+    ['decision, 10 routes', BATCH, decisions(10)],
+    ['decision, 1,000 routes', BATCH, decisions(1_000)],
+    ['decision, 100,000 routes', BATCH, decisions(100_000)],
+    ['decision, 10 routes, among siblings', BATCH, decisions(10, true)],
+    ['64 bytes stuffed', BATCH, stuffing.encode(64)],
+    ['64 bytes taken out of a stream', BATCH, stuffing.decode(64)],
+    ['1,024 bytes stuffed', BATCH, stuffing.encode(1_024)],
+    ['1,024 bytes taken out of a stream', BATCH, stuffing.decode(1_024)],
+  ];
+  const values = works.map((): number[] => []);
+  for (let round = 0; round < rounds; round++) {
+    for (const [i, [, batch, work]] of works.entries()) values[i]?.push(time(batch, work));
+  }
+  return works.map(([name], i) => row(PARTS, name, 'ns', values[i] ?? []));
+}
+
+/** Allocations of 2 to 4,096 addresses of a space of 2^32. */
+function fill(pool: AddressPool, count: number, random: SeededRandom): number[] {
+  const firsts: number[] = [];
+  for (let i = 0; i < count; i++) {
+    const made = pool.allocate([{ len: 1 + random.below(LARGEST_LEN), flags: 0 }]);
+    if (typeof made !== 'number') for (const { first } of made) firsts.push(first);
+  }
+  return firsts;
+}
+
+function newPool(): AddressPool {
+  const pool = new AddressPool();
+  pool.add(0, 32);
+  return pool;
+}
+
+/** Nanoseconds that one of `count` allocations takes, and giving it back in any order; and the bytes that it holds. */
+function allocation(count: number): { give: number; take: number; bytes: number } {
+  const random = new SeededRandom(count);
+  const before = bytesInUse();
+  const pool = newPool();
+  let begun = process.hrtime.bigint();
+  const firsts = fill(pool, count, random);
+  const give = Number(process.hrtime.bigint() - begun) / count;
+  const order = Uint32Array.from(firsts);
+  firsts.length = 0;
+  const bytes = (bytesInUse() - before - order.byteLength) / count;
+  for (let i = order.length - 1; i > 0; i--) {
+    const other = random.below(i + 1);
+    [order[i], order[other]] = [order[other] ?? 0, order[i] ?? 0];
+  }
+  begun = process.hrtime.bigint();
+  for (const first of order) pool.release(first);
+  const take = Number(process.hrtime.bigint() - begun) / count;
+  if (pool.allocations > 0) throw new Error('some were not given back');
+  return { give, take, bytes };
+}
+
+function routeCost(count: number): { add: number; bytes: number } {
+  const before = bytesInUse();
+  const begun = process.hrtime.bigint();
+  const table = routes(count);
+  const add = Number(process.hrtime.bigint() - begun) / count;
+  const bytes = (bytesInUse() - before) / count;
+  if (table.size !== count) throw new Error('some were not added');
+  return { add, bytes };
+}
+
+function tableRows(rounds: number): Row[] {
+  return COUNTS.flatMap((count) => {
+    const given = Array.from({ length: rounds }, () => allocation(count));
+    const routed = Array.from({ length: rounds }, () => routeCost(count));
+    const of = (what: string) => `${text(count)} ${what}`;
+    const rows = [
+      row(
+        TABLES,
+        of('allocations of 2 to 4,096 addresses: giving one'),
+        'ns',
+        given.map(({ give }) => give),
+      ),
+      row(
+        TABLES,
+        of('allocations: taking one back'),
+        'ns',
+        given.map(({ take }) => take),
+      ),
+      row(
+        TABLES,
+        of('routes: adding one'),
+        'ns',
+        routed.map(({ add }) => add),
+      ),
+    ];
+    if (count === COUNTS[0]) return rows;
+    return [
+      ...rows,
+      row(
+        TABLES,
+        of('allocations: memory of each'),
+        'B',
+        given.map(({ bytes }) => bytes),
+      ),
+      row(
+        TABLES,
+        of('routes: memory of each'),
+        'B',
+        routed.map(({ bytes }) => bytes),
+      ),
+    ];
+  });
+}
+
+/** Measures everything, `rounds` times. */
+export function ergotBenchmark(rounds: number): Row[] {
+  return [...partRows(rounds), ...overheadRows(), ...tableRows(rounds)];
+}

@@ -1,0 +1,15 @@
+/** How benchmarks without a device take time. */
+
+const DURATION = 150_000_000n;
+
+/** Runs `work`, which does `batch` things, for a while; returns nanoseconds per thing, of the best run. */
+export function time(batch: number, work: () => void, duration: bigint = DURATION): number {
+  const until = process.hrtime.bigint() + duration;
+  let best = Number.POSITIVE_INFINITY;
+  do {
+    const begun = process.hrtime.bigint();
+    work();
+    best = Math.min(best, Number(process.hrtime.bigint() - begun) / batch);
+  } while (process.hrtime.bigint() < until);
+  return best;
+}
