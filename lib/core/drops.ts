@@ -290,13 +290,13 @@ export const DropReason = {
   ErgotBadStuffing: 139,
   /** An ergot frame larger than its link carries. */
   ErgotTooLarge: 140,
-  /** From an ergot address that nobody there can have: reserved, or that of who received it. */
+  /** From an ergot address that nobody there can have: reserved, not of the link that it came by, or that of who received it. */
   ErgotBadSource: 141,
   /** For another node of the same ergot link, which hears it itself. */
   ErgotNotForUs: 142,
-  /** No way to its ergot network or node. */
+  /** No way to its ergot address, or none whose link works. */
   ErgotNoRoute: 143,
-  /** Its way leads back to the ergot link that it came by. */
+  /** Its way leads back to the ergot link that it came by, or it was here before. */
   ErgotRoutingLoop: 144,
   /** From a node number of a shared ergot link that nobody has claimed. */
   ErgotUnclaimed: 145,

@@ -8,6 +8,7 @@ import type { Frame } from '../core/frame.js';
 import { KEY_LENGTH } from './key.js';
 import { isAnyOrAll } from './net-address.js';
 import { PostcardReader } from './postcard-reader.js';
+import { varintLength, writeVarint } from './varint.js';
 
 /** Bytes of the largest header: two addresses, sequence number, kind, time to live, key, name. */
 export const MAX_HEADER = 28;
@@ -115,21 +116,4 @@ export class FrameHeader {
     this.keyHigh = view.getInt32(reader.at - KEY_LENGTH + 4, true);
     this.name = reader.varint(32) | 0;
   }
-}
-
-/** Bytes of the varint of 32 bits, which count as unsigned. */
-function varintLength(value: number): number {
-  return value === 0 ? 1 : Math.ceil((32 - Math.clz32(value)) / 7);
-}
-
-/** Writes the varint of 32 bits, which count as unsigned, and returns where it ends. */
-function writeVarint(bytes: Uint8Array, from: number, value: number): number {
-  let at = from;
-  let rest = value;
-  while (rest >>> 7 !== 0) {
-    bytes[at++] = (rest & 0x7f) | 0x80;
-    rest >>>= 7;
-  }
-  bytes[at++] = rest;
-  return at;
 }

@@ -106,3 +106,4 @@ export type {
   SubscribeOptions,
 } from './net-stack-api.js';
 export { type Addressing, LinkState, type LinkStatus, type Profile, type ProfileNode } from './profile.js';
+export * from './phone/index.js';
