@@ -306,6 +306,10 @@ export const DropReason = {
   ErgotNoSocket: 147,
   /** The socket's queue was full. */
   ErgotQueueFull: 148,
+  /** Its body is not what the type of the socket says. */
+  ErgotBadMessage: 149,
+  /** An answer or an error that nobody waits for, or no longer. */
+  ErgotUnsolicited: 150,
 } as const;
 export type DropReason = (typeof DropReason)[keyof typeof DropReason];
 

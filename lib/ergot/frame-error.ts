@@ -49,6 +49,9 @@ export function protocolErrorReason(error: ProtocolError): DropReason {
     case ProtocolError.SseNoSpace:
     case ProtocolError.IseInterfaceFull:
       return DropReason.ErgotQueueFull;
+    case ProtocolError.SseDeserFailed:
+    case ProtocolError.SseTypeMismatch:
+      return DropReason.ErgotBadMessage;
     case ProtocolError.IseNoRouteToDest:
     case ProtocolError.IseDestinationLocal:
       return DropReason.ErgotNoRoute;

@@ -15,7 +15,7 @@ export interface Incoming<T, A> {
 
 /** A socket that listens. */
 export interface OpenSocket {
-  /** 1 to the profile's last. */
+  /** 1 to the profile's last; 0 for a topic that is listened to with all others that do. */
   readonly port: number;
   /** What was left out since its queue was full, or nobody looked. */
   readonly dropped: number;
@@ -26,7 +26,7 @@ export interface OpenSocket {
 export interface ListenOptions {
   /** So that several of the same key can be told apart. Default: none. */
   readonly name?: string;
-  /** Default: the lowest that is free. */
+  /** 1 to the profile's last. Default: the lowest that is free. */
   readonly port?: number;
   /** Not to be found by its key: only who knows the port gets there. Default false. */
   readonly hidden?: boolean;

@@ -12,7 +12,7 @@ import type { NetStackApi } from './net-stack-api.js';
 
 /** What a net stack must know of addresses. */
 export interface Addressing<A> {
-  /** This node, on whatever link: who sends to it sends to own sockets only. */
+  /** This node, on whatever link: who sends to a socket of it, or to any, sends to own sockets only. */
   readonly here: A;
   /** All nodes, and all sockets there: where broadcasts go. */
   readonly everyone: A;
@@ -20,6 +20,8 @@ export interface Addressing<A> {
   readonly lastPort: number;
   /** How many sockets an address stands for. */
   reach(address: A): Reach;
+  /** The port of an address that stands for one socket. */
+  port(address: A): number;
   /** The same node with another port. */
   withPort(address: A, port: number): A;
   equals(a: A, b: A): boolean;
@@ -55,7 +57,7 @@ export interface ProfileNode<A> {
   readonly stack: NetStackApi<A>;
   /**
    * Gives own sockets a message whose frame is lent: `undefined` if one of them took it, which the net stack notes as a delivery; otherwise what the
-   * sender is to be told, and the frame is the profile's to drop (`protocolErrorReason`), unless the net stack did.
+   * sender is to be told. What became of the frame is noted, except of what was for all and nobody took: the profile knows whether it went further.
    */
   deliver(message: Message<A>, frame: Frame): ProtocolError | undefined;
   /** Sends a frame by a link, header and all. Takes over its reference. */
