@@ -65,6 +65,8 @@ export {
   type Variant,
   type Variants,
 } from './schema-enum.js';
+export { boundedString, nonZeroU32 } from './schema-bounded.js';
+export * from './services/index.js';
 export { KEY_LENGTH, Key, nameHash } from './key.js';
 export { type Endpoint, endpoint } from './endpoint.js';
 export { type Topic, topic } from './topic.js';

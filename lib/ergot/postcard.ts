@@ -17,6 +17,8 @@ export type PostcardCode =
   | 'ERR_POSTCARD_CHAR'
   /** A string that is no UTF-8. */
   | 'ERR_POSTCARD_UTF8'
+  /** A value that its type does not have, though the encoding has it: a string too long for its room, 0 where none may be. */
+  | 'ERR_POSTCARD_RANGE'
   /** A variant that its enum does not have. */
   | 'ERR_POSTCARD_VARIANT'
   /** More items without bytes than {@link MAX_EMPTY_ITEMS}. */
