@@ -50,15 +50,15 @@ export function serveDeviceInfo<A>(stack: NetStackApi<A>, info: DeviceInfo): Ope
 export function discoverDevices<A>(
   stack: NetStackApi<A>,
   options: GatherOptions<A>,
-  { found, done }: DiscoveryEvents<A>,
+  events: DiscoveryEvents<A>,
   env: Env,
 ): () => void {
-  const events = {
+  const answers = {
     answer({ source, value }: Incoming<DeviceInfoMessage, A>): void {
       const { name, description, unique_id: id } = value;
-      found({ address: stack.addressing.withPort(source, 0), name, description, id });
+      events.found({ address: stack.addressing.withPort(source, 0), name, description, id });
     },
-    done,
+    done: (error?: ErgotError) => events.done(error),
   };
-  return gather(stack, deviceInfoInterrogationTopic, undefined, deviceInfoTopic, options, events, env);
+  return gather(stack, deviceInfoInterrogationTopic, undefined, deviceInfoTopic, options, answers, env);
 }

@@ -71,7 +71,7 @@ export function querySockets<A>(
   stack: NetStackApi<A>,
   { key, kind, name, shared }: SocketQuery,
   options: GatherOptions<A>,
-  { found, done }: SocketQueryEvents<A>,
+  events: SocketQueryEvents<A>,
   env: Env,
 ): () => void {
   const question: SocketQueryMessage = {
@@ -80,13 +80,13 @@ export function querySockets<A>(
     frame_kind: kind,
     broadcast: shared,
   };
-  const events = {
+  const answers = {
     answer({ source, value }: Incoming<SocketResponseMessage, A>): void {
-      found({ address: stack.addressing.withPort(source, value.port), name: value.name?.hash });
+      events.found({ address: stack.addressing.withPort(source, value.port), name: value.name?.hash });
     },
-    done,
+    done: (error?: ErgotError) => events.done(error),
   };
-  return gather(stack, socketQueryTopic, question, socketQueryResponseTopic, options, events, env);
+  return gather(stack, socketQueryTopic, question, socketQueryResponseTopic, options, answers, env);
 }
 
 function requirement(name: string | null | undefined): SocketQueryMessage['nash_req'] {
