@@ -310,6 +310,8 @@ export const DropReason = {
   ErgotBadMessage: 149,
   /** An answer or an error that nobody waits for, or no longer. */
   ErgotUnsolicited: 150,
+  /** An ergot frame from a peer that is not the link's, or for which a listener has no room. */
+  ErgotUnknownPeer: 151,
 } as const;
 export type DropReason = (typeof DropReason)[keyof typeof DropReason];
 

@@ -96,6 +96,7 @@ function pcapFileRig(name: string): Rig {
 
 compliance('link', () => linkRig({}), { describe, it });
 compliance('link without link layer', () => linkRig({ medium: 'ip', mtu: 576 }), { describe, it });
+compliance('link of ergot', () => linkRig({ medium: 'ergot', mtu: 1024 }), { describe, it });
 compliance('link with delay and rate', () => linkRig({ impair: { delay: 10, jitter: 5, rate: 1e7 } }), {
   describe,
   it,
