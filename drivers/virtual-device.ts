@@ -2,7 +2,7 @@
 
 import type { Observable, Observer } from 'rxjs';
 import type { MacAddress } from '../lib/core/address.js';
-import type { Device, DeviceFeatures } from '../lib/core/device.js';
+import type { Device, DeviceFeatures, Medium } from '../lib/core/device.js';
 import { DropReason } from '../lib/core/drops.js';
 import type { Env } from '../lib/core/env.js';
 import { UsageError } from '../lib/core/errors.js';
@@ -13,11 +13,11 @@ import { Intake, Outlet, unhandled } from './port.js';
 export const LEAST_MTU = 68;
 const MOST_MTU = 65_535;
 
-/** An Ethernet device in software. Those who make one say where its frames go, and hand it those that come. */
+/** A device in software. Those who make one say where its frames go, and hand it those that come. */
 export abstract class VirtualDevice implements Device {
   readonly name: string;
   readonly mac: MacAddress;
-  readonly medium = 'ethernet';
+  readonly medium: Medium;
   readonly frames$: Observable<RxFrame>;
   readonly sink: Observer<TxFrame>;
   /** Until it is closed, or has failed. */
@@ -26,9 +26,10 @@ export abstract class VirtualDevice implements Device {
   protected readonly intake: Intake;
 
   /** @param able what `transmit` heeds of the metadata of frames */
-  constructor(name: string, mac: MacAddress, able: DeviceFeatures, env: Env) {
+  constructor(name: string, mac: MacAddress, able: DeviceFeatures, env: Env, medium: Medium = 'ethernet') {
     this.name = name;
     this.mac = mac;
+    this.medium = medium;
     this.env = env;
     this.intake = new Intake(this, env);
     this.frames$ = this.intake.frames$;
