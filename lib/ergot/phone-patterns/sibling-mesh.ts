@@ -214,7 +214,8 @@ export class SiblingMesh<L> {
   }
 }
 
-function isSibling(id: number): boolean {
+/** Whether it is the number of a router, 0..3. */
+export function isSibling(id: number): boolean {
   return Number.isInteger(id) && id >= 0 && id < MAX_SIBLINGS;
 }
 
