@@ -105,6 +105,7 @@ export type {
   PublishOptions,
   RequestOptions,
   SendOptions,
+  ServeOptions,
   SocketStatus,
   SubscribeOptions,
 } from './net-stack-api.js';
