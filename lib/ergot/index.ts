@@ -66,6 +66,8 @@ export {
   type Variants,
 } from './schema-enum.js';
 export { boundedString, nonZeroU32 } from './schema-bounded.js';
+export { describeErgot, type ErgotDescription, type ErgotFormat, type ErgotTextOptions } from './frame-description.js';
+export { ergotLine, ergotText } from './frame-text.js';
 export * from './services/index.js';
 export { KEY_LENGTH, Key, nameHash } from './key.js';
 export { type Endpoint, endpoint } from './endpoint.js';

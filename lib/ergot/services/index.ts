@@ -26,3 +26,4 @@ export {
   type SocketQueryEvents,
   subscribersOf,
 } from './socket-query.js';
+export { type AnyDescriptor, WELL_KNOWN_SOCKETS } from './well-known.js';

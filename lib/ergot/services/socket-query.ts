@@ -43,12 +43,12 @@ export interface SocketQueryEvents<A> {
 }
 
 /** Asks for those that serve an endpoint. */
-export function serversOf(endpoint: Endpoint<never, unknown>, name?: string | null): SocketQuery {
+export function serversOf(endpoint: Endpoint<unknown, unknown>, name?: string | null): SocketQuery {
   return { key: endpoint.requestKey, kind: FrameKind.Request, shared: false, ...(name === undefined ? {} : { name }) };
 }
 
 /** Asks for those that hear a topic: with all others that do, or at a port of their own. */
-export function subscribersOf(topic: Topic<never>, name?: string | null, shared = true): SocketQuery {
+export function subscribersOf(topic: Topic<unknown>, name?: string | null, shared = true): SocketQuery {
   return { key: topic.key, kind: FrameKind.Topic, shared, ...(name === undefined ? {} : { name }) };
 }
 
