@@ -150,10 +150,15 @@ export class AddressPool {
 
   /** Gives just the 2^`len` addresses from `first` on: for own sockets, and where addresses are hard-coded. False if they are not all free. */
   reserve(first: number, len: number, flags = 0): boolean {
-    const size = scopeSize(len);
-    if (!isScope(len) || !isWithin(first, size) || !this.space.isFree(first, size)) return false;
+    if (!this.isFree(first, len)) return false;
     this.give(first, len, flags);
     return true;
+  }
+
+  /** Whether {@link reserve} would give the 2^`len` addresses from `first` on. */
+  isFree(first: number, len: number): boolean {
+    const size = scopeSize(len);
+    return isScope(len) && isWithin(first, size) && this.space.isFree(first, size);
   }
 
   /** The allocation that begins at `first`. */

@@ -96,7 +96,7 @@ export {
   RoutingTable,
 } from './routing.js';
 export { type Hop, RouteRanges } from './routing-ranges.js';
-export { RecentPackets } from './routing-recent.js';
+export { RecentPackets, Seen } from './routing-recent.js';
 export { type ErgotCode, ErgotError } from './error.js';
 export { Message, Reach } from './message.js';
 export type {
@@ -107,7 +107,6 @@ export type {
   PublishOptions,
   RequestOptions,
   SendOptions,
-  ServeOptions,
   SocketStatus,
   SubscribeOptions,
 } from './net-stack-api.js';
@@ -115,8 +114,3 @@ export { type Addressing, LinkState, type LinkStatus, type Profile, type Profile
 export * from './phone/index.js';
 export { ErgotMachine, type MachineLinks } from './machine.js';
 export { NetStack, type NetStackOptions } from './net-stack.js';
-export { nullProfile } from './profiles/null.js';
-export { type EdgeOptions, edgeProfile } from './profiles/edge.js';
-export { bridgeProfile, routerProfile } from './profiles/router.js';
-export type { BridgeOptions, RouterOptions } from './profiles/router-options.js';
-export type { Liveness, LivenessOption } from './profiles/port.js';

@@ -4,7 +4,6 @@ import { DropReason } from '../core/drops.js';
 import type { Env } from '../core/env.js';
 import { UsageError } from '../core/errors.js';
 import type { Frame } from '../core/frame.js';
-import { Asked } from './asked.js';
 import type { Endpoint } from './endpoint.js';
 import { ErgotError } from './error.js';
 import { FrameKind } from './frame.js';
@@ -13,12 +12,12 @@ import { type Key, nameHash } from './key.js';
 import { Message } from './message.js';
 import type {
   Incoming,
+  ListenOptions,
   NetStackApi,
   OpenSocket,
   PublishOptions,
   RequestOptions,
   SendOptions,
-  ServeOptions,
   SocketStatus,
   SubscribeOptions,
 } from './net-stack-api.js';
@@ -27,7 +26,7 @@ import { PORT_ALL } from './net-address.js';
 import { PostcardReader } from './postcard-reader.js';
 import type { Addressing, Profile } from './profile.js';
 import { Socket, type SocketHost, type SocketOptions } from './socket.js';
-import type { AnySocket, Place } from './sockets.js';
+import type { AnySocket } from './sockets.js';
 import type { Topic } from './topic.js';
 import { type Turn, Turns } from './turns.js';
 
@@ -41,8 +40,6 @@ export interface NetStackOptions {
 }
 
 type Heard<Response, A> = (result: Incoming<Response, A> | ErgotError) => void;
-
-type Listening = Pick<SocketOptions<never, never>, 'name' | 'hidden' | 'queue' | 'most'>;
 
 function statusOf<A>({ kind, key, name, port }: AnySocket<A>): SocketStatus {
   return { kind, keyLow: key.low, keyHigh: key.high, name, port: port === 0 ? PORT_ALL : port };
@@ -80,15 +77,12 @@ export class NetStack<A> implements NetStackApi<A> {
   serve<Request, Response>(
     endpoint: Endpoint<Request, Response>,
     handler: (request: Incoming<Request, A>, answer: (response: Response) => void) => void,
-    options: ServeOptions = {},
+    options: ListenOptions = {},
   ): OpenSocket {
-    const hear = (request: Incoming<Request, A>): void => {
-      const asked = new Asked<Response>(socket, (response) => this.answer(endpoint, request, socket.port, response));
-      asked.ask((answer) => handler(request, answer));
-    };
+    const hear = (request: Incoming<Request, A>): void => handler(request, this.answerer(endpoint, request, socket));
     const { requestKey: key, request: schema } = endpoint;
-    const common = this.listening(options);
-    const socket = this.listen({ ...common, kind: FrameKind.Request, key, schema, hear }, options.port ?? 'next');
+    const kind = FrameKind.Request;
+    const socket = this.listen({ ...this.listening(options), kind, key, schema, hear }, options.port ?? 0);
     return socket;
   }
 
@@ -149,7 +143,7 @@ export class NetStack<A> implements NetStackApi<A> {
     const kind = FrameKind.Topic;
     return this.listen(
       { ...this.listening(options), kind, key, schema, hear: listener },
-      options.port ?? (options.own === true ? 'next' : 'all'),
+      options.port ?? (options.own === true ? 0 : undefined),
     );
   }
 
@@ -201,15 +195,14 @@ export class NetStack<A> implements NetStackApi<A> {
     if (!this.open) throw new ErgotError('ERR_ERGOT_CLOSED', 'the node has ended');
   }
 
-  private listening({ name, hidden = false, unanswered: most = Infinity }: ServeOptions): Listening {
-    if (!(most >= 1)) throw new UsageError('ERR_INVALID_OPTION', `no number of unanswered requests: ${most}`);
-    return { name: name === undefined ? 0 : nameHash(name), hidden, queue: this.queue, most };
+  private listening({ name, hidden = false }: ListenOptions): { name: number; hidden: boolean; queue: number } {
+    return { name: name === undefined ? 0 : nameHash(name), hidden, queue: this.queue };
   }
 
-  private listen<T>(options: SocketOptions<T, A>, place: Place): Socket<T, A> {
+  private listen<T>(options: SocketOptions<T, A>, port: number | undefined): Socket<T, A> {
     this.checkOpen();
     const socket = new Socket(options, this.host);
-    this.rules.table.add(socket, place);
+    this.rules.table.add(socket, port);
     return socket;
   }
 
@@ -223,7 +216,7 @@ export class NetStack<A> implements NetStackApi<A> {
     const sequence = this.nextSequence();
     const kind = FrameKind.Response;
     const failing = fail === undefined ? {} : { fail };
-    return this.listen({ ...this.listening({ hidden: true }), kind, key, schema, sequence, hear, ...failing }, 'next');
+    return this.listen({ ...this.listening({ hidden: true }), kind, key, schema, sequence, hear, ...failing }, 0);
   }
 
   private ask<Request, Response>(
@@ -240,17 +233,22 @@ export class NetStack<A> implements NetStackApi<A> {
     return error === undefined ? undefined : ErgotError.of(error, message.mtu);
   }
 
-  private answer<Response>(
-    endpoint: Endpoint<unknown, Response>,
-    request: Incoming<unknown, A>,
-    port: number,
-    response: Response,
-  ): void {
-    if (!this.open) return;
-    const message = this.message(FrameKind.Response, request.source, endpoint.responseKey, {});
-    message.port = port;
-    message.sequence = request.sequence;
-    this.rules.send(message, endpoint.response, response);
+  /** What answers a request, once. */
+  private answerer<Request, Response>(
+    endpoint: Endpoint<Request, Response>,
+    request: Incoming<Request, A>,
+    socket: OpenSocket,
+  ): (response: Response) => void {
+    let answered = false;
+    return (response) => {
+      if (answered || !this.open) return;
+      const message = this.message(FrameKind.Response, request.source, endpoint.responseKey, {});
+      message.port = socket.port;
+      message.sequence = request.sequence;
+      // A value that the schema does not have may be followed by one that it has.
+      this.rules.send(message, endpoint.response, response);
+      answered = true;
+    };
   }
 
   private message(kind: number, to: A, key: Key, { name }: SendOptions): Message<A> {

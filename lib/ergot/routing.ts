@@ -15,7 +15,7 @@ import { UsageError } from '../core/errors.js';
 import { isScope, scopeSize } from './address-text.js';
 import { RouteGroups } from './routing-groups.js';
 import { type Hop, RouteRanges, withHop } from './routing-ranges.js';
-import { RecentPackets } from './routing-recent.js';
+import { RecentPackets, Seen } from './routing-recent.js';
 
 /** The device itself, as the origin of a packet or as a subscriber. */
 export const OWN_SOCKETS = -1;
@@ -23,8 +23,8 @@ export const OWN_SOCKETS = -1;
 /** What is at the other end of a link. */
 export type LinkKind = 'parent' | 'child' | 'sibling';
 
-/** What is to be done with a packet. */
-export type RouteVerdict = 'route' | 'no-route' | 'loop' | 'ttl-expired';
+/** What is to be done with a packet; a `copy` is one that was made of a packet on its way, which was here already. */
+export type RouteVerdict = 'route' | 'no-route' | 'loop' | 'copy' | 'ttl-expired';
 
 /** What the table goes by. One record can serve for all packets. */
 export interface RouteQuery {
@@ -37,6 +37,8 @@ export interface RouteQuery {
   /** How many more hops the packet may make. */
   ttl: number;
   broadcast: boolean;
+  /** When it came, in milliseconds. Default 0: nothing is too long ago to be remembered. */
+  time?: number;
 }
 
 /** Where a packet goes. Made once, filled for each packet. */
@@ -145,15 +147,31 @@ export class RoutingTable {
     return this.groups.delete(value, bits, link);
   }
 
+  /** Whether `link`, or {@link OWN_SOCKETS}, has what is sent to a multicast address. */
+  isSubscribed(value: number, bits: number, link: number): boolean {
+    return this.groups.members(value, bits)?.has(link) ?? false;
+  }
+
+  /** Whether `value` of this scope is in a range that `link` leads to. */
+  leadsTo(value: number, link: number): boolean {
+    const hops = this.ranges.lookup(value);
+    if (hops === undefined) return false;
+    for (let i = 0; i < hops.length; i++) if (hops[i]?.link === link) return true;
+    return false;
+  }
+
   /** Decides where a packet that came by `from` goes, and writes it into `out`. */
   decide(query: RouteQuery, from: number, out: RouteDecision): RouteDecision {
     out.verdict = 'no-route';
     out.own = false;
     out.clear();
     const came = this.links.get(from)?.kind;
-    if (this.siblings > 0 && this.recent.note(query.source, query.value, seen(query)) && came === 'sibling') {
-      out.verdict = 'loop';
-      return out;
+    if (this.siblings > 0) {
+      const before = this.recent.note(query.source, query.value, seen(query), query.ttl, query.time);
+      if (before !== Seen.No && came === 'sibling') {
+        out.verdict = before === Seen.Copy ? 'copy' : 'loop';
+        return out;
+      }
     }
     const members = query.broadcast ? undefined : this.groups.members(query.value, query.bits);
     if (query.broadcast && query.value === 0) this.flood(query, from, came, out);

@@ -128,6 +128,29 @@ describe('RoutingTable', () => {
     expect(said(table, query('000^9', { ttl: 0, broadcast: true }), 2)).to.equal('route own');
   });
 
+  it('tells a copy that was made on the way from a packet that came back, and forgets both', () => {
+    const table = tableOfC();
+    table.addLink(3, 'sibling');
+    const packet = query('0A0^9', { ttl: 9, time: 2 ** 41 });
+    expect(said(table, packet, 3)).to.equal('route 1');
+    expect(said(table, packet, 3)).to.equal('copy');
+    expect(said(table, { ...packet, ttl: 7, time: 2 ** 41 + 5000 }, 3)).to.equal('loop');
+    expect(said(table, { ...packet, ttl: 9, time: 2 ** 41 + 5001 }, 3)).to.equal('route 1');
+    expect(said(table, { ...packet, time: 2 ** 41 + 9000 }, 2)).to.equal('route 1');
+  });
+
+  it('knows which links lead to a number, and who subscribed to it', () => {
+    const table = tableOfC();
+    expect([0x07f, 0x080, 0x17f, 0x180].map((value) => table.leadsTo(value, 1))).to.deep.equal([
+      false,
+      true,
+      true,
+      false,
+    ]);
+    table.subscribe(0x1c0, 9, 2);
+    expect([table.isSubscribed(0x1c0, 9, 2), table.isSubscribed(0x1c0, 10, 2)]).to.deep.equal([true, false]);
+  });
+
   it('passes over links that fail, by the next nearest, and comes back', () => {
     const table = tableOfC();
     table.addLink(3, 'sibling');

@@ -1,0 +1,198 @@
+/**
+ * The profile of a device with phone-number addresses (ergot proposals 0145 and 0146): its scope, its own sockets, its links to a parent, to children and to
+ * siblings; what it gives out and where that leads as one piece.
+ */
+
+import type { Device } from '../../core/device.js';
+import { UsageError } from '../../core/errors.js';
+import type { Frame } from '../../core/frame.js';
+import { PhoneAddress } from '../address.js';
+import { AddressPool } from '../allocator-pool.js';
+import { ProtocolError } from '../frame-error.js';
+import type { Message } from '../message.js';
+import { LinkState, type LinkStatus, type Profile, type ProfileNode } from '../profile.js';
+import { RoutingTable } from '../routing.js';
+import { PhoneAddressing } from './addressing.js';
+import { PhoneForwarder } from './forwarder.js';
+import { type PhoneBlock, PhoneLink, type PhoneLinkOptions } from './link.js';
+import { isWithin, type PhoneOptions, type PhoneSettings, phoneSettings } from './options.js';
+import { PhoneUplink } from './uplink.js';
+
+/** A device's addresses and links. Made by {@link phoneProfile}. */
+export class PhoneProfile implements Profile<PhoneAddress> {
+  readonly addressing: PhoneAddressing;
+  /** The routes of the device's scope. */
+  readonly table: RoutingTable;
+  /** What can be given out. */
+  readonly pool: AddressPool;
+  private readonly settings: PhoneSettings;
+  private readonly byDevice = new Map<Device, PhoneLink>();
+  private readonly byNumber: (PhoneLink | undefined)[] = [];
+  private served: ProfileNode<PhoneAddress> | undefined = undefined;
+  private forwarder: PhoneForwarder | undefined = undefined;
+
+  constructor(options: PhoneOptions) {
+    const settings = phoneSettings(options);
+    this.settings = settings;
+    this.table = new RoutingTable(settings.bits);
+    this.pool = new AddressPool({ packed: settings.packed });
+    for (const { first, len } of settings.pool) this.pool.add(first, len);
+    this.pool.reserve(settings.sockets.first, settings.sockets.len);
+    const linkNamed = (name: string) => [...this.byDevice.keys()].find((device) => device.name === name);
+    this.addressing = new PhoneAddressing(settings.bits, settings.sockets, linkNamed);
+  }
+
+  /** The device's scope. */
+  get bits(): number {
+    return this.settings.bits;
+  }
+
+  get links(): readonly LinkStatus<PhoneAddress>[] {
+    return Array.from(this.byDevice.values(), (link) => this.status(link));
+  }
+
+  start(node: ProfileNode<PhoneAddress>): void {
+    this.served = node;
+    const { table, addressing, byNumber } = this;
+    this.forwarder = new PhoneForwarder({
+      node,
+      table,
+      addressing,
+      links: byNumber,
+      linkOf: (device) => this.byDevice.get(device),
+    });
+  }
+
+  stop(): void {
+    this.served = this.forwarder = undefined;
+  }
+
+  attach(device: Device): void {
+    if (this.byDevice.has(device)) throw new UsageError('ERR_INVALID_OPTION', `${device.name} is attached already`);
+    const options = this.settings.link(device);
+    const free = this.byNumber.indexOf(undefined);
+    const link = new PhoneLink(device, free < 0 ? this.byNumber.length : free, options);
+    this.check(options);
+    this.byDevice.set(device, link);
+    this.byNumber[link.number] = link;
+    this.table.addLink(link.number, link.kind);
+    this.useBlocks(link);
+    this.node.changed();
+  }
+
+  detach(device: Device): void {
+    const link = this.byDevice.get(device);
+    if (link === undefined) return;
+    this.byDevice.delete(device);
+    this.byNumber[link.number] = undefined;
+    this.table.removeLink(link.number);
+    if (link.kind === 'child') for (const { first } of link.options.blocks ?? []) this.pool.release(first);
+    this.node.changed();
+  }
+
+  receive(device: Device, frame: Frame): void {
+    const link = this.byDevice.get(device);
+    if (link !== undefined) this.forwarder?.receive(link, frame);
+  }
+
+  send(message: Message<PhoneAddress>, frame: Frame): ProtocolError | undefined {
+    if (this.forwarder !== undefined) return this.forwarder.send(message, frame);
+    frame.release();
+    return ProtocolError.IseInternalError;
+  }
+
+  /** Says that a link works, or does not: routes pass over it then. A link that was not attached is nothing to it. */
+  setWorking(device: Device, working: boolean): void {
+    const link = this.byDevice.get(device);
+    if (link === undefined || link.working === working) return;
+    link.working = working;
+    this.update(link);
+  }
+
+  /** Says where the device's addresses lie in its parent's scope, or that they have no place there. */
+  setUplink(device: Device, uplink: PhoneUplink | undefined): void {
+    const link = this.byDevice.get(device);
+    if (link?.kind !== 'parent') return;
+    link.uplink = uplink;
+    this.update(link);
+  }
+
+  private get node(): ProfileNode<PhoneAddress> {
+    if (this.served === undefined) throw new UsageError('ERR_INVALID_STATE', 'a profile that serves no node');
+    return this.served;
+  }
+
+  private update(link: PhoneLink): void {
+    this.table.setLink(link.number, link.working && (link.kind !== 'parent' || link.uplink !== undefined));
+    this.node.changed();
+  }
+
+  private status(link: PhoneLink): LinkStatus<PhoneAddress> {
+    const { device, uplink, kind } = link;
+    const known = kind === 'parent' ? uplink !== undefined : kind === 'sibling' || this.hasRange(link);
+    const state = !link.working ? LinkState.Down : known ? LinkState.Active : LinkState.Inactive;
+    return { link: device, state, address: this.addressAt(link) };
+  }
+
+  private hasRange(link: PhoneLink): boolean {
+    return (link.options.blocks ?? []).length > 0;
+  }
+
+  private addressAt({ kind, uplink }: PhoneLink): PhoneAddress | undefined {
+    if (kind !== 'parent') return this.addressing.here;
+    const value = uplink?.up(this.settings.sockets.first) ?? -1;
+    return uplink === undefined || value < 0 ? undefined : new PhoneAddress(value, uplink.bits);
+  }
+
+  /** @throws UsageError `ERR_INVALID_OPTION` */
+  private check({ kind, blocks = [], bits = 0 }: PhoneLinkOptions): void {
+    if (kind === 'parent') {
+      if (blocks.length > 0 && bits <= this.bits) {
+        throw new UsageError('ERR_INVALID_OPTION', `the scope of a parent is longer than ^${this.bits}, not ^${bits}`);
+      }
+      return;
+    }
+    for (const { first, len } of blocks) {
+      const free = isWithin({ first, len }, this.bits) && (kind === 'sibling' || this.pool.isFree(first, len));
+      if (!free) throw new UsageError('ERR_INVALID_OPTION', `^${len} at ${first} is not free in ^${this.bits}`);
+    }
+  }
+
+  private useBlocks({ number, kind, options, device }: PhoneLink): void {
+    const { blocks = [], upward, bits = 0, translation } = options;
+    if (kind === 'parent') {
+      this.table.setLink(number, false);
+      if (blocks.length > 0) this.setUplink(device, new PhoneUplink(bits, inPieces(blocks), translation));
+      return;
+    }
+    for (const { first, len } of blocks) {
+      if (kind === 'child') this.pool.reserve(first, len);
+      this.table.add(first, len, number);
+    }
+    if (kind === 'sibling' && upward !== undefined) this.table.addUpward(number, upward);
+  }
+}
+
+/** The pieces of a scope that lie in the ranges of a parent's: one after the other. */
+function inPieces(
+  blocks: readonly PhoneBlock[],
+): { readonly local: number; readonly first: number; readonly len: number }[] {
+  let local = 0;
+  return blocks.map(({ first, len }) => {
+    const piece = { local, first, len };
+    local += 2 ** len;
+    return piece;
+  });
+}
+
+/**
+ * Makes the profile of a device with phone-number addresses.
+ *
+ * @throws UsageError `ERR_INVALID_OPTION`
+ * @example
+ * const apex = ergot(phoneProfile({ bits: 10 }));
+ * const leaf = ergot(phoneProfile({ bits: 6, link: () => 'parent' }));
+ */
+export function phoneProfile(options: PhoneOptions): PhoneProfile {
+  return new PhoneProfile(options);
+}
