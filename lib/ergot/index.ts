@@ -107,6 +107,7 @@ export type {
   PublishOptions,
   RequestOptions,
   SendOptions,
+  ServeOptions,
   SocketStatus,
   SubscribeOptions,
 } from './net-stack-api.js';
@@ -114,3 +115,8 @@ export { type Addressing, LinkState, type LinkStatus, type Profile, type Profile
 export * from './phone/index.js';
 export { ErgotMachine, type MachineLinks } from './machine.js';
 export { NetStack, type NetStackOptions } from './net-stack.js';
+export { nullProfile } from './profiles/null.js';
+export { type EdgeOptions, edgeProfile } from './profiles/edge.js';
+export { bridgeProfile, routerProfile } from './profiles/router.js';
+export type { BridgeOptions, RouterOptions } from './profiles/router-options.js';
+export type { Liveness, LivenessOption } from './profiles/port.js';

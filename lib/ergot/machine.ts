@@ -3,6 +3,7 @@
 import { DropReason } from '../core/drops.js';
 import type { Device } from '../core/device.js';
 import type { Env } from '../core/env.js';
+import { UsageError } from '../core/errors.js';
 import type { Frame } from '../core/frame.js';
 import type { Message } from './message.js';
 import { NetStack, type NetStackOptions } from './net-stack.js';
@@ -60,8 +61,14 @@ export class ErgotMachine<A> implements ProfileNode<A> {
 
   /** Takes a link. @throws UsageError `ERR_INVALID_OPTION` for one that the profile cannot use */
   attach(link: Device): void {
-    this.profile.attach(link);
+    if (this.attached.has(link)) throw new UsageError('ERR_INVALID_OPTION', `'${link.name}' is attached`);
     this.attached.add(link);
+    try {
+      this.profile.attach(link);
+    } catch (error) {
+      this.attached.delete(link);
+      throw error;
+    }
   }
 
   detach(link: Device): void {

@@ -32,6 +32,15 @@ export interface ListenOptions {
   readonly hidden?: boolean;
 }
 
+/** Where and how an endpoint is served. */
+export interface ServeOptions extends ListenOptions {
+  /**
+   * Requests that may be unanswered at once, from 1: those beyond are refused with `SseNoSpace`. For handlers that answer later. One that neither
+   * answers nor throws leaves a place taken. Default: no limit.
+   */
+  readonly unanswered?: number;
+}
+
 /** Where and how a topic is listened to. */
 export interface SubscribeOptions extends ListenOptions {
   /** At a port of its own: for what is sent to nobody else, such as answers in a topic. Where a `port` is given, it is that. Default false. */
@@ -74,14 +83,14 @@ export interface NetStackApi<A> {
   readonly addressing: Addressing<A>;
 
   /**
-   * Serves an endpoint. `answer` counts once, at once or later; a handler that throws answers nothing.
+   * Serves an endpoint. `answer` counts once, at once or later; a handler that throws answers nothing any more.
    *
    * @throws UsageError `ERR_INVALID_OPTION` for a port that is taken or none; `ErgotError` `ERR_ERGOT_NO_PORT` where all are taken
    */
   serve<Request, Response>(
     endpoint: Endpoint<Request, Response>,
     handler: (request: Incoming<Request, A>, answer: (response: Response) => void) => void,
-    options?: ListenOptions,
+    options?: ServeOptions,
   ): OpenSocket;
 
   /**

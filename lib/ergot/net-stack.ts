@@ -4,6 +4,7 @@ import { DropReason } from '../core/drops.js';
 import type { Env } from '../core/env.js';
 import { UsageError } from '../core/errors.js';
 import type { Frame } from '../core/frame.js';
+import { Asked } from './asked.js';
 import type { Endpoint } from './endpoint.js';
 import { ErgotError } from './error.js';
 import { FrameKind } from './frame.js';
@@ -12,12 +13,12 @@ import { type Key, nameHash } from './key.js';
 import { Message } from './message.js';
 import type {
   Incoming,
-  ListenOptions,
   NetStackApi,
   OpenSocket,
   PublishOptions,
   RequestOptions,
   SendOptions,
+  ServeOptions,
   SocketStatus,
   SubscribeOptions,
 } from './net-stack-api.js';
@@ -26,7 +27,7 @@ import { PORT_ALL } from './net-address.js';
 import { PostcardReader } from './postcard-reader.js';
 import type { Addressing, Profile } from './profile.js';
 import { Socket, type SocketHost, type SocketOptions } from './socket.js';
-import type { AnySocket } from './sockets.js';
+import type { AnySocket, Place } from './sockets.js';
 import type { Topic } from './topic.js';
 import { type Turn, Turns } from './turns.js';
 
@@ -40,6 +41,8 @@ export interface NetStackOptions {
 }
 
 type Heard<Response, A> = (result: Incoming<Response, A> | ErgotError) => void;
+
+type Listening = Pick<SocketOptions<never, never>, 'name' | 'hidden' | 'queue' | 'most'>;
 
 function statusOf<A>({ kind, key, name, port }: AnySocket<A>): SocketStatus {
   return { kind, keyLow: key.low, keyHigh: key.high, name, port: port === 0 ? PORT_ALL : port };
@@ -77,12 +80,15 @@ export class NetStack<A> implements NetStackApi<A> {
   serve<Request, Response>(
     endpoint: Endpoint<Request, Response>,
     handler: (request: Incoming<Request, A>, answer: (response: Response) => void) => void,
-    options: ListenOptions = {},
+    options: ServeOptions = {},
   ): OpenSocket {
-    const hear = (request: Incoming<Request, A>): void => handler(request, this.answerer(endpoint, request, socket));
+    const hear = (request: Incoming<Request, A>): void => {
+      const asked = new Asked<Response>(socket, (response) => this.answer(endpoint, request, socket.port, response));
+      asked.ask((answer) => handler(request, answer));
+    };
     const { requestKey: key, request: schema } = endpoint;
-    const kind = FrameKind.Request;
-    const socket = this.listen({ ...this.listening(options), kind, key, schema, hear }, options.port ?? 0);
+    const common = this.listening(options);
+    const socket = this.listen({ ...common, kind: FrameKind.Request, key, schema, hear }, options.port ?? 'next');
     return socket;
   }
 
@@ -143,7 +149,7 @@ export class NetStack<A> implements NetStackApi<A> {
     const kind = FrameKind.Topic;
     return this.listen(
       { ...this.listening(options), kind, key, schema, hear: listener },
-      options.port ?? (options.own === true ? 0 : undefined),
+      options.port ?? (options.own === true ? 'next' : 'all'),
     );
   }
 
@@ -195,14 +201,15 @@ export class NetStack<A> implements NetStackApi<A> {
     if (!this.open) throw new ErgotError('ERR_ERGOT_CLOSED', 'the node has ended');
   }
 
-  private listening({ name, hidden = false }: ListenOptions): { name: number; hidden: boolean; queue: number } {
-    return { name: name === undefined ? 0 : nameHash(name), hidden, queue: this.queue };
+  private listening({ name, hidden = false, unanswered: most = Infinity }: ServeOptions): Listening {
+    if (!(most >= 1)) throw new UsageError('ERR_INVALID_OPTION', `no number of unanswered requests: ${most}`);
+    return { name: name === undefined ? 0 : nameHash(name), hidden, queue: this.queue, most };
   }
 
-  private listen<T>(options: SocketOptions<T, A>, port: number | undefined): Socket<T, A> {
+  private listen<T>(options: SocketOptions<T, A>, place: Place): Socket<T, A> {
     this.checkOpen();
     const socket = new Socket(options, this.host);
-    this.rules.table.add(socket, port);
+    this.rules.table.add(socket, place);
     return socket;
   }
 
@@ -216,7 +223,7 @@ export class NetStack<A> implements NetStackApi<A> {
     const sequence = this.nextSequence();
     const kind = FrameKind.Response;
     const failing = fail === undefined ? {} : { fail };
-    return this.listen({ ...this.listening({ hidden: true }), kind, key, schema, sequence, hear, ...failing }, 0);
+    return this.listen({ ...this.listening({ hidden: true }), kind, key, schema, sequence, hear, ...failing }, 'next');
   }
 
   private ask<Request, Response>(
@@ -233,22 +240,17 @@ export class NetStack<A> implements NetStackApi<A> {
     return error === undefined ? undefined : ErgotError.of(error, message.mtu);
   }
 
-  /** What answers a request, once. */
-  private answerer<Request, Response>(
-    endpoint: Endpoint<Request, Response>,
-    request: Incoming<Request, A>,
-    socket: OpenSocket,
-  ): (response: Response) => void {
-    let answered = false;
-    return (response) => {
-      if (answered || !this.open) return;
-      const message = this.message(FrameKind.Response, request.source, endpoint.responseKey, {});
-      message.port = socket.port;
-      message.sequence = request.sequence;
-      // A value that the schema does not have may be followed by one that it has.
-      this.rules.send(message, endpoint.response, response);
-      answered = true;
-    };
+  private answer<Response>(
+    endpoint: Endpoint<unknown, Response>,
+    request: Incoming<unknown, A>,
+    port: number,
+    response: Response,
+  ): void {
+    if (!this.open) return;
+    const message = this.message(FrameKind.Response, request.source, endpoint.responseKey, {});
+    message.port = port;
+    message.sequence = request.sequence;
+    this.rules.send(message, endpoint.response, response);
   }
 
   private message(kind: number, to: A, key: Key, { name }: SendOptions): Message<A> {

@@ -1,7 +1,7 @@
 /** A socket of an ergot node: what it takes, and the messages that wait for its handler. */
 
 import type { Frame } from '../core/frame.js';
-import type { ErgotError } from './error.js';
+import { ErgotError } from './error.js';
 import { ProtocolError } from './frame-error.js';
 import type { Key } from './key.js';
 import type { Message } from './message.js';
@@ -20,6 +20,8 @@ export interface SocketOptions<T, A> {
   readonly schema: Schema<T>;
   /** Messages that may wait. */
   readonly queue: number;
+  /** Messages that may wait or be unanswered. */
+  readonly most: number;
   /** Only these are taken; those of any other sequence number are late. Default: all. */
   readonly sequence?: number;
   /** Takes a message. An error of it ends that message only. */
@@ -62,11 +64,14 @@ export class Socket<T, A> implements OpenSocket {
   readonly schema: Schema<T>;
   port = 0;
   dropped = 0;
+  /** Messages that were heard, and are to be answered yet. */
+  unanswered = 0;
   /** The only sequence number that it takes, or -1 for all. */
   readonly sequence: number;
   private readonly options: SocketOptions<T, A>;
   private readonly host: SocketHost;
   private waiting = 0;
+  private failing = false;
   private open = true;
 
   constructor(options: SocketOptions<T, A>, host: SocketHost) {
@@ -83,13 +88,16 @@ export class Socket<T, A> implements OpenSocket {
   /** Reads a message whose frame is lent, and has it heard; or says why not. */
   take(message: Message<A>, frame: Frame): ProtocolError | undefined {
     const { host } = this;
-    if (this.waiting >= this.options.queue) {
+    if (this.waiting >= this.options.queue || this.waiting + this.unanswered >= this.options.most) {
       this.dropped++;
       return ProtocolError.SseNoSpace;
     }
     const reader = host.reader.reset(frame.slab.bytes, message.body, frame.end);
     const value = this.schema.read(reader);
-    if (reader.fault !== undefined || reader.left > 0) return ProtocolError.SseDeserFailed;
+    if (reader.fault !== undefined || reader.left > 0) {
+      this.fail(new ErgotError('ERR_ERGOT_BAD_MESSAGE', 'what came is not of the type that was asked for'));
+      return ProtocolError.SseDeserFailed;
+    }
     this.waiting++;
     host.turns.add(new Waiting(this, { value, source: message.source, sequence: message.sequence }));
     return undefined;
@@ -111,8 +119,10 @@ export class Socket<T, A> implements OpenSocket {
     return this.options.fail !== undefined && (this.sequence === -1 || this.sequence === sequence);
   }
 
-  /** Tells of a failure, once no handler runs. */
+  /** Tells of the first failure, if anybody is to be told, once no handler runs. */
   fail(error: ErgotError): void {
+    if (this.failing || this.options.fail === undefined) return;
+    this.failing = true;
     this.host.turns.add({ run: () => this.failed(error) });
   }
 

@@ -10,6 +10,9 @@ import type { Socket } from './socket.js';
 /** A socket of whatever type. */
 export type AnySocket<A> = Socket<unknown, A>;
 
+/** Where a socket is: at a port, at the next that is free, or at none, with all that have no port either. */
+export type Place = number | 'next' | 'all';
+
 /** All of one node. */
 export class SocketTable<A> {
   private readonly ports: Ports;
@@ -28,15 +31,15 @@ export class SocketTable<A> {
   }
 
   /**
-   * Adds a socket: at a port, at the next free one (0), or at none (`undefined`), for what is for all.
+   * Adds a socket.
    *
    * @throws UsageError `ERR_INVALID_OPTION` for a port that is taken or none; ErgotError `ERR_ERGOT_NO_PORT`
    */
-  add(socket: AnySocket<A>, port: number | undefined): void {
-    if (port === 0) socket.port = this.ports.allocate();
-    else if (port !== undefined) {
-      if (!this.ports.take(port)) throw new UsageError('ERR_INVALID_OPTION', `port ${port} is taken, or none`);
-      socket.port = port;
+  add(socket: AnySocket<A>, place: Place): void {
+    if (place === 'next') socket.port = this.ports.allocate();
+    else if (place !== 'all') {
+      if (!this.ports.take(place)) throw new UsageError('ERR_INVALID_OPTION', `port ${place} is taken, or none`);
+      socket.port = place;
     }
     if (socket.port > 0) this.byPort.set(socket.port, socket);
     const { low } = socket.key;

@@ -7,11 +7,11 @@ import type { RxFrame, TxFrame } from '../../lib/core/frame.js';
 import type { Endpoint } from '../../lib/ergot/endpoint.js';
 import type {
   Incoming,
-  ListenOptions,
   NetStackApi,
   PublishOptions,
   RequestOptions,
   SendOptions,
+  ServeOptions,
   SubscribeOptions,
 } from '../../lib/ergot/net-stack-api.js';
 import type { NetStackOptions } from '../../lib/ergot/net-stack.js';
@@ -64,7 +64,7 @@ export interface ErgotNode<A> extends OperatorFunction<RxFrame, TxFrame>, Dispos
    */
   serve<Request, Response>(
     endpoint: Endpoint<Request, Response>,
-    options?: ListenOptions,
+    options?: ServeOptions,
   ): Observable<ErgotRequest<Request, Response, A>>;
 
   /**

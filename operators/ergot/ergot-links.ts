@@ -1,6 +1,6 @@
 /** The links of an ergot node as devices: where their frames come in and go out, until the node ends. */
 
-import { Observable, type OperatorFunction, Subject, Subscription } from 'rxjs';
+import { Observable, type OperatorFunction, Subject, Subscription, takeUntil } from 'rxjs';
 import type { Device } from '../../lib/core/device.js';
 import { DropReason } from '../../lib/core/drops.js';
 import type { Env } from '../../lib/core/env.js';
@@ -44,20 +44,15 @@ export class ErgotLinks<A> {
   }
 
   operator(links: readonly Device[]): OperatorFunction<RxFrame, TxFrame> {
-    return responder<RxFrame, TxFrame>((emit) => {
-      if (this.started) throw new UsageError('ERR_INVALID_STATE', 'a node is subscribed once: make another one');
-      this.started = true;
-      this.emit = emit;
-      for (const link of links) {
-        this.piped.add(link);
-        this.machine.attach(link);
-      }
+    const node = responder<RxFrame, TxFrame>((emit) => {
+      this.begin(links, emit);
       return { next: (frame) => this.machine.receive(frame), teardown: () => this.close() };
     });
+    return (frames$) => frames$.pipe(node, takeUntil(this.ended$));
   }
 
   plug(link: Device): Subscription {
-    if (!this.open) throw new ErgotError('ERR_ERGOT_CLOSED', 'the node has ended');
+    this.checkOpen();
     this.machine.attach(link);
     const detach = (): void => this.machine.detach(link);
     const subscription = link.frames$.subscribe({
@@ -81,6 +76,26 @@ export class ErgotLinks<A> {
     this.emit = undefined;
     this.ended$.next();
     for (const subject of [this.ended$, this.changes, this.failures$]) subject.complete();
+  }
+
+  private begin(links: readonly Device[], emit: (frame: TxFrame) => void): void {
+    if (this.started) throw new UsageError('ERR_INVALID_STATE', 'a node is subscribed once: make another one');
+    this.checkOpen();
+    this.started = true;
+    this.emit = emit;
+    try {
+      for (const link of links) {
+        this.piped.add(link);
+        this.machine.attach(link);
+      }
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  private checkOpen(): void {
+    if (!this.open) throw new ErgotError('ERR_ERGOT_CLOSED', 'the node has ended');
   }
 
   private transmit(link: Device, frame: Frame): void {

@@ -5,11 +5,11 @@ import type { Endpoint } from '../../lib/ergot/endpoint.js';
 import { ErgotError } from '../../lib/ergot/error.js';
 import type {
   Incoming,
-  ListenOptions,
   NetStackApi,
   PublishOptions,
   RequestOptions,
   SendOptions,
+  ServeOptions,
   SubscribeOptions,
 } from '../../lib/ergot/net-stack-api.js';
 import type { Topic } from '../../lib/ergot/topic.js';
@@ -27,7 +27,7 @@ export class ErgotSockets<A> {
 
   serve<Request, Response>(
     endpoint: Endpoint<Request, Response>,
-    options?: ListenOptions,
+    options?: ServeOptions,
   ): Observable<ErgotRequest<Request, Response, A>> {
     const requests$ = new Observable<ErgotRequest<Request, Response, A>>((out) => {
       const socket = this.stack.serve(

@@ -1,0 +1,42 @@
+/** A request that a handler was given, and whether it may still be answered. */
+
+/** What counts the requests that are not answered yet. */
+export interface Asking {
+  unanswered: number;
+}
+
+/** One request. */
+export class Asked<Response> {
+  private readonly socket: Asking;
+  private readonly send: (response: Response) => void;
+  private waiting = true;
+
+  /** @param send sends an answer; it throws where the answer is not what it should be */
+  constructor(socket: Asking, send: (response: Response) => void) {
+    this.socket = socket;
+    this.send = send;
+    socket.unanswered++;
+  }
+
+  /** Calls the handler. What it throws is thrown on, and then it has nothing to answer any more. */
+  ask(handler: (answer: (response: Response) => void) => void): void {
+    try {
+      handler((response) => this.answer(response));
+    } catch (error) {
+      this.end();
+      throw error;
+    }
+  }
+
+  private answer(response: Response): void {
+    if (!this.waiting) return;
+    // A value that the schema does not have throws, and may be followed by one that it has.
+    this.send(response);
+    this.end();
+  }
+
+  private end(): void {
+    if (this.waiting) this.socket.unanswered--;
+    this.waiting = false;
+  }
+}
