@@ -33,6 +33,8 @@ export interface RouteQuery {
   bits: number;
   /** The source as it is in this device's scope, or further. */
   source: number;
+  /** The source's scope, where it matters which: the same number in another scope is somebody else. Default 0. */
+  sourceBits?: number;
   sequence: number;
   /** How many more hops the packet may make. */
   ttl: number;
@@ -126,6 +128,11 @@ export class RoutingTable {
     if (this.links.get(link)?.kind !== 'sibling') return false;
     this.upwards = withHop(this.upwards, link, metric);
     return true;
+  }
+
+  /** Lets a sibling's `link` lead up no more. */
+  removeUpward(link: number): void {
+    if (this.links.get(link)?.kind === 'sibling') this.upwards = this.upwards.filter((hop) => hop.link !== link);
   }
 
   /**
@@ -239,7 +246,7 @@ export class RoutingTable {
   }
 }
 
-/** What tells two packets between the same addresses apart: 16 bits of sequence number, the scope, the bit. */
-function seen({ sequence, bits, broadcast }: RouteQuery): number {
-  return (sequence & 0xffff) | (bits << 16) | (broadcast ? 1 << 24 : 0);
+/** What tells two packets between the same numbers apart: 16 bits of sequence number, the scopes of 6 bits each, the bit. */
+function seen({ sequence, bits, sourceBits = 0, broadcast }: RouteQuery): number {
+  return (sequence & 0xffff) | (bits << 16) | (sourceBits << 22) | (broadcast ? 1 << 28 : 0);
 }

@@ -38,7 +38,16 @@ export interface ForwarderHost {
 class Work {
   readonly header = new PhoneHeader();
   readonly decision = new RouteDecision();
-  readonly query: RouteQuery = { value: 0, bits: 0, source: 0, sequence: 0, ttl: 0, broadcast: false, time: 0 };
+  readonly query: RouteQuery = {
+    value: 0,
+    bits: 0,
+    source: 0,
+    sourceBits: 0,
+    sequence: 0,
+    ttl: 0,
+    broadcast: false,
+    time: 0,
+  };
 }
 
 /** Sends frames on their way. */
@@ -180,6 +189,7 @@ export class PhoneForwarder {
     query.value = header.destination;
     query.bits = header.bits;
     query.source = header.source;
+    query.sourceBits = header.sourceBits;
     query.sequence = header.sequence;
     query.ttl = header.ttl;
     query.broadcast = header.cast === PhoneCast.All;

@@ -101,6 +101,11 @@ export class PhoneProfile implements Profile<PhoneAddress> {
     return ProtocolError.IseInternalError;
   }
 
+  /** What the routes of {@link PhoneProfile.table} call a link; -1 for one that is not attached. */
+  numberOf(device: Device): number {
+    return this.byDevice.get(device)?.number ?? -1;
+  }
+
   /** Says that a link works, or does not: routes pass over it then. A link that was not attached is nothing to it. */
   setWorking(device: Device, working: boolean): void {
     const link = this.byDevice.get(device);

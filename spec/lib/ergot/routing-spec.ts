@@ -175,6 +175,15 @@ describe('RoutingTable', () => {
     expect(table.size).to.equal(1);
   });
 
+  it('takes nobody for another who has the same number in another scope', () => {
+    const table = tableOfC();
+    table.addLink(3, 'sibling');
+    const one = { source: 0x55, sequence: 7, broadcast: true };
+    expect(said(table, query('000^9', { ...one, sourceBits: 11 }), 0)).to.equal('route own 1 2 3');
+    expect(said(table, query('000^9', { ...one, sourceBits: 9 }), 3)).to.equal('route own 1 2');
+    expect(said(table, query('000^9', { ...one, sourceBits: 9 }), 3)).to.equal('copy');
+  });
+
   it('refuses what is no route', () => {
     const table = tableOfC();
     for (const [first, len, link] of [
