@@ -2,9 +2,15 @@
 
 import { createReadStream } from 'node:fs';
 import { addAbortSignal, type Readable } from 'node:stream';
-import { type CaptureInterface, type CaptureRecord, captureTime, LinkType } from '../lib/capture/capture.js';
+import {
+  type CaptureInterface,
+  type CaptureRecord,
+  captureTime,
+  LinkType,
+  linkTypeOf,
+} from '../lib/capture/capture.js';
 import { CaptureReader } from '../lib/capture/reader.js';
-import type { Device } from '../lib/core/device.js';
+import type { Device, Medium } from '../lib/core/device.js';
 import { Frame } from '../lib/core/frame.js';
 import { PcapFilter } from '../lib/filter/pcap-filter/index.js';
 import { describe } from '../lib/text/describe.js';
@@ -158,7 +164,7 @@ async function dumpTap(name: string, style: Style, io: Io): Promise<number> {
     throw new CommandError(`cannot open ${name}: ${messageOf(error)}`);
   }
   io.stderr.write(`listening on ${device.name}\n`);
-  const linkType = device.medium === 'ip' ? LinkType.RawIp : LinkType.Ethernet;
+  const linkType = linkTypeOf(device.medium);
   let n = 0;
   let lost = 0;
   try {
@@ -192,13 +198,13 @@ async function dumpTap(name: string, style: Style, io: Io): Promise<number> {
   return 0;
 }
 
-/** Whether a packet matches; of a link that we cannot read, only the expression of all packets does. */
+/** Whether a packet matches; of a link that expressions know nothing of, only the expression of all packets does. */
 function isWanted(
   { linkType, data, originalLength }: Pick<Packet, 'linkType' | 'data' | 'originalLength'>,
   filter: PcapFilter,
 ): boolean {
   const { header, linkType: kind } = readable(linkType, data);
-  if (kind === undefined) return String(filter) === '';
+  if (kind === undefined || kind === 'ergot') return String(filter) === '';
   const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
   return filter.matches(view, header, data.length, kind, originalLength - header);
 }
@@ -234,8 +240,9 @@ function lineOf(n: number, packet: Packet, place: CaptureInterface | undefined, 
 const COOKED: Readonly<Record<number, number>> = { 0: 4, 108: 4, 113: 16, 276: 20 };
 
 /** What a packet of a link type starts with after `header` bytes; no `linkType` for what we cannot read. */
-function readable(linkType: number, data: Uint8Array): { header: number; linkType?: 'ethernet' | 'ip' } {
+function readable(linkType: number, data: Uint8Array): { header: number; linkType?: Medium } {
   if (linkType === LinkType.Ethernet) return { header: 0, linkType: 'ethernet' };
+  if (linkType === LinkType.Ergot) return { header: 0, linkType: 'ergot' };
   const isIp = linkType === LinkType.RawIp || linkType === LinkType.Ipv4 || linkType === LinkType.Ipv6;
   if (isIp) return { header: 0, linkType: 'ip' };
   const header = COOKED[linkType];

@@ -13,6 +13,7 @@ import {
   type CaptureTime,
   captureTime,
   LinkType,
+  linkTypeOf,
 } from '../lib/capture/capture.js';
 import { MacAddress } from '../lib/core/address.js';
 import { type Device, type DeviceFeatures, type Medium, NO_FEATURES } from '../lib/core/device.js';
@@ -58,6 +59,7 @@ export interface PcapFileOptions {
 export function mediumOf(linkType: number): Medium | undefined {
   if (linkType === LinkType.Ethernet) return 'ethernet';
   const isIp = linkType === LinkType.RawIp || linkType === LinkType.Ipv4 || linkType === LinkType.Ipv6;
+  if (linkType === LinkType.Ergot) return 'ergot';
   return isIp ? 'ip' : undefined;
 }
 
@@ -107,14 +109,14 @@ export class PcapFileDevice implements Device {
     try {
       this.medium = options.medium ?? this.firstMedium() ?? 'ethernet';
       const write = typeof options.write === 'string' ? { path: options.write } : options.write;
-      const linkType = this.medium === 'ip' ? LinkType.RawIp : LinkType.Ethernet;
+      const linkType = linkTypeOf(this.medium);
       const onError = (error: Error) => this.fail(error);
       this.file = write && new CaptureFileWriter({ ...write, linkType, interfaceName: this.name, onError });
     } catch (error) {
       this.replay?.close();
       throw error;
     }
-    this.mac = this.medium === 'ip' ? MacAddress.ZERO : mac;
+    this.mac = this.medium === 'ethernet' ? mac : MacAddress.ZERO;
     this.timer = env.timers.timer(() => this.deliver());
     this.intake = new Intake(this, env);
     this.outlet = new Outlet(this, env, (frame) => this.write(frame));

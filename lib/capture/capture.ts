@@ -3,6 +3,7 @@
  * parse from. Pure: bytes in, bytes out; files and streams are the drivers' matter.
  */
 
+import type { Medium } from '../core/device.js';
 import { UsageError } from '../core/errors.js';
 
 /** Link types (the registry of draft-ietf-opsawg-pcaplinktype) that this stack can make something of. */
@@ -10,9 +11,22 @@ export const LinkType = {
   Null: 0,
   Ethernet: 1,
   RawIp: 101,
+  /** Frames of ergot, which have no link type of their own: the first of those that are everybody's (`LINKTYPE_USER0`). */
+  Ergot: 147,
   Ipv4: 228,
   Ipv6: 229,
 } as const;
+
+const LINK_TYPES: Readonly<Record<Medium, number>> = {
+  ethernet: LinkType.Ethernet,
+  ip: LinkType.RawIp,
+  ergot: LinkType.Ergot,
+};
+
+/** Under which link type frames of a medium are written. */
+export function linkTypeOf(medium: Medium): number {
+  return LINK_TYPES[medium];
+}
 
 /** The longest packet that is read or written, in bytes: libpcap's largest snapshot length. */
 export const MAX_PACKET = 262_144;

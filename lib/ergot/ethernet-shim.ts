@@ -33,6 +33,13 @@ export function pushErgotShim(frame: Frame): void {
   view.setUint16(at + LENGTH, length);
 }
 
+/** How long the frame behind a shim is said to be; `undefined` where there is no shim. */
+export function shimmedLength(frame: Frame): number | undefined {
+  const { view } = frame.slab;
+  if (frame.length < ERGOT_SHIM || view.getUint16(frame.start) !== MARK) return undefined;
+  return view.getUint16(frame.start + LENGTH);
+}
+
 /** Narrows a frame that begins with a shim to what is behind it, without padding; or says what is wrong with it, and leaves it as it is. */
 export function popErgotShim(frame: Frame): DropReason | undefined {
   const available = frame.length - ERGOT_SHIM;

@@ -85,7 +85,7 @@ export {
 } from './allocator-pool.js';
 export { CobsDecoder, CobsResult, cobsEncode, cobsLength } from './cobs.js';
 export { DEFAULT_TTL, FrameHeader, FrameKind, MAX_HEADER } from './frame.js';
-export { ERGOT_ETHER_TYPE, ERGOT_SHIM, popErgotShim, pushErgotShim } from './ethernet-shim.js';
+export { ERGOT_ETHER_TYPE, ERGOT_SHIM, popErgotShim, pushErgotShim, shimmedLength } from './ethernet-shim.js';
 export { ProtocolError, ProtocolErrorBody, protocolErrorName, protocolErrorReason } from './frame-error.js';
 export {
   type LinkKind,

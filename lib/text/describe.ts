@@ -3,6 +3,7 @@
 import { Ipv4Address, MacAddress } from '../core/address.js';
 import { dropReasonName } from '../core/drops.js';
 import type { Frame } from '../core/frame.js';
+import type { ErgotDescription } from '../ergot/frame-description.js';
 import { FragmentHeader } from '../wire/ipv6-extensions.js';
 import { type ChecksumVerdict, Dissection, type DissectOptions, type LayerName } from './dissect.js';
 
@@ -26,6 +27,7 @@ export interface PacketDescription {
   /** Identifier of the virtual network, and the frame in it. */
   readonly vni?: number;
   readonly inner?: PacketDescription;
+  readonly ergot?: ErgotDescription;
   /** Name of the drop reason for a header that is cut short or contradicts itself. A bad checksum is not that. */
   readonly malformed?: string;
 }
@@ -36,7 +38,8 @@ export function describe(frame: Frame, options: DissectOptions = {}): PacketDesc
 }
 
 function describeLayers(packet: Dissection): PacketDescription {
-  const { ethernet, malformed, vxlan, inner } = packet;
+  const { ethernet, vxlan, inner, ergot } = packet;
+  const malformed = packet.malformed === undefined ? ergot?.malformed : dropReasonName(packet.malformed);
   const fragment = fragmentOf(packet);
   const { ports } = packet;
   const { view } = packet.frame.slab;
@@ -55,7 +58,8 @@ function describeLayers(packet: Dissection): PacketDescription {
     ...(fragment === undefined ? {} : { fragment }),
     ...(vxlan === undefined ? {} : { vni: vxlan.vni }),
     ...(inner === undefined ? {} : { inner: describeLayers(inner) }),
-    ...(malformed === undefined ? {} : { malformed: dropReasonName(malformed) }),
+    ...(ergot === undefined ? {} : { ergot }),
+    ...(malformed === undefined ? {} : { malformed }),
   };
 }
 

@@ -7,6 +7,8 @@
 import type { Medium } from '../core/device.js';
 import { DropReason } from '../core/drops.js';
 import { ChecksumState, Frame, GsoType } from '../core/frame.js';
+import { ERGOT_ETHER_TYPE, ERGOT_SHIM, shimmedLength } from '../ergot/ethernet-shim.js';
+import { describeErgot, type ErgotDescription, type ErgotTextOptions } from '../ergot/frame-description.js';
 import { ARP_LENGTH, ArpPacket } from '../wire/arp.js';
 import { fold, sum16 } from '../wire/checksum.js';
 import { ETHERNET_HEADER, EthernetFrame, EtherType } from '../wire/ethernet.js';
@@ -31,6 +33,8 @@ export interface DissectOptions {
   readonly linkType?: Medium;
   /** Bytes on the wire, where a capture kept fewer. */
   readonly wireLength?: number;
+  /** How frames of ergot are read. */
+  readonly ergot?: Omit<ErgotTextOptions, 'wireLength'>;
 }
 
 /** Names of layers, outermost first. */
@@ -49,7 +53,8 @@ export type LayerName =
   | 'icmpv6'
   | 'udp'
   | 'tcp'
-  | 'vxlan';
+  | 'vxlan'
+  | 'ergot';
 
 const EXTENSIONS: ReadonlyMap<number, LayerName> = new Map([
   [HOP_BY_HOP, 'hopopts'],
@@ -93,6 +98,7 @@ export class Dissection {
   udp: UdpDatagram | undefined = undefined;
   tcp: TcpSegment | undefined = undefined;
   vxlan: VxlanHeader | undefined = undefined;
+  ergot: ErgotDescription | undefined = undefined;
   /** The frame that a tunnel carries. The range of {@link Dissection.frame} still is the tunnel's payload. */
   inner: Dissection | undefined = undefined;
   /** Offset of the two ports of a UDP or TCP header, even if the rest of it is missing; -1 where there are none. */
@@ -104,10 +110,12 @@ export class Dissection {
   private checksumDestination = -1;
   /** Where the payload of the current layer ends according to the headers; beyond `frame.end` if it was cut. */
   private wholeEnd: number;
+  private readonly options: DissectOptions;
   private readonly depth: number;
 
   /** @param depth in how many frames this one is */
   constructor(original: Frame, options: DissectOptions = {}, depth = 0) {
+    this.options = options;
     this.depth = depth;
     const frame = new Frame(original.slab, original.base, original.limit);
     frame.start = original.start;
@@ -119,6 +127,7 @@ export class Dissection {
     const { linkType = 'ethernet' } = options;
     if (linkType === 'ip') this.network();
     else if (linkType === 'ethernet') this.link();
+    else this.ergotFrame();
   }
 
   /** The IP header of either version. */
@@ -166,6 +175,7 @@ export class Dissection {
     }
     if (this.etherType === EtherType.Arp) this.resolution();
     else if (this.etherType === EtherType.Ipv4 || this.etherType === EtherType.Ipv6) this.network();
+    else if (this.etherType === ERGOT_ETHER_TYPE) this.shimmed();
   }
 
   /** A tag may also be followed by an 802.3 length and a SNAP header. */
@@ -188,6 +198,21 @@ export class Dissection {
     if (!this.has(ARP_LENGTH, DropReason.ArpTruncated)) return;
     this.arp = new ArpPacket(frame, frame.start);
     this.narrow(ARP_LENGTH, frame.start + ARP_LENGTH);
+  }
+
+  /** The frame of ergot that a shim is in front of. Its EtherType is shared by experiments: of others nothing is told. */
+  private shimmed(): void {
+    const length = shimmedLength(this.frame);
+    if (length === undefined) return;
+    const end = this.frame.start + ERGOT_SHIM + length;
+    if (end > this.wholeEnd) this.malformed ??= DropReason.ErgotTruncated;
+    this.narrow(ERGOT_SHIM, Math.min(end, this.wholeEnd));
+    this.ergotFrame();
+  }
+
+  private ergotFrame(): void {
+    this.layers.push('ergot');
+    this.ergot = describeErgot(this.frame, { ...this.options.ergot, wireLength: this.payloadLength });
   }
 
   private network(): void {
@@ -352,7 +377,9 @@ export class Dissection {
     within.start = frame.start + VXLAN_HEADER;
     within.end = frame.end;
     within.checksum = frame.checksum;
-    this.inner = new Dissection(within, { wireLength: this.wholeEnd - within.start }, depth + 1);
+    const { ergot } = this.options;
+    const options = { wireLength: this.wholeEnd - within.start, ...(ergot === undefined ? {} : { ergot }) };
+    this.inner = new Dissection(within, options, depth + 1);
   }
 
   private segment(packet: IpPacket): void {

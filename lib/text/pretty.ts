@@ -3,6 +3,7 @@
 import { Ipv4Address, MacAddress } from '../core/address.js';
 import { dropReasonName } from '../core/drops.js';
 import type { Frame } from '../core/frame.js';
+import { ergotLine } from '../ergot/frame-text.js';
 import { ArpOperation } from '../wire/arp.js';
 import { type Icmpv4Message, Icmpv4Type } from '../wire/icmpv4.js';
 import { TCP_HEADER, TcpFlag, type TcpSegment } from '../wire/tcp.js';
@@ -61,6 +62,7 @@ function body(packet: Dissection, frame: Frame): string {
     return `ARP, operation ${arp.operation} from ${sender}`;
   }
   if (packet.ip !== undefined) return internet(packet);
+  if (packet.ergot !== undefined) return ergotLine(packet.ergot);
   if (packet.layers.includes('arp')) return `ARP, not for IPv4 over Ethernet, length ${packet.payloadLength}`;
   const { ethernet } = packet;
   if (ethernet === undefined) return `${packet.malformed === undefined ? 'IP' : 'unreadable'}, length ${frame.length}`;

@@ -3,6 +3,7 @@
  * range. A view, whose range layers have narrowed, is of the whole packet that came: from the link header on where there was one, with its padding.
  */
 
+import type { Medium } from '../core/device.js';
 import { type Frame, NOT_PARSED } from '../core/frame.js';
 
 /** Offset of the packet's first byte. */
@@ -23,4 +24,10 @@ export function packetEnd(frame: Frame, isView: boolean): number {
 export function startsAtIp(frame: Frame, start: number): boolean {
   if (start === frame.link) return false;
   return start === frame.network || frame.device?.medium === 'ip';
+}
+
+/** What starts at that offset: as of a device of which medium. */
+export function mediumAt(frame: Frame, start: number): Medium {
+  if (startsAtIp(frame, start)) return 'ip';
+  return start !== frame.link && frame.device?.medium === 'ergot' ? 'ergot' : 'ethernet';
 }

@@ -1,5 +1,5 @@
 import { PcapFilter, type PcapFilterOptions } from '../../lib/filter/pcap-filter/pcap-filter.js';
-import { packetEnd, packetStart, startsAtIp } from '../../lib/wire/whole-packet.js';
+import { mediumAt, packetEnd, packetStart } from '../../lib/wire/whole-packet.js';
 import { frameOf, type Packet } from '../flow/packet.js';
 
 /**
@@ -8,7 +8,7 @@ import { frameOf, type Packet } from '../flow/packet.js';
  *
  * It looks at the whole packet, whatever layers have narrowed it to: from the link header on where there is one, else from the IP header. Of a
  * bare frame it looks at the range, which starts at an IP header if the frame's device is of that medium or a layer has found it there. Bytes are
- * judged as they are in the frame: a super-segment is one packet.
+ * judged as they are in the frame: a super-segment is one packet. Frames of ergot match the empty filter only.
  *
  * Hosts are addresses and services those of a small table: nothing is looked up. Not in it: `gateway`, `protochain`, `inbound`, `outbound`,
  * `mpls`, `pppoes`, `geneve` and what is of wireless links.
@@ -24,12 +24,13 @@ export function pcapFilter<T extends Packet>(
   options: PcapFilterOptions = {},
 ): (packet: T) => boolean {
   const compiled = typeof filter === 'string' ? new PcapFilter(filter, options) : filter;
+  const all = String(compiled) === '';
   return (packet) => {
     const frame = frameOf(packet);
     const isView = frame !== packet;
     const start = packetStart(frame, isView);
-    const linkType = startsAtIp(frame, start) ? 'ip' : 'ethernet';
-    return compiled.matches(frame.slab.view, start, packetEnd(frame, isView), linkType);
+    const medium = mediumAt(frame, start);
+    return medium === 'ergot' ? all : compiled.matches(frame.slab.view, start, packetEnd(frame, isView), medium);
   };
 }
 

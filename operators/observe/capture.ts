@@ -1,12 +1,13 @@
 import type { MonoTypeOperatorFunction } from 'rxjs';
-import { type ByteSink, type CaptureDirection, captureTime, LinkType } from '../../lib/capture/capture.js';
+import { type ByteSink, type CaptureDirection, captureTime, linkTypeOf } from '../../lib/capture/capture.js';
 import { PcapngWriter } from '../../lib/capture/pcapng-writer.js';
 import { DropReason } from '../../lib/core/drops.js';
+import type { Medium } from '../../lib/core/device.js';
 import type { Env } from '../../lib/core/env.js';
 import { copyBytes } from '../../lib/core/copy.js';
 import type { Frame, FramePool } from '../../lib/core/frame.js';
 import { asOnWire, isAsOnWire } from '../../lib/wire/as-on-wire.js';
-import { packetEnd, packetStart, startsAtIp } from '../../lib/wire/whole-packet.js';
+import { mediumAt, packetEnd, packetStart } from '../../lib/wire/whole-packet.js';
 import { conditionOf, type PacketFilter } from '../filter/pcap-filter.js';
 import { layer } from '../flow/layer.js';
 import { frameOf } from '../flow/packet.js';
@@ -36,8 +37,8 @@ export interface CaptureOptions<T extends Capturable> {
  *     sink  s-a--b--c         s: section header, at once
  *
  * A frame is recorded as it stands; of a view, the whole packet that it belongs to, from the link header on where there was
- * one, with its padding. What starts at a link header is of link type Ethernet, what starts at an IP header is raw IP; each
- * becomes an interface of the capture when it first occurs. Of a super-segment the packets are recorded that it stands for, and checksums
+ * one, with its padding. What starts at a link header is of link type Ethernet, what starts at an IP header is raw IP, and frames of
+ * ergot are of `LinkType.Ergot`; each becomes an interface of the capture when it first occurs. Of a super-segment the packets are recorded that it stands for, and checksums
  * that are left to a device are complete. Bytes are copied at once and no frame is held. Several points record
  * into one capture if they are given the same {@link PcapngWriter}.
  *
@@ -60,33 +61,33 @@ export function capture<T extends Capturable>(
   const { comment, direction } = options;
   const isWanted = conditionOf(options.filter);
   const writer = 'addInterface' in sink ? sink : new PcapngWriter(sink, { application: 'rx-netstack' });
-  const interfaces = new Map<number, number>();
+  const interfaces = new Map<Medium, number>();
 
-  function interfaceOf(linkType: number): number {
-    const known = interfaces.get(linkType);
+  function interfaceOf(medium: Medium): number {
+    const known = interfaces.get(medium);
     if (known !== undefined) return known;
     const { name, snapLength } = options;
     const added = writer.addInterface({
-      linkType,
+      linkType: linkTypeOf(medium),
       ...(name === undefined ? {} : { name }),
       ...(snapLength === undefined ? {} : { snapLength }),
     });
-    interfaces.set(linkType, added);
+    interfaces.set(medium, added);
     return added;
   }
 
   function record(packet: T): void {
     if (!isWanted(packet)) return;
-    const { frame, start, end, linkType } = rangeOf(packet);
+    const { frame, start, end, medium } = rangeOf(packet);
     const about = {
       ...captureTime(env.timers.now()),
-      interfaceId: interfaceOf(linkType),
+      interfaceId: interfaceOf(medium),
       direction,
       comment: typeof comment === 'function' ? comment(packet) : comment,
     };
     const write = (data: Uint8Array): void => writer.write({ ...about, data });
     if (isAsOnWire(frame)) write(frame.slab.bytes.subarray(start, end));
-    else writeAsOnWire(copyOf(frame, start, end, env.pool), linkType, env.pool, write);
+    else writeAsOnWire(copyOf(frame, start, end, env.pool), medium, env.pool, write);
   }
 
   return layer(() => (packet) => {
@@ -113,9 +114,8 @@ function copyOf(frame: Frame, start: number, end: number, pool: FramePool): Fram
 }
 
 /** Writes the packets that a wire would carry of a frame, and releases it; one that stands for none is written as it is. */
-function writeAsOnWire(frame: Frame, linkType: number, pool: FramePool, write: (data: Uint8Array) => void): void {
+function writeAsOnWire(frame: Frame, medium: Medium, pool: FramePool, write: (data: Uint8Array) => void): void {
   const packets: Frame[] = [];
-  const medium = linkType === LinkType.Ethernet ? 'ethernet' : 'ip';
   const wrong = asOnWire(frame, medium, pool, (packet) => packets.push(packet));
   if (wrong !== undefined) packets.push(frame);
   try {
@@ -126,10 +126,9 @@ function writeAsOnWire(frame: Frame, linkType: number, pool: FramePool, write: (
 }
 
 /** Which bytes are the packet, and what they start with. */
-function rangeOf(packet: Capturable): { frame: Frame; start: number; end: number; linkType: number } {
+function rangeOf(packet: Capturable): { frame: Frame; start: number; end: number; medium: Medium } {
   const frame = frameOf(packet);
   const isView = frame !== packet;
   const start = packetStart(frame, isView);
-  const linkType = startsAtIp(frame, start) ? LinkType.RawIp : LinkType.Ethernet;
-  return { frame, start, end: packetEnd(frame, isView), linkType };
+  return { frame, start, end: packetEnd(frame, isView), medium: mediumAt(frame, start) };
 }

@@ -1,7 +1,7 @@
 /** What a simulated network has carried: its hash, which says whether two runs were the same, and captures of chosen links. */
 
 import { createHash } from 'node:crypto';
-import { type CaptureDirection, captureTime, LinkType } from '../../lib/capture/capture.js';
+import { type CaptureDirection, captureTime, linkTypeOf } from '../../lib/capture/capture.js';
 import { PcapngWriter } from '../../lib/capture/pcapng-writer.js';
 import type { Medium } from '../../lib/core/device.js';
 import { dropReasonName } from '../../lib/core/drops.js';
@@ -44,7 +44,7 @@ export class LinkCapture {
   private readonly linkType: number;
 
   constructor(medium: Medium) {
-    this.linkType = medium === 'ethernet' ? LinkType.Ethernet : LinkType.RawIp;
+    this.linkType = linkTypeOf(medium);
     this.writer = new PcapngWriter({ write: (bytes) => void this.chunks.push(bytes) }, { application: 'rx-netstack' });
   }
 

@@ -132,9 +132,9 @@ describe('rx-netstack dump', () => {
     const loopback = Uint8Array.from([2, 0, 0, 0, ...ipPacket().bytes()]);
     const path = saved('null.pcap', pcap([{ ...AT, data: loopback }], 0));
     expect((await run(['dump', '-r', path, 'udp port 53 and len = 32'])).stdout).to.include('1111 > 10.0.0.2.53');
-    const other = saved('other.pcap', pcap([{ ...AT, data: loopback }], 147));
+    const other = saved('other.pcap', pcap([{ ...AT, data: loopback }], 148));
     expect((await run(['dump', '-r', other, 'not arp'])).stdout).to.equal('');
-    expect((await run(['dump', '-r', other])).stdout).to.include('link type 147');
+    expect((await run(['dump', '-r', other])).stdout).to.include('link type 148');
   });
 
   it('says where an expression is wrong', async () => {
@@ -194,8 +194,8 @@ describe('rx-netstack dump', () => {
       expect(described).not.to.have.property('malformed');
     }
     expect(await at(113, new Uint8Array(3))).to.deep.include({ layers: [], linkType: 113, length: 3 });
-    const { stdout } = await run(['dump', saved('l.pcap', pcap([{ ...AT, data: ip }], 147))]);
-    expect(stdout).to.match(/link type 147, length 32/);
+    const { stdout } = await run(['dump', saved('l.pcap', pcap([{ ...AT, data: ip }], 148))]);
+    expect(stdout).to.match(/link type 148, length 32/);
   });
 
   it('adds a hexdump with --hex', async () => {
