@@ -120,3 +120,25 @@ export { type EdgeOptions, edgeProfile } from './profiles/edge.js';
 export { bridgeProfile, routerProfile } from './profiles/router.js';
 export type { BridgeOptions, RouterOptions } from './profiles/router-options.js';
 export type { Liveness, LivenessOption } from './profiles/port.js';
+export type { ClaimOptions } from './profiles/claim-client.js';
+export {
+  type AddressClaim,
+  type AddressClaimError,
+  type AddressClaimGranted,
+  type AddressRefresh,
+  type AddressRefreshError,
+  type Answer,
+  addressClaim,
+  addressRefresh,
+  type NodeClaimAssignment,
+  type SeedAssignmentError,
+  type SeedNetAssignment,
+  type SeedRefresh,
+  type SeedRefreshError,
+  type SeedRelease,
+  type SeedRouterAssignment,
+  seedRefresh,
+  seedRelease,
+  seedRequest,
+} from './profiles/messages.js';
+export type { LeaseTerms } from './profiles/leases.js';

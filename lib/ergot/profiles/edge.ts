@@ -23,6 +23,7 @@ import {
 } from '../net-address.js';
 import { type Addressing, LinkState, type LinkStatus, type Profile, type ProfileNode } from '../profile.js';
 import { netAddressing, reach } from './addressing.js';
+import { checkClaim, ClaimClient, type ClaimOptions, type ClaimTenant } from './claim-client.js';
 import { Dispatch } from './dispatch.js';
 import { checkLiveness, type LivenessOption, Port, type PortOwner } from './port.js';
 
@@ -32,25 +33,34 @@ export interface EdgeOptions {
   readonly liveness?: LivenessOption;
   /** Between two nodes without a router one is in charge: the network that it says there is, 1 to 65,534. It is `.1` there. Default: the other is. */
   readonly network?: number;
+  /** The link is one that many share: the node claims a number there instead of having number 2. */
+  readonly claim?: ClaimOptions;
 }
 
-class EdgeProfile implements Profile<number>, PortOwner {
+class EdgeProfile implements Profile<number>, PortOwner, ClaimTenant {
   readonly addressing: Addressing<number> = netAddressing;
   private readonly liveness: LivenessOption | undefined;
   /** The network that we are in charge of, or 0. */
   private readonly network: number;
+  private readonly claim: ClaimOptions | undefined;
+  private claims: ClaimClient | undefined;
   private started: { readonly node: ProfileNode<number>; readonly dispatch: Dispatch } | undefined;
   private port: Port | undefined;
 
   constructor(options: EdgeOptions) {
-    const { liveness, network = NET_LOCAL } = options;
+    const { liveness, network = NET_LOCAL, claim } = options;
     checkLiveness(liveness);
     const isNetwork = Number.isInteger(network) && network > NET_LOCAL && network <= NET_LAST;
     if (options.network !== undefined && !isNetwork) {
       throw new UsageError('ERR_INVALID_OPTION', `no network: ${network}`);
     }
+    if (claim !== undefined && options.network !== undefined) {
+      throw new UsageError('ERR_INVALID_OPTION', 'who is in charge of a network claims no number there');
+    }
+    checkClaim(claim ?? {});
     this.liveness = liveness;
     this.network = network;
+    this.claim = claim;
   }
 
   get links(): readonly LinkStatus<number>[] {
@@ -63,6 +73,7 @@ class EdgeProfile implements Profile<number>, PortOwner {
 
   stop(): void {
     this.port?.close();
+    this.claims?.close();
   }
 
   attach(link: Device): void {
@@ -70,23 +81,31 @@ class EdgeProfile implements Profile<number>, PortOwner {
     if (this.port !== undefined) throw new UsageError('ERR_INVALID_OPTION', `the edge has a link: '${link.name}'`);
     const port = new Port(link, this.network === NET_LOCAL ? 'edge' : 'central', node.env, this.liveness, this);
     this.port = port;
-    if (this.network !== NET_LOCAL) {
-      this.activate(port, this.network);
-      port.heard();
-    }
+    this.activate(port, this.network);
+    if (port.active) port.heard();
+    if (this.claim !== undefined) this.claims = new ClaimClient(this.claim, node.stack, this, node.env);
     node.changed();
   }
 
   detach(link: Device): void {
     if (this.port?.link !== link) return;
-    this.port.close();
-    this.port = undefined;
+    this.stop();
+    this.port = this.claims = undefined;
     this.running.node.changed();
   }
 
   /** Of a port: it was silent for too long. The network stays known, until a frame says another one. */
-  lost(_port: Port): void {
+  lost(port: Port): void {
+    if (port.state === LinkState.Down) this.claims?.close();
     this.running.node.changed();
+  }
+
+  propose(number: number): void {
+    this.become(number, NET_LOCAL);
+  }
+
+  settle(network: number): void {
+    if (this.port !== undefined) this.become(this.port.node, network);
   }
 
   receive(link: Device, frame: Frame): void {
@@ -148,24 +167,37 @@ class EdgeProfile implements Profile<number>, PortOwner {
     return undefined;
   }
 
-  /** What is to our node says which network that is, at any time: a link of two has no other. Whatever comes says that the link is there again. */
+  /**
+   * What is to our node says which network that is, at any time: a link of two has no other. Where node numbers are claimed, so is the network.
+   * Whatever comes says that the link is there again.
+   */
   private learn(port: Port, destination: number): void {
-    const names = port.role === 'edge' && nodeOf(destination) === port.node && isAssignable(destination);
-    const network = names ? networkOf(destination) : port.network;
-    if (network !== NET_LOCAL && !(port.active && network === port.network)) {
-      this.activate(port, network);
-      this.running.node.changed();
-    }
+    const learns = port.role === 'edge' && this.claim === undefined;
+    const names = learns && nodeOf(destination) === port.node && isAssignable(destination);
+    const { state, network } = port;
+    this.activate(port, names ? networkOf(destination) : network);
+    if (port.state !== state || port.network !== network) this.running.node.changed();
   }
 
   private activate(port: Port, network: number): void {
     port.network = network;
-    port.state = LinkState.Active;
+    if (network !== NET_LOCAL) port.state = LinkState.Active;
+    else if (this.claim !== undefined) port.state = LinkState.ActiveLocal;
+  }
+
+  /** What came of a claim. */
+  private become(node: number, network: number): void {
+    const { port } = this;
+    if (port === undefined) return;
+    port.node = node;
+    this.activate(port, network);
+    this.running.node.changed();
   }
 }
 
 /**
- * Makes the profile of a node with one link. It has address `.2` in a network that it learns; to whom it is linked, `0.1` is a name at any time.
+ * Makes the profile of a node with one link. It has address `.2` in a network that it learns, or, where many share the link, the number that it
+ * claims; to whom it is linked, `0.1` is a name at any time.
  *
  * @throws UsageError `ERR_INVALID_OPTION`
  * @example

@@ -23,10 +23,13 @@ export const TOKEN_LENGTH = 8;
 /** What a token is to a lease. */
 export type TokenVerdict = 'current' | 'previous' | 'wrong' | 'expired';
 
-/** What a holder is told of its lease. */
+/** What a holder is told of its lease, as it is on the wire. */
 export interface LeaseTerms {
+  /** Seconds from now. */
   readonly expires_seconds: number;
+  /** Seconds that it may have at most when it was extended. */
   readonly max_refresh_seconds: number;
+  /** Seconds that may be left at most when it is extended. */
   readonly min_refresh_seconds: number;
   readonly refresh_token: Uint8Array;
 }
@@ -106,11 +109,11 @@ export class LeaseTable<L extends Lease> {
     return undefined;
   }
 
-  /** Whether there is room for one more. */
-  hasRoom(now: number): boolean {
-    if (this.leases.size < this.capacity) return true;
+  /** Whether there is room for one more, or so many. */
+  hasRoom(now: number, count = 1): boolean {
+    if (this.leases.size + count <= this.capacity) return true;
     for (const [key, lease] of this.leases) if (lease.isGone(now)) this.leases.delete(key);
-    return this.leases.size < this.capacity;
+    return this.leases.size + count <= this.capacity;
   }
 
   set(key: number, lease: L): void {

@@ -4,20 +4,14 @@
  */
 
 import type { Device } from '../../core/device.js';
+import type { Random } from '../../core/random.js';
 import type { Timers } from '../../core/timers.js';
 import { ProtocolError } from '../frame-error.js';
 import { NET_LAST, NET_LOCAL, networkOf, nodeOf } from '../net-address.js';
 import { LinkState } from '../profile.js';
-import { Lease, LeaseTable, type LeaseTerms } from './leases.js';
+import { Lease, LeaseTable } from './leases.js';
 import type { Port } from './port.js';
-
-/** What a bridge knows of a lease that it has from a router further up. */
-export interface ParentLease {
-  readonly terms: LeaseTerms;
-  /** Where it is extended and given back. */
-  readonly refresh: number;
-  readonly release: number;
-}
+import type { ParentLease } from './seed-parent.js';
 
 /** A network that a bridge below holds. */
 export class SeedRoute extends Lease {
@@ -26,7 +20,7 @@ export class SeedRoute extends Lease {
   /** Whence we have it ourselves, unless we gave it out. */
   parent: ParentLease | undefined = undefined;
 
-  constructor(port: Port, seconds: number, now: number, random: ConstructorParameters<typeof Lease>[3]) {
+  constructor(port: Port, seconds: number, now: number, random: Random) {
     super(port.network, seconds, now, random);
     this.port = port;
   }
@@ -64,8 +58,6 @@ export class Networks {
     if (port === this.upstream) this.upstream = undefined;
     const at = this.downlinks.indexOf(port);
     if (at >= 0) this.downlinks.splice(at, 1);
-    this.name(port, NET_LOCAL);
-    this.endLeases(port);
   }
 
   /** Makes a network that of a downlink; 0 for none. */

@@ -9,25 +9,46 @@ import { UsageError } from '../../core/errors.js';
 import type { Frame } from '../../core/frame.js';
 import { ProtocolError, protocolErrorReason } from '../frame-error.js';
 import { type Message, Reach } from '../message.js';
-import { isAssignable, NET_LOCAL, netAddress, networkOf, nodeOf, PORT_ALL, withNetwork } from '../net-address.js';
+import {
+  isAssignable,
+  NET_LOCAL,
+  NODE_CENTRAL,
+  NODE_EDGE,
+  netAddress,
+  networkOf,
+  nodeOf,
+  PORT_ALL,
+  PORT_ANY,
+  portOf,
+  withNetwork,
+} from '../net-address.js';
 import { type Addressing, LinkState, type LinkStatus, type Profile, type ProfileNode } from '../profile.js';
 import { netAddressing, reach } from './addressing.js';
+import { ClaimServer } from './claims.js';
 import { Dispatch } from './dispatch.js';
 import { Networks } from './networks.js';
 import { Port, type PortOwner } from './port.js';
 import { type BridgeOptions, checkOptions, type RouterOptions, type RouterSettings } from './router-options.js';
+import { SeedClient, type SeedTenant } from './seed-client.js';
+import { SeedParent } from './seed-parent.js';
+import { serveSeeds } from './seed-server.js';
 
 /** What there is once the profile was started. */
 interface Running {
   readonly node: ProfileNode<number>;
   readonly dispatch: Dispatch;
   readonly networks: Networks;
+  readonly claims: ClaimServer | undefined;
+  /** The router above, of a bridge. */
+  readonly parent: SeedParent | undefined;
 }
 
-class Router implements Profile<number>, PortOwner {
+class Router implements Profile<number>, PortOwner, SeedTenant {
   readonly addressing: Addressing<number> = netAddressing;
   private readonly settings: RouterSettings;
   private started: Running | undefined;
+  /** Of a bridge: who keeps its links in networks. */
+  private readonly clients = new Map<Port, SeedClient>();
   /** The name of the first link of a bridge, where no option says which is upstream. */
   private upstreamName: string | undefined;
 
@@ -42,14 +63,19 @@ class Router implements Profile<number>, PortOwner {
   }
 
   start(node: ProfileNode<number>): void {
-    const networks = new Networks(this.settings.seedRoutes, node.env.timers);
-    this.started = { node, dispatch: new Dispatch(node), networks };
+    const { seedRoutes, claims: numbers, upstream } = this.settings;
+    const networks = new Networks(seedRoutes, node.env.timers);
+    const parent = upstream === undefined ? undefined : new SeedParent(node.stack, () => this.doubt());
+    const claims = numbers === 0 ? undefined : new ClaimServer(node, networks, numbers);
+    if (seedRoutes > 0) serveSeeds(node, networks, parent);
+    this.started = { node, dispatch: new Dispatch(node), networks, claims, parent };
   }
 
   stop(): void {
     const { upstream, downlinks } = this.running.networks;
     upstream?.close();
     for (const port of downlinks) port.close();
+    for (const client of this.clients.values()) client.close(false);
   }
 
   attach(link: Device): void {
@@ -66,16 +92,26 @@ class Router implements Profile<number>, PortOwner {
     const port = networks.of(link);
     if (port === undefined) return;
     port.close();
+    this.withdraw(port);
     networks.remove(port);
     node.changed();
   }
 
   lost(port: Port): void {
-    const { node, networks } = this.running;
-    if (port.state === LinkState.Down && port.role === 'central') {
-      networks.name(port, NET_LOCAL);
-      networks.endLeases(port);
-    }
+    if (port.state === LinkState.Down) this.withdraw(port);
+    this.running.node.changed();
+  }
+
+  isFree(network: number): boolean {
+    return isAssignable(netAddress(network, NODE_CENTRAL, 0)) && !this.running.networks.isTaken(network);
+  }
+
+  name(port: Port, network: number): void {
+    const { node, networks, claims } = this.running;
+    claims?.forget(port.network);
+    networks.endLeases(port);
+    networks.name(port, network);
+    if (port.state !== LinkState.Down) revive(port);
     node.changed();
   }
 
@@ -128,20 +164,37 @@ class Router implements Profile<number>, PortOwner {
       );
     }
     networks.add(new Port(link, 'edge', node.env, this.settings.liveness, this));
+    for (const client of this.clients.values()) client.hurry();
   }
 
   private attachDownlink(link: Device): void {
-    const { node, networks } = this.running;
-    const { links, liveness, upstream } = this.settings;
+    const { node, networks, parent } = this.running;
+    const { links, liveness } = this.settings;
     if (networks.downlinks.length >= links) throw new UsageError('ERR_INVALID_OPTION', `${links} links at most`);
     const port = new Port(link, 'central', node.env, liveness, this);
-    const network = upstream === undefined ? networks.free() : NET_LOCAL;
-    if (upstream === undefined && network === NET_LOCAL)
-      throw new UsageError('ERR_INVALID_OPTION', 'no network is free');
+    const network = parent === undefined ? networks.free() : NET_LOCAL;
+    if (parent === undefined && network === NET_LOCAL) throw new UsageError('ERR_INVALID_OPTION', 'no network is free');
     networks.add(port);
     networks.name(port, network);
     revive(port);
     port.heard();
+    if (parent !== undefined) this.clients.set(port, new SeedClient(port, parent, this, node.env));
+  }
+
+  /** Forgets what led to a link, and who had numbers there. */
+  private withdraw(port: Port): void {
+    const { networks, claims } = this.running;
+    this.clients.get(port)?.close(true);
+    this.clients.delete(port);
+    claims?.forget(port.network);
+    networks.endLeases(port);
+    networks.name(port, NET_LOCAL);
+  }
+
+  /** The router above does not answer: perhaps its link is another network by now. */
+  private doubt(): void {
+    const { upstream } = this.running.networks;
+    if (upstream !== undefined) upstream.confirmed = false;
   }
 
   /** Completes the addresses of a frame that came by a link, or says what is wrong with them. */
@@ -155,8 +208,16 @@ class Router implements Profile<number>, PortOwner {
     if (port.role === 'central' && port.network === NET_LOCAL) return DropReason.ErgotNoNetwork;
     const from = isLocal ? withNetwork(source, port.network) : source;
     if (networks.isOwn(from)) return DropReason.ErgotBadSource;
+    if (portOf(destination) !== PORT_ANY && !this.isAdmitted(port, from)) return DropReason.ErgotUnclaimed;
     dispatch.rewrite(from, networkOf(destination) === NET_LOCAL ? withNetwork(destination, port.network) : destination);
     return undefined;
+  }
+
+  /** Whether a node may send: who is not on this link itself is let pass by those between. */
+  private isAdmitted({ role, network }: Port, source: number): boolean {
+    if (role === 'edge' || networkOf(source) !== network) return true;
+    const node = nodeOf(source);
+    return node === NODE_EDGE || (this.running.claims?.holds(network, node) ?? false);
   }
 
   /**
@@ -174,7 +235,9 @@ class Router implements Profile<number>, PortOwner {
       }
     }
     if (!port.active) revive(port);
-    if (port.state !== state || port.network !== network) node.changed();
+    if (port.state === state && port.network === network) return;
+    if (port.role === 'edge') for (const client of this.clients.values()) client.hurry();
+    node.changed();
   }
 
   /** Sends a frame where its destination is. */
