@@ -3,15 +3,26 @@
  * routes take of memory and time.
  */
 
-import { AddressPool, cobsLength, FrameHeader, FrameKind, netAddress, PORT_ANY } from '../lib/ergot/index.js';
+import {
+  AddressPool,
+  cobsLength,
+  FrameHeader,
+  FrameKind,
+  netAddress,
+  PhoneHeader,
+  PORT_ANY,
+} from '../lib/ergot/index.js';
 import { SeededRandom } from '../lib/core/random.js';
 import { bytesInUse } from './memory.js';
 import { decisions, headers, routes, stuffing } from './micro/ergot.js';
+import { feedAlone, hops, piped, scenes } from './micro/ergot-nodes.js';
 import { BATCH } from './micro/pipeline.js';
 import { type Row, row } from './report.js';
 import { time } from './timing.js';
 
 const PARTS = 'Ergot: the parts of a frame’s way';
+const NODES = 'Ergot: a frame of 64 bytes through a node';
+const SPEED = 'Ergot: frames a second through a node';
 const OVERHEAD = 'Ergot: bytes beside what is said';
 const TABLES = 'Ergot: allocations and routes';
 const COUNTS = [1_000, 100_000] as const;
@@ -31,18 +42,27 @@ export function headerBytes(destination: number, sequence: number): number {
   return header.size;
 }
 
+/** Bytes of the header of a frame to `destination` in the scope of `bits` bits, from a socket in the same one. */
+export function phoneHeaderBytes(destination: number, bits: number): number {
+  const header = new PhoneHeader();
+  Object.assign(header, { source: 0x17, sourceBits: bits, destination, bits, sequence: 7, kind: FrameKind.Request });
+  return header.size;
+}
+
 /** What is on the wire beside 64 bytes that are said: the same in every run. */
 export function overheadRows(): Row[] {
   const said = 64;
   const near = headerBytes(netAddress(1, 1, 3), 7);
   const far = headerBytes(netAddress(4096, 2, 3), 0xffff);
   const keyed = headerBytes(netAddress(1, 1, PORT_ANY), 7);
+  const phone = phoneHeaderBytes(0x34, 6);
   const stuffed = (bytes: number) => cobsLength(said + bytes) - said;
   return (
     [
       ['a datagram or packet, to a port nearby, one of the first 128 frames', near],
       ['a datagram or packet, to a port far away, after many frames', far],
       ['a datagram or packet, to whoever has the key', keyed],
+      ['a datagram or packet, to a phone number nearby', phone],
       ['a stream, to a port nearby', stuffed(near)],
       ['a stream, to a port far away', stuffed(far)],
       ['a stream, to whoever has the key', stuffed(keyed)],
@@ -71,6 +91,28 @@ function partRows(rounds: number): Row[] {
     for (const [i, [, batch, work]] of works.entries()) values[i]?.push(time(batch, work));
   }
   return works.map(([name], i) => row(PARTS, name, 'ns', values[i] ?? []));
+}
+
+/** What a hop costs: with the frame put into memory and let go, which is a row of its own. */
+function nodeRows(rounds: number): Row[] {
+  const works: readonly (readonly [name: string, work: () => void])[] = [
+    ['no node: put into memory, and let go', feedAlone()],
+    ['a router of ergot 0.12', hops(scenes.router())],
+    ['a phone-number device, from child to child', hops(scenes.phone('child', 'child'))],
+    ['a phone-number device, from child to parent', hops(scenes.phone('child', 'parent'))],
+    ['a phone-number device, from sibling to child', hops(scenes.phone('sibling', 'child'))],
+    ['a router of ergot 0.12, as an operator', piped(scenes.router())],
+    ['a phone-number device, from child to child, as an operator', piped(scenes.phone('child', 'child'))],
+  ];
+  const values = works.map((): number[] => []);
+  for (let round = 0; round < rounds; round++) {
+    for (const [i, [, work]] of works.entries()) values[i]?.push(time(BATCH, work));
+  }
+  const perSecond = (i: number) => (values[i] ?? []).map((ns) => 1e9 / ns);
+  return [
+    ...works.map(([name], i) => row(NODES, name, 'ns', values[i] ?? [])),
+    ...works.flatMap(([name], i) => (name.endsWith('operator') ? [row(SPEED, name, 'frames/s', perSecond(i))] : [])),
+  ];
 }
 
 /** Allocations of 2 to 4,096 addresses of a space of 2^32. */
@@ -122,6 +164,9 @@ function routeCost(count: number): { add: number; bytes: number } {
 }
 
 function tableRows(rounds: number): Row[] {
+  // The first calls of everything are slow, and of few allocations they would be most of it.
+  allocation(COUNTS[0]);
+  routeCost(COUNTS[0]);
   return COUNTS.flatMap((count) => {
     const given = Array.from({ length: rounds }, () => allocation(count));
     const routed = Array.from({ length: rounds }, () => routeCost(count));
@@ -167,5 +212,5 @@ function tableRows(rounds: number): Row[] {
 
 /** Measures everything, `rounds` times. */
 export function ergotBenchmark(rounds: number): Row[] {
-  return [...partRows(rounds), ...overheadRows(), ...tableRows(rounds)];
+  return [...nodeRows(rounds), ...partRows(rounds), ...overheadRows(), ...tableRows(rounds)];
 }

@@ -2,14 +2,14 @@
 
 import { NEVER } from 'rxjs';
 import { MacAddress } from '../lib/core/address.js';
-import { type Device, NO_FEATURES } from '../lib/core/device.js';
+import { type Device, type Medium, NO_FEATURES } from '../lib/core/device.js';
 import type { TxFrame } from '../lib/core/frame.js';
 
 /** See the module. */
-export function silentDevice(): Device {
+export function silentDevice(name = 'bench', medium: Medium = 'ethernet'): Device {
   const close = () => Promise.resolve();
   const sink = { next: (frame: TxFrame) => frame.release(), error() {}, complete() {} };
   const mac = MacAddress.parse('02:00:00:00:00:01');
   const end = { close, [Symbol.asyncDispose]: close };
-  return { name: 'bench', mac, mtu: 1500, medium: 'ethernet', features: NO_FEATURES, frames$: NEVER, sink, ...end };
+  return { name, mac, mtu: 1500, medium, features: NO_FEATURES, frames$: NEVER, sink, ...end };
 }

@@ -113,6 +113,7 @@ export type {
 } from './net-stack-api.js';
 export { type Addressing, LinkState, type LinkStatus, type Profile, type ProfileNode } from './profile.js';
 export * from './phone/index.js';
+export * from './phone-patterns/index.js';
 export { ErgotMachine, type MachineLinks } from './machine.js';
 export { NetStack, type NetStackOptions } from './net-stack.js';
 export { nullProfile } from './profiles/null.js';
