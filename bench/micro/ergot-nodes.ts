@@ -90,7 +90,7 @@ function feeding(scene: Scene<unknown>, pool: FramePool, give: (frame: Frame) =>
 
 /** The cost of bringing a frame in and letting it go, without a node. */
 export function feedAlone(): () => void {
-  return feeding(scenes.router() as Scene<unknown>, environment().pool, () => undefined);
+  return feeding(scenes.router(), environment().pool, () => undefined);
 }
 
 /** Frames through a node by plain function calls. */
@@ -106,7 +106,7 @@ export function hops<A>(scene: Scene<A>): () => void {
   };
   const machine = new ErgotMachine(scene.profile, outside, {}, env);
   for (const link of scene.links) machine.attach(link);
-  const feed = feeding(scene as Scene<unknown>, env.pool, (frame) => machine.receive(frame));
+  const feed = feeding(scene, env.pool, (frame) => machine.receive(frame));
   return () => {
     left = 0;
     feed();
@@ -123,7 +123,7 @@ export function piped<A>(scene: Scene<A>): () => void {
     left++;
     frame.release();
   });
-  const feed = feeding(scene as Scene<unknown>, env.pool, (frame) => frames$.next(asRx(frame)));
+  const feed = feeding(scene, env.pool, (frame) => frames$.next(asRx(frame)));
   return () => {
     left = 0;
     feed();
