@@ -46,7 +46,12 @@ export class SipHash {
 
   /** The state v0..v3 in eight locals, `a` to `d`, each a low and a high half: nothing else is as fast. */
   private run(words: Uint32Array, count: number): void {
-    const [k0 = 0, k1 = 0, k2 = 0, k3 = 0] = this.key;
+    const { key } = this;
+    // Each by its number: to take an array apart is to make its iterator.
+    const k0 = key[0] ?? 0;
+    const k1 = key[1] ?? 0;
+    const k2 = key[2] ?? 0;
+    const k3 = key[3] ?? 0;
     let [al, ah, bl, bh] = [k0 ^ 0x70736575, k1 ^ 0x736f6d65, k2 ^ 0x6e646f6d, k3 ^ 0x646f7261];
     let [cl, ch, dl, dh] = [k0 ^ 0x6e657261, k1 ^ 0x6c796765, k2 ^ 0x79746573, k3 ^ 0x74656462];
     // Two rounds for each pair of words, the last with the length; then four.

@@ -115,13 +115,25 @@ export function acknowledgeSoon(c: Connection): void {
   if (delayedAck === 0) c.oweAck();
   else if (ackPolicy === 'adaptive') {
     if (isQuick(c) || (pending > rcv.mss && keepsUp(c))) c.oweAck();
-    else delay(c);
+    else later(c);
   } else if (c.quickAcks > 0) {
     c.quickAcks--;
     c.oweAck();
   } else if (ackPolicy === 'full-sized' ? pending >= 2 * rcv.mss : c.timers.isAckDelayed || pending > c.mssOffered)
     c.oweAck();
-  else c.timers.delayAck(delayedAck);
+  else later(c);
+}
+
+/** An acknowledgment may wait. Most applications answer when they are told, which the event ends with: no timer is needed then. */
+function later(c: Connection): void {
+  if (c.listed) c.ackSoon = true;
+  else delay(c);
+}
+
+/** Whoever was told has not answered. */
+export function delaySoon(c: Connection): void {
+  c.ackSoon = false;
+  if (!c.ackNow) delay(c);
 }
 
 function isQuick(c: Connection): boolean {
@@ -135,6 +147,10 @@ function keepsUp(c: Connection): boolean {
 
 function delay(c: Connection): void {
   const { rcv, rtt, config } = c;
+  if (config.ackPolicy !== 'adaptive') {
+    c.timers.delayAck(config.delayedAck);
+    return;
+  }
   let { ato } = rcv;
   if (ato > config.delayedAck) {
     const most = rcv.interactive || rcv.pushed & PUSHED ? config.maxDelayedAck : MAX_DELAY;

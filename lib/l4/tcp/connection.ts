@@ -18,6 +18,7 @@ import type {
   TcpState,
   TcpWriteOptions,
 } from './api.js';
+import { delaySoon } from './acks.js';
 import { growSendBuffer, type ReceiveTuning } from './buffers.js';
 import * as calls from './calls.js';
 import { roomToWrite, urgentAhead } from './calls.js';
@@ -450,6 +451,8 @@ export class Connection extends Flags implements TcpConnection {
     if (this.states !== undefined) for (const state of this.states.queue.splice(0)) this.states.told(state);
     if (news !== 0) this.call(news);
     if (this.pushing) push(this);
+    if (this.timerSpare) this.timers.returnTimer();
+    if (this.ackSoon) delaySoon(this);
     if (this.fastOpen?.waiting === true && this.state === 'SYN-SENT') sendFirstSyn(this);
     if (this.ackNow && this.state !== 'CLOSED') sendAck(this);
   }

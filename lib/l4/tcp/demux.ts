@@ -17,6 +17,8 @@ const PORTS = { 4: 1, 6: 4 } as const;
 const LOCAL = { 4: 2, 6: 5 } as const;
 const MAPPED = 0xffff;
 const MIN_CAPACITY = 16;
+/** Tables up to this size do not shrink: where connections are short, many come together again and again. */
+const KEPT_CAPACITY = 1024;
 /** Of four places so many are taken at most: with the secret hash a search ends after two or three. */
 const MOST_OF_FOUR = 3;
 
@@ -55,7 +57,7 @@ class Places {
     if (this.entries[at] !== connection) return;
     this.erase(at);
     this.size--;
-    if (this.capacity > MIN_CAPACITY && this.size * 8 < this.capacity) this.resize(this.capacity / 2);
+    if (this.capacity > KEPT_CAPACITY && this.size * 8 < this.capacity) this.resize(this.capacity / 2);
   }
 
   /** Index of the entry for the key at hand, or of the free place where the search ends. */

@@ -21,6 +21,9 @@ const MAY_FRAGMENT = 1 << 17;
 const LEAVES_CHECKSUMS = 1 << 18;
 const LEAVES_CUTTING = 1 << 19;
 const PUSHING = 1 << 20;
+const EMBRYONIC = 1 << 21;
+const ACK_SOON = 1 << 22;
+const TIMER_SPARE = 1 << 23;
 
 /** The flags of one connection. All are off at first. */
 export class Flags {
@@ -84,6 +87,22 @@ export class Flags {
   }
   set ackNow(on: boolean) {
     this.set(ACK_NOW, on);
+  }
+
+  /** An ACK is to be delayed from when the event ends on, unless what the application does then says it. */
+  get ackSoon(): boolean {
+    return (this.bits & ACK_SOON) !== 0;
+  }
+  set ackSoon(on: boolean) {
+    this.set(ACK_SOON, on);
+  }
+
+  /** The retransmission timer is not needed, and goes back when the event ends unless it is needed again by then. */
+  get timerSpare(): boolean {
+    return (this.bits & TIMER_SPARE) !== 0;
+  }
+  set timerSpare(on: boolean) {
+    this.set(TIMER_SPARE, on);
   }
 
   /** Counted among those in TIME-WAIT. */
@@ -164,6 +183,14 @@ export class Flags {
   }
   set closedTold(on: boolean) {
     this.set(CLOSED_TOLD, on);
+  }
+
+  /** Its listener counts it among those whose handshake is not complete. */
+  get embryonic(): boolean {
+    return (this.bits & EMBRYONIC) !== 0;
+  }
+  set embryonic(on: boolean) {
+    this.set(EMBRYONIC, on);
   }
 
   /** The path takes less than the least MTU: it must cut our packets. */

@@ -207,7 +207,7 @@ export function completeByCookie(c: Connection): void {
 function complete(c: Connection, segment: Segment): void {
   const { rtt, host } = c;
   const { options } = segment;
-  c.timers.disarmRetransmit();
+  c.timers.returnTimer();
   if (c.retries === 0) rtt.sample(host.now - c.synSentAt, 1, c.snd);
   else if (c.ts.on && options.hasTimestamps && options.timestampEcho !== 0) {
     rtt.sample(Math.max(0, (timestamp(c) - options.timestampEcho) | 0), 1, c.snd);

@@ -6,6 +6,11 @@ import { congestionFactory } from './congestion/choose.js';
 import type { Connection } from './connection.js';
 import type { Parent } from './context.js';
 
+// How near a listener is to an address.
+const BOTH_VERSIONS = 1;
+const SAME_VERSION = 2;
+const SAME = 3;
+
 /** What a listener needs of its host. */
 export interface ListenerHost {
   /** The listener has something to tell when the event ends. */
@@ -13,6 +18,8 @@ export interface ListenerHost {
   enter(): void;
   leave(): void;
   leaveLater(): void;
+  /** All connections, those of others included. */
+  connections(): Iterable<Connection>;
   /** Forget the listener. */
   unlisten(listener: Listener): void;
 }
@@ -27,7 +34,8 @@ export class Listener implements TcpListener, Parent {
   incoming: ((remote: Endpoint) => void) | undefined = undefined;
   private readonly host: ListenerHost;
   private readonly maxEmbryonic: number;
-  private readonly embryonic: Set<Connection> = new Set();
+  /** How many of its connections have not completed their handshake. */
+  private embryos = 0;
   private waiting: Connection[] = [];
   /** Whose SYN came in the current event, if anybody wants to know. */
   private arrivals: Endpoint[] = [];
@@ -78,14 +86,14 @@ export class Listener implements TcpListener, Parent {
     this.host.enter();
     this.host.unlisten(this);
     const { waiting } = this;
-    const embryonic = [...this.embryonic];
-    this.embryonic.clear();
     this.waiting = [];
     // Nobody knows of these yet: their peers learn it when they acknowledge.
-    for (const connection of embryonic) {
+    for (const connection of this.host.connections()) {
+      if (connection.parent !== this || !connection.embryonic) continue;
       connection.parent = undefined;
       connection.terminate(undefined);
     }
+    this.embryos = 0;
     for (const connection of waiting) {
       connection.parent = undefined;
       connection.abort();
@@ -106,7 +114,7 @@ export class Listener implements TcpListener, Parent {
 
   /** Whether there may be one more embryonic connection. */
   get hasRoomForEmbryo(): boolean {
-    return this.embryonic.size < this.maxEmbryonic;
+    return this.embryos < this.maxEmbryonic;
   }
 
   /** A SYN was answered without a connection being made. */
@@ -119,7 +127,8 @@ export class Listener implements TcpListener, Parent {
   /** A connection in SYN-RECEIVED was made. */
   adopt(connection: Connection): void {
     connection.parent = this;
-    this.embryonic.add(connection);
+    connection.embryonic = true;
+    this.embryos++;
     this.answered(connection.remote);
   }
 
@@ -133,20 +142,28 @@ export class Listener implements TcpListener, Parent {
 
   admit(connection: Connection): boolean {
     if (this.waiting.length >= this.backlog) return false;
-    this.embryonic.delete(connection);
+    this.leaves(connection);
     this.waiting.push(connection);
     this.host.wake(this);
     return true;
   }
 
+  /** Whether it was embryonic, which it is not any more. */
+  private leaves(connection: Connection): boolean {
+    if (!connection.embryonic) return false;
+    connection.embryonic = false;
+    this.embryos--;
+    return true;
+  }
+
   lost(connection: Connection): void {
-    if (this.embryonic.delete(connection) || this.options.acceptEnded === true) return;
+    if (this.leaves(connection) || this.options.acceptEnded === true) return;
     this.waiting = this.waiting.filter((other) => other !== connection);
   }
 
   /** Called by the host when an event ends. */
   flush(): void {
-    for (const remote of this.arrivals.splice(0)) this.incoming?.(remote);
+    if (this.arrivals.length > 0) for (const remote of this.arrivals.splice(0)) this.incoming?.(remote);
     if (this.waiting.length > 0) this.callback?.();
   }
 }
@@ -185,16 +202,30 @@ export class ListenerTable {
   find(address: IpAddress, port: number): Listener | undefined {
     const there = this.ports.get(port);
     if (there === undefined) return undefined;
-    return (
-      there.find(({ local }) => isSameAddress(local.address, address)) ??
-      there.find(({ local }) => local.address.isUnspecified && local.address.version === address.version) ??
-      there.find(isDualStack)
-    );
+    let best: Listener | undefined;
+    let likeness = 0;
+    for (const one of there) {
+      const like = likenessTo(one, address);
+      if (like > likeness) {
+        likeness = like;
+        best = one;
+      }
+    }
+    return best;
   }
 
   all(): Listener[] {
     return [...this.ports.values()].flat();
   }
+}
+
+/** How near a listener is to an address: 0 if it is not for it, more the more it is meant for that alone. */
+function likenessTo(listener: Listener, address: IpAddress): number {
+  const { local } = listener;
+  if (isSameAddress(local.address, address)) return SAME;
+  if (!local.address.isUnspecified) return 0;
+  if (local.address.version === address.version) return SAME_VERSION;
+  return isDualStack(listener) ? BOTH_VERSIONS : 0;
 }
 
 /** Whether a listener of `::` takes IPv4 connections, too (RFC 3493 3.7, 5.3). */

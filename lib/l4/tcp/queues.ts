@@ -33,6 +33,7 @@ export function ownSent(c: Connection): SentQueue {
 /** Nothing is in flight any more. */
 export function releaseSent(c: Connection): void {
   if (c.sent === NOTHING_SENT) return;
+  c.sent.clear();
   c.host.sentQueues.give(c.sent);
   c.sent = NOTHING_SENT;
   // The next queue numbers what it sends as it likes.
@@ -43,6 +44,7 @@ export function releaseSent(c: Connection): void {
 export function releaseQueue(c: Connection): void {
   if (c.queue === NOTHING_QUEUED) return;
   c.queue.watch.start(Chrono.IDLE, c.host.now, c.statistics);
+  c.queue.clear();
   c.host.sendQueues.give(c.queue);
   c.queue = NOTHING_QUEUED;
 }
@@ -50,6 +52,7 @@ export function releaseQueue(c: Connection): void {
 /** Nothing is left to be read, or nobody will. */
 export function releaseReceived(c: Connection): void {
   if (c.received === NOTHING_RECEIVED) return;
+  c.received.clear();
   c.host.receiveQueues.give(c.received);
   c.received = NOTHING_RECEIVED;
 }

@@ -34,6 +34,7 @@ export class ReceiveQueue {
 
   /** Puts bytes `from` to `to` of `source` at the end, where they lie: {@link keep} them before they change. */
   lend(source: Uint8Array, from: number, to: number): void {
+    if (this === NOTHING_RECEIVED) throw new Error('a connection receives into a queue of its own');
     if (this.lent !== undefined) this.keep();
     this.length += to - from;
     this.lent = source;
@@ -73,6 +74,7 @@ export class ReceiveQueue {
 
   /** Puts a chunk that the queue may keep at the end. */
   push(chunk: Uint8Array): void {
+    if (this === NOTHING_RECEIVED) throw new Error('a connection receives into a queue of its own');
     this.keep();
     this.length += chunk.length;
     this.add(chunk, chunk.length);
@@ -166,15 +168,5 @@ function copy(source: Uint8Array, from: number, to: number, target: Uint8Array, 
   else for (let i = from; i < to; i++) target[at + i - from] = source[i] ?? 0;
 }
 
-class NoReceiveQueue extends ReceiveQueue {
-  override lend(): never {
-    throw new Error('a connection receives into a queue of its own');
-  }
-  override push(): never {
-    return this.lend();
-  }
-  override clear(): void {}
-}
-
-/** What connections have for which nothing waits to be read: empty, and stays so. */
-export const NOTHING_RECEIVED: ReceiveQueue = new NoReceiveQueue();
+/** What connections have for which nothing waits to be read: empty, and stays so. Of the same class as the others, so that all that look at them see but one. */
+export const NOTHING_RECEIVED: ReceiveQueue = new ReceiveQueue();

@@ -3,8 +3,8 @@
 // More are left to the garbage collector.
 const MAX_KEPT = 256;
 
-/** Recycles objects that can be emptied. */
-export class Recycler<T extends { clear(): void }> {
+/** Recycles objects. */
+export class Recycler<T> {
   private readonly make: () => T;
   private readonly kept: T[] = [];
 
@@ -16,8 +16,8 @@ export class Recycler<T extends { clear(): void }> {
     return this.kept.pop() ?? this.make();
   }
 
+  /** Takes back what has been emptied: by the caller, who knows what it is. */
   give(used: T): void {
-    used.clear();
     if (this.kept.length < MAX_KEPT) this.kept.push(used);
   }
 }

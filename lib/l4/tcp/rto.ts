@@ -69,7 +69,8 @@ export class RttEstimator {
   /** The current timeout: doubled per backoff, within the limits. */
   get rto(): number {
     const { maxRto, rtoSlop } = this.config;
-    const doubled = this.base * 2 ** Math.min(this.backoffs, 30);
+    const { base, backoffs } = this;
+    const doubled = backoffs === 0 ? base : base * 2 ** Math.min(backoffs, 30);
     return Math.min(maxRto, this.srtt < 0 ? doubled : doubled + rtoSlop);
   }
 

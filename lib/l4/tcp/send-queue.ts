@@ -27,6 +27,7 @@ export class SendQueue {
   /** Appends bytes by reference; they must not change while they are queued. @param pushed whether their end is */
   push(bytes: Uint8Array, pushed = true): void {
     if (bytes.length === 0) return;
+    if (this === NOTHING_QUEUED) throw new Error('a connection queues bytes in a queue of its own');
     this.chunks.push(bytes);
     this.starts.push(this.tail);
     this.pushes.push(pushed);
@@ -127,11 +128,5 @@ export class SendQueue {
   }
 }
 
-class NoSendQueue extends SendQueue {
-  override push(): never {
-    throw new Error('a connection queues bytes in a queue of its own');
-  }
-}
-
-/** What connections have that have nothing to send: empty, and stays so. */
-export const NOTHING_QUEUED: SendQueue = new NoSendQueue();
+/** What connections have that have nothing to send: empty, and stays so. Of the same class as the others, so that all that look at them see but one. */
+export const NOTHING_QUEUED: SendQueue = new SendQueue();

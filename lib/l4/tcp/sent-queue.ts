@@ -82,6 +82,7 @@ export class SentQueue {
 
   /** A segment was sent for the first time. @param size see {@link SentSegment.size} */
   push(seq: number, end: number, fin: boolean, now: number, size = 0): void {
+    if (this === NOTHING_SENT) throw new Error('a connection counts what it sends in a queue of its own');
     const segment = this.pool.take();
     const { tail } = this;
     segment.seq = seq;
@@ -452,11 +453,5 @@ export class SentQueue {
   }
 }
 
-class NoSentQueue extends SentQueue {
-  override push(): never {
-    throw new Error('a connection counts what it sends in a queue of its own');
-  }
-}
-
-/** What connections have that have nothing in flight: empty, and stays so. */
-export const NOTHING_SENT: SentQueue = new NoSentQueue(new SentSegmentPool());
+/** What connections have that have nothing in flight: empty, and stays so. Of the same class as the others, so that all that look at them see but one. */
+export const NOTHING_SENT: SentQueue = new SentQueue(new SentSegmentPool());

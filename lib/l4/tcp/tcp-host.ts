@@ -332,8 +332,10 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost {
     for (let budget = LOOP_BUDGET; ; ) {
       const { woken } = this;
       if (woken.length > 0) {
-        // Those that are woken meanwhile join the list.
-        for (const party of woken) {
+        // Those that are woken meanwhile join the list. By number: an iterator is made each time.
+        for (let i = 0; i < woken.length; i++) {
+          const party = woken[i];
+          if (party === undefined) continue;
           party.listed = false;
           this.flush(party);
         }

@@ -39,27 +39,44 @@ export class ConnectionTimers {
   }
 
   get isRetransmitArmed(): boolean {
-    return this.retransmission?.timer.armed === true;
+    return !this.c.timerSpare && this.retransmission?.timer.armed === true;
   }
 
   /** When it fires; `Infinity` while it is not armed. */
   get retransmitAt(): number {
-    return this.retransmission?.timer.deadline ?? Number.POSITIVE_INFINITY;
+    return this.c.timerSpare
+      ? Number.POSITIVE_INFINITY
+      : (this.retransmission?.timer.deadline ?? Number.POSITIVE_INFINITY);
   }
 
-  /** Nothing is in flight, nor waits for the window. */
+  /**
+   * Nothing is in flight, nor waits for the window. Until the event ends the timer stays, since the application may answer what it is told
+   * then: to move a timer later is far cheaper than to take it out and put it in again.
+   */
   disarmRetransmit(): void {
-    if (this.retransmission === undefined) return;
-    this.c.host.retransmitTimers.give(this.retransmission);
+    const { c } = this;
+    if (this.retransmission === undefined || c.timerSpare) return;
+    c.timerSpare = true;
+    c.host.wake(c);
+  }
+
+  /** The event ends, or the handshake does, and the timer is not needed. */
+  returnTimer(): void {
+    this.c.timerSpare = false;
+    const { retransmission } = this;
+    if (retransmission === undefined) return;
     this.retransmission = undefined;
+    retransmission.clear();
+    this.c.host.retransmitTimers.give(retransmission);
   }
 
   private get purpose(): Purpose {
-    return this.retransmission?.purpose ?? 'timeout';
+    return this.c.timerSpare ? 'timeout' : (this.retransmission?.purpose ?? 'timeout');
   }
 
   private setRetransmit(deadline: number): LentTimer {
     const { c } = this;
+    c.timerSpare = false;
     this.retransmission ??= c.host.retransmitTimers.take().lend(c);
     this.retransmission.timer.arm(deadline);
     return this.retransmission;
@@ -199,22 +216,25 @@ export class ConnectionTimers {
 
   /** Whether an acknowledgment is owed, and not at once. */
   get isAckDelayed(): boolean {
-    return this.delayedAck?.timer.armed === true;
+    return this.c.ackSoon || this.delayedAck?.timer.armed === true;
   }
 
   /** A segment with an ACK is on its way: none is owed. */
   acknowledged(): void {
     const { c } = this;
-    c.ackNow = false;
+    c.ackNow = c.ackSoon = false;
     ackSent(c);
     c.rcv.ackSent = c.rcv.nxt;
     if (this.delayedAck !== undefined) this.disarmAck();
   }
 
   private disarmAck(): void {
-    if (this.delayedAck === undefined) return;
-    this.c.host.ackTimers.give(this.delayedAck);
+    this.c.ackSoon = false;
+    const { delayedAck } = this;
+    if (delayedAck === undefined) return;
     this.delayedAck = undefined;
+    delayedAck.clear();
+    this.c.host.ackTimers.give(delayedAck);
   }
 
   /** Watches for idleness if keepalive is on; called when it is switched, and when the connection is established. */
@@ -241,7 +261,7 @@ export class ConnectionTimers {
 
   /** Starts 2 MSL. */
   timeWait(): void {
-    this.disarmRetransmit();
+    this.returnTimer();
     this.disarmAck();
     this.pacing?.cancel();
     this.idleTimer().arm(this.c.host.now + this.c.config.timeWait);
@@ -266,7 +286,7 @@ export class ConnectionTimers {
   }
 
   cancel(): void {
-    this.disarmRetransmit();
+    this.returnTimer();
     this.disarmAck();
     this.pacing?.cancel();
     this.idle?.cancel();
