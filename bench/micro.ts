@@ -2,6 +2,7 @@
 
 import { lookup, pipelined, plain, tcpDemux } from './micro/pipeline.js';
 import { checksum, tcpTransfer, timers } from './micro/parts.js';
+import { echoes, lives } from './micro/tcp-exchange.js';
 import { type Row, row } from './report.js';
 import { time } from './timing.js';
 
@@ -47,6 +48,8 @@ export function microBenchmark(rounds: number): Row[] {
     ['timer moved later', 1000, timers.later()],
     ['timer armed and cancelled', 1000, timers.armed()],
     ['TCP, 1,448 bytes written, sent, received, acknowledged, read', 100, tcpTransfer(100)],
+    ['TCP echo of 64 bytes by a whole host, 64 connections in turn', 64, echoes(64)],
+    ['TCP connection accepted by a whole host, asked once, and closed, 64 at once', 64, lives(64)],
   ];
   const works = [...frames, ...parts];
   const values = works.map((): number[] => []);

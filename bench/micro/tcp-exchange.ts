@@ -193,3 +193,17 @@ export class Exchange {
     frame.release();
   }
 }
+
+/** Each of so many connections is sent 64 bytes, and answers. */
+export function echoes(connections: number): () => void {
+  const exchange = new Exchange(connections);
+  exchange.open();
+  exchange.ask();
+  return () => exchange.roundTrip();
+}
+
+/** So many connections begin, are asked once, and end. */
+export function lives(connections: number): () => void {
+  const exchange = new Exchange(connections);
+  return () => exchange.life();
+}

@@ -1,5 +1,6 @@
 /** What an acknowledgment does (RFC 9293 3.10.7.4, fifth check; RFC 5961 5): takes data off the queue, measures, opens windows. */
 
+import { isSameAddress } from '../../core/address.js';
 import { DropReason } from '../../core/drops.js';
 import { TcpFlag } from '../../wire/tcp.js';
 import { type Connection } from './connection.js';
@@ -143,8 +144,19 @@ function conclude(c: Connection, flight: number, lost: number): void {
 function confirm(c: Connection): void {
   const { host } = c;
   if (host.confirm === undefined || host.now - (c.confirmedAt ?? Number.NEGATIVE_INFINITY) < CONFIRM_INTERVAL) return;
-  c.confirmedAt = host.now;
-  host.confirm(c.remote.address);
+  const { confirmed } = host;
+  const { address } = c.remote;
+  // Another connection to the same peer has said so, most often, where connections are short.
+  if (
+    confirmed.remote === undefined ||
+    host.now - confirmed.at >= CONFIRM_INTERVAL ||
+    !isSameAddress(confirmed.remote, address)
+  ) {
+    confirmed.remote = address;
+    confirmed.at = host.now;
+    host.confirm(address);
+  }
+  c.confirmedAt = confirmed.at;
 }
 
 /** Takes a sample of the round-trip time where it is unambiguous (RFC 6298 3, RFC 7323 4). */

@@ -91,6 +91,8 @@ export interface TcpContext {
   clock(): number;
   /** Is told every few seconds that `remote` acknowledges: the way there works (RFC 4861 7.3.1). */
   readonly confirm: ((remote: IpAddress) => void) | undefined;
+  /** Of whom it was told last, and when. */
+  readonly confirmed: { remote: IpAddress | undefined; at: number };
   /** Is told that `remote` has not answered three times: R1 of RFC 9293 3.8.3. */
   readonly doubt: ((remote: IpAddress) => void) | undefined;
   /** Somebody is being told of news, from within whose calls this may be. */

@@ -196,12 +196,13 @@ export class ListenerTable {
   }
 
   /**
-   * The listener for a SYN to `address`: its own first, then the unspecified address of its version, then for IPv4 `::`, unless that one
+   * The listener for a SYN: that of the packet's destination first, then the unspecified address of its version, then for IPv4 `::`, unless that one
    * wants IPv6 only.
    */
-  find(address: IpAddress, port: number): Listener | undefined {
+  find(packet: { readonly destinationAddress: IpAddress }, port: number): Listener | undefined {
     const there = this.ports.get(port);
     if (there === undefined) return undefined;
+    const address = packet.destinationAddress;
     let best: Listener | undefined;
     let likeness = 0;
     for (const one of there) {

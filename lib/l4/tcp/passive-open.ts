@@ -3,6 +3,7 @@
  * these, a cookie and no state (RFC 4987); where its backlog is full, nothing: whoever cannot be served is better told nothing than yes.
  */
 
+import type { IpAddress } from '../../core/address.js';
 import { DropReason } from '../../core/drops.js';
 import type { IpPath, IpPaths } from '../../l3/ip-output.js';
 import { senderOf } from '../../l3/scope.js';
@@ -47,13 +48,15 @@ export class PassiveOpens {
       this.backlogDrop(packet);
       return;
     }
-    const path = this.pathBack(packet);
+    const client = senderOf(packet);
+    const own = packet.destinationAddress;
+    const path = this.pathBack(packet, client, own);
     if (path === undefined) return;
     if (full || synCookies === 'always') {
       this.answerWithCookie(listener, packet, segment, path);
       return;
     }
-    const connection = this.connection(listener, packet, segment);
+    const connection = this.connection(listener, client, own, segment);
     connection.to('passive-open');
     readSyn(connection, segment);
     connection.to('syn');
@@ -106,10 +109,12 @@ export class PassiveOpens {
       this.backlogDrop(packet);
       return true;
     }
-    const path = this.pathBack(packet);
+    const client = senderOf(packet);
+    const own = packet.destinationAddress;
+    const path = this.pathBack(packet, client, own);
     if (path === undefined) return true;
     counters.cookiesAccepted++;
-    const connection = this.connection(listener, packet, segment);
+    const connection = this.connection(listener, client, own, segment);
     const offset = this.timestampOffset(packet, segment);
     connection.to('passive-open');
     const asAck = asSyn(segment, mss, offset, config);
@@ -138,18 +143,18 @@ export class PassiveOpens {
     return this.numbers.timestampOffset(packet.destinationAddress, destinationPort, senderOf(packet), sourcePort);
   }
 
-  /** A connection for the sender of `packet`, in the table. */
-  private connection(listener: Listener, packet: IpPacket, segment: Segment): Connection {
-    const local = listener.endAt(packet.destinationAddress);
-    const remote = { address: senderOf(packet), port: segment.sourcePort };
+  /** A connection between `client` and `own`, in the table. */
+  private connection(listener: Listener, client: IpAddress, own: IpAddress, segment: Segment): Connection {
+    const local = listener.endAt(own);
+    const remote = { address: client, port: segment.sourcePort };
     const connection = new Connection(this.host, local, remote, undefined, listener.options);
     this.table.insert(connection);
     return connection;
   }
 
-  /** The way to the sender of `packet`; drops the packet where there is none. */
-  private pathBack(packet: IpPacket): IpPath | undefined {
-    const path = this.paths.path(senderOf(packet), packet.destinationAddress);
+  /** The way to `client`, who sent `packet` to `own`; drops the packet where there is none. */
+  private pathBack(packet: IpPacket, client: IpAddress, own: IpAddress): IpPath | undefined {
+    const path = this.paths.path(client, own);
     if (path === undefined) this.host.env.drops.report(DropReason.IpNoRoute, packet.frame, 'tcp');
     return path;
   }

@@ -12,7 +12,7 @@ import { isUpdateDue } from './window.js';
 
 /** What was held back may go out now. */
 function push(c: Connection): void {
-  if (!canSend(c.state)) return;
+  if (!canSend(c.state) || (c.queue.length === 0 && !c.finQueued)) return;
   c.host.enter();
   transmit(c);
   c.host.leaveLater();

@@ -87,11 +87,41 @@ function rowOf(state: TcpState): Row {
 }
 
 // A match costs about as much as a whole segment, and a connection of one request has half a dozen transitions: all are looked up beforehand.
-const ROWS = Object.fromEntries(STATES.map((state) => [state, rowOf(state)])) as Readonly<Record<TcpState, Row>>;
+const ROWS: readonly Row[] = STATES.map(rowOf);
 
 /** The state after `event`; the same state where the event means nothing in it. */
 export function transition(state: TcpState, event: TcpEvent): TcpState {
-  return ROWS[state][event];
+  for (let i = 0; i < ROWS.length; i++) {
+    const row = ROWS[i];
+    if (row !== undefined && STATES[i] === state) return after(row, event);
+  }
+  return state;
+}
+
+/** What stands in a row, by name: a property whose name is not known beforehand is looked for each time. */
+function after(row: Row, event: TcpEvent): TcpState {
+  switch (event) {
+    case 'active-open':
+      return row['active-open'];
+    case 'passive-open':
+      return row['passive-open'];
+    case 'syn':
+      return row.syn;
+    case 'syn-ack':
+      return row['syn-ack'];
+    case 'ack-of-syn':
+      return row['ack-of-syn'];
+    case 'close':
+      return row.close;
+    case 'fin':
+      return row.fin;
+    case 'ack-of-fin':
+      return row['ack-of-fin'];
+    case 'timeout':
+      return row.timeout;
+    case 'abort':
+      return row.abort;
+  }
 }
 
 /** Whether both ends' SYNs have been acknowledged (RFC 9293 3.3.2, "synchronized"). */

@@ -93,6 +93,7 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost {
   now = 0;
   /** Is told every few seconds that `remote` acknowledges, so that its neighbour entry need not be verified (RFC 4861 7.3.1). */
   confirm: ((remote: IpAddress) => void) | undefined = undefined;
+  readonly confirmed: { remote: IpAddress | undefined; at: number } = { remote: undefined, at: 0 };
   /** Is told that `remote` has not answered three times, so that IP can ask whether the next hop is there (RFC 9293 3.8.3). */
   doubt: ((remote: IpAddress) => void) | undefined = undefined;
   /** Which part of what comes to our addresses comes to us, where it is not all. */
@@ -347,6 +348,7 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost {
         this.afterwards.arm(this.now);
         return;
       }
+      if (this.waiting.length === 0) return;
       const next = this.waiting.shift();
       if (next === undefined) return;
       const { frame } = next.packet;
@@ -409,8 +411,7 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost {
   }
 
   private listenerOf(packet: IpPacket, segment: Segment): Listener | undefined {
-    if (!this.listeners.hasPort(segment.destinationPort)) return undefined;
-    return this.listeners.find(packet.destinationAddress, segment.destinationPort);
+    return this.listeners.find(packet, segment.destinationPort);
   }
 
   private reopen(old: Connection, packet: IpPacket, segment: Segment): void {
