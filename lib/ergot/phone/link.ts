@@ -3,6 +3,7 @@
 import type { Device } from '../../core/device.js';
 import type { LinkKind } from '../routing.js';
 import type { Translation } from '../translation.js';
+import type { Prefix } from './messages.js';
 import type { PhoneUplink } from './uplink.js';
 
 /** A range of addresses. */
@@ -26,7 +27,9 @@ export interface PhoneLinkOptions {
   readonly bits?: number;
   /** Of a parent: how our addresses become its own. Default `offsetAdd`. */
   readonly translation?: Translation;
-  /** Of a sibling: that it leads up too, and how far away the parent is by it. Of a parent: 0 by default. */
+  /** Of a parent that is asked: the flags of the request, of `AllocFlag`. Default `AllowUnaligned`. */
+  readonly flags?: number;
+  /** Of a sibling: that it leads up too, and how far away the parent is by it. */
   readonly upward?: number;
 }
 
@@ -39,6 +42,8 @@ export class PhoneLink {
   readonly options: PhoneLinkOptions;
   /** Of a parent: where we lie in its scope, once we know. */
   uplink: PhoneUplink | undefined = undefined;
+  /** Of a parent: what it last said of where it lies itself. */
+  prefix: Prefix | undefined = undefined;
   /** Whether it works, as far as anybody said. */
   working = true;
 

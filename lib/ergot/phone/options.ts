@@ -24,6 +24,10 @@ export interface PhoneOptions {
   readonly pool?: readonly PhoneBlock[];
   /** Whether children that allow it get ranges that begin anywhere, side by side, rather than aligned ones. Default false. */
   readonly packed?: boolean;
+  /** The parts of the scope that need a place in the parent's, each a range there. Default: `pool`. */
+  readonly ask?: readonly PhoneBlock[];
+  /** Addresses of the pool that are multicast: whoever subscribes has what is sent there. Children are given more on request. Default: none. */
+  readonly groups?: readonly PhoneBlock[];
   /** How much to ask the parent for at least when the pool runs short: 2^n. Default: as much as is needed. */
   readonly growBy?: number;
   /** What is at the other end of a link. Default: a child. */
@@ -35,6 +39,8 @@ export interface PhoneSettings {
   readonly bits: number;
   readonly sockets: PhoneBlock;
   readonly pool: readonly PhoneBlock[];
+  readonly ask: readonly PhoneBlock[];
+  readonly groups: readonly PhoneBlock[];
   readonly packed: boolean;
   readonly growBy: number;
   readonly link: (device: Device) => PhoneLinkOptions;
@@ -49,15 +55,25 @@ export function phoneSettings(options: PhoneOptions): PhoneSettings {
   const { bits, packed = false, growBy = 1, link = () => 'child' } = options;
   if (!isScope(bits)) bad(`^${bits} is no scope: it must be within ^1..^32`);
   if (!isScope(growBy)) bad(`growBy must be within 1..32, not ${growBy}`);
-  const { sockets: wanted = Math.min(DEFAULT_SOCKETS, bits), pool = [{ first: 0, len: bits }] } = options;
+  const {
+    sockets: wanted = Math.min(DEFAULT_SOCKETS, bits),
+    pool = [{ first: 0, len: bits }],
+    ask = pool,
+    groups = [],
+  } = options;
   const sockets = typeof wanted === 'number' ? { first: 0, len: wanted } : wanted;
-  for (const block of [sockets, ...pool])
+  for (const block of [sockets, ...pool, ...ask, ...groups])
     if (!isWithin(block, bits)) bad(`^${bits} has no ^${block.len} at ${block.first}`);
   if (sockets.len > MOST_SOCKETS) bad(`own sockets are 2^${MOST_SOCKETS} at most`);
   if (!pool.some((block) => contains(block, sockets))) bad('the pool does not have the addresses of own sockets');
-  if (pool.some((one, index) => pool.slice(index + 1).some((other) => overlap(one, other))))
-    bad('blocks of the pool overlap');
-  return { bits, sockets, pool, packed, growBy, link: (device) => asOptions(link(device)) };
+  if (groups.some((group) => !pool.some((block) => contains(block, group))))
+    bad('the pool does not have the multicast addresses');
+  if (!pool.every((block) => ask.some((part) => contains(part, block))))
+    bad('a part of the pool has no place asked for');
+  if (ask.length === 0 || hasOverlap(ask)) bad('parts of the scope overlap, or there is none');
+  if (hasOverlap([sockets, ...groups])) bad('multicast addresses overlap each other, or own sockets');
+  if (hasOverlap(pool)) bad('blocks of the pool overlap');
+  return { bits, sockets, pool, ask, groups, packed, growBy, link: (device) => asOptions(link(device)) };
 }
 
 function asOptions(link: LinkKind | PhoneLinkOptions): PhoneLinkOptions {
@@ -71,6 +87,15 @@ export function isWithin({ first, len }: PhoneBlock, bits: number): boolean {
 
 function contains(outer: PhoneBlock, inner: PhoneBlock): boolean {
   return inner.first >= outer.first && inner.first + scopeSize(inner.len) <= outer.first + scopeSize(outer.len);
+}
+
+/** Whether the block has the number. */
+export function inBlock({ first, len }: PhoneBlock, value: number): boolean {
+  return value >= first && value < first + scopeSize(len);
+}
+
+function hasOverlap(blocks: readonly PhoneBlock[]): boolean {
+  return blocks.some((one, index) => blocks.slice(index + 1).some((other) => overlap(one, other)));
 }
 
 function overlap(a: PhoneBlock, b: PhoneBlock): boolean {

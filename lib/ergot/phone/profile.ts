@@ -13,7 +13,9 @@ import type { Message } from '../message.js';
 import { LinkState, type LinkStatus, type Profile, type ProfileNode } from '../profile.js';
 import { RoutingTable } from '../routing.js';
 import { PhoneAddressing } from './addressing.js';
+import { PhoneControl } from './control.js';
 import { PhoneForwarder } from './forwarder.js';
+import type { SubscribeAnswer } from './groups.js';
 import { type PhoneBlock, PhoneLink, type PhoneLinkOptions } from './link.js';
 import { isWithin, type PhoneOptions, type PhoneSettings, phoneSettings } from './options.js';
 import { PhoneUplink } from './uplink.js';
@@ -30,6 +32,7 @@ export class PhoneProfile implements Profile<PhoneAddress> {
   private readonly byNumber: (PhoneLink | undefined)[] = [];
   private served: ProfileNode<PhoneAddress> | undefined = undefined;
   private forwarder: PhoneForwarder | undefined = undefined;
+  private control: PhoneControl | undefined = undefined;
 
   constructor(options: PhoneOptions) {
     const settings = phoneSettings(options);
@@ -37,7 +40,7 @@ export class PhoneProfile implements Profile<PhoneAddress> {
     this.table = new RoutingTable(settings.bits);
     this.pool = new AddressPool({ packed: settings.packed });
     for (const { first, len } of settings.pool) this.pool.add(first, len);
-    this.pool.reserve(settings.sockets.first, settings.sockets.len);
+    for (const { first, len } of [settings.sockets, ...settings.groups]) this.pool.reserve(first, len);
     const linkNamed = (name: string) => [...this.byDevice.keys()].find((device) => device.name === name);
     this.addressing = new PhoneAddressing(settings.bits, settings.sockets, linkNamed);
   }
@@ -53,18 +56,27 @@ export class PhoneProfile implements Profile<PhoneAddress> {
 
   start(node: ProfileNode<PhoneAddress>): void {
     this.served = node;
-    const { table, addressing, byNumber } = this;
-    this.forwarder = new PhoneForwarder({
+    const { table, addressing, byNumber, settings, pool } = this;
+    const linkOf = (device: Device): PhoneLink | undefined => this.byDevice.get(device);
+    this.forwarder = new PhoneForwarder({ node, table, addressing, links: byNumber, linkOf });
+    this.control = new PhoneControl({
       node,
+      settings,
       table,
-      addressing,
-      links: byNumber,
-      linkOf: (device) => this.byDevice.get(device),
+      pool,
+      lastPort: addressing.lastPort,
+      links: () => this.byDevice.values(),
+      linkOf,
+      placed: (link, uplink) => {
+        link.uplink = uplink;
+        this.route(link);
+      },
     });
   }
 
   stop(): void {
-    this.served = this.forwarder = undefined;
+    this.control?.stop();
+    this.served = this.forwarder = this.control = undefined;
   }
 
   attach(device: Device): void {
@@ -77,6 +89,7 @@ export class PhoneProfile implements Profile<PhoneAddress> {
     this.byNumber[link.number] = link;
     this.table.addLink(link.number, link.kind);
     this.useBlocks(link);
+    this.control?.attached(link);
     this.node.changed();
   }
 
@@ -84,6 +97,7 @@ export class PhoneProfile implements Profile<PhoneAddress> {
     const link = this.byDevice.get(device);
     if (link === undefined) return;
     this.byDevice.delete(device);
+    this.control?.detached(link);
     this.byNumber[link.number] = undefined;
     this.table.removeLink(link.number);
     if (link.kind === 'child') for (const { first } of link.options.blocks ?? []) this.pool.release(first);
@@ -106,20 +120,45 @@ export class PhoneProfile implements Profile<PhoneAddress> {
     return this.byDevice.get(device)?.number ?? -1;
   }
 
+  /** Where the device's addresses lie in the scope of the parent at the other end of a link; `undefined` while they have no place there. */
+  uplinkOf(device: Device): PhoneUplink | undefined {
+    return this.byDevice.get(device)?.uplink;
+  }
+
+  /**
+   * What an address of this device's scope is in a longer one ("what is my offset in ^10?"); `undefined` if no scope of that length is known above, or
+   * it has no address there.
+   */
+  locate(address: PhoneAddress, bits: number): PhoneAddress | undefined {
+    return address.bits <= this.bits ? this.control?.locate(address.value, bits) : undefined;
+  }
+
+  /**
+   * Lets own sockets have what is sent to a multicast address; `done` is told what came of it, at once or later. Sockets hear by their keys, as they do
+   * what is sent to all.
+   */
+  subscribe(address: PhoneAddress, done: (answer: SubscribeAnswer) => void = () => {}): void {
+    this.control?.subscribe({ bits: address.bits, address: address.value }, done);
+  }
+
+  /** Takes a subscription back. */
+  unsubscribe(address: PhoneAddress): void {
+    this.control?.unsubscribe({ bits: address.bits, address: address.value });
+  }
+
   /** Says that a link works, or does not: routes pass over it then. A link that was not attached is nothing to it. */
   setWorking(device: Device, working: boolean): void {
     const link = this.byDevice.get(device);
     if (link === undefined || link.working === working) return;
     link.working = working;
-    this.update(link);
+    this.route(link);
+    this.node.changed();
   }
 
   /** Says where the device's addresses lie in its parent's scope, or that they have no place there. */
   setUplink(device: Device, uplink: PhoneUplink | undefined): void {
     const link = this.byDevice.get(device);
-    if (link?.kind !== 'parent') return;
-    link.uplink = uplink;
-    this.update(link);
+    if (link?.kind === 'parent') this.control?.placed(link, uplink);
   }
 
   private get node(): ProfileNode<PhoneAddress> {
@@ -127,9 +166,8 @@ export class PhoneProfile implements Profile<PhoneAddress> {
     return this.served;
   }
 
-  private update(link: PhoneLink): void {
+  private route(link: PhoneLink): void {
     this.table.setLink(link.number, link.working && (link.kind !== 'parent' || link.uplink !== undefined));
-    this.node.changed();
   }
 
   private status(link: PhoneLink): LinkStatus<PhoneAddress> {
@@ -140,7 +178,7 @@ export class PhoneProfile implements Profile<PhoneAddress> {
   }
 
   private hasRange(link: PhoneLink): boolean {
-    return (link.options.blocks ?? []).length > 0;
+    return this.control?.leadsTo(link) ?? false;
   }
 
   private addressAt({ kind, uplink }: PhoneLink): PhoneAddress | undefined {

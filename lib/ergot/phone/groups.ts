@@ -1,0 +1,147 @@
+/**
+ * Who wants what is sent to multicast addresses: this device, its children, its siblings. An address of the device's own scope must have been given as one
+ * that several may subscribe to; for one of a longer scope the parent is asked, by the first who wants it, and told by the last who does not.
+ */
+
+import type { PhoneAddress } from '../address.js';
+import { isScope, scopeSize } from '../address-text.js';
+import { ErgotError } from '../error.js';
+import type { Incoming, NetStackApi } from '../net-stack-api.js';
+import { OWN_SOCKETS, type RoutingTable } from '../routing.js';
+import type { Serve } from './grants.js';
+import type { PhoneLink } from './link.js';
+import {
+  type Answer,
+  err,
+  ok,
+  type ScopedAddress,
+  type SubscribeRefusal,
+  subscribeMulticast,
+  unsubscribeMulticast,
+} from './messages.js';
+import { atLink } from './target.js';
+
+/** How many addresses a device keeps account of, so that none can take its memory. */
+export const MAX_GROUPS = 1024;
+const TIMEOUT = 3000;
+
+/** What came of a subscription. */
+export type SubscribeAnswer = Answer<undefined, SubscribeRefusal>;
+
+/** The device as its groups see it. */
+export interface GroupsHost {
+  readonly table: RoutingTable;
+  readonly stack: NetStackApi<PhoneAddress>;
+  /** Whether an address of the device's scope may be subscribed to. */
+  isMulticast(value: number): boolean;
+  /** The child at the other end of the link that a message came by. */
+  childOf(source: PhoneAddress): PhoneLink | undefined;
+  /** The parent that is asked now. */
+  parent(): PhoneLink | undefined;
+}
+
+interface Group {
+  readonly value: number;
+  readonly bits: number;
+  /** Numbers of links, or {@link OWN_SOCKETS}. */
+  readonly members: Set<number>;
+}
+
+/** The subscriptions of a device and of those below it. */
+export class Groups {
+  private readonly host: GroupsHost;
+  private readonly groups: Group[] = [];
+
+  constructor(host: GroupsHost) {
+    this.host = host;
+  }
+
+  /** Begins to answer children. */
+  serve(serve: Serve): void {
+    const { host } = this;
+    serve(subscribeMulticast, ({ source, value }, answer) => {
+      const link = host.childOf(source);
+      if (link === undefined) answer(err('NotMulticast'));
+      else this.subscribe(value, link.number, answer);
+    });
+    serve(unsubscribeMulticast, (request, answer) => answer(this.unsubscribed(request)));
+  }
+
+  /** Lets own sockets, or a link, have what is sent to an address; `answer` is called once, at once or later. */
+  subscribe({ bits: scope, address }: ScopedAddress, member: number, answer: (answer: SubscribeAnswer) => void): void {
+    const { table } = this.host;
+    const bits = Math.max(scope, table.bits);
+    if (!isScope(bits) || address === 0 || address >= scopeSize(bits)) return answer(err('NotMulticast'));
+    if (bits === table.bits && !this.host.isMulticast(address)) return answer(err('NotMulticast'));
+    if (bits === table.bits || this.find(address, bits) !== undefined) return answer(this.add(address, bits, member));
+    if (this.groups.length >= MAX_GROUPS) return answer(err('Full'));
+    const parent = this.host.parent();
+    if (parent === undefined) return answer(err('ParentUnavailable'));
+    this.askFor(address, bits, parent, (result) =>
+      answer(result.kind === 'Ok' ? this.add(address, bits, member) : result),
+    );
+  }
+
+  /** Takes a subscription back. */
+  unsubscribe({ bits: scope, address }: ScopedAddress, member: number): void {
+    const group = this.find(address, Math.max(scope, this.host.table.bits));
+    if (group?.members.delete(member) !== true) return;
+    this.host.table.unsubscribe(group.value, group.bits, member);
+    if (group.members.size === 0) this.end(group);
+  }
+
+  /** A link is gone, and its subscriptions with it. */
+  forget(link: number): void {
+    for (const group of this.groups.slice()) this.unsubscribe({ bits: group.bits, address: group.value }, link);
+  }
+
+  /** There is a parent to ask, perhaps another one than before: it is told what is wanted here. What it refuses is not heard any more. */
+  renew(parent: PhoneLink): void {
+    for (const { value, bits } of this.groups)
+      if (bits > this.host.table.bits) this.askFor(value, bits, parent, () => {});
+  }
+
+  private unsubscribed({ source, value }: Incoming<ScopedAddress, PhoneAddress>): SubscribeAnswer {
+    const link = this.host.childOf(source);
+    if (link === undefined) return err('NotMulticast');
+    this.unsubscribe(value, link.number);
+    return ok(undefined);
+  }
+
+  private askFor(address: number, bits: number, parent: PhoneLink, answer: (answer: SubscribeAnswer) => void): void {
+    this.host.stack.request(
+      subscribeMulticast,
+      atLink(parent.device),
+      { bits, address },
+      (result) => {
+        if (result instanceof ErgotError) answer(err('ParentUnavailable'));
+        else answer(result.value.kind === 'Ok' ? ok(undefined) : err('ParentRefused'));
+      },
+      { timeout: TIMEOUT },
+    );
+  }
+
+  private add(value: number, bits: number, member: number): SubscribeAnswer {
+    const group = this.find(value, bits);
+    if (group === undefined && this.groups.length >= MAX_GROUPS) return err('Full');
+    if (group === undefined) this.groups.push({ value, bits, members: new Set([member]) });
+    else group.members.add(member);
+    this.host.table.subscribe(value, bits, member);
+    return ok(undefined);
+  }
+
+  private end(group: Group): void {
+    this.groups.splice(this.groups.indexOf(group), 1);
+    const parent = this.host.parent();
+    if (group.bits === this.host.table.bits || parent === undefined) return;
+    const scoped = { bits: group.bits, address: group.value };
+    this.host.stack.request(unsubscribeMulticast, atLink(parent.device), scoped, () => {}, { timeout: TIMEOUT });
+  }
+
+  private find(value: number, bits: number): Group | undefined {
+    return this.groups.find((group) => group.value === value && group.bits === bits);
+  }
+}
+
+/** What own sockets are to {@link Groups}. */
+export const OWN_MEMBER: number = OWN_SOCKETS;

@@ -1,0 +1,205 @@
+import { expect } from 'chai';
+import * as e from '../../../../lib/ergot/index.js';
+import { type PhoneDevice, PhoneNet } from './phone-net.js';
+
+/** Where a device lies in the scopes above it: `300^10 0300^16`. */
+function lies({ profile }: PhoneDevice, ...scopes: number[]): string {
+  const first = new e.PhoneAddress(0, profile.bits);
+  return scopes.map((bits) => profile.locate(first, bits)?.toString() ?? '-').join(' ');
+}
+
+/** The network of proposal 0145; every device asks for its addresses. */
+function proposal(seed = 1) {
+  const net = new PhoneNet(seed);
+  const [a, b, c] = [
+    net.device('A', { bits: 10, packed: true }),
+    net.device('B', { bits: 8 }),
+    net.device('C', { bits: 9, packed: true }),
+  ];
+  const [d, e6, f] = [net.device('D', { bits: 8 }), net.device('E', { bits: 6 }), net.device('F', { bits: 7 })];
+  net.cable(a, b);
+  net.scheduler.runFor(10);
+  const ac = net.cable(a, c);
+  net.scheduler.runFor(10);
+  net.cable(a, f);
+  net.cable(c, d);
+  net.scheduler.runFor(10);
+  const ce = net.cable(c, e6);
+  net.scheduler.runFor(10);
+  return { net, a, b, c, d, e: e6, f, ac, ce };
+}
+
+describe('addresses that devices ask for', () => {
+  it('are those of proposal 0145, and lead there at once', () => {
+    const { net, a, b, c, d, e: leaf, f } = proposal();
+    expect([b, c, d, leaf, f].map((device) => lies(device, 10))).to.deep.equal([
+      '080^10',
+      '180^10',
+      '200^10',
+      '300^10',
+      '380^10',
+    ]);
+    expect([lies(d, 9), lies(leaf, 9), lies(a, 10), lies(a, 11)]).to.deep.equal(['080^9', '180^9', '000^10', '-']);
+    expect(net.ask(b, '301^10')).to.match(/^E 08.\^10 from 301\^10$/);
+    expect(net.ask(leaf, '381^10')).to.match(/^F 30.\^10 from 381\^10$/);
+    expect(net.end()).to.deep.equal([0, 0]);
+  });
+
+  it('are kept for an hour by those who are there', () => {
+    const { net, b, c, d, e: leaf, f } = proposal();
+    const before = [b, c, d, leaf, f].map((device) => lies(device, 10));
+    for (let minute = 0; minute < 60; minute++) {
+      net.scheduler.runFor(60_000);
+      expect([b, c, d, leaf, f].map((device) => lies(device, 10))).to.deep.equal(before);
+    }
+    expect(net.ask(b, '301^10')).to.match(/^E /);
+    expect(net.end()).to.deep.equal([0, 0]);
+  });
+
+  it('come back after the lease and the tombstone of a child that vanished, and not before', () => {
+    const { net, a, c, ce } = proposal();
+    const free = c.profile.pool.free;
+    ce.unplug();
+    // Extended at once to 120 s, and again when 62 s are left: 62 to 120 s are left whenever it vanishes.
+    net.scheduler.runFor(61_000);
+    expect(c.profile.pool.free).to.equal(free);
+    net.scheduler.runFor(59_000 - 30);
+    expect(c.profile.pool.at(0x180)?.len).to.equal(6);
+    expect(net.ask(a, '301^10', 10)).to.equal('IseNoRouteToDest');
+    net.scheduler.runFor(29_900);
+    expect(c.profile.pool.free).to.equal(free);
+    net.scheduler.runFor(200);
+    expect(c.profile.pool.free).to.equal(free + 64);
+    expect(net.end()).to.deep.equal([0, 0]);
+  });
+
+  it('stay the same where a link fails for less than the lease, and are asked for anew after', () => {
+    const { net, b, e: leaf, ce } = proposal();
+    ce.cut();
+    net.scheduler.runFor(50_000);
+    ce.heal();
+    net.scheduler.runFor(20_000);
+    expect(lies(leaf, 10)).to.equal('300^10');
+    expect(net.ask(b, '301^10')).to.match(/^E /);
+    ce.cut();
+    net.scheduler.runFor(160_000);
+    expect([lies(leaf, 10), net.ask(leaf, '001^10')]).to.deep.equal(['-', 'IseNoRouteToDest']);
+    ce.heal();
+    net.scheduler.runFor(20_000);
+    expect(lies(leaf, 10)).to.equal('300^10');
+    expect(net.ask(b, '301^10')).to.match(/^E /);
+    expect(net.end()).to.deep.equal([0, 0]);
+  });
+
+  it('go with a child to another link of the same parent, which knows it by its number', () => {
+    const { net, a, b, c, e: leaf, ce } = proposal();
+    ce.unplug();
+    net.scheduler.runFor(100);
+    net.cable(c, leaf);
+    net.scheduler.runFor(100);
+    expect(lies(leaf, 10)).to.equal('300^10');
+    expect([net.ask(b, '301^10').slice(0, 2), net.ask(leaf, '001^10').slice(0, 2)]).to.deep.equal(['E ', 'A ']);
+    expect(a.profile.pool.allocations).to.equal(4);
+    expect(net.end()).to.deep.equal([0, 0]);
+  });
+
+  it('are given once, however many requests and answers are lost', () => {
+    for (let seed = 1; seed <= 20; seed++) {
+      const net = new PhoneNet(seed);
+      const parent = net.device('A', { bits: 10, packed: true });
+      const children = [9, 8, 7].map((bits) => net.device(`K${bits}`, { bits }));
+      for (const child of children)
+        net.cable(parent, child, 'child', { impair: { loss: 0.3, delay: 5, duplicate: 0.2 } });
+      net.scheduler.runFor(240_000);
+      expect(children.filter((child) => lies(child, 10) === '-')).to.deep.equal([]);
+      expect([parent.profile.pool.free, parent.profile.pool.allocations]).to.deep.equal([0, 4]);
+      expect(net.end()).to.deep.equal([0, 0]);
+    }
+  });
+
+  it('are refused where there are none, and given when somebody left', () => {
+    const net = new PhoneNet();
+    const parent = net.device('A', { bits: 8 });
+    const [first, second] = [net.device('K1', { bits: 7 }), net.device('K2', { bits: 7 })];
+    const cable = net.cable(parent, first);
+    net.scheduler.runFor(10);
+    net.cable(parent, second);
+    net.scheduler.runFor(60_000);
+    expect([lies(first, 8), lies(second, 8)]).to.deep.equal(['80^8', '-']);
+    cable.unplug();
+    net.scheduler.runFor(180_000);
+    expect([lies(first, 8), lies(second, 8)]).to.deep.equal(['-', '80^8']);
+    expect(net.end()).to.deep.equal([0, 0]);
+  });
+
+  it('grow from the parent through three levels, all or none', () => {
+    const net = new PhoneNet();
+    const apex = net.device('A', { bits: 24 });
+    const small = (len: number) => ({ sockets: 4, pool: [{ first: 0, len }] });
+    const middle = net.device('M', { bits: 20, ...small(6) });
+    const low = net.device('L', { bits: 16, ...small(5) });
+    net.cable(apex, middle);
+    net.cable(middle, low);
+    net.scheduler.runFor(100);
+    const leaves = Array.from({ length: 12 }, (_, i) => net.device(`K${i}`, { bits: 4 + (i % 6) }));
+    for (const leaf of leaves) net.cable(low, leaf);
+    net.scheduler.runFor(60_000);
+    for (const from of leaves) {
+      const address = from.profile.locate(new e.PhoneAddress(1, from.profile.bits), 24);
+      expect(address, from.name).not.to.equal(undefined);
+      for (const asker of [apex, leaves[0], leaves[11]]) {
+        if (asker !== undefined && address !== undefined)
+          expect(net.ask(asker, address, 20).split(' ')[0]).to.equal(from.name);
+      }
+    }
+    net.scheduler.runFor(600_000);
+    expect(leaves.filter((leaf) => lies(leaf, 24) === '-')).to.deep.equal([]);
+    expect(middle.profile.pool.size).to.be.within(2 ** 11, 2 ** 14);
+    expect(net.end()).to.deep.equal([0, 0]);
+  });
+
+  it('grow out of what an apex has left of its own scope', () => {
+    const net = new PhoneNet();
+    const apex = net.device('A', { bits: 10, pool: [{ first: 0, len: 7 }] });
+    const child = net.device('K', { bits: 8 });
+    net.cable(apex, child);
+    net.scheduler.runFor(100);
+    expect([lies(child, 10), apex.profile.pool.size]).to.deep.equal(['100^10', 128 + 256]);
+    expect(net.ask(apex, '101^10').slice(0, 2)).to.equal('K ');
+    expect(net.end()).to.deep.equal([0, 0]);
+  });
+
+  it('are for children only, each for its own', () => {
+    const { net, a, b, d } = proposal();
+    const said: string[] = [];
+    const ask = (from: PhoneDevice, to: e.PhoneAddress) =>
+      from.node.stack.request(e.allocAddresses, to, { nonce: 1, allocs: [{ len: 1, flags: 0 }] }, (answer) =>
+        said.push(
+          answer instanceof e.ErgotError
+            ? answer.message
+            : answer.value.kind === 'Err'
+              ? answer.value.value.kind
+              : 'Ok',
+        ),
+      );
+    ask(b, e.PhoneAddress.parse('000^10'));
+    ask(d, e.PhoneAddress.parse('000^10'));
+    net.scheduler.runFor(10);
+    expect(said).to.deep.equal(['NotAChild', 'NotAChild']);
+    const [link] = b.profile.links.map((status) => status.link);
+    if (link === undefined) throw new Error('no link');
+    b.node.stack.request(e.refreshAddresses, e.atLink(link), { addresses: [0x180] }, (answer) =>
+      said.push(answer instanceof e.ErgotError ? answer.message : JSON.stringify(answer.value)),
+    );
+    b.node.stack.request(e.refreshAddresses, e.atLink(link), { addresses: [0x080] }, (answer) =>
+      said.push(answer instanceof e.ErgotError ? answer.message : JSON.stringify(answer.value)),
+    );
+    net.scheduler.runFor(10);
+    expect(said.slice(2)).to.deep.equal([
+      '{"kind":"Err","value":{"kind":"Unknown"}}',
+      '{"kind":"Err","value":{"kind":"TooSoon"}}',
+    ]);
+    expect(a.profile.pool.allocations).to.equal(4);
+    expect(net.end()).to.deep.equal([0, 0]);
+  });
+});
