@@ -71,6 +71,7 @@ export class SiblingProfile implements Profile<PhoneAddress> {
       bits: bits + SIBLING_BITS,
       sockets: { first: part.first, len: sockets },
       pool: [part],
+      ask: [{ first: 0, len: bits + SIBLING_BITS }],
       packed,
       link: (device) => this.linkOptions(device),
     });
