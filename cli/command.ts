@@ -22,6 +22,8 @@ export interface Command {
   readonly options: Options;
   /** Command lines that show it, each with what it is for. */
   readonly examples: readonly (readonly [line: string, purpose: string])[];
+  /** Commands that it consists of, by the word that chooses one; their names have both words. */
+  readonly parts?: Readonly<Record<string, Command>>;
   /** Runs it; the exit code is 0 where all went well. @throws ArgumentError for a wrong command line */
   run(args: readonly string[], io: Io): Promise<number>;
 }
@@ -33,10 +35,19 @@ export class CommandError extends Error {
 
 /** The help of a command. */
 export function commandHelp(command: Command): string {
+  if (command.parts !== undefined) return partsHelp(command, command.parts);
   const forms = command.usage.split('\n').map((form) => `  rx-netstack ${command.name} ${form}`.trimEnd());
   const help = { ...command.options, help: { short: 'h', help: 'Print this help.' } };
   const examples = command.examples.map(([line, purpose]) => `  # ${purpose}\n  rx-netstack ${line}\n`);
   return `${command.summary}\n\nUsage:\n${forms.join('\n')}\n\nOptions:\n${optionsHelp(help)}\nExamples:\n${examples.join('')}`;
+}
+
+function partsHelp({ name, summary, examples }: Command, parts: Readonly<Record<string, Command>>): string {
+  const width = Math.max(...Object.keys(parts).map((word) => word.length));
+  const lines = Object.entries(parts).map(([word, part]) => `  ${word.padEnd(width)}  ${part.summary}\n`);
+  const shown = examples.map(([line, purpose]) => `  # ${purpose}\n  rx-netstack ${line}\n`);
+  return `${summary}\n\nUsage:\n  rx-netstack ${name} COMMAND [OPTION]...\n\nCommands:\n${lines.join('')}
+Each command explains itself: rx-netstack ${name} COMMAND --help\n\nExamples:\n${shown.join('')}`;
 }
 
 /** Says what went wrong, in one line, without the parts that only a programmer needs. */

@@ -14,6 +14,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   show: async () => (await import('./show.js')).show,
   iperf3: async () => (await import('./iperf3.js')).iperf3,
   packetdrill: async () => (await import('./packetdrill.js')).packetdrill,
+  ergot: async () => (await import('./ergot.js')).ergot,
   demo: async () => (await import('./demo.js')).demo,
 };
 
@@ -30,11 +31,11 @@ const HELP = ['--help', '-h', 'help'];
  */
 export async function runCommand(argv: readonly string[], io: Io): Promise<number> {
   const [first, ...rest] = argv;
-  if (first !== undefined && HELP.includes(first)) return help(rest[0], io);
+  if (first !== undefined && HELP.includes(first)) return help(rest, io);
   const implied = first === undefined || first.startsWith('-');
   const name = implied ? DEFAULT : first;
   if (!Object.hasOwn(COMMANDS, name)) {
-    if (first === undefined) return help(undefined, io);
+    if (first === undefined) return help([], io);
     return complain(
       io,
       'rx-netstack',
@@ -44,13 +45,22 @@ export async function runCommand(argv: readonly string[], io: Io): Promise<numbe
   }
   const args = implied ? argv : rest;
   const end = args.indexOf('--');
-  if (args.slice(0, end < 0 ? args.length : end).some((arg) => arg === '--help' || arg === '-h')) return help(name, io);
+  if (args.slice(0, end < 0 ? args.length : end).some((arg) => arg === '--help' || arg === '-h'))
+    return help([name, ...args], io);
+  const command = await commandOf([name, ...args]);
+  if (command === undefined) return 1;
+  const words = command.name.split(' ').length;
   try {
-    const command = await COMMANDS[name]?.();
-    return (await command?.run(args, io)) ?? 1;
+    return await command.run([name, ...args].slice(words), io);
   } catch (error) {
-    return failed(error, name, io);
+    return failed(error, command.name, io);
   }
+}
+
+/** The command that the first words name, or the part of it that the second one names. */
+async function commandOf([name = '', word = '']: readonly string[]): Promise<Command | undefined> {
+  const command = Object.hasOwn(COMMANDS, name) ? await COMMANDS[name]?.() : undefined;
+  return command?.parts !== undefined && Object.hasOwn(command.parts, word) ? command.parts[word] : command;
 }
 
 function failed(error: unknown, name: string, io: Io): number {
@@ -69,12 +79,13 @@ function complain(io: Io, program: string, message: string, see: string): number
   return 2;
 }
 
-async function help(name: string | undefined, io: Io): Promise<number> {
+async function help(words: readonly string[], io: Io): Promise<number> {
+  const [name] = words;
   if (name !== undefined && !Object.hasOwn(COMMANDS, name)) {
     return complain(io, 'rx-netstack', `unknown command ${JSON.stringify(name)}`, 'rx-netstack --help');
   }
   if (name !== undefined) {
-    const command = await COMMANDS[name]?.();
+    const command = await commandOf(words);
     if (command !== undefined) await print(io, commandHelp(command));
     return 0;
   }

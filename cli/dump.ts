@@ -1,25 +1,9 @@
 /** `rx-netstack dump`: the packets of captures or of a TAP interface, a line each. */
 
-import { createReadStream } from 'node:fs';
-import { addAbortSignal, type Readable } from 'node:stream';
-import {
-  type CaptureInterface,
-  type CaptureRecord,
-  captureTime,
-  LinkType,
-  linkTypeOf,
-} from '../lib/capture/capture.js';
-import { CaptureReader } from '../lib/capture/reader.js';
-import type { Device, Medium } from '../lib/core/device.js';
-import { Frame } from '../lib/core/frame.js';
 import { PcapFilter } from '../lib/filter/pcap-filter/index.js';
-import { describe } from '../lib/text/describe.js';
-import type { DissectOptions } from '../lib/text/dissect.js';
-import { hexdump } from '../lib/text/hexdump.js';
-import { pretty } from '../lib/text/pretty.js';
-import { environment } from '../operators/time/environment.js';
 import { ArgumentError, flag, many, parseArguments, text, whole } from './args.js';
-import { type Command, CommandError, type Io, messageOf, print } from './command.js';
+import { type Command, messageOf } from './command.js';
+import { type PrintStyle, printFiles, printTap, type RawPacket, readable } from './packet-lines.js';
 
 const OPTIONS = {
   read: many(
@@ -30,22 +14,6 @@ const OPTIONS = {
   hex: flag("Print each packet's bytes, too.", 'x'),
   count: whole('N', 'Stop after N packets.', 1, Number.MAX_SAFE_INTEGER, 'c'),
 } as const;
-
-/** Lines gathered before they are written, in characters. */
-const GATHER = 16_384;
-
-/** A packet to be printed, wherever it came from. */
-type Packet = Pick<CaptureRecord, 'seconds' | 'nanoseconds' | 'linkType' | 'originalLength' | 'data'> &
-  Partial<Pick<CaptureRecord, 'untimed' | 'direction' | 'comment'>>;
-
-/** How packets are printed, and how many more. */
-interface Style {
-  readonly json: boolean;
-  readonly hex: boolean;
-  readonly filter: PcapFilter;
-  /** Packets still wanted. */
-  left: number;
-}
 
 /** The command. */
 export const dump: Command = {
@@ -64,14 +32,10 @@ export const dump: Command = {
   async run(args, io) {
     const { files, expression, values } = argumentsOf(args);
     const { tap, json, hex, count = Number.POSITIVE_INFINITY } = values;
-    const style: Style = { json, hex, filter: filterOf(expression), left: count };
-    if (tap !== undefined) return dumpTap(tap, style, io);
-    let code = 0;
-    for (const path of files) {
-      if (style.left === 0 || io.signal.aborted) break;
-      code = Math.max(code, await dumpFile(path, files.length > 1, style, io));
-    }
-    return code;
+    const filter = filterOf(expression);
+    const wants = (packet: RawPacket) => isWanted(packet, filter);
+    const style: PrintStyle = { program: 'rx-netstack dump', json, hex, wants, left: count };
+    return tap === undefined ? printFiles(files, style, io) : printTap(tap, style, io);
   },
 };
 
@@ -97,163 +61,10 @@ function filterOf(expression: string): PcapFilter {
   }
 }
 
-/** Prints one file; what is wrong with it is said after what could be read. */
-async function dumpFile(path: string, several: boolean, style: Style, io: Io): Promise<number> {
-  const name = path === '-' ? 'standard input' : path;
-  if (several && !style.json) await print(io, `${name}:\n`);
-  const complain = (message: string) => {
-    if (io.signal.aborted) return 0;
-    io.stderr.write(`rx-netstack dump: ${name}: ${message}\n`);
-    return 1;
-  };
-  const reader = new CaptureReader();
-  let stream: Readable | undefined;
-  try {
-    stream = path === '-' ? io.stdin : createReadStream(path);
-    // An iterator of our own: leaving the loop must not wait for a terminal.
-    addAbortSignal(io.signal, stream);
-    let n = 0;
-    for await (const chunk of stream) {
-      reader.push(chunk as Uint8Array);
-      n = await printRecords(reader, n, several ? { file: path } : {}, style, io);
-      if (style.left === 0 || io.signal.aborted) return 0;
-    }
-    if (reader.end() === 'complete') return 0;
-    return complain(
-      n === 0 && reader.format === undefined ? 'empty or cut short: not a capture' : 'the file is cut short',
-    );
-  } catch (error) {
-    return complain(messageOf(error));
-  } finally {
-    stream?.destroy();
-  }
-}
-
-/** Prints the records that are complete; returns the number of the last one. */
-async function printRecords(reader: CaptureReader, last: number, file: object, style: Style, io: Io): Promise<number> {
-  let n = last;
-  let out = '';
-  try {
-    while (style.left > 0) {
-      const record = reader.next();
-      if (record === undefined) break;
-      n++;
-      if (!isWanted(record, style.filter)) continue;
-      style.left--;
-      out += lineOf(n, record, reader.interfaces[record.interfaceId], file, style);
-      if (out.length < GATHER) continue;
-      await print(io, out);
-      out = '';
-      if (io.signal.aborted) break;
-    }
-  } finally {
-    // Also where the next record is broken: what came before it was whole.
-    if (out !== '') await print(io, out);
-  }
-  return n;
-}
-
-async function dumpTap(name: string, style: Style, io: Io): Promise<number> {
-  const env = environment();
-  let device: Device;
-  try {
-    const { openTap } = await import('../drivers/tap.js');
-    // Frames as they are on the wire.
-    device = openTap({ name, offload: false, coalesce: false }, env);
-  } catch (error) {
-    throw new CommandError(`cannot open ${name}: ${messageOf(error)}`);
-  }
-  io.stderr.write(`listening on ${device.name}\n`);
-  const linkType = linkTypeOf(device.medium);
-  let n = 0;
-  let lost = 0;
-  try {
-    await new Promise<void>((done, fail) => {
-      io.signal.addEventListener('abort', () => done());
-      if (io.signal.aborted) done();
-      device.frames$.subscribe({
-        next(frame) {
-          if (style.left === 0) return;
-          n++;
-          env.drops.deliver(frame);
-          if (!isWanted({ linkType, originalLength: frame.length, data: frame.bytes() }, style.filter)) return;
-          // Packets do not wait for whoever reads our lines, and memory is not for keeping them.
-          if (io.stdout.writableNeedDrain) {
-            lost++;
-            return;
-          }
-          style.left--;
-          const packet = { ...captureTime(frame.time), linkType, originalLength: frame.length, data: frame.bytes() };
-          io.stdout.write(lineOf(n, packet, undefined, {}, style));
-          if (style.left === 0) done();
-        },
-        error: (error: unknown) => fail(new CommandError(`${name}: ${messageOf(error)}`)),
-        complete: () => done(),
-      });
-    });
-  } finally {
-    await device.close();
-    if (lost > 0) io.stderr.write(`rx-netstack dump: ${lost} packets were not printed: the output is too slow\n`);
-  }
-  return 0;
-}
-
 /** Whether a packet matches; of a link that expressions know nothing of, only the expression of all packets does. */
-function isWanted(
-  { linkType, data, originalLength }: Pick<Packet, 'linkType' | 'data' | 'originalLength'>,
-  filter: PcapFilter,
-): boolean {
+function isWanted({ linkType, data, originalLength }: RawPacket, filter: PcapFilter): boolean {
   const { header, linkType: kind } = readable(linkType, data);
   if (kind === undefined || kind === 'ergot') return String(filter) === '';
   const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
   return filter.matches(view, header, data.length, kind, originalLength - header);
-}
-
-function lineOf(n: number, packet: Packet, place: CaptureInterface | undefined, file: object, style: Style): string {
-  const { data, originalLength } = packet;
-  const time = packet.untimed === true ? undefined : isoTime(packet.seconds, packet.nanoseconds, place?.digits ?? 6);
-  const { header, linkType } = readable(packet.linkType, data);
-  const frame = Frame.from(linkType === undefined ? data : data.subarray(header));
-  const how: DissectOptions = { linkType: linkType ?? 'ethernet', wireLength: originalLength - header };
-  if (!style.json) {
-    const words =
-      linkType === undefined ? `link type ${packet.linkType}, length ${originalLength}` : pretty(frame, how);
-    const comment = packet.comment === undefined ? '' : ` # ${packet.comment.replaceAll('\n', ' ')}`;
-    return `${n} ${time ?? '-'} ${words}${comment}\n${style.hex ? `${hexdump(data, '\t')}\n` : ''}`;
-  }
-  const json = {
-    n,
-    ...file,
-    ...(time === undefined ? {} : { time }),
-    length: originalLength,
-    ...(data.length === originalLength ? {} : { captured: data.length }),
-    ...(linkType === undefined ? { layers: [], linkType: packet.linkType } : describe(frame, how)),
-    ...(place?.name === undefined ? {} : { interface: place.name }),
-    ...(packet.direction === undefined ? {} : { direction: packet.direction }),
-    ...(packet.comment === undefined ? {} : { comment: packet.comment }),
-    ...(style.hex ? { hex: Buffer.from(data).toString('hex') } : {}),
-  };
-  return `${JSON.stringify(json)}\n`;
-}
-
-/** Lengths of headers that carry nothing that we print: BSD loopback (two kinds), and Linux's "any" device (two kinds). */
-const COOKED: Readonly<Record<number, number>> = { 0: 4, 108: 4, 113: 16, 276: 20 };
-
-/** What a packet of a link type starts with after `header` bytes; no `linkType` for what we cannot read. */
-function readable(linkType: number, data: Uint8Array): { header: number; linkType?: Medium } {
-  if (linkType === LinkType.Ethernet) return { header: 0, linkType: 'ethernet' };
-  if (linkType === LinkType.Ergot) return { header: 0, linkType: 'ergot' };
-  const isIp = linkType === LinkType.RawIp || linkType === LinkType.Ipv4 || linkType === LinkType.Ipv6;
-  if (isIp) return { header: 0, linkType: 'ip' };
-  const header = COOKED[linkType];
-  const version = header === undefined ? 0 : (data[header] ?? 0) >>> 4;
-  return header !== undefined && (version === 4 || version === 6) ? { header, linkType: 'ip' } : { header: 0 };
-}
-
-/** ISO 8601 with as many digits of a second as the file has; seconds since 1970 for what no calendar reaches. */
-export function isoTime(seconds: number, nanoseconds: number, digits: number): string {
-  const fraction = digits === 0 ? '' : `.${String(nanoseconds).padStart(9, '0').slice(0, digits)}`;
-  const date = new Date(seconds * 1000);
-  if (Number.isNaN(date.getTime())) return `@${seconds}${fraction}`;
-  return `${date.toISOString().replace(/\.\d+Z$/, '')}${fraction}Z`;
 }

@@ -128,6 +128,11 @@ function round(time: number): number {
   return Math.round(time * 1000) / 1000;
 }
 
+/** What {@link Tally} is told: of replies more than that they came. */
+export type TallyEvent =
+  | { readonly kind: 'reply'; readonly rtt: number; readonly duplicate?: boolean; readonly intact: boolean }
+  | { readonly kind: 'error' | 'timeout' };
+
 /** Statistics of a run. */
 export class Tally {
   readonly started: number;
@@ -145,11 +150,11 @@ export class Tally {
     this.started = started;
   }
 
-  add(event: PingEvent): void {
+  add(event: TallyEvent): void {
     if (event.kind === 'error') this.errors++;
     if (event.kind !== 'reply') return;
     if (!event.intact) this.damaged++;
-    if (event.duplicate) {
+    if (event.duplicate === true) {
       this.duplicates++;
       return;
     }

@@ -34,7 +34,13 @@ export interface DissectOptions {
   /** Bytes on the wire, where a capture kept fewer. */
   readonly wireLength?: number;
   /** How frames of ergot are read. */
-  readonly ergot?: Omit<ErgotTextOptions, 'wireLength'>;
+  readonly ergot?: ErgotDissectOptions;
+}
+
+/** How frames of ergot are read, and where there are some that nothing else tells. */
+export interface ErgotDissectOptions extends Omit<ErgotTextOptions, 'wireLength'> {
+  /** UDP datagrams from or to this port are frames of ergot. Default: none. */
+  readonly udpPort?: number;
 }
 
 /** Names of layers, outermost first. */
@@ -363,7 +369,10 @@ export class Dissection {
     else if (!possible) this.checksums.udp = 'unverified';
     else this.checksums.udp = this.verdict(end, this.pseudoSum(packet, IpProtocol.Udp, datagram.length));
     this.narrow(UDP_HEADER, possible ? end : this.wholeEnd);
-    if (datagram.destinationPort === VXLAN_PORT) this.virtualNetwork();
+    const { destinationPort, sourcePort } = datagram;
+    const { udpPort } = this.options.ergot ?? {};
+    if (destinationPort === VXLAN_PORT) this.virtualNetwork();
+    else if (udpPort !== undefined && (destinationPort === udpPort || sourcePort === udpPort)) this.ergotFrame();
   }
 
   private virtualNetwork(): void {

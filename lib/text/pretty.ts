@@ -72,7 +72,7 @@ function body(packet: Dissection, frame: Frame): string {
 }
 
 function internet(packet: Dissection): string {
-  const { ip, tcp, udp, icmp, icmpv6, vxlan } = packet;
+  const { ip, tcp, udp, icmp, icmpv6, vxlan, ergot } = packet;
   const { src, dst } = addressesOf(packet) ?? { src: '', dst: '' };
   const ports = tcp ?? udp;
   const start = ip?.version === 6 ? 'IP6' : 'IP';
@@ -80,6 +80,7 @@ function internet(packet: Dissection): string {
   const line = `${start} ${ends}: ${extensionsOf(packet)}`;
   if (tcp !== undefined) return line + segment(tcp, packet);
   if (vxlan !== undefined) return `${line}VXLAN, vni ${vxlan.vni}`;
+  if (ergot !== undefined) return line + ergotLine(ergot);
   if (udp !== undefined) return `${line}UDP, length ${Math.max(0, udp.length - 8)}`;
   if (icmp !== undefined) return `${line}ICMP ${control(icmp)}, length ${packet.payloadLength + 8}`;
   if (icmpv6 !== undefined) return `${line}ICMP6, ${control6(icmpv6)}, length ${packet.payloadLength + 8}`;

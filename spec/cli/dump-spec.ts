@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { expect } from 'chai';
 import * as fc from 'fast-check';
-import { isoTime } from '../../cli/dump.js';
+import { isoTime } from '../../cli/packet-lines.js';
 import type { CapturePacket } from '../../lib/capture/capture.js';
 import { PcapWriter } from '../../lib/capture/pcap.js';
 import { PcapngWriter } from '../../lib/capture/pcapng-writer.js';
