@@ -57,9 +57,16 @@ export class CallIo implements TunIo {
     return 0;
   }
 
-  write(queue: Frame[], from: number): number {
+  write(queue: Frame[], count: number): number {
+    return this.writeFrom(queue, 0, count);
+  }
+
+  /** The same for the frames of the queue from `from` to `end`. */
+  writeFrom(queue: Frame[], from: number, end: number): number {
     let at = from;
-    for (let frame = queue[at]; frame !== undefined; frame = queue[at]) {
+    while (at < end) {
+      const frame = queue[at];
+      if (frame === undefined) break;
       if (this.writeOne(frame) >= 0) {
         at++;
         continue;

@@ -78,8 +78,9 @@ export class TunDevice implements Device, Receiver {
   private readonly poll: PollHandle;
   private readonly busyPoll: BusyPoll;
   private readonly queueLimit: number;
-  // A ring would save nothing: the queue is emptied as a whole at every flush.
+  // Its first `queued` wait. A ring would save nothing: all are written at every flush. And to set the length would cost more than a frame.
   private readonly queue: TxFrame[] = [];
+  private queued = 0;
   private queuedBytes = 0;
   // The time of a batch.
   private time = 0;
@@ -136,7 +137,9 @@ export class TunDevice implements Device, Receiver {
     this.poll.close();
     this.io.close();
     closeSync(this.fd);
-    for (const frame of this.queue.splice(0)) this.env.drops.refuse(DropReason.DeviceDown, frame, this.name);
+    const left = this.queue.splice(0).slice(0, this.queued);
+    this.queued = 0;
+    for (const frame of left) this.env.drops.refuse(DropReason.DeviceDown, frame, this.name);
   }
 
   private fail(error: NetError): void {
@@ -226,12 +229,12 @@ export class TunDevice implements Device, Receiver {
   }
 
   private enqueue(frame: TxFrame): void {
-    if (this.queue.length >= this.queueLimit)
-      return this.env.drops.refuse(DropReason.DeviceQueueFull, frame, this.name);
-    this.queue.push(this.medium === 'ethernet' && frame.length < ETHERNET_MINIMUM ? this.padded(frame) : frame);
-    this.queuedBytes += frame.length;
+    if (this.queued >= this.queueLimit) return this.env.drops.refuse(DropReason.DeviceQueueFull, frame, this.name);
+    const { length } = frame;
+    this.queue[this.queued++] = this.medium === 'ethernet' && length < ETHERNET_MINIMUM ? this.padded(frame) : frame;
+    this.queuedBytes += length;
     if (this.blocked) return;
-    if (this.queue.length >= WRITE_BATCH || this.queuedBytes >= WRITE_BYTES) this.flush();
+    if (this.queued >= WRITE_BATCH || this.queuedBytes >= WRITE_BYTES) this.flush();
     else if (!this.reading && !this.flushDue) this.flushLater();
   }
 
@@ -257,18 +260,24 @@ export class TunDevice implements Device, Receiver {
 
   private flush(): void {
     const { queue, io } = this;
-    if (queue.length > 0) this.busyPoll.extend();
-    while (queue.length > 0 && !this.blocked && this.open) {
-      const written = io.write(queue, 0);
+    if (this.queued > 0) this.busyPoll.extend();
+    while (this.queued > 0 && !this.blocked && this.open) {
+      const written = io.write(queue, this.queued);
       for (let i = 0; i < written; i++) queue[i]?.release();
-      if (written === queue.length) {
-        queue.length = 0;
+      if (written === this.queued) {
+        this.queued = 0;
       } else {
-        queue.splice(0, written);
+        this.forget(written);
         this.writeFailed(io.errno);
       }
     }
     this.queuedBytes = 0;
+  }
+
+  /** Takes so many off the front of the queue. */
+  private forget(frames: number): void {
+    this.queue.copyWithin(0, frames, this.queued);
+    this.queued -= frames;
   }
 
   /** The first frame of the queue was not taken. */
@@ -277,7 +286,8 @@ export class TunDevice implements Device, Receiver {
     if (errno === EAGAIN || errno === ENOBUFS || errno === ENOMEM) return this.block();
     if (errno === EIO || errno === EINVAL) {
       // The interface is down, or the kernel does not take such a packet: the device itself is well.
-      const frame = this.queue.shift();
+      const [frame] = this.queue;
+      this.forget(1);
       if (frame !== undefined) this.env.drops.refuse(DropReason.DeviceDown, frame, this.name);
     } else {
       this.fail(this.failure(errno, 'write'));

@@ -32,12 +32,12 @@ export interface TunIo {
    */
   read(frames: number): number;
   /**
-   * Writes the frames of the queue from the index `from` on; they stay the caller's. Those that were taken are then in front, in the
-   * order in which they were written; the rest is behind them in the order that it had.
+   * Writes the first `count` frames of the queue; they stay the caller's. Those that were taken are then in front, in the order in which
+   * they were written; the rest is behind them in the order that it had.
    *
    * @returns how many were taken; if not all, `errno` says why the next one was not
    */
-  write(queue: Frame[], from: number): number;
+  write(queue: Frame[], count: number): number;
   /** After the last read and write, before the descriptor is closed. */
   close(): void;
 }

@@ -112,20 +112,21 @@ export class UringIo implements TunIo {
     accept(this.receiver, landing.take(length), this.vnetHeader);
   }
 
-  write(queue: Frame[], from: number): number {
-    let at = from;
-    while (at < queue.length) {
-      const batch = Math.min(BATCH, queue.length - at);
-      const taken = batch < WORTH || !this.usable ? this.writeSingly(queue, at) : this.writeBatch(queue, at, batch);
+  write(queue: Frame[], count: number): number {
+    let at = 0;
+    while (at < count) {
+      const batch = Math.min(BATCH, count - at);
+      const isFew = batch < WORTH || !this.usable;
+      const taken = isFew ? this.writeSingly(queue, at, batch) : this.writeBatch(queue, at, batch);
       at += taken;
       if (taken < batch) break;
     }
-    return at - from;
+    return at;
   }
 
-  private writeSingly(queue: Frame[], from: number): number {
+  private writeSingly(queue: Frame[], from: number, batch: number): number {
     const { calls } = this;
-    const taken = calls.write(queue, from);
+    const taken = calls.writeFrom(queue, from, from + batch);
     this.errno = calls.errno;
     return taken;
   }

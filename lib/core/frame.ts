@@ -328,8 +328,9 @@ export function asTxPacket(frame: Frame): TxPacket {
 }
 
 // Slot sizes: an Ethernet frame of MTU 1500, a jumbo frame, and a 64 KiB super-segment with its headers.
-const SLOT_SIZES = [2048, 16384, 67584] as const;
-const SLOTS_PER_SLAB = [64, 8, 2] as const;
+const SMALL = 2048;
+const MEDIUM = 16384;
+const LARGE = 67584;
 const POISON = 0xdb;
 
 /** Options of {@link FramePool}. */
@@ -338,9 +339,23 @@ export interface FramePoolOptions {
   readonly poison?: boolean;
 }
 
+/** The slots of one size that nobody has. */
+class FreeSlots {
+  readonly size: number;
+  readonly perSlab: number;
+  readonly frames: Frame[] = [];
+
+  constructor(size: number, perSlab: number) {
+    this.size = size;
+    this.perSlab = perSlab;
+  }
+}
+
 /** Recycles frame slots of three sizes. It grows when it runs short and never shrinks. */
 export class FramePool {
-  private readonly free: Frame[][] = SLOT_SIZES.map(() => []);
+  private readonly small = new FreeSlots(SMALL, 64);
+  private readonly medium = new FreeSlots(MEDIUM, 8);
+  private readonly large = new FreeSlots(LARGE, 2);
   private readonly poison: boolean;
   private taken = 0;
   /** Of the arena: given back when nobody holds the pool any more, nor any of its frames. */
@@ -362,15 +377,20 @@ export class FramePool {
    * @throws UsageError `ERR_FRAME_TOO_LARGE`
    */
   alloc(size: number): Frame {
-    const room = size + HEADROOM;
-    for (let kind = 0; kind < SLOT_SIZES.length; kind++) {
-      if (room > (SLOT_SIZES[kind] ?? 0)) continue;
-      const frame = this.free[kind]?.pop() ?? this.grow(kind);
-      this.taken++;
-      frame.reset();
-      return frame;
+    const free = this.slotsOf(size + HEADROOM);
+    if (free === undefined) {
+      throw new UsageError('ERR_FRAME_TOO_LARGE', `a frame holds at most 65,535 bytes and its headers, not ${size}`);
     }
-    throw new UsageError('ERR_FRAME_TOO_LARGE', `a frame holds at most 65,535 bytes and its headers, not ${size}`);
+    const frame = free.frames.pop() ?? this.grow(free);
+    this.taken++;
+    frame.reset();
+    return frame;
+  }
+
+  private slotsOf(room: number): FreeSlots | undefined {
+    if (room <= SMALL) return this.small;
+    if (room <= MEDIUM) return this.medium;
+    return room <= LARGE ? this.large : undefined;
   }
 
   /** A copy of `frame`, its range and its metadata, with full headroom in front and `room` free bytes behind. */
@@ -387,19 +407,18 @@ export class FramePool {
   recycle(frame: Frame): void {
     if (this.poison) frame.slab.bytes.fill(POISON, frame.base, frame.limit);
     this.taken--;
-    this.free[SLOT_SIZES.indexOf((frame.limit - frame.base) as (typeof SLOT_SIZES)[number])]?.push(frame);
+    this.slotsOf(frame.limit - frame.base)?.frames.push(frame);
   }
 
-  private grow(kind: number): Frame {
-    const size = SLOT_SIZES[kind] ?? 0;
-    const length = size * (SLOTS_PER_SLAB[kind] ?? 1);
+  private grow({ size, perSlab, frames }: FreeSlots): Frame {
+    const length = size * perSlab;
     const at = arena?.take(length) ?? -1;
     const slab = arena === undefined || at < 0 ? new Slab(length) : arena.slab;
     if (at >= 0) this.pieces.push({ at, length });
     const base = Math.max(at, 0);
     if (this.poison) slab.bytes.fill(POISON, base, base + length);
     const end = base + length;
-    for (let i = base + size; i < end; i += size) this.free[kind]?.push(new Frame(slab, i, i + size, this));
+    for (let i = base + size; i < end; i += size) frames.push(new Frame(slab, i, i + size, this));
     return new Frame(slab, base, base + size, this);
   }
 }
