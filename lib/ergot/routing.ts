@@ -39,6 +39,8 @@ export interface RouteQuery {
   /** How many more hops the packet may make. */
   ttl: number;
   broadcast: boolean;
+  /** Whether the destination is a multicast address. Default: if somebody has subscribed to it. */
+  group?: boolean;
   /** When it came, in milliseconds. Default 0: nothing is too long ago to be remembered. */
   time?: number;
 }
@@ -56,6 +58,9 @@ export class RouteDecision {
     while (this.links.length > 0) this.links.pop();
   }
 }
+
+/** The members of a group that has none. */
+const NOBODY: ReadonlySet<number> = new Set();
 
 interface Link {
   readonly kind: LinkKind;
@@ -130,6 +135,11 @@ export class RoutingTable {
     return true;
   }
 
+  /** The link that leads up now; -1 for none. */
+  get upward(): number {
+    return this.upwards.find(({ link }) => this.links.get(link)?.up === true)?.link ?? -1;
+  }
+
   /** Lets a sibling's `link` lead up no more. */
   removeUpward(link: number): void {
     if (this.links.get(link)?.kind === 'sibling') this.upwards = this.upwards.filter((hop) => hop.link !== link);
@@ -182,7 +192,7 @@ export class RoutingTable {
     }
     const members = query.broadcast ? undefined : this.groups.members(query.value, query.bits);
     if (query.broadcast && query.value === 0) this.flood(query, from, came, out);
-    else if (members !== undefined) this.multicast(members, query, from, came, out);
+    else if (members !== undefined || query.group === true) this.multicast(members ?? NOBODY, query, from, came, out);
     else this.unicast(query, from, came, out);
     if (out.links.length > 0 && query.ttl <= 0) {
       out.clear();
@@ -216,7 +226,7 @@ export class RoutingTable {
   }
 
   private multicast(
-    members: Set<number>,
+    members: ReadonlySet<number>,
     query: RouteQuery,
     from: number,
     came: LinkKind | undefined,
@@ -226,7 +236,15 @@ export class RoutingTable {
       if (link === OWN_SOCKETS) out.own = true;
       else if (link !== from && this.links.get(link)?.up === true) out.links.push(link);
     }
+    if (this.siblings > 0) this.toSiblings(from, out);
     if (query.bits > this.bits && came !== 'parent') this.alsoUp(from, out);
+  }
+
+  /** What is for a group goes to all siblings: any of them may have a member below it, and none gets it twice. */
+  private toSiblings(from: number, out: RouteDecision): void {
+    for (const [link, { kind, up }] of this.links) {
+      if (kind === 'sibling' && up && link !== from && !out.links.includes(link)) out.links.push(link);
+    }
   }
 
   private flood(query: RouteQuery, from: number, came: LinkKind | undefined, out: RouteDecision): void {

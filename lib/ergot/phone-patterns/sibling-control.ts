@@ -3,7 +3,8 @@
 import type { Env } from '../../core/env.js';
 import { UsageError } from '../../core/errors.js';
 import type { Timer } from '../../core/timers.js';
-import { SiblingMesh, type SiblingPrefix, type SiblingRecord } from './sibling-mesh.js';
+import type { Prefix } from '../phone/messages.js';
+import { SiblingMesh, type SiblingRecord } from './sibling-mesh.js';
 
 /** How often a router says that it lives, in milliseconds, if nobody says otherwise. */
 export const SIBLING_INTERVAL = 500;
@@ -58,7 +59,7 @@ export class SiblingControl<L> {
   }
 
   /** Where the layer lies in the scope of its parent, as far as is known. */
-  get prefix(): SiblingPrefix | undefined {
+  get prefix(): Prefix | undefined {
     return this.mesh.prefix(this.now);
   }
 
@@ -75,7 +76,7 @@ export class SiblingControl<L> {
   }
 
   /** Says what there is at this end. */
-  set(parent: boolean, prefix: SiblingPrefix | undefined): void {
+  set(parent: boolean, prefix: Prefix | undefined): void {
     if (this.mesh.set(parent, prefix)) this.news();
   }
 

@@ -1,10 +1,10 @@
 /** What sibling routers say to each other on the wire: a topic, on each link between two of them, that goes no further than the other end. */
 
-import { isScope, scopeSize } from '../address-text.js';
-import { bool, i32, type Schema, u8, u32 } from '../schema.js';
+import { publishPrefix } from '../phone/messages.js';
+import { bool, i32, type Schema, u8 } from '../schema.js';
 import { option, seq, struct } from '../schema-compound.js';
 import { type Topic, topic } from '../topic.js';
-import { isSibling, type SiblingPrefix, type SiblingRecord } from './sibling-mesh.js';
+import { isSibling, type SiblingRecord } from './sibling-mesh.js';
 
 /** Who speaks, and what is known of each router, its own record first. */
 export interface SiblingHello {
@@ -12,13 +12,12 @@ export interface SiblingHello {
   readonly records: readonly SiblingRecord[];
 }
 
-const prefix: Schema<SiblingPrefix> = struct({ first: u32, bits: u8 });
 const record: Schema<SiblingRecord> = struct({
   id: u8,
   sequence: i32,
   hears: u8,
   parent: bool,
-  prefix: option(prefix),
+  prefix: option(publishPrefix.message),
 });
 
 /** Where sibling routers hear each other. */
@@ -27,9 +26,7 @@ export const siblingHello: Topic<SiblingHello> = topic(
   struct({ id: u8, records: seq(record) }),
 );
 
-/** The records of a hello that could be of a router. */
+/** The records of a hello that are of routers; what they say of the prefix is looked at when it is used. */
 export function soundRecords(hello: SiblingHello): SiblingRecord[] {
-  return hello.records.filter(({ id, prefix: place }) => {
-    return isSibling(id) && (place === undefined || (isScope(place.bits) && place.first < scopeSize(place.bits)));
-  });
+  return hello.records.filter(({ id }) => isSibling(id));
 }

@@ -8,17 +8,12 @@
  */
 
 import { UsageError } from '../../core/errors.js';
+import { isSamePrefix, type Prefix } from '../phone/messages.js';
 
 /** A layer has at most as many routers: their prefixes have two bits. */
 export const MAX_SIBLINGS = 4;
 /** Bits of their prefixes. */
 export const SIBLING_BITS = 2;
-
-/** Where the layer lies in the scope of its parent. */
-export interface SiblingPrefix {
-  readonly first: number;
-  readonly bits: number;
-}
 
 /** What a router says of itself. */
 export interface SiblingRecord {
@@ -31,7 +26,7 @@ export interface SiblingRecord {
   /** Whether it has a parent that it could ask. */
   readonly parent: boolean;
   /** What the layer has of the parent, as far as it was this router that asked. */
-  readonly prefix: SiblingPrefix | undefined;
+  readonly prefix: Prefix | undefined;
 }
 
 /** A way to another router. */
@@ -90,7 +85,7 @@ export class SiblingMesh<L> {
   }
 
   /** Says what there is at this end: whether there is a parent, and what it gave. True if that is news. */
-  set(parent: boolean, prefix: SiblingPrefix | undefined): boolean {
+  set(parent: boolean, prefix: Prefix | undefined): boolean {
     const before = this.own;
     this.own = { ...before, parent, prefix };
     return !isSame(before, this.own);
@@ -159,7 +154,7 @@ export class SiblingMesh<L> {
   }
 
   /** Where the layer lies, as the router that speaks with the parent says. */
-  prefix(now: number): SiblingPrefix | undefined {
+  prefix(now: number): Prefix | undefined {
     const chosen = this.chosen(now);
     return chosen === undefined ? undefined : this.recordOf(chosen)?.prefix;
   }
@@ -225,10 +220,5 @@ function hears(record: SiblingRecord, id: number): boolean {
 
 /** Whether two records say the same, at whatever time. */
 function isSame(a: SiblingRecord, b: SiblingRecord): boolean {
-  return (
-    a.hears === b.hears &&
-    a.parent === b.parent &&
-    a.prefix?.first === b.prefix?.first &&
-    a.prefix?.bits === b.prefix?.bits
-  );
+  return a.hears === b.hears && a.parent === b.parent && isSamePrefix(a.prefix, b.prefix);
 }

@@ -19,7 +19,8 @@ import { isScope, MAX_ADDRESS_BITS, scopeSize } from '../address-text.js';
 import type { ProtocolError } from '../frame-error.js';
 import type { Message } from '../message.js';
 import { PhoneCast } from '../phone/header.js';
-import type { PhoneLinkOptions } from '../phone/link.js';
+import { isSamePrefix, type Prefix } from '../phone/messages.js';
+import type { PhoneBlock, PhoneLinkOptions } from '../phone/link.js';
 import { type PhoneOptions, DEFAULT_SOCKETS } from '../phone/options.js';
 import { PhoneProfile } from '../phone/profile.js';
 import { atLink, linkOf } from '../phone/target.js';
@@ -27,11 +28,11 @@ import { type Addressing, LinkState, type LinkStatus, type Profile, type Profile
 import type { LinkKind } from '../routing.js';
 import { SIBLING_INTERVAL, SiblingControl } from './sibling-control.js';
 import { siblingHello, soundRecords } from './sibling-hello.js';
-import { isSibling, MAX_SIBLINGS, SIBLING_BITS, type SiblingPrefix, type SiblingRecord } from './sibling-mesh.js';
+import { isSibling, MAX_SIBLINGS, SIBLING_BITS, type SiblingRecord } from './sibling-mesh.js';
 import { SiblingRoutes } from './sibling-routes.js';
 
 /** Options of {@link siblingProfile}. */
-export interface SiblingOptions extends Pick<PhoneOptions, 'packed'> {
+export interface SiblingOptions extends Pick<PhoneOptions, 'packed' | 'groups'> {
   /** Which router of the layer this is, 0..3. */
   readonly id: number;
   /** Each router has 2^n addresses; the layer has four times as many. 1..30. */
@@ -54,17 +55,18 @@ export class SiblingProfile implements Profile<PhoneAddress> {
   private readonly routes: SiblingRoutes;
   /** Links to parents; the device has the first of them while this router is the chosen one. */
   private readonly parents: Device[] = [];
+  private heard: Prefix | undefined = undefined;
   private served: ProfileNode<PhoneAddress> | undefined = undefined;
   private control: SiblingControl<Device> | undefined = undefined;
 
   constructor(options: SiblingOptions) {
-    const { id, bits, packed = false } = options;
+    const { id, bits, packed = false, groups = [] } = options;
     const { sockets = Math.min(DEFAULT_SOCKETS, bits) } = options;
     if (!isSibling(id)) throw new UsageError('ERR_INVALID_OPTION', `a sibling is number 0..3, not ${id}`);
     if (!isScope(bits) || bits + SIBLING_BITS > MAX_ADDRESS_BITS) {
       throw new UsageError('ERR_INVALID_OPTION', `each sibling has ^1..^30, not ^${bits}`);
     }
-    const part = { first: id * scopeSize(bits), len: bits };
+    const part: PhoneBlock = { first: id * scopeSize(bits), len: bits };
     this.id = id;
     this.options = options;
     this.phone = new PhoneProfile({
@@ -72,6 +74,7 @@ export class SiblingProfile implements Profile<PhoneAddress> {
       sockets: { first: part.first, len: sockets },
       pool: [part],
       ask: [{ first: 0, len: bits + SIBLING_BITS }],
+      groups,
       packed,
       link: (device) => this.linkOptions(device),
     });
@@ -91,8 +94,23 @@ export class SiblingProfile implements Profile<PhoneAddress> {
   }
 
   /** Where the layer lies in the scope of its parent, once the chosen router knows and said so. */
-  get prefix(): SiblingPrefix | undefined {
+  get prefix(): Prefix | undefined {
     return this.control?.prefix;
+  }
+
+  /** What an address of the layer is in a longer scope; `undefined` if no scope of that length is known above, or it has no address there. */
+  locate(address: PhoneAddress, bits: number): PhoneAddress | undefined {
+    return this.phone.locate(address, bits);
+  }
+
+  /** Wants what is sent to a multicast address; `done` is told once. */
+  subscribe(address: PhoneAddress, done?: Parameters<PhoneProfile['subscribe']>[1]): void {
+    this.phone.subscribe(address, done);
+  }
+
+  /** Wants it no more. */
+  unsubscribe(address: PhoneAddress): void {
+    this.phone.unsubscribe(address);
   }
 
   /** Whether another router of the layer can be reached. */
@@ -190,15 +208,22 @@ export class SiblingProfile implements Profile<PhoneAddress> {
       mesh.ways(id).map(({ link, distance }) => ({ link: phone.numberOf(link), metric: distance }));
     for (let id = 0; id < MAX_SIBLINGS; id++) if (id !== this.id) this.routes.set(id, waysTo(id));
     this.routes.setUpward(chosen === undefined || chosen === this.id ? [] : waysTo(chosen));
+    this.hearPrefix();
     this.served?.changed();
   }
 
-  private ownPrefix(): SiblingPrefix | undefined {
+  /** Lets the device know what the chosen router says. */
+  private hearPrefix(): void {
+    const { control, phone } = this;
+    const heard = control?.chosen === this.id ? undefined : control?.prefix;
+    if (isSamePrefix(heard, this.heard)) return;
+    this.heard = heard;
+    phone.hear(heard ?? { levels: [] });
+  }
+
+  private ownPrefix(): Prefix | undefined {
     const [up] = this.parents;
-    const uplink = this.phone.links.find(({ link }) => link === up);
-    if (uplink?.address === undefined) return undefined;
-    const { value, bits } = uplink.address;
-    return { first: value, bits };
+    return up !== undefined && this.phone.uplinkOf(up) !== undefined ? this.phone.prefix : undefined;
   }
 }
 

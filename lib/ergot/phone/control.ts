@@ -49,6 +49,8 @@ export class PhoneControl {
   /** What the scope has beside them, to grow into. */
   private readonly territory: AddressPool = new AddressPool();
   private serving = false;
+  /** Where siblings say that this device lies. */
+  private told: readonly PhoneUplink[] = [];
 
   constructor(host: ControlHost) {
     const { node, settings, table } = host;
@@ -74,8 +76,8 @@ export class PhoneControl {
       table,
       stack: node.stack,
       isMulticast: (value) => settings.groups.some((group) => inBlock(group, value)) || this.grants.isMulticast(value),
-      childOf,
-      parent: () => this.parent(),
+      askerOf: (source) => this.askerOf(source),
+      parent: () => this.upward(),
     });
     node.stack.subscribe(publishPrefix, ({ source, value }) => {
       const link = this.linkAt(source);
@@ -138,6 +140,21 @@ export class PhoneControl {
     this.moved();
   }
 
+  /** Where this device lies, from its parent's scope on; as siblings say, if it has no parent of its own. */
+  levels(): readonly PhoneUplink[] {
+    const parent = this.parent();
+    if (parent?.uplink === undefined) return this.told;
+    return [parent.uplink, ...(parent.prefix === undefined ? [] : levelsOf(parent.prefix, parent.uplink.bits))];
+  }
+
+  /** A sibling, by which it goes up, says where this device lies, or that it does not know. */
+  heard(levels: readonly PhoneUplink[]): void {
+    this.told = levels;
+    const upward = this.upward();
+    if (upward?.kind === 'sibling') this.groups.renew(upward);
+    this.moved();
+  }
+
   stop(): void {
     for (const tenancy of this.tenancies.values()) tenancy.stop();
     this.tenancies.clear();
@@ -153,6 +170,19 @@ export class PhoneControl {
   private childOf(source: PhoneAddress): PhoneLink | undefined {
     const link = this.linkAt(source);
     return link?.kind === 'child' ? link : undefined;
+  }
+
+  /** Who may subscribe: a child, or a sibling by whose other end it goes up here. */
+  private askerOf(source: PhoneAddress): PhoneLink | undefined {
+    const link = this.linkAt(source);
+    return link?.kind === 'parent' ? undefined : link;
+  }
+
+  /** Where subscriptions of longer scopes go. */
+  private upward(): PhoneLink | undefined {
+    const { upward } = this.host.table;
+    for (const link of this.host.links()) if (link.number === upward && link.working) return link;
+    return undefined;
   }
 
   private parent(): PhoneLink | undefined {
@@ -177,13 +207,6 @@ export class PhoneControl {
     };
     this.grants.serve(serve);
     this.groups.serve(serve);
-  }
-
-  /** Where this device lies, from its parent's scope on. */
-  private levels(): readonly PhoneUplink[] {
-    const parent = this.parent();
-    if (parent?.uplink === undefined) return [];
-    return [parent.uplink, ...(parent.prefix === undefined ? [] : levelsOf(parent.prefix, parent.uplink.bits))];
   }
 
   private moved(): void {

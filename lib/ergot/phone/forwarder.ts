@@ -46,6 +46,7 @@ class Work {
     sequence: 0,
     ttl: 0,
     broadcast: false,
+    group: false,
     time: 0,
   };
 }
@@ -193,6 +194,7 @@ export class PhoneForwarder {
     query.sequence = header.sequence;
     query.ttl = header.ttl;
     query.broadcast = header.cast === PhoneCast.All;
+    query.group = header.cast === PhoneCast.Group;
     query.time = time;
     this.host.table.decide(query, from, work.decision);
     return work;

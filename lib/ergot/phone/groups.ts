@@ -34,9 +34,9 @@ export interface GroupsHost {
   readonly stack: NetStackApi<PhoneAddress>;
   /** Whether an address of the device's scope may be subscribed to. */
   isMulticast(value: number): boolean;
-  /** The child at the other end of the link that a message came by. */
-  childOf(source: PhoneAddress): PhoneLink | undefined;
-  /** The parent that is asked now. */
+  /** The child, or sibling, at the other end of the link that a message came by. */
+  askerOf(source: PhoneAddress): PhoneLink | undefined;
+  /** The link to the parent, or to the sibling that leads there, that is asked now. */
   parent(): PhoneLink | undefined;
 }
 
@@ -60,7 +60,7 @@ export class Groups {
   serve(serve: Serve): void {
     const { host } = this;
     serve(subscribeMulticast, ({ source, value }, answer) => {
-      const link = host.childOf(source);
+      const link = host.askerOf(source);
       if (link === undefined) answer(err('NotMulticast'));
       else this.subscribe(value, link.number, answer);
     });
@@ -102,23 +102,33 @@ export class Groups {
   }
 
   private unsubscribed({ source, value }: Incoming<ScopedAddress, PhoneAddress>): SubscribeAnswer {
-    const link = this.host.childOf(source);
+    const link = this.host.askerOf(source);
     if (link === undefined) return err('NotMulticast');
     this.unsubscribe(value, link.number);
     return ok(undefined);
   }
 
   private askFor(address: number, bits: number, parent: PhoneLink, answer: (answer: SubscribeAnswer) => void): void {
-    this.host.stack.request(
-      subscribeMulticast,
-      atLink(parent.device),
-      { bits, address },
-      (result) => {
-        if (result instanceof ErgotError) answer(err('ParentUnavailable'));
-        else answer(result.value.kind === 'Ok' ? ok(undefined) : err('ParentRefused'));
-      },
-      { timeout: TIMEOUT },
-    );
+    const heard = (result: Incoming<SubscribeAnswer, PhoneAddress> | ErgotError): void => {
+      if (result instanceof ErgotError) answer(err('ParentUnavailable'));
+      else answer(result.value.kind === 'Ok' ? ok(undefined) : err('ParentRefused'));
+    };
+    this.ask(subscribeMulticast, parent, { bits, address }, heard);
+  }
+
+  private ask(
+    endpoint: typeof subscribeMulticast,
+    { device }: PhoneLink,
+    address: ScopedAddress,
+    heard: (result: Incoming<SubscribeAnswer, PhoneAddress> | ErgotError) => void,
+  ): void {
+    try {
+      this.host.stack.request(endpoint, atLink(device), address, heard, { timeout: TIMEOUT });
+    } catch (error) {
+      // All sockets are taken, which passes; or the node has ended.
+      if (!(error instanceof ErgotError)) throw error;
+      heard(error);
+    }
   }
 
   private add(value: number, bits: number, member: number): SubscribeAnswer {
@@ -134,8 +144,7 @@ export class Groups {
     this.groups.splice(this.groups.indexOf(group), 1);
     const parent = this.host.parent();
     if (group.bits === this.host.table.bits || parent === undefined) return;
-    const scoped = { bits: group.bits, address: group.value };
-    this.host.stack.request(unsubscribeMulticast, atLink(parent.device), scoped, () => {}, { timeout: TIMEOUT });
+    this.ask(unsubscribeMulticast, parent, { bits: group.bits, address: group.value }, () => {});
   }
 
   private find(value: number, bits: number): Group | undefined {

@@ -96,6 +96,26 @@ export interface Prefix {
 /** An enum of variants that hold nothing. */
 type Refusal<E extends string> = { readonly kind: E; readonly value?: undefined };
 
+/** Whether two prefixes, or none, say the same. */
+export function isSamePrefix(a: Prefix | undefined, b: Prefix | undefined): boolean {
+  if (a === undefined || b === undefined) return a === b;
+  return (
+    a.levels.length === b.levels.length &&
+    a.levels.every((level, index) => {
+      const other = b.levels[index];
+      return (
+        level.bits === other?.bits &&
+        level.kind === other.kind &&
+        level.ranges.length === other.ranges.length &&
+        level.ranges.every((range, i) => {
+          const { local, address, len } = other.ranges[i] ?? { local: -1, address: -1, len: -1 };
+          return range.local === local && range.address === address && range.len === len;
+        })
+      );
+    })
+  );
+}
+
 function refusals<E extends string>(names: readonly E[]): Schema<Refusal<E>> {
   const variants: Record<string, Variant<undefined>> = {};
   for (const name of names) variants[name] = unitVariant;

@@ -26,7 +26,7 @@ export interface PhoneOptions {
   readonly packed?: boolean;
   /** The parts of the scope that need a place in the parent's, each a range there. Default: `pool`. */
   readonly ask?: readonly PhoneBlock[];
-  /** Addresses of the pool that are multicast: whoever subscribes has what is sent there. Children are given more on request. Default: none. */
+  /** Addresses of the scope that are multicast: whoever subscribes has what is sent there. Children are given more on request. Default: none. */
   readonly groups?: readonly PhoneBlock[];
   /** How much to ask the parent for at least when the pool runs short: 2^n. Default: as much as is needed. */
   readonly growBy?: number;
@@ -66,10 +66,6 @@ export function phoneSettings(options: PhoneOptions): PhoneSettings {
     if (!isWithin(block, bits)) bad(`^${bits} has no ^${block.len} at ${block.first}`);
   if (sockets.len > MOST_SOCKETS) bad(`own sockets are 2^${MOST_SOCKETS} at most`);
   if (!pool.some((block) => contains(block, sockets))) bad('the pool does not have the addresses of own sockets');
-  if (groups.some((group) => !pool.some((block) => contains(block, group))))
-    bad('the pool does not have the multicast addresses');
-  if (!pool.every((block) => ask.some((part) => contains(part, block))))
-    bad('a part of the pool has no place asked for');
   if (ask.length === 0 || hasOverlap(ask)) bad('parts of the scope overlap, or there is none');
   if (hasOverlap([sockets, ...groups])) bad('multicast addresses overlap each other, or own sockets');
   if (hasOverlap(pool)) bad('blocks of the pool overlap');

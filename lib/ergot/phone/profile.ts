@@ -18,6 +18,8 @@ import { PhoneForwarder } from './forwarder.js';
 import type { SubscribeAnswer } from './groups.js';
 import { type PhoneBlock, PhoneLink, type PhoneLinkOptions } from './link.js';
 import { isWithin, type PhoneOptions, type PhoneSettings, phoneSettings } from './options.js';
+import type { Prefix } from './messages.js';
+import { levelOf, levelsOf } from './prefix.js';
 import { PhoneUplink } from './uplink.js';
 
 /** A device's addresses and links. Made by {@link phoneProfile}. */
@@ -144,6 +146,16 @@ export class PhoneProfile implements Profile<PhoneAddress> {
   /** Takes a subscription back. */
   unsubscribe(address: PhoneAddress): void {
     this.control?.unsubscribe({ bits: address.bits, address: address.value });
+  }
+
+  /** Where the device's scope lies in those above it, as far as is known; without levels if it has no parent. */
+  get prefix(): Prefix {
+    return { levels: (this.control?.levels() ?? []).map(levelOf) };
+  }
+
+  /** Hears from a sibling, by which it goes up, where the scope that both share lies. Children are told. */
+  hear(prefix: Prefix): void {
+    this.control?.heard(levelsOf(prefix, this.bits));
   }
 
   /** Says that a link works, or does not: routes pass over it then. A link that was not attached is nothing to it. */

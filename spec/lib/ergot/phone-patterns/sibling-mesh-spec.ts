@@ -5,6 +5,7 @@ import { SiblingMesh, type SiblingRecord } from '../../../../lib/ergot/phone-pat
 
 const INTERVAL = 100;
 const LIFETIME = 450;
+const PREFIX = { levels: [{ bits: 10, kind: 0, ranges: [{ local: 0, address: 0x40, len: 6 }] }] };
 
 /** Routers that talk by cables which lose, delay and overtake; links are called by the number of who is at the other end. */
 class Layer {
@@ -96,11 +97,11 @@ describe('SiblingMesh', () => {
     it(`knows all ways among ${count}, and chooses the lowest that has a parent`, () => {
       const layer = new Layer(count, count, 0);
       const parents = new Set([count - 1]);
-      layer.routers[count - 1]?.set(true, { first: 0x40, bits: 10 });
+      layer.routers[count - 1]?.set(true, PREFIX);
       layer.run(2 * LIFETIME);
       check(layer, parents, 'begun');
       for (const router of layer.routers) {
-        expect(router?.prefix(layer.now)).to.deep.equal({ first: 0x40, bits: 10 });
+        expect(router?.prefix(layer.now)).to.deep.equal(PREFIX);
       }
     });
   }
@@ -124,7 +125,7 @@ describe('SiblingMesh', () => {
       const setParent = (id: number, has: boolean) => {
         if (has) parents.add(id);
         else parents.delete(id);
-        layer.routers[id]?.set(has, has ? { first: id, bits: 8 } : undefined);
+        layer.routers[id]?.set(has, has ? PREFIX : undefined);
       };
       for (const id of layer.routers.keys()) setParent(id, random.below(2) === 0);
       for (let step = 0; step < 6; step++) {
