@@ -160,6 +160,43 @@ hop 1: fd00::2 reached
   },
 };
 
+/** What the examples of ergot print, in virtual time. */
+const ERGOT: Readonly<Record<string, string>> = {
+  'ergot-sensors': `10 s, 0.80^2.8: room 0 has 20.5 °C
+10 s, 1.80^2.8: room 1 has 20.5 °C
+10 s, 2.80^2.8: room 2 has 20.5 °C
+10 s, 3.80^2.8: room 3 has 20.5 °C
+20 s, 0.80^2.8: room 0 has 20.5 °C
+20 s, 1.80^2.8: room 1 has 20.5 °C
+20 s, 3.80^2.8: room 3 has 20.5 °C
+`,
+  'ergot-siblings': `socket 1^3 is 1.9^2.4 to its siblings, 099^12 to the house
+lit: true
+socket 1^3 is 2.9^2.4 to its siblings, 0A9^12 to the house
+lit: true
+socket 1^3 is 3.9^2.4 to its siblings, 0B9^12 to the house
+lit: true
+socket 1^3 is 1.9^2.4 to its siblings, 0D9^12 to the house
+lit: false
+socket 1^3 is 2.9^2.4 to its siblings, 0E9^12 to the house
+lit: false
+socket 1^3 is 3.9^2.4 to its siblings, 0F9^12 to the house
+lit: false
+`,
+  'ergot-fixed-group': `the hall knows the eye by 181^12
+the arm hears: a wall, 41^8
+the hall hears: a wall, 001^12
+the hall knows the eye by 0181^16
+the arm hears: a wall, 41^8
+the hall hears: a wall, 0001^16
+`,
+  'ergot-leaves': `at first: door 0010^16, window 0018^16, roof 0028^16, cellar 0030^16; 0 left
+one more: door 0010^16, window 0018^16, roof 0028^16, cellar 0030^16, garden nowhere; 0 left
+the window gone: door 0010^16, roof 0028^16, cellar 0030^16, garden nowhere; 0 left
+its lease over: door 0010^16, roof 0028^16, cellar 0030^16, garden 0018^16; 8 left
+`,
+};
+
 /** Needs a network namespace: tested below. */
 const ON_TAP = 'udp-echo-on-tap';
 const ON_THREADS = 'parallel-echo';
@@ -169,12 +206,22 @@ const ON_A_THREAD = 'echo-worker';
 describe('examples', () => {
   it('are all known here', () => {
     const files = readdirSync(join(ROOT, 'examples')).flatMap((file) => /^(.*)\.ts$/.exec(file)?.[1] ?? []);
-    expect(files).to.have.members([...Object.keys(EXPECTED), ON_TAP, ON_THREADS, ON_A_THREAD]);
+    expect(files).to.have.members([...Object.keys(EXPECTED), ...Object.keys(ERGOT), ON_TAP, ON_THREADS, ON_A_THREAD]);
   });
 
   for (const [name, test] of Object.entries(EXPECTED)) {
     it(`${name} runs, and ends by itself`, test).timeout((SECONDS + 5) * 1000);
   }
+
+  for (const [name, expected] of Object.entries(ERGOT)) {
+    it(`${name} runs, and ends by itself`, async () => {
+      expect(await run(name)).to.equal(expected);
+    }).timeout((SECONDS + 5) * 1000);
+  }
+
+  it('have a sensor topic over a mesh of siblings in 40 lines', () => {
+    expect(sourceOf('ergot-sensors').trimEnd().split('\n')).to.have.length.at.most(40);
+  });
 });
 
 describeNetns('examples on a TAP', (netns) => {
