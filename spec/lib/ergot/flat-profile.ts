@@ -6,23 +6,7 @@
 import type { Device } from '../../../lib/core/device.js';
 import type { Frame } from '../../../lib/core/frame.js';
 import * as e from '../../../lib/ergot/index.js';
-
-/** What is asked of addresses of 32 bits. */
-export const netAddressing: e.Addressing<number> = {
-  here: 0,
-  everyone: e.PORT_ALL,
-  lastPort: 254,
-  reach: (address) => {
-    const port = e.portOf(address);
-    if (port === e.PORT_ANY) return e.Reach.Any;
-    return port === e.PORT_ALL ? e.Reach.All : e.Reach.One;
-  },
-  port: e.portOf,
-  withPort: e.withPort,
-  equals: (a, b) => a === b,
-  text: e.netAddressText,
-  parse: e.parseNetAddress,
-};
+import { netAddressing } from '../../../lib/ergot/profiles/addressing.js';
 
 export class FlatProfile implements e.Profile<number> {
   readonly addressing: e.Addressing<number> = netAddressing;
@@ -31,8 +15,13 @@ export class FlatProfile implements e.Profile<number> {
   readonly calls = { start: 0, stop: 0 };
   /** The texts of the addresses that something was to be sent to. */
   readonly sent: string[] = [];
+  readonly messages: e.Message<number>[] = [];
   /** What `send` is to say, instead of sending. */
   refusal: e.ProtocolError | undefined;
+  /** With `refusal` of what is too big. */
+  readonly mtu = 99;
+  /** Say that all was sent, for want of links. */
+  takes = false;
   private readonly node: number;
   private readonly header = new e.FrameHeader();
   private host: e.ProfileNode<number> | undefined;
@@ -87,8 +76,10 @@ export class FlatProfile implements e.Profile<number> {
 
   send(message: e.Message<number>, frame: Frame): e.ProtocolError | undefined {
     this.sent.push(e.netAddressText(message.destination));
+    this.messages.push(message);
+    message.mtu = this.mtu;
     const local = message.reach !== e.Reach.All && e.nodeOf(message.destination) === this.node;
-    const error = local ? e.ProtocolError.IseDestinationLocal : this.refusal;
+    const error = this.refusal ?? (local ? e.ProtocolError.IseDestinationLocal : undefined);
     if (error !== undefined) {
       if (error !== e.ProtocolError.IseDestinationLocal && error !== e.ProtocolError.IseRoutingLoop) frame.release();
       return error;
@@ -99,7 +90,7 @@ export class FlatProfile implements e.Profile<number> {
     this.header.push(frame);
     for (const { link } of this.links) this.owner.transmit(link, this.owner.env.pool.copy(frame));
     frame.release();
-    return this.links.length > 0 ? undefined : e.ProtocolError.IseNoRouteToDest;
+    return this.takes || this.links.length > 0 ? undefined : e.ProtocolError.IseNoRouteToDest;
   }
 
   /** Tells the sender of a message what was wrong with it. */
