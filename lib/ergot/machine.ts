@@ -76,9 +76,17 @@ export class ErgotMachine<A> implements ProfileNode<A> {
     this.profile.detach(link);
   }
 
-  /** Handles a frame that came by its `device`, and is lent. */
-  receive(frame: Frame): void {
-    this.stack.event(this.handle, frame);
+  /** Handles a frame that came by a link, and is lent. */
+  receive(link: Device | undefined, frame: Frame): void {
+    const { stack, env, profile } = this;
+    if (link === undefined || !this.attached.has(link))
+      return env.drops.report(DropReason.DeviceUnknown, frame, 'ergot');
+    stack.begin();
+    try {
+      profile.receive(link, frame);
+    } finally {
+      stack.end();
+    }
   }
 
   /** Ends: closes sockets and links. Leaves no timer. */
@@ -89,10 +97,4 @@ export class ErgotMachine<A> implements ProfileNode<A> {
     for (const link of this.attached) this.detach(link);
     this.profile.stop();
   }
-
-  private readonly handle = (frame: Frame): void => {
-    const { device } = frame;
-    if (device !== undefined && this.attached.has(device)) this.profile.receive(device, frame);
-    else this.env.drops.report(DropReason.DeviceUnknown, frame, 'ergot');
-  };
 }

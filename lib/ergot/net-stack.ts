@@ -179,14 +179,13 @@ export class NetStack<A> implements NetStackApi<A> {
     this.turns.add(turn);
   }
 
-  /** Runs an event: what it has applications called for is called at its end. */
-  event<T>(handle: (subject: T) => void, subject: T): void {
+  /** Begins an event: what it has applications called for is called at its end. */
+  begin(): void {
     this.turns.enter();
-    try {
-      handle(subject);
-    } finally {
-      this.turns.leave();
-    }
+  }
+
+  end(): void {
+    this.turns.leave();
   }
 
   /** Closes all sockets. Who waits for an answer is told, at once. */

@@ -1,6 +1,6 @@
 /** The links of an ergot node as devices: where their frames come in and go out, until the node ends. */
 
-import { Observable, type OperatorFunction, Subject, Subscription, takeUntil } from 'rxjs';
+import { filter, Observable, type OperatorFunction, Subject, Subscription, takeUntil } from 'rxjs';
 import type { Device } from '../../lib/core/device.js';
 import { DropReason } from '../../lib/core/drops.js';
 import type { Env } from '../../lib/core/env.js';
@@ -24,6 +24,7 @@ export class ErgotLinks<A> {
   private readonly piped = new Set<Device>();
   private readonly plugged = new Subscription();
   private started = false;
+  private failed = false;
   private open = true;
 
   constructor(profile: Profile<A>, options: NetStackOptions, env: Env) {
@@ -46,9 +47,9 @@ export class ErgotLinks<A> {
   operator(links: readonly Device[]): OperatorFunction<RxFrame, TxFrame> {
     const node = responder<RxFrame, TxFrame>((emit) => {
       this.begin(links, emit);
-      return { next: (frame) => this.machine.receive(frame), teardown: () => this.close() };
+      return { next: (frame) => this.machine.receive(frame.device, frame), teardown: () => this.close() };
     });
-    return (frames$) => frames$.pipe(node, takeUntil(this.ended$));
+    return (frames$) => frames$.pipe(node, takeUntil(this.ended$.pipe(filter(() => !this.failed))));
   }
 
   plug(link: Device): Subscription {
@@ -56,7 +57,7 @@ export class ErgotLinks<A> {
     this.machine.attach(link);
     const detach = (): void => this.machine.detach(link);
     const subscription = link.frames$.subscribe({
-      next: (frame) => this.machine.receive(frame),
+      next: (frame) => this.machine.receive(link, frame),
       complete: detach,
       error: (error: unknown) => {
         detach();
@@ -89,6 +90,8 @@ export class ErgotLinks<A> {
         this.machine.attach(link);
       }
     } catch (error) {
+      // The output ends with this error.
+      this.failed = true;
       this.close();
       throw error;
     }

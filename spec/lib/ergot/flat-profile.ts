@@ -77,7 +77,7 @@ export class FlatProfile implements e.Profile<number> {
   send(message: e.Message<number>, frame: Frame): e.ProtocolError | undefined {
     this.sent.push(e.netAddressText(message.destination));
     this.messages.push(message);
-    message.mtu = this.mtu;
+    if (this.refusal === e.ProtocolError.IsePacketTooBig) message.mtu = this.mtu;
     const local = message.reach !== e.Reach.All && e.nodeOf(message.destination) === this.node;
     const error = this.refusal ?? (local ? e.ProtocolError.IseDestinationLocal : undefined);
     if (error !== undefined) {
