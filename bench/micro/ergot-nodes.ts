@@ -106,7 +106,7 @@ export function hops<A>(scene: Scene<A>): () => void {
   };
   const machine = new ErgotMachine(scene.profile, outside, {}, env);
   for (const link of scene.links) machine.attach(link);
-  const feed = feeding(scene, env.pool, (frame) => machine.receive(frame));
+  const feed = feeding(scene, env.pool, (frame) => machine.receive(frame.device, frame));
   return () => {
     left = 0;
     feed();
