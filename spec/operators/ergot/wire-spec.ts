@@ -14,9 +14,9 @@ describe('ergot nodes on the wire', () => {
   });
   afterEach(() => rig.end());
 
-  /** A root and an edge, whose link is watched at both ends. */
+  /** A root, whose ports are all free, and an edge; their link is watched at both ends. */
   function rootAndEdge(mtu = 1500) {
-    const root = rig.node(e.routerProfile());
+    const root = rig.node(e.routerProfile({ seedRoutes: 0 }));
     const edge = rig.node(e.edgeProfile());
     const cable = rig.cable({ mtu });
     root.plug(rig.watched(cable.ends[0]));
