@@ -142,4 +142,4 @@ export {
   seedRelease,
   seedRequest,
 } from './profiles/messages.js';
-export type { LeaseTerms } from './profiles/leases.js';
+export type { LeaseTerms, LeaseTimes } from './profiles/leases.js';

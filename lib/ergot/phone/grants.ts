@@ -12,7 +12,7 @@ import { scopeSize } from '../address-text.js';
 import type { AddressAllocator } from '../allocator.js';
 import type { Endpoint } from '../endpoint.js';
 import type { Incoming } from '../net-stack-api.js';
-import { FIRST_LEASE, LONGEST_LEASE, REFRESH_BELOW, TOMBSTONE } from '../profiles/leases.js';
+import { LEASE_TIMES } from '../profiles/leases.js';
 import type { RoutingTable } from '../routing.js';
 import type { PhoneLink } from './link.js';
 import {
@@ -71,7 +71,7 @@ class Grant {
     this.device = device;
     this.nonce = nonce;
     this.allocations = allocations;
-    this.end = timers.now() + FIRST_LEASE * SECOND;
+    this.end = timers.now() + LEASE_TIMES.first * SECOND;
     this.timer = timers.timer((grant: Grant) => grants.ended(grant), this);
     this.timer.arm(this.end);
   }
@@ -140,7 +140,7 @@ export class Grants {
     if (grant.isTombstone) return this.free(grant);
     grant.isTombstone = true;
     this.removeRoutes(grant);
-    grant.timer.arm(grant.end + TOMBSTONE * SECOND);
+    grant.timer.arm(grant.end + LEASE_TIMES.tombstone * SECOND);
     this.host.granted();
   }
 
@@ -196,7 +196,7 @@ export class Grants {
     this.removeRoutes(grant);
     this.forget(grant);
     grant.device = link.device;
-    if (grant.isTombstone) grant.end = this.host.timers.now() + FIRST_LEASE * SECOND;
+    if (grant.isTombstone) grant.end = this.host.timers.now() + LEASE_TIMES.first * SECOND;
     grant.isTombstone = false;
     grant.timer.arm(grant.end);
     this.add(grant, link);
@@ -234,15 +234,15 @@ export class Grants {
     const grants = link === undefined ? undefined : this.named(link, value.addresses);
     if (link === undefined || grants === undefined || grants.size === 0) return err('Unknown');
     const now = this.host.timers.now();
-    const due = [...grants].filter(({ end }) => end - now <= REFRESH_BELOW * SECOND);
+    const due = [...grants].filter(({ end }) => end - now <= LEASE_TIMES.refreshBelow * SECOND);
     if (due.length === 0) return err('TooSoon');
     for (const grant of due) {
-      grant.end = now + LONGEST_LEASE * SECOND;
+      grant.end = now + LEASE_TIMES.longest * SECOND;
       grant.timer.arm(grant.end);
     }
     this.host.refreshed(link);
     const expires = Math.min(...Array.from(grants, (grant) => this.left(grant)));
-    return ok({ expires_seconds: expires, min_refresh_seconds: REFRESH_BELOW });
+    return ok({ expires_seconds: expires, min_refresh_seconds: LEASE_TIMES.refreshBelow });
   }
 
   private release({ source, value }: Incoming<AddressList, PhoneAddress>): Answer<undefined, LeaseRefusal> {

@@ -12,7 +12,7 @@ import { AllocError, AllocFlag } from '../allocator-pool.js';
 import type { Endpoint } from '../endpoint.js';
 import { ErgotError } from '../error.js';
 import type { Incoming, NetStackApi } from '../net-stack-api.js';
-import { REFRESH_BELOW } from '../profiles/leases.js';
+import { LEASE_TIMES } from '../profiles/leases.js';
 import type { PhoneBlock, PhoneLink } from './link.js';
 import {
   type Answer,
@@ -164,7 +164,7 @@ export class Tenancy {
   /** The leases are good for so many seconds more. */
   private keep(seconds: number): void {
     this.end = this.now + seconds * SECOND;
-    this.at(this.now + Math.max(0, seconds - REFRESH_BELOW) * SECOND, () => this.refresh());
+    this.at(this.now + Math.max(0, seconds - LEASE_TIMES.refreshBelow) * SECOND, () => this.refresh());
   }
 
   /** The leases are over. */

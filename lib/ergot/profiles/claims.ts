@@ -8,7 +8,7 @@ import type { Env } from '../../core/env.js';
 import { NET_LOCAL, NODE_CENTRAL, NODE_EDGE, networkOf } from '../net-address.js';
 import type { Incoming, OpenSocket } from '../net-stack-api.js';
 import type { ProfileNode } from '../profile.js';
-import { FIRST_LEASE, LONGEST_LEASE, Lease, LeaseTable } from './leases.js';
+import { Lease, LeaseTable, type LeaseTimes } from './leases.js';
 import {
   type AddressClaim,
   type AddressClaimError,
@@ -40,12 +40,14 @@ class NodeClaim extends Lease {
 export class ClaimServer {
   private readonly env: Env;
   private readonly networks: Networks;
+  private readonly times: LeaseTimes;
   private readonly claims: LeaseTable<NodeClaim>;
   private readonly refreshes: OpenSocket;
 
-  constructor(node: ProfileNode<number>, networks: Networks, capacity: number) {
+  constructor(node: ProfileNode<number>, networks: Networks, capacity: number, times: LeaseTimes) {
     this.env = node.env;
     this.networks = networks;
+    this.times = times;
     this.claims = new LeaseTable(capacity);
     this.refreshes = node.stack.serve(addressRefresh, (incoming, answer) => answer(this.refresh(incoming)));
     node.stack.serve(addressClaim, (incoming, answer) => answer(this.claim(incoming)));
@@ -69,7 +71,7 @@ export class ClaimServer {
   private claim({ value, source }: Incoming<AddressClaim, number>): Answer<AddressClaimGranted, AddressClaimError> {
     const { candidate_node_id: node, nonce } = value;
     const network = networkOf(source);
-    const { claims, now, env } = this;
+    const { claims, now, env, times } = this;
     if (RESERVED.includes(node)) return err('InvalidNodeId');
     if (network === NET_LOCAL || this.networks.downlink(network) === undefined) return err('UnknownSource');
     const known = claims.get(keyOf(network, node), now);
@@ -78,7 +80,7 @@ export class ClaimServer {
       return again ? this.granted(network, node, known) : err('Conflict');
     }
     if (!claims.hasRoom(now)) return err('Exhausted');
-    const claim = new NodeClaim(nonce, network, FIRST_LEASE, now, env.random);
+    const claim = new NodeClaim(nonce, network, times.first, times, now, env.random);
     claims.set(keyOf(network, node), claim);
     return this.granted(network, node, claim);
   }
@@ -97,7 +99,7 @@ export class ClaimServer {
     if (verdict === 'wrong') return err('BadRequest');
     if (verdict === 'current') {
       if (!claim.isDue(now)) return err('TooSoon');
-      claim.extend(LONGEST_LEASE, now, this.env.random);
+      claim.extend(this.times.longest, now, this.env.random);
     }
     return ok({ node_id: node, net_id: network, ...claim.terms(now) });
   }

@@ -6,19 +6,41 @@
  * Nothing here has a timer: what has ended is seen when it is looked at.
  */
 
+import { UsageError } from '../../core/errors.js';
 import type { Random } from '../../core/random.js';
 
 const SECOND = 1000;
-/** Seconds that a lease is given for first. */
-export const FIRST_LEASE = 30;
-/** Seconds that it is given for when it is extended. */
-export const LONGEST_LEASE = 120;
-/** Seconds that may be left at most when it is extended. */
-export const REFRESH_BELOW = 62;
-/** Seconds that it is kept after its end. */
-export const TOMBSTONE = 30;
+const MAX_SECONDS = 0xffff;
 /** Bytes of a token. */
 export const TOKEN_LENGTH = 8;
+
+/** How long leases are, in whole seconds of 1 to 65,535. */
+export interface LeaseTimes {
+  /** That it is given for first. Default 30. */
+  readonly first: number;
+  /** That it is given for when it is extended. Default 120. */
+  readonly longest: number;
+  /** That may be left at most when it is extended. Default 62. */
+  readonly refreshBelow: number;
+  /** That it is kept after its end. Default 30. */
+  readonly tombstone: number;
+}
+
+/** Those of ergot 0.12. */
+export const LEASE_TIMES: LeaseTimes = { first: 30, longest: 120, refreshBelow: 62, tombstone: 30 };
+
+/** @throws UsageError `ERR_INVALID_OPTION` for a time that does not fit the wire */
+export function leaseTimes(given: Partial<LeaseTimes>): LeaseTimes {
+  const times = { ...LEASE_TIMES, ...given };
+  for (const seconds of Object.values(times)) {
+    if (Number.isInteger(seconds) && seconds >= 1 && seconds <= MAX_SECONDS) continue;
+    throw new UsageError(
+      'ERR_INVALID_OPTION',
+      `a lease has times of 1 to ${MAX_SECONDS} whole seconds, not ${seconds}`,
+    );
+  }
+  return times;
+}
 
 /** What a token is to a lease. */
 export type TokenVerdict = 'current' | 'previous' | 'wrong' | 'expired';
@@ -38,13 +60,15 @@ export interface LeaseTerms {
 export class Lease {
   /** The network that it was asked for from: only there it is known. */
   readonly scope: number;
+  private readonly times: LeaseTimes;
   private end: number;
   private current: Uint8Array;
   private previous: Uint8Array | undefined = undefined;
 
   /** @param seconds from `now`, which is in milliseconds, that it is given for */
-  constructor(scope: number, seconds: number, now: number, random: Random) {
+  constructor(scope: number, seconds: number, times: LeaseTimes, now: number, random: Random) {
     this.scope = scope;
+    this.times = times;
     this.end = now + seconds * SECOND;
     this.current = randomly(new Uint8Array(TOKEN_LENGTH), random);
   }
@@ -55,7 +79,7 @@ export class Lease {
 
   /** Whether it is over, tombstone and all. */
   isGone(now: number): boolean {
-    return now >= this.end + TOMBSTONE * SECOND;
+    return now >= this.end + this.times.tombstone * SECOND;
   }
 
   judge(token: Uint8Array, now: number): TokenVerdict {
@@ -66,7 +90,7 @@ export class Lease {
 
   /** Whether so little is left that it may be extended. */
   isDue(now: number): boolean {
-    return this.end - now <= REFRESH_BELOW * SECOND;
+    return this.end - now <= this.times.refreshBelow * SECOND;
   }
 
   /** Gives it for so many seconds from now, under a new token. */
@@ -82,7 +106,11 @@ export class Lease {
   }
 
   /** What its holder is told: a second that has begun counts. */
-  terms(now: number, minRefresh: number = REFRESH_BELOW, maxRefresh: number = LONGEST_LEASE): LeaseTerms {
+  terms(
+    now: number,
+    minRefresh: number = this.times.refreshBelow,
+    maxRefresh: number = this.times.longest,
+  ): LeaseTerms {
     return {
       expires_seconds: Math.ceil((this.end - now) / SECOND),
       max_refresh_seconds: maxRefresh,

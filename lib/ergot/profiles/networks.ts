@@ -9,7 +9,7 @@ import type { Timers } from '../../core/timers.js';
 import { ProtocolError } from '../frame-error.js';
 import { NET_LAST, NET_LOCAL, networkOf, nodeOf } from '../net-address.js';
 import { LinkState } from '../profile.js';
-import { Lease, LeaseTable } from './leases.js';
+import { Lease, LeaseTable, type LeaseTimes } from './leases.js';
 import type { Port } from './port.js';
 import type { ParentLease } from './seed-parent.js';
 
@@ -20,8 +20,8 @@ export class SeedRoute extends Lease {
   /** Whence we have it ourselves, unless we gave it out. */
   parent: ParentLease | undefined = undefined;
 
-  constructor(port: Port, seconds: number, now: number, random: Random) {
-    super(port.network, seconds, now, random);
+  constructor(port: Port, seconds: number, times: LeaseTimes, now: number, random: Random) {
+    super(port.network, seconds, times, now, random);
     this.port = port;
   }
 }

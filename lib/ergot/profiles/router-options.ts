@@ -3,6 +3,7 @@
 import type { Device } from '../../core/device.js';
 import { UsageError } from '../../core/errors.js';
 import { NET_LAST } from '../net-address.js';
+import { type LeaseTimes, leaseTimes } from './leases.js';
 import { checkLiveness, type LivenessOption } from './port.js';
 
 const MAX_LINKS = 255;
@@ -19,6 +20,8 @@ export interface RouterOptions {
   readonly claims?: number;
   /** When a link counts as lost. Default: never. */
   readonly liveness?: LivenessOption;
+  /** How long what it gives out is given out for. Shorter times than ergot's are for tests, and for networks where much comes and goes. */
+  readonly leases?: Partial<LeaseTimes>;
 }
 
 /** Options of {@link bridgeProfile}. */
@@ -33,18 +36,19 @@ export interface RouterSettings {
   readonly seedRoutes: number;
   readonly claims: number;
   readonly liveness: LivenessOption | undefined;
+  readonly leases: LeaseTimes;
   /** `undefined` for a root; empty for the first link. */
   readonly upstream: string | ((link: Device) => boolean) | undefined;
 }
 
 /** @throws UsageError `ERR_INVALID_OPTION` */
 export function checkOptions(options: RouterOptions, upstream: RouterSettings['upstream']): RouterSettings {
-  const { links = DEFAULT_LINKS, seedRoutes = DEFAULT_SEED_ROUTES, claims = 0, liveness } = options;
+  const { links = DEFAULT_LINKS, seedRoutes = DEFAULT_SEED_ROUTES, claims = 0, liveness, leases = {} } = options;
   checkCount('links', links, 1, MAX_LINKS);
   checkCount('seedRoutes', seedRoutes, 0, NET_LAST);
   checkCount('claims', claims, 0, NET_LAST);
   checkLiveness(liveness);
-  return { links, seedRoutes, claims, liveness, upstream };
+  return { links, seedRoutes, claims, liveness, leases: leaseTimes(leases), upstream };
 }
 
 function checkCount(name: string, count: number, least: number, most: number): void {

@@ -63,11 +63,11 @@ class Router implements Profile<number>, PortOwner, SeedTenant {
   }
 
   start(node: ProfileNode<number>): void {
-    const { seedRoutes, claims: numbers, upstream } = this.settings;
+    const { seedRoutes, claims: numbers, upstream, leases } = this.settings;
     const networks = new Networks(seedRoutes, node.env.timers);
     const parent = upstream === undefined ? undefined : new SeedParent(node.stack, () => this.doubt());
-    const claims = numbers === 0 ? undefined : new ClaimServer(node, networks, numbers);
-    if (seedRoutes > 0) serveSeeds(node, networks, parent);
+    const claims = numbers === 0 ? undefined : new ClaimServer(node, networks, numbers, leases);
+    if (seedRoutes > 0) serveSeeds(node, networks, parent, leases);
     this.started = { node, dispatch: new Dispatch(node), networks, claims, parent };
   }
 

@@ -8,7 +8,7 @@ import type { Env } from '../../core/env.js';
 import { NET_LOCAL, networkOf } from '../net-address.js';
 import type { Incoming, OpenSocket } from '../net-stack-api.js';
 import type { ProfileNode } from '../profile.js';
-import { FIRST_LEASE, LONGEST_LEASE } from './leases.js';
+import type { LeaseTimes } from './leases.js';
 import {
   type Answer,
   err,
@@ -37,6 +37,7 @@ const OVER: readonly SeedRefreshError[] = ['UnknownNetId', 'NotAssigned', 'Alrea
 class SeedServer {
   private readonly env: Env;
   private readonly networks: Networks;
+  private readonly times: LeaseTimes;
   /** The router above, of a bridge. */
   private readonly parent: SeedParent | undefined;
   private readonly refreshes: OpenSocket;
@@ -44,9 +45,10 @@ class SeedServer {
   /** Requests that the router above has not answered yet. */
   private asking = 0;
 
-  constructor(node: ProfileNode<number>, networks: Networks, parent: SeedParent | undefined) {
+  constructor(node: ProfileNode<number>, networks: Networks, parent: SeedParent | undefined, times: LeaseTimes) {
     this.env = node.env;
     this.networks = networks;
+    this.times = times;
     this.parent = parent;
     const { stack } = node;
     this.refreshes = stack.serve(seedRefresh, (incoming, answer) => this.refresh(incoming, answer));
@@ -63,7 +65,7 @@ class SeedServer {
     if (wrong !== undefined) return answer(err(wrong));
     if (this.parent !== undefined) return this.delegate(this.parent, scope, answer);
     const network = this.networks.free();
-    const route = network === NET_LOCAL ? undefined : this.grant(network, scope, FIRST_LEASE);
+    const route = network === NET_LOCAL ? undefined : this.grant(network, scope, this.times.first);
     answer(route === undefined ? err('NetIdsExhausted') : this.assigned(network, route));
   }
 
@@ -77,7 +79,7 @@ class SeedServer {
   private grant(network: number, scope: number, seconds: number): SeedRoute | undefined {
     const port = this.networks.downlink(scope);
     if (port === undefined) return undefined;
-    const route = new SeedRoute(port, seconds, this.now, this.env.random);
+    const route = new SeedRoute(port, seconds, this.times, this.now, this.env.random);
     this.networks.leases.set(network, route);
     return route;
   }
@@ -128,7 +130,7 @@ class SeedServer {
     if (verdict === 'previous') return answer(ok(this.assignment(network, route)));
     if (route.parent !== undefined) return this.refreshAbove(route, route.parent, token, answer);
     if (!route.isDue(this.now)) return answer(err('TooSoon'));
-    route.extend(LONGEST_LEASE, this.now, this.env.random);
+    route.extend(this.times.longest, this.now, this.env.random);
     answer(ok(this.assignment(network, route)));
   }
 
@@ -176,8 +178,13 @@ class SeedServer {
 }
 
 /** Serves bridges below. */
-export function serveSeeds(node: ProfileNode<number>, networks: Networks, parent: SeedParent | undefined): void {
-  const server = new SeedServer(node, networks, parent);
+export function serveSeeds(
+  node: ProfileNode<number>,
+  networks: Networks,
+  parent: SeedParent | undefined,
+  times: LeaseTimes,
+): void {
+  const server = new SeedServer(node, networks, parent, times);
   node.stack.serve(seedRequest, ({ source }, answer) => server.request(networkOf(source), answer));
 }
 

@@ -137,6 +137,34 @@ describe('leases of networks (67)', () => {
     expect(refresh(3, new Uint8Array(8))).to.equal('BadRequest');
   });
 
+  it('are as long as the router is told', () => {
+    const { world, granted, refresh, extended, request } = seeded({
+      leases: { first: 2, longest: 5, refreshBelow: 3, tombstone: 1 },
+      seedRoutes: 1,
+    });
+    const first = granted();
+    expect(seconds(first)).to.deep.equal([2, 5, 3]);
+    const second = extended(3, first.refresh_token);
+    expect(seconds(second)).to.deep.equal([5, 5, 3]);
+    world.until(1.999);
+    expect(refresh(3, second.refresh_token)).to.equal('TooSoon');
+    world.until(2);
+    const third = extended(3, second.refresh_token);
+    world.until(7);
+    expect(refresh(3, third.refresh_token)).to.equal('AlreadyExpired');
+    expect(request()).to.equal('NetIdsExhausted');
+    world.until(8);
+    expect(granted().net_id).to.equal(3);
+  });
+
+  for (const leases of [{ first: 0 }, { longest: 65_536 }, { refreshBelow: 1.5 }, { tombstone: -1 }]) {
+    it(`cannot be as long as ${JSON.stringify(leases)}`, () => {
+      expect(() => e.routerProfile({ leases }))
+        .to.throw()
+        .with.property('code', 'ERR_INVALID_OPTION');
+    });
+  }
+
   it('end after their time: 30 seconds', () => {
     const { world, granted, refresh } = seeded();
     const { refresh_token } = granted();
