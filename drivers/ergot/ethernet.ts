@@ -19,6 +19,7 @@ import { ErgotLink } from './ergot-link.js';
 import { type ErgotListener, PeerLinks, type ErgotPeerOptions } from './listener.js';
 
 const EVERYBODY = 0xffff_ffff_ffff;
+const AGEING = 5000;
 const SOURCE = 6;
 const TYPE = 12;
 
@@ -38,10 +39,11 @@ export interface ErgotEthernetOptions {
 export interface ErgotEthernetLinkOptions extends ErgotEthernetOptions {
   /**
    * Who is at the other end. A MAC address: what others send is dropped as `ErgotUnknownPeer`. `learned` (default): whoever was heard of last, and everybody
-   * until then; for cables with two ends. A group's
-   * address, or `everybody`: a bus; all hear each frame.
+   * until then; for cables with two ends. A group's address, or `everybody`: a bus; all hear each frame.
    */
   readonly peer?: MacAddress | string;
+  /** Milliseconds of silence after which whoever was learned is forgotten: it may have been replaced by another one. Default 5,000. */
+  readonly ageing?: number;
 }
 
 /** Options of {@link listenErgotEthernet}. */
@@ -128,18 +130,26 @@ class Port {
 class EthernetLink extends ErgotLink {
   private readonly port: Port;
   private readonly ended: (link: EthernetLink) => void;
-  private peer: number;
+  private readonly peer: number;
+  private readonly ageing: number;
+  private learned = EVERYBODY;
+  /** When what was learned is forgotten. */
+  private until = 0;
 
-  constructor(name: string, peer: number, port: Port, ended: (link: EthernetLink) => void) {
+  /** @param ageing milliseconds for which it is known who spoke last; 0 where all goes to `peer` */
+  constructor(name: string, peer: number, ageing: number, port: Port, ended: (link: EthernetLink) => void) {
     super(name, port.mtu, port.env);
     this.port = port;
     this.peer = peer;
+    this.ageing = ageing;
     this.ended = ended;
   }
 
-  /** From now on this one is at the other end. */
-  learn(peer: number): void {
-    if (peer !== this.peer) this.peer = peer;
+  /** This one has spoken. */
+  heard(from: number): void {
+    if (this.ageing === 0) return;
+    this.learned = from;
+    this.until = this.env.timers.now() + this.ageing;
   }
 
   /** Delivers a frame that the port narrowed. */
@@ -148,7 +158,8 @@ class EthernetLink extends ErgotLink {
   }
 
   protected override transmit(frame: TxFrame): void {
-    this.port.send(frame, this.peer);
+    const isKnown = this.ageing > 0 && this.env.timers.now() < this.until;
+    this.port.send(frame, isKnown ? this.learned : this.peer);
   }
 
   protected override detach(): void {
@@ -168,15 +179,17 @@ class EthernetLink extends ErgotLink {
  * node.plug(link);
  */
 export function ergotOverEthernet(device: Device, options: ErgotEthernetLinkOptions, env: Env): Device {
-  const { peer = 'learned' } = options;
-  const to = peer === 'learned' || peer === 'everybody' ? EVERYBODY : MacAddress.of(peer).value;
+  const { peer = 'learned', ageing = AGEING } = options;
+  const isLearning = peer === 'learned';
+  const to = isLearning || peer === 'everybody' ? EVERYBODY : MacAddress.of(peer).value;
   const isOfOne = !isGroupMac(to);
+  if (!(ageing > 0)) throw new UsageError('ERR_INVALID_OPTION', `no time to know a peer: ${ageing} ms`);
   const port = new Port(device, options, env);
   const listening = new Subscription();
-  const link = new EthernetLink(port.name, to, port, () => listening.unsubscribe());
+  const link = new EthernetLink(port.name, to, isLearning ? ageing : 0, port, () => listening.unsubscribe());
   const heard = (frame: Frame, from: number): void => {
     if (isOfOne && from !== to) return env.drops.report(DropReason.ErgotUnknownPeer, frame, port.name);
-    if (peer === 'learned') link.learn(from);
+    link.heard(from);
     return link.receive(frame);
   };
   listening.add(port.listen(heard, { error: (error) => link.fail(error), complete: () => void link.close() }));
@@ -199,7 +212,7 @@ export function listenErgotEthernet(device: Device, options: ErgotEthernetListen
   const header = new FrameHeader();
   const make = (from: number): EthernetLink => {
     const name = `${port.name}:${new MacAddress(from).toString()}`;
-    return new EthernetLink(name, from, port, (link) => peers.remove(from, link));
+    return new EthernetLink(name, from, 0, port, (link) => peers.remove(from, link));
   };
   const heard = (frame: Frame, from: number): void => {
     let link = peers.heard(from);

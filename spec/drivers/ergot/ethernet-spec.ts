@@ -66,6 +66,21 @@ describe('ergot over Ethernet', () => {
     expect(near.name).to.equal('a.ergot');
   });
 
+  it('forgets who has been silent, so that another one can be in its place', () => {
+    const { env, scheduler, a, b, c, wire } = segment();
+    const near = ergotOverEthernet(a, { ageing: 1000 }, env);
+    const first = ergotOverEthernet(b, {}, env);
+    say(first, env, 1);
+    scheduler.runFor(999);
+    say(near, env, 2);
+    scheduler.runFor(1);
+    const second = hear(ergotOverEthernet(c, {}, env));
+    say(near, env, 3);
+    scheduler.runFor(1);
+    expect(wire.slice(1).map((frame) => frame.slice(0, 12))).to.deep.equal([B, ALL]);
+    expect(second.bytes).to.deep.equal([3]);
+  });
+
   it('is a bus where it says so', () => {
     const { env, scheduler, a, b, c, wire } = segment();
     const ends = [a, b, c].map((device) => ergotOverEthernet(device, { peer: 'everybody' }, env));
@@ -181,6 +196,7 @@ describe('ergot over Ethernet', () => {
     ['a device of another medium', ({ env }: Bench) => ergotOverEthernet(link({ medium: 'ip' }, env).ends[0], {}, env)],
     ['a type that is a length', ({ env, a }: Bench) => ergotOverEthernet(a, { etherType: 0x5ff }, env)],
     ['an MTU that does not fit', ({ env, a }: Bench) => ergotOverEthernet(a, { mtu: 1497 }, env)],
+    ['no time to know a peer', ({ env, a }: Bench) => ergotOverEthernet(a, { ageing: 0 }, env)],
     ['no room for peers', ({ env, a }: Bench) => listenErgotEthernet(a, { mostPeers: 0 }, env)],
   ] as const) {
     it(`throws at once for ${what}`, () => {
