@@ -94,7 +94,7 @@ export class ReceiveQueue {
     const { first, blocks, lent } = this;
     if (first === blocks.length) {
       if (lent === undefined) return 0;
-      const count = Math.min(this.lentTo - this.lentFrom, max);
+      const count = atMost(this.lentTo - this.lentFrom, max);
       this.taken = lent;
       this.takenFrom = this.lentFrom;
       this.lentFrom += count;
@@ -104,7 +104,7 @@ export class ReceiveQueue {
     }
     this.taken = blocks[first] ?? NOWHERE;
     this.takenFrom = this.skip;
-    const count = Math.min((this.ends[first] ?? 0) - this.skip, max);
+    const count = atMost((this.ends[first] ?? 0) - this.skip, max);
     this.skip += count;
     this.length -= count;
     if (this.skip === this.ends[first]) this.leaveBlock();
@@ -161,6 +161,11 @@ export class ReceiveQueue {
     }
     this.forgetBlocks();
   }
+}
+
+/** The less of both, as an integer, which with an infinite `max` the engine would not know it to be. */
+function atMost(count: number, max: number): number {
+  return count > max ? max | 0 : count;
 }
 
 function copy(source: Uint8Array, from: number, to: number, target: Uint8Array, at: number): void {

@@ -12,7 +12,7 @@ import { receiveInSynReceived, receiveInSynSent } from './handshake.js';
 import { challenge, drop, refuse } from './refuse.js';
 import type { Segment } from './segment.js';
 import { reset, sendSyn } from './emit.js';
-import { transmit } from './send.js';
+import { transmit, transmitAfterAck } from './send.js';
 import { after, before } from './seq.js';
 import { canReceive } from './state.js';
 import { Tell } from './tell.js';
@@ -64,7 +64,7 @@ function receiveExpected(c: Connection, segment: Segment): void {
     if (c.rcv.nxt !== nxt) acknowledgeSoon(c);
   }
   if (segment.frame !== undefined) c.host.env.drops.deliver(segment.frame);
-  if (!repeated || c.queue.length > 0) transmit(c);
+  if (!repeated || c.queue.length > 0) transmitAfterAck(c);
 }
 
 /** Whether the acknowledgment that comes with data has been there before, and nothing waits for another; then it is as good as processed. */

@@ -49,6 +49,16 @@ export function transmit(c: Connection): void {
   } else timers.disarmRetransmit();
 }
 
+/** The same where an acknowledgment came, most often with nothing left to send: then it is only noted. */
+export function transmitAfterAck(c: Connection): void {
+  if (c.queue.length > 0 || c.finQueued || c.recovery.newFirst || c.state !== 'ESTABLISHED') {
+    transmit(c);
+    return;
+  }
+  noteLimit(c);
+  c.timers.disarmRetransmit();
+}
+
 /** Sends what was written while others were being told of news. */
 export function push(c: Connection): void {
   if (!c.pushing) return;
