@@ -56,6 +56,15 @@ export class World {
     return Object.assign(made, { unplug: () => plugs.forEach((plug) => plug.unsubscribe()) });
   }
 
+  /** The ends of a link that are not plugged in yet. */
+  cable(ends: number): readonly [Device, ...Device[]] {
+    const cable = this.cables++;
+    return link(
+      { medium: 'ergot', ends: Array.from({ length: ends }, (_, i) => `${cable}${'abcdefghij'[i]}`) },
+      this.env,
+    ).ends;
+  }
+
   /** Lets so many seconds go by, and then whatever happens at that moment. */
   seconds(seconds: number): void {
     this.scheduler.runFor(seconds * 1000);
