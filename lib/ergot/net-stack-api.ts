@@ -76,6 +76,11 @@ export interface PublishOptions extends SendOptions {
 export interface RequestOptions extends SendOptions {
   /** Milliseconds until it is given up with the code `ERR_ERGOT_TIMEOUT`. Default 1,000. */
   readonly timeout?: number;
+  /**
+   * Its number, 0 to 65,535, which its answer has too. Default: the next one. For those that share an address with others until they are answered: by
+   * lot it is hardly the same.
+   */
+  readonly sequence?: number;
 }
 
 /** The sockets. */

@@ -99,8 +99,9 @@ export class NetStack<A> implements NetStackApi<A> {
     done: Heard<Response, A>,
     options: RequestOptions = {},
   ): () => void {
-    const { timeout = DEFAULT_TIMEOUT } = options;
+    const { timeout = DEFAULT_TIMEOUT, sequence = this.nextSequence() } = options;
     if (!(timeout >= 0)) throw new UsageError('ERR_INVALID_OPTION', `no time to wait: ${timeout}`);
+    if ((sequence & 0xffff) !== sequence) throw new UsageError('ERR_INVALID_OPTION', `no sequence number: ${sequence}`);
     const end = (): void => {
       timer.cancel();
       socket.close();
@@ -110,7 +111,7 @@ export class NetStack<A> implements NetStackApi<A> {
       done(result);
     };
     const timer = this.env.timers.timer(() => socket.fail(new ErgotError('ERR_ERGOT_TIMEOUT', 'no answer in time')));
-    const socket = this.expect(endpoint, finish, finish);
+    const socket = this.expect(endpoint, sequence, finish, finish);
     timer.arm(this.env.timers.now() + timeout);
     try {
       const error = this.ask(endpoint, to, request, socket, options);
@@ -129,7 +130,7 @@ export class NetStack<A> implements NetStackApi<A> {
     heard: (answer: Incoming<Response, A>) => void,
     options: SendOptions = {},
   ): () => void {
-    const socket = this.expect(endpoint, heard);
+    const socket = this.expect(endpoint, this.nextSequence(), heard);
     const end = (): void => socket.close();
     try {
       this.ask(endpoint, to, request, socket, options);
@@ -212,14 +213,14 @@ export class NetStack<A> implements NetStackApi<A> {
     return socket;
   }
 
-  /** A socket for the answers to the next request. */
+  /** A socket for the answers to a request. */
   private expect<Request, Response>(
     endpoint: Endpoint<Request, Response>,
+    sequence: number,
     hear: (answer: Incoming<Response, A>) => void,
     fail?: (error: ErgotError) => void,
   ): Socket<Response, A> {
     const { responseKey: key, response: schema } = endpoint;
-    const sequence = this.nextSequence();
     const kind = FrameKind.Response;
     const failing = fail === undefined ? {} : { fail };
     return this.listen({ ...this.listening({ hidden: true }), kind, key, schema, sequence, hear, ...failing }, 'next');

@@ -81,7 +81,9 @@ export class ClaimClient implements LeaseHolder<NodeLease> {
       done({ terms: assignment, refresh: withPort(source, refresh_port) });
     };
     const question = { candidate_node_id: candidate, nonce };
-    this.giveUp = ask(heard, () => stack.request(addressClaim, ROUTER, question, heard, TIMEOUT));
+    // Whoever else proposes the same number hears our answer, which says by its sequence number alone that it is ours.
+    const sequence = this.env.random.below(0x1_0000);
+    this.giveUp = ask(heard, () => stack.request(addressClaim, ROUTER, question, heard, { ...TIMEOUT, sequence }));
     // Proposing another number is another question.
     return () => this.giveUp();
   }
