@@ -37,7 +37,7 @@ export class PhoneAddressing implements Addressing<PhoneAddress> {
     return reachOf(castOf(address));
   }
 
-  /** Of own addresses the number of the socket; of others the address, less what it does not say: where its device begins. */
+  /** Of own addresses, and of those at the other end of a link, the number of the socket; of others 0, since nobody here knows where their device begins. */
   port(address: PhoneAddress): number {
     if (linkOf(address) !== undefined) return address.value;
     return this.isHere(address) ? this.portOf(address) : 0;

@@ -71,6 +71,8 @@ export class PhoneForwarder {
     if (wrong !== undefined) return this.drop(wrong, frame);
     if (header.bits === LINK_SCOPE) {
       this.received.decision.clear();
+      if (header.destination > this.host.addressing.lastPort)
+        return this.refuse(link, frame, ProtocolError.NsseNoRoute);
       return this.deliver(link, frame);
     }
     if (!this.enter(link, header)) return this.drop(DropReason.ErgotBadSource, frame);
