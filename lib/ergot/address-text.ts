@@ -26,9 +26,12 @@ export interface AddressParts {
   readonly bits: number;
 }
 
+/** Powers of two are needed for each frame and each step in trees, and to look them up costs less. */
+const SIZES: Float64Array = Float64Array.from({ length: 33 }, (_, bits) => 2 ** bits);
+
 /** The smallest number that `bits` bits cannot hold: how many addresses a scope of 1..32 bits has. */
 export function scopeSize(bits: number): number {
-  return 2 ** bits;
+  return SIZES[bits] ?? 2 ** bits;
 }
 
 /** Whether a scope of `bits` can exist: 1..32; `^0` is no scope, since a single address is a socket inside one. */

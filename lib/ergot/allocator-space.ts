@@ -65,19 +65,19 @@ export class AddressSpace {
 
   /** The lowest number from which `size` numbers are free; -1 if there is none. */
   findRun(size: number): number {
-    if (run(this.best, this.root, MAX_ADDRESS_BITS) < size) return -1;
+    if (run(this.best, this.root, scopeSize(MAX_ADDRESS_BITS)) < size) return -1;
     let node = this.root;
     let at = 0;
-    for (let bits = MAX_ADDRESS_BITS - 1; node >= 0; bits--) {
+    for (let half = scopeSize(MAX_ADDRESS_BITS - 1); node >= 0; half /= 2) {
       const left = this.left[node] ?? TAKEN;
       const right = this.right[node] ?? TAKEN;
-      if (run(this.best, left, bits) >= size) {
+      if (run(this.best, left, half) >= size) {
         node = left;
         continue;
       }
-      at += scopeSize(bits);
-      const before = run(this.high, left, bits);
-      if (before + run(this.low, right, bits) >= size) return at - before;
+      at += half;
+      const before = run(this.high, left, half);
+      if (before + run(this.low, right, half) >= size) return at - before;
       node = right;
     }
     return at;
@@ -118,11 +118,13 @@ export class AddressSpace {
     const left = this.left[at] ?? TAKEN;
     const right = this.right[at] ?? TAKEN;
     const half = scopeSize(below);
-    const [leftLow, rightLow] = [run(this.low, left, below), run(this.low, right, below)];
-    const [leftHigh, rightHigh] = [run(this.high, left, below), run(this.high, right, below)];
+    const leftLow = run(this.low, left, half);
+    const rightLow = run(this.low, right, half);
+    const leftHigh = run(this.high, left, half);
+    const rightHigh = run(this.high, right, half);
     this.low[at] = leftLow === half ? half + rightLow : leftLow;
     this.high[at] = rightHigh === half ? half + leftHigh : rightHigh;
-    this.best[at] = Math.max(run(this.best, left, below), run(this.best, right, below), leftHigh + rightLow);
+    this.best[at] = Math.max(run(this.best, left, half), run(this.best, right, half), leftHigh + rightLow);
     this.aligned[at] = Math.max(this.alignedOf(left, below), this.alignedOf(right, below));
   }
 
@@ -170,8 +172,8 @@ export class AddressSpace {
   }
 }
 
-/** The length that `lengths` has for a half of 2^`bits` numbers. */
-function run(lengths: Float64Array, node: number, bits: number): number {
+/** The length that `lengths` has for a half of `size` numbers. */
+function run(lengths: Float64Array, node: number, size: number): number {
   if (node >= 0) return lengths[node] ?? 0;
-  return node === FREE ? scopeSize(bits) : 0;
+  return node === FREE ? size : 0;
 }
