@@ -5,13 +5,20 @@
 
 import type { Device } from '../../../lib/core/device.js';
 import type { SeededRandom } from '../../../lib/core/random.js';
-import { PhoneAddress, type Profile } from '../../../lib/ergot/index.js';
+import { PhoneAddress } from '../../../lib/ergot/index.js';
 import { type SiblingProfile, siblingProfile } from '../../../lib/ergot/phone-patterns/siblings.js';
-import { type PhoneBlock, type PhoneLinkOptions, phoneProfile } from '../../../lib/ergot/phone/index.js';
+import {
+  type PhoneBlock,
+  type PhoneLinkOptions,
+  type PhoneProfile,
+  phoneProfile,
+} from '../../../lib/ergot/phone/index.js';
 import { type Cable, type WatchedNode, WatchedNetwork } from './watched-network.js';
 
-/** Own sockets of every device. */
-const SOCKETS = 3;
+/** Own sockets of every device: 2^4, of which five serve its neighbours. */
+const SOCKETS = 4;
+/** Multicast addresses of every layer: 2^1, the second of which is used. */
+const GROUPS = 1;
 /** Of the routers, in virtual milliseconds: seldom, so that there is quiet in between. */
 export const HELLO_INTERVAL = 2_000;
 
@@ -23,7 +30,7 @@ export interface Station {
   readonly first: number;
   /** The layers that it is in, from the top on to its own. */
   readonly path: readonly LayerPlan[];
-  readonly siblings: SiblingProfile | undefined;
+  readonly profile: PhoneProfile | SiblingProfile;
 }
 
 /** A cable between two of them. */
@@ -48,6 +55,8 @@ export interface LayerPlan {
   readonly bits: number;
   /** The scope of each router alone. */
   readonly part: number;
+  /** Where its multicast addresses are, in the part of its first router. */
+  readonly groups: PhoneBlock;
 }
 
 function planRouter(random: SeededRandom, depth: number): { readonly router: RouterPlan; readonly need: number } {
@@ -66,9 +75,10 @@ function planRouter(random: SeededRandom, depth: number): { readonly router: Rou
 /** Draws a layer with at most `depth` others below it. */
 export function plan(random: SeededRandom, depth: number, count: number = 1 + random.below(4)): LayerPlan {
   const routers = Array.from({ length: depth === 0 ? 1 : count }, () => planRouter(random, depth));
-  const part = Math.ceil(Math.log2(Math.max(...routers.map(({ need }) => need))));
+  const groups = { first: routers[0]?.need ?? 0, len: GROUPS };
+  const part = Math.ceil(Math.log2(Math.max(groups.first + 2 ** GROUPS, ...routers.map(({ need }) => need))));
   const bits = routers.length === 1 ? part : part + 2;
-  return { routers: routers.map(({ router }) => router), upward: random.below(routers.length), bits, part };
+  return { routers: routers.map(({ router }) => router), upward: random.below(routers.length), bits, part, groups };
 }
 
 /** The network of a plan. */
@@ -91,6 +101,11 @@ export class Topology {
   /** The address of a socket of a station, in the scope of one of the layers that it is in. */
   addressOf(station: Station, port: number, layer: LayerPlan): PhoneAddress {
     return new PhoneAddress(station.first + port - (this.bases.get(layer) ?? 0), layer.bits);
+  }
+
+  /** The multicast address of a layer, in its scope. */
+  groupOf(layer: LayerPlan): PhoneAddress {
+    return new PhoneAddress(layer.groups.first + 1, layer.bits);
   }
 
   /** Cuts a wire, or mends it; nobody is told. */
@@ -131,11 +146,10 @@ export class Topology {
     const name = `s${this.stations.length}`;
     const link = (device: Device): PhoneLinkOptions => this.linkOptions.get(device.name) ?? { kind: 'child' };
     const alone = layer.routers.length === 1;
-    const options = { bits: layer.part, sockets: SOCKETS, link };
-    const siblings = alone ? undefined : siblingProfile({ ...options, id, interval: HELLO_INTERVAL });
-    const profile: Profile<PhoneAddress> = siblings ?? phoneProfile(options);
+    const options = { bits: layer.part, sockets: SOCKETS, groups: [layer.groups], link };
+    const profile = alone ? phoneProfile(options) : siblingProfile({ ...options, id, interval: HELLO_INTERVAL });
     const first = base + id * 2 ** layer.part;
-    const station = { name, watched: this.net.add(name, profile), first, path, siblings };
+    const station = { name, watched: this.net.add(name, profile), profile, first, path };
     this.stations.push(station);
     return station;
   }
