@@ -39,7 +39,7 @@ export function tables(): ReadonlyMap<string, string> {
     ['throughput', throughputTables(result('throughput') as Cell[]).trim()],
   ]);
   for (const { section } of forward.rows) all.set(section, sectionTable(forward, section));
-  for (const name of ['rows', 'impaired', 'lookup', 'functions']) {
+  for (const name of ['rows', 'impaired', 'lookup', 'functions', 'ergot']) {
     const report = result(name) as Report;
     all.set(`${name} machine`, `${describe(report)}; medians of ${report.rounds}.`);
     for (const { section } of report.rows) all.set(section, sectionTable(report, section));

@@ -25,12 +25,11 @@ const NODES = 'Ergot: a frame of 64 bytes through a node';
 const SPEED = 'Ergot: frames a second through a node';
 const OVERHEAD = 'Ergot: bytes beside what is said';
 const TABLES = 'Ergot: allocations and routes';
-const COUNTS = [1_000, 100_000] as const;
+const COUNT = 100_000;
 const LARGEST_LEN = 12;
 
-type Work = readonly [name: string, batch: number, work: () => void];
-
-const text = (count: number): string => count.toLocaleString('en');
+/** Does something {@link BATCH} times. */
+type Work = readonly [name: string, work: () => void];
 
 /** Bytes of the header of a frame from 1.2:5 to `destination`, with `sequence`. */
 export function headerBytes(destination: number, sequence: number): number {
@@ -70,32 +69,38 @@ export function overheadRows(): Row[] {
   ).map(([name, bytes]) => row(OVERHEAD, name, 'B', [bytes]));
 }
 
-function partRows(rounds: number): Row[] {
-  const works: readonly Work[] = [
-    ['header read, to a port', BATCH, headers.read(false)],
-    ['header read, with a key', BATCH, headers.read(true)],
-    ['header written, to a port', BATCH, headers.write(false)],
-    ['header written, with a key', BATCH, headers.write(true)],
-    ['header read, a hop taken off, source rewritten', BATCH, headers.hop()],
-    ['decision, 10 routes', BATCH, decisions(10)],
-    ['decision, 1,000 routes', BATCH, decisions(1_000)],
-    ['decision, 100,000 routes', BATCH, decisions(100_000)],
-    ['decision, 10 routes, among siblings', BATCH, decisions(10, true)],
-    ['64 bytes stuffed', BATCH, stuffing.encode(64)],
-    ['64 bytes taken out of a stream', BATCH, stuffing.decode(64)],
-    ['1,024 bytes stuffed', BATCH, stuffing.encode(1_024)],
-    ['1,024 bytes taken out of a stream', BATCH, stuffing.decode(1_024)],
-  ];
+/** What each of some works costs: nanoseconds in each of the rounds, which are interleaved. */
+function timed(rounds: number, works: readonly Work[]): number[][] {
   const values = works.map((): number[] => []);
   for (let round = 0; round < rounds; round++) {
-    for (const [i, [, batch, work]] of works.entries()) values[i]?.push(time(batch, work));
+    for (const [i, [, work]] of works.entries()) values[i]?.push(time(BATCH, work));
   }
+  return values;
+}
+
+function partRows(rounds: number): Row[] {
+  const works: readonly Work[] = [
+    ['header read, to a port', headers.read(false)],
+    ['header read, with a key', headers.read(true)],
+    ['header written, to a port', headers.write(false)],
+    ['header written, with a key', headers.write(true)],
+    ['header read, a hop taken off, source rewritten', headers.hop()],
+    ['decision, 10 routes', decisions(10)],
+    ['decision, 1,000 routes', decisions(1_000)],
+    ['decision, 100,000 routes', decisions(100_000)],
+    ['decision, 10 routes, among siblings', decisions(10, true)],
+    ['64 bytes stuffed', stuffing.encode(64)],
+    ['64 bytes taken out of a stream', stuffing.decode(64)],
+    ['1,024 bytes stuffed', stuffing.encode(1_024)],
+    ['1,024 bytes taken out of a stream', stuffing.decode(1_024)],
+  ];
+  const values = timed(rounds, works);
   return works.map(([name], i) => row(PARTS, name, 'ns', values[i] ?? []));
 }
 
 /** What a hop costs: with the frame put into memory and let go, which is a row of its own. */
 function nodeRows(rounds: number): Row[] {
-  const works: readonly (readonly [name: string, work: () => void])[] = [
+  const works: readonly Work[] = [
     ['no node: put into memory, and let go', feedAlone()],
     ['a router of ergot 0.12', hops(scenes.router())],
     ['a phone-number device, from child to child', hops(scenes.phone('child', 'child'))],
@@ -104,15 +109,12 @@ function nodeRows(rounds: number): Row[] {
     ['a router of ergot 0.12, as an operator', piped(scenes.router())],
     ['a phone-number device, from child to child, as an operator', piped(scenes.phone('child', 'child'))],
   ];
-  const values = works.map((): number[] => []);
-  for (let round = 0; round < rounds; round++) {
-    for (const [i, [, work]] of works.entries()) values[i]?.push(time(BATCH, work));
-  }
-  const perSecond = (i: number) => (values[i] ?? []).map((ns) => 1e9 / ns);
-  return [
-    ...works.map(([name], i) => row(NODES, name, 'ns', values[i] ?? [])),
-    ...works.flatMap(([name], i) => (name.endsWith('operator') ? [row(SPEED, name, 'frames/s', perSecond(i))] : [])),
-  ];
+  const values = timed(rounds, works);
+  const speeds = works.flatMap(([name], i) => {
+    const each = (values[i] ?? []).map((nanoseconds) => 1e9 / nanoseconds);
+    return name.endsWith('operator') ? [row(SPEED, name, 'frames/s', each)] : [];
+  });
+  return [...works.map(([name], i) => row(NODES, name, 'ns', values[i] ?? [])), ...speeds];
 }
 
 /** Allocations of 2 to 4,096 addresses of a space of 2^32. */
@@ -164,50 +166,24 @@ function routeCost(count: number): { add: number; bytes: number } {
 }
 
 function tableRows(rounds: number): Row[] {
-  // The first calls of everything are slow, and of few allocations they would be most of it.
-  allocation(COUNTS[0]);
-  routeCost(COUNTS[0]);
-  return COUNTS.flatMap((count) => {
-    const given = Array.from({ length: rounds }, () => allocation(count));
-    const routed = Array.from({ length: rounds }, () => routeCost(count));
-    const of = (what: string) => `${text(count)} ${what}`;
-    const rows = [
-      row(
-        TABLES,
-        of('allocations of 2 to 4,096 addresses: giving one'),
-        'ns',
-        given.map(({ give }) => give),
-      ),
-      row(
-        TABLES,
-        of('allocations: taking one back'),
-        'ns',
-        given.map(({ take }) => take),
-      ),
-      row(
-        TABLES,
-        of('routes: adding one'),
-        'ns',
-        routed.map(({ add }) => add),
-      ),
-    ];
-    if (count === COUNTS[0]) return rows;
-    return [
-      ...rows,
-      row(
-        TABLES,
-        of('allocations: memory of each'),
-        'B',
-        given.map(({ bytes }) => bytes),
-      ),
-      row(
-        TABLES,
-        of('routes: memory of each'),
-        'B',
-        routed.map(({ bytes }) => bytes),
-      ),
-    ];
-  });
+  // The first calls of everything are slow.
+  allocation(COUNT);
+  routeCost(COUNT);
+  const given = Array.from({ length: rounds }, () => allocation(COUNT));
+  const routed = Array.from({ length: rounds }, () => routeCost(COUNT));
+  const of = (what: string): string => `${COUNT.toLocaleString('en')} ${what}`;
+  const gives = given.map(({ give }) => give);
+  const takes = given.map(({ take }) => take);
+  const adds = routed.map(({ add }) => add);
+  const kept = given.map(({ bytes }) => bytes);
+  const known = routed.map(({ bytes }) => bytes);
+  return [
+    row(TABLES, of('allocations of 2 to 4,096 addresses: giving one'), 'ns', gives),
+    row(TABLES, of('allocations: taking one back'), 'ns', takes),
+    row(TABLES, of('routes: adding one'), 'ns', adds),
+    row(TABLES, of('allocations: memory of each'), 'B', kept),
+    row(TABLES, of('routes: memory of each'), 'B', known),
+  ];
 }
 
 /** Measures everything, `rounds` times. */
