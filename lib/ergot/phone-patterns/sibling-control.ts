@@ -13,6 +13,12 @@ const LIFETIME = 3.5;
 /** Between two hellos there is at least this part of an interval, whatever the news. */
 const HURRY = 1 / 20;
 
+/** @throws UsageError `ERR_INVALID_OPTION` for an interval that is not positive, or has no end */
+export function checkInterval(interval: number): void {
+  if (interval > 0 && interval < Number.POSITIVE_INFINITY) return;
+  throw new UsageError('ERR_INVALID_OPTION', `interval must be more than 0, not ${interval}`);
+}
+
 /** What a router's control needs of it. */
 export interface SiblingVoice<L> {
   /** Sends what is known by a link. */
@@ -36,9 +42,7 @@ export class SiblingControl<L> {
 
   /** @throws UsageError `ERR_INVALID_OPTION` for a number other than 0..3, or an interval that is not positive */
   constructor(id: number, interval: number, voice: SiblingVoice<L>, env: Env) {
-    if (!(interval > 0) || interval === Number.POSITIVE_INFINITY) {
-      throw new UsageError('ERR_INVALID_OPTION', `interval must be more than 0, not ${interval}`);
-    }
+    checkInterval(interval);
     const now = env.timers.now();
     this.mesh = new SiblingMesh<L>(id, interval * LIFETIME, now);
     this.voice = voice;

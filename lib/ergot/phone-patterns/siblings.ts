@@ -16,6 +16,7 @@ import { UsageError } from '../../core/errors.js';
 import type { Frame } from '../../core/frame.js';
 import type { PhoneAddress } from '../address.js';
 import { isScope, MAX_ADDRESS_BITS, scopeSize } from '../address-text.js';
+import { ErgotError } from '../error.js';
 import type { ProtocolError } from '../frame-error.js';
 import type { Message } from '../message.js';
 import { PhoneCast } from '../phone/header.js';
@@ -26,7 +27,7 @@ import { PhoneProfile } from '../phone/profile.js';
 import { atLink, linkOf } from '../phone/target.js';
 import { type Addressing, LinkState, type LinkStatus, type Profile, type ProfileNode } from '../profile.js';
 import type { LinkKind } from '../routing.js';
-import { SIBLING_INTERVAL, SiblingControl } from './sibling-control.js';
+import { checkInterval, SIBLING_INTERVAL, SiblingControl } from './sibling-control.js';
 import { siblingHello, soundRecords } from './sibling-hello.js';
 import { isSibling, MAX_SIBLINGS, SIBLING_BITS, type SiblingRecord } from './sibling-mesh.js';
 import { SiblingRoutes } from './sibling-routes.js';
@@ -45,7 +46,11 @@ export interface SiblingOptions extends Pick<PhoneOptions, 'packed' | 'groups'> 
   readonly interval?: number;
 }
 
-/** One of the routers. Made by {@link siblingProfile}. */
+/**
+ * One of the routers. Made by {@link siblingProfile}.
+ *
+ * **State and timers** what it knows of its siblings and has said to them, one timer; those of a device with phone-number addresses.
+ */
 export class SiblingProfile implements Profile<PhoneAddress> {
   readonly addressing: Addressing<PhoneAddress>;
   /** The device as it would be alone. */
@@ -61,7 +66,8 @@ export class SiblingProfile implements Profile<PhoneAddress> {
 
   constructor(options: SiblingOptions) {
     const { id, bits, packed = false, groups = [] } = options;
-    const { sockets = Math.min(DEFAULT_SOCKETS, bits) } = options;
+    const { sockets = Math.min(DEFAULT_SOCKETS, bits), interval = SIBLING_INTERVAL } = options;
+    checkInterval(interval);
     if (!isSibling(id)) throw new UsageError('ERR_INVALID_OPTION', `a sibling is number 0..3, not ${id}`);
     if (!isScope(bits) || bits + SIBLING_BITS > MAX_ADDRESS_BITS) {
       throw new UsageError('ERR_INVALID_OPTION', `each sibling has ^1..^30, not ^${bits}`);
@@ -183,8 +189,9 @@ export class SiblingProfile implements Profile<PhoneAddress> {
   private say(link: Device, records: readonly SiblingRecord[]): void {
     try {
       this.served?.stack.publish(siblingHello, atLink(link, 0, PhoneCast.All), { id: this.id, records });
-    } catch {
-      // A link that takes nothing is not heard on either.
+    } catch (error) {
+      // Who does not hear us on a link takes it for cut.
+      if (!(error instanceof ErgotError)) throw error;
     }
   }
 

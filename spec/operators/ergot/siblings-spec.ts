@@ -293,7 +293,14 @@ describe('sibling routers', () => {
   });
 
   it('refuses what is no router of a layer', () => {
-    const wrong: Partial<SiblingOptions>[] = [{ id: 4 }, { id: -1 }, { bits: 0 }, { bits: 31 }, { sockets: 9 }];
+    const wrong: Partial<SiblingOptions>[] = [
+      { id: 4 },
+      { id: -1 },
+      { bits: 0 },
+      { bits: 31 },
+      { sockets: 9 },
+      { interval: 0 },
+    ];
     for (const options of wrong) {
       expect(() => siblingProfile({ id: 0, bits: LOCAL, link: () => 'child', ...options }))
         .to.throw(UsageError)
