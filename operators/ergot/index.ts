@@ -5,6 +5,7 @@
 
 export * from '../../lib/ergot/index.js';
 export * from './ergot.js';
+export * from './services/index.js';
 export { ergotOverEthernet, listenErgotEthernet } from '../../drivers/ergot/ethernet.js';
 export type {
   ErgotEthernetLinkOptions,
