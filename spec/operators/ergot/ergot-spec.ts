@@ -185,6 +185,19 @@ describe('ergot()', () => {
         .to.throw()
         .with.property('code', 'ERR_ERGOT_CLOSED');
     });
+
+    it('can be asked again for a link that its profile had no room for', () => {
+      const edge = rig.node(e.edgeProfile());
+      const [first, second] = rig.cable().ends;
+      const subscription = edge.plug(first);
+      for (let i = 0; i < 2; i++) {
+        const plug = () => edge.plug(second);
+        expect(plug).to.throw('the edge has a link').with.property('code', 'ERR_INVALID_OPTION');
+      }
+      subscription.unsubscribe();
+      edge.plug(second);
+      expect(edge.profile.links.map(({ link }) => link)).to.deep.equal([second]);
+    });
   });
 
   describe('as Observables', () => {
