@@ -158,6 +158,41 @@ describe('addresses that devices ask for', () => {
     expect(net.end()).to.deep.equal([0, 0]);
   });
 
+  it('are given all or none, and once for each number of a request, many at a time', () => {
+    const net = new PhoneNet();
+    const parent = net.device('A', { bits: 10 });
+    const child = net.device('K', { bits: 4 });
+    net.cable(parent, child);
+    net.scheduler.runFor(10);
+    const [link] = child.profile.links.map((status) => status.link);
+    if (link === undefined) throw new Error('no link');
+    const said: string[] = [];
+    const ask = (nonce: number, ...lens: number[]) => {
+      const request = { nonce, allocs: lens.map((len) => ({ len, flags: 0 })) };
+      child.node.stack.request(e.allocAddresses, e.atLink(link), request, (answer) => {
+        if (answer instanceof e.ErgotError) said.push(answer.message);
+        else if (answer.value.kind === 'Err') said.push(answer.value.value.kind);
+        else said.push(answer.value.value.allocs.map(({ address, len }) => `${address}^${len}`).join(' '));
+      });
+    };
+    const { free } = parent.profile.pool;
+    ask(1, 9, 8, 8);
+    ask(2);
+    ask(3, 0);
+    ask(4, 33);
+    net.scheduler.runFor(10);
+    expect(said.splice(0)).to.deep.equal(['NoSpace', 'InvalidLength', 'InvalidLength', 'InvalidLength']);
+    expect(parent.profile.pool.free).to.equal(free);
+    ask(5, 8, 7);
+    ask(5, 8, 7);
+    ask(6, 8);
+    ask(7, 9);
+    net.scheduler.runFor(10);
+    expect(said).to.deep.equal(['256^8 512^7', '256^8 512^7', '768^8', 'NoSpace']);
+    expect(parent.profile.pool.free).to.equal(free - 256 - 128 - 256);
+    expect(net.end()).to.deep.equal([0, 0]);
+  });
+
   it('grow out of what an apex has left of its own scope', () => {
     const net = new PhoneNet();
     const apex = net.device('A', { bits: 10, pool: [{ first: 0, len: 7 }] });
