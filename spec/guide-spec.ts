@@ -1,4 +1,4 @@
-/** Runs every program and script of the guide `docs/TESTING.md`, and holds what they print against what the guide says. */
+/** Runs every program and script of the guides, and holds what they print against what the guides say. */
 
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -11,12 +11,18 @@ import { packetdrill, resultText } from '../operators/testing/index.js';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const { resolve } = createRequire(import.meta.url);
-const GUIDE = readFileSync(join(ROOT, 'docs', 'TESTING.md'), 'utf8');
+/** The guides, and the languages of what they have to run. */
+const GUIDES: Readonly<Record<string, readonly string[]>> = {
+  'docs/TESTING.md': ['ts', 'packetdrill', 'text'],
+  'docs/ERGOT.md': ['ts', 'text'],
+};
 
 /** Where the entry points of the package are in the tree. */
 const ENTRY_POINTS: Readonly<Record<string, string>> = {
   'rx-netstack': 'operators/main.ts',
   'rx-netstack/operators': 'operators/index.ts',
+  'rx-netstack/drivers': 'drivers/index.ts',
+  'rx-netstack/ergot': 'operators/ergot/index.ts',
   'rx-netstack/testing': 'operators/testing/index.ts',
 };
 
@@ -33,8 +39,6 @@ function blocksOf(markdown: string): readonly Block[] {
     line: markdown.slice(0, index).split('\n').length,
   }));
 }
-
-const BLOCKS = blocksOf(GUIDE);
 
 /** Runs a program in this process, with the entry points of this tree; returns what it printed. */
 async function run(directory: string, { text, line }: Block): Promise<string> {
@@ -58,26 +62,28 @@ async function run(directory: string, { text, line }: Block): Promise<string> {
   return printed;
 }
 
-describe('docs/TESTING.md', () => {
-  const directory = mkdtempSync(join(tmpdir(), 'rx-guide-'));
-  after(() => rmSync(directory, { recursive: true }));
+for (const [guide, languages] of Object.entries(GUIDES))
+  describe(guide, () => {
+    const blocks = blocksOf(readFileSync(join(ROOT, guide), 'utf8'));
+    const directory = mkdtempSync(join(tmpdir(), 'rx-guide-'));
+    after(() => rmSync(directory, { recursive: true }));
 
-  it('has programs and scripts, and says of each program what it prints', () => {
-    expect(BLOCKS.map(({ language }) => language)).to.include.members(['ts', 'packetdrill', 'text']);
-    for (const [i, block] of BLOCKS.entries()) {
-      if (block.language === 'ts') expect(BLOCKS[i + 1]?.language, `after line ${block.line}`).to.equal('text');
+    it('has programs and scripts, and says of each program what it prints', () => {
+      expect(blocks.map(({ language }) => language)).to.include.members(languages);
+      for (const [i, block] of blocks.entries()) {
+        if (block.language === 'ts') expect(blocks[i + 1]?.language, `after line ${block.line}`).to.equal('text');
+      }
+    });
+
+    for (const [i, block] of blocks.entries()) {
+      if (block.language === 'ts') {
+        it(`the program of line ${block.line} prints what the guide says`, async () => {
+          expect(await run(directory, block)).to.equal(blocks[i + 1]?.text);
+        }).timeout(30_000);
+      } else if (block.language === 'packetdrill') {
+        it(`the script of line ${block.line} passes`, () => {
+          for (const result of packetdrill(block.text)) expect(result.ok, resultText(result)).to.equal(true);
+        });
+      }
     }
   });
-
-  for (const [i, block] of BLOCKS.entries()) {
-    if (block.language === 'ts') {
-      it(`the program of line ${block.line} prints what the guide says`, async () => {
-        expect(await run(directory, block)).to.equal(BLOCKS[i + 1]?.text);
-      }).timeout(30_000);
-    } else if (block.language === 'packetdrill') {
-      it(`the script of line ${block.line} passes`, () => {
-        for (const result of packetdrill(block.text)) expect(result.ok, resultText(result)).to.equal(true);
-      });
-    }
-  }
-});

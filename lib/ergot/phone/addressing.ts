@@ -7,7 +7,7 @@ import { Reach } from '../message.js';
 import type { Addressing } from '../profile.js';
 import { PhoneCast } from './header.js';
 import type { PhoneBlock } from './link.js';
-import { castOf, linkOf, parseTarget, PhoneTarget } from './target.js';
+import { anyOf, castOf, linkOf, parseTarget, PhoneTarget } from './target.js';
 
 /** The sockets that a message of each `PhoneCast` is for. */
 export function reachOf(cast: PhoneCast): Reach {
@@ -43,11 +43,12 @@ export class PhoneAddressing implements Addressing<PhoneAddress> {
     return this.isHere(address) ? this.portOf(address) : 0;
   }
 
-  /** Of an own address another own one; of others, which must be the first of their device, that of its socket `port`. */
+  /** Of an own address another own one; of others, which must be the first of their device, that of its socket `port`, or of any with port 0. */
   withPort(address: PhoneAddress, port: number): PhoneAddress {
     const link = linkOf(address);
     if (link !== undefined) return new PhoneTarget(port, MAX_ADDRESS_BITS, PhoneCast.One, link);
-    if (!this.isHere(address)) return port === 0 ? address : new PhoneAddress(address.value + port, address.bits);
+    if (!this.isHere(address))
+      return port === 0 ? anyOf(address) : new PhoneAddress(address.value + port, address.bits);
     return port === 0 ? this.here : new PhoneAddress(this.first + port, this.bits);
   }
 

@@ -97,6 +97,8 @@ function requirement(name: string | null | undefined): SocketQueryMessage['nash_
 function find(sockets: Iterable<SocketStatus>, query: SocketQueryMessage): SocketStatus | undefined {
   const { key, nash_req: name, frame_kind: kind, broadcast } = query;
   for (const socket of sockets) {
+    // The answer has a byte for it; phone-number devices may have more.
+    if (socket.port > PORT_ALL) continue;
     if (socket.kind !== kind || (socket.port === PORT_ALL) !== broadcast) continue;
     if (name.kind === 'None' && socket.name !== 0) continue;
     if (name.kind === 'Specific' && socket.name >>> 0 !== name.value.hash) continue;

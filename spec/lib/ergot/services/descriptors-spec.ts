@@ -95,3 +95,14 @@ describe('schemas with bounds', () => {
     expect(e.decode(e.nonZeroU32, Uint8Array.of(7))).to.deep.equal({ ok: true, value: 7 });
   });
 });
+
+describe('WELL_KNOWN_SOCKETS', () => {
+  it('have each path and kind once, all of them well known, and keys that differ', () => {
+    const paths = e.WELL_KNOWN_SOCKETS.map(({ path }) => path);
+    for (const path of paths) expect(path.startsWith(e.WELL_KNOWN), path).to.equal(true);
+    const keys = e.WELL_KNOWN_SOCKETS.map((one) => ('key' in one ? one.key : one.requestKey).toString());
+    expect(new Set(paths).size).to.equal(paths.length);
+    expect(new Set(keys).size).to.equal(keys.length);
+    expect(keys).to.include.members(['6499cc48472da50c', '8c3172d112e7b0a8', '5c9116556bd35e88', '11a4b63c596a5b01']);
+  });
+});
