@@ -1,5 +1,10 @@
 import { spawn } from 'node:child_process';
 import { expect } from 'chai';
+import { filter, firstValueFrom } from 'rxjs';
+import { wallEnvironment } from '../../cli/wall-environment.js';
+import { ergotOverTcp } from '../../drivers/ergot/tcp.js';
+import { edgeProfile, publishLog } from '../../lib/ergot/index.js';
+import { ergot } from '../../operators/ergot/ergot.js';
 import { type Outcome, run } from './command-run.js';
 
 const MAIN = new URL('../../cli/main.ts', import.meta.url).pathname;
@@ -31,6 +36,11 @@ class Running {
       await new Promise((resume) => setTimeout(resume, 50));
     }
     throw new Error(`no ${String(pattern)} in: ${this.stderr}`);
+  }
+
+  /** What it printed so far. */
+  get printed(): string {
+    return this.stdout;
   }
 
   end(): Promise<Outcome> {
@@ -108,6 +118,30 @@ describe('rx-netstack ergot, in processes of its own', function () {
       if (stdout.includes('"lamp"')) return;
     }
     throw new Error('it was not found again');
+  });
+
+  it('bridges to networks further down, and prints what is said in logs', async () => {
+    const root = start('router', '--tcp', '0', '--logs');
+    const above = await place(root, 'tcp');
+    const bridge = start('router', '--upstream', `tcp:${above}`, '--udp', '0', '--name', 'bridge');
+    const below = await place(bridge, 'udp');
+    const lamp = start('node', '--udp', below, '--name', 'lamp');
+    const address = await lamp.says(/(?<=address: )\d+\.2/);
+    const { code, stdout } = await run(['ergot', 'ping', address, '--tcp', above, '-c', '1']);
+    expect(stdout).to.contain(`answer from ${address}:`);
+    expect(code).to.equal(0);
+
+    const env = wallEnvironment();
+    const node = ergot(edgeProfile(), {}, env);
+    const link = ergotOverTcp({ port: Number(above.split(':')[1]) }, env);
+    node.plug(link);
+    await firstValueFrom(link.connected$.pipe(filter((connected) => connected)));
+    publishLog(node.stack, 'warn', 'hot\u001b[31m');
+    for (let i = 0; i < 100 && !root.printed.includes('hot'); i++)
+      await new Promise((resume) => setTimeout(resume, 50));
+    expect(root.printed).to.match(/^warn \d+\.2:0 "hot\\u001b\[31m"\n$/);
+    node.dispose();
+    await link.close();
   });
 
   it('says in one line that nobody is there, and where it cannot listen', async () => {
