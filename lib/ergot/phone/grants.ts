@@ -152,8 +152,7 @@ export class Grants {
     if (given !== undefined) return answer(this.success(given));
     const asked = this.waiting.find((one) => one.link === link && one.nonce === nonce);
     if (asked !== undefined) {
-      // The answer before the last is nobody's any more.
-      asked.answers[0] = answer;
+      asked.answers.push(answer);
       return;
     }
     if (this.of(link.device).size >= MAX_GRANTS) return answer(err('TooMany'));
@@ -162,18 +161,28 @@ export class Grants {
     this.host.allocator.request(value.allocs, (result) => this.answer(waiting, result, value.allocs));
   }
 
+  /** Answers a request, and each repetition of it: whoever waits for the first does not hear of the others. */
   private answer(waiting: Waiting, result: readonly Allocation[] | AllocError, asked: readonly AllocRequest[]): void {
+    const answer = this.settle(waiting, result, asked);
+    for (const each of waiting.answers) each(answer);
+  }
+
+  private settle(
+    waiting: Waiting,
+    result: readonly Allocation[] | AllocError,
+    asked: readonly AllocRequest[],
+  ): Answer<AllocSuccess, AllocRefusal> {
     const index = this.waiting.indexOf(waiting);
-    const { link, nonce, answers } = waiting;
+    const { link, nonce } = waiting;
     if (index >= 0) this.waiting.splice(index, 1);
-    if (typeof result === 'number') return answers[0]?.(err(allocRefusal(result)));
+    if (typeof result === 'number') return err(allocRefusal(result));
     if (index < 0 || this.host.linkOf(link.device) !== link || asked.length === 0) {
       for (const { first } of result) this.host.allocator.release(first);
-      return answers[0]?.(err(asked.length === 0 ? 'InvalidLength' : 'Busy'));
+      return err(asked.length === 0 ? 'InvalidLength' : 'Busy');
     }
     const grant = new Grant(this, link.device, nonce, result, this.host.timers);
     this.add(grant, link);
-    answers[0]?.(this.success(grant));
+    return this.success(grant);
   }
 
   /**
