@@ -13,7 +13,7 @@ const RETRY_LONGEST = 8000;
 export type Outcome<L> = L | 'later' | 'over';
 
 /** Milliseconds after which a lease is extended: when half of it is over, or as soon as it may be after that. */
-export function refreshAfter({ expires_seconds, min_refresh_seconds }: LeaseTerms): number {
+function refreshAfter({ expires_seconds, min_refresh_seconds }: LeaseTerms): number {
   return (expires_seconds - Math.min(min_refresh_seconds, expires_seconds / 2)) * SECOND;
 }
 
@@ -74,8 +74,10 @@ export class LeaseKeeper<L extends { readonly terms: LeaseTerms }> {
 
   private requested(outcome: Outcome<L>): void {
     this.asks = false;
-    if (typeof outcome === 'string' || !this.holder.take(outcome)) return this.later();
-    this.hold(outcome);
+    // A lease for no time at all would be asked for again and again.
+    const isGood = typeof outcome !== 'string' && outcome.terms.expires_seconds > 0 && this.holder.take(outcome);
+    if (isGood) this.hold(outcome);
+    else this.later();
   }
 
   private refreshed(outcome: Outcome<L>): void {

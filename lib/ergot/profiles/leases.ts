@@ -156,10 +156,6 @@ export class LeaseTable<L extends Lease> {
   entries(): Iterable<readonly [number, L]> {
     return this.leases;
   }
-
-  get size(): number {
-    return this.leases.size;
-  }
 }
 
 function randomly(bytes: Uint8Array, random: Random): Uint8Array {

@@ -442,6 +442,14 @@ describe('a bridge below a router that misbehaves (67)', () => {
     expect(asked).to.deep.equal(['request', 'release 1']);
   });
 
+  it('does not hurry after leases that last for no time', () => {
+    const { world, bridge, asked } = under({ expires: 0 });
+    world.seconds(1);
+    expect(asked).to.deep.equal(['request']);
+    expect(world.states(bridge)[1]).to.match(/active-local/);
+    expect(world.end()).to.deep.equal([0, 0]);
+  });
+
   it('asks for another network as soon as its own is no more', () => {
     const { world, bridge, answers, asked } = under({ expires: 30 });
     expect(world.states(bridge)[1]).to.match(/active 10.1:0/);
