@@ -4,7 +4,6 @@
  */
 
 import { execFileSync } from 'node:child_process';
-import { createInterface } from 'node:readline';
 import { firstValueFrom, map, type Observable, of, switchMap, timer, toArray } from 'rxjs';
 import { ergotOverEthernet } from '../../drivers/ergot/ethernet.js';
 import { listenErgotTcp } from '../../drivers/ergot/tcp-listener.js';
@@ -28,6 +27,7 @@ import {
 import { ergot } from '../../operators/ergot/ergot.js';
 import { discover, ping, services } from '../../operators/ergot/services/index.js';
 import { environment } from '../../operators/time/environment.js';
+import { type Answers, answerLines } from './answer-lines.js';
 
 /** A link, or a source of links. */
 export type LinkPlan =
@@ -99,7 +99,7 @@ async function open(link: LinkPlan): Promise<{ readonly devices$: Observable<Dev
 const node = ergot(profileOf(plan), {}, env);
 const heard: number[] = [];
 
-const answers: { readonly [Kind in keyof Asked]: (asked: Asked[Kind]) => unknown } = {
+const answers: Answers<Asked> = {
   discover: ({ within }) =>
     firstValueFrom(
       discover(node, { timeout: within }).pipe(
@@ -120,19 +120,6 @@ const answers: { readonly [Kind in keyof Asked]: (asked: Asked[Kind]) => unknown
     ]),
 };
 
-function say(line: unknown): void {
-  process.stdout.write(`${JSON.stringify(line)}\n`);
-}
-
-async function answer(line: string): Promise<void> {
-  const { kind, ...asked } = JSON.parse(line) as { kind: keyof Asked };
-  try {
-    say({ answer: (await answers[kind](asked as never)) ?? null });
-  } catch (error) {
-    say({ error: error instanceof Error ? error.message : String(error) });
-  }
-}
-
 services(node, { device: { name: plan.name, id: BigInt(process.pid) } });
 node.serve(doubling).subscribe((request) => request.answer(2 * request.value));
 node.topic(reading).subscribe(({ value }) => void heard.push(value));
@@ -148,7 +135,4 @@ if (plan.role === 'edge') {
     .pipe(switchMap(() => ping(node, '0.1:0', { count: 1 })))
     .subscribe();
 }
-const lines = createInterface({ input: process.stdin });
-lines.on('line', (line) => void answer(line));
-lines.on('close', () => process.exit());
-say({ ready: plan.name, port });
+answerLines(plan.name, port, answers);

@@ -1,72 +1,16 @@
 /** Nodes of ergot as processes of their own, which a test asks for things, kills and starts again. */
 
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { createInterface } from 'node:readline';
 import { expect } from 'chai';
+import { AskedProcess, type Start } from './asked-process.js';
 import type { Asked, NodePlan } from './ergot-process.js';
 
 const PROGRAM = new URL('./ergot-process.ts', import.meta.url).pathname;
 
-/** How a program is started: here, or in a namespace. */
-export type Start = (command: string, args: readonly string[]) => ChildProcess;
+/** One node. */
+export type ErgotProcess = AskedProcess<Asked>;
 
-export const startHere: Start = (command, args) => spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] });
-
-interface Line {
-  readonly ready?: string;
-  readonly port?: number;
-  readonly answer?: unknown;
-  readonly error?: string;
-}
-
-/** One process. */
-export class ErgotProcess {
-  readonly name: string;
-  /** Where it listens, if it does. */
-  port = 0;
-  private readonly child: ChildProcess;
-  private readonly waiting: ((line: Line) => void)[] = [];
-
-  private constructor(plan: NodePlan, start: Start) {
-    this.name = plan.name;
-    this.child = start(process.execPath, ['--import=tsx', PROGRAM, JSON.stringify(plan)]);
-    const { stdout } = this.child;
-    if (stdout === null) throw new Error('a process that cannot be heard');
-    createInterface({ input: stdout }).on('line', (line) => this.waiting.shift()?.(JSON.parse(line) as Line));
-    this.child.once('exit', (code, signal) => {
-      for (const told of this.waiting.splice(0)) told({ error: `${this.name} ended: ${code ?? signal}` });
-    });
-  }
-
-  /** Resolves when the node is there, with its links. */
-  static async start(plan: NodePlan, start: Start = startHere): Promise<ErgotProcess> {
-    const made = new ErgotProcess(plan, start);
-    const { port = 0, error } = await made.line();
-    if (error !== undefined) throw new Error(error);
-    made.port = port;
-    return made;
-  }
-
-  async ask<Kind extends keyof Asked>(kind: Kind, asked: Asked[Kind]): Promise<unknown> {
-    const answer = this.line();
-    this.child.stdin?.write(`${JSON.stringify({ kind, ...asked })}\n`);
-    const { answer: value, error } = await answer;
-    if (error !== undefined) throw new Error(`${kind}: ${error}`);
-    return value;
-  }
-
-  /** Kills it, without a last word. */
-  async kill(): Promise<void> {
-    if (this.child.exitCode !== null || this.child.signalCode !== null) return;
-    const ended = once(this.child, 'exit');
-    this.child.kill('SIGKILL');
-    await ended;
-  }
-
-  private line(): Promise<Line> {
-    return new Promise((resolve) => void this.waiting.push(resolve));
-  }
+export function startErgot(plan: NodePlan, start: Start): Promise<ErgotProcess> {
+  return AskedProcess.start(PROGRAM, plan, start);
 }
 
 /** The three nodes of a test. */

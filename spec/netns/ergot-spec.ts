@@ -2,7 +2,8 @@
 
 import { expect } from 'chai';
 import { pause } from '../drivers/ergot/rigs.js';
-import { everythingWorks, ErgotProcess, type Start, startHere, type Trio } from './ergot-processes.js';
+import { type Start, startHere } from './asked-process.js';
+import { everythingWorks, type ErgotProcess, startErgot, type Trio } from './ergot-processes.js';
 import type { LinkPlan, NodePlan } from './ergot-process.js';
 import { describeNetns, type Namespace } from './namespace.js';
 
@@ -41,7 +42,7 @@ async function addressesOf(edge: ErgotProcess, milliseconds: number): Promise<re
 async function liveAndDie(plans: Plans, starts: Starts): Promise<void> {
   const running: ErgotProcess[] = [];
   const start = async (plan: NodePlan): Promise<ErgotProcess> => {
-    const made = await ErgotProcess.start(plan, starts[plan.role]);
+    const made = await startErgot(plan, starts[plan.role]);
     running.push(made);
     return made;
   };
