@@ -5,6 +5,7 @@ import type { Device } from '../core/device.js';
 import type { Env } from '../core/env.js';
 import { UsageError } from '../core/errors.js';
 import type { Frame } from '../core/frame.js';
+import { ErgotError } from './error.js';
 import type { Message } from './message.js';
 import { NetStack, type NetStackOptions } from './net-stack.js';
 import type { ProtocolError } from './frame-error.js';
@@ -59,21 +60,34 @@ export class ErgotMachine<A> implements ProfileNode<A> {
     this.outside.changed();
   }
 
-  /** Takes a link. @throws UsageError `ERR_INVALID_OPTION` for one that the profile cannot use */
+  /**
+   * Takes a link.
+   *
+   * @throws UsageError `ERR_INVALID_OPTION` for one that the profile cannot use; ErgotError `ERR_ERGOT_CLOSED`
+   */
   attach(link: Device): void {
+    if (!this.open) throw new ErgotError('ERR_ERGOT_CLOSED', 'the node has ended');
     if (this.attached.has(link)) throw new UsageError('ERR_INVALID_OPTION', `'${link.name}' is attached`);
     this.attached.add(link);
+    this.stack.begin();
     try {
       this.profile.attach(link);
     } catch (error) {
       this.attached.delete(link);
       throw error;
+    } finally {
+      this.stack.end();
     }
   }
 
   detach(link: Device): void {
     if (!this.attached.delete(link)) return;
-    this.profile.detach(link);
+    this.stack.begin();
+    try {
+      this.profile.detach(link);
+    } finally {
+      this.stack.end();
+    }
   }
 
   /** Handles a frame that came by a link, and is lent. */

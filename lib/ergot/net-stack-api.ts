@@ -90,7 +90,7 @@ export interface NetStackApi<A> {
   /**
    * Serves an endpoint. `answer` counts once, at once or later; a handler that throws answers nothing any more.
    *
-   * @throws UsageError `ERR_INVALID_OPTION` for a port that is taken or none; `ErgotError` `ERR_ERGOT_NO_PORT` where all are taken
+   * @throws UsageError `ERR_INVALID_OPTION` for a port that is taken or none; ErgotError `ERR_ERGOT_NO_PORT`, `ERR_ERGOT_CLOSED`
    */
   serve<Request, Response>(
     endpoint: Endpoint<Request, Response>,
@@ -101,6 +101,8 @@ export interface NetStackApi<A> {
   /**
    * Asks an endpoint: at a port; with port 0, whoever at that node serves it; with port 255, all (the first answer counts). `done` is called once, at once or
    * later, unless the function that is returned is called first, which gives it up.
+   *
+   * @throws UsageError `ERR_INVALID_OPTION`, `ERR_BAD_MESSAGE`; ErgotError `ERR_ERGOT_NO_PORT`, `ERR_ERGOT_CLOSED`
    */
   request<Request, Response>(
     endpoint: Endpoint<Request, Response>,
@@ -110,7 +112,11 @@ export interface NetStackApi<A> {
     options?: RequestOptions,
   ): () => void;
 
-  /** Asks all nodes, and hears each answer until the function that is returned is called. */
+  /**
+   * Asks all nodes, and hears each answer until the function that is returned is called. That nobody could be asked is not told.
+   *
+   * @throws UsageError `ERR_BAD_MESSAGE`; ErgotError `ERR_ERGOT_NO_PORT`, `ERR_ERGOT_CLOSED`
+   */
   requestAll<Request, Response>(
     endpoint: Endpoint<Request, Response>,
     to: A,
@@ -119,10 +125,14 @@ export interface NetStackApi<A> {
     options?: SendOptions,
   ): () => void;
 
-  /** Listens to a topic, at a port of its own or, by default, with all others that do. */
+  /**
+   * Listens to a topic, at a port of its own or, by default, with all others that do.
+   *
+   * @throws UsageError `ERR_INVALID_OPTION` for a port that is taken or none; ErgotError `ERR_ERGOT_NO_PORT`, `ERR_ERGOT_CLOSED`
+   */
   subscribe<T>(topic: Topic<T>, listener: (message: Incoming<T, A>) => void, options?: SubscribeOptions): OpenSocket;
 
-  /** Says something under a topic. @throws ErgotError why it did not leave */
+  /** Says something under a topic. @throws ErgotError why it did not leave; UsageError `ERR_INVALID_OPTION`, `ERR_BAD_MESSAGE` */
   publish<T>(topic: Topic<T>, to: A, message: T, options?: PublishOptions): void;
 
   /** The sockets that listen and are not hidden, by their ports. */

@@ -75,10 +75,10 @@ export class ClaimClient implements LeaseHolder<NodeLease> {
     const { candidate, nonce, stack } = this;
     const heard = (result: Incoming<Answer<AddressClaimGranted, AddressClaimError>, number> | ErgotError): void => {
       if (result instanceof ErgotError) return done('later');
-      const { value, source } = result;
+      const { value } = result;
       if (value.kind === 'Err') return value.value.kind === 'Conflict' ? this.another(done) : done('later');
       const { assignment, refresh_port } = value.value;
-      done({ terms: assignment, refresh: withPort(source, refresh_port) });
+      done({ terms: assignment, refresh: withPort(ROUTER, refresh_port) });
     };
     const question = { candidate_node_id: candidate, nonce };
     // Whoever else proposes the same number hears our answer, which says by its sequence number alone that it is ours.
@@ -92,8 +92,10 @@ export class ClaimClient implements LeaseHolder<NodeLease> {
     const heard = (result: Incoming<Answer<NodeClaimAssignment, AddressRefreshError>, number> | ErgotError): void => {
       if (result instanceof ErgotError) return done('later');
       const { value } = result;
-      if (value.kind === 'Ok') return done({ terms: value.value, refresh: lease.refresh });
-      done(PASSING.includes(value.value.kind) ? 'later' : 'over');
+      if (value.kind === 'Err') return done(PASSING.includes(value.value.kind) ? 'later' : 'over');
+      const { node_id, net_id } = value.value;
+      const isSame = node_id === lease.terms.node_id && net_id === lease.terms.net_id;
+      done(isSame ? { terms: value.value, refresh: lease.refresh } : 'over');
     };
     const question = { node_id: this.candidate, refresh_token: lease.terms.refresh_token };
     return ask(heard, () => this.stack.request(addressRefresh, lease.refresh, question, heard, TIMEOUT));

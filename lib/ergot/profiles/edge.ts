@@ -9,6 +9,7 @@ import type { Device } from '../../core/device.js';
 import { DropReason } from '../../core/drops.js';
 import { UsageError } from '../../core/errors.js';
 import type { Frame } from '../../core/frame.js';
+import { FrameKind } from '../frame.js';
 import { ProtocolError, protocolErrorReason } from '../frame-error.js';
 import { type Message, Reach } from '../message.js';
 import {
@@ -156,13 +157,18 @@ class EdgeProfile implements Profile<number>, PortOwner, ClaimTenant {
 
   /** Learns from a frame which network this is, and completes its addresses; or says what is wrong with it. */
   private place(port: Port, dispatch: Dispatch): DropReason | undefined {
-    const { source, destination } = dispatch.header;
+    const { source, destination, kind } = dispatch.header;
     const isLocal = networkOf(source) === NET_LOCAL;
     if (isLocal ? !port.mayBeFrom(nodeOf(source)) : !isAssignable(source)) return DropReason.ErgotBadSource;
     port.heard();
     this.learn(port, destination);
     if (this.isOwn(port, source)) return DropReason.ErgotBadSource;
-    if (nodeOf(destination) !== port.node && reach(destination) !== Reach.All) return DropReason.ErgotNotForUs;
+    if (reach(destination) !== Reach.All) {
+      // A number that is only proposed may be another one's, who is to answer what is for it.
+      const isAnswer = kind === FrameKind.Response || kind === FrameKind.Error;
+      const isProposed = this.claim !== undefined && port.network === NET_LOCAL;
+      if (nodeOf(destination) !== port.node || (isProposed && !isAnswer)) return DropReason.ErgotNotForUs;
+    }
     if (isLocal && port.active) dispatch.rewrite(withNetwork(source, port.network), destination);
     return undefined;
   }

@@ -36,6 +36,7 @@ export class LeaseKeeper<L extends { readonly terms: LeaseTerms }> {
   private expires = 0;
   private retry = RETRY_FIRST;
   private asks = false;
+  private open = true;
   private giveUp: () => void = () => {};
 
   /** Asks as soon as the clock's owner gets control. */
@@ -46,9 +47,9 @@ export class LeaseKeeper<L extends { readonly terms: LeaseTerms }> {
     this.hurry();
   }
 
-  /** Asks now, unless there is a lease or a question: something has changed. */
+  /** Asks now, unless there is a lease or a question, or it has ended: something has changed. */
   hurry(): void {
-    if (this.lease !== undefined || this.asks) return;
+    if (!this.open || this.lease !== undefined || this.asks) return;
     this.retry = RETRY_FIRST;
     this.timer.arm(this.env.timers.now());
   }
@@ -56,6 +57,7 @@ export class LeaseKeeper<L extends { readonly terms: LeaseTerms }> {
   /** Ends, and says what there is to give back. */
   close(): L | undefined {
     const { lease } = this;
+    this.open = false;
     this.timer.cancel();
     this.giveUp();
     this.lease = undefined;

@@ -111,7 +111,8 @@ class Router implements Profile<number>, PortOwner, SeedTenant {
     claims?.forget(port.network);
     networks.endLeases(port);
     networks.name(port, network);
-    if (port.state !== LinkState.Down) revive(port);
+    // Of one that is silent, a frame is to say that it is there.
+    if (port.active || port.state === LinkState.ActiveLocal) revive(port);
     node.changed();
   }
 
@@ -150,8 +151,7 @@ class Router implements Profile<number>, PortOwner, SeedTenant {
     const { upstream } = this.settings;
     if (upstream === undefined) return false;
     if (typeof upstream === 'function') return upstream(link);
-    this.upstreamName ??= upstream === '' ? link.name : upstream;
-    return link.name === this.upstreamName;
+    return link.name === (this.upstreamName ?? (upstream === '' ? link.name : upstream));
   }
 
   private attachUpstream(link: Device): void {
@@ -164,6 +164,7 @@ class Router implements Profile<number>, PortOwner, SeedTenant {
       );
     }
     networks.add(new Port(link, 'edge', node.env, this.settings.liveness, this));
+    this.upstreamName ??= link.name;
     for (const client of this.clients.values()) client.hurry();
   }
 
@@ -205,7 +206,10 @@ class Router implements Profile<number>, PortOwner, SeedTenant {
     if (isLocal ? !port.mayBeFrom(nodeOf(source)) : !isAssignable(source)) return DropReason.ErgotBadSource;
     port.heard();
     this.learn(port, destination);
-    if (port.role === 'central' && port.network === NET_LOCAL) return DropReason.ErgotNoNetwork;
+    // Who is known on this link alone could not be answered from beyond it.
+    const isForUs = networkOf(destination) === NET_LOCAL && reach(destination) !== Reach.All;
+    if (port.network === NET_LOCAL && (port.role === 'central' || (isLocal && !isForUs)))
+      return DropReason.ErgotNoNetwork;
     const from = isLocal ? withNetwork(source, port.network) : source;
     if (networks.isOwn(from)) return DropReason.ErgotBadSource;
     if (portOf(destination) !== PORT_ANY && !this.isAdmitted(port, from)) return DropReason.ErgotUnclaimed;

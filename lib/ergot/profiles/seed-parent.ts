@@ -21,7 +21,7 @@ const TIMEOUT = { timeout: RPC_TIMEOUT } as const;
 /** Seconds that are taken off the time in which a lease can be extended, for each router that passes it on. */
 export const HOP_MARGIN = 5;
 
-/** The router that the link upstream leads to, whatever its network. */
+/** The router that the link upstream leads to, whatever its network, and even while nothing is heard from there. */
 export const ROUTER: number = netAddress(NET_LOCAL, NODE_CENTRAL, PORT_ANY);
 
 /** A lease that a bridge has. */
@@ -50,11 +50,11 @@ export class SeedParent {
   request(done: (result: ParentLease | SeedAssignmentError) => void): () => void {
     const heard = (result: Heard<Answer<SeedRouterAssignment, SeedAssignmentError>>): void => {
       if (result instanceof ErgotError) return done(this.unavailable());
-      const { value, source } = result;
+      const { value } = result;
       if (value.kind === 'Err') return done(value.value.kind);
       const { assignment, refresh_port, release_port } = value.value;
-      const refresh = withPort(source, refresh_port);
-      done({ network: assignment.net_id, terms: assignment, refresh, release: withPort(source, release_port) });
+      const refresh = withPort(ROUTER, refresh_port);
+      done({ network: assignment.net_id, terms: assignment, refresh, release: withPort(ROUTER, release_port) });
     };
     return ask(heard, () => this.stack.request(seedRequest, ROUTER, undefined, heard, TIMEOUT));
   }

@@ -5,7 +5,7 @@
  */
 
 import type { Env } from '../../core/env.js';
-import { NET_LOCAL, networkOf } from '../net-address.js';
+import { NET_LAST, NET_LOCAL, networkOf } from '../net-address.js';
 import type { Incoming, OpenSocket } from '../net-stack-api.js';
 import type { ProfileNode } from '../profile.js';
 import type { LeaseTimes } from './leases.js';
@@ -116,7 +116,7 @@ class SeedServer {
   private collision({ network, terms }: ParentLease): SeedAssignmentError | undefined {
     const { networks } = this;
     const isOurs = networks.downlink(network) !== undefined || networks.upstream?.network === network;
-    if (isOurs || network === NET_LOCAL) return 'NetIdCollision';
+    if (isOurs || network === NET_LOCAL || network > NET_LAST) return 'NetIdCollision';
     return tooDeep(terms.min_refresh_seconds) ? 'DelegationDepthExceeded' : undefined;
   }
 

@@ -186,6 +186,21 @@ describe('ergot()', () => {
         .with.property('code', 'ERR_ERGOT_CLOSED');
     });
 
+    it('may be ended by who hears of them', () => {
+      const edge = rig.node(e.edgeProfile({ claim: {} }));
+      edge.links$.subscribe((links) => {
+        if (links.length > 0) edge.dispose();
+      });
+      edge.plug(rig.cable().ends[0]);
+      const router = ergot(e.routerProfile(), { links: rig.cable().ends }, rig.env);
+      router.links$.subscribe((links) => {
+        if (links.length === 1) router.dispose();
+      });
+      expect(notes(NEVER.pipe(router), () => '').heard).to.deep.equal(['|']);
+      rig.scheduler.runFor(60_000);
+      expect([edge.profile.links, router.profile.links, rig.scheduler.pending]).to.deep.equal([[], [], 0]);
+    });
+
     it('can be asked again for a link that its profile had no room for', () => {
       const edge = rig.node(e.edgeProfile());
       const [first, second] = rig.cable().ends;

@@ -92,6 +92,10 @@ describe('bridgeProfile (67)', () => {
     first.plug('y');
     first.plug('x');
     expect(first.states()).to.deep.equal(['x inactive', 'y active-local 0.1:0']);
+    const refused = new FakeNode(e.bridgeProfile());
+    expect(() => refused.plug('small', 28)).to.throw();
+    refused.plug('a');
+    expect(refused.states()).to.deep.equal(['a inactive']);
   });
 
   it('carries nothing by a link without a network', () => {
@@ -333,11 +337,12 @@ describe('a bridge below a router that misbehaves (67)', () => {
 
   it('refuses what is a network of its own, and gives it back', () => {
     const { answers, request, asked } = under({});
-    for (const net of [10, 1, 0]) {
+    for (const net of [10, 1, 0, 65_535]) {
       answers.net = net;
       expect(request(), String(net)).to.equal('NetIdCollision');
     }
-    expect(asked).to.deep.equal(['request', 'release 10', 'request', 'release 1', 'request', 'release 0']);
+    const released = [10, 1, 0, 65_535].flatMap((net) => ['request', `release ${net}`]);
+    expect(asked).to.deep.equal(released);
   });
 
   it('refuses what leaves no time to be extended in', () => {

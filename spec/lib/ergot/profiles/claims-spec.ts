@@ -4,7 +4,7 @@ import { UsageError } from '../../../../lib/core/errors.js';
 import { asTx } from '../../../../lib/core/frame.js';
 import * as e from '../../../../lib/ergot/index.js';
 import { hex } from '../bytes.js';
-import { letter } from './fake-node.js';
+import { FakeNode, letter } from './fake-node.js';
 import { type Node, unwrap, World } from './world.js';
 
 /** Somebody on a shared link who writes frames by hand. */
@@ -284,6 +284,58 @@ describe('edges that claim their numbers (67)', () => {
     world.until(45);
     expect(numberOf(edge)).to.not.equal(7);
     expect(world.states(edge as Node)[0]).to.match(/ active 2\./);
+    expect(world.end()).to.deep.equal([0, 0]);
+  });
+
+  it('keep them over a link that counts as lost, since nothing is said there', () => {
+    const world = new World();
+    const root = world.root({ claims: 8 });
+    const edge = world.edge({ claim: { node: 7 }, liveness: { timeout: 5000 } });
+    world.join(root, edge);
+    world.until(300);
+    expect(world.states(edge)).to.deep.equal(['0b inactive']);
+    expect(world.ping(root, '1.7:0')).to.equal(42);
+    expect(world.states(edge)).to.deep.equal(['0b active 1.7:0']);
+    expect(world.end()).to.deep.equal([0, 0]);
+  });
+
+  it('hear nothing but answers as long as another one may have their number', () => {
+    const node = new FakeNode(e.edgeProfile({ claim: { node: 7 } }));
+    const link = node.plug('a');
+    node.answer = e.ProtocolError.NsseNoRoute;
+    for (const kind of [1, 3, 9]) node.come(link, letter('1.2:5', '2.7:9', { kind }));
+    expect(node.out()).to.deep.equal([]);
+    expect(node.drops).to.deep.equal({ 'ergot-not-for-us': 3 });
+    node.answer = undefined;
+    for (const kind of [2, 255]) node.come(link, letter('2.1:5', '2.7:9', { kind }));
+    node.come(link, letter('2.1:5', '2.7:255', { kind: 3 }));
+    expect(node.taken().length).to.equal(3);
+  });
+
+  it('lose them when the router extends those of others instead', () => {
+    const world = new World();
+    const router = world.edge({ network: 1 });
+    const edge = world.edge({ claim: { node: 7 } });
+    const terms: e.LeaseTerms = {
+      expires_seconds: 30,
+      max_refresh_seconds: 120,
+      min_refresh_seconds: 62,
+      refresh_token: new Uint8Array(8),
+    };
+    let claims = 0;
+    const refresh = router.stack.serve(e.addressRefresh, ({ value }, answer) =>
+      answer({ kind: 'Ok', value: { node_id: value.node_id + 1, net_id: 1, ...terms } }),
+    );
+    router.stack.serve(e.addressClaim, ({ value }, answer) => {
+      claims++;
+      const assignment = { node_id: value.candidate_node_id, net_id: 1, ...terms };
+      answer({ kind: 'Ok', value: { assignment, refresh_port: refresh.port } });
+    });
+    world.join(router, edge);
+    world.until(14);
+    expect([claims, world.states(edge)]).to.deep.equal([1, ['0b active 1.7:0']]);
+    world.until(16);
+    expect(claims).to.equal(2);
     expect(world.end()).to.deep.equal([0, 0]);
   });
 
