@@ -56,7 +56,7 @@ export class NetStack<A> implements NetStackApi<A> {
   private readonly turns: Turns;
   private readonly rules: SendRules<A>;
   private readonly host: SocketHost;
-  private sequence = 0;
+  private sequence: number;
   private open = true;
 
   /** @throws UsageError `ERR_INVALID_OPTION` */
@@ -65,6 +65,7 @@ export class NetStack<A> implements NetStackApi<A> {
     if (!Number.isInteger(queue) || queue < 1)
       throw new UsageError('ERR_INVALID_OPTION', `no queue's length: ${queue}`);
     this.addressing = profile.addressing;
+    this.sequence = this.addressing.randomSequence ? env.random.below(0x10000) : 0;
     this.env = env;
     this.queue = queue;
     this.turns = new Turns(env.timers);

@@ -18,6 +18,8 @@ export interface Addressing<A> {
   readonly everyone: A;
   /** Ports are 1 to this. */
   readonly lastPort: number;
+  /** Whether sequence numbers begin anywhere rather than at 0: where routers know packets by them, who begins anew must not seem to repeat itself. */
+  readonly randomSequence: boolean;
   /** How many sockets an address stands for. */
   reach(address: A): Reach;
   /** The port of an address that stands for one socket. */

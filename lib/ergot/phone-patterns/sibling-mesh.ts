@@ -119,7 +119,12 @@ export class SiblingMesh<L> {
   /** Forgets who was not heard of for too long. True if that is news. */
   expire(now: number): boolean {
     let news = false;
-    for (const [link, { deadline }] of this.neighbours) if (deadline <= now) this.neighbours.delete(link);
+    for (const [link, { deadline }] of this.neighbours) {
+      if (deadline > now) continue;
+      // It is news too if the same router is heard on another link: there is one way less.
+      this.neighbours.delete(link);
+      news = true;
+    }
     for (const [id, one] of this.known.entries()) {
       if (one === undefined || one.deadline > now) continue;
       this.known[id] = undefined;

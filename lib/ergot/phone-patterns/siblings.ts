@@ -152,9 +152,12 @@ export class SiblingProfile implements Profile<PhoneAddress> {
   }
 
   attach(link: Device): void {
-    const { kind } = this.linkOptions(link);
+    const options = this.linkOptions(link);
+    const { kind } = options;
     if (this.parents.includes(link)) throw new UsageError('ERR_INVALID_OPTION', `${link.name} is attached already`);
     if (kind === 'parent') {
+      // It is given to the device when this router is the chosen one, with nobody there who could be told.
+      this.phone.checkLink(options);
       this.parents.push(link);
       this.changed();
       return;

@@ -20,6 +20,8 @@ export class PhoneAddressing implements Addressing<PhoneAddress> {
   readonly here: PhoneAddress;
   readonly everyone: PhoneAddress = new PhoneTarget(0, MAX_ADDRESS_BITS, PhoneCast.All);
   readonly lastPort: number;
+  /** Siblings remember packets for some seconds, in which a device may well start anew, with the same addresses. */
+  readonly randomSequence = true;
   private readonly bits: number;
   private readonly first: number;
   private readonly linkNamed: (name: string) => Device | undefined;

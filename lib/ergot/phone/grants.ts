@@ -35,6 +35,8 @@ import {
 const SECOND = 1000;
 /** A child has at most as many leases at a time, so that none can take a device's memory. */
 export const MAX_GRANTS = 64;
+/** So many repetitions of a request may wait for its answer: a child asks no more often before it gives up. */
+const MAX_ANSWERS = 8;
 
 /** The device as what gives its addresses sees it. */
 export interface GrantsHost {
@@ -153,6 +155,7 @@ export class Grants {
     const asked = this.waiting.find((one) => one.link === link && one.nonce === nonce);
     if (asked !== undefined) {
       asked.answers.push(answer);
+      if (asked.answers.length > MAX_ANSWERS) asked.answers.shift()?.(err('Busy'));
       return;
     }
     if (this.of(link.device).size >= MAX_GRANTS) return answer(err('TooMany'));

@@ -40,6 +40,13 @@ export interface GroupsHost {
   parent(): PhoneLink | undefined;
 }
 
+/** Who waits for the parent's answer. */
+interface Wish {
+  readonly value: number;
+  readonly bits: number;
+  readonly member: number;
+}
+
 interface Group {
   readonly value: number;
   readonly bits: number;
@@ -51,6 +58,8 @@ interface Group {
 export class Groups {
   private readonly host: GroupsHost;
   private readonly groups: Group[] = [];
+  /** Those of who does not want it any more, or is gone, are taken out before they are answered. */
+  private readonly wishes = new Set<Wish>();
 
   constructor(host: GroupsHost) {
     this.host = host;
@@ -77,14 +86,22 @@ export class Groups {
     if (this.groups.length >= MAX_GROUPS) return answer(err('Full'));
     const parent = this.host.parent();
     if (parent === undefined) return answer(err('ParentUnavailable'));
-    this.askFor(address, bits, parent, (result) =>
-      answer(result.kind === 'Ok' ? this.add(address, bits, member) : result),
-    );
+    const wish: Wish = { value: address, bits, member };
+    this.wishes.add(wish);
+    this.askFor(address, bits, parent, (result) => {
+      const isWanted = this.wishes.delete(wish);
+      if (result.kind !== 'Ok') return answer(result);
+      if (isWanted) return answer(this.add(address, bits, member));
+      if (!this.isWanted(address, bits)) this.unwanted(address, bits);
+      answer(err('ParentUnavailable'));
+    });
   }
 
   /** Takes a subscription back. */
   unsubscribe({ bits: scope, address }: ScopedAddress, member: number): void {
-    const group = this.find(address, Math.max(scope, this.host.table.bits));
+    const bits = Math.max(scope, this.host.table.bits);
+    this.withdraw((wish) => wish.value === address && wish.bits === bits && wish.member === member);
+    const group = this.find(address, bits);
     if (group?.members.delete(member) !== true) return;
     this.host.table.unsubscribe(group.value, group.bits, member);
     if (group.members.size === 0) this.end(group);
@@ -92,6 +109,7 @@ export class Groups {
 
   /** A link is gone, and its subscriptions with it. */
   forget(link: number): void {
+    this.withdraw((wish) => wish.member === link);
     for (const group of this.groups.slice()) this.unsubscribe({ bits: group.bits, address: group.value }, link);
   }
 
@@ -142,9 +160,23 @@ export class Groups {
 
   private end(group: Group): void {
     this.groups.splice(this.groups.indexOf(group), 1);
+    if (group.bits > this.host.table.bits) this.unwanted(group.value, group.bits);
+  }
+
+  /** Tells the parent that nobody here wants an address any more. */
+  private unwanted(address: number, bits: number): void {
     const parent = this.host.parent();
-    if (group.bits === this.host.table.bits || parent === undefined) return;
-    this.ask(unsubscribeMulticast, parent, { bits: group.bits, address: group.value }, () => {});
+    if (parent !== undefined) this.ask(unsubscribeMulticast, parent, { bits, address }, () => {});
+  }
+
+  private withdraw(isMeant: (wish: Wish) => boolean): void {
+    for (const wish of this.wishes) if (isMeant(wish)) this.wishes.delete(wish);
+  }
+
+  private isWanted(value: number, bits: number): boolean {
+    if (this.find(value, bits) !== undefined) return true;
+    for (const wish of this.wishes) if (wish.value === value && wish.bits === bits) return true;
+    return false;
   }
 
   private find(value: number, bits: number): Group | undefined {

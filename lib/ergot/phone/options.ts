@@ -90,7 +90,8 @@ export function inBlock({ first, len }: PhoneBlock, value: number): boolean {
   return value >= first && value < first + scopeSize(len);
 }
 
-function hasOverlap(blocks: readonly PhoneBlock[]): boolean {
+/** Whether two of the blocks have a number in common. */
+export function hasOverlap(blocks: readonly PhoneBlock[]): boolean {
   return blocks.some((one, index) => blocks.slice(index + 1).some((other) => overlap(one, other)));
 }
 

@@ -11,6 +11,8 @@ import { PhoneUplink } from './uplink.js';
 
 /** There are no more scopes than bits. */
 const MAX_LEVELS = 31;
+/** A device has few pieces; to look whether many overlap takes their square. */
+const MAX_RANGES = 256;
 
 /** What is said of an uplink. */
 export function levelOf({ bits, segments, translation }: PhoneUplink): PrefixLevel {
@@ -63,6 +65,7 @@ function kindOf(translation: Translation): number {
 function uplinkOf({ bits, kind, ranges }: PrefixLevel): PhoneUplink | undefined {
   const translation = kind === PrefixKind.OffsetAdd ? offsetAdd : kind === PrefixKind.Wrap ? wrap : unknown;
   const segments = ranges.map(({ local, address, len }) => ({ local, first: address, len }));
+  if (ranges.length > MAX_RANGES) return undefined;
   if (!isScope(bits) || segments.some(({ first }) => first >= scopeSize(bits))) return undefined;
   try {
     return new PhoneUplink(bits, segments, translation);

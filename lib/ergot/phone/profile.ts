@@ -7,6 +7,7 @@ import type { Device } from '../../core/device.js';
 import { UsageError } from '../../core/errors.js';
 import type { Frame } from '../../core/frame.js';
 import { PhoneAddress } from '../address.js';
+import { isScope } from '../address-text.js';
 import { AddressPool } from '../allocator-pool.js';
 import { ProtocolError } from '../frame-error.js';
 import type { Message } from '../message.js';
@@ -17,7 +18,7 @@ import { PhoneControl } from './control.js';
 import { PhoneForwarder } from './forwarder.js';
 import type { SubscribeAnswer } from './groups.js';
 import { type PhoneBlock, PhoneLink, type PhoneLinkOptions } from './link.js';
-import { isWithin, type PhoneOptions, type PhoneSettings, phoneSettings } from './options.js';
+import { hasOverlap, isWithin, type PhoneOptions, type PhoneSettings, phoneSettings } from './options.js';
 import type { Prefix } from './messages.js';
 import { levelOf, levelsOf } from './prefix.js';
 import { PhoneUplink } from './uplink.js';
@@ -86,7 +87,7 @@ export class PhoneProfile implements Profile<PhoneAddress> {
     const options = this.settings.link(device);
     const free = this.byNumber.indexOf(undefined);
     const link = new PhoneLink(device, free < 0 ? this.byNumber.length : free, options);
-    this.check(options);
+    this.checkLink(options);
     this.byDevice.set(device, link);
     this.byNumber[link.number] = link;
     this.table.addLink(link.number, link.kind);
@@ -199,11 +200,19 @@ export class PhoneProfile implements Profile<PhoneAddress> {
     return uplink === undefined || value < 0 ? undefined : new PhoneAddress(value, uplink.bits);
   }
 
-  /** @throws UsageError `ERR_INVALID_OPTION` */
-  private check({ kind, blocks = [], bits = 0 }: PhoneLinkOptions): void {
+  /**
+   * Looks whether a link could be attached now.
+   *
+   * @throws UsageError `ERR_INVALID_OPTION` for blocks that there are not, that overlap, or are not free
+   */
+  checkLink({ kind, blocks = [], bits = 0 }: PhoneLinkOptions): void {
+    if (blocks.length > 0 && hasOverlap(blocks)) {
+      throw new UsageError('ERR_INVALID_OPTION', 'blocks of a link overlap');
+    }
     if (kind === 'parent') {
-      if (blocks.length > 0 && bits <= this.bits) {
-        throw new UsageError('ERR_INVALID_OPTION', `the scope of a parent is longer than ^${this.bits}, not ^${bits}`);
+      const areThere = bits > this.bits && isScope(bits) && blocks.every((block) => isWithin(block, bits));
+      if (blocks.length > 0 && !areThere) {
+        throw new UsageError('ERR_INVALID_OPTION', `no blocks of a parent's scope longer than ^${this.bits}: ^${bits}`);
       }
       return;
     }

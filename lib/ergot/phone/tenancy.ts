@@ -57,6 +57,8 @@ export class Tenancy {
   private readonly flags: number;
   private readonly timer: Timer;
   private readonly giveUps = new Set<() => void>();
+  /** Who waits to be told what came of a wish to grow. */
+  private readonly growing = new Set<Grown>();
   private next: () => void = () => this.begin();
   private segments: readonly UplinkSegment[] = [];
   private nonce: number;
@@ -74,8 +76,12 @@ export class Tenancy {
   }
 
   /** Asks for a place for one more piece. */
-  extend(piece: PhoneBlock, grown: Grown): void {
-    if (this.segments.length === 0) return grown(AllocError.ParentUnavailable);
+  extend(piece: PhoneBlock, done: Grown): void {
+    if (!this.open || this.segments.length === 0) return done(AllocError.ParentUnavailable);
+    const grown = (result: undefined | AllocError): void => {
+      if (this.growing.delete(grown)) done(result);
+    };
+    this.growing.add(grown);
     const nonce = this.host.env.random.uint32();
     this.ask(allocAddresses, { nonce, allocs: [{ len: piece.len, flags: this.flags }] }, (answer) => {
       if (answer instanceof ErgotError) return grown(AllocError.ParentUnavailable);
@@ -89,12 +95,13 @@ export class Tenancy {
     });
   }
 
-  /** Asks the parent nothing more. */
+  /** Asks the parent nothing more. Who waits to grow is told. */
   stop(): void {
     this.open = false;
     this.timer.cancel();
     for (const giveUp of this.giveUps) giveUp();
     this.giveUps.clear();
+    for (const grown of this.growing) grown(AllocError.ParentUnavailable);
   }
 
   private get now(): number {
@@ -147,14 +154,16 @@ export class Tenancy {
   }
 
   private refresh(): void {
-    const addresses = this.segments.map(({ first }) => first);
+    const { segments } = this;
+    const addresses = segments.map(({ first }) => first);
     const heard = (answer: Answer<RefreshSuccess, LeaseRefusal> | ErgotError): void => {
+      // Since then there is another place, or one more, whose lease was not asked about, and for which the timer is set.
+      if (segments !== this.segments) return;
       if (answer instanceof ErgotError) {
         if (this.now >= this.end) this.lose();
         else this.later(() => this.refresh());
       } else if (answer.kind === 'Ok') {
-        this.retry = FIRST_RETRY;
-        this.keep(answer.value.expires_seconds);
+        this.extended(answer.value.expires_seconds);
       } else if (answer.value.kind === 'TooSoon') this.later(() => this.refresh());
       else this.lose();
     };
@@ -167,11 +176,21 @@ export class Tenancy {
     this.at(this.now + Math.max(0, seconds - LEASE_TIMES.refreshBelow) * SECOND, () => this.refresh());
   }
 
+  /** A parent that extends leases by next to nothing is not asked all the time. */
+  private extended(seconds: number): void {
+    if (seconds > LEASE_TIMES.refreshBelow) {
+      this.retry = FIRST_RETRY;
+      return this.keep(seconds);
+    }
+    this.end = this.now + seconds * SECOND;
+    this.later(() => this.refresh());
+  }
+
   /** The leases are over. */
   private lose(): void {
     this.segments = [];
     this.host.placed(this.link, undefined);
-    if (this.open) this.request();
+    if (this.open) this.later(() => this.request());
   }
 
   private later(next: () => void): void {

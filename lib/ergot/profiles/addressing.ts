@@ -9,6 +9,8 @@ export const netAddressing: Addressing<number> = {
   here: 0,
   everyone: net.PORT_ALL,
   lastPort: net.PORT_ALL - 1,
+  // In most frames a number so small takes one byte, and nobody on the way looks at it.
+  randomSequence: false,
   reach,
   port: net.portOf,
   withPort: net.withPort,

@@ -90,6 +90,14 @@ class Layer {
     this.net.connect(this.router(id), node, { impair: this.impair }, names);
   }
 
+  /** A device ends, and begins anew with the address that it had. */
+  restart(id: number): void {
+    this.device(id).node.node.dispose();
+    this.net.cables.findLast(({ ends }) => ends[0].name === `r${id}-d0`)?.plugs[0].unsubscribe();
+    this.devices.splice(this.devices.indexOf(this.device(id)), 1);
+    this.addDevice(id, 0);
+  }
+
   private addTop(parents: readonly number[]): void {
     const link = ({ name }: Device): PhoneLinkOptions => {
       return { kind: 'child', blocks: [{ first: (Number(name.slice(-1)) + 1) * 0x400, len: LAYER }] };
@@ -176,6 +184,32 @@ describe('sibling routers', () => {
       layer.net.end();
     });
   }
+
+  it('take nothing of a device that began anew for a copy of what it said before', () => {
+    const layer = new Layer({ seed: 9 });
+    layer.net.run(NOTICED);
+    const { address } = layer.device(3);
+    for (let life = 0; life < 5; life++) {
+      expect(layer.ask(layer.device(1).node, address), `life ${life}`).to.equal(address.value);
+      layer.restart(1);
+    }
+    layer.net.end();
+  });
+
+  it('go by another cable between the same two where one fails', () => {
+    const layer = new Layer({ seed: 10, routers: 2 });
+    const other = layer.net.connect(layer.router(0), layer.router(1), { impair: GOOD }, ['r0-r1b', 'r1-r0b']);
+    layer.net.run(NOTICED);
+    expect(layer.missing(1)).to.deep.equal([]);
+    layer.cut('01');
+    layer.net.run(NOTICED);
+    expect(layer.missing(1)).to.deep.equal([]);
+    layer.mend('01');
+    other.link.partition();
+    layer.net.run(NOTICED);
+    expect(layer.missing(1)).to.deep.equal([]);
+    layer.net.end();
+  });
 
   it('may be one, two or three', () => {
     for (const routers of [1, 2, 3]) {
@@ -290,6 +324,20 @@ describe('sibling routers', () => {
     expect([...heard.keys()].sort()).to.deep.equal(names);
     expect([...heard.values()].every((times) => times === 1)).to.equal(true);
     layer.net.end();
+  });
+
+  it('refuse a parent where the layer cannot lie at once, and not when its time has come', () => {
+    const net = new WatchedNetwork<PhoneAddress>(11);
+    const link = (): PhoneLinkOptions => ({ kind: 'parent', bits: TOP, blocks: [{ first: 0xd00, len: LAYER }] });
+    const profile = siblingProfile({ id: 0, bits: LOCAL, link });
+    const router = net.add('r0', profile);
+    const top = net.add('top', phoneProfile({ bits: TOP }));
+    expect(() => net.connect(top, router))
+      .to.throw(UsageError)
+      .with.property('code', 'ERR_INVALID_OPTION');
+    net.run(NOTICED);
+    expect(profile.links).to.deep.equal([]);
+    net.end();
   });
 
   it('refuses what is no router of a layer', () => {

@@ -246,8 +246,18 @@ describe('phoneProfile', () => {
     };
     code({ upper: { blocks: [{ first: 0, len: 4 }] } });
     code({ upper: { blocks: [{ first: 250, len: 4 }] } });
+    code({
+      upper: {
+        blocks: [
+          { first: 128, len: 4 },
+          { first: 136, len: 3 },
+        ],
+      },
+    });
     code({ lower: { blocks: [{ first: 0, len: 4 }], bits: 4 } });
-    expect([a.profile.links.length, b.profile.links.length]).to.deep.equal([1, 0]);
+    code({ lower: { blocks: [{ first: 250, len: 4 }], bits: 8 } });
+    code({ lower: { blocks: [{ first: 0, len: 4 }], bits: 33 } });
+    expect([a.profile.links.length, b.profile.links.length]).to.deep.equal([3, 0]);
     expect(net.end()).to.deep.equal([0, 0]);
   });
 });

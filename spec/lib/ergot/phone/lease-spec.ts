@@ -143,7 +143,9 @@ describe('addresses that devices ask for', () => {
     net.scheduler.runFor(100);
     const leaves = Array.from({ length: 12 }, (_, i) => net.device(`K${i}`, { bits: 4 + (i % 6) }));
     for (const leaf of leaves) net.cable(low, leaf);
-    net.scheduler.runFor(60_000);
+    // What was given first is over by then, unless it was extended.
+    net.scheduler.runFor(45_000);
+    const places = leaves.map((leaf) => lies(leaf, 24));
     for (const from of leaves) {
       const address = from.profile.locate(new e.PhoneAddress(1, from.profile.bits), 24);
       expect(address, from.name).not.to.equal(undefined);
@@ -153,7 +155,7 @@ describe('addresses that devices ask for', () => {
       }
     }
     net.scheduler.runFor(600_000);
-    expect(leaves.filter((leaf) => lies(leaf, 24) === '-')).to.deep.equal([]);
+    expect(leaves.map((leaf) => lies(leaf, 24))).to.deep.equal(places);
     expect(middle.profile.pool.size).to.be.within(2 ** 11, 2 ** 14);
     expect(net.end()).to.deep.equal([0, 0]);
   });
@@ -203,6 +205,65 @@ describe('addresses that devices ask for', () => {
     expect(net.ask(apex, '101^10').slice(0, 2)).to.equal('K ');
     expect(net.end()).to.deep.equal([0, 0]);
   });
+
+  it('are refused at once where the parent that was asked for more has gone, and given by the next', () => {
+    const net = new PhoneNet();
+    const apex = net.device('A', { bits: 16 });
+    const middle = net.device('M', { bits: 12, sockets: 4, pool: [{ first: 0, len: 7 }] });
+    const child = net.device('K', { bits: 6 });
+    const up = net.cable(apex, middle);
+    net.cable(middle, child);
+    net.scheduler.runFor(100);
+    const said: string[] = [];
+    const ask = (nonce: number, times = 1) => {
+      const [link] = child.profile.links.map((status) => status.link);
+      if (link === undefined) throw new Error('no link');
+      for (let i = 0; i < times; i++) {
+        const request = { nonce, allocs: [{ len: 8, flags: 0 }] };
+        child.node.stack.request(e.allocAddresses, e.atLink(link), request, (answer) => {
+          if (answer instanceof e.ErgotError) said.push(answer.code);
+          else said.push(answer.value.kind === 'Ok' ? 'Ok' : answer.value.value.kind);
+        });
+      }
+    };
+    up.cut();
+    ask(1, 11);
+    net.scheduler.runFor(100);
+    expect(said.splice(0)).to.deep.equal(['Busy', 'Busy', 'Busy']);
+    up.unplug();
+    net.scheduler.runFor(100);
+    expect(new Set(said.splice(0))).to.deep.equal(new Set(['ParentUnavailable']));
+    net.cable(apex, middle);
+    net.scheduler.runFor(100);
+    ask(2);
+    net.scheduler.runFor(100);
+    expect(said).to.deep.equal(['Ok']);
+    expect(net.end()).to.deep.equal([0, 0]);
+  });
+
+  for (const extended of [true, false]) {
+    it(`are not asked for all the time where leases are for no time and ${extended ? '' : 'not '}extended`, () => {
+      const net = new PhoneNet();
+      const [odd, child] = [net.device('A', { bits: 10 }), net.device('K', { bits: 8 })];
+      let asked = 0;
+      odd.node.stack.serve(e.releaseAddresses, (_, answer) => answer({ kind: 'Ok' }));
+      odd.node.stack.serve(e.allocAddresses, (_, answer) => {
+        asked++;
+        const allocs = [{ address: 0x100, len: 8 }];
+        answer({ kind: 'Ok', value: { bits: 10, expires_seconds: 0, allocs } });
+      });
+      odd.node.stack.serve(e.refreshAddresses, (_, answer) => {
+        asked++;
+        if (extended) answer({ kind: 'Ok', value: { expires_seconds: 0, min_refresh_seconds: 0 } });
+        else answer({ kind: 'Err', value: { kind: 'Unknown' } });
+      });
+      // Such a link serves no children of its own accord.
+      net.cable(odd, child, 'child', { upper: { kind: 'parent', blocks: [] }, impair: { delay: 5 } });
+      net.scheduler.runFor(20_000);
+      expect(asked).to.be.within(5, 45);
+      expect(net.end()).to.deep.equal([0, 0]);
+    });
+  }
 
   it('are for children only, each for its own', () => {
     const { net, a, b, d } = proposal();

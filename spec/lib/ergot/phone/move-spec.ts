@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { DropReason } from '../../../../lib/core/drops.js';
 import * as e from '../../../../lib/ergot/index.js';
 import { news, type PhoneDevice, PhoneNet, who } from './phone-net.js';
 
@@ -190,6 +191,9 @@ describe('a prefix that is published', () => {
     expect(tell([{ bits: 16, kind: 0, ranges: [range, range] }])).to.equal('-');
     expect(tell([{ bits: 16, kind: 0, ranges: [{ ...range, len: 17 }] }])).to.equal('-');
     expect(tell([{ bits: 16, kind: 0, ranges: [{ ...range, address: 0xffff }] }])).to.equal('-');
+    const pieces = Array.from({ length: 257 }, (_, i) => ({ local: 2 * i, address: 0x200 + 2 * i, len: 1 }));
+    expect(tell([{ bits: 16, kind: 0, ranges: pieces.slice(1) }])).to.equal('0380^16');
+    expect(tell([{ bits: 16, kind: 0, ranges: pieces }])).to.equal('-');
     const many = Array.from({ length: 32 }, (_, i) => ({ bits: 10 + i, kind: 0, ranges: [range] }));
     expect(tell(many)).to.equal('-');
     expect(net.ask(leaf, '001^9').slice(0, 2)).to.equal('C ');
@@ -278,6 +282,45 @@ describe('multicast addresses', () => {
     net.cable(a, c);
     net.scheduler.runFor(100);
     expect(say(b, group)).to.equal('BD');
+    expect(net.end()).to.deep.equal([0, 0]);
+  });
+
+  it('are wanted by nobody who took it back, or went, before the answer came', () => {
+    const net = new PhoneNet();
+    const a = net.device('A', { bits: 10, groups: [{ first: 0x3f0, len: 4 }] });
+    const [c, d] = [net.device('C', { bits: 8 }), net.device('D', { bits: 5 })];
+    net.cable(a, c, 'child', { impair: { delay: 5 } });
+    const cd = net.cable(c, d, 'child', { impair: { delay: 5 } });
+    net.scheduler.runFor(1000);
+    const wanted = () =>
+      [a, c, d].map(({ profile: { table } }) =>
+        [e.OWN_SOCKETS, 0, 1].some((link) => table.isSubscribed(group.value, 10, link)),
+      );
+    const said: string[] = [];
+    const subscribe = () => d.profile.subscribe(group, ({ kind }) => said.push(kind));
+    subscribe();
+    d.profile.unsubscribe(group);
+    net.scheduler.runFor(100);
+    expect([said, wanted()]).to.deep.equal([['Err'], [false, false, false]]);
+    subscribe();
+    d.profile.unsubscribe(group);
+    subscribe();
+    net.scheduler.runFor(100);
+    expect([said, wanted()]).to.deep.equal([
+      ['Err', 'Err', 'Ok'],
+      [true, true, true],
+    ]);
+    d.profile.unsubscribe(group);
+    net.scheduler.runFor(100);
+    subscribe();
+    net.scheduler.runFor(7);
+    cd.unplug();
+    net.scheduler.runFor(5000);
+    expect([said, wanted()]).to.deep.equal([
+      ['Err', 'Err', 'Ok', 'Err'],
+      [false, false, false],
+    ]);
+    expect(net.env.drops.count(DropReason.CallbackThrew)).to.equal(0);
     expect(net.end()).to.deep.equal([0, 0]);
   });
 
