@@ -18,7 +18,6 @@ export class CallIo implements TunIo {
   private readonly receiver: Receiver;
   private readonly landing: Landing;
   private readonly launch: Launch;
-  private readonly vectors: number;
 
   constructor(c: Libc, settings: TunIoSettings, receiver: Receiver) {
     this.c = c;
@@ -27,9 +26,9 @@ export class CallIo implements TunIo {
     this.receiver = receiver;
     const addresses = new SlabAddresses(c);
     const words = new Uint32Array(LANDING_WORDS + LAUNCH_WORDS);
-    this.vectors = c.address(new Uint8Array(words.buffer));
-    this.landing = new Landing(settings, settings.pool, addresses, words, 0);
-    this.launch = new Launch(this.vnetHeader, addresses, words, LANDING_WORDS, this.vectors);
+    const address = c.address(new Uint8Array(words.buffer));
+    this.landing = new Landing(settings, settings.pool, addresses, words, 0, address);
+    this.launch = new Launch(this.vnetHeader, addresses, words, LANDING_WORDS, address);
   }
 
   read(frames: number): number {
@@ -39,12 +38,13 @@ export class CallIo implements TunIo {
   }
 
   private readAll(frames: number): number {
-    const { c, fd, landing, receiver, vectors, vnetHeader } = this;
+    const { c, fd, landing, receiver, vnetHeader } = this;
     this.readBytes = 0;
     this.readCount = 0;
     while (this.readCount < frames && this.readBytes < READ_BYTES && receiver.open) {
       landing.prepare();
-      const length = c.readv(fd, vectors, landing.vectors);
+      const { address, length: room } = landing;
+      const length = landing.vectors === 0 ? c.read(fd, address, room) : c.readv(fd, address, room);
       if (length < 0) {
         const errno = c.errno();
         if (errno !== EINTR) return errno;

@@ -38,8 +38,12 @@ export interface LandingShape {
 
 /** See the module. Frames land with their virtio-net header in front, if they have one. */
 export class Landing {
-  /** How many vectors its reads have. */
+  /** How many vectors its reads have; 0 where the bytes lie in one piece. */
   readonly vectors: number;
+  /** Of the bytes, or of the vectors. */
+  address = 0;
+  /** Of the bytes; or how many vectors. */
+  readonly length: number;
   private readonly pool: FramePool;
   private readonly addresses: SlabAddresses;
   private readonly words: Uint32Array;
@@ -52,21 +56,35 @@ export class Landing {
   private lastSmall: Frame | undefined = undefined;
   private lastLarge: Frame | undefined = undefined;
 
-  /** @param at index in `words` of the first word of its vectors */
-  constructor(shape: LandingShape, pool: FramePool, addresses: SlabAddresses, words: Uint32Array, at: number) {
+  /**
+   * @param at index in `words` of the first word of its vectors
+   * @param address of `words`
+   */
+  constructor(
+    shape: LandingShape,
+    pool: FramePool,
+    addresses: SlabAddresses,
+    words: Uint32Array,
+    at: number,
+    address: number,
+  ) {
     this.pool = pool;
     this.addresses = addresses;
     this.words = words;
     this.at = at;
-    this.vectors = shape.vnetHeader ? 2 : 1;
+    this.vectors = shape.vnetHeader ? 2 : 0;
     this.header = shape.vnetHeader ? VIRTIO_NET_HEADER : 0;
     this.room = shape.vnetHeader ? SMALL : shape.readSize;
+    this.length = shape.vnetHeader ? this.vectors : this.room;
+    if (shape.vnetHeader) this.address = address + 4 * at;
   }
 
-  /** Takes slots where there are none, and writes the vectors. */
-  prepare(): void {
+  /** Takes slots where there are none, and writes the vectors. Returns whether `address` is another than before. */
+  prepare(): boolean {
+    const { address } = this;
     if (this.small === undefined) this.prepareSmall();
-    if (this.large === undefined && this.vectors > 1) this.prepareLarge();
+    if (this.large === undefined && this.vectors > 0) this.prepareLarge();
+    return this.address !== address;
   }
 
   private prepareSmall(): void {
@@ -75,7 +93,9 @@ export class Landing {
     this.small = small;
     if (small === this.lastSmall) return;
     this.lastSmall = small;
-    setVector(this.words, this.at, this.addresses.of(small.slab) + small.start - header, header + room);
+    const address = this.addresses.of(small.slab) + small.start - header;
+    if (this.vectors === 0) this.address = address;
+    else setVector(this.words, this.at, address, header + room);
   }
 
   private prepareLarge(): void {

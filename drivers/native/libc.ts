@@ -48,6 +48,8 @@ export interface Libc {
     argument: number,
     size: number,
   ): number;
+  /** syscall(2) of io_uring_register. */
+  uringRegister(number: number, fd: number, operation: number, argument: Uint8Array, count: number): number;
   ioctl(fd: number, request: number, argument: Uint8Array): number;
   /** For requests whose argument is a number. */
   ioctlValue(fd: number, request: number, argument: number): number;
@@ -84,6 +86,7 @@ function bind(): Libc {
     munmap: lib.func('int munmap(uintptr_t address, size_t length)'),
     uringSetup: lib.func('syscall', 'long', ['long', 'uint32_t', 'void *']),
     uringEnter: lib.func('syscall', 'long', ['long', 'int', 'uint32_t', 'uint32_t', 'uint32_t', 'uintptr_t', 'size_t']),
+    uringRegister: lib.func('syscall', 'long', ['long', 'int', 'uint32_t', 'void *', 'uint32_t']),
     ioctl: lib.func('int ioctl(int fd, unsigned long request, void *argument)'),
     ioctlValue: lib.func('ioctl', 'int', ['int', 'ulong', 'ulong']),
     socket: lib.func('int socket(int domain, int type, int protocol)'),

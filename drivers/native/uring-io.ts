@@ -2,7 +2,7 @@
 
 import type { Frame } from '../../lib/core/frame.js';
 import { CallIo } from './call-io.js';
-import { EAGAIN, EINTR } from './errno.js';
+import { EINTR } from './errno.js';
 import { Landing, LANDING_WORDS } from './landing.js';
 import { Launch, LAUNCH_WORDS } from './launch.js';
 import { type Libc, SlabAddresses } from './libc.js';
@@ -23,15 +23,10 @@ export class UringIo implements TunIo {
   readBytes = 0;
   private readonly calls: CallIo;
   private readonly ring: Uring;
-  private readonly fd: number;
   private readonly vnetHeader: boolean;
   private readonly receiver: Receiver;
   private readonly landings: readonly Landing[];
   private readonly launches: readonly Launch[];
-  private readonly vectors: number;
-  // What is read may lead to writes before all of it has been looked at.
-  private readonly readResults: Int32Array = new Int32Array(BATCH);
-  private readonly writeResults: Int32Array = new Int32Array(BATCH);
   private readonly waiting: Frame[] = [];
   /** How many frames the next batch is expected to bring. */
   private expected = 0;
@@ -39,19 +34,24 @@ export class UringIo implements TunIo {
 
   /** @throws NetError where the kernel has no io_uring, or does not allow it here */
   constructor(c: Libc, settings: TunIoSettings, receiver: Receiver) {
-    this.ring = new Uring(c, BATCH);
+    // What is read may lead to writes before all of it has been looked at: those have places, and results, of their own.
+    this.ring = new Uring(c, settings.fd, 2 * BATCH);
     this.calls = new CallIo(c, settings, receiver);
-    this.fd = settings.fd;
     this.vnetHeader = settings.vnetHeader;
     this.receiver = receiver;
     const addresses = new SlabAddresses(c);
     const words = new Uint32Array(BATCH * (LANDING_WORDS + LAUNCH_WORDS));
-    this.vectors = c.address(new Uint8Array(words.buffer));
+    const address = c.address(new Uint8Array(words.buffer));
     const numbers = Array.from({ length: BATCH }, (_, i) => i);
-    this.landings = numbers.map((i) => new Landing(settings, settings.pool, addresses, words, i * LANDING_WORDS));
+    this.landings = numbers.map(
+      (i) => new Landing(settings, settings.pool, addresses, words, i * LANDING_WORDS, address),
+    );
+    for (const [i, { vectors, address: at }] of this.landings.entries()) {
+      if (vectors > 0) this.ring.set(i, UringOp.Readv, at, vectors);
+    }
     const first = BATCH * LANDING_WORDS;
     this.launches = numbers.map(
-      (i) => new Launch(settings.vnetHeader, addresses, words, first + i * LAUNCH_WORDS, this.vectors),
+      (i) => new Launch(settings.vnetHeader, addresses, words, first + i * LAUNCH_WORDS, address),
     );
   }
 
@@ -86,15 +86,16 @@ export class UringIo implements TunIo {
   }
 
   private readBatch(batch: number): number {
-    const { ring, fd, landings, vectors, readResults: results } = this;
+    const { ring, landings } = this;
     for (let i = 0; i < batch; i++) {
       const landing = landings[i];
       if (landing === undefined) break;
-      landing.prepare();
-      ring.prepare(UringOp.Readv, fd, vectors + 4 * LANDING_WORDS * i, landing.vectors, i);
+      // Vectors stay where they are.
+      if (landing.prepare()) ring.set(i, UringOp.Read, landing.address, landing.length);
+      ring.add(i);
     }
-    results.fill(-EAGAIN, 0, batch);
-    if (ring.run(results) !== 0) this.usable = false;
+    if (ring.run() !== 0) this.usable = false;
+    const { results } = ring;
     let errno = 0;
     for (let i = 0; i < batch; i++) {
       const result = results[i] ?? 0;
@@ -132,28 +133,30 @@ export class UringIo implements TunIo {
   }
 
   private writeBatch(queue: Frame[], from: number, batch: number): number {
-    const { ring, fd, launches, writeResults: results } = this;
+    const { ring, launches } = this;
     for (let i = 0; i < batch; i++) {
       const frame = queue[from + i];
       const launch = launches[i];
       if (frame === undefined || launch === undefined) break;
       launch.prepare(frame);
-      if (launch.vectors === 0) ring.prepare(UringOp.Write, fd, launch.address, launch.length, i);
-      else ring.prepare(UringOp.Writev, fd, launch.address, launch.vectors, i);
+      const { vectors } = launch;
+      if (vectors === 0) ring.set(BATCH + i, UringOp.Write, launch.address, launch.length);
+      else ring.set(BATCH + i, UringOp.Writev, launch.address, vectors);
+      ring.add(BATCH + i);
     }
-    results.fill(-EAGAIN, 0, batch);
-    if (ring.run(results) !== 0) this.usable = false;
+    if (ring.run() !== 0) this.usable = false;
     return this.sort(queue, from, batch);
   }
 
   /** Brings the frames that were taken in front of those that were not. */
   private sort(queue: Frame[], from: number, batch: number): number {
-    const { writeResults: results, waiting } = this;
+    const { waiting } = this;
+    const { results } = this.ring;
     let taken = 0;
     for (let i = 0; i < batch; i++) {
       const frame = queue[from + i];
       if (frame === undefined) break;
-      const result = results[i] ?? 0;
+      const result = results[BATCH + i] ?? 0;
       if (result >= 0) {
         queue[from + taken++] = frame;
         continue;

@@ -1,26 +1,34 @@
 /**
  * io_uring(7): a ring of requests and one of completions, shared with the kernel, so that one system call carries out many reads or
- * writes. The rings are mapped into this process and seen through typed arrays. Every request here is one that completes at once, so
- * that between two calls nothing is under way.
+ * writes of one file. The rings are mapped into this process and seen through typed arrays. Every request here is one that completes at
+ * once, so that between two calls nothing is under way.
+ *
+ * Requests have places, and stay there: what is read into the same memory again need not be said again.
  */
 
 import { NetError } from '../../lib/core/errors.js';
-import { EINTR, systemError } from './errno.js';
+import { EAGAIN, EINTR, systemError } from './errno.js';
 import type { Libc } from './libc.js';
 
 // linux/io_uring.h
 const SYS_SETUP = 425;
 const SYS_ENTER = 426;
+const SYS_REGISTER = 427;
 const SETUP_COOP_TASKRUN = 1 << 8;
 const SETUP_SINGLE_ISSUER = 1 << 12;
 const SETUP_DEFER_TASKRUN = 1 << 13;
 const FEATURE_SINGLE_MMAP = 1;
 const ENTER_GETEVENTS = 1;
+const REGISTER_FILES = 2;
+const UNREGISTER_FILES = 3;
+const FIXED_FILE = 1 << 8;
 const OFFSET_SQES = 0x1000_0000;
 const RWF_NOWAIT = 8;
 
+const NOTHING = new Uint8Array(0);
+
 /** Kinds of requests. */
-export const UringOp = { Readv: 1, Writev: 2, Write: 23 } as const;
+export const UringOp = { Readv: 1, Writev: 2, Read: 22, Write: 23 } as const;
 export type UringOp = (typeof UringOp)[keyof typeof UringOp];
 
 // struct io_uring_params, in words: the sizes, and the two tables of offsets into the mapping.
@@ -46,35 +54,42 @@ const WANTED: readonly number[] = [SETUP_SINGLE_ISSUER | SETUP_DEFER_TASKRUN, SE
 
 /** Rings that the thread that made them uses. */
 export class Uring {
-  /** Requests that fit between two calls. */
-  readonly entries: number;
+  /** What each request gave, by its place: as the system call, but the negative error number where it failed. */
+  readonly results: Int32Array;
   private readonly c: Libc;
   private readonly fd: number;
   private readonly mappings: readonly (readonly [address: number, length: number])[];
   private readonly ring: Int32Array;
   private readonly requests: Int32Array;
+  private readonly array: number;
   private readonly sqTail: number;
   private readonly sqMask: number;
   private readonly cqHead: number;
   private readonly cqTail: number;
   private readonly cqMask: number;
   private readonly completions: number;
+  /** Of the first word of each request: whether its file is the registered one. */
+  private readonly flags: number;
   private tail: number;
   private head: number;
-  private prepared = 0;
+  private added = 0;
 
-  /** @throws NetError where the kernel has no io_uring, or does not allow it here */
-  constructor(c: Libc, entries: number) {
+  /**
+   * @param file what is read and written
+   * @param places how many requests there are
+   * @throws NetError where the kernel has no io_uring, or does not allow it here
+   */
+  constructor(c: Libc, file: number, places: number) {
     this.c = c;
     const params = new Uint32Array(PARAMS);
-    this.fd = setUp(c, entries, params);
+    this.fd = setUp(c, places, params);
     const word = (at: number): number => params[at] ?? 0;
-    this.entries = word(0);
+    const entries = word(0);
     const ringSize = Math.max(
-      word(SQ_OFFSETS + SQ_ARRAY) + 4 * this.entries,
+      word(SQ_OFFSETS + SQ_ARRAY) + 4 * entries,
       word(CQ_OFFSETS + CQ_ENTRIES) + 4 * CQE_WORDS * word(1),
     );
-    const requestSize = 4 * SQE_WORDS * this.entries;
+    const requestSize = 4 * SQE_WORDS * entries;
     const ring = this.map(ringSize, 0);
     const requests = this.map(requestSize, OFFSET_SQES);
     this.mappings = [
@@ -83,68 +98,87 @@ export class Uring {
     ];
     this.ring = new Int32Array(c.view(ring, ringSize));
     this.requests = new Int32Array(c.view(requests, requestSize));
+    this.array = word(SQ_OFFSETS + SQ_ARRAY) >> 2;
     this.sqTail = word(SQ_OFFSETS + TAIL) >> 2;
     this.sqMask = this.ring[word(SQ_OFFSETS + MASK) >> 2] ?? 0;
     this.cqHead = word(CQ_OFFSETS) >> 2;
     this.cqTail = word(CQ_OFFSETS + TAIL) >> 2;
     this.cqMask = this.ring[word(CQ_OFFSETS + MASK) >> 2] ?? 0;
     this.completions = word(CQ_OFFSETS + CQ_ENTRIES) >> 2;
-    // Requests are used in the order in which they lie.
-    const array = word(SQ_OFFSETS + SQ_ARRAY) >> 2;
-    for (let i = 0; i < this.entries; i++) this.ring[array + i] = i;
     this.tail = Atomics.load(this.ring, this.sqTail);
     this.head = Atomics.load(this.ring, this.cqHead);
+    this.results = new Int32Array(places);
+    const isRegistered = this.register(file);
+    this.flags = isRegistered ? FIXED_FILE : 0;
+    for (let place = 0; place < places; place++) this.clear(place, isRegistered ? 0 : file);
   }
 
-  /**
-   * Prepares a request that completes at once, with `EAGAIN` where it would have to wait.
-   *
-   * @param address of the bytes, or of the vectors
-   * @param length in bytes, or how many vectors
-   * @param tag comes back with the completion
-   */
-  prepare(op: UringOp, fd: number, address: number, length: number, tag: number): void {
-    const at = (this.tail & this.sqMask) * SQE_WORDS;
+  /** A registered file need not be looked up for each request. */
+  private register(file: number): boolean {
+    const { c } = this;
+    const files = new Int32Array([file]);
+    return c.uringRegister(SYS_REGISTER, this.fd, REGISTER_FILES, new Uint8Array(files.buffer), 1) === 0;
+  }
+
+  private clear(place: number, file: number): void {
     const { requests } = this;
-    requests[at] = op;
-    requests[at + 1] = fd;
+    const at = place * SQE_WORDS;
+    requests.fill(0, at, at + SQE_WORDS);
+    requests[at + 1] = file;
     // The offset -1: devices have no position.
     requests[at + 2] = -1;
     requests[at + 3] = -1;
-    requests[at + 4] = address;
-    requests[at + 5] = address / 0x1_0000_0000;
-    requests[at + 6] = length;
+    // What would have to wait completes with `EAGAIN`.
     requests[at + 7] = RWF_NOWAIT;
-    requests[at + 8] = tag;
-    for (let i = 9; i < SQE_WORDS; i++) requests[at + i] = 0;
-    this.tail = (this.tail + 1) | 0;
-    this.prepared++;
+    requests[at + 8] = place;
   }
 
   /**
-   * Carries out all that was prepared.
+   * Says what the request at a place is.
    *
-   * @param results gets, at the index of its tag, what each gave: as the system call, but the negative error number where it failed
-   * @returns 0, or the error number where the ring itself failed: some results may then be missing, and it must not be used any more
+   * @param address of the bytes, or of the vectors
+   * @param length in bytes, or how many vectors
    */
-  run(results: Int32Array): number {
+  set(place: number, op: UringOp, address: number, length: number): void {
+    const at = place * SQE_WORDS;
+    const { requests } = this;
+    requests[at] = op | this.flags;
+    requests[at + 4] = address;
+    requests[at + 5] = address / 0x1_0000_0000;
+    requests[at + 6] = length;
+  }
+
+  /** Has the next run carry out the request at a place. */
+  add(place: number): void {
+    this.ring[this.array + (this.tail & this.sqMask)] = place;
+    this.tail = (this.tail + 1) | 0;
+    this.added++;
+    this.results[place] = -EAGAIN;
+  }
+
+  /**
+   * Carries out all that was added.
+   *
+   * @returns 0, or the error number where the ring itself failed: what is missing has `EAGAIN`, and the ring must not be used any more
+   */
+  run(): number {
     const { ring, c } = this;
     Atomics.store(ring, this.sqTail, this.tail);
-    let toSubmit = this.prepared;
+    let toSubmit = this.added;
     let left = toSubmit;
-    this.prepared = 0;
+    this.added = 0;
     while (left > 0) {
       const submitted = c.uringEnter(SYS_ENTER, this.fd, toSubmit, left, ENTER_GETEVENTS, 0, 0);
       const errno = submitted < 0 ? c.errno() : 0;
       if (submitted > 0) toSubmit -= submitted;
-      left -= this.reap(results);
+      left -= this.reap();
       if (errno !== 0 && errno !== EINTR) return errno;
     }
     return 0;
   }
 
-  private reap(results: Int32Array): number {
-    const { ring, cqMask, completions } = this;
+  private reap(): number {
+    const { ring, results, cqMask, completions } = this;
     const tail = Atomics.load(ring, this.cqTail);
     let { head } = this;
     let count = 0;
@@ -160,6 +194,8 @@ export class Uring {
 
   /** Frees the rings, which must not be used any more. */
   close(): void {
+    // The kernel ends a ring when it has time for that; until then it would keep the file open.
+    if (this.flags !== 0) this.c.uringRegister(SYS_REGISTER, this.fd, UNREGISTER_FILES, NOTHING, 0);
     for (const [address, length] of this.mappings) this.c.munmap(address, length);
     this.c.close(this.fd);
   }

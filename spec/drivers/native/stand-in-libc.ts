@@ -5,7 +5,7 @@ import type { Libc, PollEvents } from '../../../drivers/native/libc.js';
 import { UringOp } from '../../../drivers/native/uring.js';
 
 // struct io_uring_params in words, and where this ring has its parts, in bytes.
-const ENTRIES = 64;
+const ENTRIES = 128;
 const SQ = { head: 0, tail: 4, mask: 8, array: 64 };
 const CQ = { head: 16, tail: 20, mask: 24, entries: 64 + 4 * ENTRIES };
 const RING = CQ.entries + 16 * 2 * ENTRIES;
@@ -60,6 +60,7 @@ export class StandInLibc {
       munmap: () => 0,
       view: (_address, length) => (length === 4 * this.requests.length ? this.requests : this.ring).buffer,
       uringSetup: (_number, _entries, params) => this.setUp(params),
+      uringRegister: () => 0,
       uringEnter: (_number, _fd, submit) => this.enter(submit),
       ioctl: (_fd, request, argument) => this.answers(request, argument),
       ioctlValue: (_fd, _request, set) => {
@@ -122,9 +123,10 @@ export class StandInLibc {
     const { ring, requests } = this;
     for (let i = 0; i < submit; i++) {
       const head = ring[SQ.head / 4] ?? 0;
-      const at = (head & (ENTRIES - 1)) * 16;
+      const at = (ring[SQ.array / 4 + (head & (ENTRIES - 1))] ?? 0) * 16;
       ring[SQ.head / 4] = head + 1;
-      const isRead = requests[at] === UringOp.Readv;
+      const op = (requests[at] ?? 0) & 0xff;
+      const isRead = op === UringOp.Readv || op === UringOp.Read;
       const length = requests[at + 6] ?? 0;
       const result = isRead ? this.next(this.reads, 0) : this.next(this.writes, length);
       if (!isRead && result >= 0) this.written.push(length);
