@@ -231,7 +231,8 @@ export class TunDevice implements Device, Receiver {
   private enqueue(frame: TxFrame): void {
     if (this.queued >= this.queueLimit) return this.env.drops.refuse(DropReason.DeviceQueueFull, frame, this.name);
     const { length } = frame;
-    this.queue[this.queued++] = this.medium === 'ethernet' && length < ETHERNET_MINIMUM ? this.padded(frame) : frame;
+    this.queue[this.queued] = this.medium === 'ethernet' && length < ETHERNET_MINIMUM ? this.padded(frame) : frame;
+    this.queued++;
     this.queuedBytes += length;
     if (this.blocked) return;
     if (this.queued >= WRITE_BATCH || this.queuedBytes >= WRITE_BYTES) this.flush();

@@ -58,7 +58,7 @@ export class Uring {
   readonly results: Int32Array;
   private readonly c: Libc;
   private readonly fd: number;
-  private readonly mappings: readonly (readonly [address: number, length: number])[];
+  private readonly mappings: (readonly [address: number, length: number])[] = [];
   private readonly ring: Int32Array;
   private readonly requests: Int32Array;
   private readonly array: number;
@@ -92,10 +92,6 @@ export class Uring {
     const requestSize = 4 * SQE_WORDS * entries;
     const ring = this.map(ringSize, 0);
     const requests = this.map(requestSize, OFFSET_SQES);
-    this.mappings = [
-      [ring, ringSize],
-      [requests, requestSize],
-    ];
     this.ring = new Int32Array(c.view(ring, ringSize));
     this.requests = new Int32Array(c.view(requests, requestSize));
     this.array = word(SQ_OFFSETS + SQ_ARRAY) >> 2;
@@ -196,15 +192,22 @@ export class Uring {
   close(): void {
     // The kernel ends a ring when it has time for that; until then it would keep the file open.
     if (this.flags !== 0) this.c.uringRegister(SYS_REGISTER, this.fd, UNREGISTER_FILES, NOTHING, 0);
+    this.free();
+  }
+
+  private free(): void {
     for (const [address, length] of this.mappings) this.c.munmap(address, length);
     this.c.close(this.fd);
   }
 
   private map(length: number, offset: number): number {
     const address = this.c.mmap(0, length, PROT_READ_WRITE, MAP_SHARED_POPULATE, this.fd, offset);
-    if (address >= 0) return address;
+    if (address >= 0) {
+      this.mappings.push([address, length]);
+      return address;
+    }
     const errno = this.c.errno();
-    this.c.close(this.fd);
+    this.free();
     throw systemError(errno, 'mmap', 'cannot map the rings of io_uring');
   }
 }

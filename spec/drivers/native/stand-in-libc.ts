@@ -8,10 +8,21 @@ import { UringOp } from '../../../drivers/native/uring.js';
 const ENTRIES = 128;
 const SQ = { head: 0, tail: 4, mask: 8, array: 64 };
 const CQ = { head: 16, tail: 20, mask: 24, entries: 64 + 4 * ENTRIES };
+const FIXED_FILE = 1 << 8;
 const RING = CQ.entries + 16 * 2 * ENTRIES;
 
 /** Results of calls: bytes taken, or a negative error number. The last one stays. */
 export type Script = number[];
+
+/** A request of io_uring. */
+export interface Requested {
+  readonly op: number;
+  /** Whether `file` is the number of a registered file. */
+  readonly isFixed: boolean;
+  readonly file: number;
+  readonly address: number;
+  readonly length: number;
+}
 
 /** See the module. */
 export class StandInLibc {
@@ -32,6 +43,19 @@ export class StandInLibc {
   events: PollEvents = {};
   wake: () => void = () => undefined;
   enters = 0;
+  /** How many requests each call of io_uring takes, or a negative error number; all, where there is nothing. */
+  readonly submits: Script = [];
+  /** Whether completions come in the opposite order. */
+  reversed = false;
+  /** Which mapping fails; 0 for none. */
+  unmappable = 0;
+  private maps = 0;
+  /** What registering a file gives. */
+  registers = 0;
+  /** What became of the ring, in order. */
+  readonly ringCalls: string[] = [];
+  /** Of each request that was carried out. */
+  readonly requested: Requested[] = [];
   private last = 0;
   private readonly ring = new Int32Array(RING / 4);
   private readonly requests = new Int32Array(16 * ENTRIES);
@@ -55,12 +79,15 @@ export class StandInLibc {
       readv: () => this.result(this.reads, 0),
       write: (_fd, _address, length) => this.write(length),
       writev: () => this.write(0),
-      close: () => 0,
-      mmap: (_address, length) => length,
-      munmap: () => 0,
+      close: () => this.note('close', 0),
+      mmap: (_address, length) => (++this.maps === this.unmappable ? this.fail(12) : length),
+      munmap: () => this.note('unmap', 0),
       view: (_address, length) => (length === 4 * this.requests.length ? this.requests : this.ring).buffer,
       uringSetup: (_number, _entries, params) => this.setUp(params),
-      uringRegister: () => 0,
+      uringRegister: (_number, _fd, operation, _files, count) =>
+        operation === 2 && count === 1
+          ? this.note('register', this.registers)
+          : this.note(operation === 3 && count === 0 ? 'unregister' : 'wrong', 0),
       uringEnter: (_number, _fd, submit) => this.enter(submit),
       ioctl: (_fd, request, argument) => this.answers(request, argument),
       ioctlValue: (_fd, _request, set) => {
@@ -121,19 +148,36 @@ export class StandInLibc {
   private enter(submit: number): number {
     this.enters++;
     const { ring, requests } = this;
-    for (let i = 0; i < submit; i++) {
+    const taken = Math.min(this.next(this.submits, submit), submit);
+    if (taken < 0) return this.fail(-taken);
+    const completions: (readonly [place: number, result: number])[] = [];
+    for (let i = 0; i < taken; i++) {
       const head = ring[SQ.head / 4] ?? 0;
       const at = (ring[SQ.array / 4 + (head & (ENTRIES - 1))] ?? 0) * 16;
       ring[SQ.head / 4] = head + 1;
-      const op = (requests[at] ?? 0) & 0xff;
-      const isRead = op === UringOp.Readv || op === UringOp.Read;
-      const length = requests[at + 6] ?? 0;
-      const result = isRead ? this.next(this.reads, 0) : this.next(this.writes, length);
-      if (!isRead && result >= 0) this.written.push(length);
+      completions.push([requests[at + 8] ?? 0, this.carryOut(requests.subarray(at, at + 16))]);
+    }
+    if (this.reversed) completions.reverse();
+    for (const [place, result] of completions) {
       const tail = ring[CQ.tail / 4] ?? 0;
-      ring.set([requests[at + 8] ?? 0, 0, result, 0], CQ.entries / 4 + (tail & (2 * ENTRIES - 1)) * 4);
+      ring.set([place, 0, result, 0], CQ.entries / 4 + (tail & (2 * ENTRIES - 1)) * 4);
       ring[CQ.tail / 4] = tail + 1;
     }
-    return submit;
+    return taken;
+  }
+
+  private carryOut(request: Int32Array): number {
+    const [first = 0, file = 0, , , address = 0, , length = 0] = request;
+    const op = first & 0xff;
+    this.requested.push({ op, isFixed: (first & FIXED_FILE) !== 0, file, address, length });
+    if (op === UringOp.Readv || op === UringOp.Read) return this.next(this.reads, 0);
+    const result = this.next(this.writes, length);
+    if (result >= 0) this.written.push(length);
+    return result;
+  }
+
+  private note(call: string, result: number): number {
+    this.ringCalls.push(call);
+    return result < 0 ? this.fail(-result) : result;
   }
 }

@@ -172,6 +172,11 @@ export class Invariants {
     const unsent = c.queue.length - ((c.snd.nxt - c.snd.una) | 0) > 0 || (c.finQueued && !c.finSent);
     if (inFlight || unsent)
       this.expect(c.timers.isRetransmitArmed, 'a timer is armed while something is to be sent', c);
+    const owed = (c.rcv.nxt - c.rcv.ackSent) | 0;
+    const due = c.ackNow || c.timers.isAckDelayed;
+    this.expect(owed === 0 || due, 'what came will be acknowledged', c, owed);
+    const left = !c.listed && (c.timerSpare || c.ackSoon);
+    this.expect(!left, 'nothing is left for the end of an event that is over', c, c.timerSpare, c.ackSoon);
   }
 
   /** Adds up the scoreboard; returns how many segments it has. */

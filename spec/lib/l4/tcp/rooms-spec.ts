@@ -302,4 +302,21 @@ describe('TCP connection table', () => {
     for (const connection of table) expect(left.delete(connection)).to.equal(true);
     expect(left.size).to.equal(0);
   });
+
+  it('finds those that are left when most of many have gone', () => {
+    const table = new ConnectionTable(new SeededRandom(11));
+    const all = Array.from({ length: 12_000 }, (_, i) => {
+      const local = { address: address(i & 1), port: 1 + (i % 7) };
+      const remote = { address: address(i & 1), port: 1 + i };
+      return { local, remote } as unknown as Connection;
+    });
+    const find = ({ local, remote }: Connection) => table.get(local.address, local.port, remote.address, remote.port);
+    for (const connection of all) table.insert(connection);
+    for (const [i, connection] of all.entries()) if (i % 100 > 1) table.remove(connection);
+    expect(table.size).to.equal(240);
+    for (const [i, connection] of all.entries())
+      expect(find(connection)).to.equal(i % 100 > 1 ? undefined : connection);
+    for (const [i, connection] of all.entries()) if (i % 100 > 1) table.insert(connection);
+    for (const connection of all) expect(find(connection)).to.equal(connection);
+  });
 });
