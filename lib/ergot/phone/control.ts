@@ -58,7 +58,9 @@ export class PhoneControl {
     this.nonce = node.env.random.uint32();
     this.pieces = [...settings.ask];
     this.territory.add(0, settings.bits);
-    for (const { first, len } of [...settings.ask, ...settings.pool]) this.territory.reserve(first, len);
+    // The largest first: what lies within another is reserved with it.
+    const used = [...settings.ask, ...settings.pool].sort((one, other) => other.len - one.len);
+    for (const { first, len } of used) this.territory.reserve(first, len);
     const { growBy } = settings;
     const grow = (len: number, answer: (result: GrownRange | AllocError) => void): void => this.grow(len, answer);
     this.allocator = new AddressAllocator(host.pool, this.territory.free > 0 ? { growBy, grow } : {});

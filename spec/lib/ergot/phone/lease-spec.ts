@@ -265,6 +265,26 @@ describe('addresses that devices ask for', () => {
     });
   }
 
+  it('are not grown out of what the pool has anyway, though only a part of it needs a place', () => {
+    const net = new PhoneNet();
+    const apex = net.device('A', { bits: 10, ask: [{ first: 0, len: 8 }] });
+    const child = net.device('K', { bits: 4 });
+    net.cable(apex, child);
+    net.scheduler.runFor(100);
+    const [link] = child.profile.links.map((status) => status.link);
+    if (link === undefined) throw new Error('no link');
+    const said: string[] = [];
+    for (const len of [9, 9]) {
+      const request = { nonce: said.length + 1, allocs: [{ len, flags: 0 }] };
+      child.node.stack.request(e.allocAddresses, e.atLink(link), request, (answer) => {
+        if (!(answer instanceof e.ErgotError)) said.push(answer.value.kind === 'Ok' ? 'Ok' : answer.value.value.kind);
+      });
+      net.scheduler.runFor(100);
+    }
+    expect(said).to.deep.equal(['Ok', 'NoSpace']);
+    expect(net.end()).to.deep.equal([0, 0]);
+  });
+
   it('are for children only, each for its own', () => {
     const { net, a, b, d } = proposal();
     const said: string[] = [];
