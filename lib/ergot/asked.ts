@@ -30,9 +30,16 @@ export class Asked<Response> {
 
   private answer(response: Response): void {
     if (!this.waiting) return;
-    // A value that the schema does not have throws, and may be followed by one that it has.
-    this.send(response);
-    this.end();
+    // Whoever hears the answer at once may come back here.
+    this.waiting = false;
+    try {
+      this.send(response);
+    } catch (error) {
+      // A value that the schema does not have may be followed by one that it has.
+      this.waiting = true;
+      throw error;
+    }
+    this.socket.unanswered--;
   }
 
   private end(): void {

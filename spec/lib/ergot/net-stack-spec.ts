@@ -28,6 +28,28 @@ describe('net stack', () => {
       rig.end();
     });
 
+    it('are answered once, even by who hears of the answer while it is being given', () => {
+      const rig = stackRig();
+      let answer: (response: number) => void = () => undefined;
+      const heard: unknown[] = [];
+      const socket = rig.stack.serve(
+        ping,
+        (_request, reply) => {
+          answer = reply;
+        },
+        { unanswered: 1 },
+      );
+      for (let i = 0; i < 2; i++) {
+        rig.stack.request(ping, address('0.0:1'), 1, (result) => {
+          heard.push(told(result));
+          answer(2);
+        });
+        answer(1);
+      }
+      expect([heard, rig.env.drops.toJSON(), socket.dropped]).to.deep.equal([[1, 1], {}, 0]);
+      rig.end();
+    });
+
     it('are given up after their time, by default 1 second', () => {
       const rig = stackRig();
       rig.profile.takes = true;
