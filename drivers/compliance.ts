@@ -24,7 +24,10 @@ function numbers(device: Device, frames: readonly Uint8Array[]): readonly number
   return frames.map((bytes) => numberOf(device, bytes)).filter((number) => number !== undefined);
 }
 
-/** Collects the numbers of received test frames. */
+/** What subscribers found wrong, by their rigs: what they threw would be nobody's, for a stream does not hand it to who made the frame come. */
+const found = new WeakMap<Rig, unknown>();
+
+/** Collects the numbers of received test frames. What `more` throws fails the test. */
 function listen(rig: Rig, more?: (frame: RxFrame) => void): { seen: number[]; ended: () => string; stop: () => void } {
   const seen: number[] = [];
   let ended = 'open';
@@ -33,7 +36,11 @@ function listen(rig: Rig, more?: (frame: RxFrame) => void): { seen: number[]; en
       const number = numberOf(rig.device, frame.bytes());
       if (number === undefined) return;
       seen.push(number);
-      more?.(frame);
+      try {
+        more?.(frame);
+      } catch (error) {
+        if (!found.has(rig)) found.set(rig, error);
+      }
     },
     error: () => (ended = 'error'),
     complete: () => (ended = 'complete'),
@@ -299,6 +306,7 @@ async function run(
   try {
     if (needs.some((capability) => rig[capability] === undefined)) return;
     await test(rig);
+    if (found.has(rig)) throw found.get(rig);
     await rig.settle();
     await rig.device.close();
     await rig.settle();

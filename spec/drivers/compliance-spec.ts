@@ -2,11 +2,14 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Duplex } from 'node:stream';
+import { expect } from 'chai';
+import { tap } from 'rxjs';
 import { compliance, type Rig } from '../../drivers/compliance.js';
 import { link, type LinkOptions } from '../../drivers/link.js';
 import { openPcapFile } from '../../drivers/pcap-file.js';
 import { tuntap2 } from '../../drivers/tuntap2.js';
 import { readCapture } from '../../lib/capture/index.js';
+import type { Device } from '../../lib/core/device.js';
 import { asTx, FramePool } from '../../lib/core/frame.js';
 import { environment } from '../../operators/time/environment.js';
 import { SimulationScheduler } from '../../operators/time/simulation-scheduler.js';
@@ -111,3 +114,23 @@ compliance('vlan in a vlan', () => vlanRig({ vid: 100, protocol: 0x88a8 }, { vid
 compliance('bridge', bridgeRig, { describe, it });
 compliance('vxlan over IPv4', () => vxlanRig(4), { describe, it });
 compliance('vxlan over IPv6', () => vxlanRig(6), { describe, it });
+
+describe('the compliance suite', () => {
+  it('fails for what a subscriber of a test finds wrong', async () => {
+    const tests = new Map<string, () => Promise<void>>();
+    /** Its frames have had a fate before they are delivered. */
+    const spoiled = (): Rig => {
+      const rig = linkRig({});
+      const frames$ = rig.device.frames$.pipe(tap((frame) => (frame.fate = 1)));
+      return { ...rig, device: Object.assign(Object.create(rig.device) as Device, { frames$ }) };
+    };
+    compliance('spoiled', spoiled, {
+      describe: (_, body) => body(),
+      it: (title, test) => void tests.set(title, test),
+    });
+    const failed = await tests
+      .get('serves several subscribers, each as if it were alone')?.()
+      .catch((error) => error);
+    expect(failed).to.have.property('code', 'ERR_ASSERTION');
+  });
+});
