@@ -70,7 +70,11 @@ function upstream(): Value<LinkPlace> {
   const read = (given: string): LinkPlace => {
     const [, kind, rest = ''] = /^(tcp|udp|tap):(.+)$/.exec(given) ?? [];
     if (kind === 'tap') return { kind, name: rest };
-    if (kind === 'tcp' || kind === 'udp') return { kind, ...socketPlace(rest) };
+    if (kind === 'tcp' || kind === 'udp') {
+      const place = socketPlace(rest);
+      if (place.port === 0) throw new ArgumentError('nobody listens at port 0');
+      return { kind, ...place };
+    }
     throw new ArgumentError(`must be tcp:HOST:PORT, udp:HOST:PORT or tap:NAME, not ${JSON.stringify(given)}`);
   };
   return { help: 'Be a bridge, and no root: the router above, as tcp:HOST:PORT.', placeholder: 'LINK', read };

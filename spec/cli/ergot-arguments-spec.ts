@@ -19,6 +19,7 @@ const WRONG: Readonly<Record<string, readonly (readonly [what: string, args: rea
   router: [
     ['nowhere to listen', [], /say where to listen: --tcp, --udp or --tap/],
     ['a bridge to nowhere', ['--tcp', '0', '--upstream', 'host:2025'], /--upstream LINK: must be tcp:HOST:PORT/],
+    ['a bridge to nobody', ['--tcp', '0', '--upstream', 'tcp:host:0'], /--upstream LINK: nobody listens at port 0/],
     ['a bridge to a bad port', ['--tcp', '0', '--upstream', 'udp:host:x'], /--upstream LINK: must be HOST:PORT/],
   ],
   ping: [
