@@ -14,7 +14,7 @@ import { ERGOT_ETHER_TYPE, ERGOT_SHIM, popErgotShim, pushErgotShim } from '../..
 import { FrameHeader } from '../../lib/ergot/frame.js';
 import { ETHERNET_HEADER, EthernetFrame, readMac } from '../../lib/wire/ethernet.js';
 import { withHeadroom } from '../port.js';
-import { checkEthernet } from '../virtual-device.js';
+import { checkEthernet, checkMtu } from '../virtual-device.js';
 import { ErgotLink } from './ergot-link.js';
 import { type ErgotListener, PeerLinks, type ErgotPeerOptions } from './listener.js';
 
@@ -77,7 +77,7 @@ class Port {
     this.device = device;
     this.name = options.name ?? `${device.name}.ergot`;
     this.mac = mac === undefined ? device.mac.value : MacAddress.of(mac).value;
-    this.mtu = mtu;
+    this.mtu = checkMtu(mtu);
     this.env = env;
     this.etherType = etherType;
   }

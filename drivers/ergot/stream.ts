@@ -29,10 +29,10 @@ export class StreamLink extends ErgotLink implements StreamOwner {
 
   /** @param gone told when it has ended, however that was */
   constructor(stream: Duplex, options: ErgotStreamOptions, env: Env, gone: (link: StreamLink) => void) {
-    const { name = 'stream', mtu = ERGOT_MTU, sendQueue } = options;
+    const { name = 'stream', mtu = ERGOT_MTU } = options;
     super(name, mtu, env);
     this.gone = gone;
-    this.stuffed = new StuffedStream(stream, sendQueue, this, env);
+    this.stuffed = new StuffedStream(stream, options, this, env);
   }
 
   heard(bytes: Uint8Array, length: number): void {
@@ -67,7 +67,7 @@ function isDuplex(stream: Duplex | ErgotWebStream): stream is Duplex {
  * **Drops** on the way in `ErgotBadStuffing`, `ErgotTooLarge`; on the way out `DeviceQueueFull`, and `DeviceDown` for what a stream that ended had not taken.
  * **State and timers** a frame of the largest size, and what waits to be sent; a timer while it is closing.
  *
- * @throws UsageError `ERR_INVALID_OPTION` for an MTU that no link has
+ * @throws UsageError `ERR_INVALID_OPTION` for an MTU that no link has, or a queue that is none
  * @example
  * const link = ergotOverStream(serialPort, { name: 'ttyUSB0', mtu: 512 }, env);
  * node.plug(link);

@@ -5,6 +5,7 @@ import { DropReason } from '../../lib/core/drops.js';
 import type { Env } from '../../lib/core/env.js';
 import type { Frame } from '../../lib/core/frame.js';
 import type { Timer } from '../../lib/core/timers.js';
+import { UsageError } from '../../lib/core/errors.js';
 import { CobsDecoder, CobsResult, cobsEncode, cobsLength } from '../../lib/ergot/cobs.js';
 
 /** How long a stream that is closed may take to write what it was given, in milliseconds. */
@@ -20,6 +21,12 @@ export interface ErgotStuffingOptions {
 }
 
 const SEND_QUEUE = 65_536;
+
+/** @throws UsageError `ERR_INVALID_OPTION` for what is no number of bytes that may wait */
+export function checkSendQueue({ sendQueue = SEND_QUEUE }: ErgotStuffingOptions): number {
+  if (sendQueue >= 0) return sendQueue;
+  throw new UsageError('ERR_INVALID_OPTION', `${sendQueue} bytes cannot wait`);
+}
 
 /** Whose stream it is. */
 export interface StreamOwner {
@@ -81,13 +88,13 @@ export class StuffedStream {
   private readonly onDrain = (): void => this.flush();
   private readonly onEnd = (): void => this.end(undefined);
 
-  /** Takes the stream over. */
-  constructor(stream: Duplex, sendQueue: number | undefined, owner: StreamOwner, env: Env) {
+  /** Takes the stream over. @throws UsageError `ERR_INVALID_OPTION` */
+  constructor(stream: Duplex, options: ErgotStuffingOptions, owner: StreamOwner, env: Env) {
     this.stream = stream;
     this.owner = owner;
     this.env = env;
     this.decoder = new CobsDecoder(owner.mtu);
-    this.queue = new StuffedQueue(Math.max(sendQueue ?? SEND_QUEUE, cobsLength(owner.mtu)));
+    this.queue = new StuffedQueue(Math.max(checkSendQueue(options), cobsLength(owner.mtu)));
     stream.on('data', this.onData);
     stream.on('drain', this.onDrain);
     stream.on('end', this.onEnd);
@@ -110,8 +117,10 @@ export class StuffedStream {
   close(): void {
     if (!this.open) return;
     const { stream } = this;
-    if (this.queue.count > 0) stream.write(this.queue.take());
+    const last = this.queue.take();
     this.shut();
+    // A stream may emit from inside of write(): nobody is to hear of it any more.
+    if (last.length > 0) stream.write(last);
     this.linger = this.env.timers.timer(() => stream.destroy());
     this.linger.arm(this.env.timers.now() + LINGER);
     const destroy = (): void => {

@@ -16,6 +16,7 @@ import {
   tune,
 } from './sockets.js';
 import { StreamLink } from './stream.js';
+import { checkSendQueue } from './stuffed-stream.js';
 import { checkMtu } from '../virtual-device.js';
 
 const MOST_CONNECTIONS = 64;
@@ -95,6 +96,7 @@ export function listenErgotTcp(options: ErgotTcpListenerOptions, env: Env): Ergo
   const { port = ERGOT_PORT, mtu = ERGOT_MTU, mostConnections = 1 } = options;
   checkPort(port, 0);
   checkMtu(mtu);
+  checkSendQueue(options);
   if (!(mostConnections >= 1)) throw new UsageError('ERR_INVALID_OPTION', 'a listener without connections');
   return new TcpListener(options, env);
 }

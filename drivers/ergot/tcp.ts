@@ -11,7 +11,7 @@ import type { Timer } from '../../lib/core/timers.js';
 import { ERGOT_MTU, ErgotLink } from './ergot-link.js';
 import { Retries, type ErgotRetryOptions } from './retry.js';
 import { checkPort, ERGOT_PORT, LOOPBACK, type ErgotTcpSocketOptions, type TcpStream, tune } from './sockets.js';
-import { type StreamOwner, StuffedStream } from './stuffed-stream.js';
+import { checkSendQueue, type StreamOwner, StuffedStream } from './stuffed-stream.js';
 
 const CONNECT_TIMEOUT = 10_000;
 
@@ -99,7 +99,7 @@ class TcpLink extends ErgotLink implements ErgotTcpDevice, StreamOwner {
     if (this.socket !== socket) return;
     this.timer.cancel();
     tune(socket, this.options.keepAlive);
-    this.stuffed = new StuffedStream(socket, this.options.sendQueue, this, this.env);
+    this.stuffed = new StuffedStream(socket, this.options, this, this.env);
     this.connected$.next(true);
   }
 
@@ -141,6 +141,7 @@ export function ergotOverTcp(options: ErgotTcpOptions, env: Env): ErgotTcpDevice
   const { host = LOOPBACK, port = ERGOT_PORT, name = `tcp:${host}:${port}`, connectTimeout = 1 } = options;
   checkPort(port, 1);
   checkPort(options.localPort ?? 0, 0);
+  checkSendQueue(options);
   if (!(connectTimeout > 0)) throw new UsageError('ERR_INVALID_OPTION', `no time to connect: ${connectTimeout} ms`);
   return new TcpLink(name, options, env);
 }

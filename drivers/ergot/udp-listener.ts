@@ -96,9 +96,11 @@ class UdpListener implements ErgotSocketListener {
   }
 
   async close(): Promise<void> {
-    if (this.open) this.sender.socket.close();
+    const wasOpen = this.open;
     this.open = false;
-    await this.peers.open.close();
+    // The end of one peer may be told to the others: the socket ends last.
+    const ended = this.peers.open.close();
+    await Promise.all([ended, wasOpen ? this.sender.close() : undefined]);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -108,8 +110,8 @@ class UdpListener implements ErgotSocketListener {
   private fail(error: Error): void {
     if (!this.open || isPassing(error)) return;
     this.open = false;
-    this.sender.socket.close();
     this.peers.open.fail(error);
+    void this.sender.close();
   }
 
   private receive(message: Uint8Array, from: ErgotSocketAddress): void {
@@ -121,7 +123,8 @@ class UdpListener implements ErgotSocketListener {
   /** The link of a peer that is heard of for the first time, if what it says is ergot's. */
   private welcome(message: Uint8Array, { address, port }: ErgotSocketAddress): UdpPeerLink | undefined {
     const { drops } = this.env;
-    const wrong = this.peers.hasRoom ? this.check(message) : DropReason.ErgotUnknownPeer;
+    // Nobody can be answered at port 0.
+    const wrong = this.peers.hasRoom && port !== 0 ? this.check(message) : DropReason.ErgotUnknownPeer;
     if (wrong !== undefined) return drops.report(wrong, undefined, this.name);
     const peer = { address, port };
     const key = keyOf(peer);
@@ -149,7 +152,7 @@ function keyOf({ address, port }: ErgotSocketAddress): string {
  * Listens at a UDP port: each peer from which a frame of ergot comes becomes a link, which ends when nothing comes from there for long. A peer that ended
  * becomes another link when it is heard of again.
  *
- * **Drops** as `ergotOverUdp`; `ErgotUnknownPeer` where there is no room for another peer; what is no frame of ergot makes no link, and ends as
+ * **Drops** as `ergotOverUdp`; `ErgotUnknownPeer` where there is no room for another peer, or it is at port 0; what is no frame of ergot makes no link, and ends as
  * `ErgotTruncated` or `ErgotBadHeader`.
  * **State and timers** the peers; one timer for all.
  *

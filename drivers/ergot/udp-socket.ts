@@ -4,6 +4,7 @@ import dgram from 'node:dgram';
 import { isIPv6 } from 'node:net';
 import { DropReason } from '../../lib/core/drops.js';
 import type { Env } from '../../lib/core/env.js';
+import { UsageError } from '../../lib/core/errors.js';
 import type { Frame } from '../../lib/core/frame.js';
 import type { UdpSocket, DgramModule } from './sockets.js';
 
@@ -59,8 +60,12 @@ export class DatagramSender {
   /** How many may be under way. */
   readonly most: number;
   private underWay = 0;
+  /** What is to be done when nothing is under way any more. */
+  private idle: (() => void) | undefined = undefined;
 
+  /** @throws UsageError `ERR_INVALID_OPTION` */
   constructor(type: UdpType, { dgram: udp = dgram, sendQueue = SEND_QUEUE }: ErgotUdpSocketOptions, env: Env) {
+    if (!(sendQueue >= 1)) throw new UsageError('ERR_INVALID_OPTION', `${sendQueue} datagrams cannot be under way`);
     this.socket = udp.createSocket({ type });
     this.env = env;
     this.most = sendQueue;
@@ -75,10 +80,22 @@ export class DatagramSender {
       this.underWay--;
       if (error === null) frame.release();
       else env.drops.refuse(reasonOf(error), frame, name);
+      if (this.underWay === 0) this.idle?.();
     };
     if (to === undefined) socket.send(frame.bytes(), sent);
     else socket.send(frame.bytes(), to.port, to.address, sent);
     return undefined;
+  }
+
+  /** Closes the socket when the system has taken what is under way: of what a closed one still holds nobody is told. Nothing is to be sent any more. */
+  close(): Promise<void> {
+    return new Promise((resolve) => {
+      this.idle = () => {
+        this.socket.close();
+        resolve();
+      };
+      if (this.underWay === 0) this.idle();
+    });
   }
 }
 

@@ -55,7 +55,8 @@ class UdpLink extends ErgotLink implements ErgotUdpDevice {
     });
     socket.on('connect', () => this.begin());
     socket.on('message', (message) => {
-      if (this.open) this.deliver(message, message.length);
+      // Until the socket is connected anybody's words get there.
+      if (this.open && this.connected) this.deliver(message, message.length);
     });
     socket.on('error', (error) => {
       if (!this.connected || !isPassing(error)) this.fail(error);
@@ -71,7 +72,7 @@ class UdpLink extends ErgotLink implements ErgotUdpDevice {
 
   protected override detach(): void {
     for (const frame of this.waiting.splice(0)) this.env.drops.refuse(DropReason.DeviceDown, frame, this.name);
-    this.sender.socket.close();
+    void this.sender.close();
   }
 
   private begin(): void {

@@ -5,6 +5,7 @@ import { wallEnvironment } from '../../cli/wall-environment.js';
 import { ergotOverTcp } from '../../drivers/ergot/tcp.js';
 import { edgeProfile, publishLog } from '../../lib/ergot/index.js';
 import { ergot } from '../../operators/ergot/ergot.js';
+import { keeper } from '../drivers/ergot/rigs.js';
 import { type Outcome, run } from './command-run.js';
 
 const MAIN = new URL('../../cli/main.ts', import.meta.url).pathname;
@@ -51,6 +52,7 @@ class Running {
 
 describe('rx-netstack ergot, in processes of its own', function () {
   this.timeout(60_000);
+  const keep = keeper();
   const running: Running[] = [];
   const start = (...args: readonly string[]): Running => {
     const one = new Running(...args);
@@ -133,7 +135,7 @@ describe('rx-netstack ergot, in processes of its own', function () {
 
     const env = wallEnvironment();
     const node = ergot(edgeProfile(), {}, env);
-    const link = ergotOverTcp({ port: Number(above.split(':')[1]) }, env);
+    const link = keep(ergotOverTcp({ port: Number(above.split(':')[1]) }, env));
     node.plug(link);
     await firstValueFrom(link.connected$.pipe(filter((connected) => connected)));
     publishLog(node.stack, 'warn', 'hot\u001b[31m');
@@ -141,7 +143,6 @@ describe('rx-netstack ergot, in processes of its own', function () {
       await new Promise((resume) => setTimeout(resume, 50));
     expect(root.printed).to.match(/^warn \d+\.2:0 "hot\\u001b\[31m"\n$/);
     node.dispose();
-    await link.close();
   });
 
   it('says in one line that nobody is there, and where it cannot listen', async () => {

@@ -196,6 +196,7 @@ describe('ergot over Ethernet', () => {
     ['a device of another medium', ({ env }: Bench) => ergotOverEthernet(link({ medium: 'ip' }, env).ends[0], {}, env)],
     ['a type that is a length', ({ env, a }: Bench) => ergotOverEthernet(a, { etherType: 0x5ff }, env)],
     ['an MTU that does not fit', ({ env, a }: Bench) => ergotOverEthernet(a, { mtu: 1497 }, env)],
+    ['an MTU that no link has', ({ env, a }: Bench) => listenErgotEthernet(a, { mtu: 67 }, env)],
     ['no time to know a peer', ({ env, a }: Bench) => ergotOverEthernet(a, { ageing: 0 }, env)],
     ['no room for peers', ({ env, a }: Bench) => listenErgotEthernet(a, { mostPeers: 0 }, env)],
   ] as const) {

@@ -2,8 +2,9 @@
 
 import { once } from 'node:events';
 import { Duplex } from 'node:stream';
-import { firstValueFrom } from 'rxjs';
+import { firstValueFrom, timeout } from 'rxjs';
 import type { Rig } from '../../../drivers/compliance.js';
+import type { ErgotListener } from '../../../drivers/ergot/listener.js';
 import { listenErgotTcp } from '../../../drivers/ergot/tcp-listener.js';
 import { ergotOverTcp } from '../../../drivers/ergot/tcp.js';
 import { listenErgotUdp } from '../../../drivers/ergot/udp-listener.js';
@@ -25,10 +26,28 @@ export function pause(milliseconds = 15): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }
 
+/** Lets a pipe in memory, whose chunks take a turn each, and the loopback bring what is under way, on a busy machine too. */
+async function settle(): Promise<void> {
+  for (let i = 0; i < 300; i++) await new Promise(setImmediate);
+  await pause();
+}
+
 /** Waits until something is so, for a second at most. */
 export async function until(holds: () => boolean): Promise<void> {
   for (let i = 0; i < 200 && !holds(); i++) await pause(5);
   if (!holds()) throw new Error('it did not come to that');
+}
+
+/** What is kept is closed after each test of the suite that this is called in, however the test ended: an open socket would hold the process. */
+export function keeper(): <T extends AsyncDisposable>(one: T) => T {
+  const kept: AsyncDisposable[] = [];
+  afterEach(async () => {
+    await Promise.all(kept.splice(0).map((one) => one[Symbol.asyncDispose]()));
+  });
+  return (one) => {
+    kept.push(one);
+    return one;
+  };
 }
 
 /** A frame of ergot with this body. */
@@ -113,7 +132,7 @@ export function streamRig(): Rig {
     device: ergotOverStream(near, {}, env),
     env,
     ...farEnd(ergotOverStream(far, {}, farEnv), farEnv),
-    settle: () => pause(),
+    settle,
     fail: () => void near.destroy(new Error('unplugged')),
   };
 }
@@ -126,8 +145,23 @@ export function webStreamRig(): Rig {
     device: ergotOverStream(Duplex.toWeb(near), {}, env),
     env,
     ...farEnd(ergotOverStream(far, {}, farEnv), farEnv),
-    settle: () => pause(25),
+    settle,
   };
+}
+
+/** The first device of a listener. */
+function firstOf({ devices$ }: ErgotListener): Promise<Device> {
+  return firstValueFrom(devices$.pipe(timeout(1000)));
+}
+
+/** What comes of it; where that is a failure, after closing what it was for. */
+async function orClosed<T>(made: Promise<T>, close: () => Promise<void>): Promise<T> {
+  try {
+    return await made;
+  } catch (error) {
+    await close();
+    throw error;
+  }
 }
 
 /** Both ends of a TCP connection over the loopback. */
@@ -137,24 +171,27 @@ async function tcpEnds(
 ): Promise<{ client: Device; accepted: Device; readonly close: () => Promise<void> }> {
   const listener = listenErgotTcp({ port: 0 }, farEnv);
   const { port } = await listener.listening;
-  const arrived = firstValueFrom(listener.devices$);
   const client = ergotOverTcp({ port, retry: false }, env);
-  const accepted = await arrived;
-  await until(() => client.connected);
-  return { client, accepted, close: async () => void (await Promise.all([listener.close(), client.close()])) };
+  const close = async (): Promise<void> => void (await Promise.all([listener.close(), client.close()]));
+  const accepted = await orClosed(firstOf(listener), close);
+  await orClosed(
+    until(() => client.connected),
+    close,
+  );
+  return { client, accepted, close };
 }
 
 export async function tcpRig(): Promise<Rig> {
   const [env, farEnv] = [wallEnv(), wallEnv()];
   const { client, accepted, close } = await tcpEnds(env, farEnv);
-  return { device: client, env, ...farEnd(accepted, farEnv), settle: () => pause(), dispose: close };
+  return { device: client, env, ...farEnd(accepted, farEnv), settle, dispose: close };
 }
 
 /** The end that was accepted. */
 export async function acceptedRig(): Promise<Rig> {
   const [env, farEnv] = [wallEnv(), wallEnv()];
   const { client, accepted, close } = await tcpEnds(farEnv, env);
-  return { device: accepted, env, ...farEnd(client, farEnv), settle: () => pause(), dispose: close };
+  return { device: accepted, env, ...farEnd(client, farEnv), settle, dispose: close };
 }
 
 /** Both ends of a UDP link over the loopback. */
@@ -164,24 +201,24 @@ async function udpEnds(
 ): Promise<{ client: Device; heard: Device; readonly close: () => Promise<void> }> {
   const listener = listenErgotUdp({ port: 0 }, farEnv);
   const { port } = await listener.listening;
-  const arrived = firstValueFrom(listener.devices$);
   const client = ergotOverUdp({ host: '127.0.0.1', port }, env);
+  const close = async (): Promise<void> => void (await Promise.all([listener.close(), client.close()]));
+  const arrived = firstOf(listener);
   say(client, env, 0);
-  const heard = await arrived;
-  return { client, heard, close: async () => void (await Promise.all([listener.close(), client.close()])) };
+  return { client, heard: await orClosed(arrived, close), close };
 }
 
 export async function udpRig(): Promise<Rig> {
   const [env, farEnv] = [wallEnv(), wallEnv()];
   const { client, heard, close } = await udpEnds(env, farEnv);
-  return { device: client, env, ...farEnd(heard, farEnv), settle: () => pause(), dispose: close };
+  return { device: client, env, ...farEnd(heard, farEnv), settle, dispose: close };
 }
 
 /** The listener's end. */
 export async function udpPeerRig(): Promise<Rig> {
   const [env, farEnv] = [wallEnv(), wallEnv()];
   const { client, heard, close } = await udpEnds(farEnv, env);
-  return { device: heard, env, ...farEnd(client, farEnv), settle: () => pause(), dispose: close };
+  return { device: heard, env, ...farEnd(client, farEnv), settle, dispose: close };
 }
 
 /** Resolves when a stream has ended, however it did. */

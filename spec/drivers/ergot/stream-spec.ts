@@ -31,6 +31,18 @@ class Tap extends Duplex {
   }
 }
 
+/** A stream that gives back what it is given, while it is given it. */
+class Echo extends Duplex {
+  override _read(): void {
+    // Chunks are pushed as they are written.
+  }
+
+  override _write(chunk: Uint8Array, _encoding: string, done: () => void): void {
+    this.push(chunk);
+    done();
+  }
+}
+
 function stuffed(bytes: Uint8Array): Uint8Array {
   const out = new Uint8Array(cobsLength(bytes.length));
   return out.subarray(0, cobsEncode(bytes, 0, bytes.length, out, 0));
@@ -154,6 +166,18 @@ describe('ergot over a stream of bytes', () => {
     expect(env.drops.total).to.equal(0);
   });
 
+  it('hears nothing while it is closed, even of a stream that answers within the call', async () => {
+    const env = wallEnv();
+    const device = ergotOverStream(new Echo(), {}, env);
+    const heard = hear(device);
+    say(device, env, 6);
+    await pause(0);
+    say(device, env, 7);
+    await device.close();
+    await pause(0);
+    expect(heard).to.deep.equal({ bytes: [6], ended: 'complete' });
+  });
+
   it('waits a second for a stream that does not take it', async () => {
     const { env, scheduler } = virtualBench();
     const stream = new Tap();
@@ -200,5 +224,10 @@ describe('ergot over a stream of bytes', () => {
 
   it('takes no MTU that no link has', () => {
     expect(() => ergotOverStream(new Tap(), { mtu: 67 }, wallEnv())).to.throw('an MTU is a whole number from 68');
+  });
+
+  it('takes no queue that is none', () => {
+    const make = () => ergotOverStream(new Tap(), { sendQueue: Number.NaN }, wallEnv());
+    expect(make).to.throw().with.property('code', 'ERR_INVALID_OPTION');
   });
 });

@@ -7,7 +7,7 @@ import { type ErgotTcpOptions, ergotOverTcp } from '../../../drivers/ergot/tcp.j
 import type { Device } from '../../../lib/core/device.js';
 import { DropReason } from '../../../lib/core/drops.js';
 import { virtualBench } from '../virtual-rigs.js';
-import { hear, pause, PipeEnd, say, until, wallEnv } from './rigs.js';
+import { hear, keeper, pause, PipeEnd, say, until, wallEnv } from './rigs.js';
 
 /** A TCP whose connections come about, or not, as the tests say. */
 class Sockets implements NetModule {
@@ -29,21 +29,32 @@ async function turn(): Promise<void> {
   for (let i = 0; i < 4; i++) await new Promise(setImmediate);
 }
 
+/** A server that is not ours, at a port of its own. */
+function listening(server: net.Server): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      resolve(typeof address === 'object' ? (address?.port ?? 0) : 0);
+    });
+  });
+}
+
 describe('ergot over TCP', () => {
+  const keep = keeper();
+
   it('connects when there is somebody to connect to', async () => {
     const env = wallEnv();
-    const free = net.createServer().listen(0, '127.0.0.1');
-    await until(() => free.listening);
-    const address = free.address();
-    const port = typeof address === 'object' ? (address?.port ?? 0) : 0;
+    const free = net.createServer();
+    const port = await listening(free);
     await new Promise((done) => free.close(done));
-    const client = ergotOverTcp({ port, retry: { first: 5 } }, env);
+    const client = keep(ergotOverTcp({ port, retry: { first: 5 } }, env));
     const states: boolean[] = [];
     client.connected$.subscribe((connected) => void states.push(connected));
     say(client, env, 1);
     expect(env.drops.count(DropReason.DeviceDown)).to.equal(1);
     await pause();
-    const listener = listenErgotTcp({ port }, env);
+    const listener = keep(listenErgotTcp({ port }, env));
     const accepted = await firstValueFrom(listener.devices$);
     const heard = hear(accepted);
     await until(() => client.connected);
@@ -57,7 +68,7 @@ describe('ergot over TCP', () => {
 
   it('connects again when its connection is gone, and stays the same device', async () => {
     const env = wallEnv();
-    const listener = listenErgotTcp({ port: 0 }, env);
+    const listener = keep(listenErgotTcp({ port: 0 }, env));
     const accepted: Device[] = [];
     const heard: ReturnType<typeof hear>[] = [];
     listener.devices$.subscribe((device) => {
@@ -65,51 +76,55 @@ describe('ergot over TCP', () => {
       heard.push(hear(device));
     });
     const { port } = await listener.listening;
-    const client = ergotOverTcp({ port, retry: { first: 5 } }, env);
+    const client = keep(ergotOverTcp({ port, retry: { first: 5 } }, env));
     const atClient = hear(client);
+    // Each change is seen, however short the time without a connection is.
+    const states: boolean[] = [];
+    client.connected$.subscribe((connected) => void states.push(connected));
     for (let round = 0; round < 3; round++) {
-      await until(() => client.connected && accepted.length === round + 1);
+      await until(() => states.length === 2 * round + 2 && accepted.length === round + 1);
+      expect(atClient.ended).to.equal('open');
       say(client, env, round);
       await until(() => heard[round]?.bytes.length === 1);
-      await accepted[round]?.close();
-      await until(() => !client.connected);
+      if (round < 2) await accepted[round]?.close();
     }
+    await Promise.all([client.close(), listener.close()]);
+    expect(states).to.deep.equal([false, true, false, true, false, true, false]);
     expect(heard.map(({ bytes, ended }) => [...bytes, ended])).to.deep.equal([
       [0, 'complete'],
       [1, 'complete'],
       [2, 'complete'],
     ]);
-    await Promise.all([client.close(), listener.close()]);
-    expect(atClient.ended).to.equal('complete');
+    expect(atClient).to.deep.equal({ bytes: [], ended: 'complete' });
   });
 
   it('ends with its only connection where it is not to try again', async () => {
     const env = wallEnv();
-    const listener = listenErgotTcp({ port: 0 }, env);
+    const listener = keep(listenErgotTcp({ port: 0 }, env));
+    const accepted: Device[] = [];
+    listener.devices$.subscribe((device) => void accepted.push(device));
     const { port } = await listener.listening;
-    const client = ergotOverTcp({ port, retry: false }, env);
+    const client = keep(ergotOverTcp({ port, retry: false }, env));
     const heard = hear(client);
-    await until(() => client.connected);
+    await until(() => client.connected && accepted.length === 1);
     await listener.close();
     await until(() => heard.ended !== 'open');
     expect(heard.ended).to.equal('complete');
-    const late = hear(ergotOverTcp({ port, retry: { first: 1, attempts: 3 } }, env));
+    const late = hear(keep(ergotOverTcp({ port, retry: { first: 1, attempts: 3 } }, env)));
     await until(() => late.ended !== 'open');
     expect(late.ended).to.equal('ECONNREFUSED');
   });
 
   it('fails with a reset where it is not to try again', async () => {
     const env = wallEnv();
-    const server = net.createServer((socket) => socket.resetAndDestroy()).listen(0, '127.0.0.1');
-    await until(() => server.listening);
-    const address = server.address();
-    const client = ergotOverTcp({ port: typeof address === 'object' ? (address?.port ?? 0) : 0, retry: false }, env);
+    const server = keep(net.createServer((socket) => socket.resetAndDestroy()));
+    const port = await listening(server);
+    const client = keep(ergotOverTcp({ port, retry: false }, env));
     const heard = hear(client);
     await until(() => heard.ended !== 'open');
     expect(heard.ended).to.equal('ECONNRESET');
     say(client, env, 1);
     expect(env.drops.count(DropReason.DeviceDown)).to.equal(1);
-    server.close();
   });
 
   describe('in virtual time', () => {
@@ -178,6 +193,7 @@ describe('ergot over TCP', () => {
     ['no port', { port: 0 }],
     ['a port that is none', { port: 65_536 }],
     ['no MTU', { mtu: 0 }],
+    ['a queue that is none', { sendQueue: Number.NaN }],
     ['no time to connect', { connectTimeout: 0 }],
     ['no attempt', { retry: { attempts: 0 } }],
     ['waits that get shorter', { retry: { first: 10, most: 5 } }],
@@ -190,15 +206,17 @@ describe('ergot over TCP', () => {
 });
 
 describe('listener of ergot over TCP', () => {
+  const keep = keeper();
+
   it('takes so many connections and no more, and tells late subscribers of those that are open', async () => {
     const env = wallEnv();
-    const listener = listenErgotTcp({ port: 0, mostConnections: 2 }, env);
+    const listener = keep(listenErgotTcp({ port: 0, mostConnections: 2 }, env));
     const { port } = await listener.listening;
-    const clients = [1, 2].map(() => ergotOverTcp({ port }, env));
+    const clients = [1, 2].map(() => keep(ergotOverTcp({ port }, env)));
     const devices: Device[] = [];
     const count = listener.devices$.subscribe((device) => void devices.push(device));
     await until(() => devices.length === 2);
-    const third = ergotOverTcp({ port, retry: false }, env);
+    const third = keep(ergotOverTcp({ port, retry: false }, env));
     const heard = hear(third);
     await until(() => heard.ended !== 'open');
     count.unsubscribe();
@@ -214,15 +232,14 @@ describe('listener of ergot over TCP', () => {
 
   it('says that it cannot listen', async () => {
     const env = wallEnv();
-    const first = listenErgotTcp({ port: 0 }, env);
+    const first = keep(listenErgotTcp({ port: 0 }, env));
     const { port } = await first.listening;
-    const second = listenErgotTcp({ port }, env);
+    const second = keep(listenErgotTcp({ port }, env));
     let told: unknown;
     second.devices$.subscribe({ error: (error: unknown) => (told = error) });
     const failed = await second.listening.catch((error: unknown) => error);
     expect(failed).to.have.property('code', 'EADDRINUSE');
     expect(told).to.equal(failed);
-    await Promise.all([first.close(), second.close()]);
   });
 
   it('may be closed before it listens', async () => {
@@ -233,7 +250,7 @@ describe('listener of ergot over TCP', () => {
 
   it('outlives what does not speak ergot', async () => {
     const env = wallEnv();
-    const listener = listenErgotTcp({ port: 0, mtu: 100 }, env);
+    const listener = keep(listenErgotTcp({ port: 0, mtu: 100 }, env));
     const { port } = await listener.listening;
     const heard: ReturnType<typeof hear>[] = [];
     listener.devices$.subscribe((device) => void heard.push(hear(device)));
@@ -244,11 +261,21 @@ describe('listener of ergot over TCP', () => {
     const noise = net.connect(port, '127.0.0.1');
     for (let i = 0; i < 50; i++) noise.write(Uint8Array.from({ length: 997 }, (_, j) => (i * 31 + j * j) & 0xff));
     noise.resetAndDestroy();
-    const client = ergotOverTcp({ port }, env);
+    const client = keep(ergotOverTcp({ port }, env));
     await until(() => client.connected && heard.length >= 2);
     say(client, env, 9);
     await until(() => heard.some(({ bytes }) => bytes.length === 1 && bytes[0] === 9));
     expect(env.pool.outstanding).to.equal(0);
-    await Promise.all([client.close(), listener.close()]);
+  });
+
+  it('throws at once for what no connection could be made with', () => {
+    for (const options of [
+      { port: 0, sendQueue: Number.NaN },
+      { port: 0, mtu: 9 },
+      { port: 0, mostConnections: 0 },
+    ]) {
+      const make = () => keep(listenErgotTcp(options, wallEnv()));
+      expect(make).to.throw().with.property('code', 'ERR_INVALID_OPTION');
+    }
   });
 });
