@@ -25,6 +25,7 @@ export class AskedProcess<Asked extends object> {
   port = 0;
   private readonly child: ChildProcess;
   private readonly waiting: ((line: Line) => void)[] = [];
+  private end: Line | undefined;
 
   private constructor(program: string, plan: { readonly name: string }, start: Start) {
     this.name = plan.name;
@@ -33,7 +34,8 @@ export class AskedProcess<Asked extends object> {
     if (stdout === null) throw new Error('a process that cannot be heard');
     createInterface({ input: stdout }).on('line', (line) => this.waiting.shift()?.(JSON.parse(line) as Line));
     this.child.once('exit', (code, signal) => {
-      for (const told of this.waiting.splice(0)) told({ error: `${this.name} ended: ${code ?? signal}` });
+      this.end = { error: `${this.name} ended: ${code ?? signal}` };
+      for (const told of this.waiting.splice(0)) told(this.end);
     });
   }
 
@@ -67,6 +69,8 @@ export class AskedProcess<Asked extends object> {
   }
 
   private line(): Promise<Line> {
-    return new Promise((resolve) => void this.waiting.push(resolve));
+    return this.end === undefined
+      ? new Promise((resolve) => void this.waiting.push(resolve))
+      : Promise.resolve(this.end);
   }
 }

@@ -29,7 +29,11 @@ describeNetns('the forwarding benchmark', (netns) => {
       const ends = { client, server };
       for (const traffic of TRAFFIC) {
         const { translates } = forwarder;
-        const rate = await forwarded(load, { ...ends, translates }, traffic, { seconds: 0.1, warmUp: 0.1 });
+        let rate = 0;
+        // On a busy machine a tenth of a second may be too short for anything.
+        for (let tries = 0; tries < 5 && rate === 0; tries++) {
+          rate = await forwarded(load, { ...ends, translates }, traffic, { seconds: 0.1, warmUp: 0.1 });
+        }
         expect(rate, traffic.key).to.be.above(0);
         const others = { ...ends, translates: !translates };
         expect(await forwarded(load, others, traffic, { seconds: 0.05, warmUp: 0 }), 'from others').to.equal(0);

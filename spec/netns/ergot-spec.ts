@@ -38,37 +38,39 @@ async function addressesOf(edge: ErgotProcess, milliseconds: number): Promise<re
   return [...addresses];
 }
 
+const running: ErgotProcess[] = [];
+
+async function killAll(): Promise<void> {
+  await Promise.all(running.splice(0).map((one) => one.kill()));
+}
+
 /** Starts all three, has them speak until leases must have been refreshed, kills the bridge, and starts it again. */
 async function liveAndDie(plans: Plans, starts: Starts): Promise<void> {
-  const running: ErgotProcess[] = [];
   const start = async (plan: NodePlan): Promise<ErgotProcess> => {
     const made = await startErgot(plan, starts[plan.role]);
     running.push(made);
     return made;
   };
-  try {
-    const root = await start({ name: 'root', role: 'root', leases: LEASES, links: [plans.root()] });
-    const bridgeAt = (port: number): Promise<ErgotProcess> =>
-      start({ name: 'bridge', role: 'bridge', leases: LEASES, links: [plans.up(root), plans.down(port)] });
-    const bridge = await bridgeAt(0);
-    const edge = await start({ name: 'edge', role: 'edge', links: [plans.edge(bridge)] });
-    const trio: Trio = { root, bridge, edge };
-    const address = await everythingWorks(trio);
-    expect(await addressesOf(edge, 1000 * (LEASES.longest ?? 0) + 1500)).to.deep.equal([address]);
-    expect(await everythingWorks(trio)).to.equal(address);
-    await bridge.kill();
-    await edge.ask('double', { to: '1.1:0', value: 1 }).then(
-      () => expect.fail('the bridge is gone'),
-      (error: unknown) => expect(error).to.be.an('error'),
-    );
-    await everythingWorks({ root, bridge: await bridgeAt(bridge.port), edge });
-  } finally {
-    await Promise.all(running.map((one) => one.kill()));
-  }
+  const root = await start({ name: 'root', role: 'root', leases: LEASES, links: [plans.root()] });
+  const bridgeAt = (port: number): Promise<ErgotProcess> =>
+    start({ name: 'bridge', role: 'bridge', leases: LEASES, links: [plans.up(root), plans.down(port)] });
+  const bridge = await bridgeAt(0);
+  const edge = await start({ name: 'edge', role: 'edge', links: [plans.edge(bridge)] });
+  const trio: Trio = { root, bridge, edge };
+  const address = await everythingWorks(trio);
+  expect(await addressesOf(edge, 1000 * (LEASES.longest ?? 0) + 1500)).to.deep.equal([address]);
+  expect(await everythingWorks(trio)).to.equal(address);
+  await bridge.kill();
+  await edge.ask('double', { to: '1.1:0', value: 1 }).then(
+    () => expect.fail('the bridge is gone'),
+    (error: unknown) => expect(error).to.be.an('error'),
+  );
+  await everythingWorks({ root, bridge: await bridgeAt(bridge.port), edge });
 }
 
 describe('three processes of ergot (row 67)', function () {
   this.timeout(60_000);
+  afterEach(killAll);
 
   it('speak over TCP, keep their leases, and go on when the bridge was killed and came back', () =>
     liveAndDie(
@@ -103,6 +105,8 @@ function cable(a: Namespace, b: Namespace, number: number): void {
 }
 
 describeNetns('three processes of ergot in three namespaces', (netns) => {
+  afterEach(killAll);
+
   it('do the same in frames of Ethernet of their own type', async function () {
     this.timeout(60_000);
     const { namespace: rootSpace } = netns;

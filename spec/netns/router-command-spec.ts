@@ -147,11 +147,16 @@ function serveZeros(server: Namespace, port: number, bytes: number): void {
   server.start('socat', [`TCP6-LISTEN:${port},reuseaddr,fork,ipv6-v6only=0`, `SYSTEM:head -c ${bytes} /dev/zero`]);
 }
 
-async function listens(server: Namespace, port: number): Promise<void> {
+/** Waits until a namespace has a TCP socket as `ss` is asked for. */
+async function hasSocket(namespace: Namespace, ...asked: readonly string[]): Promise<void> {
   for (let tries = 0; tries < 100; tries++) {
-    if ((await server.run('ss', ['-Hltn', `sport = :${port}`])).stdout !== '') return;
+    if ((await namespace.run('ss', ['-Htn', ...asked])).stdout !== '') return;
   }
-  throw new Error(`nobody listens to ${port}`);
+  throw new Error(`no socket: ${asked.join(' ')}`);
+}
+
+function listens(server: Namespace, port: number): Promise<void> {
+  return hasSocket(server, '-l', `sport = :${port}`);
 }
 
 /** Reads all that a server has, not too fast, and says how much it was, with its sha256. */
@@ -245,7 +250,7 @@ describeNetns('rx-netstack router', (netns) => {
     expect((await open(8081)).code).not.to.equal(0);
 
     const slow = client.run('python3', ['-c', SLOW_READER, '10.2.0.2', '8080'], { timeout: 40_000 });
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await hasSocket(client, 'state', 'established', 'dport = :8080');
 
     expect(await running.change(routed(rules(8081)))).to.deep.include({ event: 'changed' });
     expect((await open(8081)).code).to.equal(0);
