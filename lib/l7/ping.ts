@@ -3,6 +3,7 @@
  * socket's random identifier and the sequence number; what they bring back is compared with what was sent.
  */
 
+import { Cadence } from '../core/cadence.js';
 import { type IpAddress, isSameAddress } from '../core/address.js';
 import type { Env } from '../core/env.js';
 import { UsageError, type NetCode } from '../core/errors.js';
@@ -77,14 +78,12 @@ export class Pinger {
   private readonly events: PingEvents;
   private readonly data: Uint8Array;
   private readonly timeout: number;
-  private readonly sending: Timer;
+  private readonly sending: Cadence;
   private readonly expiring: Timer;
   /** Requests that wait, in order: their patience ends in that order, too. */
   private waiting: Sent[] = [];
   /** Those of the last 65,536 requests that may still be answered, by the 16 bits of their sequence numbers. */
   private readonly sent = new Map<number, Sent>();
-  private sequence = 0;
-  private next: number;
   private over = false;
 
   /** @throws UsageError `ERR_INVALID_OPTION`; NetError `ENOBUFS` */
@@ -102,21 +101,19 @@ export class Pinger {
     this.events = events;
     this.timeout = timeout;
     this.data = Uint8Array.from({ length: size }, (_, i) => i & 0xff);
-    this.sending = env.timers.timer(() => this.send());
     this.expiring = env.timers.timer(() => this.expire());
     this.socket = ping.open(destination.version, {
       reply: (reply) => this.replied(reply),
       error: (error) => this.failed(error),
     });
-    this.next = env.timers.now();
-    this.sending.arm(this.next);
+    this.sending = new Cadence(env.timers, { count, interval }, (sequence) => this.send(sequence));
   }
 
   /** Ends it; nothing is told any more. */
   stop(): void {
     if (this.over) return;
     this.over = true;
-    this.sending.cancel();
+    this.sending.stop();
     this.expiring.cancel();
     this.socket.close();
   }
@@ -127,20 +124,13 @@ export class Pinger {
     this.events.done(error);
   }
 
-  private get all(): boolean {
-    return this.sequence >= (this.options.count ?? Number.POSITIVE_INFINITY);
-  }
-
-  private send(): void {
-    const { interval = 1000, hopLimit, trafficClass, dontFragment, source } = this.options;
+  private send(sequence: number): void {
+    const { hopLimit, trafficClass, dontFragment, source } = this.options;
     const at = this.env.timers.now();
-    const sent = { sequence: ++this.sequence, at, answered: false };
+    const sent = { sequence, at, answered: false };
     this.sent.set(sent.sequence % SEQUENCES, sent);
     this.waiting.push(sent);
     if (!this.expiring.armed) this.expiring.arm(at + this.timeout);
-    // By the clock, not by when the timer fired, so that the interval does not drift; but nothing is made up for.
-    this.next = Math.max(this.next + interval, at);
-    if (!this.all) this.sending.arm(this.next);
     try {
       this.socket.send({
         destination: this.destination,
@@ -202,6 +192,6 @@ export class Pinger {
   }
 
   private endIfSettled(): void {
-    if (this.all && this.waiting.length === 0) this.finish();
+    if (this.sending.isOver && this.waiting.length === 0) this.finish();
   }
 }

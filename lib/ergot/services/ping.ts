@@ -1,8 +1,8 @@
 /** Ping: numbers at an interval to whoever gives them back, and what became of each. */
 
+import { Cadence } from '../../core/cadence.js';
 import type { Env } from '../../core/env.js';
 import { UsageError } from '../../core/errors.js';
-import type { Timer } from '../../core/timers.js';
 import { ErgotError } from '../error.js';
 import type { Incoming, ListenOptions, NetStackApi, OpenSocket, RequestOptions } from '../net-stack-api.js';
 import { pingEndpoint } from './descriptors.js';
@@ -51,10 +51,8 @@ export class ErgotPinger<A> {
   private readonly to: A;
   private readonly options: ErgotPingOptions;
   private readonly events: ErgotPingEvents<A>;
-  private readonly sending: Timer;
+  private readonly sending: Cadence;
   private readonly waiting = new Map<number, () => void>();
-  private sequence = 0;
-  private next: number;
   private over = false;
 
   /** @throws UsageError `ERR_INVALID_OPTION` */
@@ -68,16 +66,14 @@ export class ErgotPinger<A> {
     this.to = to;
     this.options = options;
     this.events = events;
-    this.sending = env.timers.timer(() => this.send());
-    this.next = env.timers.now();
-    this.sending.arm(this.next);
+    this.sending = new Cadence(env.timers, { count, interval }, (sequence) => this.send(sequence));
   }
 
   /** Ends it; nothing is told any more. */
   stop(): void {
     if (this.over) return;
     this.over = true;
-    this.sending.cancel();
+    this.sending.stop();
     for (const giveUp of this.waiting.values()) giveUp();
     this.waiting.clear();
   }
@@ -88,17 +84,9 @@ export class ErgotPinger<A> {
     this.events.done(error);
   }
 
-  private get all(): boolean {
-    return this.sequence >= (this.options.count ?? Number.POSITIVE_INFINITY);
-  }
-
-  private send(): void {
+  private send(sequence: number): void {
     const { stack, env, options } = this;
-    const sequence = ++this.sequence;
     const at = env.timers.now();
-    // By the clock, not by when the timer fired, so that the interval does not drift; but nothing is made up for.
-    this.next = Math.max(this.next + (options.interval ?? 1000), at);
-    if (!this.all) this.sending.arm(this.next);
     const value = env.random.uint32();
     this.events.sent?.(sequence);
     if (this.over) return;
@@ -130,6 +118,6 @@ export class ErgotPinger<A> {
       const rtt = this.env.timers.now() - at;
       this.events.event({ kind: 'reply', sequence, from: result.source, rtt, intact: result.value === value });
     }
-    return this.all && this.waiting.size === 0 ? this.finish() : undefined;
+    return this.sending.isOver && this.waiting.size === 0 ? this.finish() : undefined;
   }
 }
