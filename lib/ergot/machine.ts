@@ -19,6 +19,9 @@ export interface MachineLinks {
   changed(): void;
 }
 
+/** Profiles that serve a node, or served one: what they know is of that node. */
+const taken = new WeakSet<object>();
+
 /** A node. */
 export class ErgotMachine<A> implements ProfileNode<A> {
   readonly env: Env;
@@ -29,12 +32,14 @@ export class ErgotMachine<A> implements ProfileNode<A> {
   private telling = false;
   private open = true;
 
-  /** @throws UsageError `ERR_INVALID_OPTION` */
+  /** @throws UsageError `ERR_INVALID_OPTION`; for a profile that another node has, or had, `ERR_INVALID_STATE` */
   constructor(profile: Profile<A>, outside: MachineLinks, options: NetStackOptions, env: Env) {
     this.env = env;
     this.profile = profile;
     this.outside = outside;
     this.stack = new NetStack(profile, options, env);
+    if (taken.has(profile)) throw new UsageError('ERR_INVALID_STATE', 'a profile serves one node: make another one');
+    taken.add(profile);
     profile.start(this);
   }
 

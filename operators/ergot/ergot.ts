@@ -22,7 +22,7 @@ export type { ErgotNode, ErgotOptions, ErgotRequest, LinkFailure } from './ergot
  * profile.
  * **State and timers** sockets, one timer for each request that waits, and those of its profile.
  *
- * @throws UsageError `ERR_INVALID_OPTION`; when subscribed twice, `ERR_INVALID_STATE`
+ * @throws UsageError `ERR_INVALID_OPTION`; for a profile that another node has, or had, and when subscribed twice, `ERR_INVALID_STATE`
  * @example
  * const node = ergot(edgeProfile());
  * node.plug(device);

@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import { EMPTY, NEVER, type Observable, Subject, throwError } from 'rxjs';
 import { DropReason } from '../../../lib/core/drops.js';
 import { asRx, Frame, type RxFrame, type TxFrame } from '../../../lib/core/frame.js';
+import { UsageError } from '../../../lib/core/errors.js';
 import * as e from '../../../lib/ergot/index.js';
 import { ergot, type ErgotNode } from '../../../operators/ergot/ergot.js';
 import { toDevices } from '../../../operators/stack/to-devices.js';
@@ -35,6 +36,20 @@ describe('ergot()', () => {
     rig.join(a, b);
     return { a, b };
   }
+
+  it('refuses a profile that serves another node, or served one', () => {
+    const profiles = [e.nullProfile(), e.edgeProfile(), e.routerProfile(), e.bridgeProfile(), new FlatProfile(1)];
+    for (const profile of profiles) {
+      const wrong = () => rig.node(profile, { queue: 0 });
+      expect(wrong).to.throw(UsageError).with.property('code', 'ERR_INVALID_OPTION');
+      const first = rig.node(profile);
+      const again = () => rig.node(profile);
+      expect(again).to.throw(UsageError).with.property('code', 'ERR_INVALID_STATE');
+      first.serve(ping).subscribe();
+      first.dispose();
+      expect(again).to.throw(UsageError).with.property('code', 'ERR_INVALID_STATE');
+    }
+  });
 
   describe('as an operator', () => {
     // A request of 1.2:5 to 1.1:1 with number 7, for 42, and its answer.
