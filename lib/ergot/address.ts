@@ -85,9 +85,14 @@ export class PhoneAddress {
     return formatGroups(this.value, this.bits, widths);
   }
 
-  /** Whether both are the same number in the same scope: `01^8` and `001^10` are not. */
+  /** Whether both are the same number in the same scope, and neither says more than that: `01^8` and `001^10` are not. */
   equals(other: PhoneAddress): boolean {
-    return this.value === other.value && this.bits === other.bits;
+    return this.value === other.value && this.bits === other.bits && !other.saysMore;
+  }
+
+  /** Whether it is another address than its number in its scope. */
+  protected get saysMore(): boolean {
+    return false;
   }
 
   /** Negative, 0 or positive: nearer scopes come first, then lower numbers. */

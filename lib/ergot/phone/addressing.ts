@@ -55,7 +55,7 @@ export class PhoneAddressing implements Addressing<PhoneAddress> {
   }
 
   equals(a: PhoneAddress, b: PhoneAddress): boolean {
-    return a.value === b.value && a.bits === b.bits && castOf(a) === castOf(b) && linkOf(a) === linkOf(b);
+    return a.equals(b);
   }
 
   text(address: PhoneAddress): string {

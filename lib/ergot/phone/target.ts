@@ -39,7 +39,12 @@ export class PhoneTarget extends PhoneAddress {
   }
 
   override equals(other: PhoneAddress): boolean {
-    return super.equals(other) && castOf(other) === this.cast && linkOf(other) === this.link;
+    const isSameNumber = this.value === other.value && this.bits === other.bits;
+    return isSameNumber && castOf(other) === castOf(this) && linkOf(other) === this.link;
+  }
+
+  protected override get saysMore(): boolean {
+    return this.link !== undefined || castOf(this) !== defaultCast(this.value);
   }
 }
 
@@ -59,18 +64,19 @@ export function groupOf(address: PhoneAddress): PhoneTarget {
 }
 
 /** A socket of the device at the other end of a link, by its number there; with 0 any, or with `PhoneCast.All` all, that have the key. */
-export function atLink(
-  link: Device,
-  value = 0,
-  cast: PhoneCast = value === 0 ? PhoneCast.Any : PhoneCast.One,
-): PhoneTarget {
+export function atLink(link: Device, value = 0, cast: PhoneCast = defaultCast(value)): PhoneTarget {
   return new PhoneTarget(value, MAX_ADDRESS_BITS, cast, link);
 }
 
 /** How many sockets an address stands for: what it says of that, or any where it is address 0 of its scope. */
 export function castOf(address: PhoneAddress): PhoneCast {
   if (address instanceof PhoneTarget && address.cast !== PhoneCast.One) return address.cast;
-  return address.value === 0 ? PhoneCast.Any : PhoneCast.One;
+  return defaultCast(address.value);
+}
+
+/** What a number stands for where nothing else is said. */
+function defaultCast(value: number): PhoneCast {
+  return value === 0 ? PhoneCast.Any : PhoneCast.One;
 }
 
 /** The link that an address is at the other end of; `undefined` for one that is in a scope. */

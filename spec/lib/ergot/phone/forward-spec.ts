@@ -276,6 +276,24 @@ describe('PhoneTarget', () => {
     expect([parse('180^9*').isAny, parse('382^10+').isAny, parse('180^9').isAny]).to.deep.equal([true, false, false]);
   });
 
+  it('is equal to what means the same, whichever of the two is asked', () => {
+    const addressing = e.phoneProfile({ bits: 9 }).addressing;
+    const plain = [new e.PhoneAddress(0x180, 9), new e.PhoneAddress(0, 9), new e.PhoneAddress(0x180, 10)];
+    const casts = [e.PhoneCast.One, e.PhoneCast.Any, e.PhoneCast.All];
+    const said = plain.flatMap(({ value, bits }) => casts.map((cast) => new e.PhoneTarget(value, bits, cast)));
+    const all = [...plain, ...said, e.atLink(link), e.atLink(link, 1), new e.PhoneTarget(1, 32, e.PhoneCast.One)];
+    // An address that says no more than its number is written like it.
+    const meaning = (address: e.PhoneAddress) =>
+      `${address.value}^${address.bits} ${e.castOf(address)} ${e.linkOf(address) === undefined}`;
+    for (const one of all) {
+      for (const other of all) {
+        const isSame = meaning(one) === meaning(other);
+        expect(one.equals(other), `${one.toString()} and ${other.toString()}`).to.equal(isSame);
+        expect(addressing.equals(one, other)).to.equal(isSame);
+      }
+    }
+  });
+
   for (const text of ['', '?', '180^9??', '000^9+', '1@elsewhere', '1@up.0+', '100000000@up.0', '180^9!']) {
     it(`refuses "${text}"`, () => {
       expect(() => parse(text))
