@@ -25,6 +25,9 @@ const TIMEOUT = { timeout: RPC_TIMEOUT } as const;
 /** Errors that may be gone the next time, of a lease that may still be good. */
 const PASSING: readonly AddressRefreshError[] = ['TooSoon'];
 
+/** Errors that are about the number, and would be the same the next time. */
+const OTHERS: readonly AddressClaimError[] = ['Conflict', 'InvalidNodeId'];
+
 /** How an edge gets its node number. */
 export interface ClaimOptions {
   /** The number to propose first, 3 to 254. Default: one that is drawn by lot. */
@@ -76,7 +79,7 @@ export class ClaimClient implements LeaseHolder<NodeLease> {
     const heard = (result: Incoming<Answer<AddressClaimGranted, AddressClaimError>, number> | ErgotError): void => {
       if (result instanceof ErgotError) return done('later');
       const { value } = result;
-      if (value.kind === 'Err') return value.value.kind === 'Conflict' ? this.another(done) : done('later');
+      if (value.kind === 'Err') return OTHERS.includes(value.value.kind) ? this.another(done) : done('later');
       const { assignment, refresh_port } = value.value;
       done({ terms: assignment, refresh: withPort(ROUTER, refresh_port) });
     };
@@ -112,7 +115,7 @@ export class ClaimClient implements LeaseHolder<NodeLease> {
     this.tenant.settle(NET_LOCAL);
   }
 
-  /** The number is another one's: proposes one that has not been refused yet; when all have, it begins again later. */
+  /** The number is another one's, or nobody's: proposes one that has not been refused yet; when all have, it begins again later. */
   private another(done: (outcome: Outcome<NodeLease>) => void): void {
     this.taken.add(this.candidate);
     const isEnd = this.taken.size === NODE_LAST - FIRST_NODE + 1;

@@ -339,6 +339,29 @@ describe('edges that claim their numbers (67)', () => {
     expect(world.end()).to.deep.equal([0, 0]);
   });
 
+  it('take another one where their router lets nobody have theirs, and wait where it lets nobody have any', () => {
+    const lease = { expires_seconds: 30, max_refresh_seconds: 120, min_refresh_seconds: 62 };
+    for (const refused of [[7], Array.from({ length: 252 }, (_, i) => i + 3)]) {
+      const world = new World();
+      const router = world.edge({ network: 1 });
+      const edge = world.edge({ claim: { node: 7 } });
+      const asked: number[] = [];
+      router.stack.serve(e.addressClaim, ({ value: { candidate_node_id: node } }, answer) => {
+        asked.push(node);
+        const assignment = { node_id: node, net_id: 1, ...lease, refresh_token: new Uint8Array(8) };
+        if (refused.includes(node)) answer({ kind: 'Err', value: { kind: 'InvalidNodeId' } });
+        else answer({ kind: 'Ok', value: { assignment, refresh_port: 1 } });
+      });
+      world.join(router, edge);
+      world.until(0.5);
+      expect(asked[0]).to.equal(7);
+      expect(new Set(asked).size).to.equal(asked.length);
+      if (refused.length === 1) expect(world.states(edge)).to.deep.equal([`0b active 1.${asked[1]}:0`]);
+      else expect(asked).to.have.lengthOf(252);
+      expect(world.end()).to.deep.equal([0, 0]);
+    }
+  });
+
   it('wait for a router that has none to give', () => {
     const world = new World();
     const root = world.root();
