@@ -15,6 +15,7 @@ export interface TcpStream extends Duplex {
 
 /** What is used of a TCP server. */
 export interface TcpServer {
+  readonly listening: boolean;
   listen(options: { readonly port: number; readonly host: string }): unknown;
   on(event: 'connection', listener: (socket: TcpStream) => void): unknown;
   on(event: 'listening' | 'close', listener: () => void): unknown;

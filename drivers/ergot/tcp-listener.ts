@@ -63,7 +63,8 @@ class TcpListener implements ErgotSocketListener {
   }
 
   private fail(error: Error): void {
-    if (!this.open) return;
+    // While it listens, what fails is one connection that could not be accepted: too many files are open, say, which passes.
+    if (!this.open || this.server.listening) return;
     this.open = false;
     this.server.close();
     this.links.fail(error);
@@ -87,7 +88,8 @@ class TcpListener implements ErgotSocketListener {
  *
  * **Drops** as `ergotOverStream`.
  *
- * @throws UsageError `ERR_INVALID_OPTION`. What the system refuses errors `devices$` and `listening`
+ * @throws UsageError `ERR_INVALID_OPTION`. Where the system refuses to listen, that errors `devices$` and `listening`; where it has no room for a connection, the
+ * next one is waited for
  * @example
  * const listener = listenErgotTcp({ host: '0.0.0.0' }, env);
  * listener.devices$.subscribe((device) => router.plug(device));

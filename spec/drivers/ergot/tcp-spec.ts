@@ -242,6 +242,36 @@ describe('listener of ergot over TCP', () => {
     expect(told).to.equal(failed);
   });
 
+  it('goes on where a connection could not be accepted', async () => {
+    const env = wallEnv();
+    const servers: net.Server[] = [];
+    const createServer = (): net.Server => {
+      const server = net.createServer();
+      servers.push(server);
+      return server;
+    };
+    const listener = keep(listenErgotTcp({ port: 0, net: { connect: net.connect, createServer } }, env));
+    const { port } = await listener.listening;
+    const ends: string[] = [];
+    const devices: Device[] = [];
+    listener.devices$.subscribe({
+      next: (device) => void devices.push(device),
+      error: () => void ends.push('error'),
+      complete: () => void ends.push('complete'),
+    });
+    const first = keep(ergotOverTcp({ port }, env));
+    await until(() => devices.length === 1);
+    const heard = hear(devices[0] as Device);
+    servers[0]?.emit('error', Object.assign(new Error('accept EMFILE'), { code: 'EMFILE' }));
+    const second = keep(ergotOverTcp({ port }, env));
+    await until(() => devices.length === 2);
+    say(first, env, 1);
+    await until(() => heard.bytes.length === 1);
+    expect(ends).to.deep.equal([]);
+    await Promise.all([first.close(), second.close(), listener.close()]);
+    expect(ends).to.deep.equal(['complete']);
+  });
+
   it('may be closed before it listens', async () => {
     const listener = listenErgotTcp({ host: 'localhost', port: 0 }, wallEnv());
     await listener.close();
