@@ -9,6 +9,7 @@ import type { PhoneAddress } from '../address.js';
 import { AllocError, AddressPool } from '../allocator-pool.js';
 import { AddressAllocator, type GrownRange } from '../allocator.js';
 import { ErgotError } from '../error.js';
+import type { OpenSocket } from '../net-stack-api.js';
 import type { ProfileNode } from '../profile.js';
 import type { RoutingTable } from '../routing.js';
 import { Grants, type Serve } from './grants.js';
@@ -89,7 +90,7 @@ export class PhoneControl {
     });
   }
 
-  /** A link is there. */
+  /** A link is there; where it is none to a parent, after {@link PhoneControl.serve}. */
   attached(link: PhoneLink): void {
     const { node, settings } = this.host;
     const { kind, options } = link;
@@ -104,7 +105,6 @@ export class PhoneControl {
       this.tenancies.set(link, tenancy);
       return;
     }
-    this.serve();
     this.grants.attached(link);
     this.tell(link);
   }
@@ -192,23 +192,33 @@ export class PhoneControl {
     return undefined;
   }
 
-  /** Serves children from the first on: who has none keeps its sockets for itself. */
-  private serve(): void {
+  /**
+   * Serves children and siblings from the first on: who has none keeps its sockets for itself.
+   *
+   * @throws UsageError `ERR_INVALID_OPTION` where there are too few sockets for that, and then none is taken
+   */
+  serve(): void {
     if (this.serving) return;
-    this.serving = true;
+    const opened: OpenSocket[] = [];
     let port = this.host.lastPort;
     const serve: Serve = (endpoint, handler) => {
       for (; port > 0; port--) {
         try {
-          this.host.node.stack.serve(endpoint, handler, { port });
+          opened.push(this.host.node.stack.serve(endpoint, handler, { port }));
           return;
         } catch (error) {
           if (!(error instanceof UsageError)) throw error;
         }
       }
+      throw new UsageError('ERR_INVALID_OPTION', 'too few addresses of own sockets are left to serve who is at a link');
     };
-    this.grants.serve(serve);
-    this.groups.serve(serve);
+    try {
+      this.grants.serve(serve);
+      this.groups.serve(serve);
+      this.serving = true;
+    } finally {
+      if (!this.serving) for (const socket of opened) socket.close();
+    }
   }
 
   private moved(): void {

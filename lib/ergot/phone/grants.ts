@@ -53,7 +53,7 @@ export interface GrantsHost {
   refreshed(link: PhoneLink): void;
 }
 
-/** Serves an endpoint of the device's own. */
+/** Serves an endpoint of the device's own. @throws UsageError `ERR_INVALID_OPTION` where no socket is left for it */
 export type Serve = <Request, Response>(
   endpoint: Endpoint<Request, Response>,
   handler: (request: Incoming<Request, PhoneAddress>, answer: (response: Response) => void) => void,

@@ -88,6 +88,7 @@ export class PhoneProfile implements Profile<PhoneAddress> {
     const free = this.byNumber.indexOf(undefined);
     const link = new PhoneLink(device, free < 0 ? this.byNumber.length : free, options);
     this.checkLink(options);
+    if (link.kind !== 'parent') this.control?.serve();
     this.byDevice.set(device, link);
     this.byNumber[link.number] = link;
     this.table.addLink(link.number, link.kind);

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
+import { UsageError } from '../../../../lib/core/errors.js';
 import * as e from '../../../../lib/ergot/index.js';
-import { type PhoneDevice, PhoneNet } from './phone-net.js';
+import { type PhoneDevice, PhoneNet, who } from './phone-net.js';
 
 /** Where a device lies in the scopes above it: `300^10 0300^16`. */
 function lies({ profile }: PhoneDevice, ...scopes: number[]): string {
@@ -43,6 +44,32 @@ describe('addresses that devices ask for', () => {
     expect(net.ask(b, '301^10')).to.match(/^E 08.\^10 from 301\^10$/);
     expect(net.ask(leaf, '381^10')).to.match(/^F 30.\^10 from 381\^10$/);
     expect(net.end()).to.deep.equal([0, 0]);
+  });
+
+  it('are given out only by who has the sockets to serve them, and is refused else', () => {
+    for (const [sockets, taken, isEnough] of [
+      [2, 0, false],
+      [3, 2, true],
+      [3, 3, false],
+    ] as const) {
+      const net = new PhoneNet();
+      const parent = net.device('P', { bits: 8, sockets });
+      const mine = Array.from({ length: taken - 1 }, () => parent.node.stack.serve(who, () => {}));
+      const open = () => [...parent.node.stack.sockets()].length;
+      const before = open();
+      const child = net.device('C', { bits: 6 });
+      const cable = () => net.cable(parent, child);
+      if (isEnough) cable();
+      else expect(cable).to.throw(UsageError).with.property('code', 'ERR_INVALID_OPTION');
+      expect(parent.node.profile.links).to.have.lengthOf(isEnough ? 1 : 0);
+      expect(open() - before).to.equal(isEnough ? 5 : 0);
+      // Where sockets are closed, there is room.
+      for (const socket of mine) socket.close();
+      if (sockets === 3 && !isEnough) cable();
+      net.scheduler.runFor(10);
+      expect(lies(child, 8)).to.equal(sockets === 3 ? '40^8' : '-');
+      expect(net.end()).to.deep.equal([0, 0]);
+    }
   });
 
   it('are kept for an hour by those who are there', () => {
