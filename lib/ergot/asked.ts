@@ -1,5 +1,7 @@
 /** A request that a handler was given, and whether it may still be answered. */
 
+import type { ErgotError } from './error.js';
+
 /** What counts the requests that are not answered yet. */
 export interface Asking {
   unanswered: number;
@@ -8,18 +10,18 @@ export interface Asking {
 /** One request. */
 export class Asked<Response> {
   private readonly socket: Asking;
-  private readonly send: (response: Response) => void;
+  private readonly send: (response: Response) => ErgotError | undefined;
   private waiting = true;
 
-  /** @param send sends an answer; it throws where the answer is not what it should be */
-  constructor(socket: Asking, send: (response: Response) => void) {
+  /** @param send sends an answer, or says why it did not leave; it throws where the answer is not what it should be */
+  constructor(socket: Asking, send: (response: Response) => ErgotError | undefined) {
     this.socket = socket;
     this.send = send;
     socket.unanswered++;
   }
 
   /** Calls the handler. What it throws is thrown on, and then it has nothing to answer any more. */
-  ask(handler: (answer: (response: Response) => void) => void): void {
+  ask(handler: (answer: (response: Response) => ErgotError | undefined) => void): void {
     try {
       handler((response) => this.answer(response));
     } catch (error) {
@@ -28,18 +30,19 @@ export class Asked<Response> {
     }
   }
 
-  private answer(response: Response): void {
-    if (!this.waiting) return;
+  private answer(response: Response): ErgotError | undefined {
+    if (!this.waiting) return undefined;
     // Whoever hears the answer at once may come back here.
     this.waiting = false;
     try {
-      this.send(response);
+      const error = this.send(response);
+      this.socket.unanswered--;
+      return error;
     } catch (error) {
       // A value that the schema does not have may be followed by one that it has.
       this.waiting = true;
       throw error;
     }
-    this.socket.unanswered--;
   }
 
   private end(): void {

@@ -88,13 +88,14 @@ export interface NetStackApi<A> {
   readonly addressing: Addressing<A>;
 
   /**
-   * Serves an endpoint. `answer` counts once, at once or later; a handler that throws answers nothing any more.
+   * Serves an endpoint. `answer` counts once, at once or later, and returns why the answer did not leave, if so; a handler that throws answers nothing any
+   * more.
    *
    * @throws UsageError `ERR_INVALID_OPTION` for a port that is taken or none; ErgotError `ERR_ERGOT_NO_PORT`, `ERR_ERGOT_CLOSED`
    */
   serve<Request, Response>(
     endpoint: Endpoint<Request, Response>,
-    handler: (request: Incoming<Request, A>, answer: (response: Response) => void) => void,
+    handler: (request: Incoming<Request, A>, answer: (response: Response) => ErgotError | undefined) => void,
     options?: ServeOptions,
   ): OpenSocket;
 

@@ -80,7 +80,7 @@ export class NetStack<A> implements NetStackApi<A> {
 
   serve<Request, Response>(
     endpoint: Endpoint<Request, Response>,
-    handler: (request: Incoming<Request, A>, answer: (response: Response) => void) => void,
+    handler: (request: Incoming<Request, A>, answer: (response: Response) => ErgotError | undefined) => void,
     options: ServeOptions = {},
   ): OpenSocket {
     const hear = (request: Incoming<Request, A>): void => {
@@ -246,12 +246,13 @@ export class NetStack<A> implements NetStackApi<A> {
     request: Incoming<unknown, A>,
     port: number,
     response: Response,
-  ): void {
-    if (!this.open) return;
+  ): ErgotError | undefined {
+    if (!this.open) return new ErgotError('ERR_ERGOT_CLOSED', 'the node has ended');
     const message = this.message(FrameKind.Response, request.source, endpoint.responseKey, {});
     message.port = port;
     message.sequence = request.sequence;
-    this.rules.send(message, endpoint.response, response);
+    const error = this.rules.send(message, endpoint.response, response);
+    return error === undefined ? undefined : ErgotError.of(error, message.mtu);
   }
 
   private message(kind: number, to: A, key: Key, { name }: SendOptions): Message<A> {

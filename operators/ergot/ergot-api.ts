@@ -5,6 +5,7 @@ import type { Device } from '../../lib/core/device.js';
 import type { Env } from '../../lib/core/env.js';
 import type { RxFrame, TxFrame } from '../../lib/core/frame.js';
 import type { Endpoint } from '../../lib/ergot/endpoint.js';
+import type { ErgotError } from '../../lib/ergot/error.js';
 import type {
   Incoming,
   NetStackApi,
@@ -26,8 +27,12 @@ export interface ErgotOptions extends NetStackOptions {
 
 /** A request that can be answered, once. */
 export interface ErgotRequest<Request, Response, A> extends Incoming<Request, A> {
-  /** @throws UsageError `ERR_BAD_MESSAGE` for a value that the endpoint's schema does not have */
-  answer(response: Response): void;
+  /**
+   * Answers. Returns why the answer did not leave: it was too large for the link, say; nobody is told of that otherwise.
+   *
+   * @throws UsageError `ERR_BAD_MESSAGE` for a value that the endpoint's schema does not have
+   */
+  answer(response: Response): ErgotError | undefined;
 }
 
 /** A device that failed, and is plugged in no more. */

@@ -30,6 +30,12 @@ type Requested = (answer: Answer<SeedRouterAssignment, SeedAssignmentError>) => 
 type Refreshed = (answer: Answer<SeedNetAssignment, SeedRefreshError>) => void;
 type Released = (answer: Answer<undefined, SeedRefreshError>) => void;
 
+/**
+ * Of each of the three kinds, so many requests may wait for the router above, each with a socket of ours: whoever asks again and again is not to take all of
+ * them. Those beyond are refused with `SseNoSpace`.
+ */
+const WAITING = { unanswered: 16 } as const;
+
 /** Errors after which a lease is no more, whatever its time. */
 const OVER: readonly SeedRefreshError[] = ['UnknownNetId', 'NotAssigned', 'AlreadyExpired'];
 
@@ -51,8 +57,8 @@ class SeedServer {
     this.times = times;
     this.parent = parent;
     const { stack } = node;
-    this.refreshes = stack.serve(seedRefresh, (incoming, answer) => this.refresh(incoming, answer));
-    this.releases = stack.serve(seedRelease, (incoming, answer) => this.release(incoming, answer));
+    this.refreshes = stack.serve(seedRefresh, (incoming, answer) => this.refresh(incoming, answer), WAITING);
+    this.releases = stack.serve(seedRelease, (incoming, answer) => this.release(incoming, answer), WAITING);
   }
 
   private get now(): number {
@@ -185,7 +191,7 @@ export function serveSeeds(
   times: LeaseTimes,
 ): void {
   const server = new SeedServer(node, networks, parent, times);
-  node.stack.serve(seedRequest, ({ source }, answer) => server.request(networkOf(source), answer));
+  node.stack.serve(seedRequest, ({ source }, answer) => server.request(networkOf(source), answer), WAITING);
 }
 
 /** Whether what is left of the time in which a lease can be extended is too short for one more router. */

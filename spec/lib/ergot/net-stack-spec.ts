@@ -219,6 +219,30 @@ describe('net stack', () => {
       rig.end();
     });
 
+    it('are told why their answer did not leave', () => {
+      const rig = stackRig();
+      const told: unknown[] = [];
+      const later: (() => unknown)[] = [];
+      rig.stack.serve(ping, ({ value }, answer) => {
+        if (value === 0) later.push(() => answer(1));
+        else told.push(answer(1), answer(2));
+      });
+      const one = e.encode(e.u32, 1);
+      rig.profile.refusal = ProtocolError.IsePacketTooBig;
+      rig.arrive({ body: one });
+      rig.profile.refusal = undefined;
+      rig.arrive({ body: one });
+      rig.profile.takes = true;
+      rig.arrive({ body: one });
+      rig.arrive({ body: e.encode(e.u32, 0) });
+      rig.end();
+      told.push(...later.map((answer) => answer()));
+      const words = told.map((error) => (error instanceof e.ErgotError ? `${error.message} ${error.code}` : error));
+      const tooBig = `IsePacketTooBig, of ${rig.profile.mtu} bytes at most ERR_ERGOT_PROTOCOL`;
+      const lines = [tooBig, undefined, 'IseNoRouteToDest ERR_ERGOT_PROTOCOL', undefined, undefined, undefined];
+      expect(words).to.deep.equal([...lines, 'the node has ended ERR_ERGOT_CLOSED']);
+    });
+
     it('of sockets that answer one another do not grow the stack, and leave the clock its turns', () => {
       const rig = stackRig();
       let depth = 0;

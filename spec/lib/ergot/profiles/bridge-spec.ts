@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import * as e from '../../../../lib/ergot/index.js';
 import { FakeNode, letter } from './fake-node.js';
-import { type Node, unwrap, World } from './world.js';
+import { type Node, ping, unwrap, World } from './world.js';
 
 const TOKEN = Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8);
 
@@ -48,6 +48,42 @@ describe('bridgeProfile (67)', () => {
       world.seconds(60);
       expect(world.ping(near, '3.2:0')).to.equal(42);
     }
+    expect(world.end()).to.deep.equal([0, 0]);
+  });
+
+  it('has sockets left for itself, however often it is asked for what only the router above knows', () => {
+    const { world, bridge, near, far, trunk } = tree();
+    greet(world, near, far);
+    const leased = unwrap(world.ask(far, e.seedRequest, '0.1:0', undefined));
+    if (typeof leased === 'string') throw new Error(leased);
+    const { assignment, refresh_port, release_port } = leased;
+    const { net_id, refresh_token } = assignment;
+    trunk.partition();
+    const told: string[] = [];
+    const done = (result: unknown): void => {
+      if (result instanceof e.ErgotError) told.push(result.message);
+    };
+    const at = (port: number) => e.parseNetAddress(`0.1:${port}`);
+    const ask: (() => void)[] = [
+      () => far.stack.request(e.seedRequest, at(0), undefined, done),
+      () => far.stack.request(e.seedRefresh, at(refresh_port), { refresh_net: net_id, refresh_token }, done),
+      () => far.stack.request(e.seedRelease, at(release_port), { release_net: net_id, refresh_token }, done),
+    ];
+    for (const one of ask) {
+      for (let i = 0; i < 250; i++) {
+        one();
+        world.seconds(0);
+      }
+      expect(() => bridge.stack.request(ping, at(1), 1, () => {})).not.to.throw();
+      expect(told.filter((error) => error === 'SseNoSpace').length).to.be.above(200);
+      world.seconds(2);
+      told.length = 0;
+    }
+    trunk.heal();
+    world.seconds(10);
+    expect(
+      world.ask(far, e.seedRefresh, `0.1:${refresh_port}`, { refresh_net: net_id, refresh_token }),
+    ).to.have.property('kind', 'Ok');
     expect(world.end()).to.deep.equal([0, 0]);
   });
 
@@ -301,7 +337,10 @@ describe('a bridge below a router that misbehaves (67)', () => {
     });
     above.stack.serve(e.seedRequest, (_request, answer) => {
       asked.push('request');
-      if (answers.request !== undefined) return answer({ kind: 'Err', value: { kind: answers.request } });
+      if (answers.request !== undefined) {
+        answer({ kind: 'Err', value: { kind: answers.request } });
+        return;
+      }
       const assignment = { net_id: answers.net ?? net++, ...terms() };
       answer({ kind: 'Ok', value: { assignment, refresh_port: refresh.port, release_port: release.port } });
     });
