@@ -5,6 +5,7 @@ import { isAckDueOnRead } from './acks.js';
 import type { Connection } from './connection.js';
 import { linger as startLinger } from './linger.js';
 import { reset, sendAck } from './emit.js';
+import { inCall, inEvent } from './event.js';
 import { fullSize, unsentBytes } from './segment-size.js';
 import { push, transmit } from './send.js';
 import { canSend, isSynchronised } from './state.js';
@@ -29,13 +30,16 @@ export function write(c: Connection, bytes: Uint8Array, options: TcpWriteOptions
   if (options !== undefined) mark(c, options, taken === bytes.length);
   if (canSend(c.state) || c.fastOpen?.isEarly === true) {
     c.host.enter();
-    c.queue.watch.start(Chrono.BUSY, c.host.now, c.statistics);
-    if (c.host.isTelling) {
-      // More may be written before that is over: one full segment is better than two.
-      c.pushing = true;
-      c.host.wake(c);
-    } else transmit(c);
-    c.host.leaveLater();
+    try {
+      c.queue.watch.start(Chrono.BUSY, c.host.now, c.statistics);
+      if (c.host.isTelling) {
+        // More may be written before that is over: one full segment is better than two.
+        c.pushing = true;
+        c.host.wake(c);
+      } else transmit(c);
+    } finally {
+      c.host.leaveLater();
+    }
   }
   return taken;
 }
@@ -76,19 +80,17 @@ export function roomToWrite(c: Connection): number {
 /** See `TcpConnection.end`. */
 export function end(c: Connection): void {
   if (c.finQueued || c.over) return;
-  if (c.pushing) {
-    c.host.enter();
-    push(c);
-    c.host.leaveLater();
-  }
+  if (c.pushing) inCall(c, push);
   c.finQueued = true;
   c.unflushed = true;
   // Before ESTABLISHED the FIN waits for the handshake (RFC 9293 3.10.4), unless data need not (RFC 7413 4.2.2).
   if (!isSynchronised(c.state) && c.fastOpen?.isEarly !== true) return;
-  c.host.enter();
+  inCall(c, sendFin);
+}
+
+function sendFin(c: Connection): void {
   c.to('close');
   transmit(c);
-  c.host.leaveLater();
 }
 
 /** See `TcpConnection.read`. */
@@ -160,11 +162,7 @@ function wasRead(c: Connection, something: boolean): void {
     c.host.enter();
     c.maybeClosed();
     c.host.leaveLater();
-  } else if (isAckDueOnRead(c) || isUpdateDue(c)) {
-    c.host.enter();
-    sendAck(c);
-    c.host.leaveLater();
-  }
+  } else if (isAckDueOnRead(c) || isUpdateDue(c)) inCall(c, sendAck);
 }
 
 /** Bytes from the reader's position to the end of the urgent data. */
@@ -175,8 +173,10 @@ export function urgentAhead(c: Connection): number {
 
 /** See `TcpConnection.close`. */
 export function close(c: Connection): void {
-  if (c.abandoned) return;
-  c.host.enter();
+  if (!c.abandoned) inEvent(c, closeNow);
+}
+
+function closeNow(c: Connection): void {
   push(c);
   c.abandoned = true;
   const linger = c.settings?.linger ?? -1;
@@ -194,30 +194,33 @@ export function close(c: Connection): void {
     if (linger > 0) startLinger(c, linger);
   }
   c.maybeClosed();
-  c.host.leave();
 }
 
 /** See `TcpConnection.abort`. */
 export function abort(c: Connection): void {
-  c.host.enter();
+  inEvent(c, abortNow);
+}
+
+function abortNow(c: Connection): void {
   push(c);
   c.abandoned = true;
   c.dropReceived();
   if (wantsReset(c)) reset(c);
   if (c.state !== 'CLOSED') c.terminate(c.over ? undefined : 'ECONNABORTED');
   c.maybeClosed();
-  c.host.leave();
 }
 
 /** See `TcpConnection.disconnect`. */
 export function disconnect(c: Connection): void {
-  c.host.enter();
+  inEvent(c, disconnectNow);
+}
+
+function disconnectNow(c: Connection): void {
   push(c);
   c.abandoned = true;
   c.dropReceived();
   drop(c);
   c.maybeClosed();
-  c.host.leave();
 }
 
 /** Ends the connection without a word to its owner. */

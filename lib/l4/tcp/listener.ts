@@ -84,6 +84,14 @@ export class Listener implements TcpListener, Parent {
     if (this.closed) return;
     this.closed = true;
     this.host.enter();
+    try {
+      this.endAll();
+    } finally {
+      this.host.leave();
+    }
+  }
+
+  private endAll(): void {
     this.host.unlisten(this);
     const { waiting } = this;
     this.waiting = [];
@@ -98,7 +106,6 @@ export class Listener implements TcpListener, Parent {
       connection.parent = undefined;
       connection.abort();
     }
-    this.host.leave();
   }
 
   /** The end of a connection at `address`: one object for all that came there in a row. */

@@ -3,6 +3,7 @@
 import { setQuick } from './acks.js';
 import { fixReceiveBuffer, fixSendBuffer } from './buffers.js';
 import type { Connection } from './connection.js';
+import { inCall } from './event.js';
 import { Keepalive } from './keepalive.js';
 import { fitMtu } from './plpmtud.js';
 import { sendAck } from './emit.js';
@@ -13,9 +14,7 @@ import { isUpdateDue } from './window.js';
 /** What was held back may go out now. */
 function push(c: Connection): void {
   if (!canSend(c.state) || (c.queue.length === 0 && !c.finQueued)) return;
-  c.host.enter();
-  transmit(c);
-  c.host.leaveLater();
+  inCall(c, transmit);
 }
 
 export function setNoDelay(c: Connection, on: boolean): void {
@@ -31,9 +30,7 @@ export function setCork(c: Connection, on: boolean): void {
 
 export function setQuickAck(c: Connection, on: boolean): void {
   if (!setQuick(c, on)) return;
-  c.host.enter();
-  sendAck(c);
-  c.host.leaveLater();
+  inCall(c, sendAck);
 }
 
 export function setKeepAlive(c: Connection, on: boolean, idle?: number, interval?: number, count?: number): void {
@@ -53,9 +50,7 @@ export function setUserTimeout(c: Connection, milliseconds: number): void {
 export function setReceiveBuffer(c: Connection, bytes: number): void {
   fixReceiveBuffer(c, bytes);
   if (!isSynchronised(c.state) || c.over || c.eof || !isUpdateDue(c)) return;
-  c.host.enter();
-  sendAck(c);
-  c.host.leaveLater();
+  inCall(c, sendAck);
 }
 
 export function setSendBuffer(c: Connection, bytes: number): void {
@@ -78,8 +73,10 @@ export function setHopLimit(c: Connection, hops: number): void {
 export function setMaxSegmentSize(c: Connection, bytes: number): void {
   c.mssLimit = Math.max(1, Math.min(0xffff, Math.floor(bytes)));
   if (!isSynchronised(c.state) || c.over) return;
-  c.host.enter();
+  inCall(c, resize);
+}
+
+function resize(c: Connection): void {
   fitMtu(c);
   transmit(c);
-  c.host.leaveLater();
 }

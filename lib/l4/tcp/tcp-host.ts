@@ -148,13 +148,21 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost {
     const local = { address: path.source, port: chosen };
     const connection = new Connection(this, local, { address, port }, handler, options);
     this.enter();
-    old?.terminate(undefined);
-    this.counters.opened++;
-    connection.to('active-open');
-    this.table.insert(connection);
-    number(connection, this.numbers, path, old?.snd.nxt);
-    this.sendSyn(connection, options.fastOpen ?? false);
-    this.leaveLater();
+    try {
+      old?.terminate(undefined);
+      this.counters.opened++;
+      connection.to('active-open');
+      this.table.insert(connection);
+      number(connection, this.numbers, path, old?.snd.nxt);
+      this.sendSyn(connection, options.fastOpen ?? false);
+    } catch (error) {
+      // Nobody has it, nor is to be told of it.
+      connection.closedTold = true;
+      connection.disconnect();
+      throw error;
+    } finally {
+      this.leaveLater();
+    }
     return connection;
   }
 
@@ -237,9 +245,11 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost {
     const connection = this.table.get(report.source, localPort, report.destination, remotePort);
     if (connection === undefined) return false;
     this.enter();
-    const believed = receiveIcmp(connection, report, view.getInt32(report.transport + 4));
-    this.leave();
-    return believed;
+    try {
+      return receiveIcmp(connection, report, view.getInt32(report.transport + 4));
+    } finally {
+      this.leave();
+    }
   }
 
   /** All connections, those in TIME-WAIT included. */
@@ -256,12 +266,15 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost {
   dispose(): void {
     if (this.disposed) return;
     this.enter();
-    for (const listener of this.listeners.all()) listener.close();
-    for (const connection of this.table) {
-      connection.terminate('ENETDOWN');
-      connection.dropReceived();
+    try {
+      for (const listener of this.listeners.all()) listener.close();
+      for (const connection of this.table) {
+        connection.terminate('ENETDOWN');
+        connection.dropReceived();
+      }
+    } finally {
+      this.leave();
     }
-    this.leave();
     this.disposed = true;
     this.afterwards.cancel();
     for (const { packet } of this.waiting.splice(0)) {
@@ -275,8 +288,12 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost {
   }
 
   leave(): void {
-    if (this.depth === 1) this.settle();
-    this.depth--;
+    try {
+      if (this.depth === 1) this.settle();
+    } finally {
+      // Where the way out threw, what waits still has its turn.
+      this.leaveLater();
+    }
   }
 
   leaveLater(): void {
@@ -344,20 +361,20 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost {
         while (woken.length > 0) woken.pop();
         continue;
       }
-      if (budget-- === 0 && this.waiting.length > 0) {
-        this.afterwards.arm(this.now);
-        return;
-      }
-      if (this.waiting.length === 0) return;
+      // What is left waits until later.
+      if (budget-- === 0 || this.waiting.length === 0) return;
       const next = this.waiting.shift();
       if (next === undefined) return;
       const { frame } = next.packet;
       frame.start = next.start;
       frame.end = next.end;
       if (this.lender !== undefined) this.keepLent();
-      this.process(next.packet);
-      this.keepLent();
-      frame.release();
+      try {
+        this.process(next.packet);
+      } finally {
+        this.keepLent();
+        frame.release();
+      }
     }
   }
 

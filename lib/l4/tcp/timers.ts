@@ -7,6 +7,7 @@
 import type { Timer } from '../../core/timers.js';
 import { ackDelayed, ackSent } from './acks.js';
 import type { Connection } from './connection.js';
+import { inEvent } from './event.js';
 import { waitsForData } from './defer-accept.js';
 import type { LentTimer, Purpose } from './lent-timer.js';
 import { onPersistTimer, persistInterval, retriesOf } from './persist.js';
@@ -309,9 +310,7 @@ function runIdle(c: Connection): void {
 
 function run(c: Connection, event: (c: Connection) => void): void {
   if (c.state === 'CLOSED') return;
-  c.host.enter();
-  event(c);
-  c.host.leave();
+  inEvent(c, event);
 }
 
 function onDelayedAckTimer(c: Connection): void {

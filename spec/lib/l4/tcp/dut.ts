@@ -251,19 +251,13 @@ export class Dut {
     frame.slab.view.setUint16(at, this.ownPort);
     frame.slab.view.setUint16(at + 2, this.peerPort);
     frame.slab.view.setUint32(at + 4, (seq + this.iss) >>> 0);
-    const believed = this.host.icmp({
-      kind,
-      code,
-      reporter: this.peer,
-      source: this.own,
-      destination: this.peer,
-      protocol: 6,
-      mtu,
-      frame,
-      transport: at,
-    });
-    frame.release();
-    return believed;
+    const [source, destination] = [this.own, this.peer];
+    try {
+      const report = { kind, code, reporter: destination, source, destination, protocol: 6, mtu, frame, transport: at };
+      return this.host.icmp(report);
+    } finally {
+      frame.release();
+    }
   }
 
   listen(options: Parameters<TcpHost['listen']>[1] = {}): TcpListener {

@@ -121,11 +121,13 @@ export class Pair {
     this.underWay--;
     const frame = this.env.pool.copy(Frame.from(bytes));
     const packet = viewOf(frame);
-    if (packet !== undefined) {
+    try {
+      if (packet === undefined) return;
       this.hosts[at].receive(packet);
       expect(frame.fate, 'fate of a received frame').not.to.equal(0);
+    } finally {
+      frame.release();
     }
-    frame.release();
   }
 
   /** Nothing was left behind. */
