@@ -2,7 +2,7 @@
 
 import type { Frame } from '../../lib/core/frame.js';
 import { EINTR } from './errno.js';
-import { Landing, LANDING_WORDS } from './landing.js';
+import { Landing } from './landing.js';
 import { type Libc, SlabAddresses } from './libc.js';
 import { Launch, LAUNCH_WORDS } from './launch.js';
 import { accept, READ_BYTES, type Receiver, type TunIo, type TunIoSettings } from './tun-io.js';
@@ -25,10 +25,10 @@ export class CallIo implements TunIo {
     this.vnetHeader = settings.vnetHeader;
     this.receiver = receiver;
     const addresses = new SlabAddresses(c);
-    const words = new Uint32Array(LANDING_WORDS + LAUNCH_WORDS);
+    const words = new Uint32Array(LAUNCH_WORDS);
     const address = c.address(new Uint8Array(words.buffer));
-    this.landing = new Landing(settings, settings.pool, addresses, words, 0, address);
-    this.launch = new Launch(this.vnetHeader, addresses, words, LANDING_WORDS, address);
+    this.landing = new Landing(settings, settings.pool, addresses);
+    this.launch = new Launch(this.vnetHeader, addresses, words, 0, address);
   }
 
   read(frames: number): number {
@@ -43,8 +43,7 @@ export class CallIo implements TunIo {
     this.readCount = 0;
     while (this.readCount < frames && this.readBytes < READ_BYTES && receiver.open) {
       landing.prepare();
-      const { address, length: room } = landing;
-      const length = landing.vectors === 0 ? c.read(fd, address, room) : c.readv(fd, address, room);
+      const length = c.read(fd, landing.address, landing.length);
       if (length < 0) {
         const errno = c.errno();
         if (errno !== EINTR) return errno;

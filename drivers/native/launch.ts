@@ -5,8 +5,10 @@
 
 import type { Frame } from '../../lib/core/frame.js';
 import { VIRTIO_NET_HEADER, VirtioNetHeader } from '../../lib/wire/virtio-net.js';
-import { setVector, VECTOR_WORDS } from './landing.js';
 import type { SlabAddresses } from './libc.js';
+
+/** Words of a `struct iovec`: address and length, of 8 bytes each. */
+const VECTOR_WORDS = 4;
 
 /** Words that it uses: two vectors, and a header. */
 export const LAUNCH_WORDS: number = 2 * VECTOR_WORDS + VIRTIO_NET_HEADER / 4;
@@ -62,3 +64,11 @@ export class Launch {
 
 /** Where the header is, in bytes behind the vectors. */
 const HEADER = 4 * 2 * VECTOR_WORDS;
+
+/** Writes a `struct iovec`; addresses of user space have 47 bits. */
+function setVector(words: Uint32Array, at: number, address: number, length: number): void {
+  words[at] = address;
+  words[at + 1] = address / 0x1_0000_0000;
+  words[at + 2] = length;
+  words[at + 3] = 0;
+}

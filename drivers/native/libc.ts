@@ -31,7 +31,6 @@ export interface Libc {
   read(fd: number, address: number, length: number): number;
   write(fd: number, address: number, length: number): number;
   /** `vectors` is the address of `count` entries of address and length, 8 bytes each. */
-  readv(fd: number, vectors: number, count: number): number;
   writev(fd: number, vectors: number, count: number): number;
   close(fd: number): number;
   mmap(address: number, length: number, protection: number, flags: number, fd: number, offset: number): number;
@@ -79,7 +78,6 @@ function bind(): Libc {
   return {
     read: lib.func('intptr_t read(int fd, uintptr_t address, size_t length)'),
     write: lib.func('intptr_t write(int fd, uintptr_t address, size_t length)'),
-    readv: lib.func('intptr_t readv(int fd, uintptr_t vectors, int count)'),
     writev: lib.func('intptr_t writev(int fd, uintptr_t vectors, int count)'),
     close: lib.func('int close(int fd)'),
     mmap: lib.func('intptr_t mmap(uintptr_t address, size_t length, int protection, int flags, int fd, long offset)'),

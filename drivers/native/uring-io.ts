@@ -3,7 +3,7 @@
 import type { Frame } from '../../lib/core/frame.js';
 import { CallIo } from './call-io.js';
 import { EINTR } from './errno.js';
-import { Landing, LANDING_WORDS } from './landing.js';
+import { Landing } from './landing.js';
 import { Launch, LAUNCH_WORDS } from './launch.js';
 import { type Libc, SlabAddresses } from './libc.js';
 import { accept, READ_BYTES, type Receiver, type TunIo, type TunIoSettings } from './tun-io.js';
@@ -28,6 +28,8 @@ export class UringIo implements TunIo {
   private readonly landings: readonly Landing[];
   private readonly launches: readonly Launch[];
   private readonly waiting: Frame[] = [];
+  /** How many of the landings may have a slot. */
+  private prepared = 0;
   /** How many frames the next batch is expected to bring. */
   private expected = 0;
   private usable = true;
@@ -40,19 +42,11 @@ export class UringIo implements TunIo {
     this.vnetHeader = settings.vnetHeader;
     this.receiver = receiver;
     const addresses = new SlabAddresses(c);
-    const words = new Uint32Array(BATCH * (LANDING_WORDS + LAUNCH_WORDS));
+    const words = new Uint32Array(BATCH * LAUNCH_WORDS);
     const address = c.address(new Uint8Array(words.buffer));
     const numbers = Array.from({ length: BATCH }, (_, i) => i);
-    this.landings = numbers.map(
-      (i) => new Landing(settings, settings.pool, addresses, words, i * LANDING_WORDS, address),
-    );
-    for (const [i, { vectors, address: at }] of this.landings.entries()) {
-      if (vectors > 0) this.ring.set(i, UringOp.Readv, at, vectors);
-    }
-    const first = BATCH * LANDING_WORDS;
-    this.launches = numbers.map(
-      (i) => new Launch(settings.vnetHeader, addresses, words, first + i * LAUNCH_WORDS, address),
-    );
+    this.landings = numbers.map(() => new Landing(settings, settings.pool, addresses));
+    this.launches = numbers.map((i) => new Launch(settings.vnetHeader, addresses, words, i * LAUNCH_WORDS, address));
   }
 
   read(frames: number): number {
@@ -81,16 +75,16 @@ export class UringIo implements TunIo {
       errno = this.readBatch(batch);
       batch *= 2;
     }
-    for (const landing of this.landings) landing.release();
+    this.release();
     return errno;
   }
 
   private readBatch(batch: number): number {
     const { ring, landings } = this;
+    this.prepared = Math.max(this.prepared, batch);
     for (let i = 0; i < batch; i++) {
       const landing = landings[i];
       if (landing === undefined) break;
-      // Vectors stay where they are.
       if (landing.prepare()) ring.set(i, UringOp.Read, landing.address, landing.length);
       ring.add(i);
     }
@@ -174,7 +168,13 @@ export class UringIo implements TunIo {
 
   close(): void {
     this.calls.close();
-    for (const landing of this.landings) landing.release();
+    this.release();
     this.ring.close();
+  }
+
+  /** Gives back what landings still have: the last first, so that each has the same slot the next time. */
+  private release(): void {
+    for (let i = this.prepared - 1; i >= 0; i--) this.landings[i]?.release();
+    this.prepared = 0;
   }
 }

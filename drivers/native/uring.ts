@@ -28,7 +28,7 @@ const RWF_NOWAIT = 8;
 const NOTHING = new Uint8Array(0);
 
 /** Kinds of requests. */
-export const UringOp = { Readv: 1, Writev: 2, Read: 22, Write: 23 } as const;
+export const UringOp = { Writev: 2, Read: 22, Write: 23 } as const;
 export type UringOp = (typeof UringOp)[keyof typeof UringOp];
 
 // struct io_uring_params, in words: the sizes, and the two tables of offsets into the mapping.

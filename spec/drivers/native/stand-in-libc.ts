@@ -11,6 +11,9 @@ const CQ = { head: 16, tail: 20, mask: 24, entries: 64 + 4 * ENTRIES };
 const FIXED_FILE = 1 << 8;
 const RING = CQ.entries + 16 * 2 * ENTRIES;
 
+/** Where all memory is. */
+export const ADDRESS = 4096;
+
 /** Results of calls: bytes taken, or a negative error number. The last one stays. */
 export type Script = number[];
 
@@ -30,6 +33,8 @@ export class StandInLibc {
   readonly writes: Script = [];
   /** What reads give. */
   readonly reads: Script = [];
+  /** Puts what is read where it is to lie. */
+  lands: (address: number, length: number) => void = () => undefined;
   /** Sets of offloads that TUNSETOFFLOAD takes. */
   takes: (set: number) => boolean = () => true;
   /** What `ioctl` writes into its argument. */
@@ -75,8 +80,11 @@ export class StandInLibc {
       ifNameToIndex: no,
       setns: no,
       unshare: no,
-      read: () => this.result(this.reads, 0),
-      readv: () => this.result(this.reads, 0),
+      read: (_fd, address) => {
+        const length = this.result(this.reads, 0);
+        this.lands(address, length);
+        return length;
+      },
       write: (_fd, _address, length) => this.write(length),
       writev: () => this.write(0),
       close: () => this.note('close', 0),
@@ -95,7 +103,7 @@ export class StandInLibc {
         return this.takes(set) ? 0 : this.fail(22);
       },
       errno: () => this.last,
-      address: () => 4096,
+      address: () => ADDRESS,
       poll: (_fd, events, callback) => {
         this.events = events;
         this.wake = callback;
@@ -144,7 +152,7 @@ export class StandInLibc {
     return 1000;
   }
 
-  /** Carries out requests, as `readv` and `write` would. */
+  /** Carries out requests, as `read` and `write` would. */
   private enter(submit: number): number {
     this.enters++;
     const { ring, requests } = this;
@@ -170,7 +178,11 @@ export class StandInLibc {
     const [first = 0, file = 0, , , address = 0, , length = 0] = request;
     const op = first & 0xff;
     this.requested.push({ op, isFixed: (first & FIXED_FILE) !== 0, file, address, length });
-    if (op === UringOp.Readv || op === UringOp.Read) return this.next(this.reads, 0);
+    if (op === UringOp.Read) {
+      const read = this.next(this.reads, 0);
+      this.lands(address, read);
+      return read;
+    }
     const result = this.next(this.writes, length);
     if (result >= 0) this.written.push(length);
     return result;
