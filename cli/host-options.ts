@@ -4,6 +4,7 @@
  */
 
 import { type Cidr, type IpAddress, ipOf, type MacAddress } from '../lib/core/address.js';
+import { type Processors, processorsIn } from '../drivers/native/receive-steering.js';
 import { IO_KINDS, type IoKind } from '../drivers/native/tun-io.js';
 import type { Endpoint } from '../lib/l4/tcp/api.js';
 import {
@@ -39,6 +40,7 @@ export interface HostOptionTable {
   readonly 'no-offload': Flag;
   readonly io: Value<IoKind>;
   readonly 'busy-poll': Value<number>;
+  readonly 'receive-processors': Value<Processors>;
   readonly pcap: Value<string>;
 }
 
@@ -65,6 +67,10 @@ export const HOST_OPTIONS: HostOptionTable = {
     0,
     1_000_000,
   ),
+  'receive-processors': processors(
+    'LIST',
+    'Processors on which the kernel takes in what we send (RPS), such as 0-2,5, or all; otherwise the one that we run on.',
+  ),
   pcap: text('FILE', 'Write all packets, both directions, to a pcapng file.'),
 };
 
@@ -72,7 +78,7 @@ export const HOST_OPTIONS: HostOptionTable = {
 export const HOST_USAGE: string =
   `--tap NAME [--address ADDRESS/LENGTH]... [--dhcp] [--slaac] [--no-dad] [--peer ADDRESS/LENGTH]... [--gateway IP]... [--dns SERVER]...
     [--search DOMAIN]... [--mac MAC] [--mtu N] [--no-offload]
-    [--io ${IO_KINDS.join('|')}] [--busy-poll US] [--pcap FILE]`.replace(/\n\s+/g, ' ');
+    [--io ${IO_KINDS.join('|')}] [--busy-poll US] [--receive-processors LIST] [--pcap FILE]`.replace(/\n\s+/g, ' ');
 
 /** A short form of it, for the commands that are used from the same place again and again. */
 export const PLACE = '--tap tap0 --address 10.77.0.2/24 --peer 10.77.0.1/24';
@@ -126,6 +132,16 @@ function ioKind(placeholder: string, help: string): Value<IoKind> {
     const kind = IO_KINDS.find((one) => one === written);
     if (kind === undefined) throw new ArgumentError(`there is no way of input and output called ${written}`);
     return kind;
+  };
+  return { help, placeholder, read };
+}
+
+function processors(placeholder: string, help: string): Value<Processors> {
+  const read = (written: string): Processors => {
+    if (written === 'all') return written;
+    if (!/^\d{1,4}(-\d{1,4})?(,\d{1,4}(-\d{1,4})?)*$/.test(written))
+      throw new ArgumentError(`${written} is no list of processors`);
+    return processorsIn(written);
   };
   return { help, placeholder, read };
 }

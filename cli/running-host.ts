@@ -183,6 +183,7 @@ class LiveHost implements RunningHost {
 
 async function openDevice({ tap, values }: HostSetting, env: Env): Promise<Device> {
   const { mac: own, mtu, peer, io, 'busy-poll': busyPoll, 'no-offload': noOffload } = values;
+  const { 'receive-processors': receiveProcessors } = values;
   try {
     const { openTap } = await import('../drivers/tap.js');
     return openTap(
@@ -194,6 +195,7 @@ async function openDevice({ tap, values }: HostSetting, env: Env): Promise<Devic
         ...(mtu === undefined ? {} : { mtu }),
         ...(io === undefined ? {} : { io }),
         ...(busyPoll === undefined ? {} : { busyPoll }),
+        ...(receiveProcessors === undefined ? {} : { receiveProcessors }),
       },
       env,
     );

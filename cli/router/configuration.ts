@@ -1,6 +1,7 @@
 /** What the configuration of a router says, read and checked value by value: the type of what `schema` lets through. */
 
 import type { Cidr, IpAddress, IpVersion, MacAddress } from '../../lib/core/address.js';
+import type { Processors } from '../../drivers/native/receive-steering.js';
 import type { IoKind } from '../../drivers/native/tun-io.js';
 import type { Place } from './text-types.js';
 
@@ -55,6 +56,7 @@ export interface DeviceConfiguration {
   readonly offload?: boolean;
   readonly io?: IoKind;
   readonly busyPoll?: number;
+  readonly receiveProcessors?: Processors;
   readonly forwarding?: boolean;
   readonly redirects?: boolean;
   readonly clampMss?: boolean | number;

@@ -6,6 +6,7 @@
  */
 
 import { z } from 'zod';
+import { MOST_PROCESSORS } from '../../drivers/native/receive-steering.js';
 import { IO_KINDS } from '../../drivers/native/tun-io.js';
 import type { RouterConfiguration } from './configuration.js';
 import { address, interfaceAddress, loopbackPlace, mac, name, prefix, readable, whole } from './text-types.js';
@@ -85,6 +86,12 @@ const device = z.strictObject({
   offload: z.boolean().exactOptional(),
   io: z.enum(IO_KINDS).exactOptional(),
   busyPoll: whole('microseconds', 0, 1_000_000).exactOptional(),
+  receiveProcessors: z
+    .union([z.literal('all'), z.array(whole('the number of a processor', 0, MOST_PROCESSORS - 1))], {
+      error: 'expected all or a list of processors',
+    })
+    .exactOptional()
+    .meta({ description: 'On which processors the kernel takes in what is sent by a TAP or TUN.' }),
   forwarding: z.boolean().exactOptional().meta({ description: 'Take what comes in by it further. Default true.' }),
   redirects: z.boolean().exactOptional(),
   clampMss: z

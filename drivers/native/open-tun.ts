@@ -9,6 +9,7 @@ import { IFF_MULTI_QUEUE, IFF_NO_PI, IFF_VNET_HDR, IFNAMSIZ, IFREQ, TUNSETIFF, T
 import { type Libc, libc } from './libc.js';
 import { checkOptions, type TunOptions } from './tun-options.js';
 import { knowsVnetHeader, type Offloads, settleOffloads } from './offload.js';
+import { steerReceiving } from './receive-steering.js';
 import { addAddress, setLink } from './rtnetlink.js';
 
 const DEVICE = '/dev/net/tun';
@@ -78,10 +79,11 @@ export function openTunInterface(kind: number, options: TunOptions, peerMac?: Ma
 }
 
 function configure(name: string, options: TunOptions, peers: readonly Cidr[], mac: MacAddress | undefined): void {
-  const { mtu, receiveQueue, up } = options;
+  const { mtu, receiveQueue, receiveProcessors, up } = options;
   // The link address changes only while the interface is down.
   if (mac !== undefined) setLink(name, { mac });
   if (mtu !== undefined || receiveQueue !== undefined) setLink(name, { mtu, queueLength: receiveQueue });
+  if (receiveProcessors !== undefined) steerReceiving(name, receiveProcessors);
   for (const peer of peers) addAddress(name, peer);
   if (up !== false) setLink(name, { up: true });
 }

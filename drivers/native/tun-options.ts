@@ -3,6 +3,7 @@
 import type { Cidr } from '../../lib/core/address.js';
 import { UsageError } from '../../lib/core/errors.js';
 import { IFNAMSIZ } from './if-tun.js';
+import { checkProcessors, type Processors } from './receive-steering.js';
 import { IO_KINDS, type IoKind } from './tun-io.js';
 
 /** Options that TAP and TUN share. */
@@ -42,6 +43,12 @@ export interface TunOptions {
    * meanwhile waits for no wake-up, at the cost of a busy processor. Timers and other work have their turn. Default 0.
    */
   readonly busyPoll?: number;
+  /**
+   * On which processors the kernel goes on with what is written here (RPS, receive packet steering), chosen by flow: its own TCP, a
+   * sender's next segments included, need not run within our write then. Of a new interface it is the one that writes; left out, it stays
+   * as it is.
+   */
+  readonly receiveProcessors?: Processors;
   /** Frames that wait for an interface that takes none at the moment; more are dropped. Default 1024. */
   readonly sendQueue?: number;
   /** Is given the descriptor before anything is read from it: for settings that have no option here. */
@@ -60,7 +67,7 @@ function invalid(message: string): UsageError {
 
 /** @throws UsageError `ERR_INVALID_OPTION` */
 export function checkOptions(options: TunOptions): void {
-  const { name, mtu, receiveQueue, sendQueue, io, busyPoll } = options;
+  const { name, mtu, receiveQueue, sendQueue, io, busyPoll, receiveProcessors } = options;
   const whole = (value: number | undefined, least: number, most: number) =>
     value === undefined || (Number.isInteger(value) && value >= least && value <= most);
   if (name !== undefined && !/^(?!\.{1,2}$)[^\s/:%\0]*(?:%d)?$/.test(name))
@@ -72,4 +79,5 @@ export function checkOptions(options: TunOptions): void {
   if (!whole(receiveQueue, 1, 1_000_000)) throw invalid(`receiveQueue ${receiveQueue} is not in 1..1,000,000`);
   if (!whole(sendQueue, 1, 1_000_000)) throw invalid(`sendQueue ${sendQueue} is not in 1..1,000,000`);
   if (!whole(busyPoll, 0, 1_000_000)) throw invalid(`busyPoll ${busyPoll} is not in 0..1,000,000`);
+  checkProcessors(receiveProcessors);
 }

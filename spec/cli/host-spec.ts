@@ -27,6 +27,10 @@ describe('rx-netstack host', () => {
     'a name server with a bad port': { args: [...RIGHT, '--dns', '[fd00::1]:70000'], says: /no port 70000/ },
     'a multicast MAC address': { args: [...RIGHT, '--mac', '01:00:5e:00:00:01'], says: /--mac/ },
     'a tiny MTU': { args: [...RIGHT, '--mtu', '20'], says: /--mtu .*576/ },
+    'no list of processors': {
+      args: [...RIGHT, '--receive-processors', '0,two'],
+      says: /--receive-processors LIST: 0,two is no list of processors/,
+    },
     'an unknown service': { args: [...RIGHT, '--serve', 'echo,gopher'], says: /--serve .*gopher/ },
     'an unknown option': { args: [...RIGHT, '--fast'], says: /--fast/ },
     'an argument too many': { args: [...RIGHT, 'now'], says: /"now"/ },

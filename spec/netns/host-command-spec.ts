@@ -48,7 +48,19 @@ describeNetns('rx-netstack host', (netns) => {
     this.timeout(30_000);
     const { namespace } = netns;
     const pcap = join(directory, 'host.pcapng');
-    const options = ['--mac', '02:00:00:00:00:77', '--mtu', '1400', '--serve', 'echo,http', '--json', '--pcap', pcap];
+    const options = [
+      '--mac',
+      '02:00:00:00:00:77',
+      '--mtu',
+      '1400',
+      '--serve',
+      'echo,http',
+      '--json',
+      '--pcap',
+      pcap,
+      '--receive-processors',
+      '0',
+    ];
     const host = new HostProcess(namespace, [...BASIC, ...options]);
     await host.said(/\n/);
     expect(JSON.parse(host.stderr)).to.deep.equal({
@@ -68,6 +80,7 @@ describeNetns('rx-netstack host', (netns) => {
     expect(live.connections).to.have.property('ESTABLISHED', 1);
     expect(await namespace.run('nc', ['-z', '10.77.0.2', '9'])).to.have.property('code', 1);
     expect(namespace.ip('-o', 'link', 'show', 'h0')).to.contain('mtu 1400');
+    expect((await namespace.sh('cat /sys/class/net/h0/queues/rx-0/rps_cpus')).stdout).to.match(/^[0,]*1\n$/);
 
     // It ends in the middle of a transfer, too: the peer learns it at once.
     const slow = namespace.run('curl', [

@@ -137,6 +137,16 @@ describe('the configuration of a router', () => {
       '1:81: devices.c.dhcp: expected first and last in an IPv4 network of the device',
     ],
     [
+      'processors that cannot be',
+      'devices: { a: { receiveProcessors: [0, 0.5] } }',
+      '1:36: devices.a.receiveProcessors: expected all or a list of processors',
+    ],
+    [
+      'processors of a device that is not the kernel’s',
+      'devices: { a: { receiveProcessors: all }, b: { vlan: { parent: a, id: 1 }, receiveProcessors: [0] } }',
+      '1:76: devices.b.receiveProcessors: only TAP and TUN devices have this',
+    ],
+    [
       'an address twice',
       'devices: { a: { addresses: [10.0.0.1/24] }, b: { addresses: [10.0.0.1/16] } }',
       '1:62: devices.b.addresses[0]: a has that address, too',

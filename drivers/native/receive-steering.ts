@@ -1,0 +1,97 @@
+/**
+ * Receive packet steering of an interface (RPS; Documentation/networking/scaling.rst): on which processors the kernel goes on with a
+ * packet that came in, chosen by its flow. Without it that is the one that brings it in: for a TAP the one that writes, within its write.
+ */
+
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { NetError, UsageError } from '../../lib/core/errors.js';
+import { systemError } from './errno.js';
+import { withSysfs } from './sysfs.js';
+
+/** All processors, or those with these numbers; of none of them the kernel makes the one that writes. */
+export type Processors = 'all' | readonly number[];
+
+/** Most processors that a kernel can be built for. */
+export const MOST_PROCESSORS = 8192;
+/** The kernel writes so many processors as eight hexadecimal digits, the highest first, with commas between such groups. */
+const GROUP = 32;
+
+/** @throws UsageError `ERR_INVALID_OPTION` */
+export function checkProcessors(processors: Processors | undefined): void {
+  const known = (one: number) => Number.isInteger(one) && one >= 0 && one < MOST_PROCESSORS;
+  if (processors === undefined || processors === 'all') return;
+  if (!Array.isArray(processors) || !processors.every(known))
+    throw new UsageError('ERR_INVALID_OPTION', `receiveProcessors ${String(processors)} are not numbers of processors`);
+}
+
+/** A set of processors as the kernel writes it, e.g. `00000001,00000003` for 0, 1 and 32. */
+export function maskOf(processors: readonly number[]): string {
+  const groups = new Uint32Array(Math.floor(Math.max(0, ...processors) / GROUP) + 1);
+  for (const one of processors) {
+    const group = Math.floor(one / GROUP);
+    groups[group] = (groups[group] ?? 0) | (1 << (one % GROUP));
+  }
+  const digits = (group: number) => group.toString(16).padStart(GROUP / 4, '0');
+  return Array.from(groups, digits).reverse().join(',');
+}
+
+/** The processors in a set that the kernel wrote. */
+export function processorsOf(mask: string): readonly number[] {
+  const groups = mask.trim().split(',').reverse();
+  return groups.flatMap((group, at) => {
+    const bits = Number.parseInt(group, 16);
+    return Array.from({ length: GROUP }, (_, bit) => bit)
+      .filter((bit) => ((bits >>> bit) & 1) === 1)
+      .map((bit) => at * GROUP + bit);
+  });
+}
+
+/** The processors in a list such as `0-3,5`. */
+export function processorsIn(list: string): readonly number[] {
+  return list
+    .trim()
+    .split(',')
+    .flatMap((range) => {
+      const [first = 0, last = first] = range.split('-').map(Number);
+      return Array.from({ length: last - first + 1 }, (_, i) => first + i);
+    });
+}
+
+/** Puts `wanted` into a set of the kernel; false where a processor is not there. */
+function write(path: string, wanted: readonly number[]): boolean {
+  writeFileSync(path, maskOf(wanted));
+  const got = new Set(processorsOf(readFileSync(path, 'latin1')));
+  return wanted.every((one) => got.has(one));
+}
+
+function steered(sysfs: string, name: string, processors: Processors): boolean {
+  const queues = `${sysfs}/class/net/${name}/queues`;
+  const wanted =
+    processors === 'all' ? processorsIn(readFileSync(`${sysfs}/devices/system/cpu/online`, 'latin1')) : processors;
+  const all = readdirSync(queues)
+    .filter((queue) => queue.startsWith('rx-'))
+    .map((queue) => write(`${queues}/${queue}/rps_cpus`, wanted));
+  // Of all processors the kernel leaves out those that are kept free of such work.
+  return processors === 'all' || all.every(Boolean);
+}
+
+/**
+ * Sets on which processors the kernel takes in what comes by an interface of this thread's network namespace, by each of its queues.
+ *
+ * @throws NetError `EPERM` or `EACCES` without the capabilities CAP_NET_ADMIN and CAP_SYS_ADMIN, `ENOTSUP` where the kernel has no such steering,
+ *   or is older than Linux 5.2, `EINVAL` where a processor is not there
+ */
+export function steerReceiving(name: string, processors: Processors): void {
+  const failed = `cannot choose processors for what ${name} receives`;
+  let done = false;
+  try {
+    done = withSysfs((sysfs) => steered(sysfs, name, processors));
+  } catch (error) {
+    if (error instanceof NetError) throw error;
+    const { code, errno = 0, syscall = 'write' } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT') throw new NetError('ENOTSUP', `${failed}: this kernel has no receive packet steering`);
+    // Beyond the most that this kernel can have.
+    if (code !== 'EOVERFLOW') throw systemError(-errno, syscall, failed);
+  }
+  if (!done) throw new NetError('EINVAL', `${failed}: not all of ${String(processors)} are there: EINVAL (write)`);
+}
