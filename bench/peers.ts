@@ -1,6 +1,7 @@
 /** Who is compared on the wire, and how each of them is made. */
 
 import { type ChildProcess, execFileSync } from 'node:child_process';
+import { availableParallelism } from 'node:os';
 import type { IpVersion } from '../lib/core/address.js';
 import type { ForwarderOptions } from './forward-plan.js';
 import type { Namespace } from './namespace.js';
@@ -131,6 +132,19 @@ function stack(
   return { name, against, make, options, version };
 }
 
+/** This stack on the first processor, with the kernel receiving on the second what it sends. */
+function steered(name: string, options: Partial<ServiceOptions>, against: readonly string[]): OwnPeer {
+  const tap = { ...options.tap, receiveProcessors: [1] };
+  const unsteered = stack(name, { ...options, tap }, against);
+  const make: Make = (place) => {
+    if (availableParallelism() < 2) return { missing: 'two processors' };
+    const made = unsteered.make(place);
+    if (!('missing' in made)) execFileSync('taskset', ['-a', '-p', '-c', '0', `${made.pid}`], { stdio: 'pipe' });
+    return made;
+  };
+  return { ...unsteered, make };
+}
+
 /** A peer that is this stack. */
 export interface OwnPeer extends Peer {
   readonly options: Partial<ServiceOptions>;
@@ -145,7 +159,9 @@ export const OWN: readonly OwnPeer[] = [
   stack('rx-netstack, offloads', {}, OFFLOADS),
   stack('rx-netstack, offloads, busy polling', { tap: { busyPoll: BUSY_POLL } }, OFFLOADS),
   stack('rx-netstack, offloads, Node sockets', { api: 'sockets' }, OFFLOADS),
+  steered('rx-netstack, offloads, steered', {}, OFFLOADS),
   stack('rx-netstack, no offload', NO_OFFLOAD, PLAIN),
+  steered('rx-netstack, no offload, steered', NO_OFFLOAD, PLAIN),
   stack('rx-netstack, no offload, Node sockets', { ...NO_OFFLOAD, api: 'sockets' }, PLAIN),
   stack('rx-netstack, no offload, IPv6', NO_OFFLOAD, ['rx-netstack, no offload'], 6),
 ];

@@ -69,7 +69,7 @@ export const HOST_OPTIONS: HostOptionTable = {
   ),
   'receive-processors': processors(
     'LIST',
-    'Processors on which the kernel takes in what we send (RPS), such as 0-2,5, or all; otherwise the one that we run on.',
+    'Processors on which the kernel takes in what we send: such as 0-2,5 (RPS), all, or readers (RFS); ours otherwise.',
   ),
   pcap: text('FILE', 'Write all packets, both directions, to a pcapng file.'),
 };
@@ -138,7 +138,7 @@ function ioKind(placeholder: string, help: string): Value<IoKind> {
 
 function processors(placeholder: string, help: string): Value<Processors> {
   const read = (written: string): Processors => {
-    if (written === 'all') return written;
+    if (written === 'all' || written === 'readers') return written;
     if (!/^\d{1,4}(-\d{1,4})?(,\d{1,4}(-\d{1,4})?)*$/.test(written))
       throw new ArgumentError(`${written} is no list of processors`);
     return processorsIn(written);

@@ -87,8 +87,8 @@ const device = z.strictObject({
   io: z.enum(IO_KINDS).exactOptional(),
   busyPoll: whole('microseconds', 0, 1_000_000).exactOptional(),
   receiveProcessors: z
-    .union([z.literal('all'), z.array(whole('the number of a processor', 0, MOST_PROCESSORS - 1))], {
-      error: 'expected all or a list of processors',
+    .union([z.enum(['all', 'readers']), z.array(whole('the number of a processor', 0, MOST_PROCESSORS - 1))], {
+      error: 'expected all, readers or a list of processors',
     })
     .exactOptional()
     .meta({ description: 'On which processors the kernel takes in what is sent by a TAP or TUN.' }),

@@ -1,6 +1,6 @@
 /**
- * Receive packet steering of an interface (RPS; Documentation/networking/scaling.rst): on which processors the kernel goes on with a
- * packet that came in, chosen by its flow. Without it that is the one that brings it in: for a TAP the one that writes, within its write.
+ * Receive packet steering of an interface (RPS, RFS; Documentation/networking/scaling.rst): on which processors the kernel goes on with
+ * a packet that came in, by its flow. Without it that is the one that brings it in: for a TAP the one that writes, within its write.
  */
 
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -8,18 +8,23 @@ import { NetError, UsageError } from '../../lib/core/errors.js';
 import { systemError } from './errno.js';
 import { withSysfs } from './sysfs.js';
 
-/** All processors, or those with these numbers; of none of them the kernel makes the one that writes. */
-export type Processors = 'all' | readonly number[];
+/**
+ * All processors, or those with these numbers: each flow has one of them; none is the one that writes. Or, for each flow, the one on which its
+ * reader runs (RFS, receive flow steering): that needs a table of the host's, too, `net.core.rps_sock_flow_entries`.
+ */
+export type Processors = 'all' | 'readers' | readonly number[];
 
 /** Most processors that a kernel can be built for. */
 export const MOST_PROCESSORS = 8192;
 /** The kernel writes so many processors as eight hexadecimal digits, the highest first, with commas between such groups. */
 const GROUP = 32;
+/** Flows whose readers a queue remembers; more share places. */
+const FLOWS = 4096;
 
 /** @throws UsageError `ERR_INVALID_OPTION` */
 export function checkProcessors(processors: Processors | undefined): void {
   const known = (one: number) => Number.isInteger(one) && one >= 0 && one < MOST_PROCESSORS;
-  if (processors === undefined || processors === 'all') return;
+  if (processors === undefined || processors === 'all' || processors === 'readers') return;
   if (!Array.isArray(processors) || !processors.every(known))
     throw new UsageError('ERR_INVALID_OPTION', `receiveProcessors ${String(processors)} are not numbers of processors`);
 }
@@ -64,15 +69,22 @@ function write(path: string, wanted: readonly number[]): boolean {
   return wanted.every((one) => got.has(one));
 }
 
-function steered(sysfs: string, name: string, processors: Processors): boolean {
+function wantedOf(sysfs: string, processors: Processors): readonly number[] {
+  if (processors === 'readers') return [];
+  return processors === 'all' ? processorsIn(readFileSync(`${sysfs}/devices/system/cpu/online`, 'latin1')) : processors;
+}
+
+/** False where a processor is not there. */
+function steer(sysfs: string, name: string, processors: Processors): boolean {
   const queues = `${sysfs}/class/net/${name}/queues`;
-  const wanted =
-    processors === 'all' ? processorsIn(readFileSync(`${sysfs}/devices/system/cpu/online`, 'latin1')) : processors;
-  const all = readdirSync(queues)
-    .filter((queue) => queue.startsWith('rx-'))
-    .map((queue) => write(`${queues}/${queue}/rps_cpus`, wanted));
+  const wanted = wantedOf(sysfs, processors);
+  let all = true;
+  for (const queue of readdirSync(queues).filter((one) => one.startsWith('rx-'))) {
+    all = write(`${queues}/${queue}/rps_cpus`, wanted) && all;
+    writeFileSync(`${queues}/${queue}/rps_flow_cnt`, processors === 'readers' ? `${FLOWS}` : '0');
+  }
   // Of all processors the kernel leaves out those that are kept free of such work.
-  return processors === 'all' || all.every(Boolean);
+  return all || processors === 'all';
 }
 
 /**
@@ -85,7 +97,7 @@ export function steerReceiving(name: string, processors: Processors): void {
   const failed = `cannot choose processors for what ${name} receives`;
   let done = false;
   try {
-    done = withSysfs((sysfs) => steered(sysfs, name, processors));
+    done = withSysfs((sysfs) => steer(sysfs, name, processors));
   } catch (error) {
     if (error instanceof NetError) throw error;
     const { code, errno = 0, syscall = 'write' } = error as NodeJS.ErrnoException;

@@ -26,17 +26,12 @@ function told(): readonly number[] {
 const ALL = (2 ** cpus().length - 1).toString(16);
 
 describeNetns('receive packet steering', (netns) => {
-  const setting = (name = 'tap0', queue = 0) =>
-    execFileSync('ip', [
-      'netns',
-      'exec',
-      netns.namespace.name,
-      'cat',
-      `/sys/class/net/${name}/queues/rx-${queue}/rps_cpus`,
-    ])
-      .toString()
-      .replace(/^[0,]+(?=.)/, '')
-      .trim();
+  const setting = (name = 'tap0', queue = 0, file = 'rps_cpus') =>
+    inNamespace(netns.namespace.name, () =>
+      withSysfs((path) => readFileSync(`${path}/class/net/${name}/queues/rx-${queue}/${file}`, 'latin1')),
+    )
+      .trim()
+      .replace(/^[0,]+(?=.)/, '');
 
   const open = (options: TunOptions) => netns.namespace.openTap({ name: 'tap0', ...options }, environment());
 
@@ -49,7 +44,12 @@ describeNetns('receive packet steering', (netns) => {
     expect(setting()).to.equal('1');
     await open({ receiveProcessors: 'all' }).close();
     expect(setting()).to.equal(ALL);
-    await open({ receiveProcessors: [], persist: false }).close();
+    await open({ receiveProcessors: 'readers' }).close();
+    expect(setting()).to.equal('0');
+    expect(setting('tap0', 0, 'rps_flow_cnt')).to.equal('4096');
+    await open({ receiveProcessors: [] }).close();
+    expect([setting(), setting('tap0', 0, 'rps_flow_cnt')]).to.deep.equal(['0', '0']);
+    await open({ persist: false }).close();
   });
 
   it('is of a TUN, too, and of every queue', async () => {
