@@ -159,7 +159,6 @@ export const OWN: readonly OwnPeer[] = [
   stack('rx-netstack, offloads', {}, OFFLOADS),
   stack('rx-netstack, offloads, busy polling', { tap: { busyPoll: BUSY_POLL } }, OFFLOADS),
   stack('rx-netstack, offloads, Node sockets', { api: 'sockets' }, OFFLOADS),
-  steered('rx-netstack, offloads, steered', {}, OFFLOADS),
   stack('rx-netstack, no offload', NO_OFFLOAD, PLAIN),
   steered('rx-netstack, no offload, steered', NO_OFFLOAD, PLAIN),
   stack('rx-netstack, no offload, Node sockets', { ...NO_OFFLOAD, api: 'sockets' }, PLAIN),

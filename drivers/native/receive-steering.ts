@@ -37,12 +37,12 @@ export function maskOf(processors: readonly number[]): string {
     groups[group] = (groups[group] ?? 0) | (1 << (one % GROUP));
   }
   const digits = (group: number) => group.toString(16).padStart(GROUP / 4, '0');
-  return Array.from(groups, digits).reverse().join(',');
+  return Array.from(groups, digits).toReversed().join(',');
 }
 
 /** The processors in a set that the kernel wrote. */
 export function processorsOf(mask: string): readonly number[] {
-  const groups = mask.trim().split(',').reverse();
+  const groups = mask.trim().split(',').toReversed();
   return groups.flatMap((group, at) => {
     const bits = Number.parseInt(group, 16);
     return Array.from({ length: GROUP }, (_, bit) => bit)

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { checkProcessors, maskOf, processorsIn, processorsOf } from '../../../drivers/native/receive-steering.js';
 
 describe('sets of processors', () => {
