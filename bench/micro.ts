@@ -38,6 +38,7 @@ export function microBenchmark(rounds: number): Row[] {
     ['Ethernet, IPv6, TCP demux by the operators, one connection of 1,000', 1000, tcpDemux(6, 1)],
     ['Ethernet, IPv6, TCP demux by the operators, 64 of 1,000 in turn', 1000, tcpDemux(6, 64)],
   ];
+  const life: Work = ['TCP connection accepted by a whole host, asked once, and closed, 64 at once', 64, lives(64)];
   const parts: readonly Work[] = [
     ['TCP lookup, 1 connection', 1000, lookup(1)],
     ['TCP lookup, 1,000 connections in turn', 1000, lookup(1000)],
@@ -49,17 +50,18 @@ export function microBenchmark(rounds: number): Row[] {
     ['timer armed and cancelled', 1000, timers.armed()],
     ['TCP, 1,448 bytes written, sent, received, acknowledged, read', 100, tcpTransfer(100)],
     ['TCP echo of 64 bytes by a whole host, 64 connections in turn', 64, echoes(64)],
-    ['TCP connection accepted by a whole host, asked once, and closed, 64 at once', 64, lives(64)],
+    life,
   ];
   const works = [...frames, ...parts];
   const values = works.map((): number[] => []);
-  const sizes = frames.map((): number[] => []);
+  const counted = [...frames, life];
+  const sizes = counted.map((): number[] => []);
   for (let round = 0; round < rounds; round++) {
     for (const [i, [, batch, work]] of works.entries()) values[i]?.push(time(batch, work));
-    for (const [i, [, batch, work]] of frames.entries()) sizes[i]?.push(allocated(batch, work));
+    for (const [i, [, batch, work]] of counted.entries()) sizes[i]?.push(allocated(batch, work));
   }
   const rows = works.map(([name], i) => row(SECTION, name, 'ns', values[i] ?? []));
-  const memory = frames.map(([name], i) => row(MEMORY, name, 'B', sizes[i] ?? []));
+  const memory = counted.map(([name], i) => row(MEMORY, name, 'B', sizes[i] ?? []));
   const [first, second] = rows;
   if (first === undefined || second === undefined) return rows;
   const compared = row(SECTION, second.name, 'ns', values[1] ?? [], { ...first, name: 'plain calls' });

@@ -3,11 +3,12 @@
  * stay, and whole lives of connections, one request each. The peers are made up: frames with the numbers that the host's answers ask for.
  */
 
-import { type Observer, Subject } from 'rxjs';
+import type { Observer } from 'rxjs';
+import { Intake } from '../../drivers/port.js';
 import { anyAddress, parseIp } from '../../lib/core/address.js';
 import type { Device } from '../../lib/core/device.js';
 import type { Env } from '../../lib/core/env.js';
-import { asRx, ChecksumState, type RxFrame, type TxFrame } from '../../lib/core/frame.js';
+import { ChecksumState, type TxFrame } from '../../lib/core/frame.js';
 import type { TcpConnection, TcpHandler } from '../../lib/l4/tcp/api.js';
 import { ETHERNET_HEADER } from '../../lib/wire/ethernet.js';
 import { TcpFlag } from '../../lib/wire/tcp.js';
@@ -72,7 +73,7 @@ export class Exchange {
   sent = 0;
   private readonly env: Env = environment();
   private readonly device: Device;
-  private readonly input = new Subject<RxFrame>();
+  private readonly input: Intake;
   private readonly peers: readonly Peer[];
   private readonly byPort: (Peer | undefined)[] = [];
   private readonly syn: Uint8Array;
@@ -87,9 +88,10 @@ export class Exchange {
     const { env } = this;
     const sink: Observer<TxFrame> = { next: (frame) => this.answered(frame), error() {}, complete() {} };
     const features = { checksum: true, segmentation: true, udpSegmentation: true };
-    this.device = { ...silentDevice(), features, sink, frames$: this.input };
+    this.device = { ...silentDevice(), features, sink };
+    this.input = new Intake(this.device, env);
     const me = host({ device: this.device, addresses: [`${OWN}/24`] }, env);
-    this.input.pipe(me).subscribe(sink);
+    this.input.frames$.pipe(me).subscribe(sink);
     me.neighbours(this.device)?.setStatic(parseIp(PEER), PEER_MAC);
     const listener = me.tcp.listen({ address: anyAddress(6), port: PORT });
     listener.acceptable = () => {
@@ -172,11 +174,8 @@ export class Exchange {
       slab.view.setUint32(at + ECHO, peer.stamp);
     }
     frame.checksum = ChecksumState.Valid;
-    frame.wholeEnd = frame.end;
-    frame.device = this.device;
     peer.sequence = (peer.sequence + length) | 0;
-    this.input.next(asRx(frame));
-    frame.release();
+    this.input.deliver(frame, 0);
   }
 
   private answered(frame: TxFrame): void {
