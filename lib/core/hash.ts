@@ -10,6 +10,11 @@ function rotl(x: number, n: number): number {
   return (x << n) | (x >>> (32 - n));
 }
 
+/** What the sum of the low halves `a` and `b` carries into the high ones: without a branch, which nobody could foretell. */
+function carry(a: number, b: number, sum: number): number {
+  return ((a & b) | ((a | b) & ~sum)) >>> 31;
+}
+
 /** SipHash-2-4 under a secret of 128 bits; a word counts as four bytes, little-endian. */
 export class SipHash {
   private readonly key: Uint32Array;
@@ -65,28 +70,28 @@ export class SipHash {
         dl ^= low;
         dh ^= high;
       } else if (round === absorbing) cl ^= 0xff;
-      let t = al;
-      al = (al + bl) | 0;
-      ah = (ah + bh + (al >>> 0 < t >>> 0 ? 1 : 0)) | 0;
+      let t = (al + bl) | 0;
+      ah = (ah + bh + carry(al, bl, t)) | 0;
+      al = t;
       t = ((bl << 13) | (bh >>> 19)) ^ al;
       bh = ((bh << 13) | (bl >>> 19)) ^ ah;
       bl = t;
-      t = cl;
-      cl = (cl + dl) | 0;
-      ch = (ch + dh + (cl >>> 0 < t >>> 0 ? 1 : 0)) | 0;
+      t = (cl + dl) | 0;
+      ch = (ch + dh + carry(cl, dl, t)) | 0;
+      cl = t;
       t = ((dl << 16) | (dh >>> 16)) ^ cl;
       dh = ((dh << 16) | (dl >>> 16)) ^ ch;
       dl = t;
       // The halves of `a` have changed places from here on.
       t = (ah + dl) | 0;
-      ah = (al + dh + (t >>> 0 < ah >>> 0 ? 1 : 0)) | 0;
+      ah = (al + dh + carry(ah, dl, t)) | 0;
       al = t;
       t = ((dl << 21) | (dh >>> 11)) ^ al;
       dh = ((dh << 21) | (dl >>> 11)) ^ ah;
       dl = t;
-      t = cl;
-      cl = (cl + bl) | 0;
-      ch = (ch + bh + (cl >>> 0 < t >>> 0 ? 1 : 0)) | 0;
+      t = (cl + bl) | 0;
+      ch = (ch + bh + carry(cl, bl, t)) | 0;
+      cl = t;
       t = ((bl << 17) | (bh >>> 15)) ^ cl;
       bh = ((bh << 17) | (bl >>> 15)) ^ ch;
       bl = t;
