@@ -132,6 +132,8 @@ export class Connection extends Flags implements TcpConnection {
 
   readonly statistics: Statistics = new Statistics();
   settings: Settings | undefined = undefined;
+  /** Under which it stands in the host's table. */
+  hash = 0;
   private pending = 0;
   private owner: TcpHandler;
   private states: { readonly told: (state: TcpState) => void; readonly queue: TcpState[] } | undefined = undefined;

@@ -51,10 +51,15 @@ class Places {
     this.size++;
   }
 
-  /** Removes the key at hand if it is this connection's. */
+  /** Removes a connection, which is there under this hash or not at all. */
   remove(connection: Connection, hash: number): void {
-    const at = this.probe(hash);
-    if (this.entries[at] !== connection) return;
+    const { entries } = this;
+    const mask = this.capacity - 1;
+    let at = hash & mask;
+    while (entries[at] !== connection) {
+      if (entries[at] === undefined) return;
+      at = (at + 1) & mask;
+    }
     this.erase(at);
     this.size--;
     if (this.capacity > KEPT_CAPACITY && this.size * 8 < this.capacity) this.resize(this.capacity / 2);
@@ -161,15 +166,15 @@ export class ConnectionTable {
   insert(connection: Connection): void {
     const { local, remote } = connection;
     const places = this.load(local.address, local.port, remote.address, remote.port);
-    places.insert(connection, this.hash(places));
+    connection.hash = this.hash(places);
+    places.insert(connection, connection.hash);
   }
 
   /** Removes a connection; nothing happens if it is not the one that is there. */
   remove(connection: Connection): void {
     if (this.last === connection) this.last = undefined;
-    const { local, remote } = connection;
-    const places = this.load(local.address, local.port, remote.address, remote.port);
-    places.remove(connection, this.hash(places));
+    const isFour = isIpv4(connection.local.address) && isIpv4(connection.remote.address);
+    (isFour ? this.places4 : this.places6).remove(connection, connection.hash);
   }
 
   *[Symbol.iterator](): IterableIterator<Connection> {

@@ -9,6 +9,7 @@ import type { IpPath, IpPaths } from '../../l3/ip-output.js';
 import { senderOf } from '../../l3/scope.js';
 import type { IpPacket } from '../../wire/ip.js';
 import { TcpFlag } from '../../wire/tcp.js';
+import type { Endpoint } from './api.js';
 import { Connection } from './connection.js';
 import type { TcpContext } from './context.js';
 import type { ConnectionTable } from './demux.js';
@@ -39,8 +40,8 @@ export class PassiveOpens {
     this.numbers = numbers;
   }
 
-  /** Answers the SYN in `packet`. @param beyond an initial sequence number must be after this */
-  open(listener: Listener, packet: IpPacket, segment: Segment, beyond: number | undefined): void {
+  /** Answers the SYN in `packet`, from `client`. @param beyond an initial sequence number must be after this */
+  open(listener: Listener, packet: IpPacket, segment: Segment, client: IpAddress, beyond: number | undefined): void {
     const { synCookies } = this.host.config;
     // A peer with a connection in TIME-WAIT is no stranger.
     const full = !listener.hasRoomForEmbryo && beyond === undefined;
@@ -48,15 +49,14 @@ export class PassiveOpens {
       this.backlogDrop(packet);
       return;
     }
-    const client = senderOf(packet);
-    const own = packet.destinationAddress;
-    const path = this.pathBack(packet, client, own);
+    const local = listener.endAt(packet.destinationAddress);
+    const path = this.pathBack(packet, client, local.address);
     if (path === undefined) return;
     if (full || synCookies === 'always') {
       this.answerWithCookie(listener, packet, segment, path);
       return;
     }
-    const connection = this.connection(listener, client, own, segment);
+    const connection = this.connection(listener, client, local, segment);
     connection.to('passive-open');
     readSyn(connection, segment);
     connection.to('syn');
@@ -110,11 +110,11 @@ export class PassiveOpens {
       return true;
     }
     const client = senderOf(packet);
-    const own = packet.destinationAddress;
-    const path = this.pathBack(packet, client, own);
+    const local = listener.endAt(packet.destinationAddress);
+    const path = this.pathBack(packet, client, local.address);
     if (path === undefined) return true;
     counters.cookiesAccepted++;
-    const connection = this.connection(listener, client, own, segment);
+    const connection = this.connection(listener, client, local, segment);
     const offset = this.timestampOffset(packet, segment);
     connection.to('passive-open');
     const asAck = asSyn(segment, mss, offset, config);
@@ -143,9 +143,8 @@ export class PassiveOpens {
     return this.numbers.timestampOffset(packet.destinationAddress, destinationPort, senderOf(packet), sourcePort);
   }
 
-  /** A connection between `client` and `own`, in the table. */
-  private connection(listener: Listener, client: IpAddress, own: IpAddress, segment: Segment): Connection {
-    const local = listener.endAt(own);
+  /** A connection between `client` and our end, in the table. */
+  private connection(listener: Listener, client: IpAddress, local: Endpoint, segment: Segment): Connection {
     const remote = { address: client, port: segment.sourcePort };
     const connection = new Connection(this.host, local, remote, undefined, listener.options);
     this.table.insert(connection);

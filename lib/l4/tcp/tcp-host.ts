@@ -15,6 +15,7 @@ import { Cast } from '../../core/frame.js';
 import type { Timer } from '../../core/timers.js';
 import type { IcmpReport } from '../../l3/icmp-report.js';
 import { IpOutput, type IpPaths } from '../../l3/ip-output.js';
+import { senderOf } from '../../l3/scope.js';
 import type { IpPacket } from '../../wire/ip.js';
 import { TcpFlag, TcpSegment } from '../../wire/tcp.js';
 import { ownsFlow, ownsNumber } from '../share.js';
@@ -442,7 +443,8 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost {
     const { drops } = this.env;
     const { frame } = packet;
     // RFC 9293 MUST-57, MUST-63.
-    if (!this.isUnicast(packet.sourceAddress)) {
+    const sender = senderOf(packet);
+    if (!this.isUnicast(sender)) {
       drops.report(DropReason.TcpNotUnicast, frame, 'tcp');
       return;
     }
@@ -453,7 +455,7 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost {
     } else if (segment.has(Rst)) drops.report(DropReason.TcpBadReset, frame, 'tcp');
     else if (!segment.has(Syn)) drops.report(DropReason.TcpUnexpected, frame, 'tcp');
     else if (segment.has(Fin) && !this.config.acceptSynFin) drops.report(DropReason.TcpBadSyn, frame, 'tcp');
-    else this.passive.open(listener, packet, segment, beyond);
+    else this.passive.open(listener, packet, segment, sender, beyond);
   }
 
   private refuse(packet: IpPacket, segment: Segment, reason: DropReason): void {

@@ -14,6 +14,8 @@ const CONTROLS: Readonly<Record<CongestionName, CongestionFactory>> = { cubic, n
 /** What makes the controls that `choice` means: a name, or the factory itself. @throws UsageError `ERR_INVALID_OPTION` */
 export function congestionFactory(choice: CongestionName | CongestionFactory): CongestionFactory {
   if (typeof choice === 'function') return choice;
+  // The default first: each connection asks, and to look whether a name is there costs more than all that follows.
+  if (choice === 'cubic') return cubic;
   if (Object.hasOwn(CONTROLS, choice)) return CONTROLS[choice];
   throw new UsageError(
     'ERR_INVALID_OPTION',
