@@ -10,21 +10,7 @@ import { createRequire } from 'node:module';
 import type * as Koffi from 'koffi';
 import { NetError } from '../../lib/core/errors.js';
 import type { Slab } from '../../lib/core/frame.js';
-
-/** A watch of a descriptor's readiness by the event loop. Keep it referenced: a collected one stops. */
-export interface PollHandle {
-  start(events: PollEvents, callback: () => void): void;
-  stop(): void;
-  close(): void;
-  ref(): void;
-  unref(): void;
-}
-
-/** What to wait for. */
-export interface PollEvents {
-  readonly readable?: boolean;
-  readonly writable?: boolean;
-}
+import { bindPoll, type Poll } from './readiness.js';
 
 /** The bound calls. Each gives -1 where it failed; `errno()` right after says why. */
 export interface Libc {
@@ -64,8 +50,8 @@ export interface Libc {
   address(bytes: Uint8Array): number;
   /** Memory outside of the JavaScript heap, seen in place: not to be touched once it is unmapped. */
   view(address: number, length: number): ArrayBuffer;
-  /** Watches a descriptor. What `callback` throws is lost: it must catch. */
-  poll(fd: number, events: PollEvents, callback: () => void): PollHandle;
+  /** Watches a descriptor. `callback` must not throw. */
+  poll: Poll;
 }
 
 let bound: Libc | undefined;
@@ -96,8 +82,7 @@ function bind(): Libc {
     errno: () => koffi.errno(),
     address: (bytes) => Number(koffi.address(bytes)),
     view: (address, length) => koffi.view(address, length),
-    // koffi gives the callback a status and the events; readers find out more cheaply by reading.
-    poll: (fd, events, callback) => koffi.node.poll(fd, events, () => callback()),
+    poll: bindPoll(koffi, lib),
   };
 }
 

@@ -21,8 +21,9 @@ import { Intake, longestLinkHeader, misfit, Outlet, unhandled } from '../port.js
 import { CallIo } from './call-io.js';
 import { BusyPoll } from './busy-poll.js';
 import { EAGAIN, EBADFD, EINTR, EINVAL, EIO, ENOBUFS, ENOMEM, systemError } from './errno.js';
-import { type Libc, libc, type PollHandle } from './libc.js';
+import { type Libc, libc } from './libc.js';
 import type { Offloads } from './offload.js';
+import type { PollHandle } from './readiness.js';
 import type { TunDeviceOptions } from './tun-options.js';
 import type { IoKind, Receiver, TunIo, TunIoSettings } from './tun-io.js';
 import { UringIo } from './uring-io.js';

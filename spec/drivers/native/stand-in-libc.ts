@@ -1,7 +1,8 @@
 /** A C library that does what a test tells it: what a kernel seldom does, at the time when the test wants it. */
 
 import { openSync } from 'node:fs';
-import type { Libc, PollEvents } from '../../../drivers/native/libc.js';
+import type { Libc } from '../../../drivers/native/libc.js';
+import type { PollEvents } from '../../../drivers/native/readiness.js';
 import { UringOp } from '../../../drivers/native/uring.js';
 
 // struct io_uring_params in words, and where this ring has its parts, in bytes.
