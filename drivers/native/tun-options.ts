@@ -46,7 +46,8 @@ export interface TunOptions {
   /**
    * On which processors the kernel goes on with what is written here (RPS, receive packet steering; `readers`: RFS), by flow: so its TCP,
    * and what that sends in answer, need not run within our writes. Bulk without `offload` gains half as much again, nothing else does.
-   * Processors given by number should not be those of this process (taskset(1)). Of a new interface it is the one that writes; left out, it stays as it is.
+   * Processors given by number should not be those of this process (taskset(1)). Of a new interface it is the one that writes; left out,
+   * it stays as it is.
    */
   readonly receiveProcessors?: Processors;
   /** Frames that wait for an interface that takes none at the moment; more are dropped. Default 1024. */
