@@ -15,6 +15,7 @@ import { NetError } from '../../lib/core/errors.js';
 import { asTx, type Frame, type RxFrame, type TxFrame } from '../../lib/core/frame.js';
 import { Coalescer } from '../../lib/wire/coalescing.js';
 import { ETHERNET_MINIMUM } from '../../lib/wire/ethernet.js';
+import { leavesChecksumOfUdp, mergeDatagram } from '../../lib/wire/merging-datagrams.js';
 import { networkOffset } from '../../lib/wire/network-offset.js';
 import type { Observable, Observer } from 'rxjs';
 import { Intake, longestLinkHeader, misfit, Outlet, unhandled } from '../port.js';
@@ -76,6 +77,8 @@ export class TunDevice implements Device, Receiver {
   private readonly intake: Intake;
   private readonly coalescer: Coalescer | undefined;
   private readonly outlet: Outlet;
+  /** Whether the kernel takes super-segments of UDP. */
+  private readonly mergesDatagrams: boolean;
   private readonly poll: PollHandle;
   private readonly busyPoll: BusyPoll;
   private readonly queueLimit: number;
@@ -110,6 +113,7 @@ export class TunDevice implements Device, Receiver {
     this.coalescer =
       vnetHeader || !coalesce ? undefined : new Coalescer(env.pool, (frame) => this.intake.deliver(frame, this.time));
     const able = { checksum: vnetHeader, segmentation: vnetHeader, udpSegmentation };
+    this.mergesDatagrams = vnetHeader && udpSegmentation;
     this.outlet = new Outlet(this, env, (frame) => this.enqueue(frame), able);
     this.sink = { next: (frame) => this.send(frame), error: unhandled, complete: () => undefined };
     this.busyPoll = new BusyPoll(busyPoll, () => this.look());
@@ -230,6 +234,7 @@ export class TunDevice implements Device, Receiver {
   }
 
   private enqueue(frame: TxFrame): void {
+    if (this.mergesDatagrams && leavesChecksumOfUdp(frame) && this.merge(frame)) return;
     if (this.queued >= this.queueLimit) return this.env.drops.refuse(DropReason.DeviceQueueFull, frame, this.name);
     const { length } = frame;
     this.queue[this.queued] = this.medium === 'ethernet' && length < ETHERNET_MINIMUM ? this.padded(frame) : frame;
@@ -238,6 +243,20 @@ export class TunDevice implements Device, Receiver {
     if (this.blocked) return;
     if (this.queued >= WRITE_BATCH || this.queuedBytes >= WRITE_BYTES) this.flush();
     else if (!this.reading && !this.flushDue) this.flushLater();
+  }
+
+  /** Makes a datagram part of the last frame of the queue, where both can be one; then it is done with. */
+  private merge(frame: TxFrame): boolean {
+    const { queue, queued } = this;
+    const last = queue[queued - 1];
+    if (queued === 0 || last === undefined) return false;
+    const whole = mergeDatagram(last, frame, this.medium, this.env.pool);
+    if (whole === undefined) return false;
+    queue[queued - 1] = asTx(whole);
+    this.queuedBytes += frame.length;
+    frame.release();
+    if (this.queuedBytes >= WRITE_BYTES && !this.blocked) this.flush();
+    return true;
   }
 
   /** The kernel does not pad. A frame that somebody else holds, too, is not changed. */

@@ -26,6 +26,7 @@ import {
 import type { Multicast } from '../l3/multicast.js';
 import { senderOf } from '../l3/scope.js';
 import { type IpFlow, type IpPacket, IpProtocol } from '../wire/ip.js';
+import { MAX_DATAGRAMS } from '../wire/merging-datagrams.js';
 import { UDP_HEADER, UdpDatagram } from '../wire/udp.js';
 import { ephemeralPort } from './ports.js';
 import { ownsNumber } from './share.js';
@@ -196,7 +197,8 @@ export class UdpHost implements UdpSockets, SocketHost {
     // As many at once as one packet can stand for, where the device cuts it.
     const { udpSegmentation, checksum } = way.features;
     const atOnce = udpSegmentation && checksum && way.device === undefined;
-    const step = atOnce ? Math.floor(MAX_PAYLOAD[version] / segmentSize) * segmentSize : segmentSize;
+    const most = Math.min(MAX_DATAGRAMS, Math.floor(MAX_PAYLOAD[version] / segmentSize));
+    const step = atOnce ? most * segmentSize : segmentSize;
     for (let at = 0; at < data.length; at += step) {
       this.dispatch(way, data.subarray(at, at + step), segmentSize);
     }

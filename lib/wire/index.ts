@@ -15,6 +15,7 @@ export * from './ip.js';
 export * from './ipv4.js';
 export * from './ipv6-extensions.js';
 export * from './ipv6.js';
+export * from './merging-datagrams.js';
 export * from './mld.js';
 export * from './ndp-options.js';
 export * from './ndp.js';
