@@ -10,15 +10,7 @@ import type { Medium } from '../core/device.js';
 import { ChecksumState, type Frame, type FramePool, GsoType, NOT_PARSED } from '../core/frame.js';
 import { fold, sum16, updateChecksum } from './checksum.js';
 import { IpProtocol } from './ip.js';
-import {
-  IPV4_CHECKSUM,
-  IPV4_FRAGMENT,
-  IPV4_HEADER,
-  IPV4_IDENTIFICATION,
-  IPV4_SOURCE,
-  IPV4_TOTAL_LENGTH,
-  IPV4_TTL,
-} from './ipv4.js';
+import { IPV4_CHECKSUM, IPV4_HEADER, IPV4_IDENTIFICATION, IPV4_SOURCE, IPV4_TOTAL_LENGTH, IPV4_TTL } from './ipv4.js';
 import { IPV6_HEADER, IPV6_NEXT_HEADER, IPV6_PAYLOAD_LENGTH, IPV6_SOURCE } from './ipv6.js';
 import { networkOffset } from './network-offset.js';
 import { UDP_CHECKSUM_OFFSET, UDP_HEADER, UDP_LENGTH } from './udp.js';
@@ -96,22 +88,23 @@ function isNext4(
 ): boolean {
   if (frame.checksumStart !== network + IPV4_HEADER) return false;
   if (!sameWords(one, at, view, network, IPV4_SOURCE, IPV4_HEADER + PORTS)) return false;
-  const identification = one.getUint16(at + IPV4_IDENTIFICATION) + count;
-  if (view.getUint16(network + IPV4_IDENTIFICATION) !== (identification & 0xffff)) return false;
-  const hops = view.getUint16(network + IPV4_TTL);
-  const flags = view.getUint16(network + IPV4_FRAGMENT);
-  return (
-    (hops & 0xff) === IpProtocol.Udp &&
-    (flags & FRAGMENT) === 0 &&
-    one.getUint16(at + IPV4_TTL) === hops &&
-    one.getUint16(at + IPV4_FRAGMENT) === flags &&
-    one.getUint16(at) === view.getUint16(network) &&
-    view.getUint16(network + IPV4_TOTAL_LENGTH) === frame.end - network &&
-    one.getUint16(at + IPV4_TOTAL_LENGTH) === end - at &&
-    frame.end - network - IPV4_HEADER - UDP_HEADER + end - at <= MAX_PACKET &&
-    isRightHeader(view, network) &&
-    isRightHeader(one, at)
-  );
+  const total = frame.end - network;
+  const all = end - at;
+  if (view.getUint16(network + IPV4_TOTAL_LENGTH) !== total || one.getUint16(at + IPV4_TOTAL_LENGTH) !== all)
+    return false;
+  if (all + total - IPV4_HEADER - UDP_HEADER > MAX_PACKET || one.getUint16(at) !== view.getUint16(network))
+    return false;
+  // Identification and flags; hops, protocol and checksum.
+  const first = one.getUint32(at + IPV4_IDENTIFICATION);
+  const next = view.getUint32(network + IPV4_IDENTIFICATION);
+  const identification = ((first >>> 16) + count) & 0xffff;
+  if (next !== ((identification << 16) | (first & 0xffff)) >>> 0 || (next & FRAGMENT) !== 0) return false;
+  const hops = one.getUint32(at + IPV4_TTL);
+  const theirs = view.getUint32(network + IPV4_TTL);
+  if ((hops ^ theirs) >>> 16 !== 0 || ((hops >>> 16) & 0xff) !== IpProtocol.Udp) return false;
+  // The header of what stands for many was right when they became one; that of the next differs by what lengths and identifications do.
+  const sum = (~hops & 0xffff) + (~all & 0xffff) + (~(first >>> 16) & 0xffff) + total + identification;
+  return fold(sum) === (~theirs & 0xffff) && (count > 1 || isRightHeader(one, at));
 }
 
 /** Of the two forms of zero only the one that a sum made anew comes out as. */
@@ -144,10 +137,11 @@ function sameWords(one: DataView, at: number, view: DataView, network: number, f
 function isSameLink(last: Frame, frame: Frame, length: number): boolean {
   const one = last.slab.view;
   const { view } = frame.slab;
-  for (let i = 0; i < length; i += 2) {
-    if (one.getUint16(last.start + i) !== view.getUint16(frame.start + i)) return false;
-  }
-  return true;
+  if (length === 0) return true;
+  // A multiple of four, and two bytes.
+  const type = length - 2;
+  if (one.getUint16(last.start + type) !== view.getUint16(frame.start + type)) return false;
+  return sameWords(one, last.start, view, frame.start, 0, type);
 }
 
 /** Whether the sums of the pseudo-headers differ by what the lengths differ by. */
