@@ -7,9 +7,6 @@ import { MacAddress } from '../../../lib/core/address.js';
 import { DropReason } from '../../../lib/core/drops.js';
 import { arena } from '../../../lib/core/arena.js';
 import { asTx, type Frame, FramePool, type TxFrame } from '../../../lib/core/frame.js';
-import { EthernetFrame, EtherType } from '../../../lib/wire/ethernet.js';
-import { Ipv4Packet, ipv4PseudoHeaderSum } from '../../../lib/wire/ipv4.js';
-import { UdpDatagram } from '../../../lib/wire/udp.js';
 import { VIRTIO_NET_HEADER } from '../../../lib/wire/virtio-net.js';
 import { environment } from '../../../operators/time/environment.js';
 import { ADDRESS, StandInLibc } from './stand-in-libc.js';
@@ -17,7 +14,7 @@ import { ADDRESS, StandInLibc } from './stand-in-libc.js';
 const { EAGAIN, EBUSY, EINVAL, EINTR, EIO, ENOBUFS, ENOMEM, EPERM } = constants.errno;
 const EBADFD = 77;
 
-function make(options: TunDeviceOptions = {}, vnetHeader = false, uring = false, udpSegmentation = false) {
+function make(options: TunDeviceOptions = {}, vnetHeader = false, uring = false) {
   const c = new StandInLibc();
   c.uring = uring;
   c.reads.push(-EAGAIN);
@@ -27,7 +24,7 @@ function make(options: TunDeviceOptions = {}, vnetHeader = false, uring = false,
     name: 'tap0',
     medium: 'ethernet',
     mac: MacAddress.parse('02:00:00:00:00:01'),
-    offloads: { vnetHeader, udpSegmentation },
+    offloads: { vnetHeader, udpSegmentation: false },
   } as const;
   const device = new TunDevice(settings, { io: 'calls', ...options }, env, c.libc);
   /** A frame that its length tells from others. */
@@ -261,55 +258,6 @@ describe('TunDevice, how it reads and writes', () => {
     expect(c.enters).to.equal(1);
     expect(c.written).to.have.length(7);
     await device.close();
-  });
-});
-
-describe('TunDevice, datagrams in a row', () => {
-  /** A datagram over IPv4 that leaves its checksum to the device. */
-  const datagram = (pool: FramePool, size: number, identification: number): TxFrame => {
-    const made = pool.alloc(size);
-    made.slab.bytes.fill(1, made.put(size), made.end);
-    UdpDatagram.emitPartial(made, 7, 50_000, ipv4PseudoHeaderSum(1, 2, 17, size + 8));
-    Ipv4Packet.push(made, 1, 2, 17, 64, 0, identification, false);
-    EthernetFrame.emit(made, 2, 1, EtherType.Ipv4);
-    return asTx(made);
-  };
-  const HEADERS = 12 + 14 + 20 + 8;
-
-  it('go in one write where the kernel takes them apart, with what is sent before and behind them in order', async () => {
-    const { c, env, device, send } = make({}, true, false, true);
-    device.sink.next(datagram(env.pool, 100, 0xffff));
-    device.sink.next(datagram(env.pool, 100, 0));
-    device.sink.next(datagram(env.pool, 100, 1));
-    await send(200);
-    device.sink.next(datagram(env.pool, 100, 2));
-    device.sink.next(datagram(env.pool, 10, 3));
-    device.sink.next(datagram(env.pool, 10, 4));
-    device.sink.next(datagram(env.pool, 10, 5));
-    await Promise.resolve();
-    // A shorter one is the last; behind one that was padded nothing can be.
-    expect(c.written).to.deep.equal([HEADERS + 300, 212, HEADERS + 110, 72, 72]);
-    await device.close();
-    expect(env.pool.outstanding).to.equal(0);
-  });
-
-  it('go without waiting for more once there are many bytes of them', async () => {
-    const { c, env, device } = make({}, true, false, true);
-    for (let i = 0; i < 100; i++) device.sink.next(datagram(env.pool, 1400, i));
-    expect(c.written).to.deep.equal([HEADERS + 46 * 1400, HEADERS + 45 * 1400]);
-    await device.close();
-    expect(c.written).to.deep.equal([HEADERS + 46 * 1400, HEADERS + 45 * 1400, HEADERS + 9 * 1400]);
-    expect(env.pool.outstanding).to.equal(0);
-  });
-
-  it('go one by one where the kernel does not', async () => {
-    for (const vnetHeader of [true, false]) {
-      const { c, env, device } = make({}, vnetHeader, false, !vnetHeader);
-      for (let i = 0; i < 3; i++) device.sink.next(datagram(env.pool, 100, i));
-      await device.close();
-      const length = vnetHeader ? HEADERS + 100 : HEADERS + 88;
-      expect(c.written).to.deep.equal([length, length, length]);
-    }
   });
 });
 
