@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import * as fc from 'fast-check';
 import type { Medium } from '../../../lib/core/device.js';
-import { ChecksumState, Frame, FramePool, GsoType } from '../../../lib/core/frame.js';
+import { ChecksumState, type Frame, FramePool, GsoType } from '../../../lib/core/frame.js';
 import { Ipv4Packet, refreshIpv4Checksum } from '../../../lib/wire/ipv4.js';
 import { Ipv6Packet } from '../../../lib/wire/ipv6.js';
 import { leavesChecksumOfUdp, MAX_DATAGRAMS, mergeDatagram } from '../../../lib/wire/merging-datagrams.js';
