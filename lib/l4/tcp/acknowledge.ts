@@ -13,6 +13,7 @@ import { SackMemory } from './sack.js';
 import type { Segment } from './segment.js';
 import { timestamp } from './emit.js';
 import { probeAcknowledged } from './tlp.js';
+import { acknowledgeFlight, coversFlight } from './whole-flight.js';
 import { updateSendWindow } from './window.js';
 
 // Shorter than a neighbour stays reachable without proof: 15 s at least (RFC 4861 6.3.2).
@@ -35,6 +36,11 @@ export function acknowledge(c: Connection, segment: Segment): boolean {
   if (advance < 0 && !sacks) return true;
   const windowChanged = advance >= 0 && updateSendWindow(c, segment.seq, segment.ack, segment.window);
   if (windowChanged && c.probes > 0 && snd.wnd > 0) windowOpened(c);
+  if (advance > 0 && coversFlight(c, segment)) {
+    confirm(c);
+    acknowledgeFlight(c, segment.ack);
+    return true;
+  }
   const { delivery } = c.host;
   if (sent.head === undefined && !sacks && recovery.tlp === 'none') {
     delivery.segments = delivery.bytes = 0;

@@ -4,7 +4,7 @@ import { TcpFlag } from '../../wire/tcp.js';
 import { answered } from './acks.js';
 import type { Connection } from './connection.js';
 import { emit, timestamp } from './emit.js';
-import { isTooEarly } from './pacing.js';
+import { isTooEarly, pacingRate } from './pacing.js';
 import { isProbe, probeDoubted, probeSent, probeSize } from './plpmtud.js';
 import { ownSent } from './queues.js';
 import { nextOnSuspicion } from './sack-recovery.js';
@@ -23,6 +23,10 @@ function needsPersist(c: Connection): boolean {
 
 /** Sends whatever the windows allow: first what was lost, then what is new, then the FIN. */
 export function transmit(c: Connection): void {
+  if (isOneSegment(c)) {
+    transmitOne(c);
+    return;
+  }
   const { recovery, snd, timers } = c;
   const { nxt } = snd;
   if (!canSend(c.state)) {
@@ -47,6 +51,28 @@ export function transmit(c: Connection): void {
   } else if (needsPersist(c)) {
     if (!timers.isRetransmitArmed) timers.armPersist();
   } else timers.disarmRetransmit();
+}
+
+/** Whether what was written is less than a full segment, may go out at once, and is all that there is to think of: nearly every answer is such. */
+function isOneSegment(c: Connection): boolean {
+  const { snd, queue, recovery } = c;
+  const { length } = queue;
+  if (snd.nxt !== snd.una || c.finQueued || length === 0 || length > snd.wnd || length >= fullSize(c)) return false;
+  if (recovery.state !== 'open' || recovery.newFirst || c.state !== 'ESTABLISHED') return false;
+  if (c.settings !== undefined || c.plpmtud !== undefined || c.pacer !== undefined) return false;
+  return c.sent.head === undefined && pacingRate(c) === 0;
+}
+
+/** Sends it: what {@link transmit} comes to then. */
+function transmitOne(c: Connection): void {
+  const { congestion, host, queue, snd } = c;
+  congestion.idle(host.now - snd.lastAt, c.rtt.rto, host.now);
+  sendSegment(c, queue.length, false);
+  const { sent, rate } = c;
+  const { pipe } = sent;
+  if (pipe < congestion.cwnd) rate?.limitedByApplication(pipe);
+  sent.use.note(c, pipe + snd.mss > congestion.cwnd);
+  queue.watch.start(c.blocked ? Chrono.SEND_BUFFER : Chrono.BUSY, host.now, c.statistics);
 }
 
 /** The same where an acknowledgment came, most often with nothing left to send: then it is only noted. */

@@ -124,6 +124,15 @@ export class SentQueue {
     else segment.prev = undefined;
   }
 
+  /** The only segment, of whose fate nothing was known, has arrived. */
+  arrivedWhole(segment: SentSegment): void {
+    this.rate?.arrived(segment, this.times);
+    this.head = this.tail = undefined;
+    this.uncount(segment);
+    this.index.released();
+    this.release(segment);
+  }
+
   /** Parts what arrived of a super-segment from the rest; returns whether `segment` is whole segments that arrived now. */
   private divide(segment: SentSegment, ack: number): boolean {
     if (segment.size === 0) return false;

@@ -62,6 +62,11 @@ export class SentSegment {
     return this.size === 0 ? this.span : this.size;
   }
 
+  /** One segment, sent once, of whose fate nothing is known. */
+  get isPlain(): boolean {
+    return this.size === 0 && this.transmissions === 1 && !this.sacked && !this.lost && !this.delivered;
+  }
+
   /** Lost, and not sent again since. */
   get due(): boolean {
     return this.lost && !this.retransmitted;

@@ -186,7 +186,10 @@ export class ConnectionTimers {
   /** When what is in flight, or the handshake, will have taken too long. */
   userDeadline(): number {
     const { userTimeout, state } = this.c;
-    const since = state === 'SYN-SENT' || state === 'SYN-RECEIVED' ? this.c.snd.lastAt : this.undeliveredSince();
+    const opens = state === 'SYN-SENT' || state === 'SYN-RECEIVED';
+    // Most have none.
+    if (userTimeout <= 0 && !opens) return Number.POSITIVE_INFINITY;
+    const since = opens ? this.c.snd.lastAt : this.undeliveredSince();
     if (since === undefined) return Number.POSITIVE_INFINITY;
     return since + Math.min(userTimeout > 0 ? userTimeout : Number.POSITIVE_INFINITY, this.handshakeTimeout());
   }
