@@ -16,6 +16,8 @@ export interface Peer {
   readonly against: readonly string[];
   /** The version of IP that the load speaks. Default 4. */
   readonly version?: IpVersion;
+  /** Whether its code is compiled while it runs. */
+  readonly compiles?: boolean;
   readonly make: Make;
 }
 
@@ -129,7 +131,7 @@ function stack(
     const { command, args } = withOptions(workshop.stack('service'), ours(net, options));
     return client.start(command, args);
   };
-  return { name, against, make, options, version };
+  return { name, against, make, options, version, compiles: true };
 }
 
 /** This stack on the first processor, with the kernel receiving on the second what it sends. */

@@ -12,6 +12,9 @@ import { ready } from './ready.js';
 import { machine } from './report.js';
 import { COLUMNS, type Column, type Figure, figureOf, type PeerResult, type TapReport } from './tap-report.js';
 
+/** Rounds before those that count, for peers that are compiled while they run. */
+const WARM_UPS = 3;
+
 /** Options of {@link tapBenchmark}. */
 export interface TapOptions {
   readonly rounds: number;
@@ -99,6 +102,7 @@ class Bench {
 
   async run(): Promise<TapReport> {
     const { rounds, seconds } = this.options;
+    await this.warmUp();
     for (let round = 0; round < rounds; round++) {
       for (const column of COLUMNS) {
         for (const { address, values } of this.running) values.get(column)?.push(await this.figure(column, address));
@@ -119,6 +123,16 @@ class Bench {
       peers,
       skipped: this.skipped,
     };
+  }
+
+  /** Has all of the code that the rounds use compiled: the rest of them is so from the beginning. */
+  private async warmUp(): Promise<void> {
+    for (let round = 0; round < WARM_UPS; round++) {
+      for (const column of COLUMNS) {
+        for (const { peer, address } of this.running) if (peer.compiles === true) await this.figure(column, address);
+      }
+      process.stderr.write(`warm-up ${round + 1} of ${WARM_UPS}\n`);
+    }
   }
 
   private async figure({ kind, parallel, scale }: Column, address: string): Promise<number> {
