@@ -18,6 +18,7 @@ import { impair, impairOutgoing, type Impairments } from '../operators/flow/impa
 import { host } from '../operators/stack/host.js';
 import { environment } from '../operators/time/environment.js';
 import { PORTS } from './ports.js';
+import { BLOCK, Discard, Echo, Source } from './tcp-services.js';
 
 /** What the service runs on. */
 export interface ServiceOptions {
@@ -39,8 +40,6 @@ interface NetModule {
   ): { listen(port: number): unknown };
 }
 
-const BLOCK = Buffer.alloc(131_072, 'rx-netstack ');
-
 function serveSockets(net: NetModule): void {
   const listen = (port: number, handle: (socket: Duplex) => void) => {
     net
@@ -59,46 +58,6 @@ function serveSockets(net: NetModule): void {
     socket.on('drain', fill);
     fill();
   });
-}
-
-/** Looks at what comes, where it lies. */
-class Discard implements TcpHandler {
-  protected readonly connection: TcpConnection;
-
-  constructor(connection: TcpConnection) {
-    this.connection = connection;
-    connection.setNoDelay(true);
-  }
-
-  connected(): void {}
-  writable(): void {}
-  flushed(): void {}
-  closed(): void {}
-
-  readable(): void {
-    this.take();
-    if (this.connection.readEnded) this.connection.close();
-  }
-
-  protected take(): void {
-    while (this.connection.consume(ignore) > 0);
-  }
-}
-
-function ignore(): void {}
-
-/** Writes what it reads, which is then its own. */
-class Echo extends Discard {
-  protected override take(): void {
-    const { connection } = this;
-    for (let data = connection.read(); data !== undefined; data = connection.read()) connection.write(data);
-  }
-}
-
-class Source extends Discard {
-  override writable(): void {
-    while (this.connection.write(BLOCK) === BLOCK.length);
-  }
 }
 
 function serveHandlers(tcp: TcpSockets): void {

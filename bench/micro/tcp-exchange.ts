@@ -9,13 +9,13 @@ import { anyAddress, parseIp } from '../../lib/core/address.js';
 import type { Device } from '../../lib/core/device.js';
 import type { Env } from '../../lib/core/env.js';
 import { ChecksumState, type TxFrame } from '../../lib/core/frame.js';
-import type { TcpConnection, TcpHandler } from '../../lib/l4/tcp/api.js';
 import { ETHERNET_HEADER } from '../../lib/wire/ethernet.js';
 import { TcpFlag } from '../../lib/wire/tcp.js';
 import { PacketNotation } from '../../lib/text/notation.js';
 import { host } from '../../operators/stack/host.js';
 import { environment } from '../../operators/time/environment.js';
 import { silentDevice } from '../silent-device.js';
+import { Echo } from '../tcp-services.js';
 
 const OWN = '10.0.0.1';
 const PEER = '10.0.0.2';
@@ -36,27 +36,6 @@ const TIMESTAMP = TCP + 24;
 const ECHO = TCP + 28;
 /** Behind the MSS and that selective acknowledgments are permitted. */
 const TIMESTAMP_IN_SYN = TCP + 28;
-
-/** Writes what it reads, which is then its own. */
-class Echo implements TcpHandler {
-  private readonly connection: TcpConnection;
-
-  constructor(connection: TcpConnection) {
-    this.connection = connection;
-    connection.setNoDelay(true);
-  }
-
-  connected(): void {}
-  writable(): void {}
-  flushed(): void {}
-  closed(): void {}
-
-  readable(): void {
-    const { connection } = this;
-    for (let data = connection.read(); data !== undefined; data = connection.read()) connection.write(data);
-    if (connection.readEnded) connection.close();
-  }
-}
 
 /** The peer's end of a connection. */
 class Peer {

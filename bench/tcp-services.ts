@@ -1,0 +1,47 @@
+/** The services that benchmarks ask of TCP, as handlers: discard, echo and source (RFC 863, RFC 862). */
+
+import type { TcpConnection, TcpHandler } from '../lib/l4/tcp/api.js';
+
+/** What a source writes at once. */
+export const BLOCK: Buffer = Buffer.alloc(131_072, 'rx-netstack ');
+
+/** Looks at what comes, where it lies. */
+export class Discard implements TcpHandler {
+  protected readonly connection: TcpConnection;
+
+  constructor(connection: TcpConnection) {
+    this.connection = connection;
+    connection.setNoDelay(true);
+  }
+
+  connected(): void {}
+  writable(): void {}
+  flushed(): void {}
+  closed(): void {}
+
+  readable(): void {
+    this.take();
+    if (this.connection.readEnded) this.connection.close();
+  }
+
+  protected take(): void {
+    while (this.connection.consume(ignore) > 0);
+  }
+}
+
+function ignore(): void {}
+
+/** Writes what it reads, which is then its own. */
+export class Echo extends Discard {
+  protected override take(): void {
+    const { connection } = this;
+    for (let data = connection.read(); data !== undefined; data = connection.read()) connection.write(data);
+  }
+}
+
+/** Writes for as long as somebody reads. */
+export class Source extends Discard {
+  override writable(): void {
+    while (this.connection.write(BLOCK) === BLOCK.length);
+  }
+}
