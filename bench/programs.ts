@@ -5,6 +5,7 @@ import { existsSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { INLINING } from '../cli/inlining.js';
 import { PORTS } from './ports.js';
 
 /** How to start a program. */
@@ -87,7 +88,7 @@ export class Workshop {
       execFileSync(process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', config], ERRORS);
       writeFileSync(join(outDir, 'package.json'), '{"type":"module"}');
       symlinkSync(join(ROOT, 'node_modules'), join(outDir, 'node_modules'));
-      return { command: process.execPath, args: [join(outDir, `bench/${name}.js`)] };
+      return { command: process.execPath, args: [INLINING, join(outDir, `bench/${name}.js`)] };
     });
   }
 

@@ -1,8 +1,12 @@
 #!/usr/bin/env node
 /** The `rx-netstack` command: the process around `runCommand`. */
 
+import { setFlagsFromString } from 'node:v8';
 import { runCommand } from './commands.js';
 import { messageOf } from './command.js';
+import { INLINING } from './inlining.js';
+
+setFlagsFromString(INLINING);
 
 const ending = new AbortController();
 
