@@ -2,7 +2,7 @@
 
 import { lookup, pipelined, plain, tcpDemux } from './micro/pipeline.js';
 import { checksum, tcpTransfer, timers } from './micro/parts.js';
-import { echoes, lives } from './micro/tcp-exchange.js';
+import { Exchange } from './micro/tcp-exchange.js';
 import { type Row, row } from './report.js';
 import { time } from './timing.js';
 
@@ -38,7 +38,12 @@ export function microBenchmark(rounds: number): Row[] {
     ['Ethernet, IPv6, TCP demux by the operators, one connection of 1,000', 1000, tcpDemux(6, 1)],
     ['Ethernet, IPv6, TCP demux by the operators, 64 of 1,000 in turn', 1000, tcpDemux(6, 64)],
   ];
-  const life: Work = ['TCP connection accepted by a whole host, asked once, and closed, 64 at once', 64, lives(64)];
+  const [staying, coming] = [new Exchange(64), new Exchange(64)];
+  staying.open();
+  staying.ask();
+  const echo: Work = ['TCP echo of 64 bytes by a whole host, 64 connections in turn', 64, () => staying.roundTrip()];
+  const accepted = 'TCP connection accepted by a whole host, asked once, and closed, 64 at once';
+  const life: Work = [accepted, 64, () => coming.life()];
   const parts: readonly Work[] = [
     ['TCP lookup, 1 connection', 1000, lookup(1)],
     ['TCP lookup, 1,000 connections in turn', 1000, lookup(1000)],
@@ -49,7 +54,7 @@ export function microBenchmark(rounds: number): Row[] {
     ['timer moved later', 1000, timers.later()],
     ['timer armed and cancelled', 1000, timers.armed()],
     ['TCP, 1,448 bytes written, sent, received, acknowledged, read', 100, tcpTransfer(100)],
-    ['TCP echo of 64 bytes by a whole host, 64 connections in turn', 64, echoes(64)],
+    echo,
     life,
   ];
   const works = [...frames, ...parts];
@@ -60,6 +65,8 @@ export function microBenchmark(rounds: number): Row[] {
     for (const [i, [, batch, work]] of works.entries()) values[i]?.push(time(batch, work));
     for (const [i, [, batch, work]] of counted.entries()) sizes[i]?.push(allocated(batch, work));
   }
+  staying.end();
+  coming.end();
   const rows = works.map(([name], i) => row(SECTION, name, 'ns', values[i] ?? []));
   const memory = counted.map(([name], i) => row(MEMORY, name, 'B', sizes[i] ?? []));
   const [first, second] = rows;

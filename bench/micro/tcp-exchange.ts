@@ -3,7 +3,7 @@
  * stay, and whole lives of connections, one request each. The peers are made up: frames with the numbers that the host's answers ask for.
  */
 
-import type { Observer } from 'rxjs';
+import type { Observer, Subscription } from 'rxjs';
 import { Intake } from '../../drivers/port.js';
 import { anyAddress, parseIp } from '../../lib/core/address.js';
 import type { Device } from '../../lib/core/device.js';
@@ -53,6 +53,7 @@ export class Exchange {
   private readonly env: Env = environment();
   private readonly device: Device;
   private readonly input: Intake;
+  private readonly running: Subscription;
   private readonly peers: readonly Peer[];
   private readonly byPort: (Peer | undefined)[] = [];
   private readonly syn: Uint8Array;
@@ -70,7 +71,7 @@ export class Exchange {
     this.device = { ...silentDevice(), features, sink };
     this.input = new Intake(this.device, env);
     const me = host({ device: this.device, addresses: [`${OWN}/24`] }, env);
-    this.input.frames$.pipe(me).subscribe(sink);
+    this.running = this.input.frames$.pipe(me).subscribe(sink);
     me.neighbours(this.device)?.setStatic(parseIp(PEER), PEER_MAC);
     const listener = me.tcp.listen({ address: anyAddress(6), port: PORT });
     listener.acceptable = () => {
@@ -132,6 +133,11 @@ export class Exchange {
     this.acknowledge();
   }
 
+  /** Ends the host: what is in flight would be sent again for a quarter of an hour. */
+  end(): void {
+    this.running.unsubscribe();
+  }
+
   /** As a device does with what it has read at once. */
   private together(act: (peer: Peer) => void): void {
     this.env.timers.asOne(() => {
@@ -170,18 +176,4 @@ export class Exchange {
     }
     frame.release();
   }
-}
-
-/** Each of so many connections is sent 64 bytes, and answers. */
-export function echoes(connections: number): () => void {
-  const exchange = new Exchange(connections);
-  exchange.open();
-  exchange.ask();
-  return () => exchange.roundTrip();
-}
-
-/** So many connections begin, are asked once, and end. */
-export function lives(connections: number): () => void {
-  const exchange = new Exchange(connections);
-  return () => exchange.life();
 }
