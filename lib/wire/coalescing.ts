@@ -30,6 +30,7 @@ import {
   TCP_WINDOW,
   TcpFlag,
 } from './tcp.js';
+import { sameWords } from './same-words.js';
 import { TransportHeaders } from './transport-headers.js';
 import { UDP_CHECKSUM_OFFSET, UDP_LENGTH } from './udp.js';
 
@@ -266,13 +267,6 @@ function sameAddresses(view: DataView, found: TransportHeaders, other: DataView,
   const offset = isIpv4 ? IPV4_SOURCE : IPV6_SOURCE;
   const length = isIpv4 ? 8 : 32;
   return sameWords(view, found.network + offset, other, network + offset, length);
-}
-
-function sameWords(one: DataView, at: number, other: DataView, otherAt: number, length: number): boolean {
-  for (let i = 0; i < length; i += 4) {
-    if (one.getUint32(at + i) !== other.getUint32(otherAt + i)) return false;
-  }
-  return true;
 }
 
 /** Whether the packet that was found in `frame` is the one after those held, by all that its headers say. */

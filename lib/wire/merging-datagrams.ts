@@ -13,11 +13,15 @@ import { IpProtocol } from './ip.js';
 import { IPV4_CHECKSUM, IPV4_HEADER, IPV4_IDENTIFICATION, IPV4_SOURCE, IPV4_TOTAL_LENGTH, IPV4_TTL } from './ipv4.js';
 import { IPV6_HEADER, IPV6_NEXT_HEADER, IPV6_PAYLOAD_LENGTH, IPV6_SOURCE } from './ipv6.js';
 import { networkOffset } from './network-offset.js';
+import { sameWords } from './same-words.js';
 import { UDP_CHECKSUM_OFFSET, UDP_HEADER, UDP_LENGTH } from './udp.js';
 
 /** What Linux takes as one; 128 since version 6.8. */
 export const MAX_DATAGRAMS = 64;
 const MAX_PACKET = 65_535;
+// Source and destination; the ports are behind them.
+const ADDRESSES4 = 8;
+const ADDRESSES6 = 32;
 const PORTS = 4;
 const FRAGMENT = 0x3fff;
 const SIMPLE_IPV4 = 0x45;
@@ -87,7 +91,7 @@ function isNext4(
   count: number,
 ): boolean {
   if (frame.checksumStart !== network + IPV4_HEADER) return false;
-  if (!sameWords(one, at, view, network, IPV4_SOURCE, IPV4_HEADER + PORTS)) return false;
+  if (!sameWords(one, at + IPV4_SOURCE, view, network + IPV4_SOURCE, ADDRESSES4 + PORTS)) return false;
   const total = frame.end - network;
   const all = end - at;
   if (view.getUint16(network + IPV4_TOTAL_LENGTH) !== total || one.getUint16(at + IPV4_TOTAL_LENGTH) !== all)
@@ -114,7 +118,7 @@ function isRightHeader(view: DataView, network: number): boolean {
 
 function isNext6(one: DataView, at: number, end: number, view: DataView, network: number, frame: Frame): boolean {
   if (frame.checksumStart !== network + IPV6_HEADER) return false;
-  if (!sameWords(one, at, view, network, IPV6_SOURCE, IPV6_HEADER + PORTS)) return false;
+  if (!sameWords(one, at + IPV6_SOURCE, view, network + IPV6_SOURCE, ADDRESSES6 + PORTS)) return false;
   const next = view.getUint16(network + IPV6_NEXT_HEADER);
   const first = view.getUint32(network);
   return (
@@ -128,12 +132,6 @@ function isNext6(one: DataView, at: number, end: number, view: DataView, network
   );
 }
 
-/** Whether the bytes `from` to `to` of two headers are the same. */
-function sameWords(one: DataView, at: number, view: DataView, network: number, from: number, to: number): boolean {
-  for (let i = from; i < to; i += 4) if (one.getInt32(at + i) !== view.getInt32(network + i)) return false;
-  return true;
-}
-
 function isSameLink(last: Frame, frame: Frame, length: number): boolean {
   const one = last.slab.view;
   const { view } = frame.slab;
@@ -141,7 +139,7 @@ function isSameLink(last: Frame, frame: Frame, length: number): boolean {
   // A multiple of four, and two bytes.
   const type = length - 2;
   if (one.getUint16(last.start + type) !== view.getUint16(frame.start + type)) return false;
-  return sameWords(one, last.start, view, frame.start, 0, type);
+  return sameWords(one, last.start, view, frame.start, type);
 }
 
 /** Whether the sums of the pseudo-headers differ by what the lengths differ by. */

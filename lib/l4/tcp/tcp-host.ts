@@ -41,6 +41,7 @@ import { LentTimer } from './lent-timer.js';
 import { Listener, type ListenerHost, ListenerTable } from './listener.js';
 import { Memory } from './memory.js';
 import { type TcpConfig, type TcpOptions, tcpConfig } from './options.js';
+import { isHopLimit, isPort, mayReuse } from './opening.js';
 import { PassiveOpens } from './passive-open.js';
 import { learnMtu } from './plpmtud.js';
 import { mayReopen, receive, receiveInTimeWait } from './receive.js';
@@ -491,18 +492,4 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost {
       ? ownsNumber(this.share, port)
       : ownsFlow(this.share, port, remote.address, remote.port);
   }
-}
-
-/** Whether a connection in TIME-WAIT may give way to one of ours to the same place: timestamps tell their segments apart (RFC 6191, RFC 7323 B.2). */
-function mayReuse(old: Connection): boolean {
-  return old.state === 'TIME-WAIT' && old.ts.on;
-}
-
-function isPort(port: number): boolean {
-  return Number.isInteger(port) && port > 0 && port <= 0xffff;
-}
-
-/** No packet is sent with a hop limit of 0 (RFC 1122 3.2.1.7). */
-function isHopLimit(hops: number | undefined): boolean {
-  return hops === undefined || (Number.isInteger(hops) && hops > 0 && hops <= 0xff);
 }
