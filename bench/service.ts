@@ -92,7 +92,7 @@ function serveStack({ api, addresses = [], tap: options = {}, wire, tcp = {} }: 
   else serveHandlers(me.tcp);
   // Of IPv4 as well.
   const udp = me.udp.bind(anyEndpoint(6, PORTS.udp), {
-    message: (message) => udp.send(message.data, message.source),
+    view: (bytes, from, to, { source }) => udp.sendCopy(bytes, from, to, source),
     error: () => {},
   });
   process.on('SIGTERM', () => {

@@ -31,11 +31,14 @@ export class Discard implements TcpHandler {
 
 function ignore(): void {}
 
-/** Writes what it reads, which is then its own. */
+/** Writes what it is shown. */
 export class Echo extends Discard {
+  private readonly back = (bytes: Uint8Array, from: number, to: number): void => {
+    this.connection.writeCopy(bytes, from, to);
+  };
+
   protected override take(): void {
-    const { connection } = this;
-    for (let data = connection.read(); data !== undefined; data = connection.read()) connection.write(data);
+    while (this.connection.consume(this.back) > 0);
   }
 }
 

@@ -43,12 +43,15 @@ export type { TcpLimits, TcpOptions } from '../lib/l4/tcp/options.js';
 export { linuxTcpInfo, type TcpCongestionState, type TcpInfo } from '../lib/l4/tcp/info.js';
 export type {
   GroupOptions,
+  UdpArrival,
+  UdpErrorHandler,
   UdpGroups,
   UdpHandler,
   UdpMessage,
   UdpOptions,
   UdpSocket,
   UdpSockets,
+  UdpViewer,
 } from '../lib/l4/udp-api.js';
 
 // Configuration.

@@ -3,8 +3,6 @@
  * As with Node's Buffers, what stays of one keeps all of them in memory, and the `buffer` of one is not its own.
  */
 
-import type { Slab } from './frame.js';
-
 const SHARED = 32_768;
 // Up to so many bytes the engine keeps an array within its own heap, which is cheaper still.
 const TINY = 64;
@@ -15,7 +13,7 @@ export class ByteCopies {
   private used = 0;
 
   /** A copy of `length` bytes from `at` on. */
-  of({ bytes }: Slab, at: number, length: number): Uint8Array {
+  of(bytes: Uint8Array, at: number, length: number): Uint8Array {
     if (length <= TINY || length > SHARED / 8) return bytes.slice(at, at + length);
     if (this.used + length > this.memory.length) {
       this.memory = new Uint8Array(SHARED);

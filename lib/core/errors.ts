@@ -21,6 +21,7 @@ export type UsageCode =
   | 'ERR_DUPLICATE_STAGE'
   | 'ERR_UNKNOWN_STAGE'
   | 'ERR_UNSUPPORTED'
+  | 'ERR_OUT_OF_RANGE'
   | 'ERR_TOO_MANY_EVENTS';
 
 /** The caller did something that can never work; thrown synchronously. */

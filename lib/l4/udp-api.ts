@@ -23,9 +23,25 @@ export interface UdpMessage {
   readonly device?: Device | undefined;
 }
 
+/** What is known of a received datagram besides its data. */
+export type UdpArrival = Omit<UdpMessage, 'data'>;
+
 /** What a socket tells its owner, synchronously. It must not throw. */
-export interface UdpHandler {
+export interface UdpHandler extends UdpErrorHandler {
   message(message: UdpMessage): void;
+}
+
+/** The same for an owner that looks at datagrams where they lie. */
+export interface UdpViewer extends UdpErrorHandler {
+  /**
+   * A datagram: bytes `from` to `to` of `bytes`. They are not the owner's, who must not change them, and may change as soon as it returns: what is to
+   * last is copied. {@link UdpSocket.sendCopy} sends them on.
+   */
+  view(bytes: Uint8Array, from: number, to: number, arrival: UdpArrival): void;
+}
+
+/** What a socket tells its owner besides what came. */
+export interface UdpErrorHandler {
   /**
    * ICMP reported an error about a datagram of a connected socket (RFC 1122 4.1.3.3): `EMSGSIZE` for one that must not be cut and was too
    * big for the path. Or the stack was disposed.
@@ -116,6 +132,12 @@ export interface UdpSocket {
    * @throws NetError `EDESTADDRREQ`, `EISCONN`, `ENETUNREACH`, `EACCES` (broadcast not allowed), `EBADF` (closed), `EMSGSIZE`
    */
   send(data: Uint8Array, to?: Endpoint, segmentSize?: number): void;
+  /**
+   * The same of bytes `from` to `end` of `bytes`, without an array for them.
+   *
+   * @throws NetError as `send` @throws UsageError `ERR_OUT_OF_RANGE`
+   */
+  sendCopy(bytes: Uint8Array, from: number, end: number, to?: Endpoint, segmentSize?: number): void;
   /** Fixes the peer: only its datagrams come in, ICMP errors about it are reported. `undefined` undoes it. */
   connect(to: Endpoint | undefined): void;
   close(): void;
@@ -130,5 +152,5 @@ export interface UdpSockets {
    *
    * @throws NetError `EADDRINUSE`, `EADDRNOTAVAIL`
    */
-  bind(local: Endpoint, handler: UdpHandler, options?: UdpOptions): UdpSocket;
+  bind(local: Endpoint, handler: UdpHandler | UdpViewer, options?: UdpOptions): UdpSocket;
 }

@@ -1,11 +1,12 @@
 /** A bound UDP socket: what it was told, and which datagrams are its. */
 
 import { type IpAddress, type IpVersion, isSameAddress, unmapped } from '../core/address.js';
+import { checkRange } from '../core/copy.js';
 import { NetError } from '../core/errors.js';
 import { DEFAULT_HOP_LIMIT, type IpPath } from '../l3/ip-output.js';
 import type { Multicast } from '../l3/multicast.js';
 import type { Endpoint } from './tcp/api.js';
-import type { UdpHandler, UdpOptions, UdpSocket } from './udp-api.js';
+import type { UdpHandler, UdpOptions, UdpSocket, UdpViewer } from './udp-api.js';
 import { SocketGroups } from './udp-groups.js';
 
 // How well a socket fits a datagram; the highest wins.
@@ -17,7 +18,7 @@ const CONNECTED = 4;
 /** What a socket needs of its host. */
 export interface SocketHost {
   readonly multicast: Multicast | undefined;
-  transmit(socket: BoundSocket, data: Uint8Array, to: Endpoint, segmentSize: number | undefined): void;
+  transmit(socket: BoundSocket, bytes: Uint8Array, from: number, end: number, to: Endpoint, segmentSize: number): void;
   pathTo(socket: BoundSocket, to: Endpoint, syscall: string): IpPath;
   /** Which datagrams are the socket's has changed. */
   changed(): void;
@@ -27,7 +28,7 @@ export interface SocketHost {
 /** See {@link UdpSocket}. */
 export class BoundSocket implements UdpSocket {
   readonly host: SocketHost;
-  readonly handler: UdpHandler;
+  readonly handler: UdpHandler | UdpViewer;
   readonly reuse: boolean;
   /** Bound to all addresses of both versions (RFC 3493 3.7). */
   readonly isDual: boolean;
@@ -45,7 +46,7 @@ export class BoundSocket implements UdpSocket {
   readonly bound: IpAddress;
   closed = false;
 
-  constructor(host: SocketHost, local: Endpoint, handler: UdpHandler, options: UdpOptions) {
+  constructor(host: SocketHost, local: Endpoint, handler: UdpHandler | UdpViewer, options: UdpOptions) {
     this.host = host;
     this.local = local;
     this.bound = local.address;
@@ -96,7 +97,13 @@ export class BoundSocket implements UdpSocket {
   }
 
   send(data: Uint8Array, to?: Endpoint, segmentSize?: number): void {
-    this.host.transmit(this, data, this.destination(to, 'send'), segmentSize);
+    const { length } = data;
+    this.host.transmit(this, data, 0, length, this.destination(to, 'send'), segmentSize ?? length);
+  }
+
+  sendCopy(bytes: Uint8Array, from: number, end: number, to?: Endpoint, segmentSize: number = end - from): void {
+    checkRange(bytes, from, end);
+    this.host.transmit(this, bytes, from, end, this.destination(to, 'send'), segmentSize);
   }
 
   pathMtu(to?: Endpoint): number {

@@ -8,6 +8,7 @@
 
 import { anyAddress, type IpAddress, type IpVersion, isSameAddress, unmapped } from '../core/address.js';
 import { ByteCopies } from '../core/byte-copies.js';
+import { copyRange } from '../core/copy.js';
 import { DropReason } from '../core/drops.js';
 import { type Device, type DeviceShare, NO_FEATURES } from '../core/device.js';
 import type { Env } from '../core/env.js';
@@ -31,7 +32,7 @@ import { UDP_HEADER, UdpDatagram } from '../wire/udp.js';
 import { ephemeralPort } from './ports.js';
 import { ownsNumber } from './share.js';
 import type { Endpoint } from './tcp/api.js';
-import type { UdpHandler, UdpMessage, UdpOptions, UdpSocket, UdpSockets } from './udp-api.js';
+import type { UdpArrival, UdpHandler, UdpOptions, UdpSocket, UdpSockets, UdpViewer } from './udp-api.js';
 import { Arrival, Arrivals, type Departure, Departures } from './udp-flows.js';
 import { UdpTunnels } from './udp-tunnels.js';
 import { BoundSocket, isDualStack, NO_MATCH, type SocketHost } from './udp-socket.js';
@@ -89,7 +90,7 @@ export class UdpHost implements UdpSockets, SocketHost {
     return size;
   }
 
-  bind(local: Endpoint, handler: UdpHandler, options: UdpOptions = {}): UdpSocket {
+  bind(local: Endpoint, handler: UdpHandler | UdpViewer, options: UdpOptions = {}): UdpSocket {
     const address = unmapped(local.address);
     const isOurs = address.isUnspecified || address.isMulticast || this.paths.isLocal(address);
     if (!isOurs && !this.paths.isBroadcast(address)) {
@@ -183,34 +184,46 @@ export class UdpHost implements UdpSockets, SocketHost {
   }
 
   /** For sockets: sends datagrams, all but the last of `segmentSize` bytes; without that, one. */
-  transmit(socket: BoundSocket, data: Uint8Array, to: Endpoint, segmentSize: number = data.length): void {
+  transmit(
+    socket: BoundSocket,
+    bytes: Uint8Array,
+    from: number,
+    end: number,
+    to: Endpoint,
+    segmentSize: number = end - from,
+  ): void {
     const way = this.departures.find(socket, to, this.paths.generation) ?? this.departure(socket, to);
     const { version } = to.address;
-    const isMany = segmentSize < data.length;
+    const length = end - from;
+    const isMany = segmentSize < length;
     const needsMtu = isMany || socket.dontFragment;
     const { mtu } = needsMtu ? this.pathTo(socket, to, 'send') : NO_LIMIT;
     const whole = Math.min(mtu - ipHeaderLength(version) - UDP_HEADER, MAX_PAYLOAD[version]);
-    if (Math.min(segmentSize, data.length) > whole || (isMany && !(segmentSize >= 1))) {
+    if (Math.min(segmentSize, length) > whole || (isMany && !(segmentSize >= 1))) {
       throw NetError.of('EMSGSIZE', 'send', to.address.toString(), to.port);
     }
-    if (!isMany) return this.dispatch(way, data, 0);
+    if (!isMany) return this.dispatch(way, bytes, from, end, 0);
     // As many at once as one packet can stand for, where the device cuts it.
     const { udpSegmentation, checksum } = way.features;
     const atOnce = udpSegmentation && checksum && way.device === undefined;
     const most = Math.min(MAX_DATAGRAMS, Math.floor(MAX_PAYLOAD[version] / segmentSize));
     const step = atOnce ? most * segmentSize : segmentSize;
-    for (let at = 0; at < data.length; at += step) {
-      this.dispatch(way, data.subarray(at, at + step), segmentSize);
-    }
+    for (let at = from; at < end; at += step) this.dispatch(way, bytes, at, Math.min(at + step, end), segmentSize);
     return undefined;
   }
 
   /** Sends one packet: a datagram, or, of more bytes than `segmentSize`, what stands for many. */
-  private dispatch(way: Departure<BoundSocket>, data: Uint8Array, segmentSize: number): void {
+  private dispatch(
+    way: Departure<BoundSocket>,
+    bytes: Uint8Array,
+    from: number,
+    end: number,
+    segmentSize: number,
+  ): void {
     const { socket, port, flow, device } = way;
-    const { length } = data;
+    const length = end - from;
     const frame = this.env.pool.alloc(length);
-    frame.slab.bytes.set(data, frame.put(length));
+    copyRange(bytes, from, frame.slab.bytes, frame.put(length), length);
     const sum = way.sum + UDP_HEADER + length;
     if (way.features.checksum) UdpDatagram.emitPartial(frame, socket.local.port, port, sum);
     else UdpDatagram.emit(frame, socket.local.port, port, sum);
@@ -337,18 +350,25 @@ export class UdpHost implements UdpSockets, SocketHost {
     const { slab, start, device } = frame;
     const end = start + slab.view.getUint16(start + LENGTH);
     const size = frame.gsoType === GsoType.UdpL4 && frame.gsoSize > 0 ? frame.gsoSize : end - start;
+    const arrival = { source, destination, hopLimit, trafficClass, device };
     let at = start + UDP_HEADER;
     do {
-      const data = this.copies.of(slab, at, Math.min(size, end - at));
-      this.tell(socket, { data, source, destination, hopLimit, trafficClass, device }, frame);
+      this.tell(socket, frame, at, Math.min(at + size, end), arrival);
       at += size;
     } while (at < end && !socket.closed);
     return true;
   }
 
-  private tell({ handler }: BoundSocket, message: UdpMessage, frame: Frame): void {
+  private tell({ handler }: BoundSocket, frame: Frame, from: number, to: number, arrival: UdpArrival): void {
+    const { bytes } = frame.slab;
     try {
-      handler.message(message);
+      if ('view' in handler) {
+        handler.view(bytes, from, to, arrival);
+        return;
+      }
+      const { source, destination, hopLimit, trafficClass, device } = arrival;
+      const data = this.copies.of(bytes, from, to - from);
+      handler.message({ data, source, destination, hopLimit, trafficClass, device });
     } catch {
       // The contract forbids it; neither the stack nor the other sockets shall suffer.
       this.env.drops.report(DropReason.CallbackThrew, frame, NAME);

@@ -150,6 +150,9 @@ class Dispatcher<T extends Packet> implements Demux<T> {
   private readonly small: (Outlet<T> | undefined)[] = Array.from({ length: SMALL_KEYS }, () => undefined);
   private readonly outlets = new Map<number, Outlet<T>>();
   private readonly rest = new Outlet<T>();
+  /** The last of the keys that are looked up in the Map, and what it led to. */
+  private lastKey = -1;
+  private lastOutlet: Outlet<T> | undefined = undefined;
   private connection: Subscription | undefined = undefined;
   /** Connected by `connect()`, not by a subscriber. */
   private kept = false;
@@ -213,14 +216,24 @@ class Dispatcher<T extends Packet> implements Demux<T> {
     if (outlet === undefined) {
       outlet = new Outlet();
       this.outlets.set(key, outlet);
+      if (key === this.lastKey) this.lastOutlet = outlet;
       if (key >= 0 && key < SMALL_KEYS) this.small[key] = outlet;
     }
     return outlet;
   }
 
+  private large(key: number): Outlet<T> | undefined {
+    if (key !== this.lastKey) {
+      this.lastKey = key;
+      this.lastOutlet = this.outlets.get(key);
+    }
+    return this.lastOutlet;
+  }
+
   private forget(key: number): void {
     if (this.outlets.get(key)?.subscribers.length !== 0) return;
     this.outlets.delete(key);
+    if (key === this.lastKey) this.lastOutlet = undefined;
     if (key >= 0 && key < SMALL_KEYS) this.small[key] = undefined;
   }
 
@@ -299,7 +312,7 @@ class Dispatcher<T extends Packet> implements Demux<T> {
     } catch {
       return this.env.drops.report(DropReason.CallbackThrew, frameOf(packet), 'demux');
     }
-    const outlet = key >= 0 && key < SMALL_KEYS ? this.small[key] : this.outlets.get(key);
+    const outlet = key >= 0 && key < SMALL_KEYS ? this.small[key] : this.large(key);
     const { subscribers } = outlet ?? this.rest;
     if (subscribers.length === 1) subscribers[0]?.next(packet);
     else if (subscribers.length > 1) share(packet, subscribers);

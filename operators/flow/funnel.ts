@@ -1,5 +1,5 @@
 import { Observable } from 'rxjs';
-import { PacketSubscriber } from './packet-subscriber.js';
+import { PassingSubscriber } from './packet-subscriber.js';
 
 /**
  * Brings the packets of several sources into one stream: RxJS's `merge`, made for very many packets.
@@ -28,7 +28,7 @@ export function funnel<T>(...sources: readonly Observable<T>[]): Observable<T> {
     if (left === 0) subscriber.complete();
     for (const source of sources) {
       if (subscriber.closed) return;
-      const inlet = new PacketSubscriber<T>(ends, (packet) => subscriber.next(packet));
+      const inlet = new PassingSubscriber<T>(ends, subscriber);
       subscriber.add(inlet);
       source.subscribe(inlet);
     }

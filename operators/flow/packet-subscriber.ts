@@ -50,6 +50,26 @@ export class StepSubscriber<In, Out> extends Subscriber<In> {
   }
 }
 
+/** The same for what is passed on as it is. */
+export class PassingSubscriber<T> extends Subscriber<T> {
+  private readonly output: Subscriber<T>;
+
+  /** @param ends are told the end @param output is given the packets */
+  constructor(ends: Pick<Observer<never>, 'error' | 'complete'>, output: Subscriber<T>) {
+    super(ends as Subscriber<never>);
+    this.output = output;
+  }
+
+  override next(packet: T): void {
+    if (this.isStopped) return;
+    try {
+      this.output.next(packet);
+    } catch (error) {
+      unhandled(error);
+    }
+  }
+}
+
 function unhandled(error: unknown): void {
   throwError(() => error).subscribe();
 }

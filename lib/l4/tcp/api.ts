@@ -67,7 +67,7 @@ export interface TcpWriteOptions {
 
 /**
  * Is shown received bytes: those from `from` to `to` of `bytes`, which are not its own. They may change as soon as it returns, so what is to
- * last is copied, above all what is to be written: `write` goes on looking at what it was given. Must not change them, nor throw.
+ * last is copied, above all what is to be written: by `writeCopy`, since `write` goes on looking at what it was given. Must not change them, nor throw.
  */
 export type ByteSink = (bytes: Uint8Array, from: number, to: number) => void;
 
@@ -89,6 +89,14 @@ export interface TcpConnection {
    * @throws NetError `EPIPE` after `end` or after the connection closed
    */
   write(bytes: Uint8Array, options?: TcpWriteOptions): number;
+  /**
+   * The same with a copy of bytes `from` to `to`, by default all of them: they may change as soon as it returns. What {@link TcpConnection.consume}
+   * shows can so be sent back; and of small pieces a copy costs less than an array for each. A connection that has such bytes under way takes
+   * at least 2 KiB for them.
+   *
+   * @throws NetError as `write` @throws UsageError `ERR_OUT_OF_RANGE`
+   */
+  writeCopy(bytes: Uint8Array, from?: number, to?: number, options?: TcpWriteOptions): number;
   /** Bytes that `write` would take now. */
   readonly writableBytes: number;
   /** Bytes written and not yet acknowledged. */

@@ -1,5 +1,6 @@
 /** What an application asks of a connection (RFC 9293 3.9.1): writing, reading, closing. */
 
+import { checkRange } from '../../core/copy.js';
 import type { ByteSink, TcpShutdown, TcpWriteOptions } from './api.js';
 import { isAckDueOnRead } from './acks.js';
 import type { Connection } from './connection.js';
@@ -19,15 +20,39 @@ const LARGEST_BURST = 65_215;
 
 /** See `TcpConnection.write`. */
 export function write(c: Connection, bytes: Uint8Array, options: TcpWriteOptions | undefined): number {
+  return put(c, bytes, 0, bytes.length, false, options);
+}
+
+/** See `TcpConnection.writeCopy`. */
+export function writeCopy(
+  c: Connection,
+  bytes: Uint8Array,
+  from: number,
+  to: number,
+  options: TcpWriteOptions | undefined,
+): number {
+  checkRange(bytes, from, to);
+  return put(c, bytes, from, to, true, options);
+}
+
+function put(
+  c: Connection,
+  bytes: Uint8Array,
+  from: number,
+  to: number,
+  copied: boolean,
+  options: TcpWriteOptions | undefined,
+): number {
   if (c.finQueued || c.over || c.abandoned) throw c.failure('EPIPE', 'write');
-  const taken = Math.min(bytes.length, roomToWrite(c));
-  if (taken < bytes.length) c.blocked = true;
+  const length = to - from;
+  const taken = Math.min(length, roomToWrite(c));
+  if (taken < length) c.blocked = true;
   if (taken <= 0) return 0;
   c.host.memory.used += taken;
-  enqueue(c, taken === bytes.length ? bytes : bytes.subarray(0, taken), options?.more !== true || taken < bytes.length);
+  enqueue(c, bytes, from, from + taken, copied, options?.more !== true || taken < length);
   c.unflushed = true;
   if (c.settings !== undefined) c.settings.more = false;
-  if (options !== undefined) mark(c, options, taken === bytes.length);
+  if (options !== undefined) mark(c, options, taken === length);
   if (canSend(c.state) || c.fastOpen?.isEarly === true) {
     c.host.enter();
     try {
@@ -48,18 +73,23 @@ export function write(c: Connection, bytes: Uint8Array, options: TcpWriteOptions
  * Queues what was taken. Its end is pushed (RFC 9293 MUST-60, MUST-61), in place of an earlier one that was not sent yet; and as with Linux
  * what is more than half the largest window of the peer before that, so that its application does not wait for all of it.
  */
-function enqueue(c: Connection, bytes: Uint8Array, push: boolean): void {
+function enqueue(c: Connection, bytes: Uint8Array, from: number, to: number, copied: boolean, push: boolean): void {
   const queue = ownQueue(c);
   if (unsentBytes(c) > 0) queue.unpush();
-  let rest = bytes;
+  let at = from;
   const half = c.snd.maxWnd >>> 1;
   const segment = fullSize(c);
-  if (bytes.length > half && half >= segment) {
+  if (to - from > half && half >= segment) {
     const burst = Math.min(half, LARGEST_BURST);
     const step = Math.ceil((half + 1) / (burst - (burst % segment))) * (burst - (burst % segment));
-    for (; rest.length > step; rest = rest.subarray(step)) queue.push(rest.subarray(0, step));
+    for (; to - at > step; at += step) append(c, bytes, at, at + step, copied, true);
   }
-  queue.push(rest, push);
+  append(c, bytes, at, to, copied, push);
+}
+
+function append(c: Connection, bytes: Uint8Array, from: number, to: number, copied: boolean, push: boolean): void {
+  if (copied) c.queue.pushCopy(bytes, from, to, push, c.host.env.pool);
+  else c.queue.push(bytes, from, to, push);
 }
 
 function mark(c: Connection, options: TcpWriteOptions, whole: boolean): void {

@@ -217,6 +217,9 @@ export class Connection extends Flags implements TcpConnection {
   write(bytes: Uint8Array, options?: TcpWriteOptions): number {
     return calls.write(this, bytes, options);
   }
+  writeCopy(bytes: Uint8Array, from = 0, to: number = bytes.length, options?: TcpWriteOptions): number {
+    return calls.writeCopy(this, bytes, from, to, options);
+  }
   end(): void {
     calls.end(this);
   }

@@ -3,15 +3,15 @@
  * it where it lies, in the frame. What is unread when the event ends is kept: copied once, into memory that becomes the reader's own.
  */
 
+import { ByteCopies } from '../../core/byte-copies.js';
+import { copyRange } from '../../core/copy.js';
+
 // Kept pieces are gathered, so that many small ones do not cost many times their size. One that waits alone has memory of its own, and so
 // have the first that are not small; then blocks are about as large as what waits already.
 const SMALL = 1024;
 const LEAST_BLOCK = 4096;
 const LARGEST_BLOCK = 65_536;
 const FEW = 8192;
-// Shorter ones are copied faster in a loop.
-const SHORT = 32;
-
 const NOWHERE = new Uint8Array(0);
 
 /** A queue of bytes that is read in pieces. */
@@ -31,6 +31,12 @@ export class ReceiveQueue {
   private lent: Uint8Array | undefined = undefined;
   private lentFrom = 0;
   private lentTo = 0;
+  private readonly copies: ByteCopies;
+
+  /** @param copies makes those of what is read where it lies */
+  constructor(copies: ByteCopies = new ByteCopies()) {
+    this.copies = copies;
+  }
 
   /** Puts bytes `from` to `to` of `source` at the end, where they lie: {@link keep} them before they change. */
   lend(source: Uint8Array, from: number, to: number): void {
@@ -63,12 +69,12 @@ export class ReceiveQueue {
     const end = this.ends[last] ?? 0;
     const block = this.blocks[last];
     if (block !== undefined && end + count <= block.length) {
-      copy(lent, from, to, block, end);
+      copyRange(lent, from, block, end, count);
       this.ends[last] = end + count;
       return;
     }
     const fresh = new Uint8Array(Math.max(count, LEAST_BLOCK, Math.min(LARGEST_BLOCK, this.length)));
-    copy(lent, from, to, fresh, 0);
+    copyRange(lent, from, fresh, 0, count);
     this.add(fresh, count);
   }
 
@@ -139,7 +145,7 @@ export class ReceiveQueue {
     if (count === 0) return undefined;
     const { taken, takenFrom: from } = this;
     this.taken = NOWHERE;
-    if (isLent) return taken.slice(from, from + count);
+    if (isLent) return this.copies.of(taken, from, count);
     return count === taken.length ? taken : taken.subarray(from, from + count);
   }
 
@@ -166,11 +172,6 @@ export class ReceiveQueue {
 /** The less of both, as an integer, which with an infinite `max` the engine would not know it to be. */
 function atMost(count: number, max: number): number {
   return count > max ? max | 0 : count;
-}
-
-function copy(source: Uint8Array, from: number, to: number, target: Uint8Array, at: number): void {
-  if (to - from > SHORT) target.set(source.subarray(from, to), at);
-  else for (let i = from; i < to; i++) target[at + i - from] = source[i] ?? 0;
 }
 
 /** What connections have for which nothing waits to be read: empty, and stays so. Of the same class as the others, so that all that look at them see but one. */

@@ -1,9 +1,38 @@
 /**
- * What the application wrote and the peer has not acknowledged: its own arrays, by reference. Each byte is copied once, into the
- * frame that carries it, and again for each retransmission.
+ * What the application wrote and the peer has not acknowledged. Its own arrays are kept by reference: each byte is copied once, into the
+ * frame that carries it, and again for each retransmission. What it does not leave to us is copied, piece by piece into slots of the pool.
  */
 
+import { copyRange } from '../../core/copy.js';
+import type { Frame, FramePool } from '../../core/frame.js';
 import { ChronoWatch } from './statistics.js';
+
+const NOWHERE = new Uint8Array(0);
+/** Bytes that a slot of the smallest size holds. Larger copies have memory of their own. */
+const BLOCK = 1888;
+/** Pieces that may be used up at the front before the others move there; and that are kept for what is to come. */
+const MANY = 32;
+const KEPT = 64;
+
+/** Bytes of an array that are a part of the stream. */
+class Piece {
+  bytes: Uint8Array = NOWHERE;
+  /** Where in it they begin. */
+  at = 0;
+  /** Stream positions of the first byte, and of the one after the last. */
+  start = 0;
+  end = 0;
+  /** Whether their end is pushed: the segment that carries it says PSH, each time it is sent. */
+  pushed = false;
+  /** The slot in which they lie, if it is one. */
+  slot: Frame | undefined = undefined;
+
+  forget(): void {
+    this.bytes = NOWHERE;
+    this.slot?.release();
+    this.slot = undefined;
+  }
+}
 
 /** A queue of bytes that are read at any offset and consumed at the front. */
 export class SendQueue {
@@ -11,120 +40,150 @@ export class SendQueue {
   length = 0;
   /** How long there is something in it, and why. */
   readonly watch: ChronoWatch = new ChronoWatch();
-  private chunks: (Uint8Array | undefined)[] = [];
-  /** Stream position of each chunk's first byte. */
-  private starts: number[] = [];
-  /** Which chunks' ends are pushed: the segment that carries them says PSH, each time it is sent. */
-  private pushes: boolean[] = [];
-  /** Index of the first chunk in use. */
+  /** In use are those from `first` up to `last`; the others wait to be. */
+  private pieces: Piece[] = [];
   private first = 0;
-  /** Stream positions of the queue's first byte and of the byte after its last. */
+  private last = 0;
+  /** Stream positions of the queue's first byte and of the byte after its last; modulo 2^32, as all of them. */
   private head = 0;
   private tail = 0;
-  /** The chunk that was found last: the next copy most often starts there or in the next. */
+  /** The piece that was found last: the next copy most often starts there or in the next. */
   private hint = 0;
+  /** The slot that copies go to, behind those that are there. */
+  private block: Frame | undefined = undefined;
 
-  /** Appends bytes by reference; they must not change while they are queued. @param pushed whether their end is */
-  push(bytes: Uint8Array, pushed = true): void {
-    if (bytes.length === 0) return;
+  /** Appends bytes `from` to `to` by reference; they must not change while they are queued. @param pushed whether their end is */
+  push(bytes: Uint8Array, from: number, to: number, pushed: boolean): void {
+    if (to > from) this.append(bytes, from, to - from, pushed);
+  }
+
+  /** Appends a copy of bytes `from` to `to`. @param pushed whether their end is */
+  pushCopy(bytes: Uint8Array, from: number, to: number, pushed: boolean, pool: FramePool): void {
+    const length = to - from;
+    if (length <= 0) return;
+    if (length > BLOCK) {
+      this.append(bytes.slice(from, to), 0, length, pushed);
+      return;
+    }
+    const block = this.blockFor(length, pool);
+    const at = block.put(length);
+    const target = block.slab.bytes;
+    copyRange(bytes, from, target, at, length);
+    const before = this.last > this.first ? this.pieces[this.last - 1] : undefined;
+    if (before !== undefined && before.slot === block && !before.pushed) {
+      before.end = this.tail = (this.tail + length) | 0;
+      before.pushed = pushed;
+      this.length += length;
+    } else this.append(target, at, length, pushed).slot = block.retain();
+  }
+
+  private blockFor(length: number, pool: FramePool): Frame {
+    const { block } = this;
+    if (block !== undefined && block.end + length <= block.limit) return block;
+    block?.release();
+    this.block = pool.alloc(BLOCK);
+    return this.block;
+  }
+
+  private append(bytes: Uint8Array, at: number, length: number, pushed: boolean): Piece {
     if (this === NOTHING_QUEUED) throw new Error('a connection queues bytes in a queue of its own');
-    this.chunks.push(bytes);
-    this.starts.push(this.tail);
-    this.pushes.push(pushed);
-    this.tail += bytes.length;
-    this.length += bytes.length;
+    const { pieces, last } = this;
+    let piece = pieces[last];
+    if (piece === undefined) pieces.push((piece = new Piece()));
+    piece.bytes = bytes;
+    piece.at = at;
+    piece.start = this.tail;
+    piece.end = this.tail = (this.tail + length) | 0;
+    piece.pushed = pushed;
+    this.last = last + 1;
+    this.length += length;
+    return piece;
   }
 
   /** More follows before the end was sent: the later end is pushed instead. */
   unpush(): void {
-    if (this.pushes.length > 0) this.pushes[this.pushes.length - 1] = false;
+    const piece = this.last > this.first ? this.pieces[this.last - 1] : undefined;
+    if (piece !== undefined) piece.pushed = false;
   }
 
   /** Copies `count` bytes, from `offset` bytes behind the front, to `target` at `at`. Returns whether an end that is pushed is among them. */
   copy(offset: number, count: number, target: Uint8Array, at: number): boolean {
-    const from = this.head + offset;
-    let index = this.find(from);
-    let done = 0;
+    const { pieces, last } = this;
+    const from = (this.head + offset) | 0;
     let pushed = false;
-    while (done < count) {
-      const chunk = this.chunks[index];
-      if (chunk === undefined) return pushed;
-      const skip = from + done - (this.starts[index] ?? 0);
-      const part = Math.min(chunk.length - skip, count - done);
-      if (skip === 0 && part === chunk.length) target.set(chunk, at + done);
-      else if (part <= 16) for (let i = 0; i < part; i++) target[at + done + i] = chunk[skip + i] ?? 0;
-      else target.set(chunk.subarray(skip, skip + part), at + done);
+    let done = 0;
+    for (let index = this.find(from); done < count && index < last; index++) {
+      const piece = pieces[index];
+      if (piece === undefined) break;
+      const skip = (from + done - piece.start) | 0;
+      const rest = (piece.end - piece.start - skip) | 0;
+      const part = Math.min(rest, count - done);
+      copyRange(piece.bytes, piece.at + skip, target, at + done, part);
       done += part;
-      if (skip + part === chunk.length && this.pushes[index] === true) pushed = true;
+      if (part === rest && piece.pushed) pushed = true;
       this.hint = index;
-      index++;
     }
     return pushed;
   }
 
   /** Drops `count` bytes at the front. */
   consume(count: number): void {
-    this.head += count;
+    const { pieces, last } = this;
+    let { first } = this;
+    this.head = (this.head + count) | 0;
     this.length -= count;
-    while (this.first < this.chunks.length) {
-      const end = (this.starts[this.first] ?? 0) + (this.chunks[this.first]?.length ?? 0);
-      if (end > this.head) break;
-      this.chunks[this.first] = undefined;
-      this.first++;
+    for (; first < last; first++) {
+      const piece = pieces[first];
+      if (piece === undefined || ((piece.end - this.head) | 0) > 0) break;
+      piece.forget();
     }
-    if (this.first === this.chunks.length) this.clearChunks();
-    else if (this.first >= 32 && this.first * 2 > this.chunks.length) this.compact();
+    this.first = first;
+    if (first === last) this.empty();
+    else if (first >= MANY && first * 2 > last) this.compact();
   }
 
   /** Drops everything. */
   clear(): void {
+    for (let i = this.first; i < this.last; i++) this.pieces[i]?.forget();
     this.head = this.tail;
     this.length = 0;
-    this.clearChunks();
+    this.empty();
   }
 
-  private clearChunks(): void {
-    if (this.chunks.length > 64) {
-      this.chunks = [];
-      this.starts = [];
-      this.pushes = [];
-    } else {
-      // One by one, as a rule: that is far cheaper than to set the length.
-      while (this.chunks.length > 0) {
-        this.chunks.pop();
-        this.starts.pop();
-        this.pushes.pop();
-      }
-    }
-    this.first = this.hint = 0;
+  private empty(): void {
+    this.first = this.last = this.hint = 0;
+    this.block?.release();
+    this.block = undefined;
+    if (this.pieces.length > KEPT) this.pieces = [];
   }
 
+  /** Moves those in use to the front, and those that are not behind them. */
   private compact(): void {
-    this.chunks.splice(0, this.first);
-    this.starts.splice(0, this.first);
-    this.pushes.splice(0, this.first);
-    this.hint = Math.max(0, this.hint - this.first);
+    const { first, last, pieces } = this;
+    pieces.push(...pieces.splice(0, first));
+    this.last = last - first;
+    this.hint = Math.max(0, this.hint - first);
     this.first = 0;
   }
 
-  /** Index of the chunk that holds stream position `position`. */
+  /** Index of the piece that holds stream position `position`. */
   private find(position: number): number {
-    const { starts, hint } = this;
+    const { pieces, hint } = this;
     if (this.holds(hint, position)) return hint;
     if (this.holds(hint + 1, position)) return hint + 1;
     let low = this.first;
-    let high = starts.length - 1;
+    let high = this.last - 1;
     while (low < high) {
       const middle = (low + high + 1) >>> 1;
-      if ((starts[middle] ?? 0) <= position) low = middle;
+      if ((((pieces[middle]?.start ?? 0) - position) | 0) <= 0) low = middle;
       else high = middle - 1;
     }
     return low;
   }
 
   private holds(index: number, position: number): boolean {
-    const start = this.starts[index];
-    return start !== undefined && start <= position && position < (this.starts[index + 1] ?? this.tail);
+    const piece = index < this.last ? this.pieces[index] : undefined;
+    return piece !== undefined && ((position - piece.start) | 0) >= 0 && ((position - piece.end) | 0) < 0;
   }
 }
 

@@ -7,6 +7,7 @@
  */
 
 import { type IpAddress, unmapped } from '../../core/address.js';
+import { ByteCopies } from '../../core/byte-copies.js';
 import type { DeviceShare } from '../../core/device.js';
 import { DropReason } from '../../core/drops.js';
 import type { Env } from '../../core/env.js';
@@ -81,10 +82,11 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost {
   readonly config: TcpConfig;
   readonly output: IpOutput;
   readonly counters: TcpCounters = new TcpCounters();
+  private readonly copies: ByteCopies = new ByteCopies();
   private readonly sentSegments: SentSegmentPool = new SentSegmentPool();
   readonly sentQueues: Recycler<SentQueue> = new Recycler(() => new SentQueue(this.sentSegments));
   readonly sendQueues: Recycler<SendQueue> = new Recycler(() => new SendQueue());
-  readonly receiveQueues: Recycler<ReceiveQueue> = new Recycler(() => new ReceiveQueue());
+  readonly receiveQueues: Recycler<ReceiveQueue> = new Recycler(() => new ReceiveQueue(this.copies));
   readonly retransmitTimers: Recycler<LentTimer> = new Recycler(() => new LentTimer(this.env.timers, runRetransmit));
   readonly ackTimers: Recycler<LentTimer> = new Recycler(() => new LentTimer(this.env.timers, runDelayedAck));
   readonly fastOpen: FastOpenMemory;

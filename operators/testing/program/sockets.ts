@@ -3,7 +3,7 @@
 import type { LookupFunction } from 'node:net';
 import type { Timers } from '../../../lib/core/timers.js';
 import type { TcpConnection, TcpHandler, TcpListener, TcpSockets } from '../../../lib/l4/tcp/api.js';
-import type { UdpSockets } from '../../../lib/l4/udp-api.js';
+import type { UdpMessage, UdpSockets, UdpViewer } from '../../../lib/l4/udp-api.js';
 import { type DatagramSocket, nodeDgram, type NodeDgram } from '../../../lib/socket/dgram.js';
 import { type NodeNet, nodeNet } from '../../../lib/socket/net.js';
 import type { ListenArguments, Server } from '../../../lib/socket/server.js';
@@ -66,9 +66,11 @@ function programUdp(program: Program): UdpSockets {
       udp.bind(
         local,
         {
-          ...handler,
-          message: program.bind((message) => handler.message(message)),
+          ...('view' in handler
+            ? { view: program.bind((...datagram: Parameters<UdpViewer['view']>) => handler.view(...datagram)) }
+            : { message: program.bind((message: UdpMessage) => handler.message(message)) }),
           error: program.bind((error) => handler.error(error)),
+          report: program.bind((report) => handler.report?.(report)),
         },
         options,
       ),

@@ -54,6 +54,10 @@ function release(frame: Frame): true {
   return true;
 }
 
+function payload(frame: Frame, version: IpVersion): string {
+  return Buffer.from(frame.bytes()).toString('hex', HEADER[version]);
+}
+
 function isUdp({ slab: { view }, start }: Frame): boolean {
   return view.getUint8(start + (view.getUint8(start) >>> 4 === 4 ? 9 : 6)) === 17;
 }
@@ -178,6 +182,33 @@ for (const version of [4, 6] as const) {
       receive('< udp 53 > 9 (10)', many(500));
       receive('< udp 53 > 9 (0)', many(500));
       expect(sizes.splice(0)).to.deep.equal([500, 500, 10, 0]);
+      socket.close();
+      dispose();
+      expect(env.pool.outstanding).to.equal(0);
+    });
+
+    it('are shown where they lie, and sent back from there', () => {
+      const { me, receive, taken, dispose, env } = bench(version, NO_FEATURES);
+      const seen: string[] = [];
+      const socket = me.udp.bind(anyEndpoint(version, 9), {
+        view: (bytes, from, to, { source, destination, hopLimit }) => {
+          seen.push(`${to - from} from ${source.port} to ${destination.address.toString()}, ${hopLimit}`);
+          expect(bytes.length).to.be.above(to);
+          socket.sendCopy(bytes, from, to, source);
+          socket.sendCopy(bytes, from + 1, to, source, 4);
+        },
+        error() {},
+      });
+      receive('< udp 53 > 9 (10)');
+      expect(seen).to.deep.equal([`10 from 53 to ${OWN[version]}, 64`]);
+      const out = taken();
+      expect(out.map(({ length }) => length - HEADER[version])).to.deep.equal([10, 4, 4, 1]);
+      const [whole = '', ...parts] = out.map((frame) => payload(frame, version));
+      expect(parts.join('')).to.equal(whole.slice(2));
+      for (const frame of out) frame.release();
+      expect(() => socket.sendCopy(new Uint8Array(4), 2, 5))
+        .to.throw()
+        .with.property('code', 'ERR_OUT_OF_RANGE');
       socket.close();
       dispose();
       expect(env.pool.outstanding).to.equal(0);

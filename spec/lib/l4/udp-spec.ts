@@ -141,10 +141,12 @@ for (const family of families) {
       host.bind(anyEndpoint(family.version, 7), thrower, { reuseAddress: true });
       host.bind(anyEndpoint(family.version, 7), app, { reuseAddress: true });
       host.bind(anyEndpoint(family.version, 8), thrower);
+      host.bind(anyEndpoint(family.version, 9), { view: () => expect.fail('thrown by a viewer'), error() {} });
+      expect(receive(at(peer, 5000), at(us, 9), 'hello')).to.equal(DropReason.CallbackThrew);
       expect(receive(at(peer, 5000), at(us, 8), 'hello')).to.equal(DropReason.CallbackThrew);
       expect(receive(at(peer, 5000), at(broadcast, 7), 'all')).to.equal(DropReason.CallbackThrew);
       expect(app.messages.length).to.equal(1);
-      expect(env.drops.toJSON()).to.deep.equal({ 'callback-threw': 2 });
+      expect(env.drops.toJSON()).to.deep.equal({ 'callback-threw': 3 });
       expect(env.drops.delivered).to.equal(0);
     });
 

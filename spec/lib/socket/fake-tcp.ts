@@ -251,6 +251,10 @@ export class FakeConnection implements TcpConnection {
     return taken;
   }
 
+  writeCopy(bytes: Uint8Array, from?: number, to?: number): number {
+    return this.write(bytes.slice(from, to));
+  }
+
   end(): void {
     this.#finQueued = true;
     this.#transmit();

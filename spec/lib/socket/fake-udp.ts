@@ -63,6 +63,10 @@ class FakeUdpSocket implements UdpSocket {
     this.groups = new SocketGroups(local.address.version, () => undefined);
   }
 
+  sendCopy(bytes: Uint8Array, from: number, end: number, to?: Endpoint): void {
+    this.send(bytes.subarray(from, end), to);
+  }
+
   send(data: Uint8Array, to?: Endpoint): void {
     if (this.#closed) throw NetError.of('EBADF', 'send');
     const target = to ?? this.remote;

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import * as fc from 'fast-check';
 import { Ipv4Address, Ipv6Address, type IpAddress } from '../../../../lib/core/address.js';
-import { Frame } from '../../../../lib/core/frame.js';
+import { Frame, FramePool } from '../../../../lib/core/frame.js';
 import { SeededRandom } from '../../../../lib/core/random.js';
 import type { TcpState } from '../../../../lib/l4/tcp/api.js';
 import type { Connection } from '../../../../lib/l4/tcp/connection.js';
@@ -87,6 +87,7 @@ describe('TCP send queue', () => {
     const operations = fc.array(
       fc.oneof(
         fc.record({ push: fc.integer({ min: 0, max: 60 }) }),
+        fc.record({ copy: fc.oneof(fc.integer({ min: 0, max: 60 }), fc.integer({ min: 1000, max: 3000 })) }),
         fc.record({ consume: fc.float({ min: 0, max: 1, noNaN: true }) }),
       ),
       { maxLength: 300 },
@@ -95,12 +96,19 @@ describe('TCP send queue', () => {
       fc.property(operations, fc.integer(), (steps, seed) => {
         const random = new SeededRandom(seed);
         const queue = new SendQueue();
+        const pool = new FramePool({ poison: true });
         let model: number[] = [];
         for (const step of steps) {
           if ('push' in step) {
             const bytes = pattern(step.push, random.uint32());
-            queue.push(bytes);
-            model.push(...bytes);
+            const from = random.below(bytes.length + 1);
+            queue.push(bytes, from, bytes.length, true);
+            model.push(...bytes.subarray(from));
+          } else if ('copy' in step) {
+            const bytes = pattern(step.copy + 2, random.uint32());
+            queue.pushCopy(bytes, 1, bytes.length - 1, true, pool);
+            model.push(...bytes.subarray(1, -1));
+            bytes.fill(0);
           } else {
             const count = Math.floor(step.consume * model.length);
             queue.consume(count);
@@ -112,7 +120,10 @@ describe('TCP send queue', () => {
           queue.copy(from, count, target, 1);
           expect([...target]).to.deep.equal([0, ...model.slice(from, from + count), 0]);
           expect(queue.length).to.equal(model.length);
+          if (model.length === 0) expect(pool.outstanding).to.equal(0);
         }
+        queue.clear();
+        expect(pool.outstanding).to.equal(0);
       }),
       { numRuns: 60 },
     );

@@ -1,0 +1,127 @@
+import { expect } from 'chai';
+import { Dut } from './dut.js';
+import { App, join, Pair, pattern, VERSIONS } from './pair.js';
+
+for (const version of VERSIONS) {
+  describe(`TCP writing a copy over IPv${version}`, () => {
+    it('leaves the bytes to whoever wrote them', async () => {
+      const pair = new Pair({ version });
+      const server = new App();
+      const client = new App(undefined, false);
+      join(pair, client, server);
+      await pair.scheduler.advance(20);
+      const bytes = pattern(5000);
+      const wanted = [bytes.slice(10, 20), bytes.slice(100, 1700), bytes.slice(1000), bytes.slice()];
+      const { connection } = client;
+      expect(connection?.writeCopy(bytes, 10, 20)).to.equal(10);
+      expect(connection?.writeCopy(bytes, 100, 1700)).to.equal(1600);
+      expect(connection?.writeCopy(bytes, 1000)).to.equal(4000);
+      expect(connection?.writeCopy(bytes)).to.equal(5000);
+      expect(connection?.writeCopy(bytes, 30, 30)).to.equal(0);
+      bytes.fill(0);
+      connection?.end();
+      pair.scheduler.run();
+      expect(Buffer.compare(server.data, Buffer.concat(wanted))).to.equal(0);
+      pair.expectClean();
+    });
+
+    it('gathers what is small, and pushes its end', () => {
+      const dut = new Dut(version);
+      const { connection } = dut.accepted();
+      connection.setCork(true);
+      for (let i = 0; i < 100; i++) connection.writeCopy(pattern(7));
+      // One slot holds all of them.
+      expect(dut.env.pool.outstanding).to.equal(1);
+      connection.setCork(false);
+      expect(dut.takeBare()).to.deep.equal(['P. 1:701(700) ack 1']);
+      dut.rx('. 1:1(0) ack 701 win 65535');
+      expect([dut.env.pool.outstanding, dut.host.memory.used]).to.deep.equal([0, 0]);
+      connection.writeCopy(pattern(5), 0, 5, { more: true });
+      connection.writeCopy(pattern(5));
+      expect(dut.takeBare()).to.deep.equal(['P. 701:711(10) ack 1']);
+      dut.wait(3000);
+      expect(dut.takeBare()[0], 'again').to.equal('P. 701:711(10) ack 1');
+      dut.rx('. 1:1(0) ack 711 win 65535');
+      expect([dut.env.pool.outstanding, dut.host.memory.used]).to.deep.equal([0, 0]);
+      connection.abort();
+      dut.expectClean();
+    });
+
+    it('takes no more than there is room for, and gives back what was not acknowledged', () => {
+      const dut = new Dut(version);
+      const { connection } = dut.accepted({ sendBuffer: 4000, win: 3000 });
+      expect(connection.writeCopy(pattern(6000), 500)).to.equal(4000);
+      expect(connection.writeCopy(pattern(10))).to.equal(0);
+      expect(dut.take()).to.have.length(2);
+      connection.abort();
+      expect(dut.host.memory.used).to.equal(0);
+      dut.expectClean();
+    });
+
+    it('refuses bytes that are not there, and a stream that has ended', () => {
+      const dut = new Dut(version);
+      const { connection } = dut.accepted();
+      for (const [from, to] of [
+        [-1, 5],
+        [6, 5],
+        [0, 11],
+        [Number.NaN, 5],
+        [11, undefined],
+      ] as const) {
+        expect(() => connection.writeCopy(pattern(10), from, to), `${from} to ${to}`)
+          .to.throw()
+          .with.property('code', 'ERR_OUT_OF_RANGE');
+      }
+      connection.end();
+      expect(() => connection.writeCopy(pattern(10)))
+        .to.throw()
+        .with.property('code', 'EPIPE');
+      connection.abort();
+      dut.expectClean();
+    });
+
+    it('sends back what is shown, whatever is lost or comes in another order', () => {
+      const data = pattern(100_000);
+      let dice = 7;
+      const pair = new Pair({
+        version,
+        carry: () => {
+          dice = (Math.imul(dice, 1103515245) + 12345) >>> 0;
+          return (dice >>> 16) % 20 === 0 ? [] : [5 + ((dice >>> 20) % 4)];
+        },
+      });
+      const client = new App(data);
+      join(pair, client, new Echo());
+      pair.scheduler.run();
+      expect(Buffer.compare(client.data, data)).to.equal(0);
+      pair.expectClean();
+    });
+  });
+}
+
+/** Writes what it is shown where it lies, as far as there is room. */
+class Echo extends App {
+  constructor() {
+    super(undefined, false);
+  }
+
+  override readable(): void {
+    this.echo();
+  }
+
+  override writable(): void {
+    this.echo();
+  }
+
+  private echo(): void {
+    const { connection } = this;
+    if (connection === undefined) return;
+    const back = (bytes: Uint8Array, from: number, to: number): void => {
+      expect(connection.writeCopy(bytes, from, to)).to.equal(to - from);
+    };
+    for (let room = connection.writableBytes; room > 0; room = connection.writableBytes) {
+      if (connection.consume(back, Math.min(room, 900)) === 0) break;
+    }
+    if (connection.readEnded) connection.end();
+  }
+}
