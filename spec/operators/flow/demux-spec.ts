@@ -121,6 +121,24 @@ describe('demux', () => {
     expect(seen).to.deep.equal(keys.map((each) => `${each}:${each}`));
   });
 
+  it('follows who comes and goes at a large key, of which it remembers the last', () => {
+    const { env, source$, send } = bench();
+    const seen: string[] = [];
+    const large$ = demux(source$, (frame) => 0x800 + key(frame), {}, env);
+    large$.rest$.subscribe((frame) => seen.push(`-${letterOf(frame)}`));
+    send('aab');
+    const first = large$.on(0x800).subscribe((frame) => seen.push(letterOf(frame)));
+    send('a');
+    const second = large$.on(0x801).subscribe((frame) => seen.push(letterOf(frame).toUpperCase()));
+    send('ba');
+    first.unsubscribe();
+    send('ab');
+    second.unsubscribe();
+    large$.on(0x800).subscribe((frame) => seen.push(`again ${letterOf(frame)}`));
+    send('ba');
+    expect(seen).to.deep.equal(['-a', '-a', '-b', 'a', 'B', 'a', '-a', 'B', '-b', 'again a']);
+  });
+
   it('lets branches come and go from within a next', () => {
     const { env, source$, send } = bench();
     const letters$ = demux(source$, key, {}, env);
