@@ -30,6 +30,10 @@ export class Ipv4Addresses {
   private readonly owned: InterfaceAddress[] = [];
   // What each destination of ours is; the directed broadcast addresses of our networks included.
   private readonly casts = new Map<number, Cast>();
+  // The last that were looked up, since packets come in bursts: a destination with what it is, and a source that is not among them.
+  private lastDestination = -1;
+  private lastCast: Cast | undefined = undefined;
+  private lastStranger = -1;
 
   constructor() {
     this.groupMacs = this.macs;
@@ -74,7 +78,11 @@ export class Ipv4Addresses {
 
   /** How a packet to `destination` is addressed to us, or `undefined` if it is not. Loopback addresses are not on a wire. */
   accepts(destination: number): Cast | undefined {
-    return this.casts.get(destination);
+    if (destination !== this.lastDestination) {
+      this.lastDestination = destination;
+      this.lastCast = this.casts.get(destination);
+    }
+    return this.lastCast;
   }
 
   /** Whether this is a unicast address of ours. */
@@ -84,7 +92,10 @@ export class Ipv4Addresses {
 
   /** Whether a packet from the wire cannot be from `source`, because it is one of ours or a broadcast address. */
   refusesSource(source: number): boolean {
-    return this.casts.has(source);
+    if (source === this.lastStranger) return false;
+    if (this.casts.has(source)) return true;
+    this.lastStranger = source;
+    return false;
   }
 
   isBroadcast(address: number): boolean {
@@ -116,6 +127,8 @@ export class Ipv4Addresses {
 
   private rebuild(): void {
     this.version++;
+    this.lastDestination = this.lastStranger = -1;
+    this.lastCast = undefined;
     this.casts.clear();
     this.macs.clear();
     for (const group of this.groups.keys()) {

@@ -184,6 +184,19 @@ describe('IpTables', () => {
     expect(addresses.accepts(group.value)).to.equal(undefined);
     expect(addresses.groupMacs.has(0x0100_5e05_0505)).to.equal(false);
   });
+  it('says at once what destinations and sources are when addresses come and go', () => {
+    const { addresses } = tables;
+    const one = v4('10.0.0.7').value;
+    const other = v4('10.0.0.8').value;
+    const seen = () => [one, other, one, one].map((a) => [addresses.accepts(a), addresses.refusesSource(a)]);
+    const ours = [Cast.Unicast, true];
+    const strange = [undefined, false];
+    expect(seen()).to.deep.equal([strange, strange, strange, strange]);
+    tables.addAddress(eth, '10.0.0.7/24');
+    expect(seen()).to.deep.equal([ours, strange, ours, ours]);
+    tables.removeAddress(eth, '10.0.0.7');
+    expect(seen()).to.deep.equal([strange, strange, strange, strange]);
+  });
   it('ARP sees the addresses of its own device', () => {
     const arp = tables.arpAddresses(eth);
     expect(arp.has(v4('10.0.0.1').value)).to.equal(true);
