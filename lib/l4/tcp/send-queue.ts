@@ -157,13 +157,19 @@ export class SendQueue {
     if (this.pieces.length > KEPT) this.pieces = [];
   }
 
-  /** Moves those in use to the front, and those that are not behind them. */
+  /** Moves those in use, which are fewer than those that are used up, to the front, in exchange for these. */
   private compact(): void {
     const { first, last, pieces } = this;
-    pieces.push(...pieces.splice(0, first));
+    for (let i = first; i < last; i++) {
+      const [free, used] = [pieces[i - first], pieces[i]];
+      if (free === undefined || used === undefined) break;
+      pieces[i - first] = used;
+      pieces[i] = free;
+    }
     this.last = last - first;
     this.hint = Math.max(0, this.hint - first);
     this.first = 0;
+    if (pieces.length > this.last + KEPT) pieces.length = this.last + KEPT;
   }
 
   /** Index of the piece that holds stream position `position`. */

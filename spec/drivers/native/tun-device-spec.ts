@@ -9,10 +9,13 @@ import { arena } from '../../../lib/core/arena.js';
 import { asTx, type Frame, FramePool, type TxFrame } from '../../../lib/core/frame.js';
 import { VIRTIO_NET_HEADER } from '../../../lib/wire/virtio-net.js';
 import { environment } from '../../../operators/time/environment.js';
+import { untilRoomInArena } from '../../lib/core/arena-room.js';
 import { ADDRESS, StandInLibc } from './stand-in-libc.js';
 
 const { EAGAIN, EBUSY, EINVAL, EINTR, EIO, ENOBUFS, ENOMEM, EPERM } = constants.errno;
 const EBADFD = 77;
+/** What the slots of a device with virtio-net headers take of the arena, and more. */
+const ROOM = 16 << 20;
 
 function make(options: TunDeviceOptions = {}, vnetHeader = false, uring = false) {
   const c = new StandInLibc();
@@ -202,6 +205,7 @@ describe('TunDevice, how it reads and writes', () => {
 
   for (const io of ['calls', 'uring'] as const) {
     it(`${io}: with virtio-net headers, copies what is small from where it landed, and passes on what is long where it lies`, async () => {
+      await untilRoomInArena(ROOM);
       const { c, env, device } = make({ io, mtu: 60_000 }, true, io === 'uring');
       const bytes = arena?.slab.bytes ?? expect.fail('no arena');
       const landed: number[] = [];
@@ -236,6 +240,7 @@ describe('TunDevice, how it reads and writes', () => {
   }
 
   it('with io_uring and virtio-net headers: reads small frames to the same places again', async () => {
+    await untilRoomInArena(ROOM);
     const { c, env, device } = make({ io: 'uring' }, true, true);
     zero(env.pool);
     for (let i = 0; i < 5; i++) {

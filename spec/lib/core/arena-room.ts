@@ -22,6 +22,12 @@ export async function roomInArena(length: number): Promise<number> {
   throw new Error('the arena is full');
 }
 
+/** Waits until there is a piece of the arena that nobody has. */
+export async function untilRoomInArena(length: number): Promise<void> {
+  const at = await roomInArena(length);
+  arena?.give(at, length);
+}
+
 /** A frame in the arena, with room for `length` bytes, all of them zero; it is of no pool. */
 export async function frameInArena(length: number): Promise<Frame> {
   const at = await roomInArena(length);

@@ -84,6 +84,7 @@ describe('TCP state table (figure 5 of RFC 9293)', () => {
 
 describe('TCP send queue', () => {
   it('gives any part of what was written and not consumed', () => {
+    const pool = new FramePool({ poison: true });
     const operations = fc.array(
       fc.oneof(
         fc.record({ push: fc.integer({ min: 0, max: 60 }) }),
@@ -96,7 +97,6 @@ describe('TCP send queue', () => {
       fc.property(operations, fc.integer(), (steps, seed) => {
         const random = new SeededRandom(seed);
         const queue = new SendQueue();
-        const pool = new FramePool({ poison: true });
         let model: number[] = [];
         for (const step of steps) {
           if ('push' in step) {
@@ -127,6 +127,22 @@ describe('TCP send queue', () => {
       }),
       { numRuns: 60 },
     );
+  });
+});
+
+describe('TCP send queue of very many pieces', () => {
+  it('goes on where they are used up at the front', () => {
+    const queue = new SendQueue();
+    const count = 300_000;
+    const bytes = pattern(count);
+    for (let i = 0; i < count; i++) queue.push(bytes, i, i + 1, false);
+    const target = new Uint8Array(1000);
+    for (let at = 0; at < count; at += 1000) {
+      queue.copy(0, 1000, target, 0);
+      expect(Buffer.compare(target, bytes.subarray(at, at + 1000))).to.equal(0);
+      queue.consume(1000);
+    }
+    expect(queue.length).to.equal(0);
   });
 });
 
