@@ -31,14 +31,19 @@ export class Discard implements TcpHandler {
 
 function ignore(): void {}
 
-/** Writes what it is shown. */
+/** Writes what it is shown, as far as there is room. */
 export class Echo extends Discard {
   private readonly back = (bytes: Uint8Array, from: number, to: number): void => {
     this.connection.writeCopy(bytes, from, to);
   };
 
+  override writable(): void {
+    this.take();
+  }
+
   protected override take(): void {
-    while (this.connection.consume(this.back) > 0);
+    const { connection } = this;
+    while (connection.consume(this.back, connection.writableBytes) > 0);
   }
 }
 

@@ -32,7 +32,7 @@ import { UDP_HEADER, UdpDatagram } from '../wire/udp.js';
 import { ephemeralPort } from './ports.js';
 import { ownsNumber } from './share.js';
 import type { Endpoint } from './tcp/api.js';
-import type { UdpArrival, UdpHandler, UdpOptions, UdpSocket, UdpSockets, UdpViewer } from './udp-api.js';
+import type { UdpHandler, UdpOptions, UdpSocket, UdpSockets, UdpViewer } from './udp-api.js';
 import { Arrival, Arrivals, type Departure, Departures } from './udp-flows.js';
 import { UdpTunnels } from './udp-tunnels.js';
 import { BoundSocket, isDualStack, NO_MATCH, type SocketHost } from './udp-socket.js';
@@ -348,31 +348,27 @@ export class UdpHost implements UdpSockets, SocketHost {
   private hand(packet: IpPacket, { socket, source, destination }: Recipient): true {
     const { frame, hopLimit, trafficClass } = packet;
     const { slab, start, device } = frame;
+    const { bytes } = slab;
+    const { handler } = socket;
     const end = start + slab.view.getUint16(start + LENGTH);
     const size = frame.gsoType === GsoType.UdpL4 && frame.gsoSize > 0 ? frame.gsoSize : end - start;
-    const arrival = { source, destination, hopLimit, trafficClass, device };
     let at = start + UDP_HEADER;
     do {
-      this.tell(socket, frame, at, Math.min(at + size, end), arrival);
+      const to = Math.min(at + size, end);
+      try {
+        if ('view' in handler) {
+          handler.view(bytes, at, to, { source, destination, hopLimit, trafficClass, device });
+        } else {
+          const data = this.copies.of(bytes, at, to - at);
+          handler.message({ data, source, destination, hopLimit, trafficClass, device });
+        }
+      } catch {
+        // The contract forbids it; neither the stack nor the other sockets shall suffer.
+        this.env.drops.report(DropReason.CallbackThrew, frame, NAME);
+      }
       at += size;
     } while (at < end && !socket.closed);
     return true;
-  }
-
-  private tell({ handler }: BoundSocket, frame: Frame, from: number, to: number, arrival: UdpArrival): void {
-    const { bytes } = frame.slab;
-    try {
-      if ('view' in handler) {
-        handler.view(bytes, from, to, arrival);
-        return;
-      }
-      const { source, destination, hopLimit, trafficClass, device } = arrival;
-      const data = this.copies.of(bytes, from, to - from);
-      handler.message({ data, source, destination, hopLimit, trafficClass, device });
-    } catch {
-      // The contract forbids it; neither the stack nor the other sockets shall suffer.
-      this.env.drops.report(DropReason.CallbackThrew, frame, NAME);
-    }
   }
 }
 

@@ -97,7 +97,7 @@ export interface TcpConnection {
    * @throws NetError as `write` @throws UsageError `ERR_OUT_OF_RANGE`
    */
   writeCopy(bytes: Uint8Array, from?: number, to?: number, options?: TcpWriteOptions): number;
-  /** Bytes that `write` would take now. */
+  /** Bytes that `write` would take now; where it is 0 for want of room, `writable` follows. */
   readonly writableBytes: number;
   /** Bytes written and not yet acknowledged. */
   readonly unacknowledgedBytes: number;

@@ -195,7 +195,11 @@ export class Connection extends Flags implements TcpConnection {
     return this.local.address.version;
   }
   get writableBytes(): number {
-    return this.finQueued || this.over ? 0 : roomToWrite(this);
+    if (this.finQueued || this.over) return 0;
+    const room = roomToWrite(this);
+    // Who asks wants to write.
+    if (room === 0) this.blocked = true;
+    return room;
   }
   get unacknowledgedBytes(): number {
     return this.queue.length;

@@ -235,7 +235,10 @@ export class FakeConnection implements TcpConnection {
   // --- sending
 
   get writableBytes(): number {
-    return this.#finQueued || this.state === 'CLOSED' ? 0 : this.#sendLimit - this.#unacknowledged;
+    if (this.#finQueued || this.state === 'CLOSED') return 0;
+    const room = this.#sendLimit - this.#unacknowledged;
+    if (room === 0) this.#wantsRoom = true;
+    return room;
   }
   get unacknowledgedBytes(): number {
     return this.#unacknowledged;

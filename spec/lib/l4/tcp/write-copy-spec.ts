@@ -91,8 +91,10 @@ for (const version of VERSIONS) {
         },
       });
       const client = new App(data);
-      join(pair, client, new Echo());
+      const server = new Echo();
+      join(pair, client, server, { server: { sendBuffer: 5000 } });
       pair.scheduler.run();
+      expect(server.stops, 'times without room').to.be.above(5);
       expect(Buffer.compare(client.data, data)).to.equal(0);
       pair.expectClean();
     });
@@ -101,6 +103,8 @@ for (const version of VERSIONS) {
 
 /** Writes what it is shown where it lies, as far as there is room. */
 class Echo extends App {
+  stops = 0;
+
   constructor() {
     super(undefined, false);
   }
@@ -123,5 +127,6 @@ class Echo extends App {
       if (connection.consume(back, Math.min(room, 900)) === 0) break;
     }
     if (connection.readEnded) connection.end();
+    else if (connection.readableBytes > 0) this.stops++;
   }
 }
