@@ -1,11 +1,10 @@
 /**
  * Bytes on their way into the send buffer of a connection. A connection keeps what it is given by reference until it was acknowledged, while
  * every face in this directory lets its user reuse the bytes as soon as the write is called done. Waiting for the acknowledgement would make
- * a stream stop and wait for every round trip, so what is accepted is copied, as a kernel does, piece by piece as room appears: no more
+ * a stream stop and wait for every round trip, so what is accepted is copied (`writeCopy`), as a kernel does, piece by piece as room appears: no more
  * than one send buffer is ever held twice. Bytes that nobody else knows (`owned`) are not copied.
  */
 
-import { Buffer } from 'node:buffer';
 import type { TcpConnection } from '../l4/tcp/api.js';
 
 /** Told at the end of a write. */
@@ -45,8 +44,8 @@ export class Outbox {
   }
 
   /**
-   * Hands over what there is room for. Always offers one byte more than fits, because only a write that was cut short is followed by
-   * `writable`.
+   * Hands over what there is room for. Always offers one byte more than fits: a write that was cut short is followed by `writable`, and one
+   * to a stream that has ended throws.
    *
    * @throws NetError what `write` of the connection throws
    */
@@ -54,7 +53,7 @@ export class Outbox {
     while (this.#done !== undefined) {
       const some = Math.min(this.waiting, connection.writableBytes + 1);
       if (some > 0) {
-        const taken = connection.write(this.#piece(some));
+        const taken = this.#write(connection, some);
         this.#offset += taken;
         this.#accepted += taken;
         if (taken < some) return;
@@ -63,16 +62,13 @@ export class Outbox {
     }
   }
 
-  /** The next `count` bytes, to keep. */
-  #piece(count: number): Uint8Array {
+  /** Offers the next `count` bytes; returns how many were taken. */
+  #write(connection: TcpConnection, count: number): number {
     const bytes = this.#bytes;
     const from = this.#offset;
-    const piece = count === bytes.length ? bytes : bytes.subarray(from, from + count);
-    if (this.#owned) return piece;
-    // Node's pool for what is small, and memory that need not be zeroed for what is not.
-    const copy = Buffer.allocUnsafe(count);
-    copy.set(piece);
-    return copy;
+    const to = from + count;
+    if (!this.#owned) return connection.writeCopy(bytes, from, to);
+    return connection.write(count === bytes.length ? bytes : bytes.subarray(from, to));
   }
 
   /** Forgets the write under way; returns what was to be called at its end. */

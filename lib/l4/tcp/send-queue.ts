@@ -62,7 +62,10 @@ export class SendQueue {
     const length = to - from;
     if (length <= 0) return;
     if (length > BLOCK) {
-      this.append(bytes.slice(from, to), 0, length, pushed);
+      // Not by `slice`, which gives of Node's Buffers the same memory.
+      const own = new Uint8Array(length);
+      copyRange(bytes, from, own, 0, length);
+      this.append(own, 0, length, pushed);
       return;
     }
     const block = this.blockFor(length, pool);

@@ -255,7 +255,7 @@ export class FakeConnection implements TcpConnection {
   }
 
   writeCopy(bytes: Uint8Array, from?: number, to?: number): number {
-    return this.write(bytes.slice(from, to));
+    return this.write(new Uint8Array(bytes.subarray(from, to)));
   }
 
   end(): void {
