@@ -7,12 +7,10 @@
  */
 
 import { copyBytes } from '../../lib/core/copy.js';
-import type { Frame, FramePool } from '../../lib/core/frame.js';
+import { type Frame, type FramePool, SMALL_ROOM } from '../../lib/core/frame.js';
 import { VIRTIO_NET_HEADER } from '../../lib/wire/virtio-net.js';
 import type { SlabAddresses } from './libc.js';
 
-/** What a slot of the smallest size holds behind its headroom. */
-const SMALL = 1888;
 /** The longest IP packet with the longest link header, and one byte more. */
 const LARGE = 65_558;
 
@@ -44,7 +42,7 @@ export class Landing {
     this.header = vnetHeader ? VIRTIO_NET_HEADER : 0;
     this.room = vnetHeader ? LARGE : readSize;
     this.length = this.header + this.room;
-    this.copied = vnetHeader ? VIRTIO_NET_HEADER + SMALL : -1;
+    this.copied = vnetHeader ? VIRTIO_NET_HEADER + SMALL_ROOM : -1;
   }
 
   /** Takes a slot where there is none. Returns whether `address` is another than before. */
@@ -66,7 +64,7 @@ export class Landing {
     if (length > this.copied) {
       this.slot = undefined;
     } else {
-      frame = this.pool.alloc(SMALL);
+      frame = this.pool.alloc(SMALL_ROOM);
       copyBytes(slot.slab, slot.start - header, frame.slab, frame.start - header, length);
     }
     frame.start -= header;

@@ -19,14 +19,15 @@ export function copyRange(from: Uint8Array, at: number, to: Uint8Array, target: 
   else to.set(from.subarray(at, at + length), target);
 }
 
-/** @throws UsageError `ERR_OUT_OF_RANGE` unless there are bytes `from` (inclusive) to `to` (exclusive) */
-export function checkRange({ length }: Uint8Array, from: number, to: number): void {
-  if (!(from >= 0 && from <= to && to <= length)) {
-    throw new UsageError('ERR_OUT_OF_RANGE', `there are no bytes ${from} to ${to} of ${length}`);
-  }
-}
-
 /** The same of slabs. */
 export function copyBytes(from: Slab, at: number, to: Slab, target: number, length: number): void {
   copyRange(from.bytes, at, to.bytes, target, length);
+}
+
+/** @throws UsageError `ERR_OUT_OF_RANGE` unless both are integers, and there are bytes `from` (inclusive) to `to` (exclusive) */
+export function checkRange({ length }: Uint8Array, from: number, to: number): void {
+  const isRange = Number.isInteger(from) && Number.isInteger(to) && from >= 0 && from <= to && to <= length;
+  if (!isRange) {
+    throw new UsageError('ERR_OUT_OF_RANGE', `there are no bytes ${from} to ${to} of ${length}`);
+  }
 }

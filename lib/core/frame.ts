@@ -329,6 +329,8 @@ export function asTxPacket(frame: Frame): TxPacket {
 
 // Slot sizes: an Ethernet frame of MTU 1500, a jumbo frame, and a 64 KiB super-segment with its headers.
 const SMALL = 2048;
+/** Bytes that a slot of the smallest size holds behind its headroom. */
+export const SMALL_ROOM: number = SMALL - HEADROOM;
 const MEDIUM = 16384;
 const LARGE = 67584;
 const POISON = 0xdb;

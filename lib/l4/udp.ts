@@ -183,15 +183,8 @@ export class UdpHost implements UdpSockets, SocketHost {
     }
   }
 
-  /** For sockets: sends datagrams, all but the last of `segmentSize` bytes; without that, one. */
-  transmit(
-    socket: BoundSocket,
-    bytes: Uint8Array,
-    from: number,
-    end: number,
-    to: Endpoint,
-    segmentSize: number = end - from,
-  ): void {
+  /** For sockets: sends datagrams, all but the last of `segmentSize` bytes; one, where that is all. */
+  transmit(socket: BoundSocket, bytes: Uint8Array, from: number, end: number, to: Endpoint, segmentSize: number): void {
     const way = this.departures.find(socket, to, this.paths.generation) ?? this.departure(socket, to);
     const { version } = to.address;
     const length = end - from;

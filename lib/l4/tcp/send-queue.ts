@@ -4,12 +4,10 @@
  */
 
 import { copyRange } from '../../core/copy.js';
-import type { Frame, FramePool } from '../../core/frame.js';
+import { type Frame, type FramePool, SMALL_ROOM } from '../../core/frame.js';
 import { ChronoWatch } from './statistics.js';
 
 const NOWHERE = new Uint8Array(0);
-/** Bytes that a slot of the smallest size holds. Larger copies have memory of their own. */
-const BLOCK = 1888;
 /** Pieces that may be used up at the front before the others move there; and that are kept for what is to come. */
 const MANY = 32;
 const KEPT = 64;
@@ -61,8 +59,8 @@ export class SendQueue {
   pushCopy(bytes: Uint8Array, from: number, to: number, pushed: boolean, pool: FramePool): void {
     const length = to - from;
     if (length <= 0) return;
-    if (length > BLOCK) {
-      // Not by `slice`, which gives of Node's Buffers the same memory.
+    if (length > SMALL_ROOM) {
+      // Larger copies have memory of their own. Not by `slice`, which gives of Node's Buffers the same memory.
       const own = new Uint8Array(length);
       copyRange(bytes, from, own, 0, length);
       this.append(own, 0, length, pushed);
@@ -72,7 +70,7 @@ export class SendQueue {
     const at = block.put(length);
     const target = block.slab.bytes;
     copyRange(bytes, from, target, at, length);
-    const before = this.last > this.first ? this.pieces[this.last - 1] : undefined;
+    const before = this.newest;
     if (before !== undefined && before.slot === block && !before.pushed) {
       before.end = this.tail = (this.tail + length) | 0;
       before.pushed = pushed;
@@ -80,11 +78,15 @@ export class SendQueue {
     } else this.append(target, at, length, pushed).slot = block.retain();
   }
 
+  private get newest(): Piece | undefined {
+    return this.last > this.first ? this.pieces[this.last - 1] : undefined;
+  }
+
   private blockFor(length: number, pool: FramePool): Frame {
     const { block } = this;
     if (block !== undefined && block.end + length <= block.limit) return block;
     block?.release();
-    this.block = pool.alloc(BLOCK);
+    this.block = pool.alloc(SMALL_ROOM);
     return this.block;
   }
 
@@ -105,7 +107,7 @@ export class SendQueue {
 
   /** More follows before the end was sent: the later end is pushed instead. */
   unpush(): void {
-    const piece = this.last > this.first ? this.pieces[this.last - 1] : undefined;
+    const piece = this.newest;
     if (piece !== undefined) piece.pushed = false;
   }
 

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import type { ByteSink, TcpConnection } from '../../../../lib/l4/tcp/api.js';
 import { Dut } from './dut.js';
-import { App, join, Pair, pattern, VERSIONS } from './pair.js';
+import { App, join, lossy, Pair, pattern, VERSIONS } from './pair.js';
 
 /** The bytes that the peer's stream has from `from` to `to`: each is its sequence number. */
 function stream(from: number, to: number): number[] {
@@ -128,14 +128,7 @@ for (const version of VERSIONS) {
 
     it('carries any data to sinks, whatever is lost or comes in another order', () => {
       const data = pattern(200_000);
-      let dice = 1;
-      const pair = new Pair({
-        version,
-        carry: () => {
-          dice = (Math.imul(dice, 1103515245) + 12345) >>> 0;
-          return (dice >>> 16) % 20 === 0 ? [] : [5 + ((dice >>> 20) % 4)];
-        },
-      });
+      const pair = new Pair({ version, carry: lossy(1) });
       const server = new Consumer();
       join(pair, new App(data), server);
       pair.scheduler.run();

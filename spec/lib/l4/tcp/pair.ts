@@ -5,6 +5,7 @@ import type { IpAddress, IpVersion } from '../../../../lib/core/address.js';
 import { type DeviceFeatures, NO_FEATURES } from '../../../../lib/core/device.js';
 import type { Env } from '../../../../lib/core/env.js';
 import type { NetError } from '../../../../lib/core/errors.js';
+import { SeededRandom } from '../../../../lib/core/random.js';
 import { Frame, FramePool, GsoType, type TxPacket } from '../../../../lib/core/frame.js';
 import type { IpPaths } from '../../../../lib/l3/ip-output.js';
 import type { TcpConnection, TcpConnectionOptions, TcpHandler } from '../../../../lib/l4/tcp/api.js';
@@ -36,6 +37,12 @@ export function paths(own: IpAddress, mtu = 1500, features: DeviceFeatures = NO_
 
 /** What the pipe does with one packet: the delays in ms after which copies arrive; it may change the bytes. */
 export type Carry = (bytes: Uint8Array, from: 0 | 1, now: number) => readonly number[];
+
+/** A pipe that loses one packet of twenty, and has others overtake each other. */
+export function lossy(seed: number): Carry {
+  const random = new SeededRandom(seed);
+  return () => (random.below(20) === 0 ? [] : [5 + random.below(4)]);
+}
 
 /** Makes a packet view of the bytes of an IP packet and narrows the frame to its payload. */
 export function viewOf(frame: Frame): Ipv4Packet | Ipv6Packet | undefined {

@@ -98,26 +98,38 @@ describe('TCP send queue', () => {
         const random = new SeededRandom(seed);
         const queue = new SendQueue();
         let model: number[] = [];
+        // Behind which bytes an end is pushed.
+        let pushes: boolean[] = [];
+        const wrote = (bytes: Uint8Array, pushed: boolean) => {
+          model.push(...bytes);
+          bytes.forEach((_, i) => pushes.push(pushed && i === bytes.length - 1));
+        };
         for (const step of steps) {
+          const pushed = random.below(2) === 0;
+          if (random.below(8) === 0) {
+            queue.unpush();
+            if (pushes.length > 0) pushes[pushes.length - 1] = false;
+          }
           if ('push' in step) {
             const bytes = pattern(step.push, random.uint32());
             const from = random.below(bytes.length + 1);
-            queue.push(bytes, from, bytes.length, true);
-            model.push(...bytes.subarray(from));
+            queue.push(bytes, from, bytes.length, pushed);
+            wrote(bytes.subarray(from), pushed);
           } else if ('copy' in step) {
             const bytes = pattern(step.copy + 2, random.uint32());
-            queue.pushCopy(bytes, 1, bytes.length - 1, true, pool);
-            model.push(...bytes.subarray(1, -1));
+            queue.pushCopy(bytes, 1, bytes.length - 1, pushed, pool);
+            wrote(bytes.subarray(1, -1), pushed);
             bytes.fill(0);
           } else {
             const count = Math.floor(step.consume * model.length);
             queue.consume(count);
             model = model.slice(count);
+            pushes = pushes.slice(count);
           }
           const from = random.below(model.length + 1);
           const count = random.below(model.length - from + 1);
           const target = new Uint8Array(count + 2);
-          queue.copy(from, count, target, 1);
+          expect(queue.copy(from, count, target, 1)).to.equal(pushes.slice(from, from + count).includes(true));
           expect([...target]).to.deep.equal([0, ...model.slice(from, from + count), 0]);
           expect(queue.length).to.equal(model.length);
           if (model.length === 0) expect(pool.outstanding).to.equal(0);

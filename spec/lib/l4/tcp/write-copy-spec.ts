@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { Dut } from './dut.js';
-import { App, join, Pair, pattern, VERSIONS } from './pair.js';
+import { App, join, lossy, Pair, pattern, VERSIONS } from './pair.js';
 
 for (const version of VERSIONS) {
   describe(`TCP writing a copy over IPv${version}`, () => {
@@ -67,6 +67,8 @@ for (const version of VERSIONS) {
         [6, 5],
         [0, 11],
         [Number.NaN, 5],
+        [0.5, 5],
+        [0, 4.5],
         [11, undefined],
       ] as const) {
         expect(() => connection.writeCopy(pattern(10), from, to), `${from} to ${to}`)
@@ -83,14 +85,7 @@ for (const version of VERSIONS) {
 
     it('sends back what is shown, whatever is lost or comes in another order', () => {
       const data = pattern(100_000);
-      let dice = 7;
-      const pair = new Pair({
-        version,
-        carry: () => {
-          dice = (Math.imul(dice, 1103515245) + 12345) >>> 0;
-          return (dice >>> 16) % 20 === 0 ? [] : [5 + ((dice >>> 20) % 4)];
-        },
-      });
+      const pair = new Pair({ version, carry: lossy(7) });
       const client = new App(data);
       const server = new Echo();
       join(pair, client, server, { server: { sendBuffer: 5000 } });
