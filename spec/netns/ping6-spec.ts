@@ -256,7 +256,7 @@ describeNetns('dual stack, row 1: refused over IPv6', (netns) => {
   it('echoes datagrams of all sizes', async () => {
     const { namespace } = netns;
     const live = new LiveHost(namespace, { ...DUAL, recording });
-    namespace.start('socat', ['-b', '65536', '-T', '60', 'UDP6-RECVFROM:4003,fork', 'EXEC:cat']);
+    namespace.start('socat', ['-b', '65536', '-T', '60', 'UDP6-RECVFROM:4003,fork', 'PIPE']);
     const answers: Uint8Array[] = [];
     const socket = live.me.udp.bind(
       { address: anyAddress(6), port: 0 },

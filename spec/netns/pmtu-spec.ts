@@ -168,7 +168,7 @@ for (const version of [4, 6] as const) {
       };
       const socket = me.udp.bind(anyEndpoint(version, 0), handler, { dontFragment: true });
       socket.connect({ address: to, port: 4001 });
-      there.server.start('socat', ['-b', '65536', `UDP${version}-LISTEN:4001`, 'EXEC:cat']);
+      there.server.start('socat', ['-b', '65536', `UDP${version}-LISTEN:4001`, 'PIPE']);
       // The server may not be up yet: until it is, port unreachable comes.
       await until(() => {
         if (heard.length === 0) socket.send(new Uint8Array(1));

@@ -93,9 +93,9 @@ export class Recording {
   /** Asks tshark about everything that was sent. */
   async judge(): Promise<Verdict> {
     const fields = ['-T', 'fields', ...FIELDS.flatMap((field) => ['-e', field])];
-    // A segment in the middle of a body may look like the beginning of a bad header.
-    const headers = ['--disable-protocol', 'http', ...fields];
-    const lines = await this.tshark(`frame.packet_flags_direction == ${OUTBOUND}`, ...headers);
+    // A segment in the middle of a stream may look like the bad beginning of any protocol; a query and its answer by TCP are whole.
+    const contents = ['-d', 'tcp.port==1-65535,data', '-d', 'tcp.port==53,dns'];
+    const lines = await this.tshark(`frame.packet_flags_direction == ${OUTBOUND}`, ...contents, ...fields);
     const good = { ip: 0, tcp: 0, udp: 0, icmp: 0, icmpv6: 0 };
     const wrong: string[] = [];
     for (const line of lines) {

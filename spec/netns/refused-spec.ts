@@ -92,8 +92,8 @@ describeNetns('a living host, row 4: connecting out', (netns) => {
   it('sends and receives datagrams of all sizes', async () => {
     const { namespace } = netns;
     const live = new LiveHost(namespace, { recording });
-    namespace.start('socat', ['-b', '65536', 'UDP-LISTEN:4002,fork', 'EXEC:cat']);
-    namespace.start('socat', ['-b', '65536', '-T', '60', 'UDP-RECVFROM:4003,fork', 'EXEC:cat']);
+    namespace.start('socat', ['-b', '65536', 'UDP-LISTEN:4002,fork', 'PIPE']);
+    namespace.start('socat', ['-b', '65536', '-T', '60', 'UDP-RECVFROM:4003,fork', 'PIPE']);
     const answers: Uint8Array[] = [];
     const { udp } = live.me;
     const any = Ipv4Address.parse('0.0.0.0');
