@@ -75,10 +75,10 @@ export class Configuration {
     );
   }
 
-  /** Gives leases back; returns whether there may be something to say to a server. */
+  /** Gives leases back; returns whether there may have been some. */
   stop(): boolean {
     this.leases.unsubscribe();
-    return this.asked6;
+    return this.values.dhcp;
   }
 
   /**

@@ -20,6 +20,8 @@ import { wallEnvironment } from './wall-environment.js';
 /** How long connections may take to end in an orderly way, in milliseconds. */
 const FAREWELL = 300;
 const FAREWELL_STEP = 20;
+/** How long a DHCPv6 server may take to answer that a lease is given back, in milliseconds: it is asked again after a second (RFC 8415 7.6). */
+const RELEASE = 1500;
 
 /** A host that runs. */
 export interface RunningHost {
@@ -174,16 +176,26 @@ class LiveHost implements RunningHost {
     const end = env.timers.now() + FAREWELL;
     while (lingering().length > 0 && env.timers.now() < end) await later(env, FAREWELL_STEP);
     for (const connection of lingering()) connection.abort();
-    if (this.configuration.stop()) await later(env, FAREWELL);
+    if (this.configuration.stop()) await this.released();
     // Resets leave with the microtask, before nobody is subscribed.
     await new Promise((resolve) => setImmediate(resolve));
     this.pipeline.unsubscribe();
+  }
+
+  /** Leaves servers the time to read that leases are given back: from an interface that is gone they take nothing. */
+  private async released(): Promise<void> {
+    const { env, me } = this;
+    const end = env.timers.now() + RELEASE;
+    // DHCPv4 has no answer to it.
+    await later(env, FAREWELL);
+    // All services are closed: what is left of UDP waits for the answer of DHCPv6.
+    while (me.udp.size > 0 && env.timers.now() < end) await later(env, FAREWELL_STEP);
   }
 }
 
 async function openDevice({ tap, values }: HostSetting, env: Env): Promise<Device> {
   const { mac: own, mtu, peer, io, 'busy-poll': busyPoll, 'no-offload': noOffload } = values;
-  const { 'receive-processors': receiveProcessors } = values;
+  const { 'wake-latency': wakeLatency, 'receive-processors': receiveProcessors } = values;
   try {
     const { openTap } = await import('../drivers/tap.js');
     return openTap(
@@ -195,6 +207,7 @@ async function openDevice({ tap, values }: HostSetting, env: Env): Promise<Devic
         ...(mtu === undefined ? {} : { mtu }),
         ...(io === undefined ? {} : { io }),
         ...(busyPoll === undefined ? {} : { busyPoll }),
+        ...(wakeLatency === undefined ? {} : { wakeLatency }),
         ...(receiveProcessors === undefined ? {} : { receiveProcessors }),
       },
       env,

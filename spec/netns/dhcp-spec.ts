@@ -40,6 +40,13 @@ class Dnsmasq {
     return until(() => /started/.test(this.log) && /DHCPv?6?, (IP range|sockets)/.test(this.log));
   }
 
+  /** Has it read nothing for so many milliseconds. */
+  async doze(milliseconds: number): Promise<void> {
+    this.child.kill('SIGSTOP');
+    await new Promise((resolve) => setTimeout(resolve, milliseconds));
+    this.child.kill('SIGCONT');
+  }
+
   /** How often it said that. */
   count(what: string): number {
     return this.log.split(what).length - 1;
@@ -352,6 +359,8 @@ exit 0
       expect(stdout).to.contain(' 0% packet loss');
     }
     command.kill('SIGTERM');
+    // The interface is there for as long as an answer is to come.
+    await server.doze(700);
     await until(() => server.transactions('DHCPRELEASE') === 2);
   });
 });
