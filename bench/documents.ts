@@ -13,10 +13,14 @@ export const DOCUMENTS: readonly string[] = ['README.md', 'docs/PERFORMANCE.md']
 const SUMMARY = [
   'rx-netstack, offloads',
   'rx-netstack, offloads, busy polling',
+  'rx-netstack, offloads, awake',
+  'rx-netstack, offloads, busy polling, awake',
   'rx-netstack, no offload',
   'kernel, veth, offloads',
+  'kernel, veth, offloads, awake',
   'kernel, veth, no offload',
   'lwIP, TAP, no offload',
+  'lwIP, TAP, no offload, awake',
   'gVisor, TAP, no offload',
   'gVisor, TAP, offloads',
 ];

@@ -2,6 +2,7 @@
 
 import { type ChildProcess, execFileSync } from 'node:child_process';
 import { availableParallelism } from 'node:os';
+import { LatencyRequest } from '../drivers/native/wake-latency.js';
 import type { IpVersion } from '../lib/core/address.js';
 import type { ForwarderOptions } from './forward-plan.js';
 import type { Namespace } from './namespace.js';
@@ -18,6 +19,11 @@ export interface Peer {
   readonly version?: IpVersion;
   /** Whether its code is compiled while it runs. */
   readonly compiles?: boolean;
+  /**
+   * Whether no processor of the machine sleeps while it is measured, and who asks the kernel for that. The kernel may keep them awake for a while after it, so that
+   * such are measured when all others have been.
+   */
+  readonly awake?: 'peer' | 'benchmark';
   readonly make: Make;
 }
 
@@ -44,6 +50,11 @@ const GVISOR_PLAIN = 'gVisor, TAP, no offload';
 
 const OFFLOADS = [KERNEL, LWIP, GVISOR, RESPONDER];
 const PLAIN = [KERNEL_PLAIN, LWIP, GVISOR_PLAIN, RESPONDER_PLAIN];
+
+const AWAKE = [KERNEL, LWIP];
+/** What those are called that are measured once more, with processors that do not sleep. */
+const awakened = (name: string): string => `${name}, awake`;
+const AWAKENED = AWAKE.map(awakened);
 
 /** Names of interfaces on the load's side. */
 const interfaceOf = (net: number): string => `tap${net}`;
@@ -147,6 +158,29 @@ function steered(name: string, options: Partial<ServiceOptions>, against: readon
   return { ...unsteered, make };
 }
 
+function mayAsk(): boolean {
+  try {
+    new LatencyRequest().close();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const NO_LATENCY = { missing: 'a kernel that is told by root how soon processors are to wake up' } as const;
+
+/** One of the others, with processors that do not sleep. */
+function awake(peer: Peer): Peer {
+  const make: Make = (place) => (mayAsk() ? peer.make(place) : NO_LATENCY);
+  return { ...peer, name: awakened(peer.name), awake: 'benchmark', make };
+}
+
+/** This stack, when it asks for processors that do not sleep. */
+function alert(name: string, tap: ServiceOptions['tap'] = {}): OwnPeer {
+  const asking = stack(awakened(name), { tap: { ...tap, wakeLatency: 0 } }, [...AWAKE, ...AWAKENED]);
+  return { ...asking, awake: 'peer', make: (place) => (mayAsk() ? asking.make(place) : NO_LATENCY) };
+}
+
 /** A peer that is this stack. */
 export interface OwnPeer extends Peer {
   readonly options: Partial<ServiceOptions>;
@@ -165,11 +199,11 @@ export const OWN: readonly OwnPeer[] = [
   steered('rx-netstack, no offload, steered', NO_OFFLOAD, PLAIN),
   stack('rx-netstack, no offload, Node sockets', { ...NO_OFFLOAD, api: 'sockets' }, PLAIN),
   stack('rx-netstack, no offload, IPv6', NO_OFFLOAD, ['rx-netstack, no offload'], 6),
+  alert('rx-netstack, offloads'),
+  alert('rx-netstack, offloads, busy polling', { busyPoll: BUSY_POLL }),
 ];
 
-/** Everybody, in the order of the table. */
-export const PEERS: readonly Peer[] = [
-  ...OWN,
+const OTHERS: readonly Peer[] = [
   { name: KERNEL, against: [], make: kernel(true) },
   { name: KERNEL_PLAIN, against: [], make: kernel(false) },
   { name: RESPONDER_PLAIN, against: [], make: responder('plain') },
@@ -177,6 +211,13 @@ export const PEERS: readonly Peer[] = [
   { name: LWIP, against: [], make: lwip },
   { name: GVISOR_PLAIN, against: [], make: gvisor('plain') },
   { name: GVISOR, against: [], make: gvisor('vnet') },
+];
+
+/** Everybody, in the order of the table. */
+export const PEERS: readonly Peer[] = [
+  ...OWN,
+  ...OTHERS,
+  ...OTHERS.filter(({ name }) => AWAKE.includes(name)).map(awake),
 ];
 
 /** Versions of what others are made with, as far as it is here, and what the kernel's TCP uses. */

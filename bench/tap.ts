@@ -4,6 +4,7 @@
  */
 
 import type { ChildProcess } from 'node:child_process';
+import { LatencyRequest } from '../drivers/native/wake-latency.js';
 import { type Load, measured, NODE_LOAD, pinged } from './load.js';
 import { Namespace, whyNoNamespaces } from './namespace.js';
 import { addressOf, PEERS, type Peer, versions } from './peers.js';
@@ -102,13 +103,8 @@ class Bench {
 
   async run(): Promise<TapReport> {
     const { rounds, seconds } = this.options;
-    await this.warmUp();
-    for (let round = 0; round < rounds; round++) {
-      for (const column of COLUMNS) {
-        for (const { address, values } of this.running) values.get(column)?.push(await this.figure(column, address));
-        process.stderr.write(`round ${round + 1} of ${rounds}: ${column.title}\n`);
-      }
-    }
+    await this.measure(this.running.filter(({ peer }) => peer.awake === undefined));
+    await this.measure(this.running.filter(({ peer }) => peer.awake !== undefined));
     const peers = this.running.map(({ peer, values }): PeerResult => {
       const figures = COLUMNS.map((column): [string, Figure] => [column.key, figureOf(values.get(column) ?? [])]);
       return { name: peer.name, against: peer.against, figures: Object.fromEntries(figures) };
@@ -125,17 +121,39 @@ class Bench {
     };
   }
 
+  private async measure(these: readonly Running[]): Promise<void> {
+    const { rounds } = this.options;
+    await this.warmUp(these);
+    for (let round = 0; round < rounds; round++) {
+      for (const column of COLUMNS) {
+        for (const one of these) one.values.get(column)?.push(await this.figure(column, one));
+        process.stderr.write(`round ${round + 1} of ${rounds}: ${column.title}\n`);
+      }
+    }
+  }
+
   /** Has all of the code that the rounds use compiled: the rest of them is so from the beginning. */
-  private async warmUp(): Promise<void> {
+  private async warmUp(these: readonly Running[]): Promise<void> {
     for (let round = 0; round < WARM_UPS; round++) {
       for (const column of COLUMNS) {
-        for (const { peer, address } of this.running) if (peer.compiles === true) await this.figure(column, address);
+        for (const one of these) if (one.peer.compiles === true) await this.figure(column, one);
       }
       process.stderr.write(`warm-up ${round + 1} of ${WARM_UPS}\n`);
     }
   }
 
-  private async figure({ kind, parallel, scale }: Column, address: string): Promise<number> {
+  private async figure(column: Column, { peer, address }: Running): Promise<number> {
+    if (peer.awake !== 'benchmark') return this.asked(column, address);
+    const request = new LatencyRequest();
+    try {
+      request.ask(0);
+      return await this.asked(column, address);
+    } finally {
+      request.close();
+    }
+  }
+
+  private async asked({ kind, parallel, scale }: Column, address: string): Promise<number> {
     const { seconds } = this.options;
     if (kind === 'ping') return (await pinged(this.client, address, seconds)) * scale;
     const load: Load = { kind, parallel, seconds, address };

@@ -40,6 +40,7 @@ export interface HostOptionTable {
   readonly 'no-offload': Flag;
   readonly io: Value<IoKind>;
   readonly 'busy-poll': Value<number>;
+  readonly 'wake-latency': Value<number>;
   readonly 'receive-processors': Value<Processors>;
   readonly pcap: Value<string>;
 }
@@ -67,6 +68,12 @@ export const HOST_OPTIONS: HostOptionTable = {
     0,
     1_000_000,
   ),
+  'wake-latency': whole(
+    'US',
+    'While there is traffic no processor may take longer to wake up, in microseconds; 0: none sleeps.',
+    0,
+    1_000_000,
+  ),
   'receive-processors': processors(
     'LIST',
     'Processors on which the kernel takes in what we send: such as 0-2,5 (RPS), all, or readers (RFS); ours otherwise.',
@@ -78,7 +85,10 @@ export const HOST_OPTIONS: HostOptionTable = {
 export const HOST_USAGE: string =
   `--tap NAME [--address ADDRESS/LENGTH]... [--dhcp] [--slaac] [--no-dad] [--peer ADDRESS/LENGTH]... [--gateway IP]... [--dns SERVER]...
     [--search DOMAIN]... [--mac MAC] [--mtu N] [--no-offload]
-    [--io ${IO_KINDS.join('|')}] [--busy-poll US] [--receive-processors LIST] [--pcap FILE]`.replace(/\n\s+/g, ' ');
+    [--io ${IO_KINDS.join('|')}] [--busy-poll US] [--wake-latency US] [--receive-processors LIST] [--pcap FILE]`.replace(
+    /\n\s+/g,
+    ' ',
+  );
 
 /** A short form of it, for the commands that are used from the same place again and again. */
 export const PLACE = '--tap tap0 --address 10.77.0.2/24 --peer 10.77.0.1/24';

@@ -16,7 +16,7 @@ import { NetworkFunctions } from './network-functions.js';
 import type { Path, Problem } from './problem.js';
 
 /** What only devices that are the kernel's have. */
-const NATIVE = ['peer', 'offload', 'io', 'busyPoll', 'receiveProcessors'] as const;
+const NATIVE = ['peer', 'offload', 'io', 'busyPoll', 'wakeLatency', 'receiveProcessors'] as const;
 /** What only Ethernet devices have. */
 const ETHERNET = ['dhcp', 'advertise', 'proxy', 'mac'] as const;
 const VIRTUAL = ['vlan', 'bridge', 'vxlan'] as const;

@@ -56,6 +56,7 @@ export interface DeviceConfiguration {
   readonly offload?: boolean;
   readonly io?: IoKind;
   readonly busyPoll?: number;
+  readonly wakeLatency?: number;
   readonly receiveProcessors?: Processors;
   readonly forwarding?: boolean;
   readonly redirects?: boolean;

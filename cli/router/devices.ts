@@ -42,7 +42,7 @@ export async function openDevices(configuration: RouterConfiguration, env: Env):
 }
 
 function open(name: string, device: DeviceConfiguration, others: ReadonlyMap<string, Device>, env: Env): Device {
-  const { mtu, mac, peer = [], offload, io, busyPoll, receiveProcessors, vlan, bridge, vxlan } = device;
+  const { mtu, mac, peer = [], offload, io, busyPoll, wakeLatency, receiveProcessors, vlan, bridge, vxlan } = device;
   const own = { name, ...(mtu === undefined ? {} : { mtu }) };
   const ethernet = { ...own, ...(mac === undefined ? {} : { mac }) };
   const other = (wanted: string): Device => {
@@ -70,6 +70,7 @@ function open(name: string, device: DeviceConfiguration, others: ReadonlyMap<str
     ...(offload === undefined ? {} : { offload }),
     ...(io === undefined ? {} : { io }),
     ...(busyPoll === undefined ? {} : { busyPoll }),
+    ...(wakeLatency === undefined ? {} : { wakeLatency }),
     ...(receiveProcessors === undefined ? {} : { receiveProcessors }),
   };
   return kind === 'tun' ? openTun({ ...own, ...settings }, env) : openTap({ ...ethernet, ...settings }, env);

@@ -28,6 +28,7 @@ import type { PollHandle } from './readiness.js';
 import type { TunDeviceOptions } from './tun-options.js';
 import type { IoKind, Receiver, TunIo, TunIoSettings } from './tun-io.js';
 import { UringIo } from './uring-io.js';
+import { WakeLatency } from './wake-latency.js';
 
 /** Frames read before others get their turn. */
 const READ_BUDGET = 64;
@@ -43,11 +44,18 @@ function openIo(kind: IoKind, c: Libc, settings: TunIoSettings, receiver: Receiv
   try {
     return new UringIo(c, settings, receiver);
   } catch (error) {
-    if (kind === 'uring') {
-      closeSync(settings.fd);
-      throw error;
-    }
+    if (kind === 'uring') throw error;
     return new CallIo(c, settings, receiver);
+  }
+}
+
+/** What `make` makes; where it throws, `undo` goes first. */
+function orElse<T>(make: () => T, undo: () => void): T {
+  try {
+    return make();
+  } catch (error) {
+    undo();
+    throw error;
   }
 }
 
@@ -81,6 +89,7 @@ export class TunDevice implements Device, Receiver {
   private readonly mergesDatagrams: boolean;
   private readonly poll: PollHandle;
   private readonly busyPoll: BusyPoll;
+  private readonly wakeLatency: WakeLatency | undefined;
   private readonly queueLimit: number;
   // Its first `queued` wait. A ring would save nothing: all are written at every flush. And to set the length would cost more than a frame.
   private readonly queue: TxFrame[] = [];
@@ -93,10 +102,10 @@ export class TunDevice implements Device, Receiver {
   private blocked = false;
   private flushDue = false;
 
-  /** @throws NetError where `io` is `uring`, and that cannot be had; the descriptor is then closed */
+  /** @throws NetError where `io` is `uring`, or there is a `wakeLatency`, and that cannot be had; the descriptor is then closed */
   constructor(settings: TunDeviceSettings, options: TunDeviceOptions, env: Env, c: Libc = libc()) {
     const { fd, medium, offloads } = settings;
-    const { mtu = 1500, sendQueue = 1024, io = 'auto', busyPoll = 0, coalesce = true } = options;
+    const { mtu = 1500, sendQueue = 1024, io = 'auto', busyPoll = 0, coalesce = true, wakeLatency } = options;
     const { vnetHeader, udpSegmentation } = offloads;
     this.fd = fd;
     this.name = settings.name;
@@ -107,7 +116,20 @@ export class TunDevice implements Device, Receiver {
     this.env = env;
     // One byte more than the longest frame: a longer one is seen to be so, instead of being cut.
     const readSize = mtu + longestLinkHeader(medium) + 1;
-    this.io = openIo(io, c, { fd, vnetHeader, readSize, pool: env.pool }, this);
+    this.wakeLatency =
+      wakeLatency === undefined
+        ? undefined
+        : orElse(
+            () => new WakeLatency(wakeLatency, env.timers),
+            () => closeSync(fd),
+          );
+    this.io = orElse(
+      () => openIo(io, c, { fd, vnetHeader, readSize, pool: env.pool }, this),
+      () => {
+        this.wakeLatency?.close();
+        closeSync(fd);
+      },
+    );
     this.intake = new Intake(this, env);
     this.frames$ = this.intake.frames$;
     this.coalescer =
@@ -138,6 +160,7 @@ export class TunDevice implements Device, Receiver {
     if (!this.open) return;
     this.open = false;
     this.busyPoll.stop();
+    this.wakeLatency?.close();
     this.poll.stop();
     this.poll.close();
     this.io.close();
@@ -184,8 +207,14 @@ export class TunDevice implements Device, Receiver {
       count += this.io.readCount;
     }
     this.lastCount = count;
-    if (count > 0) this.busyPoll.extend();
+    if (count > 0) this.stayAwake();
     if (errno !== 0 && errno !== EAGAIN) this.fail(this.failure(errno, 'read'));
+  }
+
+  /** There was traffic. */
+  private stayAwake(): void {
+    this.busyPoll.extend();
+    this.wakeLatency?.extend();
   }
 
   /** Reads up to so many frames, and sends what the pipeline makes of them. */
@@ -281,7 +310,7 @@ export class TunDevice implements Device, Receiver {
 
   private flush(): void {
     const { queue, io } = this;
-    if (this.queued > 0) this.busyPoll.extend();
+    if (this.queued > 0) this.stayAwake();
     while (this.queued > 0 && !this.blocked && this.open) {
       const written = io.write(queue, this.queued);
       for (let i = 0; i < written; i++) queue[i]?.release();

@@ -45,6 +45,12 @@ export interface TunOptions {
    */
   readonly busyPoll?: number;
   /**
+   * How long a processor that sleeps may take to wake up while there is traffic, in microseconds, up to 1,000,000 (PM QoS, `/dev/cpu_dma_latency`,
+   * root's): with 0 none of this machine sleeps then, where the kernel can have them wait awake, so that whoever waits for a packet, here or on the
+   * kernel's side, has it at once. It costs power, and takes from others what a sleeping processor leaves them. Left out, nothing is asked for.
+   */
+  readonly wakeLatency?: number;
+  /**
    * On which processors the kernel goes on with what is written here (RPS, receive packet steering; `readers`: RFS), by flow: so its TCP,
    * and what that sends in answer, need not run within our writes. Bulk without `offload` gains half as much again, nothing else does.
    * Processors given by number should not be those of this process (taskset(1)). Of a new interface it is the one that writes; left out,
@@ -58,7 +64,7 @@ export interface TunOptions {
 }
 
 /** Those that count once it is open. */
-export type TunDeviceOptions = Pick<TunOptions, 'mtu' | 'sendQueue' | 'io' | 'busyPoll' | 'coalesce'>;
+export type TunDeviceOptions = Pick<TunOptions, 'mtu' | 'sendQueue' | 'io' | 'busyPoll' | 'wakeLatency' | 'coalesce'>;
 
 /** Largest MTU: an IP packet is at most 65,535 bytes, and the kernel takes that much with the link header. */
 const LARGEST_MTU = 65_521;
@@ -69,7 +75,7 @@ function invalid(message: string): UsageError {
 
 /** @throws UsageError `ERR_INVALID_OPTION` */
 export function checkOptions(options: TunOptions): void {
-  const { name, mtu, receiveQueue, sendQueue, io, busyPoll, receiveProcessors } = options;
+  const { name, mtu, receiveQueue, sendQueue, io, busyPoll, wakeLatency, receiveProcessors } = options;
   const whole = (value: number | undefined, least: number, most: number) =>
     value === undefined || (Number.isInteger(value) && value >= least && value <= most);
   if (name !== undefined && !/^(?!\.{1,2}$)[^\s/:%\0]*(?:%d)?$/.test(name))
@@ -81,5 +87,6 @@ export function checkOptions(options: TunOptions): void {
   if (!whole(receiveQueue, 1, 1_000_000)) throw invalid(`receiveQueue ${receiveQueue} is not in 1..1,000,000`);
   if (!whole(sendQueue, 1, 1_000_000)) throw invalid(`sendQueue ${sendQueue} is not in 1..1,000,000`);
   if (!whole(busyPoll, 0, 1_000_000)) throw invalid(`busyPoll ${busyPoll} is not in 0..1,000,000`);
+  if (!whole(wakeLatency, 0, 1_000_000)) throw invalid(`wakeLatency ${wakeLatency} is not in 0..1,000,000`);
   checkProcessors(receiveProcessors);
 }

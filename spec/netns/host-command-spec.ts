@@ -60,6 +60,8 @@ describeNetns('rx-netstack host', (netns) => {
       pcap,
       '--receive-processors',
       '0',
+      '--wake-latency',
+      '1000000',
     ];
     const host = new HostProcess(namespace, [...BASIC, ...options]);
     await host.said(/\n/);

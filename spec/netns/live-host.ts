@@ -72,7 +72,10 @@ export interface LiveOptions extends Omit<HostOptions, 'device' | 'interfaces'> 
   /** Addresses of the kernel's side. Default 10.77.0.1/24. */
   readonly peer?: readonly string[];
   /** Further options of the driver. */
-  readonly driver?: Pick<TunOptions, 'offload' | 'coalesce' | 'io' | 'busyPoll' | 'persist' | 'receiveProcessors'>;
+  readonly driver?: Pick<
+    TunOptions,
+    'offload' | 'coalesce' | 'io' | 'busyPoll' | 'wakeLatency' | 'persist' | 'receiveProcessors'
+  >;
   /** Where what is sent is recorded. */
   readonly recording?: Recording;
   /** Whether to record what is received as well. */

@@ -1,0 +1,39 @@
+/** What is asked of the machine's processors while there is traffic, as the kernel has it. */
+
+import { closeSync, openSync, readSync } from 'node:fs';
+import { expect } from 'chai';
+import { LiveHost, until } from './live-host.js';
+import { describeNetns } from './namespace.js';
+
+/** The least that anybody asks for, in microseconds; `undefined` where it cannot be known. */
+function latency(): number | undefined {
+  const value = new Int32Array(1);
+  try {
+    const fd = openSync('/dev/cpu_dma_latency', 'r');
+    readSync(fd, value);
+    closeSync(fd);
+    return value[0];
+  } catch {
+    return undefined;
+  }
+}
+
+describeNetns('wake-up latency', (netns) => {
+  it('is asked for while there is traffic, and not after it', async function () {
+    const before = latency();
+    if (before === undefined || before <= 1000) {
+      console.warn('SKIPPED: the kernel has no wake-up latency to ask for, or somebody asks for a short one');
+      this.skip();
+    }
+    const live = new LiveHost(netns.namespace, { driver: { wakeLatency: 1000 } });
+    // Neighbours, and all that the kernel has to say where an interface comes up.
+    const pinging = netns.namespace.run('ping', ['-q', '-c', '50', '-i', '0.005', '10.77.0.2']);
+    await until(() => latency() === 1000);
+    expect((await pinging).stdout).to.contain(' 0% packet loss');
+    await until(() => latency() === before);
+    netns.namespace.start('ping', ['-q', '-i', '0.005', '10.77.0.2']);
+    await until(() => latency() === 1000);
+    await live.close();
+    expect(latency()).to.equal(before);
+  });
+});
