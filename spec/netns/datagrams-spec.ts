@@ -3,7 +3,7 @@
 import { expect } from 'chai';
 import { anyEndpoint } from '../../lib/l4/udp.js';
 import { DUAL, LIVE, LiveHost, type LiveOptions, THEIRS, THEIRS6 } from './live-host.js';
-import { describeNetns } from './namespace.js';
+import { describeNetns, type Namespace } from './namespace.js';
 
 /** Asks at a port, and prints what comes: lengths, and whether each datagram holds nothing but its number. */
 const ASK = `
@@ -80,6 +80,23 @@ describeNetns('datagrams that leave together', (netns) => {
     });
   }
 
+  /** Another host behind a device of the kernel's side that takes nothing apart and completes no checksum: whatever leaves by it is a packet. */
+  const behind = async () => {
+    const { namespace } = netns;
+    const other = netns.make('other');
+    namespace.ip('link', 'add', 'near', 'type', 'veth', 'peer', 'name', 'far', 'netns', other.name);
+    namespace.ip('link', 'set', 'near', 'up');
+    other.ip('link', 'set', 'far', 'up');
+    await namespace.sh('ethtool -K near tx off gso off tso off');
+    return other;
+  };
+  /** Asks from there, once the neighbours know each other: while the next hop is being asked for, few wait. */
+  const asked = async (other: Namespace, to: string) => {
+    await other.run('ping', ['-c', '1', to]);
+    const { stdout } = await other.run('python3', ['-c', ASK, to, String(LENGTHS.length)]);
+    return stdout.trim().split('\n');
+  };
+
   for (const [version, from, to] of [
     [4, '10.79.0.2/24', LIVE[4].ours],
     [6, 'fd79::2/64', LIVE[6].ours],
@@ -87,21 +104,30 @@ describeNetns('datagrams that leave together', (netns) => {
     it(`are packets of their own, with right checksums, where the kernel takes them further over IPv${version}`, async () => {
       const { namespace } = netns;
       const live = answering({ gateway: [THEIRS, THEIRS6] });
-      const other = netns.make('other');
-      namespace.ip('link', 'add', 'near', 'type', 'veth', 'peer', 'name', 'far', 'netns', other.name);
+      const other = await behind();
       namespace.ip('addr', 'add', version === 4 ? '10.79.0.1/24' : 'fd79::1/64', 'dev', 'near', ...NODAD[version]);
       other.ip('addr', 'add', from, 'dev', 'far', ...NODAD[version]);
-      namespace.ip('link', 'set', 'near', 'up');
-      other.ip('link', 'set', 'far', 'up');
       other.ip('route', 'add', 'default', 'via', version === 4 ? '10.79.0.1' : 'fd79::1');
       namespace.sysctl('net.ipv4.ip_forward', 1);
       namespace.sysctl('net.ipv6.conf.all.forwarding', 1);
-      // Whatever leaves by this device has been taken apart, and its checksum is complete.
-      await namespace.sh('ethtool -K near tx off gso off tso off');
-      // While the next hop is being asked for, few wait.
-      await other.run('ping', ['-c', '1', to]);
-      const { stdout } = await other.run('python3', ['-c', ASK, to, String(LENGTHS.length)]);
-      expect(stdout.trim().split('\n')).to.deep.equal(wanted);
+      expect(await asked(other, to)).to.deep.equal(wanted);
+      await live.close();
+    });
+  }
+
+  for (const [version, from, to] of [
+    [4, '10.77.0.9/24', LIVE[4].ours],
+    [6, 'fd77::9/64', LIVE[6].ours],
+  ] as const) {
+    it(`are so behind a bridge of the kernel, over IPv${version}`, async () => {
+      const { namespace } = netns;
+      const live = answering({ peer: [] });
+      const other = await behind();
+      namespace.ip('link', 'add', 'br0', 'type', 'bridge');
+      for (const port of ['tap0', 'near']) namespace.ip('link', 'set', port, 'master', 'br0');
+      namespace.ip('link', 'set', 'br0', 'up');
+      other.ip('addr', 'add', from, 'dev', 'far', ...NODAD[version]);
+      expect(await asked(other, to)).to.deep.equal(wanted);
       await live.close();
     });
   }
