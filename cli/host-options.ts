@@ -70,7 +70,7 @@ export const HOST_OPTIONS: HostOptionTable = {
   ),
   'wake-latency': whole(
     'US',
-    'While there is traffic no processor may take longer to wake up, in microseconds; 0: none sleeps.',
+    'While packets come a few at a time no processor may take longer to wake up, in microseconds; 0: none sleeps.',
     0,
     1_000_000,
   ),

@@ -87,7 +87,8 @@ const device = z.strictObject({
   io: z.enum(IO_KINDS).exactOptional(),
   busyPoll: whole('microseconds', 0, 1_000_000).exactOptional(),
   wakeLatency: whole('microseconds', 0, 1_000_000).exactOptional().meta({
-    description: 'How long a processor that sleeps may take to wake up while there is traffic of a TAP or TUN.',
+    description:
+      'How long a processor that sleeps may take to wake up while a few packets at a time come by a TAP or TUN.',
   }),
   receiveProcessors: z
     .union([z.enum(['all', 'readers']), z.array(whole('the number of a processor', 0, MOST_PROCESSORS - 1))], {

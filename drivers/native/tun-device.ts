@@ -197,24 +197,24 @@ export class TunDevice implements Device, Receiver {
     this.time = this.env.timers.now();
     let errno = 0;
     let count = 0;
+    let bytes = 0;
     // Where frames come one by one, the answer does not wait for the discovery that there is no second.
     if (this.lastCount <= 1) {
       errno = this.read(1);
       count = this.io.readCount;
+      bytes = this.io.readBytes;
     }
     if (errno === 0 && this.open) {
       errno = this.read(READ_BUDGET);
       count += this.io.readCount;
+      bytes += this.io.readBytes;
     }
     this.lastCount = count;
-    if (count > 0) this.stayAwake();
+    if (count > 0) {
+      this.busyPoll.extend();
+      this.wakeLatency?.received(count, bytes);
+    }
     if (errno !== 0 && errno !== EAGAIN) this.fail(this.failure(errno, 'read'));
-  }
-
-  /** There was traffic. */
-  private stayAwake(): void {
-    this.busyPoll.extend();
-    this.wakeLatency?.extend();
   }
 
   /** Reads up to so many frames, and sends what the pipeline makes of them. */
@@ -310,7 +310,10 @@ export class TunDevice implements Device, Receiver {
 
   private flush(): void {
     const { queue, io } = this;
-    if (this.queued > 0) this.stayAwake();
+    if (this.queued > 0) {
+      this.busyPoll.extend();
+      this.wakeLatency?.sent(this.queuedBytes);
+    }
     while (this.queued > 0 && !this.blocked && this.open) {
       const written = io.write(queue, this.queued);
       for (let i = 0; i < written; i++) queue[i]?.release();

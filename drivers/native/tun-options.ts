@@ -45,9 +45,10 @@ export interface TunOptions {
    */
   readonly busyPoll?: number;
   /**
-   * How long a processor that sleeps may take to wake up while there is traffic, in microseconds, up to 1,000,000 (PM QoS, `/dev/cpu_dma_latency`,
-   * root's): with 0 none of this machine sleeps then, where the kernel can have them wait awake, so that whoever waits for a packet, here or on the
-   * kernel's side, has it at once. It costs power, and takes from others what a sleeping processor leaves them. Left out, nothing is asked for.
+   * How long a processor that sleeps may take to wake up while packets come a few at a time, in microseconds, up to 1,000,000 (PM QoS,
+   * `/dev/cpu_dma_latency`, root's): with 0 none of this machine sleeps then, where the kernel can have them wait awake, so that whoever waits for
+   * a packet, here or on the kernel's side, has it at once. It costs power, and takes from others what a sleeping processor leaves them. Left
+   * out, nothing is asked for.
    */
   readonly wakeLatency?: number;
   /**

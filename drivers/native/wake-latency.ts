@@ -11,8 +11,11 @@ import { systemError } from './errno.js';
 const DEVICE = '/dev/cpu_dma_latency';
 /** What everybody is content with who asks for nothing, in microseconds. */
 const ANY = 2_000_000_000;
-/** Without traffic for so long, nothing is asked for any more, in milliseconds; at most twice that passes. */
-const QUIET = 10;
+/** How often it is decided, while there is traffic, in milliseconds. */
+const INTERVAL = 10;
+/** On average of the times that frames came; more is a matter of throughput. */
+const FEW_FRAMES = 4;
+const FEW_BYTES = 16_384;
 
 /** What one asks the kernel for. Whoever asks for the least is heeded; what was asked for ends with the process, whatever becomes of it. */
 export class LatencyRequest {
@@ -48,14 +51,20 @@ export class LatencyRequest {
   }
 }
 
-/** Asks for so much while there is traffic. */
+/**
+ * Asks for so much while packets come a few at a time. Where many come at once, or much in each, no processor sleeps for long, and one that waits awake may take
+ * from the other what both have together: then nothing is asked for.
+ */
 export class WakeLatency {
   private readonly microseconds: number;
   private readonly request: LatencyRequest;
   private readonly timers: Timers;
   private readonly timer: Timer;
   private asked = false;
-  private busy = false;
+  // Since the last look: how often frames came, how many, and bytes both ways.
+  private turns = 0;
+  private frames = 0;
+  private bytes = 0;
 
   /** @throws NetError as {@link LatencyRequest} does */
   constructor(microseconds: number, timers: Timers, device?: string) {
@@ -65,10 +74,18 @@ export class WakeLatency {
     this.timer = timers.timer((own) => own.look(), this as WakeLatency);
   }
 
-  /** There was traffic. */
-  extend(): void {
-    this.busy = true;
-    if (!this.asked) this.begin();
+  /** So much came at once. */
+  received(frames: number, bytes: number): void {
+    this.turns++;
+    this.frames += frames;
+    this.bytes += bytes;
+    if (!this.timer.armed) this.lookLater();
+  }
+
+  /** So much was sent. */
+  sent(bytes: number): void {
+    this.bytes += bytes;
+    if (!this.timer.armed) this.lookLater();
   }
 
   close(): void {
@@ -76,19 +93,20 @@ export class WakeLatency {
     this.request.close();
   }
 
-  private begin(): void {
-    this.asked = true;
-    this.request.ask(this.microseconds);
-    this.look();
+  private look(): void {
+    const turns = Math.max(this.turns, 1);
+    const any = this.bytes > 0;
+    const few = any && this.frames <= FEW_FRAMES * turns && this.bytes <= FEW_BYTES * turns;
+    this.turns = this.frames = this.bytes = 0;
+    if (few !== this.asked) {
+      this.asked = few;
+      if (few) this.request.ask(this.microseconds);
+      else this.request.withdraw();
+    }
+    if (any) this.lookLater();
   }
 
-  private look(): void {
-    if (this.busy) {
-      this.busy = false;
-      this.timer.arm(this.timers.now() + QUIET);
-    } else {
-      this.asked = false;
-      this.request.withdraw();
-    }
+  private lookLater(): void {
+    this.timer.arm(this.timers.now() + INTERVAL);
   }
 }

@@ -21,26 +21,65 @@ describe('WakeLatency', () => {
   /** What was asked for, one after the other. */
   const asked = () => Array.from(new Int32Array(new Uint8Array(readFileSync(file)).buffer));
 
-  it('asks once while there is traffic, and for nothing once there is none', async () => {
+  const make = () => {
     const clock = new SimulationScheduler();
-    const latency = new WakeLatency(7, clock, file);
+    return { clock, latency: new WakeLatency(7, clock, file) };
+  };
+
+  it('asks once while packets come a few at a time, and for nothing once there are none', async () => {
+    const { clock, latency } = make();
     await clock.advance(100);
     expect(asked()).to.deep.equal([]);
-    for (let i = 0; i < 5; i++) {
-      latency.extend();
-      await clock.advance(9);
+    for (let i = 0; i < 50; i++) {
+      latency.received(1, 60);
+      latency.sent(1000);
+      await clock.advance(1);
     }
     expect(asked()).to.deep.equal([7]);
-    await clock.advance(11);
+    await clock.advance(20);
     expect(asked()).to.deep.equal([7, ANY]);
     await clock.advance(1000);
-    latency.extend();
+    expect(asked()).to.deep.equal([7, ANY]);
+    latency.sent(60);
+    await clock.advance(10);
     expect(asked()).to.deep.equal([7, ANY, 7]);
     latency.close();
     await clock.advance(1000);
     // The kernel forgets what was asked for with the descriptor.
     expect(asked()).to.deep.equal([7, ANY, 7]);
   });
+
+  for (const [what, frames, received, sent] of [
+    ['many packets come at once', 50, 3000, 3000],
+    ['long ones come', 1, 65_000, 60],
+    ['long ones are sent', 1, 60, 65_000],
+  ] as const) {
+    it(`asks for nothing where ${what}, any more neither, and again when it is over`, async () => {
+      const { clock, latency } = make();
+      const busy = async () => {
+        for (let i = 0; i < 50; i++) {
+          latency.received(frames, received);
+          latency.sent(sent);
+          await clock.advance(1);
+        }
+      };
+      await busy();
+      expect(asked()).to.deep.equal([]);
+      const quiet = async () => {
+        for (let i = 0; i < 50; i++) {
+          latency.received(1, 60);
+          await clock.advance(1);
+        }
+      };
+      await quiet();
+      expect(asked()).to.deep.equal([7]);
+      await busy();
+      expect(asked()).to.deep.equal([7, ANY]);
+      await quiet();
+      expect(asked()).to.deep.equal([7, ANY, 7]);
+      latency.close();
+    });
+  }
 
   it('says so at once where it cannot ask', () => {
     const clock = new SimulationScheduler();
