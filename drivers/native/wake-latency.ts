@@ -60,6 +60,7 @@ export class WakeLatency {
   private readonly request: LatencyRequest;
   private readonly timers: Timers;
   private readonly timer: Timer;
+  private open = true;
   private asked = false;
   // Since the last look: how often frames came, how many, and bytes both ways.
   private turns = 0;
@@ -88,7 +89,9 @@ export class WakeLatency {
     if (!this.timer.armed) this.lookLater();
   }
 
+  /** Traffic of a batch that was under way may still be told of. */
   close(): void {
+    this.open = false;
     this.timer.cancel();
     this.request.close();
   }
@@ -107,6 +110,6 @@ export class WakeLatency {
   }
 
   private lookLater(): void {
-    this.timer.arm(this.timers.now() + INTERVAL);
+    if (this.open) this.timer.arm(this.timers.now() + INTERVAL);
   }
 }

@@ -143,9 +143,14 @@ describe('the configuration of a router', () => {
       '1:72: devices.b.receiveProcessors[1]: expected the number of a processor: a whole number from 0 to 8191',
     ],
     [
-      'a latency that cannot be, or of a device that is not the kernel’s',
-      'devices: { a: { wakeLatency: -1 }, b: { vlan: { parent: a, id: 1 }, wakeLatency: 0 } }',
+      'a latency that cannot be',
+      'devices: { a: { wakeLatency: -1 } }',
       '1:30: devices.a.wakeLatency: expected microseconds: a whole number from 0 to 1000000',
+    ],
+    [
+      'a latency of a device that is not the kernel’s',
+      'devices: { a: { wakeLatency: 0 }, b: { vlan: { parent: a, id: 1 }, wakeLatency: 0 } }',
+      '1:68: devices.b.wakeLatency: only TAP and TUN devices have this',
     ],
     [
       'processors of a device that is not the kernel’s',

@@ -47,6 +47,9 @@ describe('WakeLatency', () => {
     await clock.advance(1000);
     // The kernel forgets what was asked for with the descriptor.
     expect(asked()).to.deep.equal([7, ANY, 7]);
+    latency.received(1, 60);
+    latency.sent(60);
+    expect(clock.pending).to.equal(0);
   });
 
   for (const [what, frames, received, sent] of [
