@@ -1,16 +1,25 @@
 /**
  * What the application wrote and the peer has not acknowledged. Its own arrays are kept by reference: each byte is copied once, into the
- * frame that carries it, and again for each retransmission. What it does not leave to us is copied, piece by piece into slots of the pool.
+ * frame that carries it, and again for each retransmission. What it does not leave to us is copied: what is small piece by piece into slots of the pool,
+ * what is large into blocks that are used again, as new memory of that size costs more than the copy.
  */
 
 import { copyRange } from '../../core/copy.js';
 import { type Frame, type FramePool, SMALL_ROOM } from '../../core/frame.js';
+import { Recycler } from './recycler.js';
 import { ChronoWatch } from './statistics.js';
 
 const NOWHERE = new Uint8Array(0);
 /** Pieces that may be used up at the front before the others move there; and that are kept for what is to come. */
 const MANY = 32;
 const KEPT = 64;
+/** Bytes of a block. What would fill less than half of one has memory of its own. */
+const BLOCK = 65_536;
+
+/** Blocks for large copies, for the queues of a host. */
+export function copyBlocks(): Recycler<Uint8Array> {
+  return new Recycler(() => new Uint8Array(BLOCK));
+}
 
 /** Bytes of an array that are a part of the stream. */
 class Piece {
@@ -24,8 +33,12 @@ class Piece {
   pushed = false;
   /** The slot in which they lie, if it is one. */
   slot: Frame | undefined = undefined;
+  /** Whether they lie in a block. */
+  isBlock = false;
 
-  forget(): void {
+  forget(blocks: Recycler<Uint8Array>): void {
+    if (this.isBlock) blocks.give(this.bytes);
+    this.isBlock = false;
     this.bytes = NOWHERE;
     this.slot?.release();
     this.slot = undefined;
@@ -49,6 +62,11 @@ export class SendQueue {
   private hint = 0;
   /** The slot that copies go to, behind those that are there. */
   private block: Frame | undefined = undefined;
+  private readonly blocks: Recycler<Uint8Array>;
+
+  constructor(blocks: Recycler<Uint8Array>) {
+    this.blocks = blocks;
+  }
 
   /** Appends bytes `from` to `to` by reference; they must not change while they are queued. @param pushed whether their end is */
   push(bytes: Uint8Array, from: number, to: number, pushed: boolean): void {
@@ -59,13 +77,7 @@ export class SendQueue {
   pushCopy(bytes: Uint8Array, from: number, to: number, pushed: boolean, pool: FramePool): void {
     const length = to - from;
     if (length <= 0) return;
-    if (length > SMALL_ROOM) {
-      // Larger copies have memory of their own. Not by `slice`, which gives of Node's Buffers the same memory.
-      const own = new Uint8Array(length);
-      copyRange(bytes, from, own, 0, length);
-      this.append(own, 0, length, pushed);
-      return;
-    }
+    if (length > SMALL_ROOM) return this.pushBlocks(bytes, from, to, pushed);
     const block = this.blockFor(length, pool);
     const at = block.put(length);
     const target = block.slab.bytes;
@@ -76,6 +88,17 @@ export class SendQueue {
       before.pushed = pushed;
       this.length += length;
     } else this.append(target, at, length, pushed).slot = block.retain();
+  }
+
+  private pushBlocks(bytes: Uint8Array, from: number, to: number, pushed: boolean): void {
+    for (let at = from; at < to; at += BLOCK) {
+      const length = Math.min(to - at, BLOCK);
+      const isBlock = length > BLOCK / 2;
+      // Not by `slice`, which gives of Node's Buffers the same memory.
+      const own = isBlock ? this.blocks.take() : new Uint8Array(length);
+      copyRange(bytes, at, own, 0, length);
+      this.append(own, 0, length, pushed && at + length === to).isBlock = isBlock;
+    }
   }
 
   private get newest(): Piece | undefined {
@@ -140,7 +163,7 @@ export class SendQueue {
     for (; first < last; first++) {
       const piece = pieces[first];
       if (piece === undefined || ((piece.end - this.head) | 0) > 0) break;
-      piece.forget();
+      piece.forget(this.blocks);
     }
     this.first = first;
     if (first === last) this.empty();
@@ -149,7 +172,7 @@ export class SendQueue {
 
   /** Drops everything. */
   clear(): void {
-    for (let i = this.first; i < this.last; i++) this.pieces[i]?.forget();
+    for (let i = this.first; i < this.last; i++) this.pieces[i]?.forget(this.blocks);
     this.head = this.tail;
     this.length = 0;
     this.empty();
@@ -199,4 +222,4 @@ export class SendQueue {
 }
 
 /** What connections have that have nothing to send: empty, and stays so. Of the same class as the others, so that all that look at them see but one. */
-export const NOTHING_QUEUED: SendQueue = new SendQueue();
+export const NOTHING_QUEUED: SendQueue = new SendQueue(copyBlocks());

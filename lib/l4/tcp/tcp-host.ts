@@ -51,7 +51,7 @@ import { Recycler } from './recycler.js';
 import { refuse } from './refuse.js';
 import { Segment } from './segment.js';
 import { sendFirstSyn } from './emit.js';
-import { SendQueue } from './send-queue.js';
+import { copyBlocks, SendQueue } from './send-queue.js';
 import { SentQueue } from './sent-queue.js';
 import { SentSegmentPool } from './sent-segment.js';
 import { runDelayedAck, runRetransmit } from './timers.js';
@@ -85,7 +85,8 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost {
   private readonly copies: ByteCopies = new ByteCopies();
   private readonly sentSegments: SentSegmentPool = new SentSegmentPool();
   readonly sentQueues: Recycler<SentQueue> = new Recycler(() => new SentQueue(this.sentSegments));
-  readonly sendQueues: Recycler<SendQueue> = new Recycler(() => new SendQueue());
+  private readonly blocks: Recycler<Uint8Array> = copyBlocks();
+  readonly sendQueues: Recycler<SendQueue> = new Recycler(() => new SendQueue(this.blocks));
   readonly receiveQueues: Recycler<ReceiveQueue> = new Recycler(() => new ReceiveQueue(this.copies));
   readonly retransmitTimers: Recycler<LentTimer> = new Recycler(() => new LentTimer(this.env.timers, runRetransmit));
   readonly ackTimers: Recycler<LentTimer> = new Recycler(() => new LentTimer(this.env.timers, runDelayedAck));

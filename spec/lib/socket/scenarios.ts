@@ -238,14 +238,16 @@ export const scenarios: Record<string, Scenario> = {
   'timeout is put off by activity': pair(
     (s) => s.pipe(s),
     (c, log) => {
-      c.setTimeout(60);
+      c.setTimeout(120);
       c.on('timeout', () => c.destroy());
-      let left = 4;
-      const timer = setInterval(() => {
-        log.add('client', 'ping');
-        c.write('p');
-        if (--left === 0) clearInterval(timer);
-      }, 25);
+      let left = 8;
+      c.on('connect', () => {
+        const timer = setInterval(() => {
+          log.add('client', 'ping');
+          c.write('p');
+          if (--left === 0) clearInterval(timer);
+        }, 20);
+      });
     },
     { flow: false },
   ),

@@ -11,7 +11,8 @@ import { tcpConfig, windowScaleFor } from '../../../../lib/l4/tcp/options.js';
 import { Reassembly } from '../../../../lib/l4/tcp/reassembly.js';
 import { ReceiveQueue } from '../../../../lib/l4/tcp/receive-queue.js';
 import { RttEstimator } from '../../../../lib/l4/tcp/rto.js';
-import { SendQueue } from '../../../../lib/l4/tcp/send-queue.js';
+import { Recycler } from '../../../../lib/l4/tcp/recycler.js';
+import { copyBlocks, SendQueue } from '../../../../lib/l4/tcp/send-queue.js';
 import { Delivery } from '../../../../lib/l4/tcp/delivery.js';
 import { SentQueue } from '../../../../lib/l4/tcp/sent-queue.js';
 import { SentSegmentPool } from '../../../../lib/l4/tcp/sent-segment.js';
@@ -96,7 +97,7 @@ describe('TCP send queue', () => {
     fc.assert(
       fc.property(operations, fc.integer(), (steps, seed) => {
         const random = new SeededRandom(seed);
-        const queue = new SendQueue();
+        const queue = new SendQueue(copyBlocks());
         let model: number[] = [];
         // Behind which bytes an end is pushed.
         let pushes: boolean[] = [];
@@ -142,9 +143,52 @@ describe('TCP send queue', () => {
   });
 });
 
+describe('TCP send queue of large copies', () => {
+  it('gives what was written, from blocks that are used again', () => {
+    const random = new SeededRandom(7);
+    let made = 0;
+    const blocks = new Recycler(() => {
+      made++;
+      return new Uint8Array(65_536);
+    });
+    const pool = new FramePool();
+    const queues = [new SendQueue(blocks), new SendQueue(blocks)];
+    const models = queues.map(() => ({ bytes: Buffer.alloc(0), ends: [] as number[] }));
+    for (let i = 0; i < 400; i++) {
+      const at = random.below(2);
+      const [queue, model] = [queues[at], models[at]];
+      if (queue === undefined || model === undefined) break;
+      const bytes = Buffer.alloc(2000 + random.below(200_000), `${i} `);
+      while (model.bytes.length + bytes.length > 400_000) {
+        const count = random.below(queue.length + 1);
+        queue.consume(count);
+        model.bytes = model.bytes.subarray(count);
+        model.ends = model.ends.map((end) => end - count).filter((end) => end > 0);
+      }
+      queue.pushCopy(bytes, 1, bytes.length, true, pool);
+      model.bytes = Buffer.concat([model.bytes, bytes.subarray(1)]);
+      model.ends.push(model.bytes.length);
+      bytes.fill(0);
+      const from = random.below(model.bytes.length);
+      const count = random.below(model.bytes.length - from + 1);
+      const target = Buffer.alloc(count);
+      const isPushed = model.ends.some((end) => end > from && end <= from + count);
+      expect(queue.copy(from, count, target, 0)).to.equal(isPushed);
+      expect(target.equals(model.bytes.subarray(from, from + count))).to.equal(true);
+      expect(queue.length).to.equal(model.bytes.length);
+    }
+    for (const queue of queues) queue.clear();
+    // Each holds more than half a block's worth, but where the front is used up; all that were made have come back.
+    expect(made).to.be.below(30);
+    const back = new Set(Array.from({ length: made }, () => blocks.take()));
+    expect([back.size, made]).to.deep.equal([made, made]);
+    expect(pool.outstanding).to.equal(0);
+  });
+});
+
 describe('TCP send queue of very many pieces', () => {
   it('goes on where they are used up at the front', () => {
-    const queue = new SendQueue();
+    const queue = new SendQueue(copyBlocks());
     const count = 300_000;
     const bytes = pattern(count);
     for (let i = 0; i < count; i++) queue.push(bytes, i, i + 1, false);
