@@ -169,16 +169,15 @@ function mayAsk(): boolean {
 
 const NO_LATENCY = { missing: 'a kernel that is told by root how soon processors are to wake up' } as const;
 
-/** One of the others, with processors that do not sleep. */
-function awake(peer: Peer): Peer {
+/** A peer with processors that do not sleep, for which it asks, or the benchmark. */
+function awake<P extends Peer>(peer: P, by: 'peer' | 'benchmark'): P {
   const make: Make = (place) => (mayAsk() ? peer.make(place) : NO_LATENCY);
-  return { ...peer, name: awakened(peer.name), awake: 'benchmark', make };
+  return { ...peer, name: awakened(peer.name), awake: by, make };
 }
 
 /** This stack, when it asks for processors that do not sleep. */
 function alert(name: string, tap: ServiceOptions['tap'] = {}): OwnPeer {
-  const asking = stack(awakened(name), { tap: { ...tap, wakeLatency: 0 } }, [...AWAKE, ...AWAKENED]);
-  return { ...asking, awake: 'peer', make: (place) => (mayAsk() ? asking.make(place) : NO_LATENCY) };
+  return awake(stack(name, { tap: { ...tap, wakeLatency: 0 } }, [...AWAKE, ...AWAKENED]), 'peer');
 }
 
 /** A peer that is this stack. */
@@ -217,7 +216,7 @@ const OTHERS: readonly Peer[] = [
 export const PEERS: readonly Peer[] = [
   ...OWN,
   ...OTHERS,
-  ...OTHERS.filter(({ name }) => AWAKE.includes(name)).map(awake),
+  ...OTHERS.filter(({ name }) => AWAKE.includes(name)).map((peer) => awake(peer, 'benchmark')),
 ];
 
 /** Versions of what others are made with, as far as it is here, and what the kernel's TCP uses. */

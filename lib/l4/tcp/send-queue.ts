@@ -13,7 +13,7 @@ const NOWHERE = new Uint8Array(0);
 /** Pieces that may be used up at the front before the others move there; and that are kept for what is to come. */
 const MANY = 32;
 const KEPT = 64;
-/** Bytes of a block. What would fill less than half of one has memory of its own. */
+/** Bytes of a block. What would fill no more than half of one has memory of its own. */
 const BLOCK = 65_536;
 
 /** Blocks for large copies, for the queues of a host. */
@@ -60,8 +60,8 @@ export class SendQueue {
   private tail = 0;
   /** The piece that was found last: the next copy most often starts there or in the next. */
   private hint = 0;
-  /** The slot that copies go to, behind those that are there. */
-  private block: Frame | undefined = undefined;
+  /** The slot that small copies go to, behind those that are there. */
+  private slot: Frame | undefined = undefined;
   private readonly blocks: Recycler<Uint8Array>;
 
   constructor(blocks: Recycler<Uint8Array>) {
@@ -78,16 +78,16 @@ export class SendQueue {
     const length = to - from;
     if (length <= 0) return;
     if (length > SMALL_ROOM) return this.pushBlocks(bytes, from, to, pushed);
-    const block = this.blockFor(length, pool);
-    const at = block.put(length);
-    const target = block.slab.bytes;
+    const slot = this.slotFor(length, pool);
+    const at = slot.put(length);
+    const target = slot.slab.bytes;
     copyRange(bytes, from, target, at, length);
     const before = this.newest;
-    if (before !== undefined && before.slot === block && !before.pushed) {
+    if (before !== undefined && before.slot === slot && !before.pushed) {
       before.end = this.tail = (this.tail + length) | 0;
       before.pushed = pushed;
       this.length += length;
-    } else this.append(target, at, length, pushed).slot = block.retain();
+    } else this.append(target, at, length, pushed).slot = slot.retain();
   }
 
   private pushBlocks(bytes: Uint8Array, from: number, to: number, pushed: boolean): void {
@@ -105,12 +105,12 @@ export class SendQueue {
     return this.last > this.first ? this.pieces[this.last - 1] : undefined;
   }
 
-  private blockFor(length: number, pool: FramePool): Frame {
-    const { block } = this;
-    if (block !== undefined && block.end + length <= block.limit) return block;
-    block?.release();
-    this.block = pool.alloc(SMALL_ROOM);
-    return this.block;
+  private slotFor(length: number, pool: FramePool): Frame {
+    const { slot } = this;
+    if (slot !== undefined && slot.end + length <= slot.limit) return slot;
+    slot?.release();
+    this.slot = pool.alloc(SMALL_ROOM);
+    return this.slot;
   }
 
   private append(bytes: Uint8Array, at: number, length: number, pushed: boolean): Piece {
@@ -180,8 +180,8 @@ export class SendQueue {
 
   private empty(): void {
     this.first = this.last = this.hint = 0;
-    this.block?.release();
-    this.block = undefined;
+    this.slot?.release();
+    this.slot = undefined;
     if (this.pieces.length > KEPT) this.pieces = [];
   }
 

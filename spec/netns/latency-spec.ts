@@ -1,5 +1,9 @@
-/** What is asked of the machine's processors while there is traffic, as the kernel has it. */
+/**
+ * What is asked of the machine's processors while there is traffic, as the kernel has it. That is the whole machine's: this runs in one process with all others that
+ * ask for it (`bench-peers-spec`, `host-command-spec`), one after the other (`spec/run.ts`: names up to m).
+ */
 
+import { execFileSync } from 'node:child_process';
 import { closeSync, openSync, readSync } from 'node:fs';
 import { expect } from 'chai';
 import { LiveHost, until } from './live-host.js';
@@ -35,5 +39,31 @@ describeNetns('wake-up latency', (netns) => {
     await until(() => latency() === 1000);
     await live.close();
     expect(latency()).to.equal(before);
+  });
+
+  it('without permission: EACCES, in words, and the interface is free again', function () {
+    if (latency() === undefined) this.skip();
+    const script = `
+      import { openTap } from './drivers/tap.ts';
+      import { environment } from './operators/time/environment.ts';
+      try { openTap({ name: 'tap0', wakeLatency: 0 }, environment()); } catch (error) { console.log(error.code, error.message); }
+      console.log((await openTap({ name: 'tap0' }, environment()).close()) === undefined);`;
+    // Of a mount without devices nobody may open one, root neither.
+    const device = '/dev/cpu_dma_latency';
+    const shut = `mount --bind ${device} ${device} && mount -o remount,bind,nodev ${device}`;
+    const node = `"${process.execPath}" --import=tsx --input-type=module -e "$0"`;
+    const args = [
+      'netns',
+      'exec',
+      netns.namespace.name,
+      'unshare',
+      '--mount',
+      'sh',
+      '-c',
+      `${shut} && ${node}`,
+      script,
+    ];
+    const output = execFileSync('ip', args, { encoding: 'utf8' });
+    expect(output).to.match(/^EACCES cannot ask for processors .*\ntrue\n$/);
   });
 });
