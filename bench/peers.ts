@@ -145,17 +145,12 @@ function stack(
   return { name, against, make, options, version, compiles: true };
 }
 
-/** This stack on the first processor, with the kernel receiving on the second what it sends. */
+/** This stack, with the kernel receiving bulk on other processors. */
 function steered(name: string, options: Partial<ServiceOptions>, against: readonly string[]): OwnPeer {
-  const tap = { ...options.tap, receiveProcessors: [1] };
-  const unsteered = stack(name, { ...options, tap }, against);
-  const make: Make = (place) => {
-    if (availableParallelism() < 2) return { missing: 'two processors' };
-    const made = unsteered.make(place);
-    if (!('missing' in made)) execFileSync('taskset', ['-a', '-p', '-c', '0', `${made.pid}`], { stdio: 'pipe' });
-    return made;
-  };
-  return { ...unsteered, make };
+  const tap = { ...options.tap, receiveProcessors: 'adaptive' as const };
+  const peer = stack(name, { ...options, tap }, against);
+  const make: Make = (place) => (availableParallelism() < 2 ? { missing: 'two processors' } : peer.make(place));
+  return { ...peer, make };
 }
 
 function mayAsk(): boolean {

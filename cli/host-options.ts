@@ -4,7 +4,7 @@
  */
 
 import { type Cidr, type IpAddress, ipOf, type MacAddress } from '../lib/core/address.js';
-import { type Processors, processorsIn } from '../drivers/native/receive-steering.js';
+import { PROCESSOR_SETS, type Processors, processorsIn } from '../drivers/native/receive-steering.js';
 import { IO_KINDS, type IoKind } from '../drivers/native/tun-io.js';
 import type { Endpoint } from '../lib/l4/tcp/api.js';
 import {
@@ -76,7 +76,7 @@ export const HOST_OPTIONS: HostOptionTable = {
   ),
   'receive-processors': processors(
     'LIST',
-    'Processors on which the kernel takes in what we send: such as 0-2,5 (RPS), all, or readers (RFS); ours otherwise.',
+    'Processors on which the kernel takes in what we send: such as 0-2,5 (RPS), all, readers (RFS), or adaptive; ours otherwise.',
   ),
   pcap: text('FILE', 'Write all packets, both directions, to a pcapng file.'),
 };
@@ -148,7 +148,8 @@ function ioKind(placeholder: string, help: string): Value<IoKind> {
 
 function processors(placeholder: string, help: string): Value<Processors> {
   const read = (written: string): Processors => {
-    if (written === 'all' || written === 'readers') return written;
+    const named = PROCESSOR_SETS.find((one) => one === written);
+    if (named !== undefined) return named;
     if (!/^\d{1,4}(-\d{1,4})?(,\d{1,4}(-\d{1,4})?)*$/.test(written))
       throw new ArgumentError(`${written} is no list of processors`);
     return processorsIn(written);

@@ -6,7 +6,7 @@
  */
 
 import { z } from 'zod';
-import { MOST_PROCESSORS } from '../../drivers/native/receive-steering.js';
+import { MOST_PROCESSORS, PROCESSOR_SETS } from '../../drivers/native/receive-steering.js';
 import { IO_KINDS } from '../../drivers/native/tun-io.js';
 import type { RouterConfiguration } from './configuration.js';
 import { address, interfaceAddress, loopbackPlace, mac, name, prefix, readable, whole } from './text-types.js';
@@ -91,8 +91,8 @@ const device = z.strictObject({
       'How long a processor that sleeps may take to wake up while a few packets at a time come by a TAP or TUN.',
   }),
   receiveProcessors: z
-    .union([z.enum(['all', 'readers']), z.array(whole('the number of a processor', 0, MOST_PROCESSORS - 1))], {
-      error: 'expected all, readers or a list of processors',
+    .union([z.enum(PROCESSOR_SETS), z.array(whole('the number of a processor', 0, MOST_PROCESSORS - 1))], {
+      error: 'expected all, readers, adaptive or a list of processors',
     })
     .exactOptional()
     .meta({ description: 'On which processors the kernel takes in what is sent by a TAP or TUN.' }),

@@ -45,6 +45,8 @@ export interface Libc {
   ifNameToIndex(name: string): number;
   setns(fd: number, kind: number): number;
   unshare(flags: number): number;
+  /** Number of the processor that this thread runs on. */
+  currentProcessor(): number;
   errno(): number;
   /** The address of memory that never moves: that of an `ArrayBuffer` outside the JavaScript heap. */
   address(bytes: Uint8Array): number;
@@ -79,6 +81,7 @@ function bind(): Libc {
     ifNameToIndex,
     setns: lib.func('int setns(int fd, int kind)'),
     unshare: lib.func('int unshare(int flags)'),
+    currentProcessor: lib.func('int sched_getcpu()'),
     errno: () => koffi.errno(),
     address: (bytes) => Number(koffi.address(bytes)),
     view: (address, length) => koffi.view(address, length),

@@ -3,16 +3,20 @@
  * a packet that came in, by its flow. Without it that is the one that brings it in: for a TAP the one that writes, within its write.
  */
 
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { constants, openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { NetError, UsageError } from '../../lib/core/errors.js';
 import { systemError } from './errno.js';
 import { withSysfs } from './sysfs.js';
 
+/** Sets of processors that have names: see {@link Processors}. */
+export const PROCESSOR_SETS: readonly ['all', 'readers', 'adaptive'] = ['all', 'readers', 'adaptive'];
+
 /**
  * All processors, or those with these numbers: each flow has one of them; none is the one that writes. Or, for each flow, the one on which its
- * reader runs (RFS, receive flow steering): that needs a table of the host's, too, `net.core.rps_sock_flow_entries`.
+ * reader runs (RFS, receive flow steering): that needs a table of the host's, too, `net.core.rps_sock_flow_entries`. Or, while very much goes by the
+ * interface, all but the one that writes: see `BulkSteering`.
  */
-export type Processors = 'all' | 'readers' | readonly number[];
+export type Processors = (typeof PROCESSOR_SETS)[number] | readonly number[];
 
 /** Most processors that a kernel can be built for. */
 export const MOST_PROCESSORS = 8192;
@@ -24,7 +28,7 @@ const FLOWS = 4096;
 /** @throws UsageError `ERR_INVALID_OPTION` */
 export function checkProcessors(processors: Processors | undefined): void {
   const known = (one: number) => Number.isInteger(one) && one >= 0 && one < MOST_PROCESSORS;
-  if (processors === undefined || processors === 'all' || processors === 'readers') return;
+  if (processors === undefined || PROCESSOR_SETS.some((one) => one === processors)) return;
   if (!Array.isArray(processors) || !processors.every(known))
     throw new UsageError('ERR_INVALID_OPTION', `receiveProcessors ${String(processors)} are not numbers of processors`);
 }
@@ -69,9 +73,13 @@ function write(path: string, wanted: readonly number[]): boolean {
   return wanted.every((one) => got.has(one));
 }
 
+function online(sysfs: string): readonly number[] {
+  return processorsIn(readFileSync(`${sysfs}/devices/system/cpu/online`, 'latin1'));
+}
+
 function wantedOf(sysfs: string, processors: Processors): readonly number[] {
-  if (processors === 'readers') return [];
-  return processors === 'all' ? processorsIn(readFileSync(`${sysfs}/devices/system/cpu/online`, 'latin1')) : processors;
+  if (processors === 'readers' || processors === 'adaptive') return [];
+  return processors === 'all' ? online(sysfs) : processors;
 }
 
 /** False where a processor is not there. */
@@ -87,6 +95,19 @@ function steer(sysfs: string, name: string, processors: Processors): boolean {
   return all || processors === 'all';
 }
 
+/** What `visit` makes of the sysfs of this thread's network namespace; `undefined` for a processor that no kernel of this kind can have. */
+function inSysfs<T>(failed: string, visit: (sysfs: string) => T): T | undefined {
+  try {
+    return withSysfs(visit);
+  } catch (error) {
+    if (error instanceof NetError) throw error;
+    const { code, errno = 0, syscall = 'write' } = error as NodeJS.ErrnoException;
+    if (code === 'EOVERFLOW') return undefined;
+    if (code === 'ENOENT') throw new NetError('ENOTSUP', `${failed}: this kernel has no receive packet steering`);
+    throw systemError(-errno, syscall, failed);
+  }
+}
+
 /**
  * Sets on which processors the kernel takes in what comes by an interface of this thread's network namespace, by each of its queues.
  *
@@ -95,15 +116,28 @@ function steer(sysfs: string, name: string, processors: Processors): boolean {
  */
 export function steerReceiving(name: string, processors: Processors): void {
   const failed = `cannot choose processors for what ${name} receives`;
-  let done = false;
-  try {
-    done = withSysfs((sysfs) => steer(sysfs, name, processors));
-  } catch (error) {
-    if (error instanceof NetError) throw error;
-    const { code, errno = 0, syscall = 'write' } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT') throw new NetError('ENOTSUP', `${failed}: this kernel has no receive packet steering`);
-    // Beyond the most that this kernel can have.
-    if (code !== 'EOVERFLOW') throw systemError(-errno, syscall, failed);
-  }
-  if (!done) throw new NetError('EINVAL', `${failed}: not all of ${String(processors)} are there: EINVAL (write)`);
+  if (inSysfs(failed, (sysfs) => steer(sysfs, name, processors)) === true) return;
+  throw new NetError('EINVAL', `${failed}: not all of ${String(processors)} are there: EINVAL (write)`);
+}
+
+/** Where the processors of one queue are set, while that is open; and those that there are. */
+export interface QueueProcessors {
+  /** Takes a mask with each write. */
+  readonly fd: number;
+  readonly online: readonly number[];
+}
+
+/**
+ * Opens the first queue of an interface of this thread's network namespace.
+ *
+ * @throws NetError as {@link steerReceiving} does
+ */
+export function openQueueProcessors(name: string): QueueProcessors {
+  const failed = `cannot choose processors for what ${name} receives`;
+  const opened = inSysfs(failed, (sysfs) => ({
+    online: online(sysfs),
+    fd: openSync(`${sysfs}/class/net/${name}/queues/rx-0/rps_cpus`, constants.O_WRONLY),
+  }));
+  if (opened === undefined) throw new NetError('EINVAL', `${failed}: EOVERFLOW (open)`);
+  return opened;
 }

@@ -25,10 +25,11 @@ import { EAGAIN, EBADFD, EINTR, EINVAL, EIO, ENOBUFS, ENOMEM, systemError } from
 import { type Libc, libc } from './libc.js';
 import type { Offloads } from './offload.js';
 import type { PollHandle } from './readiness.js';
+import type { TrafficWatch } from './traffic.js';
 import type { TunDeviceOptions } from './tun-options.js';
+import { watchTraffic } from './watch-traffic.js';
 import type { IoKind, Receiver, TunIo, TunIoSettings } from './tun-io.js';
 import { UringIo } from './uring-io.js';
-import { WakeLatency } from './wake-latency.js';
 
 /** Frames read before others get their turn. */
 const READ_BUDGET = 64;
@@ -89,7 +90,7 @@ export class TunDevice implements Device, Receiver {
   private readonly mergesDatagrams: boolean;
   private readonly poll: PollHandle;
   private readonly busyPoll: BusyPoll;
-  private readonly wakeLatency: WakeLatency | undefined;
+  private readonly watch: TrafficWatch | undefined;
   private readonly queueLimit: number;
   // Its first `queued` wait. A ring would save nothing: all are written at every flush. And to set the length would cost more than a frame.
   private readonly queue: TxFrame[] = [];
@@ -102,10 +103,13 @@ export class TunDevice implements Device, Receiver {
   private blocked = false;
   private flushDue = false;
 
-  /** @throws NetError where `io` is `uring`, or there is a `wakeLatency`, and that cannot be had; the descriptor is then closed */
+  /**
+   * @throws NetError where `io` is `uring`, there is a `wakeLatency`, or `receiveProcessors` are adaptive, and that cannot be had; the descriptor is
+   *   then closed
+   */
   constructor(settings: TunDeviceSettings, options: TunDeviceOptions, env: Env, c: Libc = libc()) {
     const { fd, medium, offloads } = settings;
-    const { mtu = 1500, sendQueue = 1024, io = 'auto', busyPoll = 0, coalesce = true, wakeLatency } = options;
+    const { mtu = 1500, sendQueue = 1024, io = 'auto', busyPoll = 0, coalesce = true } = options;
     const { vnetHeader, udpSegmentation } = offloads;
     this.fd = fd;
     this.name = settings.name;
@@ -116,17 +120,14 @@ export class TunDevice implements Device, Receiver {
     this.env = env;
     // One byte more than the longest frame: a longer one is seen to be so, instead of being cut.
     const readSize = mtu + longestLinkHeader(medium) + 1;
-    this.wakeLatency =
-      wakeLatency === undefined
-        ? undefined
-        : orElse(
-            () => new WakeLatency(wakeLatency, env.timers),
-            () => closeSync(fd),
-          );
+    this.watch = orElse(
+      () => watchTraffic(settings.name, vnetHeader, options, env.timers),
+      () => closeSync(fd),
+    );
     this.io = orElse(
       () => openIo(io, c, { fd, vnetHeader, readSize, pool: env.pool }, this),
       () => {
-        this.wakeLatency?.close();
+        this.watch?.close();
         closeSync(fd);
       },
     );
@@ -160,7 +161,7 @@ export class TunDevice implements Device, Receiver {
     if (!this.open) return;
     this.open = false;
     this.busyPoll.stop();
-    this.wakeLatency?.close();
+    this.watch?.close();
     this.poll.stop();
     this.poll.close();
     this.io.close();
@@ -212,7 +213,7 @@ export class TunDevice implements Device, Receiver {
     this.lastCount = count;
     if (count > 0) {
       this.busyPoll.extend();
-      this.wakeLatency?.received(count, bytes);
+      this.watch?.received(count, bytes);
     }
     if (errno !== 0 && errno !== EAGAIN) this.fail(this.failure(errno, 'read'));
   }
@@ -312,7 +313,7 @@ export class TunDevice implements Device, Receiver {
     const { queue, io } = this;
     if (this.queued > 0) {
       this.busyPoll.extend();
-      this.wakeLatency?.sent(this.queuedBytes);
+      this.watch?.sent(this.queued, this.queuedBytes);
     }
     while (this.queued > 0 && !this.blocked && this.open) {
       const written = io.write(queue, this.queued);

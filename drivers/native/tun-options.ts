@@ -54,8 +54,8 @@ export interface TunOptions {
   /**
    * On which processors the kernel goes on with what is written here (RPS, receive packet steering; `readers`: RFS), by flow: so its TCP,
    * and what that sends in answer, need not run within our writes. Bulk without `offload` gains half as much again, nothing else does.
-   * Processors given by number should not be those of this process (taskset(1)). Of a new interface it is the one that writes; left out,
-   * it stays as it is.
+   * Processors given by number should not be those of this process (taskset(1)). `adaptive`: all but the one that this thread is on, while there is bulk
+   * and no `offload`, else none; of interfaces with one queue. Of a new interface it is the one that writes; left out, it stays as it is.
    */
   readonly receiveProcessors?: Processors;
   /** Frames that wait for an interface that takes none at the moment; more are dropped. Default 1024. */
@@ -65,7 +65,10 @@ export interface TunOptions {
 }
 
 /** Those that count once it is open. */
-export type TunDeviceOptions = Pick<TunOptions, 'mtu' | 'sendQueue' | 'io' | 'busyPoll' | 'wakeLatency' | 'coalesce'>;
+export type TunDeviceOptions = Pick<
+  TunOptions,
+  'mtu' | 'sendQueue' | 'io' | 'busyPoll' | 'wakeLatency' | 'receiveProcessors' | 'coalesce'
+>;
 
 /** Largest MTU: an IP packet is at most 65,535 bytes, and the kernel takes that much with the link header. */
 const LARGEST_MTU = 65_521;
@@ -90,4 +93,6 @@ export function checkOptions(options: TunOptions): void {
   if (!whole(busyPoll, 0, 1_000_000)) throw invalid(`busyPoll ${busyPoll} is not in 0..1,000,000`);
   if (!whole(wakeLatency, 0, 1_000_000)) throw invalid(`wakeLatency ${wakeLatency} is not in 0..1,000,000`);
   checkProcessors(receiveProcessors);
+  if (receiveProcessors === 'adaptive' && options.multiQueue === true)
+    throw invalid('receiveProcessors adaptive is for interfaces with one queue');
 }

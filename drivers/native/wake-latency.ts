@@ -5,14 +5,12 @@
  */
 
 import { closeSync, constants, openSync, writeSync } from 'node:fs';
-import type { Timer, Timers } from '../../lib/core/timers.js';
 import { systemError } from './errno.js';
+import type { Adaptive, Traffic } from './traffic.js';
 
 const DEVICE = '/dev/cpu_dma_latency';
 /** What everybody is content with who asks for nothing, in microseconds. */
 const ANY = 2_000_000_000;
-/** How often it is decided, while there is traffic, in milliseconds. */
-const INTERVAL = 10;
 /** On average of the times that frames came; more is a matter of throughput. */
 const FEW_FRAMES = 4;
 const FEW_BYTES = 16_384;
@@ -55,61 +53,27 @@ export class LatencyRequest {
  * Asks for so much while packets come a few at a time. Where many come at once, or much in each, no processor sleeps for long, and one that waits awake may take
  * from the other what both have together: then nothing is asked for.
  */
-export class WakeLatency {
+export class WakeLatency implements Adaptive {
   private readonly microseconds: number;
   private readonly request: LatencyRequest;
-  private readonly timers: Timers;
-  private readonly timer: Timer;
-  private open = true;
   private asked = false;
-  // Since the last look: how often frames came, how many, and bytes both ways.
-  private turns = 0;
-  private frames = 0;
-  private bytes = 0;
 
   /** @throws NetError as {@link LatencyRequest} does */
-  constructor(microseconds: number, timers: Timers, device?: string) {
+  constructor(microseconds: number, device?: string) {
     this.microseconds = microseconds;
     this.request = new LatencyRequest(device);
-    this.timers = timers;
-    this.timer = timers.timer((own) => own.look(), this as WakeLatency);
   }
 
-  /** So much came at once. */
-  received(frames: number, bytes: number): void {
-    this.turns++;
-    this.frames += frames;
-    this.bytes += bytes;
-    if (!this.timer.armed) this.lookLater();
+  look({ turns, received, bytes }: Traffic): void {
+    const times = Math.max(turns, 1);
+    const few = bytes > 0 && received <= FEW_FRAMES * times && bytes <= FEW_BYTES * times;
+    if (few === this.asked) return;
+    this.asked = few;
+    if (few) this.request.ask(this.microseconds);
+    else this.request.withdraw();
   }
 
-  /** So much was sent. */
-  sent(bytes: number): void {
-    this.bytes += bytes;
-    if (!this.timer.armed) this.lookLater();
-  }
-
-  /** Traffic of a batch that was under way may still be told of. */
   close(): void {
-    this.open = false;
-    this.timer.cancel();
     this.request.close();
-  }
-
-  private look(): void {
-    const turns = Math.max(this.turns, 1);
-    const any = this.bytes > 0;
-    const few = any && this.frames <= FEW_FRAMES * turns && this.bytes <= FEW_BYTES * turns;
-    this.turns = this.frames = this.bytes = 0;
-    if (few !== this.asked) {
-      this.asked = few;
-      if (few) this.request.ask(this.microseconds);
-      else this.request.withdraw();
-    }
-    if (any) this.lookLater();
-  }
-
-  private lookLater(): void {
-    if (this.open) this.timer.arm(this.timers.now() + INTERVAL);
   }
 }

@@ -8,7 +8,7 @@ import { withSysfs } from '../../drivers/native/sysfs.js';
 import { inNamespace, openTap } from '../../drivers/tap.js';
 import type { TunOptions } from '../../drivers/tun.js';
 import { environment } from '../../operators/time/environment.js';
-import { LiveHost } from './live-host.js';
+import { LiveHost, OURS, until } from './live-host.js';
 import { describeNetns } from './namespace.js';
 import { digestOf, transfers } from './transfers.js';
 
@@ -80,6 +80,56 @@ describeNetns('receive packet steering', (netns) => {
       await live.close();
     });
   }
+
+  describe('adaptive', () => {
+    /** What was set while `during` ran, without repetitions. */
+    async function watching(during: Promise<unknown>): Promise<readonly string[]> {
+      const seen = [setting()];
+      const look = setInterval(() => {
+        const now = setting();
+        if (now !== seen.at(-1)) seen.push(now);
+      }, 5);
+      await during.finally(() => clearInterval(look));
+      return seen;
+    }
+
+    for (const io of ['uring', 'calls'] as const) {
+      it(`takes bulk elsewhere, and nothing else, and every byte is right: ${io}`, async function () {
+        if (cpus().length < 2) this.skip();
+        const live = new LiveHost(netns.namespace, { driver: { offload: false, io, receiveProcessors: 'adaptive' } });
+        const { fetch, upload } = transfers(netns.namespace);
+        const digest = await digestOf(LENGTH);
+        expect(await watching(netns.namespace.run('ping', ['-q', '-c', '50', '-i', '0.005', OURS]))).to.deep.equal([
+          '0',
+        ]);
+        for (const transfer of [fetch, upload]) {
+          const set = await watching(transfer(LENGTH).then((got) => expect(got).to.equal(digest)));
+          expect(set[0]).to.equal('0');
+          expect(set.length, set.join(' ')).to.be.greaterThan(1);
+          // Never all: one is spared.
+          expect(set).not.to.contain(ALL);
+          await until(() => setting() === '0');
+        }
+        await live.quiet({ timeWait: true });
+        await live.close();
+      });
+    }
+
+    it('leaves it at none, and does nothing where there are offloads', async function () {
+      if (cpus().length < 2) this.skip();
+      const driver = { offload: false, receiveProcessors: 'adaptive', persist: true } as const;
+      const live = new LiveHost(netns.namespace, { driver });
+      netns.namespace.start('curl', ['-s', '-o', '/dev/null', `http://${OURS}/bytes/${1000 * LENGTH}`]);
+      await until(() => setting() !== '0');
+      await live.close({ complaints: true });
+      expect(setting()).to.equal('0');
+      const { fetch } = transfers(netns.namespace);
+      const other = new LiveHost(netns.namespace, { driver: { receiveProcessors: 'adaptive', persist: false } });
+      const digest = await digestOf(LENGTH);
+      expect(await watching(fetch(LENGTH).then((got) => expect(got).to.equal(digest)))).to.deep.equal(['0']);
+      await other.close();
+    });
+  });
 
   it('of processors that are not there: EINVAL, and nothing is left behind', () => {
     expect(() => open({ receiveProcessors: [0, 8000] }))

@@ -31,8 +31,8 @@ describe('sets of processors', () => {
     expect(processorsIn('0-3,5,8-9\n')).to.deep.equal([0, 1, 2, 3, 5, 8, 9]);
   });
 
-  it('are numbers that processors may have, all, or those of readers', () => {
-    for (const good of [undefined, 'all', 'readers', [], [0], [8191]] as const)
+  it('are numbers that processors may have, or have a name', () => {
+    for (const good of [undefined, 'all', 'readers', 'adaptive', [], [0], [8191]] as const)
       expect(() => checkProcessors(good)).not.to.throw();
     for (const wrong of ['some', [-1], [0.5], [8192], [Number.NaN], ['0'], 3] as unknown[]) {
       expect(() => checkProcessors(wrong as []))

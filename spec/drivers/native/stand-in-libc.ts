@@ -81,6 +81,7 @@ export class StandInLibc {
       ifNameToIndex: no,
       setns: no,
       unshare: no,
+      currentProcessor: no,
       read: (_fd, address) => {
         const length = this.result(this.reads, 0);
         this.lands(address, length);

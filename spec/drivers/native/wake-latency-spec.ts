@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { TrafficWatch } from '../../../drivers/native/traffic.js';
 import { checkOptions } from '../../../drivers/native/tun-options.js';
 import { WakeLatency } from '../../../drivers/native/wake-latency.js';
 import { SimulationScheduler } from '../../../operators/time/simulation-scheduler.js';
@@ -23,16 +24,16 @@ describe('WakeLatency', () => {
 
   const make = () => {
     const clock = new SimulationScheduler();
-    return { clock, latency: new WakeLatency(7, clock, file) };
+    return { clock, traffic: new TrafficWatch([new WakeLatency(7, file)], clock) };
   };
 
   it('asks once while packets come a few at a time, and for nothing once there are none', async () => {
-    const { clock, latency } = make();
+    const { clock, traffic } = make();
     await clock.advance(100);
     expect(asked()).to.deep.equal([]);
     for (let i = 0; i < 50; i++) {
-      latency.received(1, 60);
-      latency.sent(1000);
+      traffic.received(1, 60);
+      traffic.sent(1, 1000);
       await clock.advance(1);
     }
     expect(asked()).to.deep.equal([7]);
@@ -40,15 +41,13 @@ describe('WakeLatency', () => {
     expect(asked()).to.deep.equal([7, ANY]);
     await clock.advance(1000);
     expect(asked()).to.deep.equal([7, ANY]);
-    latency.sent(60);
+    traffic.sent(1, 60);
     await clock.advance(10);
     expect(asked()).to.deep.equal([7, ANY, 7]);
-    latency.close();
+    traffic.close();
     await clock.advance(1000);
     // The kernel forgets what was asked for with the descriptor.
     expect(asked()).to.deep.equal([7, ANY, 7]);
-    latency.received(1, 60);
-    latency.sent(60);
     expect(clock.pending).to.equal(0);
   });
 
@@ -58,11 +57,11 @@ describe('WakeLatency', () => {
     ['long ones are sent', 1, 60, 65_000],
   ] as const) {
     it(`asks for nothing where ${what}, any more neither, and again when it is over`, async () => {
-      const { clock, latency } = make();
+      const { clock, traffic } = make();
       const busy = async () => {
         for (let i = 0; i < 50; i++) {
-          latency.received(frames, received);
-          latency.sent(sent);
+          traffic.received(frames, received);
+          traffic.sent(1, sent);
           await clock.advance(1);
         }
       };
@@ -70,7 +69,7 @@ describe('WakeLatency', () => {
       expect(asked()).to.deep.equal([]);
       const quiet = async () => {
         for (let i = 0; i < 50; i++) {
-          latency.received(1, 60);
+          traffic.received(1, 60);
           await clock.advance(1);
         }
       };
@@ -80,13 +79,12 @@ describe('WakeLatency', () => {
       expect(asked()).to.deep.equal([7, ANY]);
       await quiet();
       expect(asked()).to.deep.equal([7, ANY, 7]);
-      latency.close();
+      traffic.close();
     });
   }
 
   it('says so at once where it cannot ask', () => {
-    const clock = new SimulationScheduler();
-    expect(() => new WakeLatency(0, clock, join(directory, 'missing')))
+    expect(() => new WakeLatency(0, join(directory, 'missing')))
       .to.throw(/wake up sooner/)
       .with.property('code', 'ENODEV');
   });

@@ -1,0 +1,68 @@
+/** Receive packet steering that comes and goes with the traffic: for bulk, in which a processor of its own for the kernel's part pays. */
+
+import { closeSync, writeSync } from 'node:fs';
+import { libc } from './libc.js';
+import { maskOf, openQueueProcessors, type QueueProcessors } from './receive-steering.js';
+import type { Adaptive, Traffic } from './traffic.js';
+
+/** Bulk is so many frames from one look to the next, */
+const MANY = 200;
+/** of so many bytes on average, both ways: data of full size and the acknowledgments that it takes. */
+const LONG = 512;
+/** So many looks without any it takes until it is over. */
+const PATIENCE = 10;
+/** A processor of no number: nobody is steered to others. */
+const NONE = -1;
+
+/**
+ * Has the kernel take in what is written here on the other processors while there is bulk, and where it is written while there is none: requests,
+ * answers and short connections lose more by the interrupts between processors than they gain. For an interface with one queue.
+ */
+export class BulkSteering implements Adaptive {
+  private readonly queue: QueueProcessors;
+  private readonly current: () => number;
+  /** The one that is spared, on which this thread was when it was looked at last. */
+  private spared = NONE;
+  private calm = 0;
+
+  /**
+   * Steers nothing yet.
+   *
+   * @param current number of the processor that this thread runs on
+   * @throws NetError as `steerReceiving` does
+   */
+  constructor(
+    name: string,
+    queue: QueueProcessors = openQueueProcessors(name),
+    current: () => number = () => libc().currentProcessor(),
+  ) {
+    this.queue = queue;
+    this.current = current;
+  }
+
+  look({ received, sent, bytes }: Traffic): void {
+    const frames = received + sent;
+    if (frames >= MANY && bytes >= LONG * frames) {
+      this.calm = 0;
+      this.spare(this.current());
+    } else if (bytes === 0 || ++this.calm >= PATIENCE) this.spare(NONE);
+  }
+
+  /** What is on its way to other processors may be overtaken by what comes after, as where a flow's processor changes by itself. */
+  private spare(processor: number): void {
+    if (processor === this.spared) return;
+    this.spared = processor;
+    const { fd, online } = this.queue;
+    const others = processor === NONE ? [] : online.filter((one) => one !== processor);
+    try {
+      writeSync(fd, `${maskOf(others)}\n`);
+    } catch {
+      // The interface is gone, which its device finds out by itself.
+    }
+  }
+
+  close(): void {
+    this.spare(NONE);
+    closeSync(this.queue.fd);
+  }
+}
