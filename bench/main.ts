@@ -14,6 +14,7 @@ import { filterBenchmark } from './filter.js';
 import { forwardBenchmark } from './forward.js';
 import { forwardMarkdown } from './forward-report.js';
 import { impairedBenchmark } from './impaired.js';
+import { exitOnSignals } from './leavings.js';
 import { lookupBenchmark } from './lookup.js';
 import { memoryBenchmark } from './memory.js';
 import { microBenchmark } from './micro.js';
@@ -121,6 +122,7 @@ if (values.help || !known || !(rounds >= 1) || !(seconds > 0)) {
   process.stdout.write(USAGE);
   process.exit(values.help ? 0 : 2);
 }
+exitOnSignals();
 await (alone ?? measureRows)();
 
 async function measureRows(): Promise<void> {

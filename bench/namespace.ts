@@ -12,6 +12,7 @@ import type { Env } from '../lib/core/env.js';
 import { inNamespace } from '../drivers/native/namespace.js';
 import { openTap, type TapOptions } from '../drivers/tap.js';
 import { openTun, type TunOptions } from '../drivers/tun.js';
+import { removeAtExit, removed } from './leavings.js';
 
 /** What a command printed, and how it ended. */
 export interface Ran {
@@ -37,6 +38,7 @@ export class Namespace {
   constructor(label = '') {
     this.name = `rxns-${process.pid}-${randomBytes(3).toString('hex')}${label === '' ? '' : `-${label}`}`;
     execFileSync('ip', ['netns', 'add', this.name], { stdio: 'pipe' });
+    removeAtExit(this);
     this.ip('link', 'set', 'lo', 'up');
     // Without duplicate detection and router solicitations the kernel sends only what a test asks for.
     this.sysctl('net.ipv6.conf.default.accept_dad', 0);
@@ -125,6 +127,7 @@ export class Namespace {
     this.children.clear();
     this.killAll();
     execFileSync('ip', ['netns', 'del', this.name], { stdio: 'pipe', timeout: 5000 });
+    removed(this);
   }
 }
 

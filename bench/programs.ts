@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { INLINING } from '../cli/inlining.js';
+import { removeAtExit, removed } from './leavings.js';
 import { PORTS } from './ports.js';
 
 /** How to start a program. */
@@ -41,6 +42,10 @@ export function said(command: string, args: readonly string[]): string | undefin
 export class Workshop {
   private readonly directory: string = mkdtempSync(join(tmpdir(), 'rxns-bench-'));
   private readonly made = new Map<string, Program | undefined>();
+
+  constructor() {
+    removeAtExit(this);
+  }
 
   /**
    * Compiles `peers/NAME.c`; `undefined` if there is no C compiler.
@@ -101,5 +106,6 @@ export class Workshop {
   /** Removes all that was compiled. */
   remove(): void {
     rmSync(this.directory, { recursive: true });
+    removed(this);
   }
 }

@@ -20,9 +20,6 @@ function removeAll(): void {
   standing.clear();
 }
 
-// A process that is stopped in mid-test still cleans up.
-process.once('exit', removeAll);
-
 /** A `describe` whose tests each get a fresh namespace; skipped with a message where that cannot be. */
 export function describeNetns(title: string, body: (netns: Netns) => void): void {
   const why = whyNoNamespaces();
