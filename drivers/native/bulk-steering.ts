@@ -5,13 +5,13 @@ import { libc } from './libc.js';
 import { maskOf, openQueueProcessors, type QueueProcessors } from './receive-steering.js';
 import type { Adaptive, Traffic } from './traffic.js';
 
-/** Bulk is so many frames from one look to the next, */
+/** Bulk is so many frames, both ways, from one look to the next. */
 const MANY = 200;
-/** of so many bytes on average, both ways: data of full size and the acknowledgments that it takes. */
+/** Of so many bytes on average: data of full size and the acknowledgments that they take. */
 const LONG = 512;
-/** So many looks without any it takes until it is over. */
+/** It is over after so many looks without. */
 const PATIENCE = 10;
-/** A processor of no number: nobody is steered to others. */
+/** No processor is spared: nothing is steered. */
 const NONE = -1;
 
 /**

@@ -27,9 +27,9 @@ import type { Offloads } from './offload.js';
 import type { PollHandle } from './readiness.js';
 import type { TrafficWatch } from './traffic.js';
 import type { TunDeviceOptions } from './tun-options.js';
-import { watchTraffic } from './watch-traffic.js';
 import type { IoKind, Receiver, TunIo, TunIoSettings } from './tun-io.js';
 import { UringIo } from './uring-io.js';
+import { watchTraffic } from './watch-traffic.js';
 
 /** Frames read before others get their turn. */
 const READ_BUDGET = 64;
