@@ -55,7 +55,8 @@ export interface TunOptions {
    * On which processors the kernel goes on with what is written here (RPS, receive packet steering; `readers`: RFS), by flow: so its TCP,
    * and what that sends in answer, need not run within our writes. Bulk without `offload` gains half as much again, nothing else does.
    * Processors given by number should not be those of this process (taskset(1)). `adaptive`: all but the one that this thread is on, while there is bulk
-   * and no `offload`, else none; of interfaces with one queue. Of a new interface it is the one that writes; left out, it stays as it is.
+   * and no `offload`, else none; of interfaces with one queue. What other processors do not keep up with the kernel drops, beyond a thousand packets
+   * (`net.core.netdev_max_backlog`; counted in /proc/net/softnet_stat). Of a new interface it is the one that writes; left out, it stays as it is.
    */
   readonly receiveProcessors?: Processors;
   /** Frames that wait for an interface that takes none at the moment; more are dropped. Default 1024. */
