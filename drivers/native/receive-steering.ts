@@ -68,7 +68,13 @@ export function processorsIn(list: string): readonly number[] {
 
 /** Puts `wanted` into a set of the kernel; false where a processor is not there. */
 function write(path: string, wanted: readonly number[]): boolean {
-  writeFileSync(path, maskOf(wanted));
+  try {
+    writeFileSync(path, maskOf(wanted));
+  } catch (error) {
+    // Beyond the most that this kernel can have.
+    if ((error as NodeJS.ErrnoException).code === 'EOVERFLOW') return false;
+    throw error;
+  }
   const got = new Set(processorsOf(readFileSync(path, 'latin1')));
   return wanted.every((one) => got.has(one));
 }
@@ -95,16 +101,21 @@ function steer(sysfs: string, name: string, processors: Processors): boolean {
   return all || processors === 'all';
 }
 
-/** What `visit` makes of the sysfs of this thread's network namespace; `undefined` for a processor that no kernel of this kind can have. */
-function inSysfs<T>(failed: string, visit: (sysfs: string) => T): T | undefined {
+/** What is said of an interface for which it failed. */
+function failure(name: string): string {
+  return `cannot choose processors for what ${name} receives`;
+}
+
+/** What `visit` makes of the sysfs of this thread's network namespace, for an interface. */
+function inSysfs<T>(name: string, visit: (sysfs: string) => T): T {
   try {
     return withSysfs(visit);
   } catch (error) {
     if (error instanceof NetError) throw error;
     const { code, errno = 0, syscall = 'write' } = error as NodeJS.ErrnoException;
-    if (code === 'EOVERFLOW') return undefined;
-    if (code === 'ENOENT') throw new NetError('ENOTSUP', `${failed}: this kernel has no receive packet steering`);
-    throw systemError(-errno, syscall, failed);
+    if (code === 'ENOENT')
+      throw new NetError('ENOTSUP', `${failure(name)}: this kernel has no receive packet steering`);
+    throw systemError(-errno, syscall, failure(name));
   }
 }
 
@@ -115,9 +126,8 @@ function inSysfs<T>(failed: string, visit: (sysfs: string) => T): T | undefined 
  *   or is older than Linux 5.2, `EINVAL` where a processor is not there
  */
 export function steerReceiving(name: string, processors: Processors): void {
-  const failed = `cannot choose processors for what ${name} receives`;
-  if (inSysfs(failed, (sysfs) => steer(sysfs, name, processors)) === true) return;
-  throw new NetError('EINVAL', `${failed}: not all of ${String(processors)} are there: EINVAL (write)`);
+  if (inSysfs(name, (sysfs) => steer(sysfs, name, processors))) return;
+  throw new NetError('EINVAL', `${failure(name)}: not all of ${String(processors)} are there: EINVAL (write)`);
 }
 
 /** Where the processors of one queue are set, while that is open; and those that there are. */
@@ -133,11 +143,8 @@ export interface QueueProcessors {
  * @throws NetError as {@link steerReceiving} does
  */
 export function openQueueProcessors(name: string): QueueProcessors {
-  const failed = `cannot choose processors for what ${name} receives`;
-  const opened = inSysfs(failed, (sysfs) => ({
+  return inSysfs(name, (sysfs) => ({
     online: online(sysfs),
     fd: openSync(`${sysfs}/class/net/${name}/queues/rx-0/rps_cpus`, constants.O_WRONLY),
   }));
-  if (opened === undefined) throw new NetError('EINVAL', `${failed}: EOVERFLOW (open)`);
-  return opened;
 }

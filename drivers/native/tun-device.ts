@@ -60,6 +60,13 @@ function orElse<T>(make: () => T, undo: () => void): T {
   }
 }
 
+/** Of the first `count` frames, in bytes. */
+function lengthOf(frames: readonly TxFrame[], count: number): number {
+  let length = 0;
+  for (let i = 0; i < count; i++) length += frames[i]?.length ?? 0;
+  return length;
+}
+
 /** What an opened descriptor is. */
 export interface TunDeviceSettings {
   readonly fd: number;
@@ -311,12 +318,10 @@ export class TunDevice implements Device, Receiver {
 
   private flush(): void {
     const { queue, io } = this;
-    if (this.queued > 0) {
-      this.busyPoll.extend();
-      this.watch?.sent(this.queued, this.queuedBytes);
-    }
+    if (this.queued > 0) this.busyPoll.extend();
     while (this.queued > 0 && !this.blocked && this.open) {
       const written = io.write(queue, this.queued);
+      this.watch?.sent(written, lengthOf(queue, written));
       for (let i = 0; i < written; i++) queue[i]?.release();
       if (written === this.queued) {
         this.queued = 0;

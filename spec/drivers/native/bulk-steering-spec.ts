@@ -91,9 +91,11 @@ describe('BulkSteering', () => {
   it('goes on where the interface is gone', () => {
     // What cannot be written to.
     const steering = new BulkSteering('tap0', { fd: openSync('/dev/null', 'r'), online: [0, 1] }, () => 0);
-    steering.look(received);
-    steering.look(nothing);
-    steering.close();
+    expect(() => {
+      steering.look(received);
+      steering.look(nothing);
+      steering.close();
+    }).not.to.throw();
   });
 
   it('is for interfaces with one queue', () => {
