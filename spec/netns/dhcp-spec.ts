@@ -170,7 +170,7 @@ describeNetns('DHCP', (netns) => {
   });
 
   it('busybox leases an address of ours, renews and releases it (2131-3)', async function () {
-    this.timeout(20_000);
+    this.timeout(60_000);
     needs(this, 'udhcpc');
     const { namespace } = netns;
     const live = new LiveHost(namespace, { peer: [], services: [] });
@@ -209,12 +209,15 @@ exit 0
       '-x',
       'hostname:guest',
     ]);
-    // By itself it renews no sooner than after a minute.
+    // By itself it renews no sooner than after a minute. What answers before it has closed the socket that it asked
+    // from is lost to it: it asks again after 3, 6 and 9 s, the last time from a socket that hears everything.
+    const patience = 12_000;
     for (const renewals of [0, 1, 2]) {
-      await until(() => events.length > renewals && readFileSync(told, 'utf8').split('\n').length > renewals + 2);
+      const isTold = () => readFileSync(told, 'utf8').split('\n').length > renewals + 2;
+      await until(() => events.length > renewals && isTold(), patience);
       client.kill('SIGUSR1');
     }
-    await until(() => events.length > 3);
+    await until(() => events.length > 3, patience);
     expect(events.slice(0, 3)).to.deep.equal(Array.from({ length: 3 }, () => 'bound 10.77.0.50 guest'));
     const lines = readFileSync(told, 'utf8').split('\n');
     expect(lines.slice(0, 3)).to.deep.equal([
