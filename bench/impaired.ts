@@ -5,7 +5,7 @@
  */
 
 import type { Impairments } from '../lib/l2/impairment.js';
-import { type Load, measured, NODE_LOAD } from './load.js';
+import { type Load, loadOf, measured } from './load.js';
 import { Namespace, whyNoNamespaces } from './namespace.js';
 import { withOptions } from './peers.js';
 import { node, type Program, Workshop } from './programs.js';
@@ -76,7 +76,7 @@ export async function impairedBenchmark(options: ImpairedOptions): Promise<Row[]
       each.sysctl('net.ipv4.tcp_no_metrics_save', 1);
     }
     await setUp(client, server, workshop);
-    return await measure(client, workshop.c('load') ?? NODE_LOAD, options);
+    return await measure(client, loadOf(workshop), options);
   } finally {
     workshop.remove();
     client.remove();

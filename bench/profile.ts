@@ -8,14 +8,14 @@ import { once } from 'node:events';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { measured, NODE_LOAD, pinged } from './load.js';
+import { columnsOf, loadOf, measuredColumn } from './load.js';
 import { Namespace, whyNoNamespaces } from './namespace.js';
 import { addressOf, OWN, type OwnPeer, ours, withOptions } from './peers.js';
-import { type Program, Workshop } from './programs.js';
+import { Workshop } from './programs.js';
 import { ready } from './ready.js';
 import { table } from './report.js';
 import { withPorts } from './tap.js';
-import { COLUMNS, type Column } from './tap-report.js';
+import type { Column } from './tap-report.js';
 
 /** Options of {@link profileBenchmark}. */
 export interface ProfileOptions {
@@ -76,7 +76,7 @@ export async function profileBenchmark(options: ProfileOptions): Promise<string>
   try {
     for (const peer of OWN) {
       if (options.only !== undefined && !options.only.some((part) => peer.name.includes(part))) continue;
-      for (const column of COLUMNS) lines.push(await profile(peer, column, workshop, options));
+      for (const column of columnsOf(loadOf(workshop))) lines.push(await profile(peer, column, workshop, options));
     }
   } finally {
     workshop.remove();
@@ -94,8 +94,8 @@ async function profile(peer: OwnPeer, column: Column, workshop: Workshop, option
     const flags = ['--cpu-prof', '--cpu-prof-interval=200', `--cpu-prof-dir=${directory}`, `--cpu-prof-name=${name}`];
     const service = client.start(command, [...flags, ...args]);
     await ready(service);
-    const program = workshop.c('load') ?? NODE_LOAD;
-    const running = loaded(client, program, peer, column, seconds);
+    const address = addressOf(NET, peer.version);
+    const running = measuredColumn(client, loadOf(workshop), column, address, { seconds, warmUp: WARM_UP });
     await sleep(WARM_UP * 1000);
     const [begun, before] = [microseconds(), processorTime(service.pid)];
     const rate = await running;
@@ -116,19 +116,6 @@ function processorTime(pid: number | undefined): ProcessorTime {
   const [, fields = ''] = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ');
   const [user = 0, system = 0] = fields.split(' ').slice(11, 13).map(Number);
   return { user: user / TICKS_PER_SECOND, system: system / TICKS_PER_SECOND };
-}
-
-async function loaded(
-  client: Namespace,
-  program: Program,
-  peer: OwnPeer,
-  column: Column,
-  seconds: number,
-): Promise<number> {
-  const address = addressOf(NET, peer.version);
-  const { kind, parallel, scale } = column;
-  if (kind === 'ping') return (await pinged(client, address, seconds + WARM_UP)) * scale;
-  return (await measured(client, program, { kind, parallel, seconds, address, warmUp: WARM_UP })) * scale;
 }
 
 function sharesOf(profile: CpuProfile, from: number, to: number): Shares {

@@ -10,6 +10,8 @@ export interface Column {
   readonly scale: number;
   readonly kind: Load['kind'] | 'ping';
   readonly parallel: number;
+  /** See {@link Load}. */
+  readonly congestion?: string;
   /** Less is better. */
   readonly isCost?: boolean;
 }
@@ -17,6 +19,7 @@ export interface Column {
 /** In the order of the table. */
 export const COLUMNS: readonly Column[] = [
   { key: 'send', title: 'send, Gbit/s', kind: 'send', scale: 1e-9, parallel: 1 },
+  { key: 'sendByCubic', title: 'send by CUBIC, Gbit/s', kind: 'send', scale: 1e-9, parallel: 1, congestion: 'cubic' },
   { key: 'receive', title: 'recv, Gbit/s', kind: 'receive', scale: 1e-9, parallel: 1 },
   { key: 'roundTrips', title: 'round trips/s, 1', kind: 'roundTrips', scale: 1, parallel: 1 },
   { key: 'roundTrips64', title: 'round trips/s, 64', kind: 'roundTrips', scale: 1, parallel: 64 },
@@ -42,7 +45,7 @@ export function figureOf(values: readonly number[]): Figure {
 export interface PeerResult {
   readonly name: string;
   readonly against: readonly string[];
-  /** By the keys of {@link COLUMNS}. */
+  /** By the keys of {@link COLUMNS}, as far as they could be measured. */
   readonly figures: Readonly<Record<string, Figure>>;
 }
 
@@ -59,6 +62,10 @@ export interface TapReport {
 const figure = new Intl.NumberFormat('en', { maximumSignificantDigits: 3 });
 const ratio = new Intl.NumberFormat('en', { maximumSignificantDigits: 2 });
 
+/** What was not measured is a dash. */
+const shown = (format: Intl.NumberFormat, value: number | undefined): string =>
+  value === undefined || Number.isNaN(value) ? '–' : format.format(value);
+
 /** What tables need to know of what is measured. */
 type Heading = Pick<Column, 'key' | 'title' | 'isCost'>;
 
@@ -73,7 +80,7 @@ export function figureTable(
   const peers = names === undefined ? report.peers : report.peers.filter(({ name }) => names.includes(name));
   const rows = peers.map(({ name, figures }) => [
     name,
-    ...columns.map(({ key }) => figure.format(figures[key]?.value ?? Number.NaN)),
+    ...columns.map(({ key }) => shown(figure, figures[key]?.value)),
   ]);
   return table(headings(columns), rows);
 }
@@ -86,7 +93,7 @@ export function ratioTable(report: TapReport, columns: readonly Heading[] = COLU
       if (other === undefined) return [];
       const ratios = columns.map(({ key, isCost }) => {
         const [a, b] = [own.figures[key]?.value ?? Number.NaN, other.figures[key]?.value ?? Number.NaN];
-        return ratio.format(isCost ? b / a : a / b);
+        return shown(ratio, isCost ? b / a : a / b);
       });
       return [[`${own.name} : ${name}`, ...ratios]];
     }),

@@ -5,13 +5,13 @@
 
 import type { ChildProcess } from 'node:child_process';
 import { LatencyRequest } from '../drivers/native/wake-latency.js';
-import { type Load, measured, NODE_LOAD, pinged } from './load.js';
+import { columnsOf, loadOf, measuredColumn, NODE_LOAD } from './load.js';
 import { Namespace, whyNoNamespaces } from './namespace.js';
 import { addressOf, PEERS, type Peer, versions } from './peers.js';
 import { type Program, Workshop } from './programs.js';
 import { ready } from './ready.js';
 import { machine } from './report.js';
-import { COLUMNS, type Column, type Figure, figureOf, type PeerResult, type TapReport } from './tap-report.js';
+import { type Column, type Figure, figureOf, type PeerResult, type TapReport } from './tap-report.js';
 
 /** Rounds before those that count, for peers that are compiled while they run. */
 const WARM_UPS = 3;
@@ -61,6 +61,7 @@ class Bench {
   private readonly running: Running[] = [];
   private readonly skipped: { name: string; missing: string }[] = [];
   private program: Program = NODE_LOAD;
+  private columns: readonly Column[] = [];
 
   constructor(options: TapOptions) {
     this.options = options;
@@ -69,8 +70,9 @@ class Bench {
   async setUp(): Promise<void> {
     const { client, workshop } = this;
     withPorts(client);
-    this.program = workshop.c('load') ?? NODE_LOAD;
+    this.program = loadOf(workshop);
     if (this.program === NODE_LOAD) process.stderr.write('no gcc: the load is in Node, which limits it\n');
+    this.columns = columnsOf(this.program);
     const server = (label: string) => {
       const namespace = new Namespace(label);
       this.namespaces.push(namespace);
@@ -97,7 +99,7 @@ class Bench {
 
   private async start(peer: Peer, address: string, service: ChildProcess): Promise<void> {
     await ready(service);
-    this.running.push({ peer, address, values: new Map(COLUMNS.map((column) => [column, []])) });
+    this.running.push({ peer, address, values: new Map(this.columns.map((column) => [column, []])) });
     process.stderr.write(`ready: ${peer.name}\n`);
   }
 
@@ -106,7 +108,7 @@ class Bench {
     await this.measure(this.running.filter(({ peer }) => peer.awake === undefined));
     await this.measure(this.running.filter(({ peer }) => peer.awake !== undefined));
     const peers = this.running.map(({ peer, values }): PeerResult => {
-      const figures = COLUMNS.map((column): [string, Figure] => [column.key, figureOf(values.get(column) ?? [])]);
+      const figures = this.columns.map((column): [string, Figure] => [column.key, figureOf(values.get(column) ?? [])]);
       return { name: peer.name, against: peer.against, figures: Object.fromEntries(figures) };
     });
     const load = this.program === NODE_LOAD ? 'Node' : 'C';
@@ -125,7 +127,7 @@ class Bench {
     const { rounds } = this.options;
     await this.warmUp(these);
     for (let round = 0; round < rounds; round++) {
-      for (const column of COLUMNS) {
+      for (const column of this.columns) {
         for (const one of these) one.values.get(column)?.push(await this.figure(column, one));
         process.stderr.write(`round ${round + 1} of ${rounds}: ${column.title}\n`);
       }
@@ -135,7 +137,7 @@ class Bench {
   /** Has all of the code that the rounds use compiled: the rest of them is so from the beginning. */
   private async warmUp(these: readonly Running[]): Promise<void> {
     for (let round = 0; round < WARM_UPS; round++) {
-      for (const column of COLUMNS) {
+      for (const column of this.columns) {
         for (const one of these) if (one.peer.compiles === true) await this.figure(column, one);
       }
       process.stderr.write(`warm-up ${round + 1} of ${WARM_UPS}\n`);
@@ -153,11 +155,8 @@ class Bench {
     }
   }
 
-  private async asked({ kind, parallel, scale }: Column, address: string): Promise<number> {
-    const { seconds } = this.options;
-    if (kind === 'ping') return (await pinged(this.client, address, seconds)) * scale;
-    const load: Load = { kind, parallel, seconds, address };
-    return (await measured(this.client, this.program, load)) * scale;
+  private asked(column: Column, address: string): Promise<number> {
+    return measuredColumn(this.client, this.program, column, address, { seconds: this.options.seconds });
   }
 
   remove(): void {

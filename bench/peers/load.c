@@ -2,7 +2,9 @@
  * The load of the TAP benchmark: one measurement on the kernel's sockets, by one thread on epoll. Prints one number: bits a second for `send` and
  * `receive`, events a second for the others.
  *
- *     load send|receive|roundTrips|connections|datagrams ADDRESS PARALLEL SECONDS WARM-UP
+ *     load send|receive|roundTrips|connections|datagrams ADDRESS PARALLEL SECONDS WARM-UP [CONGESTION]
+ *
+ * CONGESTION is the kernel's name of the congestion control that its TCP uses; without it, that of the machine.
  */
 
 #define _GNU_SOURCE
@@ -45,6 +47,7 @@ static socklen_t peer_length;
 static const struct kind *kind;
 static struct connection connections[MOST];
 static int parallel;
+static const char *congestion;
 static int epoll;
 static double counted;
 static int failures;
@@ -54,6 +57,8 @@ static int open_socket(struct connection *one, uint32_t events, int flags) {
   const int fd = check(socket(peer.ss_family, kind->type | flags, 0), "socket");
   const int yes = 1;
   if (kind->type == SOCK_STREAM) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
+  if (congestion != NULL)
+    check(setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, congestion, (socklen_t)strlen(congestion)), "TCP_CONGESTION");
   if (connect(fd, (struct sockaddr *)&peer, peer_length) < 0 && errno != EINPROGRESS) die("connect");
   struct epoll_event event = {.events = events, .data.ptr = one};
   check(epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event), "epoll_ctl");
@@ -250,9 +255,10 @@ static void run(double seconds) {
 }
 
 int main(int argc, char **argv) {
-  if (argc == 6) kind = kind_of(argv[1]);
+  if (argc == 6 || argc == 7) kind = kind_of(argv[1]);
+  if (argc == 7) congestion = argv[6];
   if (kind == NULL || !set_peer(argv[2]) || (parallel = atoi(argv[3])) < 1 || parallel > MOST) {
-    fprintf(stderr, "usage: load KIND ADDRESS PARALLEL SECONDS WARM-UP\n");
+    fprintf(stderr, "usage: load KIND ADDRESS PARALLEL SECONDS WARM-UP [CONGESTION]\n");
     return 2;
   }
   epoll = check(epoll_create1(EPOLL_CLOEXEC), "epoll_create1");

@@ -33,6 +33,17 @@ describe('the tables of the TAP benchmark', () => {
       expect(ratios[heading.indexOf(title)], title).to.equal(isCost === true ? '0.5' : '2');
   });
 
+  it('have a dash for what was not measured', () => {
+    const { send: _, ...rest } = figures(100);
+    const peers = REPORT.peers.map((peer) => (peer.name === 'other' ? { ...peer, figures: rest } : peer));
+    const [heading = [], , , row = []] = cells(figureTable({ ...REPORT, peers }));
+    expect(row[1]).to.equal('other');
+    expect(row[heading.indexOf('send, Gbit/s')]).to.equal('–');
+    const [, , ratios = []] = cells(ratioTable({ ...REPORT, peers }));
+    expect(ratios[heading.indexOf('send, Gbit/s')]).to.equal('–');
+    expect(ratios[heading.indexOf('recv, Gbit/s')]).to.equal('2');
+  });
+
   it('are aligned', () => {
     const text = table(['a', 'long heading'], [['longer than that', '1']]);
     expect(text.split('\n')).to.deep.equal([
