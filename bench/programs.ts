@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { INLINING } from '../cli/inlining.js';
+import { ownBindingsIn } from '../packaging/own-bindings.js';
 import { removeAtExit, removed } from './leavings.js';
 import { PORTS } from './ports.js';
 
@@ -81,7 +82,7 @@ export class Workshop {
     });
   }
 
-  /** `NAME.ts` of this directory, a program on our stack, as the package is published: compiled by `tsc`, not by a loader on the way. */
+  /** `NAME.ts` of this directory, a program on our stack, as the package is published: compiled as `npm run build` does it, not by a loader on the way. */
   stack(name: string): Program {
     return this.once(name, (outDir) => {
       const config = `${outDir}.json`;
@@ -91,6 +92,7 @@ export class Workshop {
       const extended = join(ROOT, 'tsconfig.json');
       writeFileSync(config, JSON.stringify({ extends: extended, compilerOptions, files, include: [] }));
       execFileSync(process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', config], ERRORS);
+      ownBindingsIn(outDir);
       writeFileSync(join(outDir, 'package.json'), '{"type":"module"}');
       symlinkSync(join(ROOT, 'node_modules'), join(outDir, 'node_modules'));
       return { command: process.execPath, args: [INLINING, join(outDir, `bench/${name}.js`)] };
