@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { INLINING } from '../cli/inlining.js';
-import { ownBindingsIn } from '../packaging/own-bindings.js';
+import { build } from '../packaging/build.js';
 import { removeAtExit, removed } from './leavings.js';
 import { PORTS } from './ports.js';
 
@@ -87,12 +87,11 @@ export class Workshop {
     return this.once(name, (outDir) => {
       const config = `${outDir}.json`;
       const typeRoots = [join(ROOT, 'node_modules/@types')];
-      const compilerOptions = { noEmit: false, outDir, rootDir: ROOT, typeRoots };
+      const compilerOptions = { noEmit: false, rootDir: ROOT, typeRoots };
       const files = [join(ROOT, `bench/${name}.ts`)];
       const extended = join(ROOT, 'tsconfig.json');
       writeFileSync(config, JSON.stringify({ extends: extended, compilerOptions, files, include: [] }));
-      execFileSync(process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', config], ERRORS);
-      ownBindingsIn(outDir);
+      build(config, outDir);
       writeFileSync(join(outDir, 'package.json'), '{"type":"module"}');
       symlinkSync(join(ROOT, 'node_modules'), join(outDir, 'node_modules'));
       return { command: process.execPath, args: [INLINING, join(outDir, `bench/${name}.js`)] };

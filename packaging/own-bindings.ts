@@ -1,8 +1,6 @@
 /**
  * The last step of a build: compiled modules use constants of their own for what they import and export.
  *
- *     own-bindings.ts DIRECTORY
- *
  * V8 keeps whatever a module exports in a cell, and reads that cell at each use, in the module itself as well as where it is imported, without knowing what it will
  * find there; a constant that is not exported it puts into the machine code. A packet's way leads through a hundred modules: docs/PERFORMANCE.md says what
  * this brings. Lint sees to what it needs: exports that do not change, so that nobody can tell a copy from the binding, and imports that go in no circle, so
@@ -11,8 +9,6 @@
 
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { argv } from 'node:process';
-import { fileURLToPath } from 'node:url';
 
 // As the compiler writes them. Node's own modules are left out: their bindings may be replaced (`syncBuiltinESMExports`).
 const IMPORT = /^import \{([^}]+)\} from ((['"])(?!node:).+\3);$/gm;
@@ -52,5 +48,3 @@ export function ownBindingsIn(directory: string): void {
     writeFileSync(file, ownBindings(readFileSync(file, 'utf8')));
   }
 }
-
-if (fileURLToPath(import.meta.url) === resolve(argv[1] ?? '')) ownBindingsIn(argv[2] ?? 'dist');
