@@ -8,19 +8,25 @@ import { arena, ARENA_LONGEST_RANGE } from '../core/arena.js';
 import { copyBytes } from '../core/copy.js';
 import type { Slab } from '../core/slab.js';
 
-/** Folds a sum of 16-bit words to 16 bits, end-around carry included. */
+/** Folds a sum of 16-bit words, below 2^32, to 16 bits, end-around carry included. */
 export function fold(sum: number): number {
-  let folded = sum;
-  // Both 2^16 and 2^32 leave 1 when divided by 2^16 - 1.
-  while (folded > 0xffff_ffff) folded = (folded >>> 0) + Math.floor(folded / 0x1_0000_0000);
-  while (folded > 0xffff) folded = (folded & 0xffff) + (folded >>> 16);
-  return folded;
+  return halves(halves(sum));
+}
+
+/** The sum of a 32-bit word's halves: it counts as much as the word, and many of them stay in a register. */
+export function halves(word: number): number {
+  return (word & 0xffff) + (word >>> 16);
+}
+
+/** Folds a sum of 32-bit words, below 2^53: 2^16 and 2^32 both leave 1 when divided by 2^16 - 1. */
+function foldWords(sum: number): number {
+  return fold(halves(sum) + halves(Math.floor(sum / 0x1_0000_0000)));
 }
 
 // Below it the call costs more than it saves.
 const SHORT = 48;
 
-/** The ones' complement sum of bytes `from` to `to` (exclusive), added to `initial`. An odd tail counts as if followed by zero. */
+/** The ones' complement sum of bytes `from` to `to` (exclusive), added to `initial`, a sum below 2^31. An odd tail counts as if followed by zero. */
 export function sum16(view: DataView, from: number, to: number, initial = 0): number {
   const length = to - from;
   if (length < SHORT) return sumShort(view, from, to, initial);
@@ -33,7 +39,7 @@ export function sum16(view: DataView, from: number, to: number, initial = 0): nu
 function sumShort(view: DataView, from: number, to: number, initial: number): number {
   let sum = initial;
   let at = from;
-  for (; at + 3 < to; at += 4) sum += view.getUint32(at);
+  for (; at + 3 < to; at += 4) sum += halves(view.getUint32(at));
   if (at + 1 < to) {
     sum += view.getUint16(at);
     at += 2;
@@ -57,7 +63,7 @@ export function sumInScript(view: DataView, from: number, to: number, initial = 
   }
   for (; at + 1 < to; at += 2) sum += view.getUint16(at, true);
   if (at < to) sum += view.getUint8(at);
-  return fold(initial + swap(fold(sum)));
+  return fold(initial + swap(foldWords(sum)));
 }
 
 function swap(sum: number): number {

@@ -4,7 +4,7 @@ import { Ipv4Address } from '../core/address.js';
 import { DropReason } from '../core/drops.js';
 import { UsageError } from '../core/errors.js';
 import { type Frame, FrameView } from '../core/frame.js';
-import { complement, fold, sum16 } from './checksum.js';
+import { complement, fold, halves, sum16 } from './checksum.js';
 import type { IpPacket } from './ip.js';
 
 // RFC 791 3.1: byte offsets of the header's fields.
@@ -151,7 +151,7 @@ export class Ipv4Packet implements IpPacket<4> {
     const first = ((0x4500 | (tos & 0xff)) << 16) | totalLength;
     const second = (identification << 16) | (dontFragment ? DONT_FRAGMENT : 0);
     const third = ((ttl << 8) | (protocol & 0xff)) << 16;
-    const sum = fold((first >>> 0) + (second >>> 0) + (third >>> 0) + (source >>> 0) + (destination >>> 0));
+    const sum = fold(halves(first) + halves(second) + halves(third) + halves(source) + halves(destination));
     view.setUint32(at + VERSION_IHL, first);
     view.setUint32(at + IPV4_IDENTIFICATION, second);
     view.setUint32(at + IPV4_TTL, third | complement(sum));
@@ -217,9 +217,8 @@ export class Ipv4Packet implements IpPacket<4> {
 
   pseudoHeaderSum(protocol: number, length: number): number {
     const { view } = this.frame.slab;
-    return fold(
-      view.getUint32(this.offset + IPV4_SOURCE) + view.getUint32(this.offset + IPV4_DESTINATION) + protocol + length,
-    );
+    const source = view.getUint32(this.offset + IPV4_SOURCE);
+    return ipv4PseudoHeaderSum(source, view.getUint32(this.offset + IPV4_DESTINATION), protocol, length);
   }
 
   /** Whether a source route leads on from here: we are a station, and the payload is not for us (RFC 791 3.1). */
@@ -258,7 +257,7 @@ export class Ipv4Packet implements IpPacket<4> {
 
 /** The pseudo-header's sum for addresses at hand rather than in a packet. */
 export function ipv4PseudoHeaderSum(source: number, destination: number, protocol: number, length: number): number {
-  return fold(source + destination + protocol + length);
+  return fold(halves(source) + halves(destination) + protocol + length);
 }
 
 /** Computes the checksum of the header at `at` anew. */

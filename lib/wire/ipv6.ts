@@ -7,7 +7,7 @@ import { Ipv6Address } from '../core/address.js';
 import { DropReason } from '../core/drops.js';
 import { UsageError } from '../core/errors.js';
 import { type Frame, FrameView } from '../core/frame.js';
-import { fold } from './checksum.js';
+import { fold, halves } from './checksum.js';
 import { HOP_BY_HOP, type IpPacket } from './ip.js';
 
 // RFC 8200 3: byte offsets of the header's fields.
@@ -205,16 +205,16 @@ export class Ipv6Packet implements IpPacket<6> {
     const { view } = this.frame.slab;
     const from = this.offset + IPV6_SOURCE;
     return fold(
-      view.getUint32(from) +
-        view.getUint32(from + 4) +
-        view.getUint32(from + 8) +
-        view.getUint32(from + 12) +
-        view.getUint32(from + 16) +
-        view.getUint32(from + 20) +
-        view.getUint32(from + 24) +
-        view.getUint32(from + 28) +
+      halves(view.getUint32(from)) +
+        halves(view.getUint32(from + 4)) +
+        halves(view.getUint32(from + 8)) +
+        halves(view.getUint32(from + 12)) +
+        halves(view.getUint32(from + 16)) +
+        halves(view.getUint32(from + 20)) +
+        halves(view.getUint32(from + 24)) +
+        halves(view.getUint32(from + 28)) +
         protocol +
-        length,
+        halves(length),
     );
   }
 }
@@ -227,16 +227,16 @@ export function ipv6PseudoHeaderSum(
   length: number,
 ): number {
   return fold(
-    source.a +
-      source.b +
-      source.c +
-      source.d +
-      destination.a +
-      destination.b +
-      destination.c +
-      destination.d +
+    halves(source.a) +
+      halves(source.b) +
+      halves(source.c) +
+      halves(source.d) +
+      halves(destination.a) +
+      halves(destination.b) +
+      halves(destination.c) +
+      halves(destination.d) +
       protocol +
-      length,
+      halves(length),
   );
 }
 

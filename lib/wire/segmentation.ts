@@ -7,7 +7,7 @@
 import { copyBytes } from '../core/copy.js';
 import { DropReason } from '../core/drops.js';
 import { ChecksumState, type Frame, type FramePool, GsoType, NOT_PARSED } from '../core/frame.js';
-import { complement, copyAndSum, fold, sum16 } from './checksum.js';
+import { complement, copyAndSum, fold, halves, sum16 } from './checksum.js';
 import { IpProtocol } from './ip.js';
 import { IPV4_CHECKSUM, IPV4_IDENTIFICATION, IPV4_SOURCE, IPV4_TOTAL_LENGTH } from './ipv4.js';
 import { IPV6_HEADER, IPV6_PAYLOAD_LENGTH, IPV6_SOURCE } from './ipv6.js';
@@ -150,7 +150,7 @@ class Template {
     view.setUint32(at + TCP_SEQUENCE, sequence);
     view.setUint16(at + TCP_DATA_OFFSET, flags);
     const length = this.payload - this.transport + size;
-    const sum = this.transportSum + length + sequence + flags + payloadSum;
+    const sum = this.transportSum + length + halves(sequence) + flags + payloadSum;
     view.setUint16(at + TCP_CHECKSUM_OFFSET, complement(fold(sum)));
   }
 
@@ -171,8 +171,8 @@ function sumOfNetwork(view: DataView, network: number, end: number): number {
 }
 
 function sumOfTcp(view: DataView, at: number, end: number, pseudo: number): number {
-  const ports = view.getUint32(at) + view.getUint32(at + TCP_ACKNOWLEDGMENT) + view.getUint16(at + TCP_WINDOW);
-  return sum16(view, at + TCP_URGENT, end, ports + pseudo);
+  const ports = halves(view.getUint32(at)) + view.getUint16(at + TCP_WINDOW);
+  return sum16(view, at + TCP_URGENT, end, ports + halves(view.getUint32(at + TCP_ACKNOWLEDGMENT)) + pseudo);
 }
 
 /** Says of a segment what is known of it from the super-segment that it was cut from. */

@@ -1,7 +1,7 @@
 /** Writes the IP header that a packet has in the other version (RFC 7915 4.1, 5.1), in front of its payload, and what changes with it in the payload. */
 
 import { ChecksumState, FlowState, type Frame, GsoType, NOT_PARSED } from '../../core/frame.js';
-import { complement, fold, sum16 } from '../../wire/checksum.js';
+import { complement, fold, halves, sum16 } from '../../wire/checksum.js';
 import { IpProtocol } from '../../wire/ip.js';
 import { IPV4_HEADER } from '../../wire/ipv4.js';
 import { IPV6_HEADER } from '../../wire/ipv6.js';
@@ -103,10 +103,6 @@ export function pseudoChange(fields: PacketFields, ends: NewEnds): number {
 
 function sixWords(a: number, b: number, c: number, d: number, e: number, f: number): number {
   return halves(a) + halves(b) + halves(c) + halves(d) + halves(e) + halves(f);
-}
-
-function halves(word: number): number {
-  return (word >>> 16) + (word & 0xffff);
 }
 
 /** Sum of the addresses of an IPv6 packet, as its pseudo-header has them. */
