@@ -93,6 +93,10 @@ describe('own bindings of compiled modules', () => {
       }
     });
 
+    it('stand in classes that assign their fields, and define none before that', () => {
+      for (const [path, text] of plain) expect(text, path).not.to.match(/^ {4}(?!return;)[\w$]+;$/m);
+    });
+
     it('change nothing of what it exports', async function () {
       this.timeout(60_000);
       const { exports } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {

@@ -25,20 +25,16 @@ const EMBRYONIC = 1 << 21;
 const ACK_SOON = 1 << 22;
 const TIMER_SPARE = 1 << 23;
 
-/** The flags of one connection. All are off at first. */
+/** The flags of one connection. All are off at first. Each is set in place: a function for all of them would be called, not inlined, for each segment. */
 export class Flags {
   private bits = 0;
-
-  private set(flag: number, on: boolean): void {
-    this.bits = on ? this.bits | flag : this.bits & ~flag;
-  }
 
   /** Both sides take selective acknowledgments. */
   get sackPermitted(): boolean {
     return (this.bits & SACK_PERMITTED) !== 0;
   }
   set sackPermitted(on: boolean) {
-    this.set(SACK_PERMITTED, on);
+    this.bits = on ? this.bits | SACK_PERMITTED : this.bits & ~SACK_PERMITTED;
   }
 
   /** Both SYNs offered window scaling. */
@@ -46,7 +42,7 @@ export class Flags {
     return (this.bits & SCALING) !== 0;
   }
   set scaling(on: boolean) {
-    this.set(SCALING, on);
+    this.bits = on ? this.bits | SCALING : this.bits & ~SCALING;
   }
 
   /** Nagle's algorithm is off. */
@@ -54,7 +50,7 @@ export class Flags {
     return (this.bits & NO_DELAY) !== 0;
   }
   set noDelay(on: boolean) {
-    this.set(NO_DELAY, on);
+    this.bits = on ? this.bits | NO_DELAY : this.bits & ~NO_DELAY;
   }
 
   /** The application ended its stream. */
@@ -62,7 +58,7 @@ export class Flags {
     return (this.bits & FIN_QUEUED) !== 0;
   }
   set finQueued(on: boolean) {
-    this.set(FIN_QUEUED, on);
+    this.bits = on ? this.bits | FIN_QUEUED : this.bits & ~FIN_QUEUED;
   }
 
   /** The FIN was sent. */
@@ -70,7 +66,7 @@ export class Flags {
     return (this.bits & FIN_SENT) !== 0;
   }
   set finSent(on: boolean) {
-    this.set(FIN_SENT, on);
+    this.bits = on ? this.bits | FIN_SENT : this.bits & ~FIN_SENT;
   }
 
   /** The peer's FIN was received in order. */
@@ -78,7 +74,7 @@ export class Flags {
     return (this.bits & EOF) !== 0;
   }
   set eof(on: boolean) {
-    this.set(EOF, on);
+    this.bits = on ? this.bits | EOF : this.bits & ~EOF;
   }
 
   /** An ACK is owed when the event ends. */
@@ -86,7 +82,7 @@ export class Flags {
     return (this.bits & ACK_NOW) !== 0;
   }
   set ackNow(on: boolean) {
-    this.set(ACK_NOW, on);
+    this.bits = on ? this.bits | ACK_NOW : this.bits & ~ACK_NOW;
   }
 
   /** An ACK is to be delayed from when the event ends on, unless what the application does then says it. */
@@ -94,7 +90,7 @@ export class Flags {
     return (this.bits & ACK_SOON) !== 0;
   }
   set ackSoon(on: boolean) {
-    this.set(ACK_SOON, on);
+    this.bits = on ? this.bits | ACK_SOON : this.bits & ~ACK_SOON;
   }
 
   /** The retransmission timer is not needed, and goes back when the event ends unless it is needed again by then. */
@@ -102,7 +98,7 @@ export class Flags {
     return (this.bits & TIMER_SPARE) !== 0;
   }
   set timerSpare(on: boolean) {
-    this.set(TIMER_SPARE, on);
+    this.bits = on ? this.bits | TIMER_SPARE : this.bits & ~TIMER_SPARE;
   }
 
   /** Counted among those in TIME-WAIT. */
@@ -110,7 +106,7 @@ export class Flags {
     return (this.bits & IN_TIME_WAIT) !== 0;
   }
   set inTimeWait(on: boolean) {
-    this.set(IN_TIME_WAIT, on);
+    this.bits = on ? this.bits | IN_TIME_WAIT : this.bits & ~IN_TIME_WAIT;
   }
 
   /** In the host's list of connections that have something to tell. */
@@ -118,7 +114,7 @@ export class Flags {
     return (this.bits & LISTED) !== 0;
   }
   set listed(on: boolean) {
-    this.set(LISTED, on);
+    this.bits = on ? this.bits | LISTED : this.bits & ~LISTED;
   }
 
   /** `readable` was called and no read made progress since. */
@@ -126,7 +122,7 @@ export class Flags {
     return (this.bits & TOLD) !== 0;
   }
   set told(on: boolean) {
-    this.set(TOLD, on);
+    this.bits = on ? this.bits | TOLD : this.bits & ~TOLD;
   }
 
   /** The last write did not take everything. */
@@ -134,7 +130,7 @@ export class Flags {
     return (this.bits & BLOCKED) !== 0;
   }
   set blocked(on: boolean) {
-    this.set(BLOCKED, on);
+    this.bits = on ? this.bits | BLOCKED : this.bits & ~BLOCKED;
   }
 
   /** What was written waits to be acknowledged. */
@@ -142,7 +138,7 @@ export class Flags {
     return (this.bits & UNFLUSHED) !== 0;
   }
   set unflushed(on: boolean) {
-    this.set(UNFLUSHED, on);
+    this.bits = on ? this.bits | UNFLUSHED : this.bits & ~UNFLUSHED;
   }
 
   /** The application shut down reading. */
@@ -150,7 +146,7 @@ export class Flags {
     return (this.bits & READ_SHUT) !== 0;
   }
   set readShut(on: boolean) {
-    this.set(READ_SHUT, on);
+    this.bits = on ? this.bits | READ_SHUT : this.bits & ~READ_SHUT;
   }
 
   /** The application called `close` or `abort`: it hears only of the end. */
@@ -158,7 +154,7 @@ export class Flags {
     return (this.bits & ABANDONED) !== 0;
   }
   set abandoned(on: boolean) {
-    this.set(ABANDONED, on);
+    this.bits = on ? this.bits | ABANDONED : this.bits & ~ABANDONED;
   }
 
   /** Nothing more will happen in the protocol. */
@@ -166,7 +162,7 @@ export class Flags {
     return (this.bits & OVER) !== 0;
   }
   set over(on: boolean) {
-    this.set(OVER, on);
+    this.bits = on ? this.bits | OVER : this.bits & ~OVER;
   }
 
   /** The host has forgotten it. */
@@ -174,7 +170,7 @@ export class Flags {
     return (this.bits & RELEASED) !== 0;
   }
   set released(on: boolean) {
-    this.set(RELEASED, on);
+    this.bits = on ? this.bits | RELEASED : this.bits & ~RELEASED;
   }
 
   /** The owner was told of the end. */
@@ -182,7 +178,7 @@ export class Flags {
     return (this.bits & CLOSED_TOLD) !== 0;
   }
   set closedTold(on: boolean) {
-    this.set(CLOSED_TOLD, on);
+    this.bits = on ? this.bits | CLOSED_TOLD : this.bits & ~CLOSED_TOLD;
   }
 
   /** Its listener counts it among those whose handshake is not complete. */
@@ -190,7 +186,7 @@ export class Flags {
     return (this.bits & EMBRYONIC) !== 0;
   }
   set embryonic(on: boolean) {
-    this.set(EMBRYONIC, on);
+    this.bits = on ? this.bits | EMBRYONIC : this.bits & ~EMBRYONIC;
   }
 
   /** The path takes less than the least MTU: it must cut our packets. */
@@ -198,7 +194,7 @@ export class Flags {
     return (this.bits & MAY_FRAGMENT) !== 0;
   }
   set mayFragment(on: boolean) {
-    this.set(MAY_FRAGMENT, on);
+    this.bits = on ? this.bits | MAY_FRAGMENT : this.bits & ~MAY_FRAGMENT;
   }
 
   /** What was written is sent when those that are being told of news have returned. */
@@ -206,7 +202,7 @@ export class Flags {
     return (this.bits & PUSHING) !== 0;
   }
   set pushing(on: boolean) {
-    this.set(PUSHING, on);
+    this.bits = on ? this.bits | PUSHING : this.bits & ~PUSHING;
   }
 
   /** The device at the beginning of the path completes checksums. */
@@ -214,7 +210,7 @@ export class Flags {
     return (this.bits & LEAVES_CHECKSUMS) !== 0;
   }
   set leavesChecksums(on: boolean) {
-    this.set(LEAVES_CHECKSUMS, on);
+    this.bits = on ? this.bits | LEAVES_CHECKSUMS : this.bits & ~LEAVES_CHECKSUMS;
   }
 
   /** It makes segments of super-segments. */
@@ -222,6 +218,6 @@ export class Flags {
     return (this.bits & LEAVES_CUTTING) !== 0;
   }
   set leavesCutting(on: boolean) {
-    this.set(LEAVES_CUTTING, on);
+    this.bits = on ? this.bits | LEAVES_CUTTING : this.bits & ~LEAVES_CUTTING;
   }
 }
