@@ -15,9 +15,18 @@ export interface Netns {
 /** Made, and not yet removed. */
 const standing = new Set<Namespace>();
 
+/** All of them, even where one cannot be: what runs in the others would keep this process from ending. */
 function removeAll(): void {
-  for (const namespace of standing) namespace.remove();
-  standing.clear();
+  const failures: unknown[] = [];
+  for (const namespace of standing) {
+    standing.delete(namespace);
+    try {
+      namespace.remove();
+    } catch (error) {
+      failures.push(error);
+    }
+  }
+  if (failures.length > 0) throw failures[0];
 }
 
 /** A `describe` whose tests each get a fresh namespace; skipped with a message where that cannot be. */
