@@ -14,9 +14,6 @@ import { openTap, type TapOptions } from '../drivers/tap.js';
 import { openTun, type TunOptions } from '../drivers/tun.js';
 import { removeAtExit, removed } from './leavings.js';
 
-// Milliseconds that `ip` may take: it waits for the kernel, and that, on a machine that is busy, for much else.
-const PATIENCE = 20_000;
-
 /** What a command printed, and how it ended. */
 export interface Ran {
   /** Exit code; 124 if it ran out of time, 127 if there is no such command. */
@@ -50,14 +47,14 @@ export class Namespace {
 
   /** Runs `ip` in the namespace and returns what it printed; throws if it failed. */
   ip(...args: readonly string[]): string {
-    return execFileSync('ip', ['-n', this.name, ...args], { encoding: 'utf8', stdio: 'pipe', timeout: PATIENCE });
+    return execFileSync('ip', ['-n', this.name, ...args], { encoding: 'utf8', stdio: 'pipe', timeout: 5000 });
   }
 
   /** Sets a kernel parameter of the namespace. */
   sysctl(key: string, value: string | number): void {
     execFileSync('ip', ['netns', 'exec', this.name, 'sysctl', '-qw', `${key}=${value}`], {
       stdio: 'pipe',
-      timeout: PATIENCE,
+      timeout: 5000,
     });
   }
 
@@ -112,11 +109,7 @@ export class Namespace {
 
   /** Processes that those that were started left behind would keep our pipes open. */
   private killAll(): void {
-    const pids = execFileSync('ip', ['netns', 'pids', this.name], {
-      encoding: 'utf8',
-      stdio: 'pipe',
-      timeout: PATIENCE,
-    });
+    const pids = execFileSync('ip', ['netns', 'pids', this.name], { encoding: 'utf8', stdio: 'pipe', timeout: 5000 });
     for (const pid of pids.split('\n').map(Number)) {
       if (pid === 0 || pid === process.pid) continue;
       try {
@@ -133,7 +126,7 @@ export class Namespace {
     for (const child of this.children) child.kill('SIGKILL');
     this.children.clear();
     this.killAll();
-    execFileSync('ip', ['netns', 'del', this.name], { stdio: 'pipe', timeout: PATIENCE });
+    execFileSync('ip', ['netns', 'del', this.name], { stdio: 'pipe', timeout: 5000 });
     removed(this);
   }
 }

@@ -8,9 +8,11 @@ import { arena, ARENA_LONGEST_RANGE } from '../core/arena.js';
 import { copyBytes } from '../core/copy.js';
 import type { Slab } from '../core/slab.js';
 
-/** Folds a sum of 16-bit words, below 2^32, to 16 bits, end-around carry included. */
+/** Folds a sum of words of 16 or 32 bits, below 2^53, to 16 bits, end-around carry included. */
 export function fold(sum: number): number {
-  return halves(halves(sum));
+  // Both 2^16 and 2^32 leave 1 when divided by 2^16 - 1.
+  const word = sum > 0xffff_ffff ? halves(sum) + halves(Math.floor(sum / 0x1_0000_0000)) : sum;
+  return halves(halves(word));
 }
 
 /** The sum of a 32-bit word's halves: it counts as much as the word, and many of them stay in a register. */
@@ -18,15 +20,10 @@ export function halves(word: number): number {
   return (word & 0xffff) + (word >>> 16);
 }
 
-/** Folds a sum of 32-bit words, below 2^53: 2^16 and 2^32 both leave 1 when divided by 2^16 - 1. */
-function foldWords(sum: number): number {
-  return fold(halves(sum) + halves(Math.floor(sum / 0x1_0000_0000)));
-}
-
 // Below it the call costs more than it saves.
 const SHORT = 48;
 
-/** The ones' complement sum of bytes `from` to `to` (exclusive), added to `initial`, a sum below 2^31. An odd tail counts as if followed by zero. */
+/** The ones' complement sum of bytes `from` to `to` (exclusive), added to `initial`. An odd tail counts as if followed by zero. */
 export function sum16(view: DataView, from: number, to: number, initial = 0): number {
   const length = to - from;
   if (length < SHORT) return sumShort(view, from, to, initial);
@@ -63,7 +60,7 @@ export function sumInScript(view: DataView, from: number, to: number, initial = 
   }
   for (; at + 1 < to; at += 2) sum += view.getUint16(at, true);
   if (at < to) sum += view.getUint8(at);
-  return fold(initial + swap(foldWords(sum)));
+  return fold(initial + swap(fold(sum)));
 }
 
 function swap(sum: number): number {
