@@ -1,13 +1,13 @@
 /**
  * Which connection a segment belongs to: open-addressing tables, one a version, keyed by both addresses and ports and hashed straight from the
  * packet's bytes under a secret, so that nobody can choose collisions. The keys stand in the table, in words side by side: until a
- * connection is found none is looked at. In front of the tables is the connection of the segment before, whose next segment this mostly is.
+ * connection is found none is looked at. That hash is most of what a search costs, so that each table has hints besides: where what has these ports was
+ * last. Whoever chooses collisions of hints makes them worthless, and no more.
  */
 
-import type { IpAddress } from '../../core/address.js';
+import type { IpAddress, IpVersion } from '../../core/address.js';
 import { halfSipHash } from '../../core/hash.js';
 import type { Random } from '../../core/random.js';
-import { Ends } from '../../wire/ends.js';
 import type { IpPacket } from '../../wire/ip.js';
 import type { Connection } from './connection.js';
 
@@ -21,6 +21,8 @@ const MIN_CAPACITY = 16;
 const KEPT_CAPACITY = 1024;
 /** Of four places so many are taken at most: with the secret hash a search ends after two or three. */
 const MOST_OF_FOUR = 3;
+// Fibonacci hashing: ports that follow each other, by whatever step, are spread evenly.
+const GOLDEN = 0x9e3779b1 | 0;
 
 /** Connections of one version. Linear probing. */
 class Places {
@@ -29,19 +31,53 @@ class Places {
   readonly key: Int32Array;
   entries: (Connection | undefined)[] = Array.from({ length: MIN_CAPACITY });
   private readonly words: number;
+  private readonly portsAt: number;
   private capacity: number = MIN_CAPACITY;
   private hashes: Int32Array = new Int32Array(MIN_CAPACITY);
   private keys: Int32Array;
+  /** Places, which may be free by now or another's. */
+  private hints: Int32Array = new Int32Array(MIN_CAPACITY);
+  private hintShift: number = Math.clz32(MIN_CAPACITY) + 1;
 
-  constructor(words: number) {
+  constructor(version: IpVersion) {
+    const words = WORDS[version];
     this.words = words;
+    this.portsAt = PORTS[version];
     this.key = new Int32Array(words);
     this.keys = new Int32Array(MIN_CAPACITY * words);
   }
 
-  /** The connection of the key at hand. */
+  /** The connection of the key at hand, if the hint for it is good. */
+  hinted(): Connection | undefined {
+    const at = this.hints[this.hint()] ?? 0;
+    return this.matches(at) ? this.entries[at] : undefined;
+  }
+
+  /** The same of IPv4, whose key need not be at hand. */
+  hinted4(remote: number, ports: number, local: number): Connection | undefined {
+    const { keys } = this;
+    const at = this.hints[this.hintOf(remote, ports)] ?? 0;
+    const from = at * WORDS[4];
+    if (keys[from] !== remote || keys[from + PORTS[4]] !== ports || keys[from + LOCAL[4]] !== local) return undefined;
+    return this.entries[at];
+  }
+
+  /** The connection of the key at hand. There is a hint for it from now on. */
   find(hash: number): Connection | undefined {
-    return this.entries[this.probe(hash)];
+    const at = this.probe(hash);
+    this.hints[this.hint()] = at;
+    return this.entries[at];
+  }
+
+  /** Which hint is that for the key at hand. */
+  private hint(): number {
+    const { key, portsAt } = this;
+    // Before the ports stands the last word of the remote address.
+    return this.hintOf(key[portsAt - 1] ?? 0, key[portsAt] ?? 0);
+  }
+
+  private hintOf(remote: number, ports: number): number {
+    return Math.imul(remote ^ ports, GOLDEN) >>> this.hintShift;
   }
 
   /** Enters a connection under the key at hand, which is not there yet. */
@@ -110,6 +146,8 @@ class Places {
     this.capacity = capacity;
     this.hashes = new Int32Array(capacity);
     this.keys = new Int32Array(capacity * words);
+    this.hints = new Int32Array(capacity);
+    this.hintShift = Math.clz32(capacity) + 1;
     this.entries = Array.from({ length: capacity });
     entries.forEach((connection, at) => {
       if (connection !== undefined) this.put(connection, hashes[at] ?? 0, keys, at * words);
@@ -119,14 +157,10 @@ class Places {
 
 /** Connections by their four-tuple. */
 export class ConnectionTable {
-  private readonly places4: Places = new Places(WORDS[4]);
-  private readonly places6: Places = new Places(WORDS[6]);
+  private readonly places4: Places = new Places(4);
+  private readonly places6: Places = new Places(6);
   private readonly k0: number;
   private readonly k1: number;
-  /** The last that was found for a segment, with the addresses and ports of that. */
-  private last: Connection | undefined = undefined;
-  private readonly lastEnds: Ends = new Ends();
-  private lastPorts = 0;
 
   constructor(random: Random) {
     this.k0 = random.uint32() | 0;
@@ -142,18 +176,9 @@ export class ConnectionTable {
     const { view } = packet.frame.slab;
     const { version, sourceOffset: remote, destinationOffset: local } = packet;
     const ports = (localPort << 16) | remotePort;
-    const length = version === 4 ? 8 : 32;
-    const { last } = this;
-    if (last !== undefined && ports === this.lastPorts && this.lastEnds.are(view, remote, length)) return last;
-    const found =
-      version === 4
-        ? this.find4(view.getInt32(remote), ports, view.getInt32(local))
-        : this.find6(view, remote, ports, local);
-    if (found === undefined) return undefined;
-    this.last = found;
-    this.lastPorts = ports;
-    this.lastEnds.read(view, remote, length);
-    return found;
+    return version === 4
+      ? this.find4(view.getInt32(remote), ports, view.getInt32(local))
+      : this.find6(view, remote, ports, local);
   }
 
   /** The connection between these ends. */
@@ -172,7 +197,6 @@ export class ConnectionTable {
 
   /** Removes a connection; nothing happens if it is not the one that is there. */
   remove(connection: Connection): void {
-    if (this.last === connection) this.last = undefined;
     const isFour = isIpv4(connection.local.address) && isIpv4(connection.remote.address);
     (isFour ? this.places4 : this.places6).remove(connection, connection.hash);
   }
@@ -185,6 +209,8 @@ export class ConnectionTable {
 
   private find4(remote: number, ports: number, local: number): Connection | undefined {
     const { places4 } = this;
+    const hinted = places4.hinted4(remote, ports, local);
+    if (hinted !== undefined) return hinted;
     const { key } = places4;
     key[0] = remote;
     key[PORTS[4]] = ports;
@@ -200,7 +226,7 @@ export class ConnectionTable {
       key[LOCAL[6] + i] = view.getInt32(local + 4 * i);
     }
     key[PORTS[6]] = ports;
-    return places6.find(this.hash(places6));
+    return places6.hinted() ?? places6.find(this.hash(places6));
   }
 
   /** Makes the key of these ends the one at hand. IPv4-mapped addresses are those that they stand for. */
