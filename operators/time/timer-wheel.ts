@@ -4,7 +4,7 @@
  *
  * Six levels of 32 slots cover 2^30 ms (12.4 days) ahead, later timers wait in a list of their own. A timer's level is that of
  * the highest base-32 digit in which its tick differs from the wheel's, so that slots are only ever emptied forwards. Moving
- * a deadline later leaves the timer where it is: it finds its new place when its slot comes due.
+ * a deadline leaves the timer where it is unless its slot would come due too late: it finds its new place when that comes.
  */
 
 import type { SchedulerLike, Subscription } from 'rxjs';
@@ -43,8 +43,8 @@ export interface TimerWheelOptions {
 }
 
 /**
- * A scheduler with cheap timers on top of another scheduler: arming, cancelling and moving are O(1), and moving later, as a
- * retransmission timer does with each ACK, is a field write.
+ * A scheduler with cheap timers on top of another scheduler: arming, cancelling and moving are O(1), and moving later, or
+ * little earlier, as a retransmission timer does with each ACK, is a field write.
  *
  * Timers fire at the first whole millisecond that is not before their deadline: never early, and on virtual time at that very
  * tick. Timers that are due together fire in the order of their deadlines, then of their arming. A timer that a callback arms for
@@ -114,7 +114,7 @@ export class TimerWheel extends TimersScheduler {
     return new WheelTimer(this, callback, owner);
   }
 
-  /** For {@link Timer.arm} of this wheel's timers, where they do not just move later. */
+  /** For {@link Timer.arm} of this wheel's timers, where they cannot stay in their slot. */
   arm(timer: WheelTimer, deadline: number): void {
     if (Number.isNaN(deadline)) throw new UsageError('ERR_INVALID_OPTION', 'a deadline that is not a number');
     if (deadline === Infinity) return this.cancel(timer);
@@ -128,6 +128,8 @@ export class TimerWheel extends TimersScheduler {
     timer.deadline = Math.max(deadline, now);
     this.count++;
     this.insert(timer);
+    // The wheel may be behind the clock.
+    timer.slotDue = Math.max(timer.slotDue, now);
     if (!this.firing && (timer.place < this.wakePlace || timer.place === READY)) {
       this.wake(timer.place);
     }
@@ -141,19 +143,22 @@ export class TimerWheel extends TimersScheduler {
 
   private insert(timer: WheelTimer): void {
     const due = Math.ceil(timer.deadline);
-    if (due <= this.tick) return this.link(timer, READY);
+    if (due <= this.tick) return this.link(timer, READY, Infinity);
     const block = Math.floor(this.tick / SPAN) * SPAN;
     const ahead = due - block;
-    if (ahead >= SPAN) return this.link(timer, FAR);
+    if (ahead >= SPAN) return this.link(timer, FAR, block + SPAN);
     const level = Math.floor((31 - Math.clz32(ahead ^ (this.tick - block))) / DIGIT_BITS);
-    const digit = (ahead >>> (level * DIGIT_BITS)) & (SLOTS - 1);
+    const shift = level * DIGIT_BITS;
+    const digit = (ahead >>> shift) & (SLOTS - 1);
     this.occupied[level] = (this.occupied[level] ?? 0) | (1 << digit);
-    this.link(timer, level * SLOTS + digit);
+    return this.link(timer, level * SLOTS + digit, block + ((ahead >>> shift) << shift));
   }
 
-  private link(timer: WheelTimer, place: number): void {
+  /** @param slotDue the tick at which the slot comes due; none where deadlines do not count any more */
+  private link(timer: WheelTimer, place: number, slotDue: number): void {
     const head = this.slots[place];
     timer.place = place;
+    timer.slotDue = slotDue;
     timer.previous = undefined;
     timer.next = head;
     if (head !== undefined) head.previous = timer;
@@ -163,7 +168,7 @@ export class TimerWheel extends TimersScheduler {
   private remove(timer: WheelTimer): void {
     const { place } = timer;
     if (place === IDLE) return;
-    timer.deadline = Infinity;
+    timer.deadline = timer.slotDue = Infinity;
     timer.place = IDLE;
     this.count--;
     if (place >= 0) this.unlink(timer, place);
@@ -275,7 +280,7 @@ export class TimerWheel extends TimersScheduler {
   }
 
   private putBack(timer: WheelTimer | undefined): void {
-    if (timer?.place === FIRING) this.link(timer, READY);
+    if (timer?.place === FIRING) this.link(timer, READY, Infinity);
   }
 
   private resume(): void {
@@ -293,7 +298,10 @@ export class TimerWheel extends TimersScheduler {
       this.empty(slot, batch);
     }
     this.tick = Math.max(this.tick, tick);
-    for (const timer of batch) timer.place = FIRING;
+    for (const timer of batch) {
+      timer.place = FIRING;
+      timer.slotDue = Infinity;
+    }
     return batch.length > 1 ? batch.sort((a, b) => a.deadline - b.deadline || a.order - b.order) : batch;
   }
 
@@ -318,6 +326,8 @@ class WheelTimer implements Timer {
   deadline: number = Infinity;
   order = 0;
   place: number = IDLE;
+  /** It may stay where it is for every deadline from this one on, which is not in the past when it is put there; `Infinity` for none. */
+  slotDue: number = Infinity;
   previous: WheelTimer | undefined = undefined;
   next: WheelTimer | undefined = undefined;
   private readonly wheel: TimerWheel;
@@ -338,8 +348,7 @@ class WheelTimer implements Timer {
 
   arm(deadline: number): void {
     const { wheel } = this;
-    // Where a timer moves later it stays where it is: its slot comes first.
-    if (deadline >= this.deadline && deadline < Infinity && this.place >= 0 && this.place !== READY) {
+    if (deadline >= this.slotDue && deadline < Infinity) {
       this.deadline = deadline;
       this.order = wheel.order++;
     } else wheel.arm(this, deadline);

@@ -196,6 +196,32 @@ export function timersContract(make: () => Clock, grain: 0 | 1): void {
     expect(fired).to.equal('dcba');
   });
 
+  it('takes no deadline in the past, though one was moved there only a little, and though others wait for long', () => {
+    const { timers, runUntil } = make();
+    const fired: string[] = [];
+    timers.timer(() => fired.push('far')).arm(512);
+    runUntil(481);
+    timers.timer(() => fired.push('present')).arm(481);
+    const moved = timers.timer(() => fired.push('moved'));
+    moved.arm(490);
+    moved.arm(480);
+    expect(moved.deadline).to.equal(481);
+    runUntil(600);
+    expect(fired).to.deep.equal(['present', 'moved', 'far']);
+  });
+
+  it('moves a deadline a little earlier, as often as that is asked for', () => {
+    const { timers, runUntil } = make();
+    const fired: number[] = [];
+    const timer = timers.timer(() => fired.push(timers.now()));
+    for (let deadline = 1000; deadline > 900; deadline -= 7) timer.arm(deadline);
+    expect(timer.deadline).to.equal(902);
+    runUntil(901);
+    expect(fired).to.deep.equal([]);
+    runUntil(2000);
+    expect(fired).to.deep.equal([902]);
+  });
+
   it('takes an infinite deadline for none, and refuses one that is not a number', () => {
     const { timers, pending } = make();
     const timer = timers.timer(() => expect.fail());
