@@ -49,7 +49,7 @@ export class Launch {
     this.length = frame.end - start;
     this.vectors = 0;
     if (!this.vnetHeader) return;
-    if (frame.exclusive && start - frame.base >= VIRTIO_NET_HEADER) {
+    if (frame.ownsHeadroom && start - frame.base >= VIRTIO_NET_HEADER) {
       VirtioNetHeader.describe(frame, start, slab.view, start - VIRTIO_NET_HEADER);
       this.address -= VIRTIO_NET_HEADER;
       this.length += VIRTIO_NET_HEADER;

@@ -119,6 +119,8 @@ export class Frame {
   fate: number = UNDER_WAY;
   /** Whether more than one subscriber sees this frame, so that no one may change its bytes. */
   shared = false;
+  /** Whether one reference is that of a queue that may send the payload again: of no interest to it is what stands in front. */
+  isKept = false;
   /**
    * Views of the headers, made once for a slot and used by one packet after the other: `EthernetFrame.of` and its like. Each packet has each
    * of them once, {@link Frame.views} says which it has by the bits of {@link FrameView}; further views, of a tunnel's inner header, are objects
@@ -233,6 +235,11 @@ export class Frame {
     return this.references === 1 && !this.shared;
   }
 
+  /** Whether what is in front of the range may be written, though perhaps no byte of the range changed. */
+  get ownsHeadroom(): boolean {
+    return this.exclusive || (this.isKept && this.references === 2 && !this.shared);
+  }
+
   /** Whether whoever was given a reference of its own may change the bytes: nobody else will look at them. */
   get writable(): boolean {
     return this.exclusive || (this.handedOver && this.references === 2);
@@ -297,7 +304,7 @@ export class Frame {
     this.translation = 0;
     this.mtuProbe = this.dontFragment = false;
     this.fate = UNDER_WAY;
-    this.shared = false;
+    this.shared = this.isKept = false;
     this.views = 0;
     this.handedOver = false;
     this.references = 1;

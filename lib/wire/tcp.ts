@@ -74,14 +74,13 @@ export class TcpSegment implements TcpFields {
   static emit(frame: Frame, fields: TcpFields, optionsLength: number): void {
     const at = frame.push(TCP_HEADER + optionsLength);
     const { view } = frame.slab;
-    view.setUint16(at + SOURCE_PORT, fields.sourcePort);
-    view.setUint16(at + DESTINATION_PORT, fields.destinationPort);
+    const flags = ((TCP_HEADER + optionsLength) << 10) | fields.flags;
+    // By words: each write is looked at by itself, whether it is within the view.
+    view.setUint32(at + SOURCE_PORT, (fields.sourcePort << 16) | fields.destinationPort);
     view.setUint32(at + TCP_SEQUENCE, fields.sequence);
     view.setUint32(at + TCP_ACKNOWLEDGMENT, fields.acknowledgment);
-    view.setUint16(at + TCP_DATA_OFFSET, ((TCP_HEADER + optionsLength) << 10) | fields.flags);
-    view.setUint16(at + TCP_WINDOW, fields.window);
-    view.setUint16(at + TCP_CHECKSUM_OFFSET, 0);
-    view.setUint16(at + TCP_URGENT, fields.urgentPointer);
+    view.setUint32(at + TCP_DATA_OFFSET, (flags << 16) | fields.window);
+    view.setUint32(at + TCP_CHECKSUM_OFFSET, fields.urgentPointer);
   }
 
   /** Completes the checksum of the segment that fills the frame; `pseudoSum` is that of the pseudo-header. */

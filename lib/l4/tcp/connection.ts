@@ -8,6 +8,7 @@
 
 import { NetError } from '../../core/errors.js';
 import type { IpVersion } from '../../core/address.js';
+import { pseudoHeaderSum } from '../../l3/ip-output.js';
 import type {
   ByteSink,
   Endpoint,
@@ -26,6 +27,7 @@ import { congestionFactory } from './congestion/choose.js';
 import type { Congestion, CongestionFactory } from './congestion/congestion.js';
 import type { Parent, TcpContext } from './context.js';
 import type { Ecn } from './ecn.js';
+import { flowOf } from './flow.js';
 import { infoOf, type TcpInfo } from './info.js';
 import type { FastOpen } from './fast-open.js';
 import { Flags } from './flags.js';
@@ -65,6 +67,8 @@ export class Connection extends Flags implements TcpConnection {
   readonly config: TcpConfig;
   readonly local: Endpoint;
   readonly remote: Endpoint;
+  /** The pseudo-header's, but for the length. */
+  readonly pseudoSum: number;
   hopLimit: number;
   trafficClass: number;
   state: TcpState = 'CLOSED';
@@ -155,6 +159,7 @@ export class Connection extends Flags implements TcpConnection {
     this.local = local;
     this.remote = remote;
     this.owner = handler ?? SILENT;
+    this.pseudoSum = pseudoHeaderSum(flowOf(this, 0, true), 0);
     // 0: the way says, once it is known.
     this.hopLimit = options.hopLimit ?? 0;
     // The bits of ECN are not the user's (RFC 3168).
@@ -365,7 +370,8 @@ export class Connection extends Flags implements TcpConnection {
 
   /** Data were acknowledged: there may be room, or nothing left. */
   drained(): void {
-    if (this.queue.length === 0) releaseQueue(this);
+    // Its queue goes back when the event ends: the application may write what it is told then.
+    if (this.queue.length === 0) this.host.wake(this);
     // Not for every few bytes: a writer that waits is woken for a quarter of the buffer.
     if (this.blocked) growSendBuffer(this);
     if (this.blocked && this.sendBuffer - this.queue.length >= Math.max(1, this.sendBuffer >>> 2)) {
@@ -460,6 +466,7 @@ export class Connection extends Flags implements TcpConnection {
     if (this.states !== undefined) for (const state of this.states.queue.splice(0)) this.states.told(state);
     if (news !== 0) this.call(news);
     if (this.pushing) push(this);
+    if (this.queue.length === 0) releaseQueue(this);
     if (this.timerSpare) this.timers.returnTimer();
     if (this.ackSoon) delaySoon(this);
     if (this.fastOpen?.waiting === true && this.state === 'SYN-SENT') sendFirstSyn(this);

@@ -1,7 +1,6 @@
 /** The segments themselves (RFC 9293 3.1): header, options, payload, and what goes with each. */
 
 import { type Frame, GsoType } from '../../core/frame.js';
-import { pseudoHeaderSum } from '../../l3/ip-output.js';
 import { Ecn as Codepoint } from '../../wire/ip.js';
 import { TCP_HEADER, type TcpFields, TcpFlag, TcpSegment } from '../../wire/tcp.js';
 import { MAX_SACK_BLOCKS, TcpOptions } from '../../wire/tcp-options.js';
@@ -50,10 +49,14 @@ export function emit(
   fresh: boolean,
   size = 0,
 ): void {
-  const frame = c.host.env.pool.alloc(length);
+  // A short answer leaves in the slot in which it waits.
+  const slot = length > 0 && length === c.queue.length ? c.queue.takeSlot() : undefined;
+  const frame = slot ?? c.host.env.pool.alloc(length);
   let push = 0;
   if (length > 0) {
-    if (c.queue.copy(offset, length, frame.slab.bytes, frame.put(length))) push = Psh;
+    const isPushed =
+      slot === undefined ? c.queue.copy(offset, length, frame.slab.bytes, frame.put(length)) : c.queue.isPushed;
+    if (isPushed) push = Psh;
     if (size > 0) leaveCutting(c, frame, length, size);
     c.statistics.dataSegmentsOut++;
     c.statistics.bytesSent += length;
@@ -157,7 +160,7 @@ function write(
   }
   // What is cut on the way proves nothing.
   const flow = flowOf(c, trafficClass, frame.mtuProbe);
-  const pseudoSum = pseudoHeaderSum(flow, frame.length);
+  const pseudoSum = c.pseudoSum + frame.length;
   if (c.leavesChecksums) TcpSegment.leaveChecksum(frame, pseudoSum);
   else TcpSegment.seal(frame, pseudoSum);
   if (flags & Ack) c.timers.acknowledged();
@@ -223,7 +226,7 @@ function synOptions(c: Connection): void {
   if (config.windowScaling && (!answer || c.scaling)) options.windowScale = windowScaleFor(c.receiveLimit);
 }
 
-/** The value of our timestamp clock (RFC 7323 5.4: milliseconds, and a random offset). */
+/** The value of our timestamp clock (RFC 7323 5.4: milliseconds, whose fractions `>>>` cuts off, and a random offset). */
 export function timestamp(c: Connection): number {
-  return (Math.floor(c.host.now) + c.ts.offset) >>> 0;
+  return (c.host.now + c.ts.offset) >>> 0;
 }

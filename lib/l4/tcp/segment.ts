@@ -1,10 +1,12 @@
 /** The segment under inspection: one long-lived record per host into which every received segment is read. */
 
 import { type Frame, GsoType } from '../../core/frame.js';
-import { TCP_HEADER, TcpFlag } from '../../wire/tcp.js';
+import { TCP_HEADER, TCP_URGENT, TcpFlag } from '../../wire/tcp.js';
 import { TcpOptions } from '../../wire/tcp-options.js';
 
 const ALIGNED_TIMESTAMPS = 0x0101_080a;
+/** In the word that begins with the data offset. */
+const URGENT = TcpFlag.Urg << 16;
 
 /** A parsed segment. Sequence numbers are signed, see `seq`. */
 export class Segment {
@@ -44,7 +46,7 @@ export class Segment {
     const word = view.getUint32(at + 12);
     this.flags = (word >>> 16) & 0x1ff;
     this.window = word & 0xffff;
-    this.urgentPointer = view.getUint16(at + 18);
+    this.urgentPointer = word & URGENT ? view.getUint16(at + TCP_URGENT) : 0;
     const headerLength = (word >>> 28) * 4;
     this.from = at + headerLength;
     this.to = frame.end;

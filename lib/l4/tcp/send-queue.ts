@@ -134,6 +134,25 @@ export class SendQueue {
     if (piece !== undefined) piece.pushed = false;
   }
 
+  /**
+   * The slot that all of the queue lies in, with the caller's reference, if nothing else ever lay there: it can be sent as it is, and nothing is
+   * added to it any more. Its bytes are to stay what they are.
+   */
+  takeSlot(): Frame | undefined {
+    const { slot, newest } = this;
+    if (slot === undefined || newest === undefined || this.last !== this.first + 1 || newest.slot !== slot)
+      return undefined;
+    if (slot.length !== this.length || slot.start !== newest.at) return undefined;
+    this.slot = undefined;
+    slot.isKept = true;
+    return slot;
+  }
+
+  /** Whether the end of what was written last is pushed. */
+  get isPushed(): boolean {
+    return this.newest?.pushed === true;
+  }
+
   /** Copies `count` bytes, from `offset` bytes behind the front, to `target` at `at`. Returns whether an end that is pushed is among them. */
   copy(offset: number, count: number, target: Uint8Array, at: number): boolean {
     const { pieces, last } = this;

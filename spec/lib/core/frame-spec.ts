@@ -135,6 +135,24 @@ describe('Frame', () => {
     expect(frame.exclusive).to.equal(false);
   });
 
+  it('has headroom of its own although a queue keeps its payload, until anybody else has it', () => {
+    const pool = new FramePool();
+    const frame = pool.alloc(1);
+    expect(frame.ownsHeadroom).to.equal(true);
+    frame.retain();
+    expect(frame.ownsHeadroom).to.equal(false);
+    frame.isKept = true;
+    expect([frame.ownsHeadroom, frame.exclusive, frame.writable]).to.deep.equal([true, false, false]);
+    frame.shared = true;
+    expect(frame.ownsHeadroom).to.equal(false);
+    frame.shared = false;
+    frame.retain();
+    expect(frame.ownsHeadroom).to.equal(false);
+    for (let i = 0; i < 3; i++) frame.release();
+    const next = pool.alloc(1);
+    expect([next === frame, next.isKept, next.retain().ownsHeadroom]).to.deep.equal([true, false, false]);
+  });
+
   it('is the same object under each brand', () => {
     const frame = Frame.from(new Uint8Array(1));
     expect([asRx(frame), asTx(frame), asTxPacket(frame)]).to.deep.equal([frame, frame, frame]);

@@ -1,6 +1,8 @@
 import { expect } from 'chai';
+import type { TxPacket } from '../../../../lib/core/frame.js';
+import { TcpFlag, TcpSegment } from '../../../../lib/wire/tcp.js';
 import { Dut } from './dut.js';
-import { App, join, lossy, Pair, pattern, VERSIONS } from './pair.js';
+import { App, join, lossy, Pair, pattern, VERSIONS, viewOf } from './pair.js';
 
 for (const version of VERSIONS) {
   describe(`TCP writing a copy over IPv${version}`, () => {
@@ -44,6 +46,61 @@ for (const version of VERSIONS) {
       expect(dut.takeBare()[0], 'again').to.equal('P. 701:711(10) ack 1');
       dut.rx('. 1:1(0) ack 711 win 65535');
       expect([dut.env.pool.outstanding, dut.host.memory.used]).to.deep.equal([0, 0]);
+      connection.abort();
+      dut.expectClean();
+    });
+
+    it('sends what is written by itself in the slot in which it waits, and keeps it', () => {
+      const dut = new Dut(version);
+      const { connection } = dut.accepted();
+      connection.setNoDelay(true);
+      const { pool } = dut.env;
+      const sent: TxPacket[] = [];
+      const { emit } = dut.host.output;
+      dut.host.output.emit = (packet) => void sent.push(packet);
+      const payload = (at: number): Uint8Array => sent[at]?.bytes().slice(-100) ?? new Uint8Array();
+      connection.writeCopy(pattern(100));
+      const [first] = sent;
+      expect([sent.length, pool.outstanding]).to.deep.equal([1, 1]);
+      // It may not be changed, but for what is in front of it.
+      expect([first?.exclusive, first?.writable, first?.ownsHeadroom]).to.deep.equal([false, false, true]);
+      // What is written later goes elsewhere.
+      connection.writeCopy(pattern(7));
+      expect(payload(0)).to.deep.equal(pattern(100));
+      expect([sent.length, sent[1]?.slab === first?.slab && sent[1]?.base === first?.base]).to.deep.equal([2, false]);
+      // It is sent again as it was, whatever became of the headers.
+      first?.slab.bytes.fill(0xff, first.start, first.end - 100);
+      first?.release();
+      const pushed = (packet: TxPacket | undefined): number => {
+        const view = packet && viewOf(packet);
+        return view === undefined ? 0 : new TcpSegment(view.frame, view.frame.start).flags & TcpFlag.Psh;
+      };
+      dut.wait(1000);
+      const both = Buffer.concat([pattern(100), pattern(7)]);
+      expect(Buffer.compare(sent[2]?.bytes().slice(-107) ?? new Uint8Array(), both)).to.equal(0);
+      expect(sent[2]?.exclusive).to.equal(true);
+      expect(pushed(sent[2])).to.equal(TcpFlag.Psh);
+      for (const packet of sent.slice(1)) packet.release();
+      dut.host.output.emit = emit;
+      dut.rx('. 1:1(0) ack 108 win 65535');
+      expect([pool.outstanding, dut.host.memory.used]).to.deep.equal([0, 0]);
+      connection.abort();
+      dut.expectClean();
+    });
+
+    it('keeps it though the device is slower than the acknowledgment', () => {
+      const dut = new Dut(version);
+      const { connection } = dut.accepted();
+      const sent: TxPacket[] = [];
+      const { emit } = dut.host.output;
+      dut.host.output.emit = (packet) => void sent.push(packet);
+      connection.writeCopy(pattern(100));
+      dut.host.output.emit = emit;
+      dut.rx('. 1:1(0) ack 101 win 65535');
+      connection.writeCopy(pattern(50, 3));
+      expect(sent[0]?.bytes().slice(-100)).to.deep.equal(pattern(100));
+      expect(sent[0]?.exclusive).to.equal(true);
+      sent[0]?.release();
       connection.abort();
       dut.expectClean();
     });
