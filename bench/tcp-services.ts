@@ -49,7 +49,7 @@ export class Echo extends Discard {
 
   protected override take(): void {
     const { connection } = this;
-    while (connection.consume(this.back, connection.writableBytes) > 0);
+    while (connection.readableBytes > 0 && connection.consume(this.back, connection.writableBytes) > 0);
   }
 }
 

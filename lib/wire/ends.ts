@@ -10,9 +10,10 @@ export class Ends {
 
   /** Whether the packet whose source address is at `at` has these addresses; `length` says of which version it is. */
   are(view: DataView, at: number, length: EndsLength): boolean {
-    if (this.length !== length) return false;
     const { words } = this;
-    for (let i = 0; i < length; i += 4) if (words[i >>> 2] !== view.getInt32(at + i)) return false;
+    // What IPv4 has outside of the loop, which costs three times as much.
+    if (this.length !== length || words[0] !== view.getInt32(at) || words[1] !== view.getInt32(at + 4)) return false;
+    for (let i = 8; i < length; i += 4) if (words[i >>> 2] !== view.getInt32(at + i)) return false;
     return true;
   }
 

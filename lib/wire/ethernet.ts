@@ -1,6 +1,5 @@
 /** Ethernet II frames (IEEE 802.3 3.2, RFC 894), and recognition of 802.3/LLC/SNAP ones (RFC 1042). */
 
-import { isGroupMac } from '../core/address.js';
 import { DropReason } from '../core/drops.js';
 import { type Frame, FrameView } from '../core/frame.js';
 
@@ -12,8 +11,10 @@ export const ETHERNET_HEADER = 14;
 /** A frame is at least this long on the wire, without its check sequence (IEEE 802.3 3.2.8). */
 export const ETHERNET_MINIMUM = 60;
 
-// Below this, the type field is an 802.3 length (IEEE 802.3 3.2.6).
-const FIRST_TYPE = 0x600;
+/** That of a MAC address's first byte, in its upper 16 bits. */
+const GROUP_BIT = 0x100;
+/** Below this, the type field is an 802.3 length (IEEE 802.3 3.2.6). */
+export const ETHERNET_FIRST_TYPE = 0x600;
 const LLC_SNAP_HEADER = 8;
 
 /** EtherTypes (IANA). */
@@ -72,10 +73,11 @@ export class EthernetFrame implements LinkPacket {
     const available = frame.end - offset;
     if (available < ETHERNET_HEADER) return DropReason.EthernetTruncated;
     const type = frame.slab.view.getUint16(offset + TYPE);
-    if (type < FIRST_TYPE && type > available - ETHERNET_HEADER) return DropReason.EthernetTruncated;
-    const source = readMac(frame.slab.view, offset + SOURCE);
-    if (source === 0 || isGroupMac(source)) return DropReason.EthernetBadSource;
-    return undefined;
+    if (type < ETHERNET_FIRST_TYPE && type > available - ETHERNET_HEADER) return DropReason.EthernetTruncated;
+    const { view } = frame.slab;
+    const high = view.getUint16(offset + SOURCE);
+    const isBad = (high & GROUP_BIT) !== 0 || (high === 0 && view.getUint32(offset + SOURCE + 2) === 0);
+    return isBad ? DropReason.EthernetBadSource : undefined;
   }
 
   /** Pushes a header in front of the frame. Padding to the minimum is left to `Frame.pad`. */
@@ -92,9 +94,8 @@ export class EthernetFrame implements LinkPacket {
   static push(frame: Frame, toHigh: number, toLow: number, fromHigh: number, fromLow: number, etherType: number): void {
     const at = frame.push(ETHERNET_HEADER);
     const { view } = frame.slab;
-    view.setUint16(at + DESTINATION, toHigh);
-    view.setUint32(at + DESTINATION + 2, toLow);
-    view.setUint16(at + SOURCE, fromHigh);
+    view.setUint32(at + DESTINATION, (toHigh << 16) | (toLow >>> 16));
+    view.setUint32(at + DESTINATION + 4, (toLow << 16) | fromHigh);
     view.setUint32(at + SOURCE + 2, fromLow);
     view.setUint16(at + TYPE, etherType);
     frame.link = at;
@@ -114,14 +115,14 @@ export class EthernetFrame implements LinkPacket {
   get isSnap(): boolean {
     const { view } = this.frame.slab;
     const length = this.typeOrLength;
-    if (length >= FIRST_TYPE || length < LLC_SNAP_HEADER) return false;
+    if (length >= ETHERNET_FIRST_TYPE || length < LLC_SNAP_HEADER) return false;
     const at = this.offset + LLC;
     return view.getUint32(at) === 0xaaaa0300 && view.getUint16(at + 4) === 0;
   }
   /** The payload's EtherType, also from a SNAP header; 0 for other 802.3 frames. */
   get etherType(): number {
     const type = this.typeOrLength;
-    if (type >= FIRST_TYPE) return type;
+    if (type >= ETHERNET_FIRST_TYPE) return type;
     return this.isSnap ? this.frame.slab.view.getUint16(this.offset + LLC + 6) : 0;
   }
   /** Bytes up to the payload. */
@@ -131,6 +132,6 @@ export class EthernetFrame implements LinkPacket {
   /** End of the payload: an 802.3 frame states its length, so that padding shows; the payload's header does it in the others. */
   get payloadEnd(): number {
     const length = this.typeOrLength;
-    return length < FIRST_TYPE ? this.offset + ETHERNET_HEADER + length : this.frame.end;
+    return length < ETHERNET_FIRST_TYPE ? this.offset + ETHERNET_HEADER + length : this.frame.end;
   }
 }

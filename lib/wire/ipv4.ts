@@ -90,14 +90,16 @@ export class Ipv4Packet implements IpPacket<4> {
     const { view } = frame.slab;
     const available = frame.end - offset;
     if (available < IPV4_HEADER) return DropReason.Ipv4Truncated;
-    const first = view.getUint8(offset + VERSION_IHL);
-    const headerLength = (first & 0x0f) * 4;
-    if (first >>> 4 !== 4 || headerLength < IPV4_HEADER) return DropReason.Ipv4BadHeader;
-    const totalLength = view.getUint16(offset + IPV4_TOTAL_LENGTH);
+    // Version, header length, traffic class and total length.
+    const first = view.getUint32(offset);
+    const headerLength = (first >>> 22) & 0x3c;
+    if (first >>> 28 !== 4 || headerLength < IPV4_HEADER) return DropReason.Ipv4BadHeader;
+    const totalLength = first & 0xffff;
     if (totalLength < headerLength || totalLength > available) return DropReason.Ipv4Truncated;
-    if (sum16(view, offset, offset + headerLength) !== 0xffff) return DropReason.Ipv4BadChecksum;
-    if (headerLength > IPV4_HEADER) return checkOptions(view, offset + OPTIONS, offset + headerLength);
-    return undefined;
+    const isPlain = headerLength === IPV4_HEADER;
+    const sum = isPlain ? plainSum(view, offset, first) : sum16(view, offset, offset + headerLength);
+    if (sum !== 0xffff) return DropReason.Ipv4BadChecksum;
+    return isPlain ? undefined : checkOptions(view, offset + OPTIONS, offset + headerLength);
   }
 
   /**
@@ -253,6 +255,17 @@ export class Ipv4Packet implements IpPacket<4> {
     }
     return found;
   }
+}
+
+/** The sum of a header without options, as nearly all are, and whose first word is known: without a loop it costs a third. */
+function plainSum(view: DataView, at: number, first: number): number {
+  return fold(
+    halves(first) +
+      halves(view.getUint32(at + 4)) +
+      halves(view.getUint32(at + 8)) +
+      halves(view.getUint32(at + 12)) +
+      halves(view.getUint32(at + 16)),
+  );
 }
 
 /** The pseudo-header's sum for addresses at hand rather than in a packet. */

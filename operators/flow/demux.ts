@@ -6,8 +6,9 @@
 import {
   asapScheduler,
   Observable,
+  type Observer,
   type OperatorFunction,
-  type Subscriber,
+  Subscriber,
   Subscription,
   type UnaryFunction,
 } from 'rxjs';
@@ -16,7 +17,7 @@ import type { Env } from '../../lib/core/env.js';
 import { defaultEnvironment } from '../time/environment.js';
 import { HeldPacket } from './held-packet.js';
 import { frameOf, type Packet } from './packet.js';
-import { PacketSubscriber } from './packet-subscriber.js';
+import { unhandled } from './packet-subscriber.js';
 
 // Keys below this, such as IP protocols, are looked up in an array; others, such as EtherTypes, in a Map.
 const SMALL_KEYS = 256;
@@ -247,7 +248,7 @@ class Dispatcher<T extends Packet> implements Demux<T> {
       complete: () => this.end((subscriber) => subscriber.complete()),
     };
     // An own subscriber, which can leave a source that emits while it is being subscribed to.
-    const inlet = new PacketSubscriber<T>(ends, (packet) => this.next(packet));
+    const inlet = new Inlet(ends, this);
     connection.add(inlet);
     this.source.subscribe(inlet);
     if (this.held === held) {
@@ -285,7 +286,8 @@ class Dispatcher<T extends Packet> implements Demux<T> {
     if (this.held === held) this.held = undefined;
   }
 
-  private next(packet: T): void {
+  /** For its own {@link Inlet}. */
+  next(packet: T): void {
     if (this.held === undefined) this.dispatch(packet);
     else this.held.push(new HeldPacket(packet));
   }
@@ -317,6 +319,25 @@ class Dispatcher<T extends Packet> implements Demux<T> {
     if (subscribers.length === 1) subscribers[0]?.next(packet);
     else if (subscribers.length > 1) share(packet, subscribers);
     else this.env.drops.report(this.reason, frameOf(packet), 'demux');
+  }
+}
+
+/** A `PacketSubscriber` that has no function to call: the engine knows where its packets go. */
+class Inlet<T extends Packet> extends Subscriber<T> {
+  private readonly dispatcher: Dispatcher<T>;
+
+  constructor(ends: Pick<Observer<never>, 'error' | 'complete'>, dispatcher: Dispatcher<T>) {
+    super(ends as Subscriber<never>);
+    this.dispatcher = dispatcher;
+  }
+
+  override next(packet: T): void {
+    if (this.isStopped) return;
+    try {
+      this.dispatcher.next(packet);
+    } catch (error) {
+      unhandled(error);
+    }
   }
 }
 

@@ -70,6 +70,7 @@ export class PassingSubscriber<T> extends Subscriber<T> {
   }
 }
 
-function unhandled(error: unknown): void {
+/** Hands an error to where RxJS sends those that nobody handles. */
+export function unhandled(error: unknown): void {
   throwError(() => error).subscribe();
 }

@@ -3,7 +3,7 @@ import { MacAddress, isGroupMac } from '../../lib/core/address.js';
 import { DropReason } from '../../lib/core/drops.js';
 import type { Env } from '../../lib/core/env.js';
 import { Cast, type RxFrame } from '../../lib/core/frame.js';
-import { EthernetFrame } from '../../lib/wire/ethernet.js';
+import { ETHERNET_FIRST_TYPE, ETHERNET_HEADER, EthernetFrame } from '../../lib/wire/ethernet.js';
 import { layer } from '../flow/layer.js';
 import { defaultEnvironment } from '../time/environment.js';
 
@@ -74,7 +74,9 @@ function narrow(ethernetFrame: EthernetFrame): void {
   const { frame, offset, typeOrLength } = ethernetFrame;
   frame.link = offset;
   frame.wholeEnd = frame.end;
-  frame.start = offset + ethernetFrame.headerLength;
-  // Below 0x600 the field is the length of what follows it (IEEE 802.3 3.2.6).
-  if (typeOrLength < 0x600) frame.end = offset + 14 + typeOrLength;
+  if (typeOrLength >= ETHERNET_FIRST_TYPE) frame.start = offset + ETHERNET_HEADER;
+  else {
+    frame.start = offset + ethernetFrame.headerLength;
+    frame.end = offset + ETHERNET_HEADER + typeOrLength;
+  }
 }

@@ -53,24 +53,24 @@ export function ipv4(
     const wrong = Ipv4Packet.check(frame, frame.start);
     if (wrong !== undefined) return drops.report(wrong, frame, 'ipv4');
     const packet = Ipv4Packet.of(frame, frame.start);
-    const { destination } = packet;
+    const { destination, source, headerLength } = packet;
     const cast = loopback && destination >>> 24 === 127 ? Cast.Unicast : addresses.accepts(destination);
     if (cast === undefined) return drops.report(DropReason.Ipv4NotForUs, frame, 'ipv4');
     if (cast === Cast.Unicast && frame.linkCast !== Cast.Unicast) {
       return drops.report(DropReason.Ipv4UnicastInBroadcast, frame, 'ipv4');
     }
-    if (isBadSource(packet, cast) || (!loopback && addresses.refusesSource(packet.source))) {
-      if (!(loopback && packet.source >>> 24 === 127)) return drops.report(DropReason.Ipv4BadSource, frame, 'ipv4');
+    if (isBadSource(packet, source, cast) || (!loopback && addresses.refusesSource(source))) {
+      if (!(loopback && source >>> 24 === 127)) return drops.report(DropReason.Ipv4BadSource, frame, 'ipv4');
     }
     if (frame.link < 0) frame.wholeEnd = frame.end;
     frame.network = frame.start;
     frame.ipCast = cast;
-    if (packet.headerLength > IPV4_HEADER && packet.isOnRoute) {
+    if (headerLength > IPV4_HEADER && packet.isOnRoute) {
       routed?.(packet);
       return drops.report(DropReason.Ipv4SourceRouted, frame, 'ipv4');
     }
     frame.end = frame.start + packet.totalLength;
-    frame.start += packet.headerLength;
+    frame.start += headerLength;
     return packet;
   });
 }
@@ -79,8 +79,7 @@ export function ipv4(
  * Addresses that no sender has (RFC 1122 3.2.1.3): this network, except a host's that has none yet, or a querier's of groups (RFC 4541
  * 2.1.1); loopback; groups; reserved.
  */
-function isBadSource(packet: Ipv4Packet, cast: Cast): boolean {
-  const { source } = packet;
+function isBadSource(packet: Ipv4Packet, source: number, cast: Cast): boolean {
   const top = source >>> 24;
   if (top === 0) return source !== 0 || !isNameless(packet.protocol, cast);
   return top === 127 || top >= 224;

@@ -27,7 +27,7 @@ import { type IpPacket, IpProtocol } from '../../lib/wire/ip.js';
 import type { Ipv4Packet } from '../../lib/wire/ipv4.js';
 import type { Ipv6Packet } from '../../lib/wire/ipv6.js';
 import type { ExtensionProblem } from '../../lib/wire/ipv6-extensions.js';
-import { demux } from '../flow/demux.js';
+import { type Demux, demux } from '../flow/demux.js';
 import { funnel } from '../flow/funnel.js';
 import { where } from '../flow/where.js';
 import { arp } from '../l2/arp.js';
@@ -46,6 +46,9 @@ import { tcp } from '../l4/tcp.js';
 import { udp } from '../l4/udp.js';
 import type { HostParts } from './host-parts.js';
 import { Loopback } from './loopback.js';
+
+/** The type of no frame. */
+const NO_TYPE = -1;
 
 /** What comes in by one link, in front of IP. */
 export interface LinkInput {
@@ -109,10 +112,8 @@ function connect(frames$: Observable<RxFrame>, parts: HostParts, maker: Junction
   udpHost.loopback = (packet) => loopback.send(packet);
 
   const number = deviceNumber(links);
-  const devices$ = demux(frames$, number, {}, env);
-  const strangers$ = devices$.rest$.pipe(where<RxFrame>(() => false, DropReason.DeviceUnknown, env));
-  const inputs = links.map((link, index) => linkInput(devices$.on(index), link, maker, env));
-  const looped = linkInput(loopback.packets$.pipe(takeUntil(ended)), undefined, maker, env);
+  const { inputs, end$ } = inputsOf(frames$, number, links, maker, env);
+  const looped = linkInput(byType(loopback.packets$.pipe(takeUntil(ended)), undefined, maker, env), undefined);
   const egress = { tables, links, reports, loopback: (packet: TxPacket) => loopback.send(packet) };
   const junction = maker.make(inputs, { complaints, egress, ended$: ended });
   const own4$ = looped.link4$.pipe(ipv4({ addresses: tables.addresses, loopback: true, routed }, env));
@@ -123,9 +124,8 @@ function connect(frames$: Observable<RxFrame>, parts: HostParts, maker: Junction
   const net4$ = demux(whole4$, (packet) => packet.protocol, {}, env);
   const net6$ = demux(whole6$, (packet) => packet.protocol, {}, env);
   const { icmpOptions, icmpv6Options } = icmpOptionsOf(parts, number);
-  // They end when the source does, as each of its branches.
-  const end$ = strangers$.pipe(ignoreElements(), tap({ complete: () => ended.next() }));
-  const frames = [end$, ...inputs.map(({ replies$ }) => replies$)];
+  // Links end when the source does.
+  const frames = [...inputs.map(({ replies$ }) => replies$), end$.pipe(tap({ complete: () => ended.next() }))];
   const packets = [
     net4$.on(IpProtocol.Icmp).pipe(icmp(icmpOptions, env)),
     net6$.on(IpProtocol.Icmpv6).pipe(icmpv6(icmpv6Options, env)),
@@ -143,16 +143,43 @@ function connect(frames$: Observable<RxFrame>, parts: HostParts, maker: Junction
     .pipe(finalize(() => [...lives(parts), loopback].forEach((part) => part.dispose())));
 }
 
-/** What comes in by a link, or from ourselves. */
-function linkInput(frames$: Observable<RxFrame>, link: IpLink | undefined, maker: JunctionMaker, env: Env): LinkInput {
-  const isEthernet = link instanceof EthernetLink;
-  const packets$: Observable<LinkPacket> = isEthernet
-    ? frames$.pipe(ethernet({ mac: link.device.mac, multicast: maker.groups(link.device) }, env))
-    : frames$.pipe(rawIp(env));
-  const link$ = demux(packets$, ({ etherType }) => etherType, { reason: DropReason.EthernetUnknownType }, env);
+/** What comes in by each link, and the end of it all. */
+function inputsOf(
+  frames$: Observable<RxFrame>,
+  number: (frame: RxFrame) => number,
+  links: readonly IpLink[],
+  maker: JunctionMaker,
+  env: Env,
+): { readonly inputs: readonly LinkInput[]; readonly end$: Observable<never> } {
+  const [only] = links;
+  if (only !== undefined && links.length === 1) {
+    const link$ = byType(frames$, only, maker, env);
+    return { inputs: [linkInput(link$, only)], end$: link$.on(NO_TYPE).pipe(ignoreElements()) };
+  }
+  const devices$ = demux(frames$, number, {}, env);
+  const strangers$ = devices$.rest$.pipe(where<RxFrame>(() => false, DropReason.DeviceUnknown, env));
+  const inputs = links.map((link, index) => linkInput(byType(devices$.on(index), link, maker, env), link));
+  return { inputs, end$: strangers$.pipe(ignoreElements()) };
+}
+
+/** The frames of a link, or packets from ourselves, by what is in them. */
+function byType(
+  frames$: Observable<RxFrame>,
+  link: IpLink | undefined,
+  maker: JunctionMaker,
+  env: Env,
+): Demux<LinkPacket> {
+  const packets$: Observable<LinkPacket> =
+    link instanceof EthernetLink
+      ? frames$.pipe(ethernet({ mac: link.device.mac, multicast: maker.groups(link.device) }, env))
+      : frames$.pipe(rawIp(env));
+  return demux(packets$, ({ etherType }) => etherType, { reason: DropReason.EthernetUnknownType }, env);
+}
+
+function linkInput(link$: Demux<LinkPacket>, link: IpLink | undefined): LinkInput {
   const link4$ = link$.on(EtherType.Ipv4);
   const link6$ = link$.on(EtherType.Ipv6);
-  if (!isEthernet) return { link4$, link6$, replies$: EMPTY };
+  if (!(link instanceof EthernetLink)) return { link4$, link6$, replies$: EMPTY };
   // Only Ethernet has ARP.
   const arp$ = link$.on(EtherType.Arp) as Observable<EthernetFrame>;
   return { link4$, link6$, replies$: arp$.pipe(arp(link)) };
