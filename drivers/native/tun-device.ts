@@ -114,7 +114,13 @@ export class TunDevice implements Device, Receiver {
    * @throws NetError where `io` is `uring`, there is a `wakeLatency`, or `receiveProcessors` are adaptive, and that cannot be had; the descriptor is
    *   then closed
    */
-  constructor(settings: TunDeviceSettings, options: TunDeviceOptions, env: Env, c: Libc = libc()) {
+  constructor(
+    settings: TunDeviceSettings,
+    options: TunDeviceOptions,
+    env: Env,
+    c: Libc = libc(),
+    watch: typeof watchTraffic = watchTraffic,
+  ) {
     const { fd, medium, offloads } = settings;
     const { mtu = 1500, sendQueue = 1024, io = 'auto', busyPoll = 0, coalesce = true } = options;
     const { vnetHeader, udpSegmentation } = offloads;
@@ -128,7 +134,7 @@ export class TunDevice implements Device, Receiver {
     // One byte more than the longest frame: a longer one is seen to be so, instead of being cut.
     const readSize = mtu + longestLinkHeader(medium) + 1;
     this.watch = orElse(
-      () => watchTraffic(settings.name, vnetHeader, options, env.timers),
+      () => watch(settings.name, vnetHeader, options, env.timers),
       () => closeSync(fd),
     );
     this.io = orElse(
