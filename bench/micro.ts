@@ -4,7 +4,7 @@ import { lookup, pipelined, plain, tcpDemux } from './micro/pipeline.js';
 import { checksum, tcpTransfer, timers } from './micro/parts.js';
 import { Exchange } from './micro/tcp-exchange.js';
 import { type Row, row } from './report.js';
-import { time } from './timing.js';
+import { time, WARM_UP_ROUNDS } from './timing.js';
 
 const SECTION = 'Cost per frame';
 const MEMORY = 'Memory allocated per frame';
@@ -61,6 +61,7 @@ export function microBenchmark(rounds: number): Row[] {
   const values = works.map((): number[] => []);
   const counted = [...frames, life];
   const sizes = counted.map((): number[] => []);
+  for (let round = 0; round < WARM_UP_ROUNDS; round++) for (const [, batch, work] of works) time(batch, work);
   for (let round = 0; round < rounds; round++) {
     for (const [i, [, batch, work]] of works.entries()) values[i]?.push(time(batch, work));
     for (const [i, [, batch, work]] of counted.entries()) sizes[i]?.push(allocated(batch, work));

@@ -1,5 +1,8 @@
 /** How benchmarks without a device take time. */
 
+/** Rounds before those that count, in which V8 compiles. */
+export const WARM_UP_ROUNDS = 2;
+
 const DURATION = 150_000_000n;
 
 /** Runs `work`, which does `batch` things, for a while; returns nanoseconds per thing, of the best run. */
