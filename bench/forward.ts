@@ -3,9 +3,9 @@
  * traffic, then everybody the next. What the load cannot get rid of is lost in front of the router, so that it is what the router takes that is counted.
  */
 
+import { builtRows } from './built-rows.js';
 import { SOURCES, PLAN } from './forward-plan.js';
 import { type ForwardReport, TRAFFIC, type Traffic } from './forward-report.js';
-import { forwardMemory } from './forward-memory.js';
 import { type Forwarder, FORWARDERS } from './forwarders.js';
 import { Namespace, whyNoNamespaces } from './namespace.js';
 import { versions } from './peers.js';
@@ -72,7 +72,7 @@ class ForwardBench {
         process.stderr.write(`round ${round + 1} of ${rounds}: ${traffic.title}\n`);
       }
     }
-    return this.report();
+    return await this.report();
   }
 
   private namespace(label: string): Namespace {
@@ -108,7 +108,7 @@ class ForwardBench {
     }
   }
 
-  private report(): ForwardReport {
+  private async report(): Promise<ForwardReport> {
     const { rounds, seconds } = this.options;
     const peers = this.running.map(({ forwarder: { name, against }, values }): PeerResult => {
       const figures = TRAFFIC.map((traffic) => [traffic.key, figureOf(values.get(traffic) ?? [])] as const);
@@ -122,7 +122,7 @@ class ForwardBench {
       seconds,
       peers,
       skipped: this.skipped,
-      rows: forwardMemory(rounds),
+      rows: await builtRows('forward', rounds, this.workshop),
     };
   }
 

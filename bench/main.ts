@@ -6,27 +6,21 @@
 import { writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { conntrackBenchmark } from './conntrack.js';
+import { builtRows } from './built-rows.js';
 import { deviceBenchmark } from './device.js';
 import { writeDocuments } from './documents.js';
-import { ergotBenchmark } from './ergot.js';
-import { filterBenchmark } from './filter.js';
 import { forwardBenchmark } from './forward.js';
 import { forwardMarkdown } from './forward-report.js';
 import { impairedBenchmark } from './impaired.js';
 import { exitOnSignals } from './leavings.js';
-import { lookupBenchmark } from './lookup.js';
-import { memoryBenchmark } from './memory.js';
-import { microBenchmark } from './micro.js';
 import { mixedLoadBenchmark } from './mixed-load.js';
-import { pipelineBenchmark } from './pipeline.js';
 import { profileBenchmark } from './profile.js';
+import { Workshop } from './programs.js';
 import { machine, markdown, type Row } from './report.js';
+import type { InMemory } from './rows.js';
 import { tapBenchmark } from './tap.js';
 import { tapMarkdown } from './tap-report.js';
-import { tcpReceiveBenchmark } from './tcp-receive.js';
 import { throughputBenchmark, throughputJson, throughputTables } from './throughput.js';
-import { versionsBenchmark } from './versions.js';
 
 const USAGE = `Usage: npm run bench -- [micro] [lookup] [filter] [pipeline] [versions] [memory] [conntrack] [ergot] [device] [impaired] [--rounds N] [--seconds N] [--json FILE] [--markdown FILE]
        npm run bench -- tap [--only NAME ...] [--rounds N] [--seconds N] [--json FILE] [--markdown FILE]
@@ -75,17 +69,19 @@ const rounds = Number(values.rounds);
 const seconds = Number(values.seconds);
 const only = values.only === undefined ? {} : { only: values.only };
 
+const built = (name: InMemory) => (workshop: Workshop) => builtRows(name, rounds, workshop);
+
 /** Benchmarks that make rows. */
-const ROWS: Readonly<Record<string, () => Row[] | Promise<Row[]>>> = {
-  micro: () => [...microBenchmark(rounds), ...tcpReceiveBenchmark(rounds)],
-  lookup: () => lookupBenchmark(rounds),
-  pipeline: () => pipelineBenchmark(rounds),
-  versions: () => versionsBenchmark(rounds),
-  memory: () => memoryBenchmark(rounds),
-  conntrack: () => conntrackBenchmark(rounds),
-  ergot: () => ergotBenchmark(rounds),
+const ROWS: Readonly<Record<string, (workshop: Workshop) => Promise<Row[]>>> = {
+  micro: built('micro'),
+  lookup: built('lookup'),
+  pipeline: built('pipeline'),
+  versions: built('versions'),
+  memory: built('memory'),
+  conntrack: built('conntrack'),
+  ergot: built('ergot'),
   device: () => deviceBenchmark(rounds),
-  filter: () => filterBenchmark(rounds),
+  filter: built('filter'),
   impaired: () => impairedBenchmark({ rounds, seconds }),
 };
 
@@ -127,8 +123,13 @@ await (alone ?? measureRows)();
 
 async function measureRows(): Promise<void> {
   const rows: Row[] = [];
-  for (const [name, benchmark] of Object.entries(ROWS))
-    if (positionals.length === 0 || positionals.includes(name)) rows.push(...(await benchmark()));
+  const workshop = new Workshop();
+  try {
+    for (const [name, benchmark] of Object.entries(ROWS))
+      if (positionals.length === 0 || positionals.includes(name)) rows.push(...(await benchmark(workshop)));
+  } finally {
+    workshop.remove();
+  }
   publishRows(rows, rounds);
 }
 
