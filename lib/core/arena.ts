@@ -8,16 +8,17 @@
  */
 
 import { Slab } from './slab.js';
-import { wasmSumModule } from './wasm-sum.js';
+import { wasmModule } from './wasm-module.js';
 
 interface Memory {
   readonly buffer: ArrayBuffer;
 }
 
-/** The functions of the module, see `wasm-sum`. Addresses are offsets in the arena's slab. */
+/** The functions of the module, see `wasm-sum` and `wasm-sip-hash`. Addresses are offsets in the arena's slab. */
 interface Functions {
   sum(at: number, length: number): number;
   copy(from: number, to: number, length: number): number;
+  sipHash(at: number, blocks: number): void;
 }
 
 // What is used of the engine's; neither the language's library nor Node's types declare it.
@@ -41,16 +42,20 @@ export class Arena {
   /** All of it: a frame's offsets are addresses for {@link Arena.functions}. */
   readonly slab: Slab;
   readonly functions: Functions;
+  /** Offset of what is reserved, at the end, in which functions find what they are given, and leave what they make, within one call. */
+  readonly scratch: number;
   /** What nobody has, in order; no two of them touch. */
   private readonly free: ArenaPiece[];
   private readonly owners = new FinalizationRegistry<readonly ArenaPiece[]>((pieces) => {
     for (const { at, length } of pieces) this.give(at, length);
   });
 
-  constructor(memory: Memory, functions: Functions) {
+  /** @param reserved bytes for {@link Arena.scratch} */
+  constructor(memory: Memory, functions: Functions, reserved = 0) {
     this.slab = new Slab(new Uint8Array(memory.buffer));
     this.functions = functions;
-    this.free = [{ at: 0, length: memory.buffer.byteLength }];
+    this.scratch = memory.buffer.byteLength - reserved;
+    this.free = [{ at: 0, length: this.scratch }];
   }
 
   /** Makes the pieces that are, or will be, in the list those of `owner`: they are given back some time after it was collected. */
@@ -95,8 +100,8 @@ function make(): Arena | undefined {
   if (typeof WebAssembly === 'undefined') return undefined;
   try {
     const memory = new WebAssembly.Memory({ initial: PAGES, maximum: PAGES });
-    const instance = new WebAssembly.Instance(new WebAssembly.Module(wasmSumModule()), { env: { memory } });
-    return new Arena(memory, instance.exports as Functions);
+    const instance = new WebAssembly.Instance(new WebAssembly.Module(wasmModule()), { env: { memory } });
+    return new Arena(memory, instance.exports as Functions, PAGE);
   } catch {
     // No vectors, or no address space: frames lie in ordinary memory.
     return undefined;

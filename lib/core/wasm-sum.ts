@@ -1,63 +1,32 @@
 /**
- * A WebAssembly module of two functions over a memory that it imports: `sum(at, length)`, the ones' complement sum of 16-bit big-endian
- * words (RFC 1071), and `copy(from, to, length)`, which copies the bytes on the way; the ranges must not overlap. Both take at most
- * 512 KiB, so that no lane overflows.
+ * Two functions of WebAssembly: `sum(at, length)`, the ones' complement sum of 16-bit big-endian words (RFC 1071), and `copy(from, to, length)`,
+ * which copies the bytes on the way; the ranges must not overlap. Both take at most 512 KiB, so that no lane overflows.
  *
- * It is put together here, instruction by instruction, as the WebAssembly specification (5.4, and its vector instructions) numbers them.
  * Sixteen bytes at a time are added as eight little-endian words, pair by pair, to four lanes of 32 bits: the sum of swapped words is the
  * swapped sum (RFC 1071 2.B), so that one swap at the end does for all.
  */
 
-type Code = readonly number[];
-
-const MAGIC_AND_VERSION = [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00];
-const I32 = 0x7f;
-const I64 = 0x7e;
-const V128 = 0x7b;
-const VOID = 0x40;
-
-/** Bytes in LEB128, signed, as constants are, and unsigned, as counts are. */
-function signed(value: number): Code {
-  const out: number[] = [];
-  let left = BigInt(value);
-  for (;;) {
-    const low = Number(left & 0x7fn);
-    left >>= 7n;
-    if ((left === 0n && low < 0x40) || (left === -1n && low >= 0x40)) return [...out, low];
-    out.push(low | 0x80);
-  }
-}
-
-function unsigned(value: number): Code {
-  return value < 0x80 ? [value] : [(value & 0x7f) | 0x80, ...unsigned(value >>> 7)];
-}
-
-const get = (local: number): Code => [0x20, local];
-const set = (local: number): Code => [0x21, local];
-const i32 = (value: number): Code => [0x41, ...signed(value)];
-const i64 = (value: number): Code => [0x42, ...signed(value)];
-const END: Code = [0x0b];
-const block = (...body: readonly Code[]): Code => [0x02, VOID, ...body.flat(), ...END];
-const loop = (...body: readonly Code[]): Code => [0x03, VOID, ...body.flat(), ...END];
-const when = (condition: Code, ...body: readonly Code[]): Code => [...condition, 0x04, VOID, ...body.flat(), ...END];
-const branch = (depth: number): Code => [0x0c, depth];
-const branchIf = (condition: Code, depth: number): Code => [...condition, 0x0d, depth];
-
-const binary =
-  (...operation: Code) =>
-  (left: Code, right: Code): Code => [...left, ...right, ...operation];
-const I32Op = {
-  lessUnsigned: binary(0x49),
-  add: binary(0x6a),
-  sub: binary(0x6b),
-  and: binary(0x71),
-  or: binary(0x72),
-  shiftLeft: binary(0x74),
-  shiftRight: binary(0x76),
-};
-const I64Op = { add: binary(0x7c), and: binary(0x83), shiftRight: binary(0x88) };
-const wrap = (value: Code): Code => [...value, 0xa7];
-const extend = (value: Code): Code => [...value, 0xad];
+import {
+  binary,
+  block,
+  branch,
+  branchIf,
+  type Code,
+  END,
+  extend,
+  get,
+  I32Op,
+  I64,
+  I64Op,
+  i32,
+  i64,
+  loop,
+  set,
+  sized,
+  V128,
+  when,
+  wrap,
+} from './wasm-code.js';
 
 // Behind the prefix 0xfd; loads and stores with their alignment (none) and offset.
 const vectorLoad = (address: Code, offset: number): Code => [...address, 0xfd, 0x00, 0, offset];
@@ -148,7 +117,8 @@ function foldTotal({ total }: Locals, bits: 16 | 32): Code {
   return [...I64Op.add(low, I64Op.shiftRight(get(total), i64(bits))), ...set(total)];
 }
 
-function body(copies: boolean): Code {
+/** `sum(at, length)`, or `copy(from, to, length)`. */
+export function sumBody(copies: boolean): Code {
   const locals = new Locals(copies);
   const { sums, total, word } = locals;
   const [a, b, c, d] = sums;
@@ -169,34 +139,4 @@ function body(copies: boolean): Code {
   ].flat();
   const declarations = [3, sums.length, V128, total - word + 1, I64, 1, V128];
   return sized([...declarations, ...code, ...END]);
-}
-
-function sized(bytes: Code): Code {
-  return [...unsigned(bytes.length), ...bytes];
-}
-
-function vector(items: readonly Code[]): Code {
-  return [...unsigned(items.length), ...items.flat()];
-}
-
-function name(text: string): Code {
-  return sized(Array.from(text, (letter) => letter.charCodeAt(0)));
-}
-
-const section = (id: number, items: readonly Code[]): Code => [id, ...sized(vector(items))];
-
-/** The module. It imports its memory as `env.memory`. */
-export function wasmSumModule(): Uint8Array {
-  const type = (parameters: number): Code => [0x60, ...vector(Array.from({ length: parameters }, () => [I32])), 1, I32];
-  return Uint8Array.from([
-    ...MAGIC_AND_VERSION,
-    ...section(1, [type(2), type(3)]),
-    ...section(2, [[...name('env'), ...name('memory'), 0x02, 0x00, 0x00]]),
-    ...section(3, [[0], [1]]),
-    ...section(7, [
-      [...name('sum'), 0x00, 0],
-      [...name('copy'), 0x00, 1],
-    ]),
-    ...section(10, [body(false), body(true)]),
-  ]);
 }

@@ -6,7 +6,7 @@ import { Frame, FramePool } from '../../../lib/core/frame.js';
 import { Slab } from '../../../lib/core/slab.js';
 import { collectGarbage, frameInArena, giveBack, roomInArena } from './arena-room.js';
 
-const functions = { sum: () => 0, copy: () => 0 };
+const functions = { sum: () => 0, copy: () => 0, sipHash() {} };
 
 /** An arena of ordinary memory. */
 const small = (length: number): Arena => new Arena({ buffer: new ArrayBuffer(length) }, functions);

@@ -4,7 +4,7 @@ import { type IpAddress, Ipv4Address, Ipv6Address } from '../../../../lib/core/a
 import type { Connection } from '../../../../lib/l4/tcp/connection.js';
 import { ConnectionTable } from '../../../../lib/l4/tcp/demux.js';
 import { pushIpHeader } from '../../../../lib/l3/ip-output.js';
-import type { IpFlow, IpPacket } from '../../../../lib/wire/ip.js';
+import type { IpPacket } from '../../../../lib/wire/ip.js';
 import { environment } from '../../../../operators/time/environment.js';
 import { viewOf, VERSIONS } from './pair.js';
 
@@ -37,7 +37,7 @@ for (const version of VERSIONS) {
     function packetOf(host: number): IpPacket {
       const frame = env.pool.alloc(0);
       const rest = { protocol: 6, hopLimit: 64, trafficClass: 0, dontFragment: true };
-      pushIpHeader(frame, { version, source: remote(host), destination: LOCAL[version], ...rest } as IpFlow, 0);
+      pushIpHeader(frame, { version, source: remote(host), destination: LOCAL[version], ...rest }, 0);
       const packet = viewOf(frame);
       if (packet === undefined) throw new Error('no packet');
       return packet;

@@ -37,17 +37,33 @@ describe('SipHash-2-4', () => {
   // The reference vectors of its authors: key 00..0f, message 00, 01, ...
   const key = Uint32Array.of(0x03020100, 0x07060504, 0x0b0a0908, 0x0f0e0d0c);
   const message = Uint32Array.of(0x03020100, 0x07060504);
-  for (const [words, high, low] of [
-    [0, 0x726fdb47, 0xdd0e0e31],
-    [1, 0xcf2794e0, 0x277187b7],
-    [2, 0x93f5f579, 0x9a932462],
-  ] as const) {
-    it(`agrees with the reference for ${words * 4} bytes`, () => {
-      const hash = new SipHash(key);
-      expect(hash.high(message, words).toString(16)).to.equal(high.toString(16));
-      expect(hash.low(message, words).toString(16)).to.equal(low.toString(16));
-    });
+  for (const inScript of [false, true]) {
+    for (const [words, high, low] of [
+      [0, 0x726fdb47, 0xdd0e0e31],
+      [1, 0xcf2794e0, 0x277187b7],
+      [2, 0x93f5f579, 0x9a932462],
+    ] as const) {
+      it(`agrees with the reference for ${words * 4} bytes, ${inScript ? 'in script' : 'in the arena'}`, () => {
+        const hash = new SipHash(key, inScript);
+        expect(hash.high(message, words).toString(16)).to.equal(high.toString(16));
+        expect(hash.low(message, words).toString(16)).to.equal(low.toString(16));
+      });
+    }
   }
+
+  it('is the same in script and in the arena, whatever the key and however long the message', () => {
+    const words = (length: fc.ArrayConstraints) => fc.array(fc.nat(0xffff_ffff), length);
+    const four = { minLength: 4, maxLength: 4 };
+    fc.assert(
+      fc.property(words(four), words({ maxLength: 70 }), (secret, text) => {
+        const own = Uint32Array.from(secret);
+        const [fast, slow] = [new SipHash(own), new SipHash(own, true)];
+        const said = Uint32Array.from(text);
+        expect(fast.low(said, text.length)).to.equal(slow.low(said, text.length));
+        expect(fast.rest).to.equal(slow.rest);
+      }),
+    );
+  });
 });
 
 describe('TCP state table (figure 5 of RFC 9293)', () => {
