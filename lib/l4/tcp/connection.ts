@@ -371,7 +371,7 @@ export class Connection extends Flags implements TcpConnection {
   /** Data were acknowledged: there may be room, or nothing left. */
   drained(): void {
     // Its queue goes back when the event ends: the application may write what it is told then.
-    if (this.queue.length === 0) this.host.wake(this);
+    if (this.queue.length === 0 && this.queue !== NOTHING_QUEUED) this.host.wake(this);
     // Not for every few bytes: a writer that waits is woken for a quarter of the buffer.
     if (this.blocked) growSendBuffer(this);
     if (this.blocked && this.sendBuffer - this.queue.length >= Math.max(1, this.sendBuffer >>> 2)) {
