@@ -23,10 +23,12 @@ const TYPES: Readonly<Record<string, number>> = { ip: 0x800, ip6: 0x86dd, arp: 0
 
 /** Whether a packet matches. */
 export function naive(node: FilterNode, packet: AnyPacket, linkType: PcapLinkType): boolean {
+  // A tree in which no part stands twice: what is made at random may have the same object in several places, behind different tags.
+  const tree = JSON.parse(JSON.stringify(node)) as FilterNode;
   const tags = new Map<FilterNode | Arithmetic, number>();
-  countTags(node, tags, { seen: 0 });
+  countTags(tree, tags, { seen: 0 });
   try {
-    return new Naive(packet, linkType, tags).matches(node);
+    return new Naive(packet, linkType, tags).matches(tree);
   } catch (error) {
     if (error instanceof NotThere) return false;
     throw error;
