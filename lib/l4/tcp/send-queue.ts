@@ -40,7 +40,10 @@ class Piece {
     if (this.isBlock) blocks.give(this.bytes);
     this.isBlock = false;
     this.bytes = NOWHERE;
-    this.slot?.release();
+    const { slot } = this;
+    if (slot === undefined) return;
+    slot.isKept = false;
+    slot.release();
     this.slot = undefined;
   }
 }

@@ -100,6 +100,9 @@ for (const version of VERSIONS) {
       connection.writeCopy(pattern(50, 3));
       expect(sent[0]?.bytes().slice(-100)).to.deep.equal(pattern(100));
       expect(sent[0]?.exclusive).to.equal(true);
+      // Whoever else has it now is not the queue.
+      expect(sent[0]?.retain().ownsHeadroom).to.equal(false);
+      sent[0]?.release();
       sent[0]?.release();
       connection.abort();
       dut.expectClean();
