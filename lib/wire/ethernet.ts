@@ -95,7 +95,7 @@ export class EthernetFrame implements LinkPacket {
     const at = frame.push(ETHERNET_HEADER);
     const { view } = frame.slab;
     view.setUint32(at + DESTINATION, (toHigh << 16) | (toLow >>> 16));
-    view.setUint32(at + DESTINATION + 4, (toLow << 16) | fromHigh);
+    view.setUint32(at + DESTINATION + 4, (toLow << 16) | (fromHigh & 0xffff));
     view.setUint32(at + SOURCE + 2, fromLow);
     view.setUint16(at + TYPE, etherType);
     frame.link = at;

@@ -76,11 +76,11 @@ export class TcpSegment implements TcpFields {
     const { view } = frame.slab;
     const flags = ((TCP_HEADER + optionsLength) << 10) | fields.flags;
     // By words: each write is looked at by itself, whether it is within the view.
-    view.setUint32(at + SOURCE_PORT, (fields.sourcePort << 16) | fields.destinationPort);
+    view.setUint32(at + SOURCE_PORT, (fields.sourcePort << 16) | (fields.destinationPort & 0xffff));
     view.setUint32(at + TCP_SEQUENCE, fields.sequence);
     view.setUint32(at + TCP_ACKNOWLEDGMENT, fields.acknowledgment);
-    view.setUint32(at + TCP_DATA_OFFSET, (flags << 16) | fields.window);
-    view.setUint32(at + TCP_CHECKSUM_OFFSET, fields.urgentPointer);
+    view.setUint32(at + TCP_DATA_OFFSET, (flags << 16) | (fields.window & 0xffff));
+    view.setUint32(at + TCP_CHECKSUM_OFFSET, fields.urgentPointer & 0xffff);
   }
 
   /** Completes the checksum of the segment that fills the frame; `pseudoSum` is that of the pseudo-header. */

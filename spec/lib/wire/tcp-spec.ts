@@ -96,6 +96,17 @@ describe('TcpSegment', () => {
     );
   });
 
+  it('takes of a field that is too large the bits that fit, and leaves its neighbours alone', () => {
+    const own = { sourcePort: 40_000, destinationPort: 80, window: 7, urgentPointer: 3 };
+    const rest = { sequence: 0x0102_0304, acknowledgment: 0x0506_0708, flags: TcpFlag.Ack | TcpFlag.Urg };
+    for (const key of ['sourcePort', 'destinationPort', 'window', 'urgentPointer'] as const) {
+      const frame = frameWith(new Uint8Array(0));
+      TcpSegment.emit(frame, { ...rest, ...own, [key]: own[key] + 0x7_0000 }, 0);
+      expect(new TcpSegment(frame, frame.start), key).to.include({ ...rest, ...own });
+      expect(new TcpSegment(frame, frame.start), key).to.include({ checksum: 0, headerLength: TCP_HEADER });
+    }
+  });
+
   it('never throws, on any bytes', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 70 }), fc.boolean(), (bytes, verified) => {
