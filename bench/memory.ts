@@ -58,7 +58,8 @@ export function segmentOf(
 ): Frame {
   const frame = env.pool.alloc(payload);
   if (payload > 0) frame.slab.bytes.fill(1, frame.put(payload), frame.end);
-  const source = target.version === 4 ? new Ipv4Address(0x2c00_0000 + i) : new Ipv6Address(0x2600_0000, i, 0, i);
+  // As addresses of hosts are: with the highest bit set here and there.
+  const source = target.version === 4 ? new Ipv4Address(0xac00_0000 + i) : new Ipv6Address(0xfd00_0000, ~i, ~i, ~i);
   const destination = target;
   const rest = { protocol: 6, hopLimit: 60, trafficClass: 0, dontFragment: true };
   const flow = { version: target.version, source, destination, ...rest } as IpFlow;

@@ -73,10 +73,15 @@ export class Ipv4Address {
   static readonly BROADCAST: Ipv4Address = new Ipv4Address(0xffff_ffff);
   static readonly LOOPBACK: Ipv4Address = new Ipv4Address(0x7f00_0001);
   readonly version = 4;
-  readonly value: number;
+  // Signed: a number of 32 bits without a sign takes memory of its own, and there may be very many addresses.
+  private readonly bits: number;
 
   constructor(value: number) {
-    this.value = value >>> 0;
+    this.bits = value | 0;
+  }
+
+  get value(): number {
+    return this.bits >>> 0;
   }
 
   /** @throws UsageError `ERR_INVALID_ADDRESS` unless `text` is a dotted quad without leading zeros */
@@ -92,24 +97,24 @@ export class Ipv4Address {
   }
 
   get isUnspecified(): boolean {
-    return this.value === 0;
+    return this.bits === 0;
   }
   get isLoopback(): boolean {
-    return this.value >>> 24 === 127;
+    return this.bits >>> 24 === 127;
   }
   get isMulticast(): boolean {
-    return this.value >>> 28 === 14;
+    return this.bits >>> 28 === 14;
   }
   /** The limited broadcast address. */
   get isBroadcast(): boolean {
-    return this.value === 0xffff_ffff;
+    return this.bits === -1;
   }
   get isLinkLocal(): boolean {
-    return this.value >>> 16 === 0xa9fe;
+    return this.bits >>> 16 === 0xa9fe;
   }
 
   equals(other: IpAddress): boolean {
-    return other.version === 4 && other.value === this.value;
+    return other.version === 4 && other.bits === this.bits;
   }
 
   /** Word 0 (most significant) to 3 of the address in 128-bit form, IPv4-mapped: one table serves both versions. */
@@ -119,12 +124,12 @@ export class Ipv4Address {
 
   /** Writes the address in network order; returns its length, 4. */
   write(view: DataView, at: number): number {
-    view.setUint32(at, this.value);
+    view.setInt32(at, this.bits);
     return 4;
   }
 
   toString(): string {
-    const v = this.value;
+    const v = this.bits;
     return `${v >>> 24}.${(v >>> 16) & 0xff}.${(v >>> 8) & 0xff}.${v & 0xff}`;
   }
 
@@ -138,18 +143,19 @@ export class Ipv6Address {
   static readonly ANY: Ipv6Address = new Ipv6Address(0, 0, 0, 0);
   static readonly LOOPBACK: Ipv6Address = new Ipv6Address(0, 0, 0, 1);
   readonly version = 6;
-  readonly a: number;
-  readonly b: number;
-  readonly c: number;
-  readonly d: number;
+  // Signed, as the bits of an IPv4 address.
+  private readonly word0: number;
+  private readonly word1: number;
+  private readonly word2: number;
+  private readonly word3: number;
   /** Name of the interface that a link-local address belongs to (RFC 4007), or empty. */
   readonly zone: string;
 
   constructor(a: number, b: number, c: number, d: number, zone = '') {
-    this.a = a >>> 0;
-    this.b = b >>> 0;
-    this.c = c >>> 0;
-    this.d = d >>> 0;
+    this.word0 = a | 0;
+    this.word1 = b | 0;
+    this.word2 = c | 0;
+    this.word3 = d | 0;
     this.zone = zone;
   }
 
@@ -162,33 +168,46 @@ export class Ipv6Address {
     return new Ipv6Address(word(0), word(2), word(4), word(6), zone);
   }
 
+  /** The words, unsigned: `a` is the most significant. */
+  get a(): number {
+    return this.word0 >>> 0;
+  }
+  get b(): number {
+    return this.word1 >>> 0;
+  }
+  get c(): number {
+    return this.word2 >>> 0;
+  }
+  get d(): number {
+    return this.word3 >>> 0;
+  }
   get isUnspecified(): boolean {
-    return (this.a | this.b | this.c | this.d) === 0;
+    return (this.word0 | this.word1 | this.word2 | this.word3) === 0;
   }
   get isLoopback(): boolean {
-    return (this.a | this.b | this.c) === 0 && this.d === 1;
+    return (this.word0 | this.word1 | this.word2) === 0 && this.word3 === 1;
   }
   get isMulticast(): boolean {
-    return this.a >>> 24 === 0xff;
+    return this.word0 >>> 24 === 0xff;
   }
   get isBroadcast(): boolean {
     return false;
   }
   get isLinkLocal(): boolean {
-    return this.a >>> 22 === 0x3fa;
+    return this.word0 >>> 22 === 0x3fa;
   }
   /** Whether it stands for an IPv4 address (RFC 4291 2.5.5.2). */
   get isMapped(): boolean {
-    return (this.a | this.b) === 0 && this.c === 0xffff;
+    return (this.word0 | this.word1) === 0 && this.word2 === 0xffff;
   }
 
   equals(other: IpAddress): boolean {
     return (
       other.version === 6 &&
-      this.a === other.a &&
-      this.b === other.b &&
-      this.c === other.c &&
-      this.d === other.d &&
+      this.word0 === other.word0 &&
+      this.word1 === other.word1 &&
+      this.word2 === other.word2 &&
+      this.word3 === other.word3 &&
       this.zone === other.zone
     );
   }
@@ -200,10 +219,10 @@ export class Ipv6Address {
 
   /** Writes the address in network order; returns its length, 16. */
   write(view: DataView, at: number): number {
-    view.setUint32(at, this.a);
-    view.setUint32(at + 4, this.b);
-    view.setUint32(at + 8, this.c);
-    view.setUint32(at + 12, this.d);
+    view.setInt32(at, this.word0);
+    view.setInt32(at + 4, this.word1);
+    view.setInt32(at + 8, this.word2);
+    view.setInt32(at + 12, this.word3);
     return 16;
   }
 

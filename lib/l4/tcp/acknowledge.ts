@@ -11,6 +11,7 @@ import { releaseSent } from './queues.js';
 import { challenge, drop } from './refuse.js';
 import { SackMemory } from './sack.js';
 import type { Segment } from './segment.js';
+import { NOTHING_SENT } from './sent-queue.js';
 import { timestamp } from './emit.js';
 import { probeAcknowledged } from './tlp.js';
 import { acknowledgeFlight, coversFlight } from './whole-flight.js';
@@ -130,6 +131,8 @@ function isOlder(sentAt: number, headSentAt: number): boolean {
 /** Tells congestion control, or lets the window shrink while losses are repaired. */
 function conclude(c: Connection, flight: number, lost: number): void {
   const { congestion, recovery, sent, host } = c;
+  // What comes while nothing is in flight says nothing of the path.
+  if (sent === NOTHING_SENT) return;
   const { acknowledgment: ack, delivery } = host;
   const { cwnd } = congestion;
   ack.now = host.now;
@@ -138,7 +141,7 @@ function conclude(c: Connection, flight: number, lost: number): void {
   ack.priorInFlight = flight;
   ack.inFlight = sent.pipe;
   ack.limited = sent.use.isLimiting(cwnd, congestion.ssthresh);
-  c.rate?.fill(ack, c.rtt.minRtt, sent.times);
+  c.rate?.fill(ack, c.rtt.minRtt, sent.notes);
   if (congestion.ownsRecovery) congestion.acknowledged(ack);
   else if (recovery.isReducing) recovery.setWindow(c, delivery.bytes, delivery.advance > 0 && lost === 0);
   else if (delivery.advance > 0 || (delivery.sacked && recovery.reordering > c.config.reordering)) {

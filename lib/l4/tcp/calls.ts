@@ -98,7 +98,6 @@ function mark(c: Connection, options: TcpWriteOptions, whole: boolean): void {
   const { snd } = c;
   // Until our SYN is acknowledged it stands before the queue.
   snd.up = (snd.una + c.queue.length + (isSynchronised(c.state) ? 0 : 1)) | 0;
-  snd.urgent = true;
 }
 
 /** Bytes that a write would take. */
@@ -187,7 +186,7 @@ function wasRead(c: Connection, something: boolean): void {
   c.told = false;
   if (!something || c.abandoned) return;
   c.tuning?.read(c, c.host.clock());
-  if (c.rcv.urgent && urgentAhead(c) === 0) c.rcv.urgent = false;
+  if (c.rcv.up !== undefined && urgentAhead(c) === 0) c.rcv.up = undefined;
   if (c.over || c.eof) {
     c.host.enter();
     c.maybeClosed();
@@ -198,7 +197,7 @@ function wasRead(c: Connection, something: boolean): void {
 /** Bytes from the reader's position to the end of the urgent data. */
 export function urgentAhead(c: Connection): number {
   const { rcv } = c;
-  return rcv.urgent ? Math.max(0, (rcv.up - rcv.nxt + c.received.length) | 0) : 0;
+  return rcv.up === undefined ? 0 : Math.max(0, (rcv.up - rcv.nxt + c.received.length) | 0);
 }
 
 /** See `TcpConnection.close`. */

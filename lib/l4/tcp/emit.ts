@@ -119,13 +119,13 @@ function noteData(accurate: AccurateEcn, seq: number, length: number, fresh: boo
 }
 
 /** RFC 9293 3.8.5, MUST-62: the pointer is to the byte behind the urgent data; as far as it reaches, where they are further away. */
-function pointToUrgent(c: Connection): void {
+function pointToUrgent(c: Connection, up: number): void {
   const { snd } = c;
   header.urgentPointer = 0;
-  if (!after(snd.up, snd.una)) snd.urgent = false;
-  else if (after(snd.up, header.sequence | 0) && !(header.flags & (Syn | Rst))) {
+  if (!after(up, snd.una)) snd.up = undefined;
+  else if (after(up, header.sequence | 0) && !(header.flags & (Syn | Rst))) {
     header.flags |= Urg;
-    header.urgentPointer = Math.min(0xffff, (snd.up - header.sequence) | 0);
+    header.urgentPointer = Math.min(0xffff, (up - header.sequence) | 0);
   }
 }
 
@@ -145,8 +145,9 @@ function write(
   header.acknowledgment = flags & Ack ? c.rcv.nxt : 0;
   header.flags = flags;
   header.window = window;
-  if (c.snd.urgent) pointToUrgent(c);
-  else header.urgentPointer = 0;
+  const { up } = c.snd;
+  if (up === undefined) header.urgentPointer = 0;
+  else pointToUrgent(c, up);
   TcpSegment.emit(frame, header, optionsLength);
   if (optionsLength > 0) {
     const { view } = frame.slab;

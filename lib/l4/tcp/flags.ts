@@ -24,6 +24,7 @@ const PUSHING = 1 << 20;
 const EMBRYONIC = 1 << 21;
 const ACK_SOON = 1 << 22;
 const TIMER_SPARE = 1 << 23;
+const SYN_DATA = 1 << 24;
 
 /** The flags of one connection. All are off at first. Each is set in place: a function for all of them would be called, not inlined, for each segment. */
 export class Flags {
@@ -99,6 +100,14 @@ export class Flags {
   }
   set timerSpare(on: boolean) {
     this.bits = on ? this.bits | TIMER_SPARE : this.bits & ~TIMER_SPARE;
+  }
+
+  /** Data in the SYN were acknowledged by the SYN-ACK. */
+  get synData(): boolean {
+    return (this.bits & SYN_DATA) !== 0;
+  }
+  set synData(on: boolean) {
+    this.bits = on ? this.bits | SYN_DATA : this.bits & ~SYN_DATA;
   }
 
   /** Counted among those in TIME-WAIT. */

@@ -132,7 +132,7 @@ function synDataAcknowledged(c: Connection, fastOpen: FastOpen, segment: Segment
   if (bytes === 0) return;
   c.snd.nxt = segment.ack;
   c.statistics.bytesAcked += bytes;
-  c.statistics.synData = true;
+  c.synData = true;
   c.queue.consume(bytes);
   c.host.memory.used -= bytes;
   c.drained();
@@ -153,7 +153,7 @@ export function openEarly(c: Connection, segment: Segment): void {
   ownReceived(c).append(frame.slab.bytes, from, from + length);
   c.host.memory.used += length;
   c.statistics.bytesReceived += length;
-  c.statistics.synData = true;
+  c.synData = true;
   rcv.nxt = (rcv.nxt + length) | 0;
   // What the SYN brought waits to be read: there is that much less room.
   rcv.edge = (rcv.nxt + Math.min(0xffff, Math.max(0, c.receiveBuffer - length))) | 0;

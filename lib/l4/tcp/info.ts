@@ -123,7 +123,7 @@ export function infoOf(c: Connection): TcpInfo {
       windowScaling: c.scaling,
       ecn: c.ecn?.agreed ?? false,
       ecnSeen: c.ecn?.seen ?? false,
-      synData: c.statistics.synData,
+      synData: c.synData,
     },
     sndWscale: c.snd.scale,
     rcvWscale: c.rcv.scale,

@@ -13,11 +13,18 @@ import { after } from './seq.js';
 /** The newest segment that the acknowledgment under inspection delivered: filled and read within one event, whatever the connection. */
 const newest = { end: 0, deliveredAt: 0, sendElapsed: 0 };
 
-/** What the sampler needs while something is in flight, in ms. */
-export class FlightTimes {
+/** What the sampler needs while something is in flight: sizes in bytes, times in ms. Idle connections have none. */
+export class FlightNotes {
   /** When something was delivered last; and when the segment was sent that was. */
   deliveredAt = 0;
   firstSentAt = 0;
+  /** Whether the acknowledgment under inspection delivered a segment. */
+  fresh = false;
+  /** What the newest segment that was delivered remembers; before the first, what there was when the flight began. */
+  priorDelivered = 0;
+  sentInFlight = 0;
+  priorLost = 0;
+  wasAppLimited = false;
 }
 
 /** Samples the delivery rate of one connection. Sizes in bytes, times in ms. Made with the first segment that is sent. */
@@ -31,37 +38,31 @@ export class RateSampler {
   /** Until so much is delivered, samples tell of the application's pace; 0: of the network's. */
   private appLimitedUntil = 0;
   private roundEnd = 0;
-  /** Of the newest segment that the acknowledgment under inspection delivered: what it remembers; and whether there is one. */
-  private fresh = false;
-  private priorDelivered = 0;
-  private sentInFlight = 0;
-  private priorLost = 0;
-  private wasAppLimited = false;
 
   /** A segment is sent, for the first time or again. @param inFlight with it @param first whether nothing else awaits acknowledgment */
-  sent(segment: SentSegment, inFlight: number, first: boolean, times: FlightTimes): void {
-    if (first) times.firstSentAt = times.deliveredAt = segment.sentAt;
+  sent(segment: SentSegment, inFlight: number, first: boolean, notes: FlightNotes): void {
+    if (first) this.begin(notes, segment.sentAt, inFlight);
     segment.priorDelivered = this.delivered;
-    segment.priorDeliveredAt = times.deliveredAt;
-    segment.priorSentAt = times.firstSentAt;
+    segment.priorDeliveredAt = notes.deliveredAt;
+    segment.priorSentAt = notes.firstSentAt;
     segment.priorLost = this.lost;
     segment.inFlight = inFlight;
     segment.appLimited = this.appLimitedUntil > 0;
   }
 
   /** A whole segment turns out to be delivered, by the acknowledgment number or selectively: called once for each. */
-  arrived(segment: SentSegment, times: FlightTimes): void {
+  arrived(segment: SentSegment, notes: FlightNotes): void {
     this.delivered += segment.span;
-    if (this.fresh && !isNewer(segment, times)) return;
-    this.fresh = true;
+    if (notes.fresh && !isNewer(segment, notes)) return;
+    notes.fresh = true;
     newest.end = segment.end;
-    this.priorDelivered = segment.priorDelivered;
     newest.deliveredAt = segment.priorDeliveredAt;
     newest.sendElapsed = segment.sentAt - segment.priorSentAt;
-    this.sentInFlight = segment.inFlight;
-    this.priorLost = segment.priorLost;
-    this.wasAppLimited = segment.appLimited;
-    times.firstSentAt = segment.sentAt;
+    notes.priorDelivered = segment.priorDelivered;
+    notes.sentInFlight = segment.inFlight;
+    notes.priorLost = segment.priorLost;
+    notes.wasAppLimited = segment.appLimited;
+    notes.firstSentAt = segment.sentAt;
   }
 
   /** Part of a segment turns out to be delivered. */
@@ -74,35 +75,45 @@ export class RateSampler {
    *
    * @param minRtt the least round-trip time: a sample over less time than that says nothing
    */
-  fill(ack: Acknowledgment, minRtt: number, times: FlightTimes): void {
+  fill(ack: Acknowledgment, minRtt: number, notes: FlightNotes): void {
+    const { priorDelivered } = notes;
     ack.rate = 0;
-    ack.rateIsAppLimited = this.wasAppLimited;
+    ack.rateIsAppLimited = notes.wasAppLimited;
     ack.roundStart = false;
-    if (this.fresh) {
-      this.fresh = false;
+    if (notes.fresh) {
+      notes.fresh = false;
       const elapsed = Math.max(newest.sendElapsed, ack.now - newest.deliveredAt);
-      times.deliveredAt = ack.now;
+      notes.deliveredAt = ack.now;
       // A least time that is not known yet forbids nothing.
       if (elapsed > 0 && (elapsed >= minRtt || minRtt === Number.POSITIVE_INFINITY)) {
-        ack.rate = (this.delivered - this.priorDelivered) / elapsed;
-        this.keep(ack.rate);
+        ack.rate = (this.delivered - priorDelivered) / elapsed;
+        this.keep(ack.rate, notes.wasAppLimited);
       }
-      if (this.priorDelivered >= this.roundEnd) {
+      if (priorDelivered >= this.roundEnd) {
         this.roundEnd = this.delivered;
         ack.roundStart = true;
       }
     }
     if (this.appLimitedUntil > 0 && this.delivered > this.appLimitedUntil) this.appLimitedUntil = 0;
     ack.totalDelivered = this.delivered;
-    ack.priorDelivered = this.priorDelivered;
-    ack.sentInFlight = this.sentInFlight;
-    ack.lostSinceSent = this.lost - this.priorLost;
+    ack.priorDelivered = priorDelivered;
+    ack.sentInFlight = notes.sentInFlight;
+    ack.lostSinceSent = this.lost - notes.priorLost;
   }
 
-  private keep(rate: number): void {
-    if (this.wasAppLimited && rate < this.rate) return;
+  private begin(notes: FlightNotes, now: number, inFlight: number): void {
+    notes.firstSentAt = notes.deliveredAt = now;
+    notes.fresh = false;
+    notes.priorDelivered = this.delivered;
+    notes.sentInFlight = inFlight;
+    notes.priorLost = this.lost;
+    notes.wasAppLimited = this.appLimitedUntil > 0;
+  }
+
+  private keep(rate: number, isAppLimited: boolean): void {
+    if (isAppLimited && rate < this.rate) return;
     this.rate = rate;
-    this.rateIsAppLimited = this.wasAppLimited;
+    this.rateIsAppLimited = isAppLimited;
   }
 
   /** The application has nothing to send though the window has room: what is in flight now is not a measure of the path. */
@@ -111,7 +122,7 @@ export class RateSampler {
   }
 }
 
-function isNewer(segment: SentSegment, times: FlightTimes): boolean {
-  if (segment.sentAt !== times.firstSentAt) return segment.sentAt > times.firstSentAt;
+function isNewer(segment: SentSegment, { firstSentAt }: FlightNotes): boolean {
+  if (segment.sentAt !== firstSentAt) return segment.sentAt > firstSentAt;
   return after(segment.end, newest.end);
 }

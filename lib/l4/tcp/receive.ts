@@ -48,7 +48,8 @@ export function receive(c: Connection, segment: Segment, packet: IpPacket): void
 function isExpected(c: Connection, segment: Segment): boolean {
   const { rcv, ts } = c;
   if (c.state !== 'ESTABLISHED' || (segment.flags & ~Psh) !== Ack || segment.seq !== rcv.nxt) return false;
-  if (segment.length > ((rcv.edge - rcv.nxt) | 0) || rcv.finKnown || c.abandoned || c.ecn !== undefined) return false;
+  if (segment.length > ((rcv.edge - rcv.nxt) | 0) || rcv.finSeq !== undefined || c.abandoned || c.ecn !== undefined)
+    return false;
   if (!ts.on) return true;
   const { options } = segment;
   return options.hasTimestamps && !before(options.timestampValue | 0, ts.recent);
@@ -217,8 +218,7 @@ function receiveReset(c: Connection, segment: Segment): void {
 function urgent(c: Connection, segment: Segment): void {
   if (!canReceive(c.state)) return;
   const up = (segment.seq + segment.urgentPointer) | 0;
-  if ((c.rcv.urgent && !after(up, c.rcv.up)) || !after(up, c.rcv.nxt)) return;
-  c.rcv.urgent = true;
+  if (!after(up, c.rcv.up ?? c.rcv.nxt) || !after(up, c.rcv.nxt)) return;
   c.rcv.up = up;
   c.tell(Tell.URGENT);
 }
@@ -245,10 +245,7 @@ function text(c: Connection, segment: Segment, packet: IpPacket): void {
   const { nxt } = rcv;
   trim(c, segment);
   const { from, to, seq } = segment;
-  if (segment.has(Fin) && !rcv.finKnown) {
-    rcv.finKnown = true;
-    rcv.finSeq = (seq + to - from) | 0;
-  }
+  if (segment.has(Fin)) rcv.finSeq ??= (seq + to - from) | 0;
   if (seq === rcv.nxt) inOrder(c, segment);
   else if (to > from) {
     c.host.counters.outOfOrder++;
@@ -256,7 +253,7 @@ function text(c: Connection, segment: Segment, packet: IpPacket): void {
     if (!keep(c, segment)) drop(c, segment, DropReason.TcpOutOfMemory);
   } else c.oweAck();
   drops.deliver(frame);
-  if (rcv.finKnown && rcv.nxt === rcv.finSeq) finReceived(c);
+  if (rcv.nxt === rcv.finSeq) finReceived(c);
   if (rcv.nxt !== nxt && c.state !== 'CLOSED') acknowledgeSoon(c);
 }
 
@@ -290,7 +287,7 @@ function trim(c: Connection, segment: Segment): void {
     segment.to -= Math.min(excess, segment.length);
     segment.flags &= ~Fin;
   }
-  if (rcv.finKnown && after((segment.seq + segment.length) | 0, rcv.finSeq)) {
+  if (rcv.finSeq !== undefined && after((segment.seq + segment.length) | 0, rcv.finSeq)) {
     segment.to = segment.from + Math.max(0, (rcv.finSeq - segment.seq) | 0);
   }
 }

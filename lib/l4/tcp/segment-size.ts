@@ -53,7 +53,7 @@ export function sizeOfNext(c: Connection, unsent: number, usable: number, full: 
 /** Whether the last bytes of what was written go out though they do not fill a segment. @param inFlight whether others are */
 function isRestWorthIt(c: Connection, inFlight: boolean): boolean {
   const { snd } = c;
-  if (snd.urgent) return true;
+  if (snd.up !== undefined) return true;
   if (c.settings !== undefined && (c.settings.corked || c.settings.more)) return false;
   // Nagle's algorithm, Minshall's variant: one small segment in flight at a time.
   return c.noDelay || !inFlight || !after(snd.smallEnd, snd.una);
@@ -81,7 +81,7 @@ export function sizeOfBurst(c: Connection, unsent: number, usable: number, full:
 
 /** Whether segments may be left to the device to cut: only if those to come are alike, and all is well, so that none needs an account of its own. */
 export function mayBurst(c: Connection): boolean {
-  if (!c.leavesCutting || c.snd.urgent || c.reassembly?.hasBlocks === true) return false;
+  if (!c.leavesCutting || c.snd.up !== undefined || c.reassembly?.hasBlocks === true) return false;
   const { recovery, sent, ecn } = c;
   if ((recovery.state !== 'open' && recovery.state !== 'cwr') || !sent.isCalm) return false;
   // Of a super-segment only the first segment says CWR, which is a bit of the counter there.

@@ -8,7 +8,7 @@
  */
 
 import type { Delivery } from './delivery.js';
-import { FlightTimes, type RateSampler } from './rate.js';
+import { FlightNotes, type RateSampler } from './rate.js';
 import { type SentSegment, SentSegmentPool } from './sent-segment.js';
 import { after, before } from './seq.js';
 import { SentIndex } from './sent-index.js';
@@ -52,7 +52,7 @@ export class SentQueue {
   readonly use: WindowUse = new WindowUse();
   /** Measures how fast the path delivers: that of the connection. */
   rate: RateSampler | undefined = undefined;
-  readonly times: FlightTimes = new FlightTimes();
+  readonly notes: FlightNotes = new FlightNotes();
   /** Records were cut since somebody looked: what a selective acknowledgment covered may be a segment of its own now. */
   recut = false;
   /** Records that stand for more than one segment. */
@@ -100,7 +100,7 @@ export class SentQueue {
     this.flight += (end - seq) | 0;
     this.count += segment.segments;
     this.appendTimed(segment);
-    this.rate?.sent(segment, this.flight, tail === undefined, this.times);
+    this.rate?.sent(segment, this.flight, tail === undefined, this.notes);
   }
 
   /** Everything before `ack` has arrived; `delivery` is told of what had not been reported yet. */
@@ -112,7 +112,7 @@ export class SentQueue {
         break;
       }
       delivery.acknowledged(segment);
-      if (!segment.delivered) this.rate?.arrived(segment, this.times);
+      if (!segment.delivered) this.rate?.arrived(segment, this.notes);
       const { next } = segment;
       this.uncount(segment);
       this.index.released();
@@ -126,7 +126,7 @@ export class SentQueue {
 
   /** The only segment, of whose fate nothing was known, has arrived. */
   arrivedWhole(segment: SentSegment): void {
-    this.rate?.arrived(segment, this.times);
+    this.rate?.arrived(segment, this.notes);
     this.head = this.tail = undefined;
     this.uncount(segment);
     this.index.released();
@@ -214,7 +214,7 @@ export class SentQueue {
     if (segment.sacked) return;
     this.uncount(segment);
     this.count++;
-    if (!segment.delivered) this.rate?.arrived(segment, this.times);
+    if (!segment.delivered) this.rate?.arrived(segment, this.notes);
     segment.sacked = segment.delivered = true;
     segment.lost = segment.retransmitted = false;
     this.sackedCount++;
@@ -313,7 +313,7 @@ export class SentQueue {
     if (segment.timed) this.removeTimed(segment);
     if (segment.sacked) return;
     this.appendTimed(segment);
-    this.rate?.sent(segment, this.pipe, false, this.times);
+    this.rate?.sent(segment, this.pipe, false, this.notes);
   }
 
   /** Gives each segment of the super-segments its own record, since their fates may differ from now on. */

@@ -10,8 +10,6 @@ export class Statistics {
   /** Received in order. */
   bytesReceived = 0;
   bytesAcked = 0;
-  /** Data in the SYN were acknowledged by the SYN-ACK. */
-  synData = false;
   /** With those that were sent again. */
   bytesSent = 0;
   bytesRetransmitted = 0;

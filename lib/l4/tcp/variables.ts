@@ -19,9 +19,8 @@ export class SendVariables {
   smallEnd = 0;
   /** When data were last sent. */
   lastAt = 0;
-  /** There are urgent data that were not acknowledged; SND.UP, the sequence number behind them. */
-  urgent = false;
-  up = 0;
+  /** SND.UP, the sequence number behind urgent data, while there are some that were not acknowledged. */
+  up: number | undefined = undefined;
 }
 
 /** RCV.*: signed sequence numbers, sizes in bytes. */
@@ -46,11 +45,10 @@ export class ReceiveVariables {
   interactive = false;
   /** The last segments, since the last ACK, were not full: bits of `acks`. */
   pushed = 0;
-  /** Urgent data were announced and not all were read; RCV.UP, the sequence number behind them. */
-  urgent = false;
-  up = 0;
-  finKnown = false;
-  finSeq = 0;
+  /** RCV.UP, the sequence number behind urgent data, while some were announced and not all read. */
+  up: number | undefined = undefined;
+  /** Of the FIN, once it came. */
+  finSeq: number | undefined = undefined;
 }
 
 /** Timestamps of a connection (RFC 7323 3). */

@@ -39,7 +39,7 @@ export function acknowledgeFlight(c: Connection, ack: number): void {
   acknowledgment.lost = acknowledgment.inFlight = 0;
   acknowledgment.limited = sent.use.isLimiting(congestion.cwnd, congestion.ssthresh);
   sent.arrivedWhole(head);
-  c.rate?.fill(acknowledgment, rtt.minRtt, sent.times);
+  c.rate?.fill(acknowledgment, rtt.minRtt, sent.notes);
   congestion.acknowledged(acknowledgment);
   c.drained();
   releaseSent(c);

@@ -7,23 +7,24 @@ import { SentSegmentPool } from '../../../../../lib/l4/tcp/sent-segment.js';
 
 /** A queue whose segments of 1000 bytes are sent and acknowledged at given times. */
 class Flow {
-  readonly queue: SentQueue = new SentQueue(new SentSegmentPool());
+  readonly queue: SentQueue;
   readonly rate: RateSampler = new RateSampler();
   readonly ack: Acknowledgment = new Acknowledgment();
   private nxt = 0;
   private una = 0;
 
-  constructor() {
-    this.queue.rate = this.rate;
+  constructor(queue: SentQueue = new SentQueue(new SentSegmentPool())) {
+    this.queue = queue;
   }
 
   send(now: number, segments = 1): void {
+    this.queue.rate = this.rate;
     for (let i = 0; i < segments; i++) this.queue.push(this.nxt, (this.nxt += 1000), false, now);
   }
   arrive(now: number, segments = 1, minRtt = 10): Acknowledgment {
     this.queue.acknowledge((this.una += 1000 * segments), new Delivery());
     this.ack.now = now;
-    this.queue.rate?.fill(this.ack, minRtt, this.queue.times);
+    this.queue.rate?.fill(this.ack, minRtt, this.queue.notes);
     return this.ack;
   }
 }
@@ -82,6 +83,24 @@ describe('delivery-rate sampler', () => {
     expect(marks).to.deep.equal([false, false, true, true, true]);
     flow.send(60);
     expect(flow.arrive(70).rateIsAppLimited, 'after the bubble').to.equal(false);
+  });
+
+  it('compares with the beginning of the flight while no segment of it arrived whole, whoever had the queue before', () => {
+    const other = new Flow();
+    other.send(0, 20);
+    const begun = new Flow(other.queue);
+    other.arrive(10, 20);
+    begun.send(100, 3);
+    begun.arrive(110, 3);
+    begun.send(200, 2);
+    expect(begun.arrive(210, 0.5)).to.deep.include({
+      rate: 0,
+      roundStart: false,
+      totalDelivered: 3500,
+      priorDelivered: 3000,
+      sentInFlight: 1000,
+      lostSinceSent: 0,
+    });
   });
 
   it('measures retransmissions by when they were sent last, and counts losses since', () => {
