@@ -107,6 +107,8 @@ export class TunDevice implements Device, Receiver {
   private time = 0;
   private lastCount = 0;
   private reading = false;
+  private budget = 0;
+  private errno = 0;
   private blocked = false;
   private flushDue = false;
 
@@ -233,18 +235,26 @@ export class TunDevice implements Device, Receiver {
 
   /** Reads up to so many frames, and sends what the pipeline makes of them. */
   private read(frames: number): number {
-    let errno = 0;
     this.reading = true;
+    this.budget = frames;
+    this.errno = 0;
     try {
-      errno = this.io.read(frames);
+      this.env.timers.asOne(this.bringIn);
     } finally {
-      // A pipeline that threw has not had the rest of the batch.
-      this.coalescer?.flush();
       this.reading = false;
     }
     this.flush();
-    return errno;
+    return this.errno;
   }
+
+  private readonly bringIn = (): void => {
+    try {
+      this.errno = this.io.read(this.budget);
+    } finally {
+      // A pipeline that threw has not had the rest of the batch.
+      this.coalescer?.flush();
+    }
+  };
 
   /** For its input: delivers a frame. */
   receive(frame: Frame): void {

@@ -29,7 +29,14 @@ export interface Timers {
   timer<T>(callback: (owner: T) => void, owner: T): Timer;
   /**
    * Calls `event` as one event: until it returns the clock may stand still. For whoever brings in many frames at once: to read a clock of the platform
-   * costs as much as a layer of the stack.
+   * costs as much as a layer of the stack. Events may nest: the clock stands still until the outermost ends.
    */
   asOne(event: () => void): void;
+  /**
+   * Has `task` called when the event ends that {@link asOne} is calling, the innermost of them, before anything else happens: for whoever would rather do
+   * something for many frames at once than for each. Tasks are called in the order in which they came, each even if one before it threw.
+   *
+   * @returns whether there is such an event; if not, nothing will be called
+   */
+  atEnd(task: () => void): boolean;
 }

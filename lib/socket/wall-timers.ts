@@ -56,4 +56,5 @@ export const wallTimers: Timers = {
   now: () => performance.now(),
   timer: (callback: (owner: never) => void, owner?: unknown) => new WallTimer(() => callback(owner as never)),
   asOne: (event) => event(),
+  atEnd: () => false,
 };

@@ -99,7 +99,10 @@ function transportsOf(parts: Omit<HostParts, 'tcpHost' | 'udpHost' | 'pingHost' 
   const udpHost = new UdpHost(tables, env);
   const pingHost = new PingHost(tables, env);
   udpHost.multicast = multicast;
-  tcpHost.share = udpHost.share = pingHost.share = links.find(({ device }) => device.share !== undefined)?.device.share;
+  tcpHost.ports.share =
+    udpHost.share =
+    pingHost.share =
+      links.find(({ device }) => device.share !== undefined)?.device.share;
   tcpHost.confirm = (remote) => confirmNextHop({ tables, links }, remote);
   tcpHost.doubt = (remote) => doubtNextHop({ tables, links }, remote);
   reports.on(IpProtocol.Tcp, (report) => tcpHost.icmp(report));

@@ -74,6 +74,9 @@ export class TimerWheel extends TimersScheduler {
   /** Whether the clock stands still, at what it showed last when it stopped. */
   private isStill = false;
   private still = 0;
+  /** What waits for the end of the event; and how much of it was called. */
+  private readonly ends: (() => void)[] = [];
+  private ended = 0;
 
   constructor(base: SchedulerLike, options: TimerWheelOptions = {}) {
     super();
@@ -93,13 +96,35 @@ export class TimerWheel extends TimersScheduler {
   }
 
   override asOne(event: () => void): void {
-    if (this.isStill) return event();
-    this.still = this.read();
-    this.isStill = true;
+    const isOutermost = !this.isStill;
+    if (isOutermost) {
+      this.still = this.read();
+      this.isStill = true;
+    }
     try {
-      return event();
+      event();
     } finally {
-      this.isStill = false;
+      try {
+        if (this.ends.length > 0) this.end();
+      } finally {
+        if (isOutermost) this.isStill = false;
+      }
+    }
+  }
+
+  override atEnd(task: () => void): boolean {
+    if (this.isStill) this.ends.push(task);
+    return this.isStill;
+  }
+
+  private end(): void {
+    const { ends } = this;
+    try {
+      while (this.ended < ends.length) ends[this.ended++]?.();
+    } finally {
+      if (this.ended < ends.length) this.end();
+      this.ended = 0;
+      while (ends.length > 0) ends.pop();
     }
   }
 

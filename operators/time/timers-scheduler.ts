@@ -16,6 +16,10 @@ export abstract class TimersScheduler implements SchedulerLike, Timers {
     event();
   }
 
+  atEnd(_task: () => void): boolean {
+    return false;
+  }
+
   /** Calls `work` in `delay` ms (never in this call; never at all after an infinite delay). The contract is that of RxJS. */
   schedule<T>(work: (this: SchedulerAction<T>, state?: T) => void, delay = 0, state?: T): Subscription {
     return new TimerAction<T>(this, work).schedule(state, delay);

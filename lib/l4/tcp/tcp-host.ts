@@ -8,7 +8,6 @@
 
 import { type IpAddress, unmapped } from '../../core/address.js';
 import { ByteCopies } from '../../core/byte-copies.js';
-import type { DeviceShare } from '../../core/device.js';
 import { DropReason } from '../../core/drops.js';
 import type { Env } from '../../core/env.js';
 import { NetError, type NetCode } from '../../core/errors.js';
@@ -19,7 +18,6 @@ import { IpOutput, type IpPaths } from '../../l3/ip-output.js';
 import { senderOf } from '../../l3/scope.js';
 import type { IpPacket } from '../../wire/ip.js';
 import { TcpFlag, TcpSegment } from '../../wire/tcp.js';
-import { ownsFlow, ownsNumber } from '../share.js';
 import type {
   Endpoint,
   TcpConnection,
@@ -40,6 +38,7 @@ import { receiveIcmp } from './icmp.js';
 import { SequenceNumbers } from './isn.js';
 import { LentTimer } from './lent-timer.js';
 import { Listener, type ListenerHost, ListenerTable } from './listener.js';
+import { LocalPorts } from './local-ports.js';
 import { Memory } from './memory.js';
 import { type TcpConfig, type TcpOptions, tcpConfig } from './options.js';
 import { isHopLimit, isPort, mayReuse } from './opening.js';
@@ -50,6 +49,7 @@ import { ReceiveQueue } from './receive-queue.js';
 import { Recycler } from './recycler.js';
 import { refuse } from './refuse.js';
 import { Segment } from './segment.js';
+import { SegmentQueue } from './segment-queue.js';
 import { sendFirstSyn } from './emit.js';
 import { copyBlocks, SendQueue } from './send-queue.js';
 import { SentQueue } from './sent-queue.js';
@@ -59,18 +59,13 @@ import { runDelayedAck, runRetransmit } from './timers.js';
 const { Ack, Fin, Rst, Syn } = TcpFlag;
 // Segments to ourselves that one event may lead to before others get their turn.
 const LOOP_BUDGET = 1000;
+// Longer ones are of bulk: they do not wait for others, so that each is acknowledged while it is new, and its buffer soon free.
+const SHORT = 1024;
 
 /** Something that has news when the event ends. */
 interface Wakeable {
   listed: boolean;
   flush(): void;
-}
-
-/** A segment that came while another was being processed. */
-interface Waiting {
-  readonly packet: IpPacket;
-  readonly start: number;
-  readonly end: number;
 }
 
 /** Options of an active open. */
@@ -101,20 +96,22 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost {
   readonly confirmed: { remote: IpAddress | undefined; at: number } = { remote: undefined, at: 0 };
   /** Is told that `remote` has not answered three times, so that IP can ask whether the next hop is there (RFC 9293 3.8.3). */
   doubt: ((remote: IpAddress) => void) | undefined = undefined;
-  /** Which part of what comes to our addresses comes to us, where it is not all. */
-  share: DeviceShare | undefined = undefined;
   private readonly paths: IpPaths;
   private readonly table: ConnectionTable;
   private readonly listeners: ListenerTable = new ListenerTable();
   private readonly numbers: SequenceNumbers;
+  /** Of its own ends. */
+  readonly ports: LocalPorts;
   private readonly segment: Segment = new Segment();
   isTelling = false;
   private depth = 0;
   private readonly woken: Wakeable[] = [];
-  private readonly waiting: Waiting[] = [];
+  /** What came while another segment was being processed; what came with others; and whose queues refer to frames of the latter. */
+  private readonly waiting: SegmentQueue = new SegmentQueue();
+  private readonly batch: SegmentQueue = new SegmentQueue();
+  private readonly lenders: Connection[] = [];
   private readonly afterwards: Timer;
   private timeWaits = 0;
-  private portStep = 0;
   private readonly passive: PassiveOpens;
   private disposed = false;
 
@@ -127,6 +124,7 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost {
     this.table = new ConnectionTable(env.random);
     this.fastOpen = new FastOpenMemory(env.random, this.config);
     this.numbers = new SequenceNumbers(env.random);
+    this.ports = new LocalPorts(this.config, this.numbers, this.listeners, this.table);
     this.passive = new PassiveOpens(this, paths, this.table, this.numbers);
     this.afterwards = env.timers.timer(() => {
       this.enter();
@@ -145,9 +143,9 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost {
     const path = this.paths.path(address, localAddress);
     if (path === undefined) throw refusal('ENETUNREACH');
     const localPort = options.localPort ?? 0;
-    const chosen = localPort === 0 ? this.ephemeralPort(path.source, { address, port }) : localPort;
+    const chosen = localPort === 0 ? this.ports.choose(path.source, { address, port }) : localPort;
     if (chosen !== undefined && !isPort(chosen)) throw refusal('EINVAL');
-    if (chosen === undefined || !this.owns(chosen, { address, port })) throw refusal('EADDRNOTAVAIL');
+    if (chosen === undefined || !this.ports.owns(chosen, { address, port })) throw refusal('EADDRNOTAVAIL');
     const old = this.table.get(path.source, chosen, address, port);
     if (old !== undefined && !mayReuse(old)) throw refusal('EADDRINUSE');
     const local = { address: path.source, port: chosen };
@@ -191,7 +189,7 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost {
     const refusal = (code: NetCode) => NetError.of(code, 'listen', local.address.toString(), local.port);
     if (this.disposed) throw refusal('ENETDOWN');
     if (!local.address.isUnspecified && !this.paths.isLocal(local.address)) throw refusal('EADDRNOTAVAIL');
-    const port = local.port === 0 ? this.ephemeralPort(local.address) : local.port;
+    const port = local.port === 0 ? this.ports.choose(local.address) : local.port;
     if (port === undefined) throw refusal('EADDRINUSE');
     if (!isPort(port) || !isHopLimit(options.hopLimit)) throw refusal('EINVAL');
     const endpoint = { address: local.address, port };
@@ -215,24 +213,58 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost {
   /** Takes in one packet, whose frame's range is a TCP segment. Sets the frame's fate; never throws. */
   receive(packet: IpPacket): void {
     const { frame } = packet;
-    if (this.disposed) {
-      this.env.drops.report(DropReason.Disposed, frame, 'tcp');
-      return;
-    }
-    if (this.depth > 0 || this.waiting.length > 0) {
-      this.waiting.push({ packet, start: frame.start, end: frame.end });
-      frame.retain();
+    if (this.disposed) return this.env.drops.report(DropReason.Disposed, frame, 'tcp');
+    if (this.depth > 0 || !this.waiting.isEmpty) {
+      this.waiting.push(packet);
       if (this.depth > 0) return;
       this.enter();
       this.leave();
       return;
     }
+    const { batch } = this;
+    if (frame.length <= SHORT && (!batch.isEmpty || this.env.timers.atEnd(this.endBatch))) {
+      batch.push(packet);
+      return;
+    }
+    if (!batch.isEmpty) this.endBatch();
     this.enter();
     try {
       this.process(packet);
     } finally {
       this.leave();
       if (this.lender !== undefined) this.keepLent();
+    }
+  }
+
+  /**
+   * What came at once is first received, all of it, and then told of: half of the code at a time is what a processor's cache holds, and who is told of
+   * several segments at once has less to do.
+   */
+  private readonly endBatch = (): void => {
+    const { batch, lenders } = this;
+    if (batch.isEmpty) return;
+    this.enter();
+    try {
+      this.processBatch();
+    } finally {
+      this.leave();
+      for (let i = 0; i < lenders.length; i++) lenders[i]?.received.keep();
+      while (lenders.length > 0) lenders.pop();
+      batch.release();
+    }
+  };
+
+  private processBatch(): void {
+    const { batch } = this;
+    try {
+      for (let packet = batch.take(); packet !== undefined; packet = batch.take()) {
+        this.process(packet);
+        if (this.lender !== undefined) this.lenders.push(this.lender);
+        this.lender = undefined;
+      }
+    } finally {
+      // Where the way out threw, the others have their turn.
+      if (!batch.isEmpty) this.processBatch();
     }
   }
 
@@ -282,10 +314,8 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost {
     }
     this.disposed = true;
     this.afterwards.cancel();
-    for (const { packet } of this.waiting.splice(0)) {
-      this.env.drops.report(DropReason.Disposed, packet.frame, 'tcp');
-      packet.frame.release();
-    }
+    this.batch.drop(this.env.drops);
+    this.waiting.drop(this.env.drops);
   }
 
   enter(): void {
@@ -303,7 +333,7 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost {
 
   leaveLater(): void {
     this.depth--;
-    if (this.depth > 0 || (this.woken.length === 0 && this.waiting.length === 0)) return;
+    if (this.depth > 0 || (this.woken.length === 0 && this.waiting.isEmpty)) return;
     if (!this.afterwards.armed) this.afterwards.arm(this.now);
   }
 
@@ -367,18 +397,14 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost {
         continue;
       }
       // What is left waits until later.
-      if (budget-- === 0 || this.waiting.length === 0) return;
-      const next = this.waiting.shift();
+      const next = budget-- === 0 ? undefined : this.waiting.take();
       if (next === undefined) return;
-      const { frame } = next.packet;
-      frame.start = next.start;
-      frame.end = next.end;
       if (this.lender !== undefined) this.keepLent();
       try {
-        this.process(next.packet);
+        this.process(next);
       } finally {
         this.keepLent();
-        frame.release();
+        this.waiting.release();
       }
     }
   }
@@ -469,30 +495,5 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost {
 
   private isUnicast(address: IpAddress): boolean {
     return !address.isUnspecified && !address.isMulticast && !address.isBroadcast && !this.paths.isBroadcast(address);
-  }
-
-  /** A free port that no listener uses (RFC 6056 3.3.3): towards `remote`, or for a listener of its own. */
-  private ephemeralPort(local: IpAddress, remote?: Endpoint): number | undefined {
-    const [first, last] = this.config.portRange;
-    const count = last - first + 1;
-    const towards = remote ?? { address: local, port: 0 };
-    const offset = this.numbers.portOffset(local, towards.address, towards.port) + this.portStep;
-    this.portStep += this.share?.of ?? 1;
-    let reusable: number | undefined;
-    for (let i = 0; i < count; i++) {
-      const port = first + ((offset + i) % count);
-      if (this.listeners.hasPort(port) || !this.owns(port, remote)) continue;
-      const old = remote && this.table.get(local, port, remote.address, remote.port);
-      if (old === undefined) return port;
-      if (mayReuse(old)) reusable ??= port;
-    }
-    return reusable;
-  }
-
-  /** Whether what comes from `remote`, or from anybody, to a port of ours comes to us. */
-  private owns(port: number, remote?: Endpoint): boolean {
-    return remote === undefined
-      ? ownsNumber(this.share, port)
-      : ownsFlow(this.share, port, remote.address, remote.port);
   }
 }

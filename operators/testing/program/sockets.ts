@@ -84,6 +84,7 @@ export function enteringTimers(program: Program): Timers {
     timer: (callback: (owner: never) => void, owner?: unknown) =>
       program.timers.timer(program.bind(() => callback(owner as never))),
     asOne: (event) => program.timers.asOne(event),
+    atEnd: (task) => program.timers.atEnd(program.bind(task)),
   };
 }
 

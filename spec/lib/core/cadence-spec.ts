@@ -50,6 +50,7 @@ describe('Cadence', () => {
         return timer;
       },
       asOne: (event: () => void) => event(),
+      atEnd: () => false,
     };
     const dues: number[] = [];
     void new Cadence(timers, { count: 9, interval: 10 }, () => void dues.push(due));

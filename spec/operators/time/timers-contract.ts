@@ -31,6 +31,10 @@ class NaiveTimers implements Timers {
     event();
   }
 
+  atEnd(): boolean {
+    return false;
+  }
+
   timer(action: (owner: never) => void, owner?: unknown): Timer {
     const callback = () => action(owner as never);
     const { armed } = this;
