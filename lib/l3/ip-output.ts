@@ -9,6 +9,10 @@ import type { IpFlow } from '../wire/ip.js';
 import { Ipv4Packet, ipv4PseudoHeaderSum } from '../wire/ipv4.js';
 import { Ipv6Packet, ipv6PseudoHeaderSum } from '../wire/ipv6.js';
 
+// Longer packets, and more of them, are not held: they are of bulk, which wants its memory back.
+const SHORT = 1024;
+const MOST_HELD = 64;
+
 /** Hop limit of what is sent, where neither sender nor router asks for another (RFC 1122 3.2.1.7). */
 export const DEFAULT_HOP_LIMIT = 64;
 
@@ -55,6 +59,10 @@ export class IpOutput {
   private readonly drops: Drops;
   private readonly paths: IpPaths | undefined;
   private identification: number;
+  private isHolding = false;
+  /** Packets that wait; and how many of them went. */
+  private readonly held: TxPacket[] = [];
+  private gone = 0;
 
   /** @param paths know the zones of link-local destinations, of which a packet itself says nothing */
   constructor(env: Env, paths?: IpPaths) {
@@ -77,7 +85,46 @@ export class IpOutput {
     if (gsoSize > 0) this.identification = (this.identification + Math.ceil(frame.length / gsoSize)) & 0xffff;
     const { destination } = flow;
     if (destination.version === 6 && destination.zone !== '') frame.device ??= this.paths?.zone?.(destination);
-    this.emit(asTxPacket(frame));
+    const packet = asTxPacket(frame);
+    const { held } = this;
+    if (this.isHolding && frame.length <= SHORT && held.length < MOST_HELD) held.push(packet);
+    else {
+      if (held.length > 0) this.emitHeld();
+      this.emit(packet);
+    }
+  }
+
+  /**
+   * From now on short packets wait until {@link letGo}, as long as they are few, for what comes after to be done for all of them: what a processor's cache
+   * holds is the code that makes packets, or that on their way out. Their order stays.
+   */
+  hold(): void {
+    this.isHolding = true;
+  }
+
+  /** Emits what waits. */
+  letGo(): void {
+    this.isHolding = false;
+    if (this.held.length > 0) this.emitHeld();
+  }
+
+  private emitHeld(): void {
+    const { held } = this;
+    try {
+      while (this.gone < held.length) this.emitNext(held[this.gone++]);
+    } finally {
+      // Where the way out threw, the others go nevertheless.
+      if (this.gone < held.length) this.emitHeld();
+      this.gone = 0;
+      while (held.length > 0) held.pop();
+    }
+  }
+
+  private emitNext(packet: TxPacket | undefined): void {
+    if (packet === undefined) return;
+    // Who was there may have left since.
+    if (this.emit === undefined) this.drops.refuse(DropReason.DeviceDown, packet, 'ip-output');
+    else this.emit(packet);
   }
 }
 

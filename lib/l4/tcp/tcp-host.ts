@@ -27,6 +27,7 @@ import type {
   TcpListenOptions,
   TcpSockets,
 } from './api.js';
+import { Batch, type BatchHost } from './batch.js';
 import { Acknowledgment } from './congestion/congestion.js';
 import { Connection } from './connection.js';
 import { type TcpContext, TcpCounters } from './context.js';
@@ -59,8 +60,6 @@ import { runDelayedAck, runRetransmit } from './timers.js';
 const { Ack, Fin, Rst, Syn } = TcpFlag;
 // Segments to ourselves that one event may lead to before others get their turn.
 const LOOP_BUDGET = 1000;
-// Longer ones are of bulk: they do not wait for others, so that each is acknowledged while it is new, and its buffer soon free.
-const SHORT = 1024;
 
 /** Something that has news when the event ends. */
 interface Wakeable {
@@ -72,7 +71,7 @@ interface Wakeable {
 export type ConnectOptions = TcpConnectOptions;
 
 /** The TCP of one host. */
-export class TcpHost implements TcpSockets, TcpContext, ListenerHost {
+export class TcpHost implements TcpSockets, TcpContext, ListenerHost, BatchHost {
   readonly env: Env;
   readonly config: TcpConfig;
   readonly output: IpOutput;
@@ -106,10 +105,9 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost {
   isTelling = false;
   private depth = 0;
   private readonly woken: Wakeable[] = [];
-  /** What came while another segment was being processed; what came with others; and whose queues refer to frames of the latter. */
+  /** What came while another segment was being processed; and what came with others. */
   private readonly waiting: SegmentQueue = new SegmentQueue();
-  private readonly batch: SegmentQueue = new SegmentQueue();
-  private readonly lenders: Connection[] = [];
+  private readonly batch: Batch;
   private readonly afterwards: Timer;
   private timeWaits = 0;
   private readonly passive: PassiveOpens;
@@ -126,6 +124,7 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost {
     this.numbers = new SequenceNumbers(env.random);
     this.ports = new LocalPorts(this.config, this.numbers, this.listeners, this.table);
     this.passive = new PassiveOpens(this, paths, this.table, this.numbers);
+    this.batch = new Batch(this, env.timers);
     this.afterwards = env.timers.timer(() => {
       this.enter();
       this.leave();
@@ -221,50 +220,13 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost {
       this.leave();
       return;
     }
-    const { batch } = this;
-    if (frame.length <= SHORT && (!batch.isEmpty || this.env.timers.atEnd(this.endBatch))) {
-      batch.push(packet);
-      return;
-    }
-    if (!batch.isEmpty) this.endBatch();
+    if (this.batch.takes(packet)) return;
     this.enter();
     try {
       this.process(packet);
     } finally {
       this.leave();
       if (this.lender !== undefined) this.keepLent();
-    }
-  }
-
-  /**
-   * What came at once is first received, all of it, and then told of: half of the code at a time is what a processor's cache holds, and who is told of
-   * several segments at once has less to do.
-   */
-  private readonly endBatch = (): void => {
-    const { batch, lenders } = this;
-    if (batch.isEmpty) return;
-    this.enter();
-    try {
-      this.processBatch();
-    } finally {
-      this.leave();
-      for (let i = 0; i < lenders.length; i++) lenders[i]?.received.keep();
-      while (lenders.length > 0) lenders.pop();
-      batch.release();
-    }
-  };
-
-  private processBatch(): void {
-    const { batch } = this;
-    try {
-      for (let packet = batch.take(); packet !== undefined; packet = batch.take()) {
-        this.process(packet);
-        if (this.lender !== undefined) this.lenders.push(this.lender);
-        this.lender = undefined;
-      }
-    } finally {
-      // Where the way out threw, the others have their turn.
-      if (!batch.isEmpty) this.processBatch();
     }
   }
 
@@ -423,7 +385,8 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost {
     }
   }
 
-  private process(packet: IpPacket): void {
+  /** For its batch: receives a segment, within an event. */
+  process(packet: IpPacket): void {
     const { frame } = packet;
     const { drops } = this.env;
     const wrong = TcpSegment.check(packet);

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { Ipv4Address, Ipv6Address } from '../../../lib/core/address.js';
+import { DropReason } from '../../../lib/core/drops.js';
 import { IpOutput, ipHeaderLength, pseudoHeaderSum, pushIpHeader } from '../../../lib/l3/ip-output.js';
 import { type IpFlow, IpProtocol } from '../../../lib/wire/ip.js';
 import { Ipv4Packet } from '../../../lib/wire/ipv4.js';
@@ -74,5 +75,86 @@ describe('IpOutput', () => {
       return first;
     });
     expect(new Set(firsts).size).to.equal(4);
+  });
+
+  describe('holding what is sent', () => {
+    const [flow] = FLOWS;
+    if (flow === undefined) throw new Error('no flow');
+
+    function holding() {
+      const env = virtualEnv();
+      const output = new IpOutput(env);
+      const lengths: number[] = [];
+      output.emit = (packet) => {
+        lengths.push(packet.length - 20);
+        packet.release();
+      };
+      const send = (...sizes: number[]) => {
+        for (const size of sizes) output.send(frameWith(new Uint8Array(size)), flow as IpFlow);
+      };
+      return { env, output, lengths, send };
+    }
+
+    it('emits short packets when it lets go, in order', () => {
+      const { output, lengths, send } = holding();
+      output.hold();
+      send(1, 2, 3);
+      expect(lengths).to.deep.equal([]);
+      output.letGo();
+      expect(lengths).to.deep.equal([1, 2, 3]);
+      send(4);
+      output.letGo();
+      expect(lengths).to.deep.equal([1, 2, 3, 4]);
+    });
+
+    it('emits a long packet at once, behind those that came before', () => {
+      const { output, lengths, send } = holding();
+      output.hold();
+      send(1, 2, 1200, 3, 1300, 1400);
+      expect(lengths).to.deep.equal([1, 2, 1200, 3, 1300, 1400]);
+      send(4);
+      output.letGo();
+      expect(lengths.slice(6)).to.deep.equal([4]);
+    });
+
+    it('does not hold more than a few', () => {
+      const { output, lengths, send } = holding();
+      const sizes = Array.from({ length: 200 }, (_, i) => i + 1);
+      output.hold();
+      send(...sizes);
+      expect(lengths).to.have.length.within(100, 199);
+      output.letGo();
+      expect(lengths).to.deep.equal(sizes);
+    });
+
+    it('emits the others where the way out throws for one, and those that come of it behind them', () => {
+      const { output, lengths, send } = holding();
+      output.hold();
+      send(1, 2, 3, 4);
+      const { emit } = output;
+      output.emit = (packet) => {
+        const { length } = packet;
+        emit?.(packet);
+        if (length === 21) {
+          output.hold();
+          send(5);
+          output.letGo();
+        }
+        if (length === 23) throw new Error('mine');
+      };
+      expect(() => output.letGo()).to.throw('mine');
+      expect(lengths).to.deep.equal([1, 2, 3, 4, 5]);
+      send(6);
+      expect(lengths.at(-1)).to.equal(6);
+    });
+
+    it('drops what nobody takes any more', () => {
+      const { env, output, send } = holding();
+      output.hold();
+      send(1, 2);
+      output.emit = undefined;
+      output.letGo();
+      expect(env.drops.count(DropReason.DeviceDown)).to.equal(2);
+    });
   });
 });

@@ -1,5 +1,14 @@
 import { expect } from 'chai';
-import { asyncScheduler, delay, interval, of, type SchedulerLike, take, VirtualTimeScheduler } from 'rxjs';
+import {
+  asyncScheduler,
+  delay,
+  interval,
+  of,
+  type SchedulerLike,
+  Subscription,
+  take,
+  VirtualTimeScheduler,
+} from 'rxjs';
 import { TestScheduler } from 'rxjs/testing';
 import { SimulationScheduler } from '../../../operators/time/simulation-scheduler.js';
 import { TimerWheel } from '../../../operators/time/timer-wheel.js';
@@ -130,6 +139,64 @@ describe('TimerWheel', () => {
     expect(() => wheel.asOne(fail)).to.throw('mine');
     clock = 150;
     expect(wheel.now()).to.equal(150);
+  });
+
+  it('calls what waits for the end of an event then, in order, the clock still standing', () => {
+    let clock = 5;
+    const wheel = new TimerWheel({ now: () => clock++, schedule: () => new Subscription() });
+    const order: string[] = [];
+    const note = (what: string) => () => void order.push(`${what} at ${wheel.now()}`);
+    expect(wheel.atEnd(note('never'))).to.equal(false);
+    wheel.asOne(() => {
+      expect(wheel.atEnd(note('first'))).to.equal(true);
+      wheel.atEnd(() => {
+        note('second')();
+        wheel.atEnd(note('third'));
+      });
+      note('event')();
+    });
+    const begun = Number(order[0]?.split(' ').at(-1));
+    expect(order).to.deep.equal(['event', 'first', 'second', 'third'].map((what) => `${what} at ${begun}`));
+    expect(wheel.now()).to.be.above(begun);
+    expect(wheel.atEnd(note('never'))).to.equal(false);
+  });
+
+  it('calls it when the innermost event ends', () => {
+    const wheel = new TimerWheel(new SimulationScheduler());
+    const order: string[] = [];
+    const note = (what: string) => void order.push(what);
+    wheel.asOne(() => {
+      wheel.asOne(() => {
+        wheel.atEnd(() => {
+          note('end of the inner');
+          wheel.asOne(() => {
+            wheel.atEnd(() => note('end of one in the end'));
+          });
+        });
+        note('inner');
+      });
+      wheel.atEnd(() => note('end of the outer'));
+      note('outer');
+    });
+    expect(order).to.deep.equal(['inner', 'end of the inner', 'end of one in the end', 'outer', 'end of the outer']);
+  });
+
+  it('calls all of it, whoever throws', () => {
+    const wheel = new TimerWheel(new SimulationScheduler());
+    const called: number[] = [];
+    const fail = (what: number) => () => {
+      called.push(what);
+      throw new Error(`mine ${what}`);
+    };
+    expect(() =>
+      wheel.asOne(() => {
+        for (const what of [1, 2]) wheel.atEnd(fail(what));
+        wheel.atEnd(() => void called.push(3));
+        fail(0)();
+      }),
+    ).to.throw('mine');
+    expect(called).to.deep.equal([0, 1, 2, 3]);
+    expect(wheel.atEnd(() => {})).to.equal(false);
   });
 
   it('lets a callback that arms itself for now neither starve others nor stop time from being checked', () => {

@@ -22,6 +22,7 @@ import { Ecn, type IpFlow, type IpPacket } from '../../../../lib/wire/ip.js';
 import { TCP_HEADER, TcpFlag, TcpSegment } from '../../../../lib/wire/tcp.js';
 import { environment } from '../../../../operators/time/environment.js';
 import { SimulationScheduler } from '../../../../operators/time/simulation-scheduler.js';
+import { TimerWheel } from '../../../../operators/time/timer-wheel.js';
 import { ENDS, paths, viewOf } from './pair.js';
 
 /** Notes what a connection tells its owner; reads and writes only when told to. */
@@ -93,11 +94,22 @@ export class Dut {
   /** Sees each segment that goes out. */
   onSegment: ((segment: TcpSegment, packet: IpPacket) => void) | undefined;
   private start = 1000;
+  private isBatch = false;
 
-  /** By default the MTU leaves room for 1460 bytes of data in either version, as packetdrill has it. */
-  constructor(version: IpVersion, options: TcpOptions = {}, mtu: number = version === 4 ? 1500 : 1520) {
+  /**
+   * By default the MTU leaves room for 1460 bytes of data in either version, as packetdrill has it.
+   *
+   * @param batches whether segments may come {@link together}
+   */
+  constructor(
+    version: IpVersion,
+    options: TcpOptions = {},
+    mtu: number = version === 4 ? 1500 : 1520,
+    batches = false,
+  ) {
     [this.own, this.peer] = ENDS[version];
-    this.env = environment({ scheduler: this.scheduler, seed: 7, pool: new FramePool({ poison: true }) });
+    const scheduler = batches ? new TimerWheel(this.scheduler) : this.scheduler;
+    this.env = environment({ scheduler, seed: 7, pool: new FramePool({ poison: true }) });
     this.host = new TcpHost(paths(this.own, mtu), { ...PLAIN, ...options }, this.env);
     this.host.output.emit = (packet) => this.sent(packet);
   }
@@ -144,8 +156,23 @@ export class Dut {
     const packet = viewOf(frame);
     if (packet === undefined) throw new Error('a packet that is not one');
     this.host.receive(packet);
-    expect(frame.fate, `fate of ${text}`).not.to.equal(0);
+    if (!this.isBatch) expect(frame.fate, `fate of ${text}`).not.to.equal(0);
     frame.release();
+  }
+
+  /** Segments come in as a device brings them that has read them at once; functions are called in between. */
+  together(...steps: (string | (() => void))[]): void {
+    this.isBatch = true;
+    try {
+      this.env.timers.asOne(() => {
+        for (const step of steps) {
+          if (typeof step === 'string') this.rx(step);
+          else step();
+        }
+      });
+    } finally {
+      this.isBatch = false;
+    }
   }
 
   /** `TS val V ecr E` of a received packet: E is meant relative to our clock at the start. */
