@@ -29,8 +29,8 @@ export interface Endpoint {
 }
 
 /**
- * What a connection tells its owner. Calls are synchronous, from within the event (segment or timer) that caused them; they may call
- * back into the connection. They must not throw.
+ * What a connection tells its owner. Calls are synchronous, from within the event (segment or timer) that caused them, where a device brings many frames
+ * at once when these have been received; they may call back into the connection. They must not throw.
  */
 export interface TcpHandler {
   /** The handshake is done. Only for connections that were opened actively; accepted ones are established when handed over. */

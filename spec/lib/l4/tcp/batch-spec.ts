@@ -3,7 +3,7 @@ import * as fc from 'fast-check';
 import type { TcpConnection } from '../../../../lib/l4/tcp/api.js';
 import type { TcpOptions } from '../../../../lib/l4/tcp/options.js';
 import { forBothVersions } from '../../../both-versions.js';
-import { Dut, type Opened } from './dut.js';
+import { Dut, type Opened, Recorder } from './dut.js';
 
 /** All that there is to read. */
 function readAll(connection: TcpConnection): number[] {
@@ -49,16 +49,12 @@ forBothVersions('segments that come together', ({ version }) => {
     dut.rx('. 1:1(0) ack 1');
     const order: number[] = [];
     for (const connection of dut.host.connections()) {
-      connection.handler = {
-        connected() {},
-        writable() {},
-        flushed() {},
-        closed() {},
-        readable: () => {
-          connection.discard();
-          order.push(connection.remote.port);
-        },
+      const app = new Recorder();
+      app.on.readable = () => {
+        connection.discard();
+        order.push(connection.remote.port);
       };
+      connection.handler = app;
     }
     const second = dut.iss;
     const toSecond = () => void (dut.iss = second);
@@ -135,16 +131,12 @@ forBothVersions('segments that come together', ({ version }) => {
     listener.acceptable = () => {
       const connection = listener.accept();
       if (connection === undefined) return;
-      connection.handler = {
-        connected() {},
-        writable() {},
-        flushed() {},
-        closed() {},
-        readable: () => {
-          lengths.push(readAll(connection).length);
-          if (connection.readEnded) connection.close();
-        },
+      const app = new Recorder();
+      app.on.readable = () => {
+        lengths.push(readAll(connection).length);
+        if (connection.readEnded) connection.close();
       };
+      connection.handler = app;
     };
     dut.together('S 0:0(0) win 65535 <mss 1460>');
     expect(dut.takeBare()).to.deep.equal(['S. 0:0(0) ack 1 <mss 1460>']);
