@@ -33,8 +33,8 @@ export interface Timers {
    */
   asOne(event: () => void): void;
   /**
-   * Has `task` called when the event ends that {@link asOne} is calling, the innermost of them, before anything else happens: for whoever would rather do
-   * something for many frames at once than for each. Tasks are called in the order in which they came, each even if one before it threw.
+   * Has `task` called when the event ends that {@link asOne} is calling, or the next one within it, before anything else happens: for whoever would rather
+   * do something for many frames at once than for each. Tasks are called in the order in which they came, each even if one before it threw.
    *
    * @returns whether there is such an event; if not, nothing will be called
    */

@@ -209,7 +209,10 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost, BatchHost 
     Object.assign(this.config, tcpConfig({ ...this.config, ...options }));
   }
 
-  /** Takes in one packet, whose frame's range is a TCP segment. Sets the frame's fate; never throws. */
+  /**
+   * Takes in one packet, whose frame's range is a TCP segment: now, or, where it is short and a device brings many, when that has brought them. Sets the frame's
+   * fate then; never throws.
+   */
   receive(packet: IpPacket): void {
     const { frame } = packet;
     if (this.disposed) return this.env.drops.report(DropReason.Disposed, frame, 'tcp');

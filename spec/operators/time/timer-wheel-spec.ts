@@ -161,11 +161,12 @@ describe('TimerWheel', () => {
     expect(wheel.atEnd(note('never'))).to.equal(false);
   });
 
-  it('calls it when the innermost event ends', () => {
+  it('calls it when that event ends, or one within it', () => {
     const wheel = new TimerWheel(new SimulationScheduler());
     const order: string[] = [];
     const note = (what: string) => void order.push(what);
     wheel.asOne(() => {
+      wheel.atEnd(() => note('early'));
       wheel.asOne(() => {
         wheel.atEnd(() => {
           note('end of the inner');
@@ -178,7 +179,8 @@ describe('TimerWheel', () => {
       wheel.atEnd(() => note('end of the outer'));
       note('outer');
     });
-    expect(order).to.deep.equal(['inner', 'end of the inner', 'end of one in the end', 'outer', 'end of the outer']);
+    const inner = ['inner', 'early', 'end of the inner', 'end of one in the end'];
+    expect(order).to.deep.equal([...inner, 'outer', 'end of the outer']);
   });
 
   it('calls all of it, whoever throws', () => {
