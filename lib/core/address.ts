@@ -73,8 +73,8 @@ export class Ipv4Address {
   static readonly BROADCAST: Ipv4Address = new Ipv4Address(0xffff_ffff);
   static readonly LOOPBACK: Ipv4Address = new Ipv4Address(0x7f00_0001);
   readonly version = 4;
-  // Signed: a number of 32 bits without a sign takes memory of its own, and there may be very many addresses.
-  private readonly bits: number;
+  /** The 32 bits as a signed number: one without a sign takes memory of its own wherever it goes, if its highest bit is set. */
+  readonly bits: number;
 
   constructor(value: number) {
     this.bits = value | 0;

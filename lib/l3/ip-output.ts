@@ -134,8 +134,8 @@ export function pushIpHeader(frame: Frame, flow: IpFlow, identification: number)
     const { source, destination, protocol, hopLimit, trafficClass, dontFragment } = flow;
     Ipv4Packet.push(
       frame,
-      source.value,
-      destination.value,
+      source.bits,
+      destination.bits,
       protocol,
       hopLimit,
       trafficClass,
@@ -152,7 +152,7 @@ export function pushIpHeader(frame: Frame, flow: IpFlow, identification: number)
 /** The pseudo-header's sum for a segment of `length` bytes of `flow`. */
 export function pseudoHeaderSum(flow: IpFlow, length: number): number {
   if (isVersion(flow, 4)) {
-    return ipv4PseudoHeaderSum(flow.source.value, flow.destination.value, flow.protocol, length);
+    return ipv4PseudoHeaderSum(flow.source.bits, flow.destination.bits, flow.protocol, length);
   }
   const { source, destination, protocol } = flow as IpFlow<6>;
   return ipv6PseudoHeaderSum(source, destination, protocol, length);

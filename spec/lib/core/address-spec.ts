@@ -73,6 +73,17 @@ describe('MacAddress', () => {
 });
 
 describe('Ipv4Address', () => {
+  it('has its bits with a sign and without, however it was made', () => {
+    for (const address of [
+      Ipv4Address.parse('192.0.2.1'),
+      new Ipv4Address(0xc000_0201),
+      new Ipv4Address(0xc000_0201 | 0),
+    ]) {
+      expect([address.value, address.bits]).to.deep.equal([0xc000_0201, 0xc000_0201 | 0]);
+      expect(address.equals(Ipv4Address.parse('192.0.2.1'))).to.equal(true);
+    }
+  });
+
   it('reads what it prints', () => {
     fc.assert(
       fc.property(fc.nat(0xffff_ffff), (value) => {
@@ -135,6 +146,16 @@ describe('Ipv4Address', () => {
 });
 
 describe('Ipv6Address', () => {
+  it('has words without a sign, however it was made', () => {
+    const words = [0xfd00_0001, 0x8000_0000, 0xffff_ffff, 0x7fff_ffff] as const;
+    const [a, b, c, d] = words;
+    for (const address of [new Ipv6Address(a, b, c, d), new Ipv6Address(a | 0, b | 0, c | 0, d)]) {
+      expect([address.a, address.b, address.c, address.d]).to.deep.equal(words);
+      expect(([0, 1, 2, 3] as const).map((index) => address.word(index))).to.deep.equal(words);
+      expect(address.equals(Ipv6Address.parse('fd00:1:8000:0:ffff:ffff:7fff:ffff'))).to.equal(true);
+    }
+  });
+
   // RFC 4291 2.2 and 2.5, RFC 5952 1 to 5: text, and its canonical form.
   const table: readonly (readonly [string, string])[] = [
     ['ABCD:EF01:2345:6789:ABCD:EF01:2345:6789', 'abcd:ef01:2345:6789:abcd:ef01:2345:6789'],
