@@ -53,6 +53,37 @@ function zero(pool: FramePool): void {
   }
 }
 
+describe('TunDevice, what waits for the end of a batch', () => {
+  for (const [title, uring] of [
+    ['calls', false],
+    ['io_uring', true],
+  ] as const) {
+    it(`${title}: happens when all of it has been delivered, and before what it leads to is written`, async () => {
+      const { c, env, device, send } = make({ io: title === 'calls' ? 'calls' : 'uring' }, false, uring);
+      let received = 0;
+      let asked = false;
+      const seen: number[] = [];
+      device.frames$.subscribe(() => {
+        received++;
+        if (asked) return;
+        asked = env.timers.atEnd(() => {
+          asked = false;
+          seen.push(received);
+          void send(100 + received);
+          expect(c.written).to.have.length(seen.length - 1);
+        });
+      });
+      c.reads.splice(0, c.reads.length, 64, 64, 64, -EAGAIN);
+      c.wake();
+      // The first by itself, since those before it came one by one. None waits for a microtask.
+      expect(seen).to.deep.equal([1, 3]);
+      expect(c.written).to.deep.equal([101, 103]);
+      await device.close();
+      expect(env.pool.outstanding).to.equal(0);
+    });
+  }
+});
+
 describe('TunDevice, when the kernel takes no frame', () => {
   for (const [title, uring] of [
     ['calls', false],
