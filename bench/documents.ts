@@ -16,7 +16,7 @@ const SUMMARY = [
   'rx-netstack, offloads, awake',
   'rx-netstack, offloads, busy polling, awake',
   'rx-netstack, no offload',
-  'rx-netstack, no offload, steered',
+  'rx-netstack, no offload, unsteered',
   'kernel, veth, offloads',
   'kernel, veth, offloads, awake',
   'kernel, veth, no offload',

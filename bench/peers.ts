@@ -1,7 +1,6 @@
 /** Who is compared on the wire, and how each of them is made. */
 
 import { type ChildProcess, execFileSync } from 'node:child_process';
-import { availableParallelism } from 'node:os';
 import { LatencyRequest } from '../drivers/native/wake-latency.js';
 import type { IpVersion } from '../lib/core/address.js';
 import type { ForwarderOptions } from './forward-plan.js';
@@ -145,14 +144,6 @@ function stack(
   return { name, against, make, options, version, compiles: true };
 }
 
-/** This stack, with the kernel receiving bulk on other processors. */
-function steered(name: string, options: Partial<ServiceOptions>, against: readonly string[]): OwnPeer {
-  const tap = { ...options.tap, receiveProcessors: 'adaptive' as const };
-  const peer = stack(name, { ...options, tap }, against);
-  const make: Make = (place) => (availableParallelism() < 2 ? { missing: 'two processors' } : peer.make(place));
-  return { ...peer, make };
-}
-
 function mayAsk(): boolean {
   try {
     new LatencyRequest().close();
@@ -183,6 +174,8 @@ export interface OwnPeer extends Peer {
 /** Microseconds. */
 const BUSY_POLL = 50;
 const NO_OFFLOAD: Partial<ServiceOptions> = { tap: { offload: false } };
+/** With the kernel receiving bulk, too, where it is written. */
+const UNSTEERED: Partial<ServiceOptions> = { tap: { offload: false, receiveProcessors: [] } };
 
 /** Our own. */
 export const OWN: readonly OwnPeer[] = [
@@ -190,7 +183,7 @@ export const OWN: readonly OwnPeer[] = [
   stack('rx-netstack, offloads, busy polling', { tap: { busyPoll: BUSY_POLL } }, OFFLOADS),
   stack('rx-netstack, offloads, Node sockets', { api: 'sockets' }, OFFLOADS),
   stack('rx-netstack, no offload', NO_OFFLOAD, PLAIN),
-  steered('rx-netstack, no offload, steered', NO_OFFLOAD, PLAIN),
+  stack('rx-netstack, no offload, unsteered', UNSTEERED, PLAIN),
   stack('rx-netstack, no offload, Node sockets', { ...NO_OFFLOAD, api: 'sockets' }, PLAIN),
   stack('rx-netstack, no offload, IPv6', NO_OFFLOAD, ['rx-netstack, no offload'], 6),
   alert('rx-netstack, offloads'),

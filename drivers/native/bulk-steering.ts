@@ -9,14 +9,16 @@ import type { Adaptive, Traffic } from './traffic.js';
 const MANY = 200;
 /** Of so many bytes on average: data of full size and the acknowledgments that they take. */
 const LONG = 512;
+/** One frame in so many goes the other way, at least: what is acknowledged slows down where packets are lost, and what is not must not lose any. */
+const ONE_WAY = 64;
 /** It is over after so many looks without. */
 const PATIENCE = 10;
 /** No processor is spared: nothing is steered. */
 const NONE = -1;
 
 /**
- * Has the kernel take in what is written here on the other processors while there is bulk, and where it is written while there is none: requests,
- * answers and short connections lose more by the interrupts between processors than they gain. For an interface with one queue.
+ * Has the kernel take in what is written here on the other processors while there is bulk of connections, and where it is written while there is none:
+ * requests, answers and short connections lose more by the interrupts between processors than they gain. For an interface with one queue.
  */
 export class BulkSteering implements Adaptive {
   private readonly queue: QueueProcessors;
@@ -42,7 +44,8 @@ export class BulkSteering implements Adaptive {
 
   look({ received, sent, bytes }: Traffic): void {
     const frames = received + sent;
-    if (frames >= MANY && bytes >= LONG * frames) {
+    const isBulk = frames >= MANY && bytes >= LONG * frames && ONE_WAY * Math.min(received, sent) >= frames;
+    if (isBulk) {
       this.calm = 0;
       this.spare(this.current());
     } else if (bytes === 0 || ++this.calm >= PATIENCE) this.spare(NONE);

@@ -49,6 +49,8 @@ export interface OpenedTun {
   readonly fd: number;
   readonly name: string;
   readonly offloads: Offloads;
+  /** Whether it was made for this descriptor and goes with it: nobody else has set anything of it. */
+  readonly isOwn: boolean;
 }
 
 /**
@@ -61,17 +63,19 @@ export interface OpenedTun {
 export function openTunInterface(kind: number, options: TunOptions, peerMac?: MacAddress): OpenedTun {
   checkOptions(options);
   const peers = (options.peer ?? []).map((peer) => Prefix.of(peer));
+  const { name: wanted = '', persist } = options;
   const c = libc();
   const fd = openControl();
   try {
+    const isOwn = persist !== true && c.ifNameToIndex(wanted) === 0;
     const name = attach(c, fd, kind, options);
     const offloads = settleOffloads(c, fd);
-    if (options.persist !== undefined && c.ioctlValue(fd, TUNSETPERSIST, options.persist ? 1 : 0) < 0) {
+    if (persist !== undefined && c.ioctlValue(fd, TUNSETPERSIST, persist ? 1 : 0) < 0) {
       throw systemError(c.errno(), 'ioctl', `cannot make ${name} persistent`);
     }
     options.onOpen?.(fd);
     configure(name, options, peers, peerMac);
-    return { fd, name, offloads };
+    return { fd, name, offloads, isOwn };
   } catch (error) {
     closeSync(fd);
     throw error;

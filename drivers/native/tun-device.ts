@@ -23,7 +23,7 @@ import { CallIo } from './call-io.js';
 import { BusyPoll } from './busy-poll.js';
 import { EAGAIN, EBADFD, EINTR, EINVAL, EIO, ENOBUFS, ENOMEM, systemError } from './errno.js';
 import { type Libc, libc } from './libc.js';
-import type { Offloads } from './offload.js';
+import type { OpenedTun } from './open-tun.js';
 import type { PollHandle } from './readiness.js';
 import type { TrafficWatch } from './traffic.js';
 import type { TunDeviceOptions } from './tun-options.js';
@@ -68,12 +68,9 @@ function lengthOf(frames: readonly TxFrame[], count: number): number {
 }
 
 /** What an opened descriptor is. */
-export interface TunDeviceSettings {
-  readonly fd: number;
-  readonly name: string;
+export interface TunDeviceSettings extends OpenedTun {
   readonly medium: Medium;
   readonly mac: MacAddress;
-  readonly offloads: Offloads;
 }
 
 /** See the module. Takes over the descriptor. */
@@ -136,7 +133,7 @@ export class TunDevice implements Device, Receiver {
     // One byte more than the longest frame: a longer one is seen to be so, instead of being cut.
     const readSize = mtu + longestLinkHeader(medium) + 1;
     this.watch = orElse(
-      () => watch(settings.name, vnetHeader, options, env.timers),
+      () => watch(settings, options, env.timers),
       () => closeSync(fd),
     );
     this.io = orElse(

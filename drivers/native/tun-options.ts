@@ -53,10 +53,11 @@ export interface TunOptions {
   readonly wakeLatency?: number;
   /**
    * On which processors the kernel goes on with what is written here (RPS, receive packet steering; `readers`: RFS), by flow: so its TCP,
-   * and what that sends in answer, need not run within our writes. Bulk without `offload` gains half as much again, nothing else does.
+   * and what that sends in answer, need not run within our writes. Bulk without `offload` gains half as much again and more, nothing else does.
    * Processors given by number should not be those of this process (taskset(1)). `adaptive`: all but the one that this thread is on, while there is bulk
-   * and no `offload`, else none; of interfaces with one queue. What other processors do not keep up with the kernel drops, beyond a thousand packets
-   * (`net.core.netdev_max_backlog`; counted in /proc/net/softnet_stat). Of a new interface it is the one that writes; left out, it stays as it is.
+   * of connections and no `offload`, else none; of interfaces with one queue. What other processors do not keep up with the kernel drops, beyond a thousand
+   * packets (`net.core.netdev_max_backlog`; counted in /proc/net/softnet_stat). Left out, it is `adaptive` where the interface is made for this device
+   * alone and root's rights are there, and else stays as it is, which for a new one is none: what is written is received within the write.
    */
   readonly receiveProcessors?: Processors;
   /** Frames that wait for an interface that takes none at the moment; more are dropped. Default 1024. */
@@ -68,7 +69,7 @@ export interface TunOptions {
 /** Those that count once it is open. */
 export type TunDeviceOptions = Pick<
   TunOptions,
-  'mtu' | 'sendQueue' | 'io' | 'busyPoll' | 'wakeLatency' | 'receiveProcessors' | 'coalesce'
+  'mtu' | 'sendQueue' | 'io' | 'busyPoll' | 'wakeLatency' | 'receiveProcessors' | 'multiQueue' | 'coalesce'
 >;
 
 /** Largest MTU: an IP packet is at most 65,535 bytes, and the kernel takes that much with the link header. */

@@ -6,6 +6,7 @@ import { cpus } from 'node:os';
 import { expect } from 'chai';
 import { withSysfs } from '../../drivers/native/sysfs.js';
 import { inNamespace, openTap } from '../../drivers/tap.js';
+import { watchTraffic } from '../../drivers/native/watch-traffic.js';
 import type { TunOptions } from '../../drivers/tun.js';
 import { environment } from '../../operators/time/environment.js';
 import { LiveHost, OURS, until } from './live-host.js';
@@ -93,10 +94,11 @@ describeNetns('receive packet steering', (netns) => {
       return seen;
     }
 
-    for (const io of ['uring', 'calls'] as const) {
-      it(`takes bulk elsewhere, and nothing else, and every byte is right: ${io}`, async function () {
+    // Left out, it is so, too.
+    for (const driver of [{ io: 'uring' }, { io: 'calls', receiveProcessors: 'adaptive' }] as const) {
+      it(`takes bulk elsewhere, and nothing else, and every byte is right: ${JSON.stringify(driver)}`, async function () {
         if (cpus().length < 2) this.skip();
-        const live = new LiveHost(netns.namespace, { driver: { offload: false, io, receiveProcessors: 'adaptive' } });
+        const live = new LiveHost(netns.namespace, { driver: { offload: false, ...driver } });
         const { fetch, upload } = transfers(netns.namespace);
         const digest = await digestOf(LENGTH);
         expect(await watching(netns.namespace.run('ping', ['-q', '-c', '50', '-i', '0.005', OURS]))).to.deep.equal([
@@ -114,6 +116,32 @@ describeNetns('receive packet steering', (netns) => {
         await live.close();
       });
     }
+
+    it('is not what it is of one queue of several', () => {
+      const { timers } = environment();
+      const opened = { name: 'lo', fd: -1, offloads: { vnetHeader: false, udpSegmentation: false }, isOwn: true };
+      const watched = (options: TunOptions) =>
+        inNamespace(netns.namespace.name, () => {
+          const watch = watchTraffic(opened, options, timers);
+          watch?.close();
+          return watch !== undefined;
+        });
+      expect([watched({}), watched({ multiQueue: true })]).to.deep.equal([true, false]);
+    });
+
+    it('is not what it is of interfaces that stay or were there, nor where it is told otherwise, unless asked for', async function () {
+      if (cpus().length < 2) this.skip();
+      const { fetch } = transfers(netns.namespace);
+      const digest = await digestOf(LENGTH);
+      for (const driver of [{ persist: true }, {}, { persist: false }, { receiveProcessors: [] }] as const) {
+        const live = new LiveHost(netns.namespace, { driver: { offload: false, ...driver } });
+        const set = await watching(fetch(LENGTH).then((got) => expect(got).to.equal(digest)));
+        expect(set, JSON.stringify(driver)).to.deep.equal(['0']);
+        await live.quiet({ timeWait: true });
+        await live.close();
+      }
+      expect(() => netns.namespace.ip('link', 'show', 'tap0')).to.throw();
+    });
 
     it('leaves it at none, and does nothing where there are offloads', async function () {
       if (cpus().length < 2) this.skip();
@@ -138,12 +166,16 @@ describeNetns('receive packet steering', (netns) => {
     expect(() => netns.namespace.ip('link', 'show', 'tap0')).to.throw();
   });
 
-  it('without permission: EPERM, in words', () => {
+  it('without permission: EPERM, in words, where it is asked for; else it goes without', () => {
     // CAP_NET_ADMIN alone, which is all that a TAP needs.
     const script = `
       import { openTap } from './drivers/tap.ts';
       import { environment } from './operators/time/environment.ts';
-      try { openTap({ receiveProcessors: 'all' }, environment()); } catch (error) { console.log(error.code, error.message); }`;
+      const env = environment();
+      try { openTap({ receiveProcessors: 'all' }, env); } catch (error) { console.log(error.code, error.message); }
+      try { openTap({ offload: false, receiveProcessors: 'adaptive' }, env); } catch (error) { console.log(error.code, error.message); }
+      await openTap({ offload: false }, env).close();
+      console.log('and is closed');`;
     const { name } = netns.namespace;
     const args = ['netns', 'exec', name, 'capsh', '--drop=cap_sys_admin', '--'];
     const output = execFileSync(
@@ -153,7 +185,7 @@ describeNetns('receive packet steering', (netns) => {
         encoding: 'utf8',
       },
     );
-    expect(output).to.match(/^EPERM cannot .*sysfs/);
+    expect(output).to.match(/^EPERM cannot .*sysfs.*\nEPERM cannot .*sysfs.*\nand is closed\n$/);
   });
 
   it('is that of the namespace that the thread is in', () => {

@@ -31,6 +31,8 @@ describe('BulkSteering', () => {
   const received = { turns: 12, received: 700, sent: 350, bytes: 1_075_000 };
   const sent = { turns: 12, received: 350, sent: 700, bytes: 1_075_000 };
   const requests = { turns: 40, received: 2000, sent: 2000, bytes: 500_000 };
+  // Of datagrams that nobody acknowledges, but for a few.
+  const oneWay = { turns: 12, received: 15, sent: 1000, bytes: 1_500_000 };
   const few = { turns: 12, received: 12, sent: 12, bytes: 18_000 };
   const nothing = { turns: 0, received: 0, sent: 0, bytes: 0 };
 
@@ -52,9 +54,9 @@ describe('BulkSteering', () => {
     });
   }
 
-  it('has none for requests and answers, however many, nor for little', () => {
+  it('has none for requests and answers, however many, nor for what goes one way, nor for little', () => {
     const { steering } = make();
-    for (let i = 0; i < 50; i++) for (const traffic of [requests, few, nothing]) steering.look(traffic);
+    for (let i = 0; i < 50; i++) for (const traffic of [requests, oneWay, few, nothing]) steering.look(traffic);
     expect(steered()).to.equal(undefined);
     steering.close();
   });

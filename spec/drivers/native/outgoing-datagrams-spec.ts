@@ -19,6 +19,7 @@ function make(vnetHeader: boolean, udpSegmentation: boolean) {
     medium: 'ethernet',
     mac: MacAddress.parse('02:00:00:00:00:01'),
     offloads: { vnetHeader, udpSegmentation },
+    isOwn: false,
   } as const;
   return { c, env, device: new TunDevice(settings, { io: 'calls' }, env, c.libc) };
 }

@@ -86,6 +86,7 @@ for (const io of ['calls', 'uring'] as const) {
         medium: 'ethernet',
         mac: MacAddress.parse('02:00:00:00:00:01'),
         offloads: { vnetHeader: false, udpSegmentation: false },
+        isOwn: false,
       } as const;
       const witness = new Witness(clock);
       const device = new TunDevice(settings, { io }, env, c.libc, () => new TrafficWatch([witness], env.timers));

@@ -28,6 +28,7 @@ function make(options: TunDeviceOptions = {}, vnetHeader = false, uring = false)
     medium: 'ethernet',
     mac: MacAddress.parse('02:00:00:00:00:01'),
     offloads: { vnetHeader, udpSegmentation: false },
+    isOwn: false,
   } as const;
   const device = new TunDevice(settings, { io: 'calls', ...options }, env, c.libc);
   /** A frame that its length tells from others. */
@@ -343,7 +344,8 @@ describe('TunDevice, with io_uring', () => {
     const fd = StandInLibc.descriptor();
     const mac = MacAddress.parse('02:00:00:00:00:01');
     const offloads = { vnetHeader: false, udpSegmentation: false };
-    const device = new TunDevice({ fd, name: 'tap0', medium: 'ethernet', mac, offloads }, { io: 'uring' }, env, c.libc);
+    const settings = { fd, name: 'tap0', medium: 'ethernet', mac, offloads, isOwn: false } as const;
+    const device = new TunDevice(settings, { io: 'uring' }, env, c.libc);
     for (let i = 0; i < 5; i++) {
       const frame = env.pool.alloc(100);
       frame.put(100);
