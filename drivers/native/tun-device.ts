@@ -14,6 +14,7 @@ import type { Env } from '../../lib/core/env.js';
 import { NetError } from '../../lib/core/errors.js';
 import { asTx, type Frame, type RxFrame, type TxFrame } from '../../lib/core/frame.js';
 import { Coalescer } from '../../lib/wire/coalescing.js';
+import { endsConnection } from '../../lib/wire/ends-connection.js';
 import { ETHERNET_MINIMUM } from '../../lib/wire/ethernet.js';
 import { leavesChecksumOfUdp, mergeDatagram } from '../../lib/wire/merging-datagrams.js';
 import { networkOffset } from '../../lib/wire/network-offset.js';
@@ -105,6 +106,9 @@ export class TunDevice implements Device, Receiver {
   private lastCount = 0;
   private reading = false;
   private budget = 0;
+  private ending = false;
+  private count = 0;
+  private bytes = 0;
   private errno = 0;
   private blocked = false;
   private flushDue = false;
@@ -208,20 +212,13 @@ export class TunDevice implements Device, Receiver {
 
   private readBatch(): void {
     this.time = this.env.timers.now();
+    this.count = 0;
+    this.bytes = 0;
     let errno = 0;
-    let count = 0;
-    let bytes = 0;
     // Where frames come one by one, the answer does not wait for the discovery that there is no second.
-    if (this.lastCount <= 1) {
-      errno = this.read(1);
-      count = this.io.readCount;
-      bytes = this.io.readBytes;
-    }
-    if (errno === 0 && this.open) {
-      errno = this.read(READ_BUDGET);
-      count += this.io.readCount;
-      bytes += this.io.readBytes;
-    }
+    if (this.lastCount <= 1) errno = this.read(1);
+    if (errno === 0 && this.open) errno = this.read(READ_BUDGET);
+    const { count, bytes } = this;
     this.lastCount = count;
     if (count > 0) {
       this.busyPoll.extend();
@@ -246,15 +243,28 @@ export class TunDevice implements Device, Receiver {
 
   private readonly bringIn = (): void => {
     try {
-      this.errno = this.io.read(this.budget);
+      this.take();
+      // Whoever has ended a connection may begin the next one at once, and waits for that, not for the end.
+      if (this.ending && this.errno === 0 && this.open) {
+        this.budget = READ_BUDGET;
+        this.take();
+      }
     } finally {
       // A pipeline that threw has not had the rest of the batch.
       this.coalescer?.flush();
     }
   };
 
+  private take(): void {
+    this.ending = false;
+    this.errno = this.io.read(this.budget);
+    this.count += this.io.readCount;
+    this.bytes += this.io.readBytes;
+  }
+
   /** For its input: delivers a frame. */
   receive(frame: Frame): void {
+    if (this.budget === 1) this.ending = endsConnection(frame, this.medium);
     const wrong = misfit(frame, this.medium, this.mtu);
     if (wrong !== undefined) this.refuse(wrong, frame);
     else if (this.coalescer === undefined) this.intake.deliver(frame, this.time);

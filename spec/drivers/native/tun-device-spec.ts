@@ -7,9 +7,11 @@ import { MacAddress } from '../../../lib/core/address.js';
 import { DropReason } from '../../../lib/core/drops.js';
 import { arena } from '../../../lib/core/arena.js';
 import { asTx, type Frame, FramePool, type TxFrame } from '../../../lib/core/frame.js';
+import { TcpFlag } from '../../../lib/wire/tcp.js';
 import { VIRTIO_NET_HEADER } from '../../../lib/wire/virtio-net.js';
 import { environment } from '../../../operators/time/environment.js';
 import { untilRoomInArena } from '../../lib/core/arena-room.js';
+import { BULK, superSegment } from '../../lib/wire/super-segments.js';
 import { ADDRESS, StandInLibc } from './stand-in-libc.js';
 
 const { EAGAIN, EBUSY, EINVAL, EINTR, EIO, ENOBUFS, ENOMEM, EPERM } = constants.errno;
@@ -81,6 +83,45 @@ describe('TunDevice, what waits for the end of a batch', () => {
       expect(c.written).to.deep.equal([101, 103]);
       await device.close();
       expect(env.pool.outstanding).to.equal(0);
+    });
+  }
+});
+
+describe('TunDevice, when frames come one by one', () => {
+  const segment = (flags: number) => superSegment({ ...BULK, flags, payload: new Uint8Array(0) }).bytes();
+  for (const uring of [false, true]) {
+    const kind = uring ? 'io_uring' : 'calls';
+
+    /** How many frames had been written when each one landed: of a first one and another, where each is answered by one. */
+    const whenLanded = async (first: Uint8Array, ...others: number[]) => {
+      await untilRoomInArena(ROOM);
+      const { c, env, device, send } = make({ io: uring ? 'uring' : 'calls' }, true, uring);
+      const bytes = arena?.slab.bytes ?? expect.fail('no arena');
+      let frames = 0;
+      device.frames$.subscribe(() => void send(200 + ++frames));
+      const written: number[] = [];
+      c.lands = (address, length) => {
+        if (length < 0) return;
+        const at = address - ADDRESS;
+        bytes.fill(0, at, at + length);
+        if (written.length === 0) bytes.set(first, at + VIRTIO_NET_HEADER);
+        written.push(c.written.length);
+      };
+      c.reads.splice(0, c.reads.length, first.length + VIRTIO_NET_HEADER, ...others, -EAGAIN);
+      c.wake();
+      expect(c.written).to.have.length(1 + others.length);
+      await device.close();
+      expect(env.pool.outstanding).to.equal(0);
+      return written;
+    };
+
+    it(`answers the first before it looks for another: ${kind}`, async () => {
+      expect(await whenLanded(segment(TcpFlag.Ack), 300, 301)).to.deep.equal([0, 1, 1]);
+    });
+
+    it(`looks for what comes with the end of a connection before it answers: ${kind}`, async () => {
+      expect(await whenLanded(segment(TcpFlag.Ack | TcpFlag.Fin), 300, 301)).to.deep.equal([0, 0, 0]);
+      expect(await whenLanded(segment(TcpFlag.Ack | TcpFlag.Fin))).to.deep.equal([0]);
     });
   }
 });
