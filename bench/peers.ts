@@ -175,7 +175,7 @@ export interface OwnPeer extends Peer {
 const BUSY_POLL = 50;
 const NO_OFFLOAD: Partial<ServiceOptions> = { tap: { offload: false } };
 /** With the kernel receiving bulk, too, where it is written. */
-const UNSTEERED: Partial<ServiceOptions> = { tap: { offload: false, receiveProcessors: [] } };
+const UNSTEERED: Partial<ServiceOptions> = { tap: { offload: false, receiveProcessors: 'none' } };
 
 /** Our own. */
 export const OWN: readonly OwnPeer[] = [

@@ -92,7 +92,7 @@ const device = z.strictObject({
   }),
   receiveProcessors: z
     .union([z.enum(PROCESSOR_SETS), z.array(whole('the number of a processor', 0, MOST_PROCESSORS - 1))], {
-      error: 'expected all, readers, adaptive or a list of processors',
+      error: 'expected none, all, readers, adaptive or a list of processors',
     })
     .exactOptional()
     .meta({ description: 'On which processors the kernel takes in what is sent by a TAP or TUN.' }),

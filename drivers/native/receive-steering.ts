@@ -9,10 +9,10 @@ import { systemError } from './errno.js';
 import { withSysfs } from './sysfs.js';
 
 /** Sets of processors that have names: see {@link Processors}. */
-export const PROCESSOR_SETS: readonly ['all', 'readers', 'adaptive'] = ['all', 'readers', 'adaptive'];
+export const PROCESSOR_SETS: readonly ['none', 'all', 'readers', 'adaptive'] = ['none', 'all', 'readers', 'adaptive'];
 
 /**
- * All processors, or those with these numbers: each flow has one of them; none is the one that writes. Or, for each flow, the one on which its
+ * No processors, all, or those with these numbers: each flow has one of them; where there are none, it is the one that writes. Or, for each flow, the one on which its
  * reader runs (RFS, receive flow steering): that needs a table of the host's, too, `net.core.rps_sock_flow_entries`. Or, while very much goes by the
  * interface, all but the one that writes: see `BulkSteering`.
  */
@@ -84,8 +84,8 @@ function online(sysfs: string): readonly number[] {
 }
 
 function wantedOf(sysfs: string, processors: Processors): readonly number[] {
-  if (processors === 'readers' || processors === 'adaptive') return [];
-  return processors === 'all' ? online(sysfs) : processors;
+  if (processors === 'all') return online(sysfs);
+  return typeof processors === 'string' ? [] : processors;
 }
 
 /** False where a processor is not there. */

@@ -57,7 +57,7 @@ export interface TunOptions {
    * Processors given by number should not be those of this process (taskset(1)). `adaptive`: all but the one that this thread is on, while there is bulk
    * of connections and no `offload`, else none; of interfaces with one queue. What other processors do not keep up with the kernel drops, beyond a thousand
    * packets (`net.core.netdev_max_backlog`; counted in /proc/net/softnet_stat). Left out, it is `adaptive` where the interface is made for this device
-   * alone and root's rights are there, and else stays as it is, which for a new one is none: what is written is received within the write.
+   * alone and root's rights are there, and else stays as it is, which for a new one is `none`: what is written is received within the write.
    */
   readonly receiveProcessors?: Processors;
   /** Frames that wait for an interface that takes none at the moment; more are dropped. Default 1024. */

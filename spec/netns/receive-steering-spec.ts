@@ -50,6 +50,9 @@ describeNetns('receive packet steering', (netns) => {
     expect(setting('tap0', 0, 'rps_flow_cnt')).to.equal('4096');
     await open({ receiveProcessors: [] }).close();
     expect([setting(), setting('tap0', 0, 'rps_flow_cnt')]).to.deep.equal(['0', '0']);
+    await open({ receiveProcessors: [0] }).close();
+    await open({ receiveProcessors: 'none' }).close();
+    expect(setting()).to.equal('0');
     await open({ persist: false }).close();
   });
 
@@ -133,7 +136,7 @@ describeNetns('receive packet steering', (netns) => {
       if (cpus().length < 2) this.skip();
       const { fetch } = transfers(netns.namespace);
       const digest = await digestOf(LENGTH);
-      for (const driver of [{ persist: true }, {}, { persist: false }, { receiveProcessors: [] }] as const) {
+      for (const driver of [{ persist: true }, {}, { persist: false }, { receiveProcessors: 'none' }] as const) {
         const live = new LiveHost(netns.namespace, { driver: { offload: false, ...driver } });
         const set = await watching(fetch(LENGTH).then((got) => expect(got).to.equal(digest)));
         expect(set, JSON.stringify(driver)).to.deep.equal(['0']);

@@ -139,7 +139,7 @@ describe('the configuration of a router', () => {
     [
       'processors that cannot be',
       'devices: { a: { receiveProcessors: some }, b: { receiveProcessors: [0, 0.5] } }',
-      '1:36: devices.a.receiveProcessors: expected all, readers, adaptive or a list of processors',
+      '1:36: devices.a.receiveProcessors: expected none, all, readers, adaptive or a list of processors',
       '1:72: devices.b.receiveProcessors[1]: expected the number of a processor: a whole number from 0 to 8191',
     ],
     [

@@ -32,7 +32,7 @@ describe('sets of processors', () => {
   });
 
   it('are numbers that processors may have, or have a name', () => {
-    for (const good of [undefined, 'all', 'readers', 'adaptive', [], [0], [8191]] as const)
+    for (const good of [undefined, 'none', 'all', 'readers', 'adaptive', [], [0], [8191]] as const)
       expect(() => checkProcessors(good)).not.to.throw();
     for (const wrong of ['some', [-1], [0.5], [8192], [Number.NaN], ['0'], 3] as unknown[]) {
       expect(() => checkProcessors(wrong as []))
