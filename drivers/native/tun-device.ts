@@ -243,12 +243,9 @@ export class TunDevice implements Device, Receiver {
 
   private readonly bringIn = (): void => {
     try {
-      this.take();
       // Whoever has ended a connection may begin the next one at once, and waits for that, not for the end.
-      if (this.ending && this.errno === 0 && this.open) {
-        this.budget = READ_BUDGET;
-        this.take();
-      }
+      do this.take();
+      while (this.ending && this.errno === 0 && this.open && this.count < READ_BUDGET);
     } finally {
       // A pipeline that threw has not had the rest of the batch.
       this.coalescer?.flush();
