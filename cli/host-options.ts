@@ -76,7 +76,7 @@ export const HOST_OPTIONS: HostOptionTable = {
   ),
   'receive-processors': processors(
     'LIST',
-    'Processors on which the kernel takes in what we send: such as 0-2,5 (RPS), all, readers (RFS), adaptive, none. With --no-offload otherwise adaptive.',
+    'Processors on which the kernel takes in what we send: such as 0-2,5 (RPS), all, readers (RFS), adaptive, none. Otherwise adaptive with --no-offload, on an interface that is made for this.',
   ),
   pcap: text('FILE', 'Write all packets, both directions, to a pcapng file.'),
 };

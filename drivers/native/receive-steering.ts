@@ -12,9 +12,9 @@ import { withSysfs } from './sysfs.js';
 export const PROCESSOR_SETS: readonly ['none', 'all', 'readers', 'adaptive'] = ['none', 'all', 'readers', 'adaptive'];
 
 /**
- * No processors, all, or those with these numbers: each flow has one of them; where there are none, it is the one that writes. Or, for each flow, the one on which its
- * reader runs (RFS, receive flow steering): that needs a table of the host's, too, `net.core.rps_sock_flow_entries`. Or, while very much goes by the
- * interface, all but the one that writes: see `BulkSteering`.
+ * No processors, all, or those with these numbers: each flow has one of them; where there are none, it is the one that writes. Or, for each flow, the
+ * one on which its reader runs (RFS, receive flow steering): that needs a table of the host's, too, `net.core.rps_sock_flow_entries`. Or, while very
+ * much goes both ways by the interface, all but the one that writes: see `BulkSteering`.
  */
 export type Processors = (typeof PROCESSOR_SETS)[number] | readonly number[];
 
