@@ -58,7 +58,7 @@ describeNetns('tap', (netns) => {
     const tap = open(netns, env);
     tap.frames$.subscribe(pong(tap));
     const ping = await netns.namespace.run('ping', ['-q', '-c', '50', '-i', '0.002', '-W', '1', '10.77.0.2']);
-    expect(ping.stdout).to.match(/50 received, 0% packet loss/);
+    expect(ping.stdout, ping.stdout).to.match(/50 received, 0% packet loss/);
     await tap.close();
     expect(env.pool.outstanding).to.equal(0);
   });
@@ -68,7 +68,7 @@ describeNetns('tap', (netns) => {
     const tap = open(netns, env);
     tap.frames$.subscribe(pong(tap));
     const ping = await netns.namespace.run('ping', ['-q', '-f', '-l', '50', '-c', '5000', '-s', '1472', '10.77.0.2']);
-    expect(ping.stdout).to.match(/5000 received, 0% packet loss/);
+    expect(ping.stdout, ping.stdout).to.match(/5000 received, 0% packet loss/);
     await tap.close();
     expect(env.pool.outstanding).to.equal(0);
   });
@@ -286,7 +286,7 @@ describeNetns('tap', (netns) => {
     there.ip('link', 'set', 'tap0', 'up');
     tap.frames$.subscribe(pong(tap));
     const ping = await there.run('ping', ['-q', '-c', '3', '-i', '0.1', '-W', '1', '10.77.0.2']);
-    expect(ping.stdout).to.match(/ 0% packet loss/);
+    expect(ping.stdout, ping.stdout).to.match(/ 0% packet loss/);
     await tap.close();
   });
 
@@ -297,7 +297,7 @@ describeNetns('tap', (netns) => {
     a.frames$.subscribe(pong(a));
     b.frames$.subscribe(pong(b));
     const ping = await netns.namespace.run('ping', ['-q', '-c', '3', '-i', '0.1', '-W', '1', '10.77.0.2']);
-    expect(ping.stdout).to.match(/ 0% packet loss/);
+    expect(ping.stdout, ping.stdout).to.match(/ 0% packet loss/);
     await Promise.all([a.close(), b.close()]);
   });
 
