@@ -13,8 +13,8 @@ import { ready } from './ready.js';
 import { machine } from './report.js';
 import { type Column, type Figure, figureOf, type PeerResult, type TapReport } from './tap-report.js';
 
-/** Rounds before those that count, for peers that are compiled while they run. */
-const WARM_UPS = 3;
+/** Before the rounds that count: rounds, and seconds for a figure in each, for peers that are compiled while they run. */
+const WARM_UP = { rounds: 3, seconds: 2.5 };
 
 /** Options of {@link tapBenchmark}. */
 export interface TapOptions {
@@ -136,27 +136,28 @@ class Bench {
 
   /** Has all of the code that the rounds use compiled: the rest of them is so from the beginning. */
   private async warmUp(these: readonly Running[]): Promise<void> {
-    for (let round = 0; round < WARM_UPS; round++) {
+    for (let round = 0; round < WARM_UP.rounds; round++) {
       for (const column of this.columns) {
-        for (const one of these) if (one.peer.compiles === true) await this.figure(column, one);
+        for (const one of these) if (one.peer.compiles === true) await this.figure(column, one, WARM_UP.seconds);
       }
-      process.stderr.write(`warm-up ${round + 1} of ${WARM_UPS}\n`);
+      process.stderr.write(`warm-up ${round + 1} of ${WARM_UP.rounds}\n`);
     }
   }
 
-  private async figure(column: Column, { peer, address }: Running): Promise<number> {
-    if (peer.awake !== 'benchmark') return this.asked(column, address);
+  private async figure(
+    column: Column,
+    { peer, address }: Running,
+    seconds: number = this.options.seconds,
+  ): Promise<number> {
+    const asked = () => measuredColumn(this.client, this.program, column, address, { seconds });
+    if (peer.awake !== 'benchmark') return asked();
     const request = new LatencyRequest();
     try {
       request.ask(0);
-      return await this.asked(column, address);
+      return await asked();
     } finally {
       request.close();
     }
-  }
-
-  private asked(column: Column, address: string): Promise<number> {
-    return measuredColumn(this.client, this.program, column, address, { seconds: this.options.seconds });
   }
 
   remove(): void {
