@@ -79,12 +79,23 @@ const CLIENT_ONLY = [
   'parallel',
   'reverse',
   'bidir',
+  'omit',
+  'window',
+  'set-mss',
+  'no-delay',
+  'tos',
+  'fq-rate',
+  'udp-counters-64bit',
+  'dont-fragment',
+  'get-server-output',
+  'extra-data',
 ] as const;
 
 /** Holds that it is a server or a client. @throws ArgumentError */
 export function checkRole(values: IperfValues): void {
   if (values.server === (values.client !== undefined))
     throw new ArgumentError(values.server ? 'either --server or --client, not both' : 'say --server or --client HOST');
+  if (values.ipv4 && values.ipv6) throw new ArgumentError('either -4 or -6, not both');
   const strange = values.server
     ? CLIENT_ONLY.find((name) => values[name] !== undefined && values[name] !== false)
     : undefined;

@@ -4,17 +4,15 @@ import type { CpuTime, IperfOutside } from '../lib/l7/iperf3/stream.js';
 import { NetError } from '../lib/core/errors.js';
 import { anyEndpoint } from '../lib/l4/udp.js';
 import { IperfClient } from '../lib/l7/iperf3/client.js';
-import { JsonReport } from '../lib/l7/iperf3/json-report.js';
+import { failureText, IperfError } from '../lib/l7/iperf3/failure.js';
 import { IPERF_PORT } from '../lib/l7/iperf3/messages.js';
-import type { EndReport, IntervalReport, StartReport } from '../lib/l7/iperf3/report.js';
 import { IperfServer } from '../lib/l7/iperf3/server.js';
-import type { IperfPrinter } from '../lib/l7/iperf3/session.js';
-import { TextReport } from '../lib/l7/iperf3/text-report.js';
 import { ArgumentError, parseArguments } from './args.js';
-import { type Command, CommandError, type Io } from './command.js';
+import { type Command, CommandError, type Io, messageOf } from './command.js';
 import { addressOf, destinationOf, netText } from './destination.js';
 import { HOST_USAGE, hostSetting, PLACE } from './host-options.js';
 import { checkRole, IPERF_OPTIONS, type IperfValues, parametersOf } from './iperf3-options.js';
+import { IperfPrinter } from './iperf3-printer.js';
 import { type RunningHost, withHost } from './running-host.js';
 
 const PROGRAM = 'rx-netstack iperf3';
@@ -59,65 +57,8 @@ export const iperf3: Command = {
   },
 };
 
-/** Prints what a test tells, as text at once or as JSON in the end. */
-class Printer implements IperfPrinter {
-  private readonly write: (text: string) => void;
-  private readonly isJson: boolean;
-  private readonly text: TextReport;
-  private readonly json: JsonReport;
-  private readonly printed: string[] = [];
-  private readonly done: (error: Error | undefined) => void;
-
-  constructor(
-    { json, format, title }: IperfValues,
-    io: Io,
-    done: (error: Error | undefined) => void = () => undefined,
-  ) {
-    const prefix = title === undefined ? '' : `${title}:  `;
-    this.isJson = json;
-    this.done = done;
-    this.write = (text) => void io.stdout.write(text);
-    const print = (line: string) => {
-      this.printed.push(`${line}\n`);
-      this.write(`${prefix}${line}\n`);
-    };
-    this.text = new TextReport({ print, format: format?.[0] });
-    this.json = new JsonReport({
-      wallClock: () => Date.now(),
-      timeText: (milliseconds) => new Date(milliseconds).toUTCString(),
-      systemInfo: `Node ${process.version} ${process.platform} ${process.arch}`,
-    });
-  }
-
-  started(report: StartReport): void {
-    this.json.started(report);
-    if (!this.isJson) this.text.started(report);
-  }
-
-  interval(report: IntervalReport): void {
-    if (this.isJson) this.json.interval(report);
-    else this.text.interval(report);
-  }
-
-  ended(report: EndReport): void {
-    this.json.ended(report);
-    if (!this.isJson) this.text.ended(report);
-    this.end(undefined);
-  }
-
-  failed(error: Error): void {
-    this.json.failed(error);
-    this.end(error);
-  }
-
-  output(): string | object {
-    return this.isJson ? this.json.toJSON() : this.printed.join('');
-  }
-
-  private end(error: Error | undefined): void {
-    if (this.isJson) this.write(`${JSON.stringify(this.json, undefined, 2)}\n`);
-    this.done(error);
-  }
+function writer({ stdout }: Io): (text: string) => void {
+  return (text) => void stdout.write(text);
 }
 
 function outside({ env }: RunningHost): IperfOutside {
@@ -129,28 +70,28 @@ function cpuTime(): CpuTime {
   return { user: user / 1000, system: system / 1000 };
 }
 
-/** Runs a client to its end. */
+/** Runs a client to its end, which comes sooner where the user wants it. */
 async function measure(
   running: RunningHost,
   values: IperfValues,
   io: Io,
   start: (printer: IperfPrinter) => IperfClient,
 ): Promise<number> {
-  const first = await new Promise<Error | undefined>((resolve, reject) => {
-    const client = start(new Printer(values, io, resolve));
-    running.ended().then(() => {
-      client.stop();
-      resolve(undefined);
-    }, reject);
+  const failure = await new Promise<Error | undefined>((resolve) => {
+    const client = start(new IperfPrinter(values, writer(io), resolve));
+    running.ended().then(
+      () => client.interrupt(),
+      (error: unknown) => client.lost(new IperfError('ECONNRESET', messageOf(error))),
+    );
   });
-  if (first === undefined) return 0;
-  if (values.json) return 1;
-  throw new CommandError(first.message);
+  if (failure === undefined) return 0;
+  if (!values.json) io.stderr.write(`${PROGRAM}: ${failureText(failure)}\n`);
+  return 1;
 }
 
 /** Runs a server until it is told to end, or one test is over. */
 async function serve(running: RunningHost, values: IperfValues, io: Io): Promise<number> {
-  const { port = IPERF_PORT, json, interval = DEFAULT_INTERVAL, ipv4 } = values;
+  const { port = IPERF_PORT, json, interval = DEFAULT_INTERVAL, ipv4, ipv6 } = values;
   await running.settled();
   const complain = (error: Error | undefined) => {
     if (error !== undefined && !json) io.stderr.write(`${PROGRAM}: ${error.message}\n`);
@@ -164,9 +105,10 @@ async function serve(running: RunningHost, values: IperfValues, io: Io): Promise
   const one = new Promise<Error | undefined>((resolve) => {
     server = new IperfServer(running.me, outside(running), {
       local: anyEndpoint(ipv4 ? 4 : 6, port),
+      ipv6Only: ipv6,
       interval,
       oneOff: values['one-off'],
-      printer: () => new Printer(values, io),
+      printer: () => new IperfPrinter(values, writer(io)),
       tested: (error) => {
         tests++;
         complain(error);

@@ -1,7 +1,7 @@
 /** `rx-netstack packetdrill`: runs scripts against this stack in virtual time. */
 
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { basename, extname, join } from 'node:path';
+import { extname, join, resolve, sep } from 'node:path';
 import { ScriptError } from '../operators/testing/packetdrill/script-error.js';
 import { packetdrill as runScript, type PacketdrillOptions } from '../operators/testing/packetdrill/packetdrill.js';
 import {
@@ -13,13 +13,16 @@ import {
 import type { IpMode } from '../operators/testing/packetdrill/script.js';
 import type { ProfileName } from '../operators/testing/packetdrill/settings.js';
 import { ArgumentError, flag, many, parseArguments, text, type Value, words } from './args.js';
-import { type Command, type Io, messageOf, print } from './command.js';
+import { type Command, CommandError, type Io, messageOf, print } from './command.js';
 
 const MODES: readonly IpMode[] = ['ipv4', 'ipv6', 'ipv4-mapped-ipv6'];
 
 const OPTIONS = {
   json: flag('Print one JSON object a run.'),
-  pcap: text('FILE', 'Write the packets as pcapng; with several runs, each to a file of its own, named after FILE.'),
+  pcap: text(
+    'FILE',
+    'Write the packets as pcapng; with several runs, each to a file of its own, named after FILE and the script.',
+  ),
   profile: words<ProfileName>(
     'NAME',
     'Defaults of the host: linux or freebsd. Default: what the script says, else linux.',
@@ -49,6 +52,8 @@ function defined(): Value<readonly [string, string]> {
 /** A script that is to be run. */
 interface Job {
   readonly path: string;
+  /** What its captures are called after. */
+  readonly name: string;
   readonly options: PacketdrillOptions;
 }
 
@@ -67,7 +72,7 @@ export const packetdrill: Command = {
   usage: 'FILE... [--profile NAME] [--ip-version VERSION] [-D SYM=VALUE]... [--strict] [--json] [--pcap FILE] [-v]',
   options: OPTIONS,
   examples: [
-    ['packetdrill spec/packetdrill', 'all scripts of a directory, over IPv4 and IPv6'],
+    ['packetdrill scripts/', 'all scripts of a directory, over IPv4 and IPv6'],
     ['packetdrill -v --pcap run.pcapng --ip-version ipv4 handshake.pkt', 'one script, event by event, and its packets'],
     ['packetdrill --json --profile freebsd tests/ | jq -r "select(.ok | not) | .name"', 'names of those that fail'],
   ],
@@ -87,10 +92,11 @@ export const packetdrill: Command = {
     const tally: Tally = { passed: 0, failed: 0, skipped: 0, broken: 0 };
     const { json, verbose, pcap } = values;
     const paths = positionals.flatMap((path) => find(path, io, tally));
-    for (const path of paths) {
+    const names = namesOf(paths);
+    const style = { json, verbose, pcap, several: paths.length > 1 };
+    for (const [index, path] of paths.entries()) {
       if (io.signal.aborted) break;
-      const style = { json, verbose, pcap, several: paths.length > 1 };
-      await runFile({ path, options }, style, tally, io);
+      await runFile({ path, name: names[index] ?? path, options }, style, tally, io);
       // Others get their turn, a signal among them.
       await new Promise((resume) => setImmediate(resume));
     }
@@ -112,19 +118,37 @@ function summary({ passed, failed, skipped, broken }: Tally): string {
   return `${parts.join(', ')}\n`;
 }
 
-/** The scripts that a path names: a file, or all `.pkt` files of a directory. */
+/** The scripts that a path names: a file, or all `.pkt` files of a directory, of which there must be some. */
 function find(path: string, io: Io, tally: Tally): readonly string[] {
   try {
     if (!statSync(path).isDirectory()) return [path];
-    return readdirSync(path, { recursive: true, encoding: 'utf8' })
-      .filter((name) => name.endsWith('.pkt'))
-      .sort()
-      .map((name) => join(path, name));
+    const scripts = readdirSync(path, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.pkt'));
+    if (scripts.length === 0) throw new CommandError('no .pkt file is in it');
+    return scripts.sort().map((name) => join(path, name));
   } catch (error) {
     io.stderr.write(`rx-netstack packetdrill: ${path}: ${messageOf(error)}\n`);
     tally.broken++;
     return [];
   }
+}
+
+/** A name for each script, no two the same: the way to it from the nearest directory that has them all in it. */
+function namesOf(paths: readonly string[]): readonly string[] {
+  const ways = paths.map((path) =>
+    resolve(path)
+      .replace(/\.pkt$/, '')
+      .split(sep),
+  );
+  const [first = []] = ways;
+  const shared = first.findIndex((part, at) => ways.some((way) => way[at] !== part || at === way.length - 1));
+  const taken = new Set<string>();
+  return ways.map((way) => {
+    const name = way.slice(shared).join('-');
+    let own = name;
+    for (let copy = 2; taken.has(own); copy++) own = `${name}-${copy}`;
+    taken.add(own);
+    return own;
+  });
 }
 
 interface Style {
@@ -135,7 +159,7 @@ interface Style {
   readonly several: boolean;
 }
 
-async function runFile({ path, options }: Job, style: Style, tally: Tally, io: Io): Promise<void> {
+async function runFile({ path, name, options }: Job, style: Style, tally: Tally, io: Io): Promise<void> {
   let results: readonly ScriptResult[];
   try {
     results = runScript(readFileSync(path, 'utf8'), { ...options, name: path });
@@ -157,16 +181,25 @@ async function runFile({ path, options }: Job, style: Style, tally: Tally, io: I
     tally.skipped += result.skipped;
     if (style.pcap !== undefined) {
       const alone = !style.several && results.length === 1;
-      writeFileSync(alone ? style.pcap : namedAfter(style.pcap, result), result.pcapng());
+      writeCapture(alone ? style.pcap : namedAfter(style.pcap, name, result), result);
     }
     await print(io, style.json ? `${JSON.stringify(jsonOf(result))}\n` : textOf(result, style.verbose));
   }
 }
 
 /** `run.pcapng` becomes `run.handshake.ipv4.pcapng`. */
-function namedAfter(file: string, { name, mode }: ScriptResult): string {
+function namedAfter(file: string, name: string, { mode }: ScriptResult): string {
   const extension = extname(file);
-  return `${file.slice(0, file.length - extension.length)}.${basename(name, '.pkt')}.${mode}${extension}`;
+  return `${file.slice(0, file.length - extension.length)}.${name}.${mode}${extension}`;
+}
+
+/** @throws CommandError that names the file */
+function writeCapture(file: string, result: ScriptResult): void {
+  try {
+    writeFileSync(file, result.pcapng());
+  } catch (error) {
+    throw new CommandError(`cannot write ${file}: ${messageOf(error)}`);
+  }
 }
 
 function textOf(result: ScriptResult, verbose: boolean): string {

@@ -23,7 +23,7 @@ export const router: Command = {
   usage: '--config FILE [--check] [--json]',
   options: OPTIONS,
   examples: [
-    ['router --config examples/router/home.yaml --check', 'is it right?'],
+    ['router --config router.yaml --check', 'is it right?'],
     [
       'router --config router.yaml',
       'run it; on SIGHUP it reads the file again, and goes on by the old one if the new one is wrong',

@@ -74,6 +74,8 @@ class Segment {
   private readonly timer: Timer;
   private readonly defer: (run: () => void) => void;
   private readonly arrived: { readonly from: End; readonly frame: Frame }[] = [];
+  /** How many of them, from the front, have been delivered: their references are no longer ours. */
+  private delivered = 0;
   private running = false;
   private deferred = false;
   private sending = 0;
@@ -98,7 +100,7 @@ class Segment {
   closed(): void {
     if (this.ends.some((end) => end.open)) return;
     this.timer.cancel();
-    for (const { from, frame } of this.arrived.splice(0)) {
+    for (const { from, frame } of this.arrived.splice(this.delivered)) {
       this.env.drops.refuse(DropReason.DeviceDown, frame, from.name);
     }
   }
@@ -125,15 +127,15 @@ class Segment {
     if (this.running) return;
     this.running = true;
     const time = this.env.timers.now();
-    let count = 0;
     try {
-      for (; count < this.arrived.length && count < BUDGET; count++) {
-        const next = this.arrived[count];
+      while (this.delivered < this.arrived.length && this.delivered < BUDGET) {
+        const next = this.arrived[this.delivered++];
         if (next !== undefined) this.deliver(next.from, next.frame, time);
       }
     } finally {
       this.running = false;
-      this.arrived.splice(0, count);
+      this.arrived.splice(0, this.delivered);
+      this.delivered = 0;
     }
     if (this.arrived.length > 0) this.runSoon();
   }

@@ -73,6 +73,8 @@ class Workers implements Parallel {
   name = '';
   private readonly threads: readonly WorkerThread[];
   private readonly open: Int32Array;
+  /** Resolves when all have ended as they were told, rejects when the first does otherwise. */
+  private readonly ended: Promise<unknown>;
   private ending: Promise<void> | undefined = undefined;
 
   constructor(threads: readonly WorkerThread[], open: SharedArrayBuffer) {
@@ -80,16 +82,24 @@ class Workers implements Parallel {
     this.open = new Int32Array(open);
     process.once('exit', this.exit);
     this.queues = threads.length;
-    this.closed = Promise.all(threads.map(({ ended }) => ended))
-      .then(() => undefined)
-      .catch(async (error: unknown) => {
-        await this.close();
+    this.ended = Promise.all(threads.map(({ ended }) => ended));
+    this.closed = this.ended.then(
+      () => undefined,
+      async (error: unknown) => {
+        // That others do not end either is not why it happened.
+        await this.close().catch(() => undefined);
         throw error;
-      });
+      },
+    );
+  }
+
+  /** Starts all, unless one ends meanwhile: then that is why it rejects. */
+  async start(): Promise<void> {
+    await Promise.race([this.startEach(), this.ended]);
   }
 
   /** One after the other, so that the kernel numbers the queues as we do. */
-  async start(): Promise<void> {
+  private async startEach(): Promise<void> {
     const [first, ...others] = this.threads;
     const opened = await first?.start(undefined);
     for (const thread of others) await thread.start(opened);
@@ -142,7 +152,7 @@ class Workers implements Parallel {
  *   const device = open(env);
  *   const me = host({ device, addresses: ['10.77.0.2/24'] }, env);
  *   device.frames$.pipe(me).subscribe(device.sink);
- *   nodeNet(me.tcp).createServer((socket) => socket.pipe(socket)).listen(7);
+ *   nodeNet(me.tcp).createServer((socket) => socket.on('error', () => socket.destroy()).pipe(socket)).listen(7);
  *   return me;
  * }
  */
@@ -157,9 +167,9 @@ export async function parallel(options: ParallelOptions): Promise<Parallel> {
     await workers.start();
     return workers;
   } catch (error) {
-    // The reason is thrown from here.
+    // The reason is thrown from here, when all have been stopped that can be.
     workers.closed.catch(() => undefined);
-    await workers.close();
+    await workers.close().catch(() => undefined);
     throw error;
   }
 }
@@ -187,25 +197,27 @@ function threadsOf(queues: number, open: SharedArrayBuffer, options: ParallelOpt
   });
 }
 
-function threadOf(settings: WorkerSettings, execArgv: readonly string[] = process.execArgv): Worker {
+function threadOf(settings: WorkerSettings, execArgv: readonly string[] | undefined): Worker {
   // From a clone the sources run as they are.
   const program = new URL(`./parallel/worker-main${isTypescript(import.meta.url) ? '.ts' : '.js'}`, import.meta.url);
   const transferList: TransferListItem[] = settings.lines.ports.filter((port) => port !== undefined);
-  const flags = isTypescript(import.meta.url) || isTypescript(settings.module) ? typescriptFlags() : [];
-  return new Worker(program, { workerData: settings, transferList, execArgv: [...execArgv, ...flags] });
+  const needsLoader = isTypescript(import.meta.url) || isTypescript(settings.module);
+  // Those of the process are left to Node, which knows what a worker takes of them: of flags that are given it refuses the others.
+  const flags = execArgv === undefined ? {} : { execArgv: [...execArgv] };
+  return new Worker(needsLoader ? loadedByTsx(program) : program, { workerData: settings, transferList, ...flags });
 }
 
 const isTypescript = (url: string): boolean => /\.m?ts$/.test(url);
 
 /** Loaders of the main thread do not load for workers (Node 20): where tsx is installed, it is asked to. Later Nodes need none. */
-function typescriptFlags(): readonly string[] {
+function loadedByTsx(program: URL): URL {
   try {
     // Its own resolver leaves no way to ask for the face of `tsx/esm/api` that is a module.
     const api = new URL('./esm/api/index.mjs', pathToFileURL(createRequire(import.meta.url).resolve('tsx')));
-    const code = `import { register } from ${JSON.stringify(api.href)}; register();`;
-    return [`--import=data:text/javascript,${encodeURIComponent(code)}`];
+    const code = `import { register } from ${JSON.stringify(api.href)}; register(); await import(${JSON.stringify(program.href)});`;
+    return new URL(`data:text/javascript,${encodeURIComponent(code)}`);
   } catch {
-    return [];
+    return program;
   }
 }
 

@@ -108,6 +108,11 @@ class TunTap2Device implements Device {
   private fail(error: NetError): void {
     if (!this.open) return;
     this.shut();
+    try {
+      this.tunTap.release();
+    } catch {
+      // What has failed may have nothing left to release; why it failed is told below.
+    }
     this.intake.fail(error);
   }
 
@@ -155,7 +160,7 @@ function neighbourOf(mac: string): MacAddress {
 }
 
 /**
- * Makes a device of an instance of `tuntap2`, and takes it over: closing the device releases it.
+ * Makes a device of an instance of `tuntap2`, and takes it over: it is released when the device is closed, or fails.
  *
  * @throws UsageError `ERR_INVALID_ADDRESS`
  * @example

@@ -11,7 +11,7 @@ import { Intake, Outlet, unhandled } from './port.js';
 
 /** The least MTU that every link of IPv4 has (RFC 791 3.2), and the most that a packet's length field can say. */
 export const LEAST_MTU = 68;
-const MOST_MTU = 65_535;
+export const MOST_MTU = 65_535;
 
 /** A device in software. Those who make one say where its frames go, and hand it those that come. */
 export abstract class VirtualDevice implements Device {
@@ -80,7 +80,7 @@ export function checkEthernet(device: Device, role: string): void {
 }
 
 /** @throws UsageError `ERR_INVALID_OPTION` for an MTU that no link has */
-export function checkMtu(mtu: number): number {
-  if (Number.isInteger(mtu) && mtu >= LEAST_MTU && mtu <= MOST_MTU) return mtu;
-  throw new UsageError('ERR_INVALID_OPTION', `an MTU is a whole number from ${LEAST_MTU} to ${MOST_MTU}, not ${mtu}`);
+export function checkMtu(mtu: number, most: number = MOST_MTU): number {
+  if (Number.isInteger(mtu) && mtu >= LEAST_MTU && mtu <= most) return mtu;
+  throw new UsageError('ERR_INVALID_OPTION', `an MTU is a whole number from ${LEAST_MTU} to ${most}, not ${mtu}`);
 }

@@ -5,7 +5,6 @@ import type { Device } from '../lib/core/device.js';
 import { UsageError } from '../lib/core/errors.js';
 import type { UdpTunnels } from '../lib/l4/udp-tunnels.js';
 import { MAX_VNI, VXLAN_PORT } from '../lib/wire/vxlan.js';
-import { checkMtu } from './virtual-device.js';
 
 /** The host under a VXLAN: any `host` or `router`. */
 export interface VxlanUnderlay {
@@ -54,7 +53,10 @@ export interface VxlanDeviceOptions {
   readonly name?: string;
   /** Default: a locally administered one, drawn from the environment. */
   readonly mac?: MacAddress | string;
-  /** Largest IP packet inside, in bytes. Default: what fits the path to the first peer, or 1500 bytes, without fragments. */
+  /**
+   * Largest IP packet inside, in bytes, 68 to 65,477, over IPv6 to 65,457. Default: what fits the path to the first peer, or 1500 bytes, without
+   * fragments.
+   */
   readonly mtu?: number;
 }
 
@@ -89,7 +91,6 @@ export function checkVxlanOptions({
   dscp = 0,
   ageing = 0,
   mostStations = 1,
-  mtu,
 }: VxlanDeviceOptions): void {
   const isBetween = (value: number, least: number, most: number): boolean =>
     Number.isInteger(value) && value >= least && value <= most;
@@ -105,5 +106,4 @@ export function checkVxlanOptions({
             ? 'a VXLAN that remembers nothing'
             : undefined;
   if (wrong !== undefined) throw new UsageError('ERR_INVALID_OPTION', wrong);
-  if (mtu !== undefined) checkMtu(mtu);
 }

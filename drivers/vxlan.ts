@@ -24,7 +24,7 @@ import { decapsulateEcn, innerTrafficClass } from '../lib/wire/tunnel-ecn.js';
 import { UDP_HEADER } from '../lib/wire/udp.js';
 import { VXLAN_HEADER, VXLAN_PORT, VxlanHeader } from '../lib/wire/vxlan.js';
 import { anyMac, longestLinkHeader, withHeadroom } from './port.js';
-import { LEAST_MTU, VirtualDevice } from './virtual-device.js';
+import { checkMtu, LEAST_MTU, MOST_MTU, VirtualDevice } from './virtual-device.js';
 import { checkVxlanOptions, type VxlanDevice, type VxlanDeviceOptions, type VxlanUnderlay } from './vxlan-options.js';
 
 export type { VxlanDevice, VxlanDeviceOptions, VxlanStation, VxlanUnderlay } from './vxlan-options.js';
@@ -40,8 +40,13 @@ const VIRTIO_HEADER = 12;
 const WORDS = [0, 1, 2, 3] as const;
 
 /** Bytes that the outer IP packet has around the inner one. */
-function overhead(version: IpVersion): number {
-  return (version === 4 ? 20 : 40) + UDP_HEADER + VXLAN_HEADER + ETHERNET_HEADER;
+function overhead(version: IpVersion, linkHeader: number = ETHERNET_HEADER): number {
+  return (version === 4 ? 20 : 40) + UDP_HEADER + VXLAN_HEADER + linkHeader;
+}
+
+/** With whatever tags an inner packet of this length has, there is an outer one for it. */
+function mostMtu(version: IpVersion): number {
+  return MOST_MTU - overhead(version, longestLinkHeader('ethernet'));
 }
 
 class VxlanEnd extends VirtualDevice implements VxlanDevice, VxlanNetwork {
@@ -77,6 +82,7 @@ class VxlanEnd extends VirtualDevice implements VxlanDevice, VxlanNetwork {
     this.vni = vni;
     this.port = port;
     this.version = first === undefined ? 4 : unmapped(ipOf(first)).version;
+    if (options.mtu !== undefined) checkMtu(options.mtu, mostMtu(this.version));
     this.local = options.local === undefined ? undefined : unmapped(ipOf(options.local));
     this.localWords = this.local && Int32Array.from(WORDS, (index) => this.local?.word(index) ?? 0);
     this.dscp = dscp === 'inherit' ? -1 : dscp << 2;
@@ -232,7 +238,8 @@ class VxlanEnd extends VirtualDevice implements VxlanDevice, VxlanNetwork {
   private fittingMtu(): number {
     const [first] = this.flooded;
     const mtu = first && this.joined?.tunnel.end(first.address, this.way).mtu;
-    return Math.max(LEAST_MTU, (mtu ?? DEFAULT_MTU) - overhead(this.version));
+    const fitting = (mtu ?? DEFAULT_MTU) - overhead(this.version);
+    return Math.min(Math.max(LEAST_MTU, fitting), mostMtu(this.version));
   }
 }
 

@@ -20,7 +20,7 @@ left.frames$
   )
   .subscribe(left.sink);
 nodeNet(server.tcp)
-  .createServer((socket) => socket.pipe(socket))
+  .createServer((socket) => socket.on('error', () => socket.destroy()).pipe(socket))
   .listen(7);
 
 const client = host({ device: right, addresses: ['10.0.0.2/24'] }, environment());

@@ -8,7 +8,7 @@ export function start({ open }: WorkerContext): Host {
   const me = host({ device, addresses: ['10.77.0.2/24'] }, env);
   device.frames$.pipe(me).subscribe(device.sink);
   nodeNet(me.tcp)
-    .createServer((socket) => void socket.pipe(socket))
+    .createServer((socket) => void socket.on('error', () => socket.destroy()).pipe(socket))
     .listen(7);
   return me;
 }

@@ -12,7 +12,10 @@ const me = host({ device: tap, addresses: ['10.77.0.2/24'] }, env);
 tap.frames$.pipe(me).subscribe(tap.sink);
 
 const socket = nodeDgram(me.udp).createSocket('udp4');
-socket.on('message', (message, from) => socket.send(message, from.port, from.address));
+socket.on('message', (message, { port, address }) => {
+  // Who sends from port 0 wants no answer (RFC 768).
+  if (port > 0) socket.send(message, port, address);
+});
 socket.bind(7, () => console.log(`echoing on 10.77.0.2 port 7, by ${tap.name}`));
 
 for (const signal of ['SIGINT', 'SIGTERM']) {

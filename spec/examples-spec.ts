@@ -224,6 +224,17 @@ describe('examples', () => {
   });
 });
 
+/** Sends a datagram that nobody can answer. */
+const FROM_PORT_0 = `
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_UDP)
+s.sendto(bytes([0, 0, 0, 7, 0, 9, 0, 0, 65]), ('10.77.0.2', 0))`;
+
+/** Resets a connection as soon as it is echoed to. */
+const RESET = `
+const socket = require('node:net').connect(7, '10.77.0.2', () => socket.write('x'));
+socket.on('data', () => socket.resetAndDestroy());`;
+
 describeNetns('examples on a TAP', (netns) => {
   it(`${ON_TAP} echoes datagrams of the kernel, and ends when told`, async function () {
     this.timeout(60_000);
@@ -233,6 +244,7 @@ describeNetns('examples on a TAP', (netns) => {
     child.stdout?.setEncoding('utf8').on('data', (text: string) => (printed += text));
     while (!printed.includes('\n')) await once(child.stdout ?? child, 'data');
     expect(printed).to.equal('echoing on 10.77.0.2 port 7, by ex0\n');
+    await namespace.run('python3', ['-c', FROM_PORT_0]);
     const echoed = await namespace.run('nc', ['-u', '-w', '1', '10.77.0.2', '7'], { input: 'hello' });
     expect(echoed.stdout).to.equal('hello');
     const closed = once(child, 'close') as Promise<[number]>;
@@ -249,6 +261,7 @@ describeNetns('examples on a TAP', (netns) => {
     child.stdout?.setEncoding('utf8').on('data', (text: string) => (printed += text));
     while (!printed.includes('\n')) await once(child.stdout ?? child, 'data');
     expect(printed).to.equal('echoing on 10.77.0.2 port 7, by 2 workers on ex1\n');
+    await namespace.run(process.execPath, ['-e', RESET]);
     for (const line of ['hello', 'again']) {
       const echoed = await namespace.run('nc', ['-N', '-w', '5', '10.77.0.2', '7'], { input: line });
       expect(echoed.stdout).to.equal(line);
@@ -256,7 +269,7 @@ describeNetns('examples on a TAP', (netns) => {
     const closed = once(child, 'close') as Promise<[number]>;
     child.kill('SIGTERM');
     expect((await closed)[0]).to.equal(0);
-    expect(printed).to.match(/\naccepted: 2\n$/);
+    expect(printed).to.match(/\naccepted: 3\n$/);
   });
 });
 

@@ -23,6 +23,9 @@ const VIRTUAL = ['vlan', 'bridge', 'vxlan'] as const;
 /** Tables that there are in any case. */
 const TABLES: readonly (string | number)[] = ['main', 'default', 254, 253];
 
+/** RFC 8200 5. */
+const LEAST_IPV6_MTU = 1280;
+
 type Kind = NonNullable<DeviceConfiguration['kind']>;
 
 /** What a device is: what it says, or what it has. */
@@ -40,6 +43,12 @@ export function inOrder(devices: RouterConfiguration['devices']): readonly strin
     ordered.push(...ready);
     left = left.filter((name) => !ready.includes(name));
   }
+}
+
+/** The network that a device leases addresses of, with our address. */
+export function leaseNetwork({ dhcp, addresses = [] }: DeviceConfiguration): Cidr | undefined {
+  if (dhcp === undefined) return undefined;
+  return addresses.find((own) => own.version === 4 && own.contains(dhcp.first) && own.contains(dhcp.last));
 }
 
 function basis(device: DeviceConfiguration | undefined): readonly string[] {
@@ -91,6 +100,9 @@ class Check {
       if (kind === 'tun' && device[key] !== undefined && device[key] !== false)
         this.wrong([...path, key], 'only Ethernet devices have this', { atKey: true });
     }
+    const { mtu = LEAST_IPV6_MTU, advertise = false } = device;
+    if (advertise !== false && mtu < LEAST_IPV6_MTU)
+      this.wrong([...path, 'advertise'], `IPv6 needs an MTU of ${LEAST_IPV6_MTU}`, { atKey: true });
     this.basis(name, device, path);
     this.lease(device, path);
   }
@@ -124,16 +136,20 @@ class Check {
     else if (kindOf(device) === 'tun') this.wrong(path, `${name} is no Ethernet device`);
   }
 
-  private lease({ dhcp, addresses = [] }: DeviceConfiguration, path: Path): void {
+  private lease(device: DeviceConfiguration, path: Path): void {
+    const { dhcp } = device;
     if (dhcp === undefined) return;
-    const network = addresses.find((own) => own.version === 4 && own.contains(dhcp.first) && own.contains(dhcp.last));
+    const network = leaseNetwork(device);
     if (network === undefined)
       this.wrong([...path, 'dhcp'], 'expected first and last in an IPv4 network of the device', { atKey: true });
     else if (dhcp.first.word(3) > dhcp.last.word(3)) this.wrong([...path, 'dhcp', 'last'], 'it comes before the first');
     for (const [mac, leased] of Object.entries(dhcp.reservations ?? {})) {
       if (!/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/i.test(mac))
         this.wrong([...path, 'dhcp', 'reservations', mac], 'expected a MAC address', { atKey: true });
-      if (leased.version !== 4) this.wrong([...path, 'dhcp', 'reservations', mac], 'expected an IPv4 address');
+      if (network?.contains(leased) === false) {
+        const { network: first, length } = network;
+        this.wrong([...path, 'dhcp', 'reservations', mac], `expected an address of ${first.toString()}/${length}`);
+      }
     }
   }
 

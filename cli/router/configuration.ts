@@ -1,6 +1,6 @@
 /** What the configuration of a router says, read and checked value by value: the type of what `schema` lets through. */
 
-import type { Cidr, IpAddress, IpVersion, MacAddress } from '../../lib/core/address.js';
+import type { Cidr, IpAddress, Ipv6Address, IpVersion, MacAddress } from '../../lib/core/address.js';
 import type { Processors } from '../../drivers/native/receive-steering.js';
 import type { IoKind } from '../../drivers/native/tun-io.js';
 import type { Place } from './text-types.js';
@@ -37,9 +37,9 @@ export interface DhcpConfiguration {
 }
 
 export interface AdvertiseConfiguration {
-  readonly dns?: readonly IpAddress[];
+  readonly dns?: readonly Ipv6Address[];
   readonly search?: readonly string[];
-  /** Seconds. */
+  /** Seconds; 0: it is no default router. */
   readonly lifetime?: number;
 }
 

@@ -80,12 +80,17 @@ export class ControlSocket {
     this.sockets.add(socket);
     socket.on('close', () => this.sockets.delete(socket)).on('error', () => socket.destroy());
     let text = '';
-    socket.setEncoding('utf8').on('data', (part: string) => {
+    const asked = (question: string) => {
+      socket.removeAllListeners('data').off('end', ended).resume();
+      this.answer(question, socket);
+    };
+    const ended = () => asked(text);
+    socket.setEncoding('utf8').on('end', ended);
+    socket.on('data', (part: string) => {
       text += part;
       const end = text.indexOf('\n');
-      if (end < 0 && text.length <= MOST) return;
-      socket.removeAllListeners('data').resume();
-      this.answer(end < 0 ? '' : text.slice(0, end), socket);
+      if (end >= 0) asked(text.slice(0, end));
+      else if (text.length > MOST) asked('');
     });
   }
 

@@ -13,6 +13,7 @@ import { router } from '../../operators/stack/router.js';
 import type { Router, RouterInterface } from '../../operators/stack/router-api.js';
 import { toDevices } from '../../operators/stack/to-devices.js';
 import { CommandError, messageOf } from '../command.js';
+import { leaseNetwork } from './check.js';
 import type {
   AdvertiseConfiguration,
   DeviceConfiguration,
@@ -28,6 +29,9 @@ export interface LoadedConfiguration extends RouterConfiguration {
   readonly source: string;
 }
 
+/** Between two advertisements, as a rule and at least, in milliseconds (RFC 4861 6.2.1). */
+const DEFAULT_INTERVAL = 600_000;
+const LEAST_INTERVAL = 4000;
 /** What is said about devices that may change while the router runs. */
 const SWITCHES = ['forwarding', 'redirects', 'clampMss'] as const;
 
@@ -176,10 +180,10 @@ export class RunningRouter {
     return entries.map(([name, device]) => interfaceOf(this.device(name), device));
   }
 
-  private serve(name: string, { dhcp, addresses = [] }: DeviceConfiguration, warn: (message: string) => void): void {
-    if (dhcp === undefined) return;
-    const network = addresses.find((own) => own.version === 4 && own.contains(dhcp.first));
-    if (network === undefined) return;
+  private serve(name: string, device: DeviceConfiguration, warn: (message: string) => void): void {
+    const { dhcp } = device;
+    const network = leaseNetwork(device);
+    if (dhcp === undefined || network === undefined) return;
     const options = dhcpServerOptions(dhcp, network);
     const served$ = dhcpv4Server(this.me, { device: this.device(name), address: network, ...options });
     this.subscriptions.push(
@@ -208,10 +212,16 @@ function advertisement({
   lifetime,
 }: AdvertiseConfiguration): Exclude<RouterInterface['advertise'], boolean | undefined> {
   return {
-    dnsServers: dns.map(String),
+    dnsServers: dns,
     searchDomains: search,
-    ...(lifetime === undefined ? {} : { lifetime }),
+    ...(lifetime === undefined ? {} : { lifetime, maxInterval: intervalFor(lifetime) }),
   };
+}
+
+/** The longest time between advertisements, in milliseconds: two may be lost before hosts forget the router, unless it is known too shortly for that. */
+function intervalFor(lifetime: number): number {
+  if (lifetime === 0) return DEFAULT_INTERVAL;
+  return Math.min(Math.max((lifetime * 1000) / 3, LEAST_INTERVAL), DEFAULT_INTERVAL);
 }
 
 function dhcpServerOptions(dhcp: DhcpConfiguration, network: Cidr) {

@@ -9,8 +9,21 @@ import { z } from 'zod';
 import { MOST_PROCESSORS, PROCESSOR_SETS } from '../../drivers/native/receive-steering.js';
 import { IO_KINDS } from '../../drivers/native/tun-io.js';
 import type { RouterConfiguration } from './configuration.js';
-import { address, interfaceAddress, loopbackPlace, mac, name, prefix, readable, whole } from './text-types.js';
+import {
+  address,
+  domainName,
+  interfaceAddress,
+  ipv6Address,
+  loopbackPlace,
+  mac,
+  name,
+  prefix,
+  readable,
+  whole,
+} from './text-types.js';
 
+/** In seconds. */
+const LEAST_LIFETIME = 4;
 const MARK = 0xffff_ffff;
 const PORTS = /^\d{1,5}(-\d{1,5})?$/;
 const ports = readable('a port or a range of ports, e.g. 8000-8099', (text) => {
@@ -56,13 +69,18 @@ const dhcp = z.strictObject({
   reservations: z.record(z.string(), address).exactOptional().meta({ description: 'Addresses by MAC address.' }),
 });
 
+/** RFC 4861 6.2.1: no router is known for less time than there may be between two advertisements, which is 4 seconds at least. */
+const lifetime = z.union([z.literal(0), whole('0, or a router lifetime in seconds', LEAST_LIFETIME, 9000)], {
+  error: 'expected 0, or a router lifetime in seconds',
+});
+
 const advertise = z.union(
   [
     z.boolean(),
     z.strictObject({
-      dns: z.array(address).exactOptional().meta({ description: 'Name servers to tell hosts of (RFC 8106).' }),
-      search: z.array(z.string().min(1)).exactOptional(),
-      lifetime: whole('a router lifetime in seconds', 0, 9000).exactOptional(),
+      dns: z.array(ipv6Address).exactOptional().meta({ description: 'Name servers to tell hosts of (RFC 8106).' }),
+      search: z.array(domainName).exactOptional(),
+      lifetime: lifetime.exactOptional(),
     }),
   ],
   { error: 'expected true, false, or what to advertise' },

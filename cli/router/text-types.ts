@@ -1,7 +1,8 @@
 /** Words of a router's configuration that mean something: read where they stand, with what was expected in the error. */
 
 import { z } from 'zod';
-import { Cidr, type IpAddress, MacAddress, parseIp } from '../../lib/core/address.js';
+import { Cidr, type IpAddress, Ipv6Address, MacAddress, parseIp } from '../../lib/core/address.js';
+import { writeDomainNames } from '../../lib/wire/domain-names.js';
 
 /** A string that `read` makes sense of, or throws. */
 export function readable<T>(expected: string, read: (text: string) => T): z.ZodType<T, string> {
@@ -27,6 +28,16 @@ export function whole(what: string, least: number, most: number): z.ZodType<numb
 
 export const address: z.ZodType<IpAddress, string> = readable('an IP address', parseIp);
 
+export const ipv6Address: z.ZodType<Ipv6Address, string> = readable('an IPv6 address', (text) =>
+  Ipv6Address.parse(text),
+);
+
+/** A name that DNS can write. */
+export const domainName: z.ZodType<string, string> = readable('a domain name', (text) => {
+  writeDomainNames([text]);
+  return text;
+});
+
 /** An address of ours with the length of its network's prefix. */
 export const interfaceAddress: z.ZodType<Cidr, string> = readable('an address with a prefix length', (text) =>
   withLength(text),
@@ -39,7 +50,11 @@ export const prefix: z.ZodType<Cidr, string> = readable('a prefix, e.g. 10.0.0.0
   return cidr;
 });
 
-export const mac: z.ZodType<MacAddress, string> = readable('a MAC address', (text) => MacAddress.parse(text));
+export const mac: z.ZodType<MacAddress, string> = readable('the MAC address of one interface', (text) => {
+  const parsed = MacAddress.parse(text);
+  if (parsed.isGroup || parsed.value === 0) throw new RangeError(text);
+  return parsed;
+});
 
 /** What devices and tables may be called: no more than the kernel takes. */
 export const name: z.ZodType<string, string> = readable('a name of 1 to 15 letters, digits and . _ -', (text) => {

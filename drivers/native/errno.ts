@@ -8,6 +8,7 @@ export const EBADFD = 77;
 export const EAGAIN: number = constants.errno.EAGAIN;
 export const EINTR: number = constants.errno.EINTR;
 export const EINVAL: number = constants.errno.EINVAL;
+export const EOPNOTSUPP: number = constants.errno.EOPNOTSUPP;
 export const EIO: number = constants.errno.EIO;
 export const ENOBUFS: number = constants.errno.ENOBUFS;
 export const ENOMEM: number = constants.errno.ENOMEM;

@@ -54,7 +54,7 @@ export interface OpenedTun {
 }
 
 /**
- * Opens an interface in the network namespace of this thread and sets its kernel's side.
+ * Opens an interface in the network namespace of this thread and sets its kernel's side. Whether it is to stay is left for later.
  *
  * @throws UsageError `ERR_INVALID_OPTION`
  * @throws NetError `ENOTSUP` on other systems, `ENODEV` without /dev/net/tun, `EACCES` or `EPERM` without permission, `EBUSY`
@@ -70,9 +70,6 @@ export function openTunInterface(kind: number, options: TunOptions, peerMac?: Ma
     const isOwn = persist !== true && c.ifNameToIndex(wanted) === 0;
     const name = attach(c, fd, kind, options);
     const offloads = settleOffloads(c, fd);
-    if (persist !== undefined && c.ioctlValue(fd, TUNSETPERSIST, persist ? 1 : 0) < 0) {
-      throw systemError(c.errno(), 'ioctl', `cannot make ${name} persistent`);
-    }
     options.onOpen?.(fd);
     configure(name, options, peers, peerMac);
     return { fd, name, offloads, isOwn };
@@ -80,6 +77,12 @@ export function openTunInterface(kind: number, options: TunOptions, peerMac?: Ma
     closeSync(fd);
     throw error;
   }
+}
+
+/** Says whether an interface stays without its descriptor. @throws NetError */
+export function setPersistence(c: Libc, { fd, name }: OpenedTun, persist: boolean): void {
+  if (c.ioctlValue(fd, TUNSETPERSIST, persist ? 1 : 0) >= 0) return;
+  throw systemError(c.errno(), 'ioctl', `cannot have ${name} ${persist ? 'stay' : 'go'} when it is closed`);
 }
 
 function configure(name: string, options: TunOptions, peers: readonly Cidr[], mac: MacAddress | undefined): void {

@@ -24,7 +24,7 @@ import { CallIo } from './call-io.js';
 import { BusyPoll } from './busy-poll.js';
 import { EAGAIN, EBADFD, EINTR, EINVAL, EIO, ENOBUFS, ENOMEM, systemError } from './errno.js';
 import { type Libc, libc } from './libc.js';
-import type { OpenedTun } from './open-tun.js';
+import { type OpenedTun, setPersistence } from './open-tun.js';
 import type { PollHandle } from './readiness.js';
 import type { TrafficWatch } from './traffic.js';
 import type { TunDeviceOptions } from './tun-options.js';
@@ -114,8 +114,8 @@ export class TunDevice implements Device, Receiver {
   private flushDue = false;
 
   /**
-   * @throws NetError where `io` is `uring`, there is a `wakeLatency`, or `receiveProcessors` are adaptive, and that cannot be had; the descriptor is
-   *   then closed
+   * @throws NetError where `io` is `uring`, there is a `wakeLatency`, `receiveProcessors` are adaptive, or it is said whether the interface is to stay,
+   *   and that cannot be had; the descriptor is then closed
    */
   constructor(
     settings: TunDeviceSettings,
@@ -125,7 +125,7 @@ export class TunDevice implements Device, Receiver {
     watch: typeof watchTraffic = watchTraffic,
   ) {
     const { fd, medium, offloads } = settings;
-    const { mtu = 1500, sendQueue = 1024, io = 'auto', busyPoll = 0, coalesce = true } = options;
+    const { mtu = 1500, sendQueue = 1024, io = 'auto', busyPoll = 0, coalesce = true, persist } = options;
     const { vnetHeader, udpSegmentation } = offloads;
     this.fd = fd;
     this.name = settings.name;
@@ -157,12 +157,18 @@ export class TunDevice implements Device, Receiver {
     this.sink = { next: (frame) => this.send(frame), error: unhandled, complete: () => undefined };
     this.busyPoll = new BusyPoll(busyPoll, () => this.look());
     this.poll = c.poll(fd, { readable: true }, () => void this.look());
+    if (persist === undefined) return;
+    // Last: an interface that could not be opened does not stay.
+    orElse(
+      () => setPersistence(c, settings, persist),
+      () => this.shut(),
+    );
   }
 
   /** Completes `frames$`; frees the interface, unless it is persistent. What could not be sent yet is dropped. */
   close(): Promise<void> {
+    if (this.open) this.flush();
     if (this.open) {
-      this.flush();
       this.shut();
       this.intake.complete();
     }
@@ -190,7 +196,8 @@ export class TunDevice implements Device, Receiver {
   private fail(error: NetError): void {
     if (!this.open) return;
     this.shut();
-    this.intake.fail(error);
+    // It may be that the pipeline is sending: it is not told from inside of that.
+    queueMicrotask(() => this.intake.fail(error));
   }
 
   /** Reads and writes what can be; whether there was anything. Does not throw: its callers would swallow that. */
@@ -291,6 +298,8 @@ export class TunDevice implements Device, Receiver {
   }
 
   private enqueue(frame: TxFrame): void {
+    // It may have failed between two pieces of a super-segment.
+    if (!this.open) return this.env.drops.refuse(DropReason.DeviceDown, frame, this.name);
     if (this.mergesDatagrams && leavesChecksumOfUdp(frame) && this.merge(frame)) return;
     if (this.queued >= this.queueLimit) return this.env.drops.refuse(DropReason.DeviceQueueFull, frame, this.name);
     const { length } = frame;

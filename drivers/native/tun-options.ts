@@ -36,7 +36,7 @@ export interface TunOptions {
   readonly coalesce?: boolean;
   /**
    * How frames are read and written: with io_uring many at a time, or with one system call each. Default `auto`: io_uring where the kernel
-   * allows it. `uring` fails where it does not.
+   * can do it (Linux 6.4) and allows it. `uring` fails where it does not.
    */
   readonly io?: IoKind;
   /**
@@ -69,7 +69,7 @@ export interface TunOptions {
 /** Those that count once it is open. */
 export type TunDeviceOptions = Pick<
   TunOptions,
-  'mtu' | 'sendQueue' | 'io' | 'busyPoll' | 'wakeLatency' | 'receiveProcessors' | 'multiQueue' | 'coalesce'
+  'mtu' | 'sendQueue' | 'io' | 'busyPoll' | 'wakeLatency' | 'receiveProcessors' | 'multiQueue' | 'coalesce' | 'persist'
 >;
 
 /** Largest MTU: an IP packet is at most 65,535 bytes, and the kernel takes that much with the link header. */

@@ -34,7 +34,7 @@ export class UringIo implements TunIo {
   private expected = 0;
   private usable = true;
 
-  /** @throws NetError where the kernel has no io_uring, or does not allow it here */
+  /** @throws NetError where the kernel has no io_uring, does not allow it here, or would have it wait for this file */
   constructor(c: Libc, settings: TunIoSettings, receiver: Receiver) {
     // What is read may lead to writes before all of it has been looked at: those have places, and results, of their own.
     this.ring = new Uring(c, settings.fd, 2 * BATCH);

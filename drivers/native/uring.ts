@@ -7,7 +7,7 @@
  */
 
 import { NetError } from '../../lib/core/errors.js';
-import { EAGAIN, EINTR, systemError } from './errno.js';
+import { EAGAIN, EINTR, EINVAL, EOPNOTSUPP, systemError } from './errno.js';
 import type { Libc } from './libc.js';
 
 // linux/io_uring.h
@@ -49,7 +49,7 @@ const CQE_WORDS = 4;
 const PROT_READ_WRITE = 3;
 const MAP_SHARED_POPULATE = 0x8001;
 
-/** From what new kernels do best to what all of them do (6.1, 5.19, 5.1). */
+/** From what new kernels do best to what all of them do that have io_uring (6.1, 5.19, 5.1). */
 const WANTED: readonly number[] = [SETUP_SINGLE_ISSUER | SETUP_DEFER_TASKRUN, SETUP_COOP_TASKRUN, 0];
 
 /** Rings that the thread that made them uses. */
@@ -77,7 +77,7 @@ export class Uring {
   /**
    * @param file what is read and written
    * @param places how many requests there are
-   * @throws NetError where the kernel has no io_uring, or does not allow it here
+   * @throws NetError where the kernel has no io_uring, does not allow it here, or would have it wait for this file
    */
   constructor(c: Libc, file: number, places: number) {
     this.c = c;
@@ -107,6 +107,24 @@ export class Uring {
     const isRegistered = this.register(file);
     this.flags = isRegistered ? FIXED_FILE : 0;
     for (let place = 0; place < places; place++) this.clear(place, isRegistered ? 0 : file);
+    this.probe();
+  }
+
+  /**
+   * Reads nothing. Kernels know `READ` since 5.6; and only from a file that says so do they take a request that must not wait: a TAP or TUN does
+   * since 6.4.
+   */
+  private probe(): void {
+    this.set(0, UringOp.Read, 0, 0);
+    this.add(0);
+    const isBroken = this.run() !== 0;
+    const [result] = this.results;
+    if (!isBroken && result !== -EOPNOTSUPP && result !== -EINVAL) return;
+    this.close();
+    throw new NetError(
+      'ENOTSUP',
+      'io_uring cannot read and write this without waiting, as it can a TAP or TUN since Linux 6.4',
+    );
   }
 
   /** A registered file need not be looked up for each request. */

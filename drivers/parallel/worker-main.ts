@@ -19,9 +19,11 @@ const PATIENCE = 2000;
 
 let context: Context | undefined;
 let program: WorkerProgram | undefined;
+let stopping = false;
 
 async function start(opened: OpenedDevice | undefined): Promise<void> {
   const { start: run } = await loaded;
+  if (stopping) return;
   if (typeof run !== 'function') {
     throw new UsageError('ERR_INVALID_OPTION', `${settings.module} does not export a function start`);
   }
@@ -38,6 +40,7 @@ function stats(): Counters {
 }
 
 async function stop(): Promise<void> {
+  stopping = true;
   // Whatever the program waits for: in the end the thread ends.
   setTimeout(() => process.exit(), PATIENCE).unref();
   await program?.close?.();

@@ -114,7 +114,8 @@ export class WorkerThread {
   }
 
   private over(code: number): void {
-    if (!this.stopping) this.fail(new Error(`it ended by itself, with code ${code}`));
-    this.end.resolve();
+    if (this.stopping) this.end.resolve();
+    // A thread that was told to stop has ended well; but whoever waits for its start waits in vain.
+    this.fail(new Error(`it ended by itself, with code ${code}`));
   }
 }

@@ -152,9 +152,10 @@ export class Filter {
     const { program } = this;
     const { flow, flowState, flowReply } = program.frame;
     if (flow === 0) return program.decide();
+    const isNew = flowState === FlowState.New;
+    if (isNew) flows.forget(flow);
     const known = flows.of(flow);
     if (known === FlowVerdict.Refused) return Outcome.Drop;
-    const isNew = flowState === FlowState.New;
     if (known === FlowVerdict.Fine || flowReply || (!isNew && flowState !== FlowState.Established)) {
       return program.decide();
     }

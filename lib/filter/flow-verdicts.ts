@@ -29,6 +29,12 @@ export class FlowVerdicts {
     this.verdicts[place] = verdict;
   }
 
+  /** The flow begins: what was said is of another one, whose number it has. */
+  forget(flow: number): void {
+    const place = placeOf(flow);
+    if (this.flows[place] === flow) this.verdicts[place] = FlowVerdict.Unknown;
+  }
+
   /** The rules have changed. */
   clear(): void {
     this.verdicts.fill(FlowVerdict.Unknown);

@@ -99,6 +99,8 @@ export const DSCPS: Words = new Map([
   ['af43', 38],
   ['ef', 46],
   ['va', 44],
+  // Lower effort (RFC 8622), as nftables writes it: `le` there is the operator.
+  ['lephb', 1],
   ['le', 1],
 ]);
 

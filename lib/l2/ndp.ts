@@ -1,6 +1,6 @@
 /**
  * Neighbour discovery of one link (RFC 4861 7.2): asks for neighbours, answers for our addresses and published ones, and tells the
- * neighbour cache what it hears, redirects (RFC 4861 8.3) included. Every message is validated first (RFC 4861 7.1, RFC 6980).
+ * neighbour cache what it hears, redirects to hosts (RFC 4861 8.3) included. Every message is validated first (RFC 4861 7.1, RFC 6980).
  *
  * What else the messages are good for (duplicate address detection, routers) is left to observers: they are shown every sound message,
  * and send their own with {@link Ndp.send}.
@@ -74,7 +74,7 @@ const ALL_NODES = new Ipv6Address(0xff02_0000, 0, 0, 1);
 
 /** Neighbour discovery of one link. */
 export class Ndp {
-  /** Whether our advertisements say that we are a router. */
+  /** Whether our advertisements say that we are a router: one heeds no redirects. */
   isRouter = false;
   /** Says for which further addresses of others we answer. */
   proxy: ((target: Ipv6Address) => boolean) | undefined = undefined;
@@ -222,7 +222,8 @@ export class Ndp {
   private receiveRedirect(packet: Ipv6Packet, message: NdpRedirect): void {
     const { addresses, neighbours } = this.link;
     const { target, destination } = message;
-    const heeded = addresses.redirect?.(packet.sourceAddress, destination, target) === true;
+    // A router's routes are not for others to change (RFC 4861 8.2).
+    const heeded = !this.isRouter && addresses.redirect?.(packet.sourceAddress, destination, target) === true;
     if (!heeded) return this.drop(DropReason.NdpUnsolicited, packet);
     this.learn(target, message.targetLinkAddress);
     if (!target.equals(destination)) neighbours.knowRouter(target, true);

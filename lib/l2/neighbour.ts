@@ -55,7 +55,9 @@ export interface NeighbourInfo {
 export class NeighbourCache {
   private readonly env: Env;
   private readonly protocol: NeighbourProtocol;
-  private times: NeighbourTimes;
+  private readonly times: NeighbourTimes;
+  /** The same for IPv6, of which routers have their say. */
+  private times6: NeighbourTimes;
   private readonly table = new NeighbourTable();
   private readonly collector: Timer;
   private collected = Number.NEGATIVE_INFINITY;
@@ -66,6 +68,7 @@ export class NeighbourCache {
     this.env = env;
     this.protocol = protocol;
     this.times = { ...NEIGHBOUR_TIMES, ...times };
+    this.times6 = this.times;
     this.collector = env.timers.timer(() => this.collect());
   }
 
@@ -73,9 +76,9 @@ export class NeighbourCache {
     return this.table.size;
   }
 
-  /** Changes times and limits, as routers may say (RFC 4861 6.3.4); timers that run stay as they are. */
-  configure(times: Partial<NeighbourTimes>): void {
-    this.times = { ...this.times, ...times };
+  /** Changes times for IPv6, as routers may say (RFC 4861 6.3.4), who have no say in ARP; timers that run stay as they are. */
+  configure6(times: Pick<NeighbourTimes, 'baseReachable' | 'retransTimer'>): void {
+    this.times6 = { ...this.times6, ...times };
   }
 
   /**
@@ -232,6 +235,10 @@ export class NeighbourCache {
     this.tell('changed', entry);
   }
 
+  private timesOf(entry: NeighbourEntry): NeighbourTimes {
+    return entry.address.version === 6 ? this.times6 : this.times;
+  }
+
   private findAddress(address: IpAddress): NeighbourEntry | undefined {
     return this.table.find(address.word(0), address.word(1), address.word(2), address.word(3));
   }
@@ -240,7 +247,7 @@ export class NeighbourCache {
     const entry = this.add(addressOfWords(a, b, c, d));
     if (entry === undefined) return undefined;
     this.tell('added', entry);
-    entry.timer.arm(this.env.timers.now() + this.times.retransTimer);
+    entry.timer.arm(this.env.timers.now() + this.timesOf(entry).retransTimer);
     entry.solicits = 1;
     this.protocol.solicit(entry.address, undefined, waiting);
     // The query may have been answered within the call (an in-memory link): the entry is still the one to use.
@@ -288,7 +295,7 @@ export class NeighbourCache {
 
   /** Goes to a state, arms its timer, does what it begins with; tells observers if anything changed. */
   private enter(entry: NeighbourEntry, state: NeighbourState, changed = entry.state !== state): void {
-    const { times } = this;
+    const times = this.timesOf(entry);
     const now = this.env.timers.now();
     const differs = changed || entry.state !== state;
     entry.state = state;
@@ -303,12 +310,12 @@ export class NeighbourCache {
 
   private probe(entry: NeighbourEntry): void {
     entry.solicits++;
-    entry.timer.arm(this.env.timers.now() + this.times.retransTimer);
+    entry.timer.arm(this.env.timers.now() + this.timesOf(entry).retransTimer);
     this.protocol.solicit(entry.address, entry.mac);
   }
 
   private expired(entry: NeighbourEntry): void {
-    const { times } = this;
+    const times = this.timesOf(entry);
     switch (entry.state) {
       case 'incomplete':
         if (entry.solicits >= times.maxMulticastSolicit) return this.discard(entry);
@@ -336,7 +343,7 @@ export class NeighbourCache {
   }
 
   private solicitWithBackoff(entry: NeighbourEntry): void {
-    const { retransTimer, backoffMultiple, maxRetransTimer } = this.times;
+    const { retransTimer, backoffMultiple, maxRetransTimer } = this.timesOf(entry);
     const pause = Math.min(retransTimer * backoffMultiple ** (entry.solicits + 1), maxRetransTimer);
     entry.solicits++;
     entry.wanted = false;

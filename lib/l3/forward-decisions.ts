@@ -24,6 +24,8 @@ export const Destination = {
   Beyond: 1,
   /** To those who are members of a group, of whom we may be one. */
   Group: 2,
+  /** To whom a packet came from that could not be taken further, as what we say ourselves. */
+  Back: 3,
 } as const;
 
 const MAPPED = 0xffff;

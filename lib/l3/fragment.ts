@@ -4,7 +4,7 @@
  */
 
 import type { Frame, FramePool } from '../core/frame.js';
-import { HOP_BY_HOP } from '../wire/ip.js';
+import { HOP_BY_HOP, IpProtocol } from '../wire/ip.js';
 import {
   IPV4_FRAGMENT,
   IPV4_HEADER,
@@ -96,17 +96,17 @@ export function fragmentIpv6(
   completeChecksum(frame);
   const packet = new Ipv6Packet(frame, frame.start);
   const { bytes, view } = frame.slab;
-  // What every fragment repeats: of the headers that this host sends, the hop-by-hop options are read on the way.
-  const hasOptions = packet.nextHeader === HOP_BY_HOP;
-  const fixed = IPV6_HEADER + (hasOptions ? (view.getUint8(frame.start + IPV6_HEADER + 1) + 1) * 8 : 0);
-  const field = hasOptions ? IPV6_HEADER : IPV6_NEXT_HEADER;
-  const room = (mtu - fixed - FRAGMENT_HEADER) & ~7;
+  const { length: fixed, field } = repeated(packet);
+  const headers = fixed + FRAGMENT_HEADER;
+  const room = (mtu - headers) & ~7;
   if (room < 8) return false;
   const length = packet.totalLength - fixed;
   for (let done = 0; done < length; done += room) {
     const size = Math.min(room, length - done);
     const from = frame.start + fixed + done;
-    const piece = pool.alloc(size);
+    const piece = pool.alloc(headers + size);
+    // Options may be longer than the headroom.
+    piece.start = piece.end = piece.start + headers;
     piece.mark = frame.mark;
     piece.flow = frame.flow;
     piece.slab.bytes.set(bytes.subarray(from, from + size), piece.put(size));
@@ -119,6 +119,26 @@ export function fragmentIpv6(
     emit(piece);
   }
   return true;
+}
+
+/**
+ * What every fragment repeats: the headers that are read on the way, up to a routing header or else the hop-by-hop options (RFC 8200 4.5); and the offset of
+ * the byte that says what follows them.
+ */
+function repeated({ frame, nextHeader, totalLength }: Ipv6Packet): { readonly length: number; readonly field: number } {
+  const { start } = frame;
+  const { view } = frame.slab;
+  let found = { length: IPV6_HEADER, field: IPV6_NEXT_HEADER };
+  let protocol = nextHeader;
+  let at = IPV6_HEADER;
+  while (protocol === HOP_BY_HOP || protocol === IpProtocol.DestinationOptions || protocol === IpProtocol.Routing) {
+    const length = extensionLength(view, protocol, start + at, start + totalLength);
+    if (length === 0) break;
+    if (protocol !== IpProtocol.DestinationOptions) found = { length: at + length, field: at };
+    protocol = view.getUint8(start + at);
+    at += length;
+  }
+  return found;
 }
 
 /**

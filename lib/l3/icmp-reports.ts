@@ -26,10 +26,11 @@ export class IcmpReports {
 
   /**
    * Returns whether the report may be believed: not, if the transport that sends such packets does not remember that one (RFC 5927 4.1,
-   * RFC 8899 4.6.1).
+   * RFC 8899 4.6.1), or if nobody here sends any.
    */
   deliver(report: IcmpReport): boolean {
-    return this.handlers.get(report.protocol)?.(report) !== false;
+    const handler = this.handlers.get(report.protocol);
+    return handler !== undefined && handler(report) !== false;
   }
 
   /**

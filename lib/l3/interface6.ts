@@ -270,7 +270,7 @@ export class Interface6 {
       const { mtu, hopLimit, reachableTime: baseReachable, retransmitTimer: retransTimer } = event.parameters;
       this.tables.limitMtu6(this.link.device, mtu);
       if (hopLimit > 0) this.tables.adviseHopLimit6(this.link.device, hopLimit);
-      this.link.neighbours.configure({ baseReachable, retransTimer });
+      this.link.neighbours.configure6({ baseReachable, retransTimer });
       this.dad.retransmitTimer = retransTimer;
     }
     if (this.running) this.on(event);

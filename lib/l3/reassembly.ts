@@ -9,7 +9,7 @@
 import type { IpVersion } from '../core/address.js';
 import { DropReason } from '../core/drops.js';
 import type { Env } from '../core/env.js';
-import { type Frame, NOT_PARSED } from '../core/frame.js';
+import { type Frame, HEADROOM, NOT_PARSED } from '../core/frame.js';
 import type { Timer } from '../core/timers.js';
 import { Ecn, type IpPacket, IpProtocol } from '../wire/ip.js';
 import { IPV6_HEADER, IPV6_PAYLOAD_LENGTH, type Ipv6Packet } from '../wire/ipv6.js';
@@ -38,7 +38,7 @@ export interface ReassemblyOptions {
   readonly timeout?: number;
   /** Memory for incomplete datagrams, in bytes. Default 4 MiB; above it the oldest datagram is given up. */
   readonly memory?: number;
-  /** Incomplete datagrams of one source at once. Default 64. */
+  /** Incomplete datagrams of one source at once. Default 64; above it the oldest of them is given up. */
   readonly perSource?: number;
   /**
    * A datagram was not complete in time. `frame` is its first fragment, header included, if that has come: there ICMP may report it
@@ -54,6 +54,8 @@ const DEFAULT_PER_SOURCE = 64;
 const MAX_PACKET = 65_535;
 /** What a datagram takes besides its frame, roughly. */
 const OVERHEAD = 512;
+/** The longest header of IPv4. In front of it the headroom still has room for what is pushed later: it is no longer without extension headers. */
+const USUAL_HEADER = 60;
 const OPERATOR = 'reassemble';
 
 /** A datagram of which fragments have come. */
@@ -90,7 +92,8 @@ export class Reassembler {
   private readonly timer: Timer;
   // In order of their deadlines, since all are given the same time.
   private readonly datagrams = new Map<string, Datagram>();
-  private readonly sources = new Map<string, number>();
+  /** The same, of each source. */
+  private readonly sources = new Map<string, Set<Datagram>>();
 
   constructor(options: ReassemblyOptions, env: Env) {
     this.options = options;
@@ -111,12 +114,9 @@ export class Reassembler {
     const { frame } = packet;
     if (!isPossible(packet, place)) return this.refuse(DropReason.FragmentBad, frame);
     const datagram = this.find(packet, place.identification);
-    if (datagram === undefined) return this.refuse(DropReason.FragmentMemory, frame);
     const fit = datagram.frame === undefined && datagram.ranges.covered > 0 ? 'overlap' : fitOf(datagram, frame, place);
-    if (fit === 'overlap') {
-      this.giveUp(datagram, DropReason.FragmentOverlap);
-      return this.refuse(DropReason.FragmentOverlap, frame);
-    }
+    if (fit === 'overlap') return this.discard(datagram, DropReason.FragmentOverlap, frame);
+    if (isTooLong(datagram, packet, place)) return this.discard(datagram, DropReason.FragmentBad, frame);
     this.env.drops.deliver(frame);
     if (fit === 'known') return undefined;
     this.store(datagram, packet, place);
@@ -143,23 +143,33 @@ export class Reassembler {
     this.timer.cancel();
   }
 
+  private discard(datagram: Datagram, reason: DropReason, frame: Frame): undefined {
+    this.giveUp(datagram, reason);
+    return this.refuse(reason, frame);
+  }
+
   private refuse(reason: DropReason, frame: Frame): undefined {
     return this.env.drops.report(reason, frame, OPERATOR);
   }
 
-  private find(packet: IpPacket, identification: number): Datagram | undefined {
+  private find(packet: IpPacket, identification: number): Datagram {
     const source = wordsAt(packet, packet.sourceOffset);
     // IPv6 leaves the protocol out, since only the first fragment's counts (RFC 8200 4.5).
     const protocol = packet.version === 4 ? packet.protocol : 0;
     const key = `${source}>${wordsAt(packet, packet.destinationOffset)}#${identification}/${protocol}`;
     const known = this.datagrams.get(key);
     if (known !== undefined) return known;
-    const ofSource = this.sources.get(source) ?? 0;
-    if (ofSource >= (this.options.perSource ?? DEFAULT_PER_SOURCE)) return undefined;
+    const ofSource = this.sources.get(source) ?? new Set();
+    const [oldest] = ofSource;
+    // An honest one is complete long before so many others begin.
+    if (oldest !== undefined && ofSource.size >= (this.options.perSource ?? DEFAULT_PER_SOURCE)) {
+      this.giveUp(oldest, DropReason.FragmentMemory);
+      this.forget(oldest);
+    }
     const deadline = this.env.timers.now() + (this.options.timeout ?? DEFAULT_TIMEOUT[packet.version]);
     const datagram = new Datagram(key, source, deadline);
     this.datagrams.set(key, datagram);
-    this.sources.set(source, ofSource + 1);
+    this.sources.set(source, ofSource.add(datagram));
     this.memory += OVERHEAD;
     if (!this.timer.armed) this.timer.arm(deadline);
     return datagram;
@@ -169,7 +179,8 @@ export class Reassembler {
     const { offset, more } = place;
     const source = packet.frame;
     const to = offset + source.length;
-    const target = this.room(datagram, more ? to : Math.max(to, datagram.length));
+    const front = frontOf(packet, place);
+    const target = this.room(datagram, more ? to : Math.max(to, datagram.length), front);
     target.slab.bytes.set(source.bytes(), target.start + offset);
     datagram.ranges.add(offset, to);
     datagram.longest = Math.max(datagram.longest, source.end - packet.offset);
@@ -177,10 +188,10 @@ export class Reassembler {
     target.end = Math.max(target.end, target.start + to);
     if (!more) datagram.length = to;
     if (offset > 0) return;
-    datagram.headerLength = source.start - packet.offset;
+    datagram.headerLength = front;
     datagram.firstLength = source.length;
     const header = source.slab.bytes.subarray(packet.offset, source.start);
-    target.network = target.start - header.length;
+    target.network = target.start - front;
     target.slab.bytes.set(header, target.network);
     target.device = source.device;
     target.time = source.time;
@@ -189,17 +200,22 @@ export class Reassembler {
     target.mark = source.mark;
   }
 
-  /** The datagram's frame, with room for `length` bytes of payload: moved to a larger one if need be. */
-  private room(datagram: Datagram, length: number): Frame {
-    const { frame, headerLength } = datagram;
-    if (frame !== undefined && frame.limit - frame.start >= length) return frame;
-    const larger = this.env.pool.alloc(length);
+  /** The datagram's frame, with room for `length` bytes of payload and a header of `front` bytes: moved to a larger one if need be. */
+  private room(datagram: Datagram, length: number, front: number): Frame {
+    const { frame } = datagram;
+    const header = Math.max(datagram.headerLength, front);
+    // Extension headers may be longer than the headroom.
+    const extra = header > USUAL_HEADER ? header : 0;
+    if (frame !== undefined && frame.limit - frame.start >= length && frame.start - frame.base >= HEADROOM + extra)
+      return frame;
+    const larger = this.env.pool.alloc(extra + Math.max(length, frame?.length ?? 0));
+    larger.start = larger.end = larger.start + extra;
     if (frame !== undefined) {
-      const from = frame.start - headerLength;
-      larger.slab.bytes.set(frame.slab.bytes.subarray(from, frame.end), larger.start - headerLength);
+      const known = datagram.headerLength;
+      larger.slab.bytes.set(frame.slab.bytes.subarray(frame.start - known, frame.end), larger.start - known);
       larger.end = larger.start + frame.length;
       larger.adopt(frame);
-      larger.network = headerLength > 0 ? larger.start - headerLength : NOT_PARSED;
+      larger.network = known > 0 ? larger.start - known : NOT_PARSED;
     }
     this.account(datagram, larger);
     frame?.release();
@@ -234,9 +250,9 @@ export class Reassembler {
   private forget(datagram: Datagram): void {
     this.datagrams.delete(datagram.key);
     this.memory -= OVERHEAD;
-    const left = (this.sources.get(datagram.source) ?? 1) - 1;
-    if (left > 0) this.sources.set(datagram.source, left);
-    else this.sources.delete(datagram.source);
+    const ofSource = this.sources.get(datagram.source);
+    ofSource?.delete(datagram);
+    if (ofSource?.size === 0) this.sources.delete(datagram.source);
     if (this.datagrams.size === 0) this.timer.cancel();
   }
 
@@ -275,10 +291,26 @@ function isPossible(packet: IpPacket, place: FragmentPlace): boolean {
   return isWithinPacket(packet, place);
 }
 
-/** Whether the whole packet can be one: its fragment header goes. */
+/** Length of the header that the whole packet has of a fragment: that of the first one. */
+function frontOf({ frame, offset }: IpPacket, place: FragmentPlace): number {
+  return place.offset > 0 ? 0 : frame.start - offset;
+}
+
+/** Whether a packet can be that long, with what its first fragment's header holds: its fragment header goes. */
+function canBe(version: IpVersion, header: number, payload: number): boolean {
+  return header - (version === 4 ? 0 : IPV6_HEADER + FRAGMENT_HEADER) + payload <= MAX_PACKET;
+}
+
+/** Whether the packet can be one as far as this fragment says. */
 function isWithinPacket({ frame, offset, version }: IpPacket, place: FragmentPlace): boolean {
-  const headers = frame.start - offset - (version === 4 ? 0 : IPV6_HEADER + FRAGMENT_HEADER);
-  return headers + place.offset + frame.length <= MAX_PACKET;
+  return canBe(version, frame.start - offset, place.offset + frame.length);
+}
+
+/** Whether its fragments together say that it is longer than a packet can be. */
+function isTooLong({ headerLength, length, ranges }: Datagram, packet: IpPacket, place: FragmentPlace): boolean {
+  const header = Math.max(headerLength, frontOf(packet, place));
+  const payload = Math.max(place.offset + packet.frame.length, length, ranges.end);
+  return header > 0 && !canBe(packet.version, header, payload);
 }
 
 /** What is wrong with an IPv6 fragment, the range of its frame, of which its sender is to be told (RFC 8200 4.5, RFC 7112 5). */

@@ -9,7 +9,7 @@ import type { Env } from '../core/env.js';
 import { UsageError } from '../core/errors.js';
 import type { Timer } from '../core/timers.js';
 import type { RouterAdvertisementFields } from '../wire/ndp.js';
-import { INFINITE_LIFETIME, type NdpOption, type RouterPreference } from '../wire/ndp-options.js';
+import { INFINITE_LIFETIME, ndpOptionBytes, type NdpOption, type RouterPreference } from '../wire/ndp-options.js';
 import { ALL_NODES } from './scope.js';
 
 // RFC 4861 10, in milliseconds.
@@ -115,6 +115,8 @@ export class RouterAdvertiser {
     this.maxInterval = maxInterval;
     this.fields = fieldsOf(options, lifetime);
     this.options = optionsOf(options, lifetime, Math.ceil((3 * maxInterval) / 1_000));
+    // What cannot be said is found out now, not when it is time to say it.
+    ndpOptionBytes(this.options);
     this.timer = env.timers.timer(() => this.toAll());
   }
 

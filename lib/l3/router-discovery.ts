@@ -22,6 +22,12 @@ const REACHABLE_TIME = 30_000;
 const RETRANS_TIMER = 1_000;
 /** Upper bound of an advertised reachable time (RFC 4861 6.2.1): one hour. */
 const MAX_REACHABLE_TIME = 3_600_000;
+/**
+ * RFC 4861 bounds no retransmit timer, but with one below this no neighbour has time to answer, and with one above the other a query
+ * that was lost is as good as never repeated.
+ */
+const MIN_RETRANS_TIMER = 10;
+const MAX_RETRANS_TIMER = 60_000;
 /** RFC 8106 5.3.1 asks for three of each at least. */
 const MAX_NAMES = 8;
 
@@ -183,11 +189,13 @@ export class RouterDiscovery {
     const { current } = this;
     const usable = mtu !== undefined && mtu >= IPV6_MINIMUM_MTU && mtu <= this.linkMtu;
     const reachable = fields.reachableTime > 0 && fields.reachableTime <= MAX_REACHABLE_TIME;
+    const { retransmitTimer } = fields;
+    const repeats = retransmitTimer >= MIN_RETRANS_TIMER && retransmitTimer <= MAX_RETRANS_TIMER;
     const next: LinkParameters = {
       hopLimit: fields.hopLimit === 0 ? current.hopLimit : fields.hopLimit,
       mtu: usable ? mtu : current.mtu,
       reachableTime: reachable ? fields.reachableTime : current.reachableTime,
-      retransmitTimer: fields.retransmitTimer === 0 ? current.retransmitTimer : fields.retransmitTimer,
+      retransmitTimer: repeats ? retransmitTimer : current.retransmitTimer,
       managed: fields.managed,
       other: fields.other,
     };

@@ -122,10 +122,10 @@ export class BoundSocket implements UdpSocket {
   connect(peer: Endpoint | undefined): void {
     if (this.closed) throw NetError.of('EBADF', 'connect');
     const to = peer && { address: unmapped(peer.address), port: peer.port };
+    const source = to === undefined ? this.bound : this.host.pathTo(this, to, 'connect').source;
     this.revision++;
     this.host.changed();
     this.remote = to;
-    const source = to === undefined ? this.bound : this.host.pathTo(this, to, 'connect').source;
     // A group is for receiving, and stays.
     this.local = { address: this.bound.isMulticast ? this.bound : source, port: this.local.port };
   }

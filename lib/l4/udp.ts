@@ -147,7 +147,8 @@ export class UdpHost implements UdpSockets, SocketHost {
       return report.kind === 'packet-too-big' && isOurs;
     }
     if (isHard(report, socket)) {
-      socket.handler.error(NetError.of(report.code, 'recv', report.destination.toString(), remotePort));
+      const error = NetError.of(report.code, 'recv', report.destination.toString(), remotePort);
+      this.tell(() => socket.handler.error(error));
     }
     return true;
   }
@@ -159,7 +160,7 @@ export class UdpHost implements UdpSockets, SocketHost {
     for (const socket of this.ports.get(localPort) ?? []) {
       const { handler, remote } = socket;
       if (!socket.mayBeAt(source) || (remote !== undefined && remote.port !== remotePort)) continue;
-      handler.report?.({ kind, code, reporter, mtu, destination });
+      this.tell(() => handler.report?.({ kind, code, reporter, mtu, destination }));
     }
   }
 
@@ -179,7 +180,16 @@ export class UdpHost implements UdpSockets, SocketHost {
     const open = [...this.ports.values()].flat();
     for (const socket of open) {
       socket.close();
-      socket.handler.error(NetError.of('ENETDOWN', 'recv'));
+      this.tell(() => socket.handler.error(NetError.of('ENETDOWN', 'recv')));
+    }
+  }
+
+  /** The contract forbids to throw; the stack shall not suffer. */
+  private tell(call: () => void): void {
+    try {
+      call();
+    } catch {
+      this.env.drops.report(DropReason.CallbackThrew, undefined, NAME);
     }
   }
 

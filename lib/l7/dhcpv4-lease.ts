@@ -110,26 +110,38 @@ export function configurationOf(
   const sameRoute = (route: Route<4>, given: DhcpRoute): boolean => {
     const gateway = gatewayOf(given);
     const same = gateway === undefined ? route.gateway === undefined : route.gateway?.equals(gateway) === true;
-    return same && route.device === device && route.destination.equals(given.destination);
+    const isPlain = route.device === device && (route.metric ?? 0) === 0;
+    return same && isPlain && route.destination.equals(given.destination);
   };
+  const textOf = ({ destination, gateway }: DhcpRoute) => `${destination.toString()} ${gateway.toString()}`;
+  // What was there before, by the user, is not DHCP's to take away.
+  const added = new Set<string>();
   return {
     addAddress(address) {
       const has = tables.addresses
         .list()
         .some((one) => one.device === device && one.cidr.address.equals(address.address));
-      if (!has) tables.addAddress(device, address);
+      if (has) return;
+      tables.addAddress(device, address);
+      added.add(address.address.toString());
     },
-    removeAddress: (address) => tables.removeAddress(device, address),
+    removeAddress(address) {
+      if (added.delete(address.toString())) tables.removeAddress(device, address);
+    },
     addRoute(route) {
       const gateway = gatewayOf(route);
       const { destination } = route;
+      if (tables.routes.at(destination).some((one) => sameRoute(one, route))) return;
       tables.addRoute({
         destination,
         device,
         ...(gateway === undefined ? {} : { gateway }),
       });
+      added.add(textOf(route));
     },
-    removeRoute: (given) => void tables.routes.remove((route) => sameRoute(route, given)),
+    removeRoute(given) {
+      if (added.delete(textOf(given))) tables.routes.remove((route) => sameRoute(route, given));
+    },
     setMtu: (mtu) => tables.limitMtu(device, mtu ?? device.mtu),
     setDns: (servers, search) => resolver?.setServers(servers, search),
   };

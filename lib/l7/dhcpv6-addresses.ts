@@ -44,6 +44,9 @@ export class LeasedAddresses {
     // All are known before the first verdict, which may come at once.
     for (const entry of entries) {
       entry.giveUp = this.configuration.claim(entry.address, (verdict) => this.judged(entry, verdict));
+      // It may have been removed by who was told of the verdict, before there was anything to give up.
+      const isOurs = this.entries.get(entry.address.toString()) === entry;
+      if (!isOurs && entry.verdict !== 'duplicate') entry.giveUp();
     }
     return entries.length > 0;
   }

@@ -29,9 +29,9 @@ export interface Dhcpv6Lease {
 }
 
 const FOREVER = 0xffff_ffff;
-/** So many addresses of one association are taken. */
+/** So many addresses of one association are taken, and kept. */
 const MAX_ADDRESSES = 16;
-/** Who chooses T1 may not make a storm of packets of it (RFC 8415 14.2); in milliseconds. */
+/** T1 may not make a storm of packets (RFC 8415 14.2), whoever chooses it; in milliseconds. */
 const SOONEST = 10_000;
 
 /** The options that may be of kind `K`. */
@@ -93,7 +93,7 @@ export function addressesOf(association: Dhcpv6Association, now: number): Dhcpv6
 
 /**
  * The lease that a reply makes of an earlier one: addresses that it does not speak of stay as they are, those with no lifetime left go
- * (RFC 8415 18.2.10.1).
+ * (RFC 8415 18.2.10.1). Where they are too many together, those that it speaks of come first.
  */
 export function leaseOfReply(
   options: readonly Dhcpv6Option[],
@@ -104,12 +104,16 @@ export function leaseOfReply(
 ): Dhcpv6Lease {
   const told = addressesOf(association, now);
   const isTold = (one: Dhcpv6LeaseAddress) => told.some(({ address }) => address.equals(one.address));
-  const kept = (before?.addresses ?? []).filter((one) => !isTold(one));
-  const addresses = [...kept, ...told].filter(({ validUntil }) => validUntil > now);
+  const lasts = ({ validUntil }: Dhcpv6LeaseAddress) => validUntil > now;
+  const granted = told.filter(lasts);
+  const kept = (before?.addresses ?? []).filter((one) => lasts(one) && !isTold(one));
+  const addresses = [...kept.slice(0, MAX_ADDRESSES - granted.length), ...granted];
   // T1 and T2 of zero leave it to us: RFC 8415 14.2 and 21.4 suggest these parts of the shortest preferred lifetime.
   const shortest = addresses.reduce((least, { preferredUntil }) => Math.min(least, preferredUntil), Infinity) - now;
+  const firstEnd = addresses.reduce((least, { validUntil }) => Math.min(least, validUntil), Infinity) - now;
+  const soonest = Math.min(SOONEST, firstEnd * 0.5); // in time for addresses that end soon
   const at = (seconds: number, otherwise: number) =>
-    now + (seconds === 0 ? Math.max(otherwise, SOONEST) : seconds === FOREVER ? Infinity : seconds * 1000);
+    now + (seconds === FOREVER ? Infinity : Math.max(seconds === 0 ? otherwise : seconds * 1000, soonest));
   const rebindAt = at(association.t2, shortest * 0.8);
   return {
     addresses,

@@ -7,13 +7,16 @@ import type { Timers } from '../core/timers.js';
 import { type DnsMessage, DnsRcode, type DnsRecord, DnsType } from '../wire/dns.js';
 import { canonicalName } from '../wire/dns-name.js';
 
+/** Longer chains of aliases than this are loops, or somebody's joke. */
+export const MAX_ALIASES = 16;
+
 /** What a response says about a question. */
 export type DnsFinding =
   /** Records of the type; `aliases` led there. */
   | { readonly kind: 'found'; readonly records: readonly DnsRecord[]; readonly aliases: readonly DnsRecord[] }
   /** The name is an alias, and the response does not say what the other name has. */
   | { readonly kind: 'alias'; readonly target: string; readonly aliases: readonly DnsRecord[] }
-  | { readonly kind: 'none'; readonly code: 'ENOTFOUND' | 'ENODATA' };
+  | { readonly kind: 'none'; readonly code: 'ENOTFOUND' | 'ENODATA' | 'EBADRESP' };
 
 /** Options of {@link DnsCache}. */
 export interface DnsCacheOptions {
@@ -43,6 +46,7 @@ export function findingOf(response: DnsMessage, name: string, type: number): Dns
     const alias = mine.find((record) => record.type === DnsType.CNAME);
     seen.add(owner);
     if (alias === undefined || alias.data.kind !== 'name') break;
+    if (aliases.length === MAX_ALIASES) return { kind: 'none', code: 'EBADRESP' };
     aliases.push(alias);
     owner = canonicalName(alias.data.name);
     if (seen.has(owner)) break;
@@ -57,7 +61,7 @@ export function findingOf(response: DnsMessage, name: string, type: number): Dns
 /** Seconds that a finding is valid; 0 for one that must not be remembered. */
 function validity(response: DnsMessage, finding: DnsFinding): number {
   if (finding.kind === 'none') {
-    const soa = soaOf(response);
+    const soa = finding.code === 'EBADRESP' ? undefined : soaOf(response);
     return soa?.data.kind === 'soa' ? Math.min(soa.ttl, soa.data.minimum) : 0;
   }
   const records = finding.kind === 'found' ? [...finding.aliases, ...finding.records] : finding.aliases;

@@ -43,6 +43,7 @@ export class DnsExchange {
   private readonly closers: (() => void)[] = [];
   private readonly bad = new Set<Endpoint>();
   private readonly plain = new Set<Endpoint>();
+  private readonly askedOverTcp = new Set<Endpoint>();
   private attempt = -1;
   private current: Endpoint | undefined = undefined;
   private failure: DnsCode = 'ETIMEOUT';
@@ -149,15 +150,22 @@ export class DnsExchange {
       return;
     }
     const { rcode } = response;
-    if (response.truncated && !overTcp) return this.askOverTcp(server);
+    if (response.truncated && !overTcp) return this.truncated(server);
     if (rcode === DnsRcode.NoError || rcode === DnsRcode.NameError) return this.finish(response);
     // A server that does not know EDNS is asked again without it (RFC 6891 7).
     const dislikesEdns = rcode === DnsRcode.FormatError || rcode === DnsRcode.NotImplemented;
     if (dislikesEdns && this.options.udpSize > 0 && !this.plain.has(server)) {
       this.plain.add(server);
-      return this.ask(server);
+      return overTcp ? this.askOverTcp(server) : this.ask(server);
     }
     return this.failed(server, codeOfRcode(rcode));
+  }
+
+  /** Once for each server: an answer may come many times, or be forged by whoever saw the question. */
+  private truncated(server: Endpoint): void {
+    if (this.askedOverTcp.has(server) || this.bad.has(server)) return;
+    this.askedOverTcp.add(server);
+    this.askOverTcp(server);
   }
 
   private repeats(response: DnsMessage): boolean {

@@ -12,15 +12,13 @@ import type { Timers } from '../core/timers.js';
 import type { Endpoint } from '../l4/tcp/api.js';
 import { type DnsRecord, DnsType } from '../wire/dns.js';
 import { canonicalName, nameLabels } from '../wire/dns-name.js';
-import { DnsCache, type DnsCacheOptions, type DnsFinding, findingOf } from './dns-cache.js';
+import { DnsCache, type DnsCacheOptions, type DnsFinding, findingOf, MAX_ALIASES } from './dns-cache.js';
 import { type DnsCode, DnsError } from './dns-error.js';
 import { DnsExchange, type DnsTransports } from './dns-exchange.js';
 import { type HostsEntries, literalAddress, LocalNames, reverseName, searchNames } from './dns-names.js';
 import { FamilyStages, type StagesHandler } from './dns-stages.js';
 
 const DNS_PORT = 53;
-// Longer chains than this are loops, or somebody's joke.
-const MAX_ALIASES = 16;
 // Larger answers could be fragmented, and fragments forged (RFC 9715).
 const UDP_SIZE = 1232;
 
@@ -139,7 +137,7 @@ export class DnsResolver {
   async resolve(name: string, type: number, options: DnsRequestOptions = {}): Promise<DnsAnswer> {
     const aliases: DnsRecord[] = [];
     let asked = name;
-    for (let hops = 0; hops <= MAX_ALIASES; hops++) {
+    while (aliases.length <= MAX_ALIASES) {
       const finding = await this.find(asked, type, name, options.signal);
       if (finding.kind === 'none') throw new DnsError(finding.code, type, name);
       aliases.push(...finding.aliases);

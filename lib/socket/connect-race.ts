@@ -104,7 +104,8 @@ class Race implements StagesHandler {
   private readonly handler: RaceHandler;
   private eyeballs: HappyEyeballs<TcpConnection> | undefined = undefined;
   private over = false;
-  private readonly stopLookup: () => void;
+  /** Nothing to stop yet: a lookup may answer before it has returned. */
+  private stopLookup: () => void = () => undefined;
 
   constructor(options: RaceOptions, handler: RaceHandler) {
     this.options = options;

@@ -51,6 +51,8 @@ export class DatagramSocket extends DatagramGroups {
   #binding: 'unbound' | 'binding' | 'bound' = 'unbound';
   #peer: 'none' | 'connecting' | 'connected' = 'none';
   #socket: UdpSocket | undefined;
+  /** To be closed when binding is over. */
+  #closing = false;
   #closed = false;
   /** What waits for the socket to be bound. */
   #queue: (() => void)[] | undefined;
@@ -141,9 +143,13 @@ export class DatagramSocket extends DatagramGroups {
 
   #bindFailed(error: Error | null): void {
     this.#binding = 'unbound';
-    // A close that waited for the end of binding is still carried out; sends and connects are forgotten, as in Node.
+    // Sends and connects are forgotten, as in Node, but a close that waited for the end of binding is still carried out.
     this.#queue = undefined;
-    this.emit('error', error);
+    try {
+      this.emit('error', error);
+    } finally {
+      if (this.#closing && !this.#closed) this.close();
+    }
   }
 
   /** Never answers at once. An address of the wrong version is no address. */
@@ -301,6 +307,7 @@ export class DatagramSocket extends DatagramGroups {
   close(callback?: () => void): this {
     if (callback !== undefined) this.on('close', callback);
     if (this.#queue !== undefined) {
+      this.#closing = true;
       this.#queue.push(() => this.close());
       return this;
     }
@@ -403,7 +410,7 @@ export interface NodeDgram {
  * @example
  * ```ts
  * const { createSocket } = nodeDgram(udp);
- * const echo = createSocket('udp4', (message, from) => echo.send(message, from.port, from.address)).bind(7);
+ * const echo = createSocket('udp4', (message, { port, address }) => port > 0 && echo.send(message, port, address)).bind(7);
  * ```
  */
 export function nodeDgram(udp: UdpSockets, defaults: Pick<DatagramOptions, 'lookup'> = {}): NodeDgram {

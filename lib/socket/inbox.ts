@@ -52,6 +52,8 @@ export class Inbox<T> implements TcpHandler {
   }
   closed(error: NetError | undefined): void {
     this.#error = error;
+    // Who were told of room would write to what is over, and blame that instead of this error.
+    this.#waiting &= ~PROGRESS;
     this.#note(CLOSED);
   }
 

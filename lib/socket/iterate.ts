@@ -293,7 +293,13 @@ export async function connect(
   const race = raceOptions(remote.host, remote.port, remote, { tcp, lookup, timers });
   const family = race.family || (rest.localAddress?.version ?? 0);
   return new Promise((resolve, reject) => {
-    const abort = raceByName(
+    let abort: (() => void) | undefined = undefined;
+    const onAbort = () => {
+      abort?.();
+      reject(reasonOf(signal));
+    };
+    signal?.addEventListener('abort', onAbort, { once: true });
+    abort = raceByName(
       { ...race, family, connection: rest },
       {
         connected: (connection) => {
@@ -306,11 +312,8 @@ export async function connect(
         },
       },
     );
-    function onAbort(): void {
-      abort();
-      reject(reasonOf(signal));
-    }
-    signal?.addEventListener('abort', onAbort, { once: true });
+    // The lookup itself may have given it up.
+    if (signal?.aborted) abort();
   });
 }
 

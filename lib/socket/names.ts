@@ -70,13 +70,14 @@ function firstAddress(answer: unknown): string {
   return String(first);
 }
 
-/** Asks `lookup` for the address of `host`; takes the first one where it gives several. */
+/** Asks `lookup` for the address of `host`; takes the first one where it gives several. Tells in a later tick, even where the lookup does not. */
 export function resolve(host: string, options: LookupOptions, lookup: LookupFunction, resolved: Resolved): void {
   lookup(host, { ...options, all: false }, (error, answer) => {
-    if (error) return resolved(error, undefined);
+    if (error) return process.nextTick(resolved, error, undefined);
     const text = firstAddress(answer);
     const address = literal(text);
-    if (address !== undefined) return resolved(null, address);
-    resolved(typeError('ERR_INVALID_IP_ADDRESS', `Invalid IP address: ${text}`), undefined);
+    if (address !== undefined) return process.nextTick(resolved, null, address);
+    const wrong = typeError('ERR_INVALID_IP_ADDRESS', `Invalid IP address: ${text}`);
+    return process.nextTick(resolved, wrong, undefined);
   });
 }

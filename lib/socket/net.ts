@@ -59,7 +59,7 @@ export interface NodeNet {
  * @example
  * ```ts
  * const net = nodeNet(tcp);
- * net.createServer((socket) => socket.pipe(socket)).listen(7);
+ * net.createServer((socket) => socket.on('error', () => socket.destroy()).pipe(socket)).listen(7);
  * net.connect(7, '10.0.0.2').end('hello');
  * ```
  */

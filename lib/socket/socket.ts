@@ -321,8 +321,10 @@ export class Socket extends Duplex {
     try {
       this.#outbox.pump(connection);
     } catch (error) {
-      this.#outbox.cancel();
-      this.destroy(systemError(netCode(error, 'EPIPE'), 'write'));
+      const failure = systemError(netCode(error, 'EPIPE'), 'write');
+      const done = this.#outbox.cancel();
+      if (done === undefined) this.destroy(failure);
+      else done(failure);
     }
   }
 

@@ -5,6 +5,7 @@
 
 import type { Ipv6Address } from '../core/address.js';
 import { Ipv6Address as Address } from '../core/address.js';
+import { UsageError } from '../core/errors.js';
 import { readDomainNames, writeDomainNames } from './domain-names.js';
 import { readMac, writeMac } from './ethernet.js';
 import { readIpv6 } from './ipv6.js';
@@ -66,6 +67,8 @@ export type NdpOption =
   | { readonly kind: 'unknown'; readonly type: number; readonly data: Uint8Array };
 
 const LENGTH = 1;
+/** In bytes: the length counts units of eight. */
+const LONGEST = 255 * 8;
 const ON_LINK = 0x80;
 const AUTONOMOUS = 0x40;
 const ROUTER_ADDRESS = 0x20;
@@ -207,6 +210,7 @@ export function ndpOptionBytes(options: readonly NdpOption[]): Uint8Array {
 
 /** An option of `type` with room for `size` bytes in all, rounded up. */
 function blank(type: number, size: number): { readonly bytes: Uint8Array; readonly view: DataView } {
+  if (size > LONGEST) throw new UsageError('ERR_INVALID_OPTION', `an option holds ${LONGEST} bytes, not ${size}`);
   const bytes = new Uint8Array((size + 7) & ~7);
   bytes[0] = type;
   bytes[LENGTH] = bytes.length / 8;

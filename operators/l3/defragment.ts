@@ -24,17 +24,18 @@ import { reassemble, type ReassembleOptions } from './reassemble.js';
  * packets$.pipe(defragment(), tracked, firewall(rules))
  */
 export function defragment(
-  options: ReassembleOptions = {},
+  options: Omit<ReassembleOptions, 'transit'> = {},
   env: Env = defaultEnvironment(),
 ): MonoTypeOperatorFunction<Ipv4Packet | Ipv6Packet> {
+  const reassembly = { ...options, transit: true };
   return (packets$) => {
     const versions$ = demux(packets$, ({ version }) => version, {}, env);
     // Of its version, by the key.
     const ipv4$ = versions$.on(4) as Observable<Ipv4Packet>;
     const ipv6$ = versions$.on(6) as Observable<Ipv6Packet>;
     return funnel<Ipv4Packet | Ipv6Packet>(
-      ipv4$.pipe(narrow4(), reassemble(options, env), widen()),
-      ipv6$.pipe(narrow6(), reassemble(options, env), widen()),
+      ipv4$.pipe(narrow4(), reassemble(reassembly, env), widen()),
+      ipv6$.pipe(narrow6(), reassemble(reassembly, env), widen()),
     );
   };
 }

@@ -6,7 +6,7 @@ import { mendIpv4Header, mendIpv6Header } from '../../lib/l3/fragment.js';
 import { fragmentProblem, Reassembler, type ReassemblyOptions } from '../../lib/l3/reassembly.js';
 import { Ipv4Packet } from '../../lib/wire/ipv4.js';
 import { Ipv6Packet } from '../../lib/wire/ipv6.js';
-import { type ExtensionProblem, FragmentHeader, walkExtensions } from '../../lib/wire/ipv6-extensions.js';
+import { type ExtensionProblem, findPayload, FragmentHeader, walkExtensions } from '../../lib/wire/ipv6-extensions.js';
 import { responder } from '../flow/responder.js';
 import { defaultEnvironment } from '../time/environment.js';
 
@@ -16,6 +16,8 @@ export interface ReassembleOptions extends Omit<ReassemblyOptions, 'expired'> {
   readonly expired?: (first: Ipv4Packet | Ipv6Packet) => void;
   /** Is told of IPv6 fragments and headers that ask for a parameter problem (RFC 8200 4.5). The packet is valid during the call. */
   readonly problem?: (packet: Ipv6Packet, problem: ExtensionProblem) => void;
+  /** The packets are on their way: what the headers behind that of a fragment say is for their destination alone (RFC 8200 4). Default false. */
+  readonly transit?: boolean;
 }
 
 const NAME = 'reassemble';
@@ -29,7 +31,7 @@ const NAME = 'reassemble';
  * A whole packet is on a frame of its own, with the first fragment's header; like every received frame it is valid only during `next`.
  *
  * **Drops** `FragmentBad`, `FragmentOverlap` (RFC 5722), `FragmentMemory`, `FragmentTimeout`, `Disposed`; of IPv6 also what `ipv6` drops
- * for its extension headers.
+ * for its extension headers, unless they are in transit.
  * **State and timers** per subscription: incomplete packets, at most 4 MiB, each for 30 s (IPv4) or 60 s (IPv6), and one timer.
  *
  * @example
@@ -87,11 +89,11 @@ function whole4(frame: Frame, env: Env): Ipv4Packet | undefined {
 }
 
 /** What stood behind the first fragment's header may be further headers. */
-function whole6(frame: Frame, { problem }: ReassembleOptions, env: Env): Ipv6Packet | undefined {
+function whole6(frame: Frame, { problem, transit = false }: ReassembleOptions, env: Env): Ipv6Packet | undefined {
   if (!mendIpv6Header(frame)) return env.drops.report(DropReason.FragmentBad, frame, NAME);
   const packet = new Ipv6Packet(frame, frame.network);
   packet.fragmented = true;
-  const trouble = walkExtensions(packet);
+  const trouble = problemOf(packet, transit);
   if (trouble !== undefined) {
     problem?.(packet, trouble);
     return env.drops.report(trouble.reason, frame, NAME);
@@ -100,4 +102,11 @@ function whole6(frame: Frame, { problem }: ReassembleOptions, env: Env): Ipv6Pac
   if (!packet.isFragment) return packet;
   // Fragments of fragments: nobody sends them.
   return env.drops.report(DropReason.FragmentBad, frame, NAME);
+}
+
+/** What is wrong with the headers, as far as that is for us to say; the payload is found in any case. */
+function problemOf(packet: Ipv6Packet, transit: boolean): ExtensionProblem | undefined {
+  if (!transit) return walkExtensions(packet);
+  findPayload(packet, packet.frame.end);
+  return undefined;
 }

@@ -1,8 +1,8 @@
 /** What stands between the links of a router and its IP: where packets go, and what they pass on their way. */
 
-import { map, type Observable, takeUntil } from 'rxjs';
+import { map, type Observable, Subject, takeUntil } from 'rxjs';
 import type { Device } from '../../lib/core/device.js';
-import { Cast, type TxFrame, type TxPacket } from '../../lib/core/frame.js';
+import { Cast, type Frame, type TxFrame, type TxPacket } from '../../lib/core/frame.js';
 import { Forwarder } from '../../lib/l3/forward.js';
 import { Decisions, Destination } from '../../lib/l3/forward-decisions.js';
 import { GroupForwarder } from '../../lib/l3/forward-groups.js';
@@ -74,10 +74,13 @@ export class Crossroads implements JunctionMaker {
     const { hooks = {}, replies = [] } = this.options;
     this.send = complaints.send;
     const decisions = new Decisions(tables, env.random.uint32());
-    const received$ = through(this.received(inputs, complaints), hooks.prerouting);
+    const wayBack = new WayBack(ended$);
+    const received$ = through(this.received(inputs, wayBack, complaints), hooks.prerouting);
     const { forwarder, groupForwarder } = this;
-    const destination = ({ frame }: RoutedPacket): number =>
-      groupForwarder.concerns(frame) ? Destination.Group : decisions.decide(frame);
+    const destination = ({ frame }: RoutedPacket): number => {
+      if (wayBack.has(frame)) return Destination.Back;
+      return groupForwarder.concerns(frame) ? Destination.Group : decisions.decide(frame);
+    };
     const destined$ = demux(received$, destination, {}, env);
     const ways$ = destined$.on(Destination.Group).pipe(forwardGroups(groupForwarder, env));
     const groups$ = demux(
@@ -90,29 +93,32 @@ export class Crossroads implements JunctionMaker {
     const own$ = demux(through(here$, hooks.input), ({ version }) => version, {}, env);
     const beyond$ = destined$.on(Destination.Beyond).pipe(forward(forwarder, env));
     const transit$ = through(funnel(beyond$, groups$.on(Destination.Beyond)), hooks.forward);
-    const stranded: typeof egress.stranded = (packet, kind, mtu) => {
-      const error = icmpErrors.about(packet, kind, mtu);
-      if (error !== undefined) this.send(error);
-    };
+    const back$ = destined$.on(Destination.Back).pipe(outgoing());
+    const stranded: typeof egress.stranded = (packet, kind, mtu) => wayBack.send(icmpErrors.about(packet, kind, mtu));
     return {
       ipv4$: own$.on(4).pipe(ipv4({ addresses: tables.addresses, routed: complaints.routed }, env)),
       ipv6$: own$.on(6).pipe(ipv6({ addresses: this.acceptance(), problem: complaints.problem }, env)),
       depart: (frames, packets) =>
         funnel<TxFrame | TxPacket>(
           ...frames,
-          ...this.departing(transit$, [...packets, ...replies.map((reply$) => reply$.pipe(takeUntil(ended$)))]),
+          ...this.departing(transit$, [...packets, back$, ...replies.map((reply$) => reply$.pipe(takeUntil(ended$)))]),
           // A firewall refuses connections in the name of those whom they are for.
         ).pipe(routeAndResolve({ ...egress, stranded, anySource: true }, env)),
     };
   }
 
-  /** What came in, as the first hook sees it. */
-  private received(inputs: readonly LinkInput[], { expired, problem }: Complaints): Observable<RoutedPacket> {
+  /** What came in, or comes back from ourselves, as the first hook sees it. */
+  private received(
+    inputs: readonly LinkInput[],
+    { packets$: returned$ }: WayBack,
+    { expired, problem }: Complaints,
+  ): Observable<RoutedPacket> {
     const { env, tables } = this.parts;
     const { interfaces, hooks = {}, defragment: pieces = hasOperators(hooks), reassembly } = this.options;
     const modes = new Map<Device, ReversePathMode>();
     for (const { device, reversePath: mode } of interfaces) if (mode !== undefined) modes.set(device, mode);
-    const packets$ = funnel(...inputs.flatMap(({ link4$, link6$ }) => [link4$.pipe(ip(env)), link6$.pipe(ip(env))]));
+    const links$ = inputs.flatMap(({ link4$, link6$ }) => [link4$.pipe(ip(env)), link6$.pipe(ip(env))]);
+    const packets$ = funnel(...links$, returned$);
     const genuine$ = modes.size === 0 ? packets$ : packets$.pipe(reversePath({ tables, modes }, env));
     return pieces ? genuine$.pipe(defragment({ ...reassembly, expired, problem }, env)) : genuine$;
   }
@@ -153,6 +159,33 @@ export class Crossroads implements JunctionMaker {
   private isProxy(device: Device): boolean {
     const { proxy = false } = this.options.interfaces.find((one) => one.device === device) ?? {};
     return proxy !== false;
+  }
+}
+
+/**
+ * The way of errors about packets that were translated already when they could not be taken further: in by the first hook, so that they are translated
+ * back, and out as what we send ourselves. An operator there that keeps one back loses it.
+ */
+class WayBack {
+  readonly packets$: Observable<RoutedPacket>;
+  private readonly errors = new Subject<TxPacket>();
+  private isTaken = false;
+
+  constructor(ended$: Observable<void>) {
+    this.packets$ = this.errors.pipe(takeUntil(ended$), lend());
+  }
+
+  /** Takes over the reference. */
+  send(error: TxPacket | undefined): void {
+    this.isTaken = true;
+    if (this.errors.observed && error !== undefined) this.errors.next(error);
+    else error?.release();
+    this.isTaken = false;
+  }
+
+  /** Whether this is an error on its way, or a copy of it: the only one that came by no device. */
+  has({ device }: Frame): boolean {
+    return this.isTaken && device === undefined;
   }
 }
 

@@ -81,6 +81,7 @@ export interface Host extends OperatorFunction<RxFrame, TxFrame> {
   readonly nameServers: DnsSources;
   /** Makes ICMP errors; their rate limit is the host's. */
   readonly icmpErrors: IcmpErrors;
+  /** Where ICMP errors about packets of ours go: who sends some of a further protocol takes its own there, else no MTU that they tell is believed. */
   readonly reports: IcmpReports;
   /** The neighbour cache of an Ethernet device of this host, for both versions. */
   neighbours(device: Device): NeighbourCache | undefined;

@@ -27,7 +27,7 @@ export type { Host, HostConflict, HostInterface, HostOptions, HostStats } from '
  * @example
  * const me = host({ device: tap, addresses: ['10.77.0.2/24', 'fd77::2/64'], gateway: '10.77.0.1' });
  * tap.frames$.pipe(me).subscribe(tap.sink);
- * nodeNet(me.tcp).createServer((socket) => socket.pipe(socket)).listen(7);
+ * nodeNet(me.tcp).createServer((socket) => socket.on('error', () => socket.destroy()).pipe(socket)).listen(7);
  */
 export function host(options: HostOptions, env: Env = defaultEnvironment()): Host {
   const parts = hostParts(options, env);

@@ -23,7 +23,10 @@ export type RouterHook = MonoTypeOperatorFunction<RoutedPacket> | readonly MonoT
 
 /** Where operators of packets can be put into a router. A packet is valid during `next`; what an operator does not pass on is dropped. */
 export interface RouterHooks {
-  /** All that came in, before it is known where it goes. */
+  /**
+   * All that came in, before it is known where it goes; and what the router says of a packet that had passed `postrouting`, so that what was translated
+   * there is translated back.
+   */
   readonly prerouting?: RouterHook;
   /** What is for the router itself. */
   readonly input?: RouterHook;

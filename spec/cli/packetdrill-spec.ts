@@ -91,6 +91,39 @@ describe('rx-netstack packetdrill', () => {
     ]);
   });
 
+  it('writes the packets of each script to a file of its own, whatever the scripts are called', async () => {
+    mkdirSync(join(directory, 'sub/other'));
+    const paths = ['same.pkt', 'sub/same.pkt', 'sub/other/same.pkt', 'sub/other-same.pkt'].map((name) =>
+      file(name, GOOD),
+    );
+    const pcap = join(directory, 'run.pcapng');
+    const written = () => readdirSync(directory).filter((name) => name.endsWith('.pcapng'));
+    const options = ['--pcap', pcap, '--ip-version', 'ipv4'];
+    expect((await run(['packetdrill', directory, ...options])).code).to.equal(0);
+    const names = ['run.same.ipv4', 'run.sub-other-same-2.ipv4', 'run.sub-other-same.ipv4', 'run.sub-same.ipv4'];
+    expect(written()).to.deep.equal(names.map((name) => `${name}.pcapng`));
+    for (const name of written()) rmSync(join(directory, name));
+    expect((await run(['packetdrill', ...paths.slice(1, 3), ...options])).code).to.equal(0);
+    expect(written()).to.deep.equal(['run.other-same.ipv4.pcapng', 'run.same.ipv4.pcapng']);
+  });
+
+  it('says which file it cannot write', async () => {
+    const pcap = join(directory, 'missing', 'run.pcapng');
+    const { code, stderr } = await run(['packetdrill', file('good.pkt', GOOD), '--pcap', pcap, '--ip-version', 'ipv4']);
+    expect(stderr).to.equal(`rx-netstack packetdrill: cannot write ${pcap}: no such file or directory (ENOENT)\n`);
+    expect(code).to.equal(1);
+  });
+
+  it('complains where there is nothing to run', async () => {
+    file('sub/other.txt', 'not a script');
+    for (const more of [[], [file('good.pkt', GOOD)]]) {
+      const { code, stdout, stderr } = await run(['packetdrill', join(directory, 'sub'), ...more]);
+      expect(stderr).to.equal(`rx-netstack packetdrill: ${join(directory, 'sub')}: no .pkt file is in it\n`);
+      expect(stdout).to.contain(`${2 * more.length} passed, 0 failed, 1 could not be read\n`);
+      expect(code).to.equal(2);
+    }
+  });
+
   it('puts in words, takes a profile, and is strict when told to', async () => {
     const path = file('words.pkt', GOOD.replace('mss 1460', 'mss MSS'));
     expect((await run(['packetdrill', path, '-D', 'MSS=1460', '--strict', '--profile', 'freebsd'])).code).to.equal(0);

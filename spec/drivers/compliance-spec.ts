@@ -1,7 +1,6 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Duplex } from 'node:stream';
 import { expect } from 'chai';
 import { tap } from 'rxjs';
 import { compliance, type Rig } from '../../drivers/compliance.js';
@@ -13,6 +12,7 @@ import type { Device } from '../../lib/core/device.js';
 import { asTx, FramePool } from '../../lib/core/frame.js';
 import { environment } from '../../operators/time/environment.js';
 import { SimulationScheduler } from '../../operators/time/simulation-scheduler.js';
+import { StandInTunTap2 } from './stand-in-tuntap2.js';
 import { bridgeRig, vlanRig, vxlanRig } from './virtual-rigs.js';
 
 function linkRig(options: LinkOptions): Rig {
@@ -38,36 +38,9 @@ function linkRig(options: LinkOptions): Rig {
   };
 }
 
-/** Stands in for an instance of `tuntap2`: the same interface, and an array for a wire. */
-class StandIn extends Duplex {
-  readonly name = 'tap0';
-  mtu = 1500;
-  isUp = true;
-  readonly mac?: string;
-  readonly wire: Uint8Array[] = [];
-
-  constructor(mac?: string) {
-    super({ readableObjectMode: true, writableHighWaterMark: 300 });
-    if (mac !== undefined) this.mac = mac;
-  }
-
-  override _read(): void {
-    // Frames are pushed when they come.
-  }
-
-  override _write(chunk: Uint8Array, _encoding: string, done: () => void): void {
-    this.wire.push(chunk);
-    setImmediate(done);
-  }
-
-  release(): void {
-    this.destroy();
-  }
-}
-
 function standInRig(mac?: string): Rig {
   const env = environment({ scheduler: new SimulationScheduler(), seed: 1, pool: new FramePool({ poison: true }) });
-  const standIn = new StandIn(mac);
+  const standIn = new StandInTunTap2(mac);
   return {
     device: tuntap2(standIn, {}, env),
     env,

@@ -323,6 +323,25 @@ describe('link', () => {
     expect(env.drops.toJSON()).to.deep.equal({ disposed: 1, 'device-down': 1 });
   });
 
+  for (const number of [1, 2]) {
+    it(`drops each frame once that has not been delivered when its receiver closes it on frame ${number} of three`, () => {
+      const { scheduler, env } = bench();
+      const wire = link({}, env);
+      const [a, b] = wire.ends;
+      const seen: number[] = [];
+      b.frames$.subscribe((frame) => {
+        seen.push(frame.slab.view.getUint16(frame.end - 2));
+        if (seen.length === number) void wire.close();
+      });
+      for (const sent of [1, 2, 3]) send(a, env, sent);
+      scheduler.run();
+      expect(seen).to.deep.equal([1, 2].slice(0, number));
+      expect(env.drops.toJSON()).to.deep.equal({ 'device-down': 3 - number });
+      expect(env.pool.outstanding).to.equal(0);
+      expect(scheduler.pending).to.equal(0);
+    });
+  }
+
   it('gives the same trace for the same seed, and another for another', () => {
     const hash = (seed: number) =>
       createHash('sha256')

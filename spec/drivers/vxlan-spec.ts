@@ -366,6 +366,29 @@ for (const version of [4, 6] as const) {
       expect(make(4).mtu).to.equal(version === 4 ? 1450 : 1430);
     });
 
+    it('has no larger MTU than an outer packet has room for, tags included', () => {
+      // Outer headers, and an Ethernet header with two tags.
+      const most = 65_535 - (version === 4 ? 20 : 40) - 8 - 8 - 22;
+      const [left, right] = [1, 2].map((at) => make(at, { mtu: most, peers: [address(3 - at)] }));
+      const got: number[] = [];
+      right?.frames$.subscribe(({ length }) => got.push(length));
+      const frame = new Uint8Array(most + 22).fill(1);
+      frame.set(frameBytes(B, A, '88a8 0001 8100 0002 88b5'));
+      // While neighbours resolve, no queue holds so many fragments.
+      for (const bytes of [frameBytes(B, A), frame]) send(left ?? expect.fail(), bytes);
+      expect(got).to.deep.equal([22, frame.length]);
+      expect(() => make(3, { mtu: most + 1 }))
+        .to.throw()
+        .with.property('code', 'ERR_INVALID_OPTION');
+
+      const [near] = link({ mtu: 65_535 }, env).ends;
+      const me = host({ device: near, addresses: [`${address(1)}/${version === 4 ? 24 : 64}`] }, env);
+      const on = near.frames$.pipe(me).subscribe(near.sink);
+      scheduler.runFor(5000);
+      expect(vxlanDevice({ vni: 5, underlay: me, peers: [address(2)] }, env).mtu).to.equal(most);
+      on.unsubscribe();
+    });
+
     it('knows stations that it is told, wherever they are heard, and those only where it does not learn', () => {
       const stations = [{ mac: '02:00:00:00:00:bb', peer: address(3) }];
       const left = make(1, { peers: [address(2)], stations, learning: false });
@@ -459,6 +482,7 @@ for (const version of [4, 6] as const) {
         { hopLimit: 0 },
         { dscp: 64 },
         { mtu: 10 },
+        { mtu: 65_535 },
         { ageing: Number.NaN },
         { peers: [other(2)] },
         { peers: [address(1)] },

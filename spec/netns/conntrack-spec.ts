@@ -97,9 +97,9 @@ for (const version of [4, 6] as const) {
       const guarded = new Guarded(netns, undefined);
       const { live } = guarded;
       await webServer(live.client);
-      const out = await live.client.run('ping', ['-n', '-c', '3', '-i', '0.01', '-W', '1', server]);
+      const out = await live.client.run('ping', ['-n', '-c', '3', '-i', '0.1', '-W', '1', server]);
       expect(out.stdout).to.match(/3 received/);
-      const back = await live.server.run('ping', ['-n', '-c', '3', '-i', '0.01', '-W', '1', client]);
+      const back = await live.server.run('ping', ['-n', '-c', '3', '-i', '0.1', '-W', '1', client]);
       expect(back.stdout).to.match(/0 received/);
       const url = version === 4 ? client : `[${client}]`;
       const knock = await live.server.sh(`curl -sS --max-time 2 http://${url}:${PORT}/1`);

@@ -200,6 +200,51 @@ describeWithIperf3('rx-netstack iperf3', (netns) => {
     expectTransfer(ours.end['sum_sent'], theirs.end['sum_received'], 1);
   });
 
+  for (const [name, more, program] of [
+    ['with the results of both sides', ['-J'], true],
+    ['with its own where the server is gone', ['-J'], false],
+    ['in text', [], true],
+  ] as const) {
+    it(`is a client that prints what was measured until Ctrl-C, ${name}`, async function () {
+      this.timeout(60_000);
+      const { namespace } = netns;
+      const server = await listening(namespace, IPERF_PORT, 'iperf3', '-s', '-1', '--forceflush');
+      let seen = '';
+      server.stdout?.setEncoding('utf8').on('data', (text: string) => (seen += text));
+      const args = ['--import=tsx', MAIN, 'iperf3', '-c', '10.77.0.1', '-t', '0', ...more, ...place];
+      const child = namespace.start(process.execPath, args);
+      let out = '';
+      let complaints = '';
+      child.stdout?.setEncoding('utf8').on('data', (text: string) => (out += text));
+      child.stderr?.setEncoding('utf8').on('data', (text: string) => (complaints += text));
+      const closed = once(child, 'close') as Promise<[number]>;
+      await until(() => seen.includes(' sec '), 30_000);
+      if (!program) server.kill('SIGSTOP');
+      child.kill('SIGINT');
+      expect((await closed)[0]).to.equal(1);
+      if (more.length === 0) {
+        expect(out).to.match(/ sender\n.* receiver\n$/);
+        expect(complaints).to.equal('rx-netstack iperf3: interrupt - the client has terminated\n');
+        return;
+      }
+      const { error, end } = JSON.parse(out) as Report;
+      expect(error).to.equal('interrupt - the client has terminated');
+      expect(end['sum_sent']?.bytes).to.be.above(100_000);
+      expect((end['sum_received']?.bytes ?? 0) > 0).to.equal(program);
+    });
+  }
+
+  it('is a server of the version that it is told', async function () {
+    this.timeout(60_000);
+    const { namespace } = netns;
+    const both = [...place, '--address', 'fd77::2/64', '--peer', 'fd77::1/64'];
+    const child = namespace.start(process.execPath, ['--import=tsx', MAIN, 'iperf3', '-s', '-6', ...both]);
+    await once(child.stdout as NonNullable<typeof child.stdout>, 'data');
+    await measure(namespace, 'fd77::2');
+    const four = await namespace.run('iperf3', ['-c', '10.77.0.2', '-t', '1', '-J']);
+    expect((JSON.parse(four.stdout) as Report).error).to.contain('Connection refused');
+  });
+
   it('is a client that prints what the other one prints; and says why it cannot', async function () {
     this.timeout(60_000);
     const { namespace } = netns;

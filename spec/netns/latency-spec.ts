@@ -31,7 +31,7 @@ describeNetns('wake-up latency', (netns) => {
     }
     const live = new LiveHost(netns.namespace, { driver: { wakeLatency: 1000 } });
     // Neighbours, and all that the kernel has to say where an interface comes up.
-    const pinging = netns.namespace.run('ping', ['-q', '-c', '50', '-i', '0.005', '10.77.0.2']);
+    const pinging = netns.namespace.run('ping', ['-q', '-c', '25', '-i', '0.02', '10.77.0.2']);
     await until(() => latency() === 1000);
     expect((await pinging).stdout).to.contain(' 0% packet loss');
     await until(() => latency() === before);

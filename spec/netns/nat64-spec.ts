@@ -119,10 +119,10 @@ describeNetns('NAT64 between kernels', (netns) => {
   it('takes pings, small and in fragments of IPv4', async function () {
     this.timeout(30_000);
     const live = new LiveNat64(netns);
-    const small = await live.client.run('ping', ['-c', '20', '-i', '0.01', '-W', '1', SERVER]);
+    const small = await live.client.run('ping', ['-c', '20', '-i', '0.1', '-W', '1', SERVER]);
     expect(small.stdout).to.match(/20 received, 0% packet loss/);
     expect(small.stdout).to.contain('ttl=62');
-    const big = await live.client.run('ping', ['-c', '5', '-i', '0.01', '-W', '1', '-s', '1400', SERVER]);
+    const big = await live.client.run('ping', ['-c', '5', '-i', '0.1', '-W', '1', '-s', '1400', SERVER]);
     expect(big.stdout).to.match(/5 received, 0% packet loss/);
     await live.close();
   });

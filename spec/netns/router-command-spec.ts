@@ -299,6 +299,20 @@ describeNetns('rx-netstack router', (netns) => {
     expect(await running.end()).to.equal(0);
   });
 
+  it('advertises what it is told to, for a short time, too', async function () {
+    this.timeout(60_000);
+    const wanted = "advertise: { lifetime: 9, dns: ['fd01::53'], search: [home.arpa] }";
+    const running = await RouterProcess.start(netns, directory, routed().replace('clampMss: true', wanted));
+    const { client } = running;
+    const sniffed = client.run('tcpdump', ['-i', 'lan', '-c', '2', '-vv', '-n', 'icmp6 and ip6[40] == 134']);
+    const told = (await sniffed).stdout;
+    expect(told).to.match(/router lifetime 9s/);
+    expect(told).to.match(/rdnss option .*addr: fd01::53/);
+    expect(told).to.match(/dnssl option .*home\.arpa/);
+    expect(told).to.match(/prefix info option .*fd01::\/64/);
+    expect(await running.end()).to.equal(0);
+  });
+
   it('says what is wrong with a configuration', async () => {
     const file = join(directory, 'wrong.yaml');
     writeFileSync(file, 'devices: { lan: { mtu: 1 } }\n');

@@ -77,10 +77,10 @@ for (const version of [4, 6] as const) {
     it('takes pings further, small and in fragments', async function () {
       this.timeout(30_000);
       const live = new LiveRouter(netns, { recording });
-      const small = await live.client.run('ping', ['-c', '20', '-i', '0.01', '-W', '1', to]);
+      const small = await live.client.run('ping', ['-c', '20', '-i', '0.1', '-W', '1', to]);
       expect(small.stdout).to.match(/20 received, 0% packet loss/);
       expect(small.stdout).to.contain('ttl=63');
-      const big = await live.client.run('ping', ['-c', '5', '-i', '0.01', '-W', '1', '-s', '20000', to]);
+      const big = await live.client.run('ping', ['-c', '5', '-i', '0.1', '-W', '1', '-s', '20000', to]);
       expect(big.stdout).to.match(/5 received, 0% packet loss/);
       await live.close();
     });
@@ -146,7 +146,7 @@ for (const version of [4, 6] as const) {
         const { stdout } = await live.client.run('ip', ['route', 'get', to]);
         expect(stdout).to.contain(`mtu ${mtu}`);
         // Without "do not fragment", IPv4 is cut on the way; IPv6 by its source, once it knows.
-        const ping = await live.client.run('ping', ['-c', '3', '-i', '0.01', '-s', '1400', '-M', 'dont', to]);
+        const ping = await live.client.run('ping', ['-c', '3', '-i', '0.1', '-s', '1400', '-M', 'dont', to]);
         expect(ping.stdout).to.match(/3 received, 0% packet loss/);
         expect(live.env.drops.count(DropReason.IpTooBig)).to.be.within(1, 100);
         await live.close();
@@ -161,7 +161,7 @@ for (const version of [4, 6] as const) {
         return packet;
       });
       const live = new LiveRouter(netns, { recording, hooks: { forward: look } });
-      const ping = await live.client.run('ping', ['-c', '3', '-i', '0.01', '-W', '1', '-s', '4000', to]);
+      const ping = await live.client.run('ping', ['-c', '3', '-i', '0.1', '-W', '1', '-s', '4000', to]);
       expect(ping.stdout).to.match(/3 received, 0% packet loss/);
       const whole = 4008 + (version === 4 ? 20 : 40);
       expect(seen.filter((length) => length === whole)).to.have.length(6);

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { readlinkSync } from 'node:fs';
+import { closeSync, openSync, readlinkSync } from 'node:fs';
 import { expect } from 'chai';
 import { filter, firstValueFrom, map, take, toArray } from 'rxjs';
 import type { Env } from '../../lib/core/env.js';
@@ -9,6 +9,7 @@ import { asTx, type Frame, FramePool } from '../../lib/core/frame.js';
 import { environment } from '../../operators/time/environment.js';
 import { TUNSETSNDBUF } from '../../drivers/native/if-tun.js';
 import { libc } from '../../drivers/native/libc.js';
+import { Uring } from '../../drivers/native/uring.js';
 import { writeMac } from '../../lib/wire/ethernet.js';
 import { inNamespace, openTap, type TapOptions } from '../../drivers/tap.js';
 import { describeNetns, type Netns } from './namespace.js';
@@ -57,8 +58,9 @@ describeNetns('tap', (netns) => {
     const env = testEnv();
     const tap = open(netns, env);
     tap.frames$.subscribe(pong(tap));
-    const ping = await netns.namespace.run('ping', ['-q', '-c', '50', '-i', '0.002', '-W', '1', '10.77.0.2']);
-    expect(ping.stdout, ping.stdout).to.match(/50 received, 0% packet loss/);
+    // Whatever -W says, ping waits for the last answer no longer than for twice the longest round trip, or one interval.
+    const ping = await netns.namespace.run('ping', ['-q', '-c', '20', '-i', '0.1', '-W', '1', '10.77.0.2']);
+    expect(ping.stdout, ping.stdout).to.match(/20 received, 0% packet loss/);
     await tap.close();
     expect(env.pool.outstanding).to.equal(0);
   });
@@ -113,6 +115,28 @@ describeNetns('tap', (netns) => {
     expect(netns.namespace.ip('link', 'show', 'tap0')).to.contain('tap0');
     await open(netns, env, { persist: false }).close();
     expect(() => netns.namespace.ip('link', 'show', 'tap0')).to.throw();
+  });
+
+  it('does not leave a persistent interface behind that could not be opened', () => {
+    const failing = (options: TapOptions): void => {
+      expect(() => open(netns, testEnv(), { persist: true, ...options })).to.throw();
+      expect(() => netns.namespace.ip('link', 'show', 'tap0')).to.throw();
+    };
+    failing({
+      onOpen: () => {
+        throw new Error('not as it should be');
+      },
+    });
+    // An MTU with which there is no IPv6.
+    failing({ mtu: 1000, peer: ['fd00::1/64'] });
+  });
+
+  it('would be refused an io_uring if it could not say whether it would have to wait', () => {
+    const fd = openSync('/proc/self/status', 'r');
+    expect(() => new Uring(libc(), fd, 64))
+      .to.throw(/Linux 6.4/)
+      .with.property('code', 'ENOTSUP');
+    closeSync(fd);
   });
 
   it('stamps all frames of a batch with one time, and names itself in them', async () => {

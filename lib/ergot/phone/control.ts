@@ -76,6 +76,7 @@ export class PhoneControl {
       refreshed: (link) => this.tell(link),
     });
     this.groups = new Groups({
+      timers: node.env.timers,
       table,
       stack: node.stack,
       isMulticast: (value) => settings.groups.some((group) => inBlock(group, value)) || this.grants.isMulticast(value),
@@ -113,7 +114,7 @@ export class PhoneControl {
   detached(link: PhoneLink): void {
     this.tenancies.get(link)?.stop();
     this.tenancies.delete(link);
-    this.groups.forget(link.number);
+    this.groups.forget(link);
     if (link.kind === 'parent') this.moved();
   }
 
@@ -138,7 +139,8 @@ export class PhoneControl {
   /** A link to a parent works with another place than before. */
   placed(link: PhoneLink, uplink: PhoneUplink | undefined): void {
     this.host.placed(link, uplink);
-    if (uplink !== undefined) this.groups.renew(link);
+    if (uplink === undefined) this.groups.lost(link);
+    else this.groups.renew(link);
     this.moved();
   }
 
@@ -160,6 +162,7 @@ export class PhoneControl {
   stop(): void {
     for (const tenancy of this.tenancies.values()) tenancy.stop();
     this.tenancies.clear();
+    this.groups.stop();
     this.grants.stop();
     this.allocator.close();
   }
@@ -201,10 +204,10 @@ export class PhoneControl {
     if (this.serving) return;
     const opened: OpenSocket[] = [];
     let port = this.host.lastPort;
-    const serve: Serve = (endpoint, handler) => {
+    const serve: Serve = (endpoint, handler, options) => {
       for (; port > 0; port--) {
         try {
-          opened.push(this.host.node.stack.serve(endpoint, handler, { port }));
+          opened.push(this.host.node.stack.serve(endpoint, handler, { ...options, port }));
           return;
         } catch (error) {
           if (!(error instanceof UsageError)) throw error;

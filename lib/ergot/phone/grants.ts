@@ -11,7 +11,7 @@ import { type AllocError, type Allocation, AllocFlag, type AllocRequest } from '
 import { scopeSize } from '../address-text.js';
 import type { AddressAllocator } from '../allocator.js';
 import type { Endpoint } from '../endpoint.js';
-import type { Incoming } from '../net-stack-api.js';
+import type { Incoming, ServeOptions } from '../net-stack-api.js';
 import { LEASE_TIMES } from '../profiles/leases.js';
 import type { RoutingTable } from '../routing.js';
 import type { PhoneLink } from './link.js';
@@ -57,6 +57,7 @@ export interface GrantsHost {
 export type Serve = <Request, Response>(
   endpoint: Endpoint<Request, Response>,
   handler: (request: Incoming<Request, PhoneAddress>, answer: (response: Response) => void) => void,
+  options?: Pick<ServeOptions, 'unanswered'>,
 ) => void;
 
 /** What one request was given. */

@@ -3,6 +3,7 @@
  * that several may subscribe to; for one of a longer scope the parent is asked, by the first who wants it, and told by the last who does not.
  */
 
+import type { Timers } from '../../core/timers.js';
 import type { PhoneAddress } from '../address.js';
 import { isScope, scopeSize } from '../address-text.js';
 import { ErgotError } from '../error.js';
@@ -19,17 +20,24 @@ import {
   subscribeMulticast,
   unsubscribeMulticast,
 } from './messages.js';
+import { Renewals } from './renewals.js';
 import { atLink } from './target.js';
 
 /** How many addresses a device keeps account of, so that none can take its memory. */
 export const MAX_GROUPS = 1024;
 const TIMEOUT = 3000;
+/** Each request that waits for the parent takes a socket of the device: children that ask for very much are not to take all of them. */
+const WAITING = { unanswered: 16 } as const;
 
 /** What came of a subscription. */
 export type SubscribeAnswer = Answer<undefined, SubscribeRefusal>;
 
+/** What came of asking a parent. */
+type Heard = Incoming<SubscribeAnswer, PhoneAddress> | ErgotError;
+
 /** The device as its groups see it. */
 export interface GroupsHost {
+  readonly timers: Timers;
   readonly table: RoutingTable;
   readonly stack: NetStackApi<PhoneAddress>;
   /** Whether an address of the device's scope may be subscribed to. */
@@ -60,6 +68,8 @@ export class Groups {
   private readonly groups: Group[] = [];
   /** Those of who does not want it any more, or is gone, are taken out before they are answered. */
   private readonly wishes = new Set<Wish>();
+  /** What each parent is still to be asked for anew. */
+  private readonly renewals = new Map<PhoneLink, Renewals<Group>>();
 
   constructor(host: GroupsHost) {
     this.host = host;
@@ -68,11 +78,15 @@ export class Groups {
   /** Begins to answer children. */
   serve(serve: Serve): void {
     const { host } = this;
-    serve(subscribeMulticast, ({ source, value }, answer) => {
-      const link = host.askerOf(source);
-      if (link === undefined) answer(err('NotMulticast'));
-      else this.subscribe(value, link.number, answer);
-    });
+    serve(
+      subscribeMulticast,
+      ({ source, value }, answer) => {
+        const link = host.askerOf(source);
+        if (link === undefined) answer(err('NotMulticast'));
+        else this.subscribe(value, link.number, answer);
+      },
+      WAITING,
+    );
     serve(unsubscribeMulticast, (request, answer) => answer(this.unsubscribed(request)));
   }
 
@@ -108,15 +122,31 @@ export class Groups {
   }
 
   /** A link is gone, and its subscriptions with it. */
-  forget(link: number): void {
-    this.withdraw((wish) => wish.member === link);
-    for (const group of this.groups.slice()) this.unsubscribe({ bits: group.bits, address: group.value }, link);
+  forget(link: PhoneLink): void {
+    this.lost(link);
+    this.withdraw((wish) => wish.member === link.number);
+    for (const group of this.groups.slice()) this.unsubscribe({ bits: group.bits, address: group.value }, link.number);
   }
 
   /** There is a parent to ask, perhaps another one than before: it is told what is wanted here. What it refuses is not heard any more. */
   renew(parent: PhoneLink): void {
-    for (const { value, bits } of this.groups)
-      if (bits > this.host.table.bits) this.askFor(value, bits, parent, () => {});
+    let renewals = this.renewals.get(parent);
+    if (renewals === undefined) {
+      renewals = new Renewals(this.host.timers, (group, said) => this.askAnew(group, parent, said));
+      this.renewals.set(parent, renewals);
+    }
+    renewals.add(this.groups.filter(({ bits }) => bits > this.host.table.bits));
+  }
+
+  /** A parent is not to be asked any more, until {@link Groups.renew}. */
+  lost(parent: PhoneLink): void {
+    this.renewals.get(parent)?.stop();
+    this.renewals.delete(parent);
+  }
+
+  /** Asks nothing more. */
+  stop(): void {
+    for (const parent of this.renewals.keys()) this.lost(parent);
   }
 
   private unsubscribed({ source, value }: Incoming<ScopedAddress, PhoneAddress>): SubscribeAnswer {
@@ -127,25 +157,33 @@ export class Groups {
   }
 
   private askFor(address: number, bits: number, parent: PhoneLink, answer: (answer: SubscribeAnswer) => void): void {
-    const heard = (result: Incoming<SubscribeAnswer, PhoneAddress> | ErgotError): void => {
-      if (result instanceof ErgotError) answer(err('ParentUnavailable'));
-      else answer(result.value.kind === 'Ok' ? ok(undefined) : err('ParentRefused'));
-    };
-    this.ask(subscribeMulticast, parent, { bits, address }, heard);
+    this.ask(subscribeMulticast, parent, { bits, address }, (result) => {
+      const refusal = refusalOf(result);
+      answer(refusal === undefined ? ok(undefined) : err(refusal));
+    });
   }
 
+  /** Asks for what is wanted already. */
+  private askAnew({ value, bits }: Group, parent: PhoneLink, said: (said: boolean) => void): () => void {
+    return this.ask(subscribeMulticast, parent, { bits, address: value }, (result) =>
+      said(refusalOf(result) !== 'ParentUnavailable'),
+    );
+  }
+
+  /** @returns what gives it up */
   private ask(
     endpoint: typeof subscribeMulticast,
     { device }: PhoneLink,
     address: ScopedAddress,
-    heard: (result: Incoming<SubscribeAnswer, PhoneAddress> | ErgotError) => void,
-  ): void {
+    heard: (result: Heard) => void,
+  ): () => void {
     try {
-      this.host.stack.request(endpoint, atLink(device), address, heard, { timeout: TIMEOUT });
+      return this.host.stack.request(endpoint, atLink(device), address, heard, { timeout: TIMEOUT });
     } catch (error) {
       // All sockets are taken, which passes; or the node has ended.
       if (!(error instanceof ErgotError)) throw error;
       heard(error);
+      return () => {};
     }
   }
 
@@ -160,6 +198,7 @@ export class Groups {
 
   private end(group: Group): void {
     this.groups.splice(this.groups.indexOf(group), 1);
+    for (const renewals of this.renewals.values()) renewals.drop(group);
     if (group.bits > this.host.table.bits) this.unwanted(group.value, group.bits);
   }
 
@@ -182,6 +221,14 @@ export class Groups {
   private find(value: number, bits: number): Group | undefined {
     return this.groups.find((group) => group.value === value && group.bits === bits);
   }
+}
+
+/** Why a parent does not pass on what was asked for; `undefined` if it does. That it was not heard, or that one above it has none to ask, passes. */
+function refusalOf(result: Heard): SubscribeRefusal | undefined {
+  if (result instanceof ErgotError) return 'ParentUnavailable';
+  const { value: answer } = result;
+  if (answer.kind === 'Ok') return undefined;
+  return answer.value.kind === 'ParentUnavailable' ? 'ParentUnavailable' : 'ParentRefused';
 }
 
 /** What own sockets are to {@link Groups}. */

@@ -75,12 +75,13 @@ export class Red implements Queue {
     return next;
   }
 
-  /** The average sees an idle time as so many arrivals at an empty queue as the wire could have served. */
+  /** The average sees an idle time as so many arrivals at an empty queue as the wire could have served: in no time none, however fast it is. */
   private measure(now: number, rate: number): void {
     const { weight = WEIGHT } = this.options;
     const { frames } = this.waiting;
     if (frames > 0) this.average += weight * (frames - this.average);
-    else this.average *= (1 - weight) ** (((now - this.idleSince) * rate) / (8 * 1000 * USUAL_FRAME));
+    else if (now > this.idleSince)
+      this.average *= (1 - weight) ** (((now - this.idleSince) * rate) / (8 * 1000 * USUAL_FRAME));
   }
 
   /** Whether this frame is to be dropped or marked: the gaps between hits are uniform up to 1 / probability (section 7 of the paper). */

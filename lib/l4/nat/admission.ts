@@ -9,7 +9,7 @@ import { MappingKind } from './mappings.js';
 import type { NatSettings } from './options.js';
 import type { Policies } from './policies.js';
 import type { NatFilter } from './rules.js';
-import { SessionKind } from './sessions.js';
+import { ANY_PORT, SessionKind } from './sessions.js';
 import type { End, NatState } from './state.js';
 import { isOpening, keepsAlive, tcpKind, tcpState } from './tcp-session.js';
 
@@ -34,19 +34,18 @@ export class Admission {
     const session = this.sessionOf(mapping, protocol, remote);
     if (session === 0) return false;
     if (this.settings.refreshInbound && protocol === NatProtocol.Udp) {
-      this.state.sessions.use(session, SessionKind.Udp, now);
+      this.state.useSession(session, SessionKind.Udp, now);
     }
     return true;
   }
 
   /** A packet goes out from a mapping to `remote`; false where there can be no session for it, see {@link NatState.refusal}. */
   goesOut(mapping: number, protocol: NatProtocol, remote: End, flags: number, now: number): boolean {
-    const { sessions } = this.state;
     if (protocol === NatProtocol.Tcp) return this.segmentGoesOut(mapping, remote, flags, now);
     const kind = protocol === NatProtocol.Udp ? SessionKind.Udp : SessionKind.Icmp;
     const known = this.sessionOf(mapping, protocol, remote);
     if (known === 0) return this.openFor(mapping, protocol, remote, kind, now) !== 0;
-    sessions.use(known, kind, now);
+    this.state.useSession(known, kind, now);
     return true;
   }
 
@@ -113,7 +112,7 @@ export class Admission {
     if (kind === MappingKind.Forward) return true;
     const filter = this.ruleFilter(mapping);
     if (filter !== 'address-dependent') return filter === 'endpoint-independent';
-    return this.state.sessions.find(mapping, word0, word1, word2, word3, 0) !== 0;
+    return this.state.sessions.find(mapping, word0, word1, word2, word3, ANY_PORT) !== 0;
   }
 
   private segmentGoesOut(mapping: number, remote: End, flags: number, now: number): boolean {
@@ -138,6 +137,6 @@ export class Admission {
     const before = sessions.state(session);
     const after = tcpState(before, flags, out);
     if (after !== before) sessions.setState(session, after);
-    if (keepsAlive(before, after, flags, out)) sessions.use(session, tcpKind(after), now);
+    if (keepsAlive(before, after, flags, out)) this.state.useSession(session, tcpKind(after), now);
   }
 }

@@ -62,15 +62,17 @@ export class ExternalAddress {
     return (this.ports[protocol]?.free ?? 1) > 0;
   }
 
-  /** Forwards ports, which are not free then; false where one of them is forwarded or in use. */
+  /** Forwards ports, which are not free then; false where one of them is forwarded elsewhere or in use, and is left as it is. */
   forward(protocol: 0 | 1, from: number, to: number, target: ForwardTarget): boolean {
     const table = (this.forwards[protocol] ??= new Int32Array(PORTS));
-    this.targets.push(target);
+    const number = this.numberOf(target);
+    let all = true;
     for (let port = from; port <= to; port++) {
-      if (!this.free(protocol).take(port)) return false;
-      table[port] = this.targets.length;
+      if (table[port] === number) continue;
+      if (this.free(protocol).take(port)) table[port] = number;
+      else all = false;
     }
-    return true;
+    return all;
   }
 
   /** Where a port is forwarded to, or `undefined`. */
@@ -81,6 +83,12 @@ export class ExternalAddress {
 
   is(word0: number, word1: number, word2: number, word3: number): boolean {
     return this.word3 === word3 && this.word2 === word2 && this.word1 === word1 && this.word0 === word0;
+  }
+
+  /** The place of a target among all, counted from 1. */
+  private numberOf({ address, shift }: ForwardTarget): number {
+    const known = this.targets.findIndex((one) => one.shift === shift && one.address.equals(address));
+    return known < 0 ? this.targets.push({ address, shift }) : known + 1;
   }
 }
 

@@ -109,11 +109,13 @@ export class Policies {
   readonly sources: readonly SourcePolicy[];
   readonly statics: readonly StaticPrefixes[];
   readonly externals: ExternalAddresses;
+  /** Addresses that forward rules name: they are external whether or not a device has them. */
+  private readonly named = new Set<ExternalAddress>();
   private readonly forwards: readonly DeviceForward[];
   private readonly tables: () => NatTables | undefined;
   private generation = -1;
   private own: readonly IpAddress[] = [];
-  /** Is told of an address that is external no longer; all that stands for it is to be forgotten. */
+  /** Is told of an address that a device has no longer; all that stands for it is to be forgotten. */
   retired: (external: ExternalAddress) => void = () => {};
 
   /** @throws UsageError `ERR_INVALID_OPTION`, `ERR_INVALID_ADDRESS` */
@@ -141,6 +143,7 @@ export class Policies {
     }
     for (const { rule, index, device } of this.forwards) {
       const address = addressOf(tables, device, ipOf(rule.to).version);
+      // Ports that are in use meanwhile are left to whom they are given.
       if (address !== undefined) install(rule, index, this.externals.add(address));
     }
     this.own = [...tables.addresses.list(), ...tables.addresses6.list()].map(({ cidr }) => cidr.address);
@@ -179,7 +182,9 @@ export class Policies {
 
   private forwardOf(rule: ForwardRule, index: number): DeviceForward[] {
     if (rule.address !== undefined) {
-      mustInstall(rule, index, this.externals.add(ipOf(rule.address)));
+      const external = this.externals.add(ipOf(rule.address));
+      mustInstall(rule, index, external);
+      this.named.add(external);
       return [];
     }
     const { version } = ipOf(rule.to);
@@ -204,7 +209,7 @@ export class Policies {
   private retire(external: ExternalAddress): void {
     if (this.sources.some(({ pool }) => pool.includes(external))) return;
     this.retired(external);
-    this.externals.remove(external);
+    if (!this.named.has(external)) this.externals.remove(external);
   }
 }
 
@@ -240,7 +245,7 @@ function mustInstall(rule: ForwardRule, index: number, external: ExternalAddress
   throw invalid(index, `ports ${rule.ports} of ${external.address.toString()} are forwarded already`);
 }
 
-/** Forwards the ports of a rule; false where one of them is taken. @throws UsageError `ERR_INVALID_OPTION` */
+/** Forwards the ports of a rule that are not taken; false where one of them is. @throws UsageError `ERR_INVALID_OPTION` */
 function install(rule: ForwardRule, index: number, external: ExternalAddress): boolean {
   const { from, to } = portRange(rule.ports, index);
   const first = rule.toPort ?? from;
@@ -250,10 +255,7 @@ function install(rule: ForwardRule, index: number, external: ExternalAddress): b
   }
   if (address.version !== external.address.version) throw invalid(index, 'addresses of two IP versions');
   const target: ForwardTarget = { address, shift: first - from };
-  return forwardProtocols(rule, index).every((protocol) => {
-    const known = external.target(protocol, from);
-    // Of an address that a device had before.
-    if (known?.shift === target.shift && known.address.equals(address)) return true;
-    return external.forward(protocol, from, to, target);
-  });
+  let all = true;
+  for (const protocol of forwardProtocols(rule, index)) all = external.forward(protocol, from, to, target) && all;
+  return all;
 }

@@ -32,6 +32,9 @@ export const SessionKind = {
 } as const;
 export type SessionKind = (typeof SessionKind)[keyof typeof SessionKind];
 
+/** The remote port of a permission, which stands for all of an address: no port is so large. */
+export const ANY_PORT = 0x1_0000;
+
 const QUEUES = 8;
 
 /** The sessions. */

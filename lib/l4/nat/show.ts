@@ -37,7 +37,7 @@ export interface NatStats {
   readonly mappings: number;
   readonly sessions: number;
   readonly hosts: number;
-  /** Sessions that nobody had answered, and that had to make room for others. */
+  /** Sessions that nobody had answered, or that were closing, and that had to make room for others. */
   readonly evicted: number;
   /** Memory of all tables when they are full, in bytes. */
   readonly bytes: number;

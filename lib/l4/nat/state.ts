@@ -10,7 +10,7 @@ import { MappingKind, Mappings } from './mappings.js';
 import type { NatSettings } from './options.js';
 import type { Policies, SourcePolicy } from './policies.js';
 import type { NatProtocol } from './protocols.js';
-import { SessionKind, Sessions } from './sessions.js';
+import { ANY_PORT, SessionKind, Sessions } from './sessions.js';
 
 const LAST_PORT = 65_535;
 
@@ -38,7 +38,7 @@ export class NatState {
   readonly hosts: NatHosts;
   /** Why the last mapping or session was not opened. */
   refusal: DropReason = DropReason.NatNoPort;
-  /** Sessions that nobody had answered, and that had to make room. */
+  /** Sessions that nobody had answered, or that were closing, and that had to make room. */
   evicted = 0;
   private readonly policies: Policies;
   private readonly settings: NatSettings;
@@ -140,13 +140,22 @@ export class NatState {
     return session;
   }
 
+  /** A session was used: its time starts anew, as what it is from now on. */
+  useSession(session: number, kind: SessionKind, now: number): void {
+    const { sessions } = this;
+    const before = sessions.kind(session);
+    sessions.use(session, kind, now);
+    // What became of another kind may end sooner than it would have.
+    if (kind !== before) this.watch();
+  }
+
   /** Gives a session a permission for all that comes from its remote address. */
   permit(session: number, mapping: number, remote: End, now: number): void {
     const { sessions } = this;
     const { word0, word1, word2, word3, port } = remote;
-    let permission = sessions.find(mapping, word0, word1, word2, word3, 0);
+    let permission = sessions.find(mapping, word0, word1, word2, word3, ANY_PORT);
     if (permission === 0) {
-      remote.port = 0;
+      remote.port = ANY_PORT;
       permission = this.openSession(mapping, remote, SessionKind.Permission, now);
       remote.port = port;
       if (permission === 0) return;
@@ -237,10 +246,13 @@ export class NatState {
     this.forgetHost(host);
   }
 
-  /** Ends the session that has waited longest for somebody inside to answer. */
+  /** Ends the session that has waited longest for somebody inside to answer, or else the first one that was closing. */
   private makeRoom(): boolean {
     const { sessions } = this;
-    const session = sessions.oldest(SessionKind.UdpUnanswered) || sessions.oldest(SessionKind.TcpKnocking);
+    const session =
+      sessions.oldest(SessionKind.UdpUnanswered) ||
+      sessions.oldest(SessionKind.TcpKnocking) ||
+      sessions.oldest(SessionKind.TcpClosing);
     if (session === 0) return false;
     this.evicted++;
     this.closeSession(session);

@@ -31,11 +31,11 @@ export function isClosing(state: number): boolean {
   return (state & TcpBit.Reset) !== 0 || (state & FINISHED) === FINISHED;
 }
 
-/** What a connection is by its state. */
+/** What a connection is by its state. Whatever came after a SYN that nobody inside answered, it never was more than that. */
 export function tcpKind(state: number): SessionKind {
+  if ((state & TcpBit.SynOut) === 0) return SessionKind.TcpKnocking;
   if (isClosing(state)) return SessionKind.TcpClosing;
-  if ((state & OPEN) === OPEN) return SessionKind.TcpEstablished;
-  return (state & TcpBit.SynOut) !== 0 ? SessionKind.TcpOpening : SessionKind.TcpKnocking;
+  return (state & OPEN) === OPEN ? SessionKind.TcpEstablished : SessionKind.TcpOpening;
 }
 
 /**
@@ -43,8 +43,9 @@ export function tcpKind(state: number): SessionKind {
  * a connection opens only the side that opens it does (RFC 7857 6.1, RFC 4787 REQ-6).
  */
 export function keepsAlive(before: number, after: number, flags: number, out: boolean): boolean {
-  if (tcpKind(before) !== tcpKind(after)) return true;
-  if (isClosing(after)) return (after & TcpBit.Reset) !== 0 && (flags & Rst) === 0;
+  const kind = tcpKind(after);
+  if (tcpKind(before) !== kind) return true;
+  if (kind === SessionKind.TcpClosing) return (after & TcpBit.Reset) !== 0 && (flags & Rst) === 0;
   if ((flags & Rst) !== 0) return false;
   return (after & OPEN) === OPEN || out;
 }

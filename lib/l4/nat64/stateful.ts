@@ -13,7 +13,7 @@ import type { PacketFields } from '../../wire/packet-fields.js';
 import { HeldSyns } from '../nat/held-syns.js';
 import { MappingKind, Mappings } from '../nat/mappings.js';
 import { destinationPortOf, NatProtocol, natProtocol, NO_PROTOCOL, sourcePortOf } from '../nat/protocols.js';
-import { SessionKind, Sessions } from '../nat/sessions.js';
+import { ANY_PORT, SessionKind, Sessions } from '../nat/sessions.js';
 import { type EndsMapper, FINE, KEPT, type NewEnds } from './ends.js';
 import { FragmentEnds } from './fragment-ends.js';
 import { Pool, Taken } from './pool.js';
@@ -72,8 +72,6 @@ const LEAST: Required<Nat64Timeouts> = {
 };
 const DEFAULTS: Required<Nat64Timeouts> = { ...LEAST, udp: 5 * MINUTE };
 const CAPACITY = 65_536;
-/** The remote port that stands for all of an address: no port is so large. */
-const ANY_PORT = 0x1_0000;
 const MAPPED = 0xffff;
 
 /** Maps ends by a table of sessions. */
@@ -89,6 +87,9 @@ export class StatefulMapper implements EndsMapper {
   private readonly env: Env;
   private readonly onlyGlobal: boolean;
   private readonly filters: boolean;
+  private readonly capacity: number;
+  /** Sessions that there are: permissions do not count. */
+  private open = 0;
   readonly fragments: FragmentEnds;
   private readonly syns: HeldSyns;
   private readonly taken = new Taken();
@@ -105,6 +106,7 @@ export class StatefulMapper implements EndsMapper {
     this.prefix = new Nat64Prefix(prefix);
     this.onlyGlobal = this.prefix.isWellKnown && options.allowPrivate !== true;
     this.filters = options.filtering !== 'endpoint-independent';
+    this.capacity = capacity;
     this.pool = new Pool(pool, ports, env.random);
     const forwards = options.forwards ?? [];
     // One more, for whom another one's session ends.
@@ -175,7 +177,7 @@ export class StatefulMapper implements EndsMapper {
     const isNew = mapping === 0;
     if (isNew) {
       if (protocol === NatProtocol.Tcp && !isFirst(fields.tcpFlags)) return DropReason.NatNoMapping;
-      mapping = this.open(fields, protocol, port);
+      mapping = this.openMapping(fields, protocol, port);
       if (mapping === 0) return DropReason.NatNoPort;
     }
     const remotePort = protocol === NatProtocol.Icmp ? 0 : destinationPortOf(fields);
@@ -292,7 +294,7 @@ export class StatefulMapper implements EndsMapper {
   }
 
   /** A new mapping of a packet's source, or 0. */
-  private open(fields: PacketFields, protocol: NatProtocol, port: number): number {
+  private openMapping(fields: PacketFields, protocol: NatProtocol, port: number): number {
     const { mappings, pool, taken } = this;
     const { source0, source1, source2, source3 } = fields;
     const host = source0 ^ source1 ^ source2 ^ source3;
@@ -348,17 +350,19 @@ export class StatefulMapper implements EndsMapper {
     from6: boolean,
     now: number,
   ): boolean {
+    if (!this.hasRoom(mapping)) return false;
     const { sessions, mappings } = this;
     const isTcp = protocol === NatProtocol.Tcp;
     const state = isTcp ? stateAfter(SessionState.None, flags, from6) : SessionState.None;
     const kind = isTcp ? kindOf(state) : protocol === NatProtocol.Udp ? SessionKind.Udp : SessionKind.Icmp;
-    const slot = this.add(mapping, remote, port, kind, now);
-    if (slot === 0) return false;
+    const slot = sessions.add(mapping, 0, 0, MAPPED, remote, port, kind, now);
     sessions.setState(slot, state);
     mappings.count(mapping, 1);
+    this.open++;
     if (this.filters) {
-      const known = sessions.find(mapping, 0, 0, MAPPED, remote, ANY_PORT);
-      const permission = known !== 0 ? known : this.add(mapping, remote, ANY_PORT, SessionKind.Permission, now);
+      const permission =
+        sessions.find(mapping, 0, 0, MAPPED, remote, ANY_PORT) ||
+        sessions.add(mapping, 0, 0, MAPPED, remote, ANY_PORT, SessionKind.Permission, now);
       sessions.setPermission(slot, permission);
       sessions.countUse(permission, 1);
     }
@@ -372,15 +376,14 @@ export class StatefulMapper implements EndsMapper {
     if (deadline < this.timer.deadline) this.timer.arm(deadline);
   }
 
-  /** A new session; where there is no room, in place of one that is closing or never opened. */
-  private add(mapping: number, remote: number, port: number, kind: SessionKind, now: number): number {
+  /** Whether a mapping may have one more session: where there is no room, one of others that is closing or never opened ends. */
+  private hasRoom(mapping: number): boolean {
+    if (this.open < this.capacity) return true;
     const { sessions } = this;
-    const slot = sessions.add(mapping, 0, 0, MAPPED, remote, port, kind, now);
-    if (slot !== 0) return slot;
     const oldest = sessions.oldest(SessionKind.TcpClosing) || sessions.oldest(SessionKind.TcpOpening);
-    if (oldest === 0 || sessions.mapping(oldest) === mapping) return 0;
+    if (oldest === 0 || sessions.mapping(oldest) === mapping) return false;
     this.finish(oldest);
-    return sessions.add(mapping, 0, 0, MAPPED, remote, port, kind, now);
+    return true;
   }
 
   /** Ends a session, and what was there for it alone. */
@@ -389,6 +392,7 @@ export class StatefulMapper implements EndsMapper {
     const mapping = sessions.mapping(slot);
     const permission = sessions.permission(slot);
     sessions.remove(slot);
+    this.open--;
     if (permission !== 0 && sessions.countUse(permission, -1) === 0) sessions.remove(permission);
     if (mappings.count(mapping, -1) === 0) this.close(mapping);
   }

@@ -13,7 +13,7 @@ import type { IcmpErrorKind } from '../../l3/icmp-report.js';
 import { fragmentIpv4 } from '../../l3/fragment.js';
 import type { IpPaths } from '../../l3/ip-output.js';
 import { HOP_BY_HOP, IpProtocol } from '../../wire/ip.js';
-import { IPV4_FRAGMENT, IPV4_HEADER, IPV4_IDENTIFICATION, Ipv4Packet } from '../../wire/ipv4.js';
+import { IPV4_FRAGMENT, IPV4_HEADER, Ipv4Packet } from '../../wire/ipv4.js';
 import { IPV6_HEADER, IPV6_MINIMUM_MTU, Ipv6Packet } from '../../wire/ipv6.js';
 import { FRAGMENT_HEADER, isExtension } from '../../wire/ipv6-extensions.js';
 import { PacketFields } from '../../wire/packet-fields.js';
@@ -113,9 +113,8 @@ export class Translator {
     return true;
   }
 
-  /** There is nothing to let go of. */
   dispose(): void {
-    this.reply = undefined;
+    // There is nothing to let go of.
   }
 
   /** Translates what `fields` were read of; a packet that goes back to the side that it came from (hairpinning) twice. */
@@ -151,6 +150,7 @@ export class Translator {
     if (isForeign(protocol, IpProtocol.Icmpv6)) return DropReason.NatUnsupported;
     const flags = view.getUint16(network + IPV4_FRAGMENT);
     this.setValues(IpProtocol.Icmp, IpProtocol.Icmpv6);
+    this.setFragment6();
     const wrong = this.prepare(frame, toIcmpv6(fields.icmpType, fields.icmpCode));
     if (wrong !== FINE) return wrong;
     const mends = protocol === IpProtocol.Udp && lacksChecksum(fields);
@@ -182,11 +182,8 @@ export class Translator {
 
   private writeHeader6(frame: Frame): void {
     const { fields, values, ends } = this;
-    const { view, network, end } = fields;
+    const { view, end } = fields;
     const payload = this.payload4();
-    values.isFragment = fields.isFragment;
-    values.fragmentField = fields.fragmentOffset | (fields.moreFragments ? 1 : 0);
-    values.identification = view.getUint16(network + IPV4_IDENTIFICATION);
     settle(frame, writeIpv6(view, payload, end - payload, values, ends));
   }
 
@@ -212,6 +209,7 @@ export class Translator {
 
   private finishPiece(piece: Frame): void {
     if (this.fields.read(piece, piece.start)) {
+      this.setFragment6();
       this.writeHeader6(piece);
       this.emit(piece);
     }
@@ -254,6 +252,14 @@ export class Translator {
     values.trafficClass = this.copiesClass ? fields.trafficClass : 0;
     values.hopLimit = fields.hopLimit - this.decrement;
     values.protocol = fields.protocol === icmpBefore ? icmpAfter : fields.protocol;
+  }
+
+  /** The same of the fragment header that it gets where it is a fragment in IPv4. */
+  private setFragment6(): void {
+    const { fields, values } = this;
+    values.isFragment = fields.isFragment;
+    values.fragmentField = fields.fragmentOffset | (fields.moreFragments ? 1 : 0);
+    values.identification = fields.identification;
   }
 
   /** Looks at ICMP: errors are given on as frames of their own; of the others the new type is kept. */

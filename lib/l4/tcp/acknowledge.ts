@@ -12,7 +12,7 @@ import { challenge, drop } from './refuse.js';
 import { SackMemory } from './sack.js';
 import type { Segment } from './segment.js';
 import { NOTHING_SENT } from './sent-queue.js';
-import { timestamp } from './emit.js';
+import { sendAck, timestamp } from './emit.js';
 import { probeAcknowledged } from './tlp.js';
 import { acknowledgeFlight, coversFlight } from './whole-flight.js';
 import { updateSendWindow } from './window.js';
@@ -101,6 +101,7 @@ function acknowledgeNew(c: Connection, segment: Segment, advance: number): void 
   c.host.memory.used -= bytes;
   c.statistics.bytesAcked += bytes;
   c.retries = 0;
+  c.softError = undefined;
   if (recovery.duplicates > 0) recovery.acknowledgedBlindly(c, delivery);
   confirm(c);
 }
@@ -198,6 +199,8 @@ function finAcknowledged(c: Connection): void {
 /** Both FINs are acknowledged: only late segments of the peer's are still to be answered. */
 export function enterTimeWait(c: Connection): void {
   if (!c.host.admitTimeWait()) {
+    // Nobody will be there to acknowledge it when it comes again.
+    if (c.ackNow) sendAck(c);
     c.to('timeout');
     c.finish();
     return;

@@ -82,9 +82,12 @@ export class Batch {
     const { host, segments, lenders } = this;
     try {
       for (let packet = segments.take(); packet !== undefined; packet = segments.take()) {
-        host.process(packet);
-        if (host.lender !== undefined) lenders.push(host.lender);
-        host.lender = undefined;
+        try {
+          host.process(packet);
+        } finally {
+          if (host.lender !== undefined) lenders.push(host.lender);
+          host.lender = undefined;
+        }
       }
     } finally {
       // Where the way out threw, the others have their turn.

@@ -128,7 +128,7 @@ export class Connection extends Flags implements TcpConnection {
   fullSizeAt: number | undefined = undefined;
   quickAcks: number;
   challenges: ChallengeBudget | undefined = undefined;
-  /** An error that ICMP reported and that did not end the connection (RFC 1122 4.2.3.9). */
+  /** An error that ICMP reported since something was acknowledged, and that did not end the connection (RFC 1122 4.2.3.9). */
   softError: EndCode = undefined;
   parent: Parent | undefined = undefined;
   /** There while the connection opens with Fast Open, or tries to. */
@@ -394,7 +394,7 @@ export class Connection extends Flags implements TcpConnection {
   /** What came out of order is forgotten. */
   dropGaps(): void {
     if (this.reassembly === undefined) return;
-    this.host.memory.used -= this.reassembly.length;
+    this.host.memory.used -= this.reassembly.memory;
     this.reassembly.clear();
   }
 

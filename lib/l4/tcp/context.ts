@@ -109,7 +109,7 @@ export interface TcpContext {
   release(connection: Connection): void;
   /** The connection found out that packets of `mtu` bytes get through to its peer, and none that is larger. */
   foundMtu(connection: Connection, mtu: number): void;
-  /** Whether another connection to the same peer got packets of `mtu` bytes or more through since `since`. */
+  /** Whether another connection to the same peer, of the many that are looked at, got packets of `mtu` bytes or more through since `since`. */
   othersGetThrough(connection: Connection, mtu: number, since: number): boolean;
   /** Whether one more connection may linger in TIME-WAIT; counts it if so. */
   admitTimeWait(): boolean;

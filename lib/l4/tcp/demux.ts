@@ -101,6 +101,16 @@ class Places {
     if (this.capacity > KEPT_CAPACITY && this.size * 8 < this.capacity) this.resize(this.capacity / 2);
   }
 
+  some(most: number, test: (connection: Connection) => boolean): boolean {
+    let left = most;
+    for (const connection of this.entries) {
+      if (connection === undefined) continue;
+      if (left-- === 0) return false;
+      if (test(connection)) return true;
+    }
+    return false;
+  }
+
   /** Index of the entry for the key at hand, or of the free place where the search ends. */
   private probe(hash: number): number {
     const mask = this.capacity - 1;
@@ -205,6 +215,11 @@ export class ConnectionTable {
     // Copies: connections may come and go meanwhile.
     const all = [this.places4.entries.slice(), this.places6.entries.slice()];
     for (const entries of all) for (const connection of entries) if (connection !== undefined) yield connection;
+  }
+
+  /** Whether `test` holds for one of the first `most` of each version, by their hashes: whichever. None may come or go meanwhile. */
+  some(most: number, test: (connection: Connection) => boolean): boolean {
+    return this.places4.some(most, test) || this.places6.some(most, test);
   }
 
   private find4(remote: number, ports: number, local: number): Connection | undefined {

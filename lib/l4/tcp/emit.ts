@@ -210,8 +210,9 @@ export function sendSyn(c: Connection): void {
 /** Sends the SYN, or SYN-ACK, of a new connection. */
 export function sendFirstSyn(c: Connection): void {
   if (c.fastOpen !== undefined) c.fastOpen.waiting = false;
-  sendSyn(c);
+  // First: the way out may throw.
   c.timers.armRetransmit();
+  sendSyn(c);
 }
 
 /** What the SYN says of us; in a SYN-ACK only what the peer's SYN offered too (RFC 7323 1.3, RFC 2018 2). */

@@ -208,6 +208,7 @@ function complete(c: Connection, segment: Segment): void {
   const { rtt, host } = c;
   const { options } = segment;
   c.timers.returnTimer();
+  c.softError = undefined;
   if (c.retries === 0) rtt.sample(host.now - c.synSentAt, 1, c.snd);
   else if (c.ts.on && options.hasTimestamps && options.timestampEcho !== 0) {
     rtt.sample(Math.max(0, (timestamp(c) - options.timestampEcho) | 0), 1, c.snd);

@@ -5,7 +5,7 @@ const FLOOR = 4096;
 
 /** The budget of a host, in bytes. */
 export class Memory {
-  /** Written and not acknowledged, received and not read, received out of order: of all connections. */
+  /** Written and not acknowledged, received and not read, received out of order (with what its pieces cost besides): of all connections. */
   used = 0;
   private readonly limit: number;
   private readonly high: number;

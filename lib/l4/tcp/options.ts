@@ -85,7 +85,10 @@ export interface TcpOptions {
   readonly synAckRetries?: number;
   /** Retransmissions of data, or unanswered window probes, before the connection fails: R2 (RFC 9293 3.8.3). Default 15. */
   readonly dataRetries?: number;
-  /** The same once the application has closed the connection, if that is less. Default 8, as Linux. */
+  /**
+   * The same once the application has closed the connection, if that is less; then probes that are answered count, too, once they are `maxRto`
+   * apart. Default 8, as Linux.
+   */
   readonly orphanRetries?: number;
   /** Longest time that data may stay unacknowledged, for connections that set none. Default 0: as the retries have it. */
   readonly userTimeout?: number;

@@ -98,7 +98,7 @@ export class PassiveOpens {
 
   /** Makes the connection that a returned cookie stands for; returns whether there is one, or may be later. */
   acceptCookie(listener: Listener, packet: IpPacket, segment: Segment): boolean {
-    const { counters, config } = this.host;
+    const { counters } = this.host;
     const mss = this.cookieIn(listener, packet, segment);
     if (mss <= 0) {
       if (mss === 0) counters.cookiesRejected++;
@@ -117,7 +117,7 @@ export class PassiveOpens {
     const connection = this.connection(listener, client, local, segment);
     const offset = this.timestampOffset(packet, segment);
     connection.to('passive-open');
-    const asAck = asSyn(segment, mss, offset, config);
+    const asAck = asSyn(segment, mss, offset, connection.config);
     readSyn(connection, segment);
     asAck();
     prepare(connection, (segment.ack - 1) | 0, offset, path);

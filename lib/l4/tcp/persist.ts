@@ -15,6 +15,14 @@ export function retriesOf(c: Connection): number {
   return c.abandoned ? Math.min(orphanRetries, dataRetries) : dataRetries;
 }
 
+/**
+ * Whether a peer that answers but takes nothing is waited for no longer: as with Linux, once nobody waits for it, and probes are as far apart
+ * as they get. Otherwise its answers are enough.
+ */
+export function isGivenUp(c: Connection): boolean {
+  return c.abandoned && persistInterval(c) >= c.config.maxRto;
+}
+
 /** The persist timer fired. */
 export function onPersistTimer(c: Connection): void {
   const { now, counters } = c.host;
@@ -26,7 +34,8 @@ export function onPersistTimer(c: Connection): void {
   }
   // A user timeout counts from the first probe, whoever answers: nothing was delivered (as with Linux).
   const late = c.userTimeout > 0 && c.probes > 0 && now - c.unansweredSince >= c.userTimeout;
-  if (late || c.unanswered >= retriesOf(c)) {
+  const limit = retriesOf(c);
+  if (late || c.unanswered >= limit || (c.probes >= limit && isGivenUp(c))) {
     counters.timedOut++;
     c.terminate(c.softError ?? 'ETIMEDOUT');
     return;
@@ -35,6 +44,7 @@ export function onPersistTimer(c: Connection): void {
   c.unanswered++;
   if (c.probes++ === 0) c.unansweredSince = now;
   counters.windowProbes++;
-  sendProbe(c);
+  // First: the way out may throw.
   c.timers.armRetransmit();
+  sendProbe(c);
 }

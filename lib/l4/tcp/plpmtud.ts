@@ -11,7 +11,7 @@ import type { Connection } from './connection.js';
 import { headersOf, packetSize, payloadOf } from './mss.js';
 import { MtuSearch } from './mtu-search.js';
 import type { SentSegment } from './sent-segment.js';
-import { after, before } from './seq.js';
+import { before } from './seq.js';
 
 /** MIN_PLPMTU. IPv4 has none that is of use: at this size packets may be fragmented (RFC 8899 5.1.2; Linux `min_pmtu`). */
 export const MIN_MTU = { 4: 552, 6: 1280 } as const;
@@ -102,7 +102,7 @@ function setMtu(c: Connection, mtu: number): void {
 export function probeSize(c: Connection, unsent: number, usable: number): number {
   const { plpmtud, snd, recovery, congestion, sent } = c;
   // Duplicates must be able to show that it was lost.
-  if (plpmtud === undefined || recovery.state !== 'open' || !after(snd.una, recovery.excused)) return 0;
+  if (plpmtud === undefined || recovery.state !== 'open' || recovery.isExcused(snd)) return 0;
   const mtu = plpmtud.search.next(c.host.now);
   const length = mtu === 0 ? 0 : payloadOf(c, mtu);
   if (length <= snd.mss) return 0;
@@ -167,9 +167,9 @@ export function mtuTimeout(c: Connection, head: SentSegment): void {
     if (isProbe(c, head)) probeLost(c);
     else plpmtud.search.inconclusive(host.now);
   }
-  if (host.config.mtuProbing === 'off' || c.snd.wnd === 0 || !isDoubtful(c, head)) return;
+  if (host.config.mtuProbing === 'off' || c.snd.wnd === 0) return;
   // A packet that every path takes is lost for another reason.
-  if (head.span - (head.fin ? 1 : 0) <= payloadOf(c, MIN_MTU[c.version])) return;
+  if (head.span - (head.fin ? 1 : 0) <= payloadOf(c, MIN_MTU[c.version]) || !isDoubtful(c, head)) return;
   const { search } = plpmtudOf(c);
   if (!search.blackHole()) return;
   host.counters.blackHoles++;

@@ -49,6 +49,11 @@ export class Reassembly {
     this.maxPieces = Math.max(64, Math.ceil(window / PIECE_COST));
   }
 
+  /** What the pieces take, in bytes, with what each costs besides its own. */
+  get memory(): number {
+    return this.length + PIECE_COST * this.pieces.length;
+  }
+
   get empty(): boolean {
     return this.pieces.length === 0;
   }

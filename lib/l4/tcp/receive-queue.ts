@@ -78,12 +78,16 @@ export class ReceiveQueue {
     this.add(fresh, count);
   }
 
-  /** Puts a chunk that the queue may keep at the end. */
+  /** Puts a chunk that the queue may keep at the end. What is small, or finds room, is gathered: else the blocks in between would be nearly empty. */
   push(chunk: Uint8Array): void {
     if (this === NOTHING_RECEIVED) throw new Error('a connection receives into a queue of its own');
     this.keep();
-    this.length += chunk.length;
-    this.add(chunk, chunk.length);
+    const { length } = chunk;
+    const last = this.blocks.length - 1;
+    const room = (this.blocks[last]?.length ?? 0) - (this.ends[last] ?? 0);
+    if (length < SMALL || length <= room) return this.append(chunk, 0, length);
+    this.length += length;
+    this.add(chunk, length);
   }
 
   private add(block: Uint8Array, used: number): void {

@@ -297,9 +297,9 @@ function keep(c: Connection, segment: Segment): boolean {
   const { gaps, host } = c;
   const { from, to, frame, seq } = segment;
   if (frame === undefined || !host.memory.admitsOutOfOrder(to - from)) return false;
-  const former = gaps.length;
+  const former = gaps.memory;
   const kept = gaps.insert(seq, frame.slab.bytes, from, to);
-  host.memory.used += gaps.length - former;
+  host.memory.used += gaps.memory - former;
   return kept;
 }
 
@@ -327,9 +327,9 @@ function inOrder(c: Connection, segment: Segment): void {
   if (reassembly !== undefined && !reassembly.empty) {
     // RFC 5681 4.2: what fills a gap is acknowledged at once.
     const { nxt } = rcv;
-    const held = reassembly.length + c.received.length;
+    const held = reassembly.memory + c.received.length;
     rcv.nxt = reassembly.drain(nxt, ownReceived(c));
-    c.host.memory.used += reassembly.length + c.received.length - held;
+    c.host.memory.used += reassembly.memory + c.received.length - held;
     c.statistics.bytesReceived += (rcv.nxt - nxt) | 0;
     c.oweAck();
   }

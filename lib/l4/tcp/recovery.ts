@@ -12,8 +12,9 @@ import { Prr } from './prr.js';
 import { Rack } from './rack.js';
 import type { SackMemory } from './sack.js';
 import { markLostByBlocks } from './sack-recovery.js';
-import { after, before } from './seq.js';
+import { after, before, isBetween } from './seq.js';
 import { Undo } from './undo.js';
+import type { SendVariables } from './variables.js';
 
 // As with Linux: a path that reorders more than this is past help.
 const MAX_REORDERING = 300;
@@ -108,12 +109,17 @@ export class Recovery {
   excuse(c: Connection, end: number): void {
     if (this.active) return;
     const last = (end - 1) | 0;
-    if (after(last, this.excused)) this.excused = last;
+    if (!isBetween(this.excused, last, c.snd.nxt)) this.excused = last;
     if (this.undo !== undefined) this.undo.active = false;
     if (this.state !== 'loss' || after(end, this.recover)) this.recover = end;
     this.state = 'loss';
     this.frto = false;
     if (!c.sackPermitted) this.assume(c, Math.min(this.duplicates, this.reordering - 1));
+  }
+
+  /** Without selective acknowledgments: duplicates may be of what the last recovery, or what was lost for its size, sent again. */
+  isExcused({ una, nxt }: SendVariables): boolean {
+    return isBetween(this.excused, una, nxt);
   }
 
   /** Without selective acknowledgments: believes that `count` segments have arrived, whichever. */
@@ -319,7 +325,7 @@ export class Recovery {
     const { sent, snd } = c;
     const { head } = sent;
     if (head === undefined || head.lost) return;
-    const third = !this.isRepairing && this.duplicates >= this.reordering && after(snd.una, this.excused);
+    const third = !this.isRepairing && this.duplicates >= this.reordering && !this.isExcused(snd);
     if (third || (this.state === 'recovery' && delivery.advance > 0)) sent.markLost(head);
   }
 
@@ -330,7 +336,7 @@ export class Recovery {
     if (!delivery.duplicate) return;
     // Something is missing. And where no loss is to be believed in, two are all that may be sent for them (RFC 3042).
     const most = sent.count - Math.max(1, sent.lostCount);
-    const believed = this.active || after(snd.una, this.excused);
+    const believed = this.active || !this.isExcused(snd);
     if (this.duplicates >= most || (!believed && this.duplicates >= this.reordering - 1)) return;
     this.assume(c, this.duplicates + 1);
     delivery.bytes += snd.mss;

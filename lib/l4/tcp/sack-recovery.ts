@@ -2,7 +2,7 @@
 
 import type { Connection } from './connection.js';
 import type { SentSegment } from './sent-segment.js';
-import { after, before } from './seq.js';
+import { after, before, isBetween } from './seq.js';
 
 /**
  * Marks what is lost (RFC 6675 4, IsLost): what has DupThresh separate blocks of arrived segments above it, or more bytes that arrived than
@@ -10,7 +10,6 @@ import { after, before } from './seq.js';
  */
 export function markLostByBlocks(c: Connection): void {
   const { sent, recovery, snd } = c;
-  const { known } = recovery;
   let blocks = 0;
   let bytes = 0;
   for (let segment = sent.highest; segment !== undefined; segment = segment.prev) {
@@ -18,11 +17,17 @@ export function markLostByBlocks(c: Connection): void {
       if (segment.next?.sacked !== true) blocks++;
       bytes += segment.span;
     } else if (blocks >= recovery.reordering || bytes > (recovery.reordering - 1) * snd.mss) {
-      if (known.hasLostEdge && !after(segment.end, known.lostEdge)) return;
+      if (isKnown(c, segment)) return;
       markBelow(c, segment);
       return;
     }
   }
+}
+
+/** Whether it was found out what of this segment, and of what lies below, is lost. */
+function isKnown({ recovery, snd }: Connection, segment: SentSegment): boolean {
+  const { known } = recovery;
+  return known.hasLostEdge && isBetween(known.lostEdge, segment.end, snd.nxt);
 }
 
 /** Nothing below was looked at before. */
@@ -30,7 +35,7 @@ function markBelow(c: Connection, top: SentSegment): void {
   const { sent, recovery } = c;
   const { known } = recovery;
   for (let segment: SentSegment | undefined = top; segment !== undefined; segment = segment.prev) {
-    if (known.hasLostEdge && !after(segment.end, known.lostEdge)) break;
+    if (isKnown(c, segment)) break;
     if (!segment.sacked && !segment.lost && segment.transmissions === 1) sent.markLost(segment);
   }
   known.hasLostEdge = true;

@@ -3,7 +3,8 @@
 import { MAX_SACK_BLOCKS } from '../../wire/tcp-options.js';
 import type { Connection } from './connection.js';
 import { headersOf } from './mss.js';
-import { after } from './seq.js';
+import { isBetween } from './seq.js';
+import { isSynchronised } from './state.js';
 
 // Two NOPs, kind and length; and each block.
 const SACK_HEADER = 4;
@@ -16,8 +17,14 @@ const MAX_PACKET = 0xffff - 40;
 
 /** Bytes that were written and never sent. */
 export function unsentBytes(c: Connection): number {
-  const inFlight = ((c.snd.nxt - c.snd.una) | 0) - (c.finSent ? 1 : 0);
-  return c.queue.length - inFlight;
+  const { queue, snd } = c;
+  if (queue.length === 0) return 0;
+  const inFlight = (snd.nxt - snd.una) | 0;
+  return queue.length - inFlight + (c.finSent || isSynInFlight(c) ? 1 : 0);
+}
+
+function isSynInFlight({ snd, state }: Connection): boolean {
+  return snd.una === snd.iss && !isSynchronised(state);
 }
 
 /** Payload of a full segment now: blocks that are to be told take their room (RFC 2018 3). */
@@ -56,7 +63,7 @@ function isRestWorthIt(c: Connection, inFlight: boolean): boolean {
   if (snd.up !== undefined) return true;
   if (c.settings !== undefined && (c.settings.corked || c.settings.more)) return false;
   // Nagle's algorithm, Minshall's variant: one small segment in flight at a time.
-  return c.noDelay || !inFlight || !after(snd.smallEnd, snd.una);
+  return c.noDelay || !inFlight || !isBetween(snd.smallEnd, (snd.una + 1) | 0, snd.nxt);
 }
 
 /** Without limited transmit (RFC 3042): what duplicates show to have arrived makes no room as long as no loss is known. */

@@ -15,6 +15,14 @@ export function after(a: number, b: number): boolean {
   return ((a - b) | 0) > 0;
 }
 
+/**
+ * Whether `seq` is one of `first` to `last`. So what is in flight is compared with a place that was noted at some time and is not moved along:
+ * once it was passed by 2^31 and more it seems to come {@link after} all of it.
+ */
+export function isBetween(seq: number, first: number, last: number): boolean {
+  return ((seq - first) | 0) >= 0 && ((last - seq) | 0) >= 0;
+}
+
 /** The later of two. */
 export function latest(a: number, b: number): number {
   return ((a - b) | 0) > 0 ? a : b;

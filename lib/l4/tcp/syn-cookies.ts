@@ -202,6 +202,8 @@ export function sendCookie(host: TcpContext, packet: IpPacket, syn: Segment, coo
 /**
  * Makes of an ACK that returned a cookie the SYN that it stands for: the segment's number, and the options of that SYN. What it returns
  * makes the ACK of it again.
+ *
+ * @param config the one that the cookie was made with, the listener's
  */
 export function asSyn(segment: Segment, mss: number, timestampOffset: number, config: TcpConfig): () => void {
   const { options: read, flags, codepoint } = segment;

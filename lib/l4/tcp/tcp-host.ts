@@ -60,6 +60,8 @@ import { runDelayedAck, runRetransmit } from './timers.js';
 const { Ack, Fin, Rst, Syn } = TcpFlag;
 // Segments to ourselves that one event may lead to before others get their turn.
 const LOOP_BUDGET = 1000;
+// So many other connections are asked whether they get through: when nothing gets through, all ask.
+const MOST_OTHERS = 1000;
 
 /** Something that has news when the event ends. */
 interface Wakeable {
@@ -228,8 +230,11 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost, BatchHost 
     try {
       this.process(packet);
     } finally {
-      this.leave();
-      if (this.lender !== undefined) this.keepLent();
+      try {
+        this.leave();
+      } finally {
+        if (this.lender !== undefined) this.keepLent();
+      }
     }
   }
 
@@ -267,6 +272,18 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost, BatchHost 
   /** Ends everything: connections close with `ENETDOWN`, listeners stop, timers are cancelled, memory is released. */
   dispose(): void {
     if (this.disposed) return;
+    // Whoever is told shall not begin anew.
+    this.disposed = true;
+    try {
+      this.endAll();
+    } finally {
+      this.afterwards.cancel();
+      this.batch.drop(this.env.drops);
+      this.waiting.drop(this.env.drops);
+    }
+  }
+
+  private endAll(): void {
     this.enter();
     try {
       for (const listener of this.listeners.all()) listener.close();
@@ -277,10 +294,6 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost, BatchHost 
     } finally {
       this.leave();
     }
-    this.disposed = true;
-    this.afterwards.cancel();
-    this.batch.drop(this.env.drops);
-    this.waiting.drop(this.env.drops);
   }
 
   enter(): void {
@@ -328,11 +341,10 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost, BatchHost 
 
   othersGetThrough(connection: Connection, mtu: number, since: number): boolean {
     const { address } = connection.remote;
-    for (const other of this.table) {
-      if (other === connection || other.mtu < mtu || (other.fullSizeAt ?? since) <= since) continue;
-      if (other.remote.address.equals(address)) return true;
-    }
-    return false;
+    return this.table.some(MOST_OTHERS, (other) => {
+      if (other === connection || other.mtu < mtu || (other.fullSizeAt ?? since) <= since) return false;
+      return other.remote.address.equals(address);
+    });
   }
 
   admitTimeWait(): boolean {

@@ -10,7 +10,7 @@ import type { Connection } from './connection.js';
 import { inEvent } from './event.js';
 import { waitsForData } from './defer-accept.js';
 import type { LentTimer, Purpose } from './lent-timer.js';
-import { onPersistTimer, persistInterval, retriesOf } from './persist.js';
+import { isGivenUp, onPersistTimer, persistInterval, retriesOf } from './persist.js';
 import { Tell } from './tell.js';
 import { onProbeTimer, probeTimeout } from './tlp.js';
 import { mtuTimeout } from './plpmtud.js';
@@ -355,8 +355,9 @@ function onHandshakeTimeout(c: Connection): void {
   c.retries++;
   if (c.retries === R1) doubt(c);
   c.rtt.backOff();
-  sendSyn(c);
+  // First: the way out may throw.
   c.timers.armRetransmit();
+  sendSyn(c);
 }
 
 /** RFC 9293 3.8.3: the way to the peer may be broken, and its owner should know. */
@@ -371,7 +372,7 @@ function onRetransmissionTimeout(c: Connection): void {
   if (head === undefined) return;
   // A peer that shrank its window to nothing but still answers is not dead (RFC 9293 SHLD-17, MUST-37).
   const limit = retriesOf(c);
-  const shut = c.snd.wnd === 0 && c.unanswered < limit;
+  const shut = c.snd.wnd === 0 && c.unanswered < limit && !isGivenUp(c);
   const late = now >= c.timers.userDeadline();
   if (late || (c.retries >= limit && !shut)) {
     counters.timedOut++;
@@ -418,6 +419,7 @@ function onKeepaliveTimer(c: Connection): void {
   }
   keepalive.probes++;
   counters.keepaliveProbes++;
-  sendProbe(c);
+  // First: the way out may throw.
   c.timers.armIdle(keepalive.deadline);
+  sendProbe(c);
 }

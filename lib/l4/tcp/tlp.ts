@@ -26,6 +26,8 @@ export function probeTimeout(c: Connection): number {
 export function onProbeTimer(c: Connection): void {
   const { recovery, sent, snd, timers } = c;
   const { tail } = sent;
+  // First: the way out may throw.
+  timers.rearm();
   if (recovery.tlp === 'none' && tail !== undefined && !isProbe(c, tail)) {
     const { nxt } = snd;
     recovery.tlp = 'new';
@@ -38,7 +40,6 @@ export function onProbeTimer(c: Connection): void {
     }
     recovery.tlp = 'none';
   }
-  timers.rearm();
 }
 
 /** Whether the probe repaired a loss, which costs like any other (RFC 8985 7.4.2). */

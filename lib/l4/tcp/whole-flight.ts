@@ -31,6 +31,7 @@ export function acknowledgeFlight(c: Connection, ack: number): void {
   host.memory.used -= flight;
   c.statistics.bytesAcked += flight;
   c.retries = 0;
+  c.softError = undefined;
   rtt.sample(time, flight <= 2 * snd.mss ? 1 : Math.ceil(flight / (2 * snd.mss)), snd);
   c.timers.disarmRetransmit();
   acknowledgment.now = now;

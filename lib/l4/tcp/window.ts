@@ -1,7 +1,7 @@
 /** The receive window: which segments fall into it, and what is advertised of it (RFC 9293 3.8.6, 3.10.7.4). */
 
 import type { Connection } from './connection.js';
-import { after, before } from './seq.js';
+import { after, before, latest } from './seq.js';
 import { isSynchronised } from './state.js';
 
 /** The acceptability test of RFC 9293 3.10.7.4 for a segment that occupies `span` sequence numbers. */
@@ -85,14 +85,17 @@ function worthwhile(c: Connection): number {
   return Math.max(1, Math.min(Math.min(c.receiveBuffer, c.rcv.ssthresh) >>> 1, c.mssOffered));
 }
 
-/** Takes over the window that an acknowledgment states, unless a later segment has stated one (SND.WL1, SND.WL2). */
+/**
+ * Takes over the window that an acknowledgment states, unless a later segment has stated one (SND.WL1, SND.WL2). One that acknowledges what was not
+ * acknowledged is the latest, whatever it sends again (as with Linux): with the window from before, its right edge would move where the peer never said.
+ */
 export function updateSendWindow(c: Connection, seq: number, ack: number, field: number): boolean {
   const { snd } = c;
-  if (after(snd.wl1, seq) || (snd.wl1 === seq && before(ack, snd.wl2))) return false;
+  if (!after(ack, snd.una) && (after(snd.wl1, seq) || (snd.wl1 === seq && before(ack, snd.wl2)))) return false;
   const window = field << snd.scale;
   const changed = window !== snd.wnd;
   snd.wnd = window;
-  snd.wl1 = seq;
+  snd.wl1 = latest(snd.wl1, seq);
   snd.wl2 = ack;
   if (window > snd.maxWnd) snd.maxWnd = window;
   return changed;

@@ -48,6 +48,8 @@ export interface IperfClientOptions {
 /** Milliseconds from one magic number to the next, where there is no answer; and how many there are. */
 const HELLO_AGAIN = 1000;
 const HELLOS = 10;
+/** How long a server may take to end a test that is interrupted, in milliseconds. */
+const FAREWELL = 2000;
 
 /** One test. It starts at once; `ended` or `failed` of the observer is called once, and that is the end. */
 export class IperfClient implements ControlOwner, StreamOwner {
@@ -64,11 +66,15 @@ export class IperfClient implements ControlOwner, StreamOwner {
   private readonly watch: Watch;
   private readonly ending: Timer;
   private readonly greeting: Timer;
+  private readonly farewell: Timer;
   /** States that the server may come to now. */
   private expected: readonly number[] = [IperfState.ParameterExchange];
   private greet: () => void = () => undefined;
   private running = false;
   private isExhausted = false;
+  /** The last look at the accounts was taken. */
+  private isMeasured = false;
+  private interruption: IperfError | undefined = undefined;
   private over = false;
 
   /** @throws IperfError `EPROTO` for parameters that make no test; NetError as `TcpSockets.connect` */
@@ -84,6 +90,7 @@ export class IperfClient implements ControlOwner, StreamOwner {
     this.watch = new Watch(env.timers, (what) => this.lost(new IperfError('ETIMEDOUT', what)));
     this.ending = env.timers.timer(() => this.finish());
     this.greeting = env.timers.timer(() => this.greet());
+    this.farewell = env.timers.timer(() => this.abandon());
     const open = (handler: TcpHandler) => host.tcp.connect(server, handler);
     this.control = new ControlChannel(this, open, () => this.connected());
     this.watch.expect('the server does not answer');
@@ -96,10 +103,19 @@ export class IperfClient implements ControlOwner, StreamOwner {
     this.close();
   }
 
+  /** Ends the test now: `ended` tells what was measured, with what the server says of it if it does so soon; `failed`, if nothing was. */
+  interrupt(): void {
+    if (this.over) return;
+    this.interruption = new IperfError('EINTR', 'the client has terminated');
+    this.finish();
+    if (this.isMeasured) this.farewell.arm(this.outside.env.timers.now() + FAREWELL);
+    else this.abandon();
+  }
+
   lost(error: IperfError): void {
     if (this.over) return;
     this.close();
-    this.options.observer.failed(error);
+    this.fail(error);
   }
 
   exhausted(): void {
@@ -115,6 +131,21 @@ export class IperfClient implements ControlOwner, StreamOwner {
   broken(stream: DataStream, error: Error | undefined): void {
     const why = error?.message ?? 'the server closed it';
     this.lost(new IperfError('ECONNRESET', `stream ${stream.socket} is gone: ${why}`));
+  }
+
+  /** The test is over for us, whatever the server does. */
+  private abandon(): void {
+    if (this.over || this.interruption === undefined) return;
+    this.stop();
+    this.fail(this.interruption);
+  }
+
+  private fail(error: IperfError): void {
+    const { interruption, isMeasured, measurement } = this;
+    const { observer } = this.options;
+    if (isMeasured && interruption !== undefined && measurement !== undefined)
+      observer.ended(measurement.summary(), interruption);
+    else observer.failed(interruption ?? error);
   }
 
   private connected(): void {
@@ -282,8 +313,10 @@ export class IperfClient implements ControlOwner, StreamOwner {
     const { streams, isExhausted } = this;
     if (!this.running) return;
     // What was to be sent is to arrive as well, if nothing but that ends the test.
-    if (isExhausted && streams.some((stream) => stream.sends && !stream.isFlushed)) return;
+    const isPatient = isExhausted && this.interruption === undefined;
+    if (isPatient && streams.some((stream) => stream.sends && !stream.isFlushed)) return;
     this.running = false;
+    this.isMeasured = true;
     this.measurement?.end();
     this.watch.expect('the server does not end the test');
     this.control.sendState(IperfState.TestEnd);
@@ -312,7 +345,7 @@ export class IperfClient implements ControlOwner, StreamOwner {
     this.control.sendState(IperfState.Done);
     const summary = this.measurement?.summary(this.results);
     this.close();
-    if (summary !== undefined) this.options.observer.ended(summary);
+    if (summary !== undefined) this.options.observer.ended(summary, this.interruption);
   }
 
   private close(): void {
@@ -322,6 +355,7 @@ export class IperfClient implements ControlOwner, StreamOwner {
     this.watch.stop();
     this.ending.cancel();
     this.greeting.cancel();
+    this.farewell.cancel();
     for (const stream of this.streams) stream.close();
     this.control.close();
   }

@@ -8,6 +8,8 @@ export type IperfFailure =
   | 'EBUSY'
   /** The other side ended the test. */
   | 'ECANCELED'
+  /** We were told to end before the test did. */
+  | 'EINTR'
   /** The other side does not speak the protocol, or asks for what cannot be. */
   | 'EPROTO'
   /** Nothing came for too long. */
@@ -27,4 +29,10 @@ export class IperfError extends Error {
     this.code = code;
     this.reason = reason;
   }
+}
+
+/** How the program says that a test failed. */
+export function failureText(error: Error): string {
+  const isInterrupt = error instanceof IperfError && error.code === 'EINTR';
+  return `${isInterrupt ? 'interrupt' : 'error'} - ${error.message}`;
 }

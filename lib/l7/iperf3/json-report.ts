@@ -2,6 +2,7 @@
 
 import type { Endpoint } from '../../l4/tcp/api.js';
 import { type Count, NOTHING } from './account.js';
+import { failureText } from './failure.js';
 import type {
   CpuShare,
   EndReport,
@@ -95,7 +96,7 @@ export class JsonReport implements IperfObserver {
     this.value.intervals.push({ streams: entries, ...Object.fromEntries(sums) });
   }
 
-  ended(report: EndReport): void {
+  ended(report: EndReport, why?: Error): void {
     const { streams, cpu, peerCpu, congestion, peerCongestion, serverOutput } = report;
     const facts = this.start?.streams ?? [];
     const [sender, receiver] = facts[0]?.sends === true ? [congestion, peerCongestion] : [peerCongestion, congestion];
@@ -106,12 +107,13 @@ export class JsonReport implements IperfObserver {
       ...(sender !== undefined && { sender_tcp_congestion: sender }),
       ...(receiver !== undefined && { receiver_tcp_congestion: receiver }),
     };
+    if (why !== undefined) this.failed(why);
     if (serverOutput === undefined) return;
     this.value[typeof serverOutput === 'string' ? 'server_output_text' : 'server_output_json'] = serverOutput;
   }
 
   failed(error: Error): void {
-    this.value.error = `error - ${error.message}`;
+    this.value.error = failureText(error);
   }
 
   private get isUdp(): boolean {

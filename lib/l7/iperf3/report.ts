@@ -85,7 +85,8 @@ export interface EndReport {
 export interface IperfObserver {
   started(report: StartReport): void;
   interval(report: IntervalReport): void;
-  ended(report: EndReport): void;
+  /** @param why it ended before its time, if it did: then the other side may have said nothing */
+  ended(report: EndReport, why?: Error): void;
   /** Instead of `ended`, or after nothing but `started`. */
   failed(error: Error): void;
 }

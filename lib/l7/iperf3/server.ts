@@ -11,6 +11,8 @@ import type { IperfHost, IperfOutside } from './stream.js';
 /** How a server works. */
 export interface IperfServerOptions {
   readonly local: Endpoint;
+  /** At `::` take IPv6 connections only. Default false. */
+  readonly ipv6Only?: boolean;
   /** Milliseconds from report to report; 0: none but the last. Default 1000. */
   readonly interval?: number;
   /** Ends after one test. */
@@ -51,7 +53,8 @@ export class IperfServer {
     this.host = host;
     this.outside = outside;
     this.options = options;
-    this.listener = host.tcp.listen(options.local);
+    const { local, ipv6Only = false } = options;
+    this.listener = host.tcp.listen(local, { ipv6Only });
     this.listener.acceptable = () => this.accept();
   }
 

@@ -14,7 +14,9 @@ import {
   emitMessage,
   IperfErrorCode,
   IperfState,
+  LENGTH_SIZE,
   MAX_MESSAGE,
+  MAX_RESULTS,
   type Members,
   stateName,
 } from './messages.js';
@@ -272,11 +274,18 @@ export class Session implements ControlOwner, StreamOwner {
       this.lost(error as IperfError);
       return;
     }
-    const output = this.parameters.serverOutput ? this.options.printer.output() : undefined;
-    this.control.send(emitMessage(emitResults(measurement.results(output))));
+    this.control.send(this.results(measurement));
     this.control.sendState(IperfState.DisplayResults);
     this.stage = 'done';
     this.next();
+  }
+
+  /** Our results, with what was printed if the client wants to see it and it is not too much. */
+  private results(measurement: Measurement): Uint8Array {
+    const emit = (output: string | object | undefined) => emitMessage(emitResults(measurement.results(output)));
+    const output = this.parameters.serverOutput ? this.options.printer.output() : undefined;
+    const message = emit(output);
+    return message.length > LENGTH_SIZE + MAX_RESULTS ? emit(undefined) : message;
   }
 
   private end(error: IperfError | undefined): void {

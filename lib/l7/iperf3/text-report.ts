@@ -1,6 +1,7 @@
 /** Reports as lines of text, in the program's columns, so that what reads its output reads ours. */
 
 import { type Count, NOTHING } from './account.js';
+import { failureText } from './failure.js';
 import type { EndReport, IntervalReport, IperfObserver, SideReport, StartReport, StreamInterval } from './report.js';
 import type { StreamFacts } from './stream.js';
 import { bytesText, rateText } from './units.js';
@@ -88,7 +89,7 @@ export class TextReport implements IperfObserver {
   }
 
   failed(error: Error): void {
-    this.options.print(`iperf3: error - ${error.message}`);
+    this.options.print(`iperf3: ${failureText(error)}`);
   }
 
   private server(output: string | object): void {

@@ -131,6 +131,12 @@ export function valueIn(expression: Expression | undefined): number | undefined 
   return expression?.kind === 'list' ? numberOf(expression.items[0]) : numberOf(expression);
 }
 
+/** Whether a script says a value: with `...` it does not. */
+export function isAsked(expression: Expression | undefined): boolean {
+  const value = expression?.kind === 'list' ? expression.items[0] : expression;
+  return value !== undefined && value.kind !== 'any';
+}
+
 /** The name of an expression that is a word; a number is its decimal. */
 export function nameOf(expression: Expression | undefined): string {
   if (expression?.kind === 'word') return expression.name;

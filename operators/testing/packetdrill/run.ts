@@ -330,7 +330,6 @@ export class Run {
       if (!(error instanceof Unsupported)) throw error;
       return this.note(event, { kind: 'unsupported', reason: error.message });
     }
-    if (!isPreparation(line.name, line.result.errno)) this.asserted++;
     const { end } = line;
     if (end !== undefined) {
       const { time } = event;
@@ -372,8 +371,10 @@ export class Run {
     returned: NonNullable<Returned>,
     timing: Timing = {},
   ): void {
-    if (call.unchecked !== undefined) return this.skip(event, `the stack does not tell ${call.unchecked}`);
-    const differs = resultDifference(line, returned) ?? call.check?.();
+    for (const what of call.untold ?? []) this.skip(event, `the stack does not tell ${what}`);
+    if (call.unchecked === true) return;
+    if (!isPreparation(line.name, line.result.errno)) this.asserted++;
+    const differs = resultDifference(line, returned) ?? call.check?.(returned);
     const { field, expected = '', got = '' } = differs ?? { field: '' };
     this.note(event, differs === undefined ? OK : { kind: 'mismatch', field, expected, got }, timing);
   }

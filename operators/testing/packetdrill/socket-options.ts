@@ -1,7 +1,7 @@
 /** Socket options of scripts: set where the stack has them, remembered otherwise. */
 
 import { congestionName } from './congestion-names.js';
-import { ERRNO, nameOf, numberOf, valueIn } from './constants.js';
+import { ERRNO, expressionText, isAsked, nameOf, numberOf, valueIn } from './constants.js';
 import type { Expression } from './expression.js';
 import { isAllowed, toldValue } from './option-values.js';
 import type { Call } from './sockets.js';
@@ -207,9 +207,9 @@ export function getOption(socket: TestSocket, args: readonly Expression[]): Call
   const expected = valueIn(args[3]);
   const done: Call = { instead: undefined, attempt: () => ({ value: 0 }) };
   if (name === 'TCP_INFO' && args[3]?.kind === 'struct') return infoCall(socket, args[3].fields, done);
-  if (expected === undefined) return args[3]?.kind === 'any' ? done : { ...done, unchecked: name };
+  if (expected === undefined) return args[3]?.kind === 'any' ? done : { ...done, untold: [name], unchecked: true };
   const got = optionValue(socket, name);
-  if (got === undefined) return { ...done, unchecked: name };
+  if (got === undefined) return { ...done, untold: [name], unchecked: true };
   return {
     ...done,
     check: () => (got === expected ? undefined : { field: name, expected: String(expected), got: String(got) }),
@@ -219,13 +219,17 @@ export function getOption(socket: TestSocket, args: readonly Expression[]): Call
 /** TCP_INFO, of which a script says some fields. */
 function infoCall(socket: TestSocket, fields: ReadonlyMap<string, Expression>, done: Call): Call {
   const names = infoNames(socket.connection, socket.linux ? 'linux' : 'freebsd');
-  const known = [...fields].flatMap(([field, value]) => {
+  const untold: string[] = [];
+  const known: { readonly field: string; readonly expected: string; readonly got: string }[] = [];
+  for (const [field, value] of fields) {
+    if (!isAsked(value)) continue;
     const expected = value.kind === 'word' ? names(value.name) : numberOf(value);
     const got = names(field);
-    return expected === undefined || got === undefined ? [] : [{ field, expected: String(expected), got: String(got) }];
-  });
-  if (known.length === 0) return { ...done, unchecked: 'TCP_INFO' };
-  return { ...done, check: () => known.find(({ expected, got }) => expected !== got) };
+    if (expected === undefined || got === undefined) untold.push(`${field}=${expressionText(value)}`);
+    else known.push({ field, expected: String(expected), got: String(got) });
+  }
+  const check = () => known.find(({ expected, got }) => expected !== got);
+  return { ...done, untold, unchecked: known.length === 0 && untold.length > 0, check };
 }
 
 function optionValue(socket: TestSocket, name: string): number | undefined {

@@ -4,11 +4,12 @@ import { anyAddress, type IpAddress, ipOf, mapped, unmapped } from '../../../lib
 import { NetError } from '../../../lib/core/errors.js';
 import type { TcpConnection, TcpListener, TcpState } from '../../../lib/l4/tcp/api.js';
 import type { TcpHost } from '../../../lib/l4/tcp/tcp-host.js';
-import { ERRNO, expressionText, nameOf, numberOf, valueIn } from './constants.js';
+import { ERRNO, expressionText, isAsked, nameOf, numberOf, valueIn } from './constants.js';
 import type { Expression } from './expression.js';
 import { roomInSyn } from './fast-open.js';
 import type { Flows } from './flow.js';
 import type { Difference } from './match.js';
+import { messageQuestions } from './received-message.js';
 import type { CallLine, IpMode } from './script.js';
 import type { KeepAlive } from './settings.js';
 import { getOption, setOption } from './socket-options.js';
@@ -23,11 +24,13 @@ export interface Call {
   /** Returned instead of blocking, if the socket does not block. */
   readonly instead: string | undefined;
   /** What else the script says the call finds, besides its result. */
-  readonly check?: () => Difference;
+  readonly check?: (returned: NonNullable<Returned>) => Difference;
   /** When it is to be asked again at the latest, in milliseconds since the script began. */
   readonly deadline?: number;
-  /** The script asks for a value that is not checked. */
-  readonly unchecked?: string;
+  /** What the script asks for and the stack does not tell. */
+  readonly untold?: readonly string[];
+  /** Nothing else is asked for, so that the result says nothing. */
+  readonly unchecked?: boolean;
 }
 
 /** Whose sockets these are. */
@@ -249,7 +252,8 @@ export class Sockets {
     if (flags & FLAG.OOB) throw new Unsupported('reading out of band');
     const dontWait = socket.nonBlocking || (flags & FLAG.DONTWAIT) !== 0;
     const how = { peek: (flags & FLAG.PEEK) !== 0, all: (flags & FLAG.WAITALL) !== 0, wait: !dontWait };
-    return { instead: dontWait ? 'EAGAIN' : undefined, attempt: () => socket.read(max, how) };
+    const questions = name === 'recvmsg' ? messageQuestions(args[1]) : {};
+    return { instead: dontWait ? 'EAGAIN' : undefined, attempt: () => socket.read(max, how), ...questions };
   }
 
   private write(socket: TestSocket, { name, args }: CallLine): Call {
@@ -329,11 +333,9 @@ export class Sockets {
     const got = amountOf(request, connection);
     if (got === undefined) throw new Unsupported(`ioctl ${request}`);
     const expected = valueIn(args[2]);
-    const differs = () =>
-      expected === undefined || expected === got
-        ? undefined
-        : { field: request, expected: String(expected), got: String(got) };
-    return { ...at({ value: 0 }), check: differs };
+    if (expected === undefined) return { ...at({ value: 0 }), untold: isAsked(args[2]) ? [request] : [] };
+    const differs = { field: request, expected: String(expected), got: String(got) };
+    return { ...at({ value: 0 }), check: () => (expected === got ? undefined : differs) };
   }
 
   private poll({ args }: CallLine): Call {
@@ -346,16 +348,19 @@ export class Sockets {
       const count = found.filter((mask) => mask !== 0).length;
       return count > 0 || this.options.now() >= deadline - NANOSECOND ? { value: count } : undefined;
     };
+    const all = entries.map((entry) => (entry.kind === 'struct' ? entry.fields.get('revents') : undefined));
+    const untold = all.flatMap((revents) =>
+      revents !== undefined && isAsked(revents) && numberOf(revents) === undefined ? [expressionText(revents)] : [],
+    );
     const check = (): Difference => {
-      for (const [i, entry] of entries.entries()) {
-        const revents = entry.kind === 'struct' ? entry.fields.get('revents') : undefined;
+      for (const [i, revents] of all.entries()) {
         const expected = numberOf(revents);
         if (revents === undefined || expected === undefined || expected === found[i]) continue;
         return { field: 'revents', expected: expressionText(revents), got: `0x${(found[i] ?? 0).toString(16)}` };
       }
       return undefined;
     };
-    return { instead: undefined, attempt, check, deadline };
+    return { instead: undefined, attempt, check, untold, deadline };
   }
 
   private readyOf(entry: Expression): number {

@@ -22,6 +22,11 @@ class Unwrapped {
     if (position > this.last) this.last = position;
     return position;
   }
+
+  /** Whether a SYN of this number is not the one that they began with. */
+  areNotOf(sequence: number): boolean {
+    return this.isn !== undefined && this.isn !== ((sequence + 1) | 0);
+  }
 }
 
 /** A connection while it is recorded. */
@@ -55,6 +60,12 @@ export class Flow implements TcpSeries {
   /** Sent and not acknowledged. */
   get inFlight(): number {
     return Math.max(0, this.furthest - this.acknowledged);
+  }
+
+  /** Whether a segment begins another connection between the same ends: a SYN that is no repetition, nor the other half of a simultaneous open. */
+  isEndedBy(direction: FlowDirection, { flags, sequence }: TcpSegment): boolean {
+    if ((flags & (TcpFlag.Syn | TcpFlag.Ack)) !== TcpFlag.Syn) return false;
+    return (direction === 'outbound' ? this.ours : this.theirs).areNotOf(sequence);
   }
 
   outbound(segment: TcpSegment, length: number, options: TcpOptions, time: number): void {
@@ -96,7 +107,9 @@ function end(address: string, port: number): string {
 /** All connections that are seen at one place. */
 export class FlowRecorder {
   readonly name: string;
-  private readonly flows = new Map<string, Flow>();
+  private readonly flows: Flow[] = [];
+  /** The last one between two ends, the local one first. */
+  private readonly latest = new Map<string, Flow>();
   private readonly options: TcpOptions = new TcpOptions();
 
   constructor(name: string) {
@@ -104,11 +117,17 @@ export class FlowRecorder {
   }
 
   get series(): readonly Flow[] {
-    return [...this.flows.values()];
+    return [...this.flows];
   }
 
-  /** Takes a frame in; returns its connection, if it is of one. */
-  add(direction: FlowDirection, frame: Frame, time: number, medium: Medium, wireLength?: number): Flow | undefined {
+  /** Takes a frame in; returns its connection, if it is of one. Where no direction is said, the end that was heard first is the local one. */
+  add(
+    said: FlowDirection | undefined,
+    frame: Frame,
+    time: number,
+    medium: Medium,
+    wireLength?: number,
+  ): Flow | undefined {
     const packet = new Dissection(frame, {
       linkType: medium,
       ...(wireLength === undefined ? {} : { wireLength }),
@@ -117,25 +136,29 @@ export class FlowRecorder {
     if (tcp === undefined || ip === undefined || packet.checksums.tcp === 'bad') return undefined;
     const from = end(ip.sourceAddress.toString(), tcp.sourcePort);
     const to = end(ip.destinationAddress.toString(), tcp.destinationPort);
+    const direction = said ?? this.directionOf(from, to, tcp);
     const [local, remote] = direction === 'outbound' ? [from, to] : [to, from];
-    const flow = this.flowOf(local, remote, tcp, time);
+    const flow = this.flowOf(local, remote, direction, tcp, time);
     const { view } = tcp.frame.slab;
     this.options.read(view, tcp.offset + TCP_HEADER, tcp.payload);
     flow[direction](tcp, packet.payloadLength, this.options, time);
     return flow;
   }
 
-  /** A SYN of ours between ends that were connected before begins another connection. */
-  private flowOf(local: string, remote: string, { flags }: TcpSegment, time: number): Flow {
+  /** Where the other end opens the next connection, it is the one that is heard first. */
+  private directionOf(from: string, to: string, segment: TcpSegment): FlowDirection {
+    const key = `${to} ${from}`;
+    if (this.latest.get(key)?.isEndedBy('inbound', segment) === true) this.latest.delete(key);
+    return this.latest.has(key) ? 'inbound' : 'outbound';
+  }
+
+  private flowOf(local: string, remote: string, direction: FlowDirection, segment: TcpSegment, time: number): Flow {
     const key = `${local} ${remote}`;
-    const known = this.flows.get(key);
-    if (known !== undefined && (flags !== TcpFlag.Syn || known.acked.length === 0)) return known;
+    const known = this.latest.get(key);
+    if (known !== undefined && !known.isEndedBy(direction, segment)) return known;
     const flow = new Flow(this.name, local, remote, time);
-    if (known !== undefined) {
-      this.flows.delete(key);
-      this.flows.set(`${key} ${known.start}`, known);
-    }
-    this.flows.set(key, flow);
+    this.flows.push(flow);
+    this.latest.set(key, flow);
     return flow;
   }
 }

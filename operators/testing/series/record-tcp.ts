@@ -85,7 +85,7 @@ function isSame(one: StateSample, other: StateSample): boolean {
 
 /**
  * The connections in a capture, of one of its interfaces: those of a network's link are called `host.link`. Which way a frame went is what
- * the capture says; where it does not (pcap), the end that was heard first is the local one.
+ * the capture says; where it does not (pcap), the end that a connection was first heard of is the local one.
  *
  * @throws UsageError `ERR_BAD_CAPTURE`
  * @example
@@ -98,7 +98,7 @@ export function seriesOfCapture(file: Uint8Array, interfaceName?: string): reado
   for (let record = reader.next(); record !== undefined; record = reader.next()) {
     if (interfaceName !== undefined && reader.interfaces[record.interfaceId]?.name !== interfaceName) continue;
     const medium = record.linkType === LinkType.Ethernet ? 'ethernet' : 'ip';
-    const { direction = 'outbound', data, originalLength } = record;
+    const { direction, data, originalLength } = record;
     recorder.add(direction, Frame.from(data), captureMilliseconds(record), medium, originalLength);
   }
   return recorder.series;

@@ -52,6 +52,19 @@ describe('the control socket of a router', () => {
     });
   }
 
+  it('answers a question whose end is the end of the connection, too', async () => {
+    const control = await ControlSocket.listen(path, ROUTER);
+    for (const [question, answer] of [
+      ['{"show":"config"}', { configuration: 'devices: {}\n' }],
+      ['{"show":', { error: 'a question is one line of JSON' }],
+      ['', { error: 'a question is one line of JSON' }],
+    ] as const) {
+      const socket = connect(path).end(question);
+      expect(JSON.parse(await text(socket)), question).to.deep.equal(answer);
+    }
+    await control.close();
+  });
+
   it('takes the place of one that was left behind, not of one that answers', async () => {
     const control = await ControlSocket.listen(path, ROUTER);
     expect(await refusal()).to.contain('somebody answers');

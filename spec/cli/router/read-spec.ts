@@ -69,8 +69,44 @@ describe('the configuration of a router', () => {
     ['a key twice', 'devices: { a: {} }\ndevices: { b: {} }', '2:1: Map keys must be unique'],
     [
       'one of several alternatives, wrong inside',
-      'devices: { a: { advertise: { lifetime: 1, dsn: [] } } }',
+      'devices: { a: { advertise: { lifetime: 9, dsn: [] } } }',
       '1:43: devices.a.advertise.dsn: there is no such key',
+    ],
+    [
+      'search domains that are none',
+      `devices: { a: { advertise: { search: [home.arpa, 'a..b', '', ${'x'.repeat(64)}, 'ж.example'] } } }`,
+      '1:50: devices.a.advertise.search[1]: expected a domain name, not "a..b"',
+      '1:58: devices.a.advertise.search[2]: expected a domain name, not ""',
+      `1:62: devices.a.advertise.search[3]: expected a domain name, not "${'x'.repeat(64)}"`,
+      '1:128: devices.a.advertise.search[4]: expected a domain name, not "ж.example"',
+    ],
+    [
+      'a name server that is told of by no advertisement',
+      "devices: { a: { advertise: { dns: ['fd00::53', 192.0.2.53] } } }",
+      '1:48: devices.a.advertise.dns[1]: expected an IPv6 address, not "192.0.2.53"',
+    ],
+    [
+      'lifetimes that a router cannot have',
+      'devices: { a: { advertise: { lifetime: 3 } }, b: { advertise: { lifetime: 9001 } } }',
+      '1:40: devices.a.advertise.lifetime: expected 0, or a router lifetime in seconds: a whole number from 4 to 9000',
+      '1:75: devices.b.advertise.lifetime: expected 0, or a router lifetime in seconds: a whole number from 4 to 9000',
+    ],
+    [
+      'advertisements where packets are too small for IPv6',
+      'devices: { a: { mtu: 1279, advertise: true }, b: { mtu: 1280, advertise: true }, c: { mtu: 1000, advertise: false } }',
+      '1:28: devices.a.advertise: IPv6 needs an MTU of 1280',
+    ],
+    [
+      'MAC addresses of more than one interface, and of none',
+      "devices: { a: { mac: 'ff:ff:ff:ff:ff:ff' }, b: { mac: '00:00:00:00:00:00' }, c: { mac: '02:00:00:00:00:01' } }",
+      '1:22: devices.a.mac: expected the MAC address of one interface, not "ff:ff:ff:ff:ff:ff"',
+      '1:55: devices.b.mac: expected the MAC address of one interface, not "00:00:00:00:00:00"',
+    ],
+    [
+      'addresses that are reserved elsewhere',
+      "devices: { a: { addresses: [10.0.0.1/24], dhcp: { first: 10.0.0.10, last: 10.0.0.20, reservations: { '02:00:00:00:00:01': 10.1.0.9, '02:00:00:00:00:02': 'fd00::9', '02:00:00:00:00:03': 10.0.0.9 } } } }",
+      '1:123: devices.a.dhcp.reservations.02:00:00:00:00:01: expected an address of 10.0.0.0/24',
+      '1:154: devices.a.dhcp.reservations.02:00:00:00:00:02: expected an address of 10.0.0.0/24',
     ],
     [
       'a prefix with more bits',

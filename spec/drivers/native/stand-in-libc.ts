@@ -1,6 +1,7 @@
 /** A C library that does what a test tells it: what a kernel seldom does, at the time when the test wants it. */
 
 import { openSync } from 'node:fs';
+import { TUNSETPERSIST } from '../../../drivers/native/if-tun.js';
 import type { Libc } from '../../../drivers/native/libc.js';
 import type { PollEvents } from '../../../drivers/native/readiness.js';
 import { UringOp } from '../../../drivers/native/uring.js';
@@ -45,10 +46,15 @@ export class StandInLibc {
   /** Lengths of what was written. */
   readonly written: number[] = [];
   readonly offloads: number[] = [];
+  /** What TUNSETPERSIST was told, and whether it can be. */
+  readonly persistence: number[] = [];
+  persists = true;
   /** What is waited for, and who waits. */
   events: PollEvents = {};
   wake: () => void = () => undefined;
   enters = 0;
+  /** The error number that every request of io_uring gives; 0 for none. */
+  refuses = 0;
   /** How many requests each call of io_uring takes, or a negative error number; all, where there is nothing. */
   readonly submits: Script = [];
   /** Whether completions come in the opposite order. */
@@ -100,7 +106,11 @@ export class StandInLibc {
           : this.note(operation === 3 && count === 0 ? 'unregister' : 'wrong', 0),
       uringEnter: (_number, _fd, submit) => this.enter(submit),
       ioctl: (_fd, request, argument) => this.answers(request, argument),
-      ioctlValue: (_fd, _request, set) => {
+      ioctlValue: (_fd, request, set) => {
+        if (request === TUNSETPERSIST) {
+          this.persistence.push(set);
+          return this.persists ? 0 : this.fail(22);
+        }
         this.offloads.push(set);
         return this.takes(set) ? 0 : this.fail(22);
       },
@@ -179,6 +189,8 @@ export class StandInLibc {
   private carryOut(request: Int32Array): number {
     const [first = 0, file = 0, , , address = 0, , length = 0] = request;
     const op = first & 0xff;
+    if (this.refuses !== 0) return -this.refuses;
+    if (op === UringOp.Read && length === 0) return 0;
     this.requested.push({ op, isFixed: (first & FIXED_FILE) !== 0, file, address, length });
     if (op === UringOp.Read) {
       const read = this.next(this.reads, 0);

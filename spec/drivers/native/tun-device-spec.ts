@@ -1,60 +1,20 @@
 import { expect } from 'chai';
 import { constants } from 'node:os';
-import { TunDevice } from '../../../drivers/native/tun-device.js';
-import type { TunDeviceOptions } from '../../../drivers/native/tun-options.js';
-import { Uring, UringOp } from '../../../drivers/native/uring.js';
-import { MacAddress } from '../../../lib/core/address.js';
+import { UringOp } from '../../../drivers/native/uring.js';
 import { DropReason } from '../../../lib/core/drops.js';
 import { arena } from '../../../lib/core/arena.js';
-import { asTx, type Frame, FramePool, type TxFrame } from '../../../lib/core/frame.js';
+import { asTx, type Frame } from '../../../lib/core/frame.js';
 import { TcpFlag } from '../../../lib/wire/tcp.js';
 import { VIRTIO_NET_HEADER } from '../../../lib/wire/virtio-net.js';
-import { environment } from '../../../operators/time/environment.js';
 import { untilRoomInArena } from '../../lib/core/arena-room.js';
 import { BULK, superSegment } from '../../lib/wire/super-segments.js';
 import { ADDRESS, StandInLibc } from './stand-in-libc.js';
+import { make, zero } from './tun-device-rig.js';
 
-const { EAGAIN, EBUSY, EINVAL, EINTR, EIO, ENOBUFS, ENOMEM, EPERM } = constants.errno;
+const { EAGAIN, EINTR, EIO, ENOBUFS, ENOMEM, EPERM } = constants.errno;
 const EBADFD = 77;
 /** What the slots of a device with virtio-net headers take of the arena, and more. */
 const ROOM = 16 << 20;
-
-function make(options: TunDeviceOptions = {}, vnetHeader = false, uring = false) {
-  const c = new StandInLibc();
-  c.uring = uring;
-  c.reads.push(-EAGAIN);
-  const env = environment({ pool: new FramePool({ poison: !vnetHeader }) });
-  const settings = {
-    fd: StandInLibc.descriptor(),
-    name: 'tap0',
-    medium: 'ethernet',
-    mac: MacAddress.parse('02:00:00:00:00:01'),
-    offloads: { vnetHeader, udpSegmentation: false },
-    isOwn: false,
-  } as const;
-  const device = new TunDevice(settings, { io: 'calls', ...options }, env, c.libc);
-  /** A frame that its length tells from others. */
-  const frame = (length: number): TxFrame => {
-    const made = env.pool.alloc(length);
-    made.put(length);
-    made.slab.bytes.fill(0, made.start, made.end);
-    return asTx(made);
-  };
-  const send = (...lengths: number[]) => {
-    for (const length of lengths) device.sink.next(frame(length));
-    return Promise.resolve();
-  };
-  return { c, env, device, send };
-}
-
-/** Clears the slots of a pool: what is read from a stand-in is what lies there already, and no virtio-net header is one of zeros. */
-function zero(pool: FramePool): void {
-  const frames = Array.from({ length: 256 }, (_, i) => pool.alloc(i < 192 ? 1 : 65_535));
-  for (const frame of frames) {
-    frame.slab.bytes.fill(0, frame.base, frame.limit);
-    frame.release();
-  }
-}
 
 describe('TunDevice, what waits for the end of a batch', () => {
   for (const [title, uring] of [
@@ -219,6 +179,34 @@ describe('TunDevice, when the kernel takes no frame', () => {
       expect(env.pool.outstanding).to.equal(0);
     }
   });
+
+  for (const uring of [false, true]) {
+    const kind = uring ? 'io_uring' : 'calls';
+
+    it(`fails in the middle of a super-segment: drops all of it, and tells when its sender has returned: ${kind}`, async () => {
+      const { c, env, device } = make({ io: uring ? 'uring' : 'calls' }, false, uring);
+      const codes: string[] = [];
+      device.frames$.subscribe({ error: ({ code }: { code: string }) => codes.push(code) });
+      c.writes.push(-EPERM);
+      device.sink.next(asTx(superSegment({ ...BULK, gsoSize: 100, payload: new Uint8Array(10_000) }, env.pool)));
+      expect(codes).to.deep.equal([]);
+      await Promise.resolve();
+      expect(codes).to.deep.equal(['EPERM']);
+      expect(env.drops.toJSON()).to.deep.equal({ 'device-down': 100 });
+      await device.close();
+      expect(env.pool.outstanding).to.equal(0);
+    });
+  }
+
+  it('tells what failed, too, when that shows as it is closed', async () => {
+    const { c, env, device, send } = make();
+    const failed = new Promise<{ code: string }>((resolve) => device.frames$.subscribe({ error: resolve }));
+    c.writes.push(-EPERM);
+    void send(101);
+    await device.close();
+    expect((await failed).code).to.equal('EPERM');
+    expect(env.pool.outstanding).to.equal(0);
+  });
 });
 
 describe('TunDevice, when it reads', () => {
@@ -348,156 +336,30 @@ describe('TunDevice, how it reads and writes', () => {
   });
 });
 
-describe('TunDevice, with io_uring', () => {
-  /** A device whose next batch of reads goes together. */
-  const warm = (vnetHeader = false) => {
-    const made = make({ io: 'uring', coalesce: false }, vnetHeader, true);
-    const { c, env } = made;
-    zero(env.pool);
-    c.reads.splice(0, 1, 60, 60, 60, 60, 60, -EAGAIN);
-    c.wake();
-    c.requested.length = 0;
-    return made;
-  };
-  const file = (c: StandInLibc) => [...new Set(c.requested.map((one) => `${one.isFixed} ${one.file}`))];
-
-  it('has the ring know the file, and forget it before the ring is freed', async () => {
-    const { c, device, send } = make({ io: 'uring' }, false, true);
-    expect(c.ringCalls).to.deep.equal(['register']);
-    await send(101, 102, 103, 104);
-    expect(file(c)).to.deep.equal(['true 0']);
-    await device.close();
-    expect(c.ringCalls).to.deep.equal(['register', 'unregister', 'unmap', 'unmap', 'close']);
-  });
-
-  it('leaves nothing of a ring behind that cannot be mapped', () => {
-    for (const [unmappable, calls] of [
-      [1, ['close']],
-      [2, ['unmap', 'close']],
+describe('TunDevice, what becomes of the interface', () => {
+  it('has it stay or go as asked, once nothing can fail any more', async () => {
+    for (const [persist, told] of [
+      [undefined, []],
+      [true, [1]],
+      [false, [0]],
     ] as const) {
-      const c = new StandInLibc();
-      c.uring = true;
-      c.unmappable = unmappable;
-      expect(() => new Uring(c.libc, 3, 64))
-        .to.throw()
-        .with.property('code', 'ENOBUFS');
-      expect(c.ringCalls).to.deep.equal(calls);
+      const { c, device } = make(persist === undefined ? {} : { persist });
+      expect(c.persistence).to.deep.equal(told);
+      await device.close();
     }
-  });
-
-  it('names the file in each request where the ring cannot know it', async () => {
     const c = new StandInLibc();
-    c.uring = true;
-    c.registers = -EINVAL;
-    c.reads.push(-EAGAIN);
-    const env = environment({ pool: new FramePool({ poison: true }) });
-    const fd = StandInLibc.descriptor();
-    const mac = MacAddress.parse('02:00:00:00:00:01');
-    const offloads = { vnetHeader: false, udpSegmentation: false };
-    const settings = { fd, name: 'tap0', medium: 'ethernet', mac, offloads, isOwn: false } as const;
-    const device = new TunDevice(settings, { io: 'uring' }, env, c.libc);
-    for (let i = 0; i < 5; i++) {
-      const frame = env.pool.alloc(100);
-      frame.put(100);
-      device.sink.next(asTx(frame));
-    }
-    await Promise.resolve();
-    expect(c.written).to.deep.equal([100, 100, 100, 100, 100]);
-    expect(file(c)).to.deep.equal([`false ${fd}`]);
-    await device.close();
-    expect(c.ringCalls).to.deep.equal(['register', 'unmap', 'unmap', 'close']);
-    expect(env.pool.outstanding).to.equal(0);
+    expect(() => make({ io: 'uring', persist: true }, false, false, c)).to.throw();
+    expect(c.persistence).to.deep.equal([]);
   });
 
-  it('reads each frame to where it lies, though slots change', async () => {
-    const { c, env, device } = warm();
-    const kept: Frame[] = [];
-    const places: number[] = [];
-    device.frames$.subscribe((frame) => {
-      places.push(ADDRESS + frame.start);
-      if (places.length % 3 !== 0) kept.push(frame.retain());
-    });
-    for (let i = 0; i < 5; i++) {
-      c.reads.splice(0, 1, 60, 60, 60, 60, 60, 60, 60, -EAGAIN);
-      c.wake();
-      if (i === 2) for (const frame of kept.splice(0)) frame.release();
-    }
-    const reads = c.requested.filter(({ op }) => op === UringOp.Read);
-    // Those that found nothing came after those that did, in the same call.
-    const landed = reads.map(({ address }) => address);
-    for (const place of places) expect(landed).to.include(place);
-    expect(new Set(places).size).to.be.greaterThan(7);
-    expect(reads.every(({ length }) => length > 1514)).to.equal(true);
-    expect(places).to.have.length(35);
-    await device.close();
-    for (const frame of kept) frame.release();
-    expect(env.pool.outstanding).to.equal(0);
-  });
-
-  it('knows each result by its place, in whatever order they come', async () => {
-    const { c, env, device, send } = warm();
-    c.reversed = true;
-    const lengths: number[] = [];
-    device.frames$.subscribe((frame) => lengths.push(frame.length));
-    c.reads.splice(0, 1, 101, 102, -EINTR, 103, 104, -EAGAIN);
-    c.wake();
-    expect(lengths).to.deep.equal([101, 102, 103, 104]);
-    c.writes.push(1, -EAGAIN, 1, 1, -EAGAIN);
-    await send(201, 202, 203, 204, 205);
-    expect(c.written).to.deep.equal([201, 203, 204]);
-    c.writes.splice(0);
-    c.wake();
-    expect(c.written).to.deep.equal([201, 203, 204, 202, 205]);
-    await device.close();
-    expect(env.pool.outstanding).to.equal(0);
-  });
-
-  it('delivers nothing more of a batch in whose middle it is closed, and leaves no frame behind', async () => {
-    for (const vnetHeader of [false, true]) {
-      const { c, env, device, send } = warm(vnetHeader);
-      let frames = 0;
-      device.frames$.subscribe(() => {
-        void send(300);
-        if (++frames === 2) void device.close();
-        void send(301);
-      });
-      c.reads.splice(0, 1, 101, 102, 103, 104, 105, -EAGAIN);
-      c.wake();
-      expect(frames).to.equal(2);
-      expect(c.ringCalls.slice(-2)).to.deep.equal(['unmap', 'close']);
-      expect(c.written).to.have.length(3);
-      expect(env.drops.count(DropReason.DeviceDown)).to.equal(1);
-      await Promise.resolve();
-      expect(env.pool.outstanding).to.equal(0);
-    }
-  });
-
-  it('goes on with plain calls where the ring fails half way, and neither loses nor repeats a frame', async () => {
-    const { c, env, device, send } = make({ io: 'uring', coalesce: false }, false, true);
-    c.submits.push(3, -EBUSY);
-    const lengths = [101, 102, 103, 104, 105, 106, 107, 108, 109];
-    await send(...lengths);
-    expect(c.written).to.deep.equal([101, 102, 103]);
-    expect(c.events).to.deep.equal({ readable: true, writable: true });
-    const { enters } = c;
-    c.wake();
-    expect(c.written).to.deep.equal(lengths);
-    expect(c.enters).to.equal(enters);
-    await device.close();
-    expect(env.pool.outstanding).to.equal(0);
-  });
-
-  it('takes what was read before the ring failed', async () => {
-    const { c, env, device } = warm();
-    const lengths: number[] = [];
-    device.frames$.subscribe((frame) => lengths.push(frame.length));
-    c.submits.push(1, 2, -EBUSY);
-    c.reads.splice(0, 1, 101, 102, 103, 104, -EAGAIN);
-    c.wake();
-    c.wake();
-    expect(lengths).to.deep.equal([101, 102, 103, 104]);
-    await device.close();
-    expect(env.pool.outstanding).to.equal(0);
+  it('is closed where that cannot be', () => {
+    const c = new StandInLibc();
+    c.persists = false;
+    expect(() => make({ io: 'uring', persist: true }, false, true, c))
+      .to.throw()
+      .with.property('code', 'EINVAL');
+    expect(c.ringCalls.at(-1)).to.equal('close');
+    expect(c.events).to.deep.equal({});
   });
 });
 

@@ -35,7 +35,7 @@ const VALUES: Readonly<Record<NumberField, readonly number[]>> = {
   dport: PORTS,
   length: [20, 28, 40, 48, 60, 100],
   hoplimit: [0, 1, 64, 255],
-  dscp: [0, 8, 46, 63],
+  dscp: [0, 1, 8, 46, 63],
   'icmp-type': [0, 3, 8, 128, 129],
   'icmp-code': [0, 1, 3],
   mark: [0, 1, 2, 7, 0x8000_0000, 0xffff_ffff],

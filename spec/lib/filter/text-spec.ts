@@ -34,6 +34,7 @@ function wrong(text: string, translate?: () => boolean): string {
 
 /** Texts, and the rules that builders make of the same. */
 const SAME: readonly (readonly [string, ReturnType<typeof build.accept>])[] = [
+  ['dscp lephb drop', build.drop(build.dscp('le'))],
   ['tcp dport 22 ip saddr 10.0.0.0/8 accept', build.accept(build.tcp, build.dport(22), build.from('10.0.0.0/8'))],
   ['udp sport { 53, 1000-2000 } drop', build.drop(build.udp, build.sport(53, [1000, 2000]))],
   ['th dport @web accept', build.accept(build.dport('@web'))],

@@ -431,6 +431,18 @@ for (const [name, addressOf] of versions) {
         cache.ask(...words(peer));
         expect(log).to.have.length(1);
       });
+      it('heeds the times of routers for IPv6 alone (RFC 4861 6.3.4)', () => {
+        cache.configure6({ retransTimer: 100, baseReachable: 1_000 });
+        const isIpv6 = peer.version === 6;
+        send();
+        wait(10_000);
+        expect(log.slice(0, 3)).to.deep.equal(
+          isIpv6 ? ['0 all', '100 all', '200 all'] : ['0 all', '1000 all', '2000 all'],
+        );
+        given('reachable');
+        wait(1_500);
+        expect(state()).to.equal(isIpv6 ? 'stale' : 'reachable');
+      });
       it('remembers who is a router (4861-4)', () => {
         given('stale');
         advertised(MAC, { solicited: true, override: false, isRouter: true });

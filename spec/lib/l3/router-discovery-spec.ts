@@ -248,6 +248,14 @@ describe('router discovery', () => {
       expect(discovery.parameters).to.deep.include({ reachableTime: 5_000, other: true, managed: false });
     });
 
+    it('takes over no time between queries that leaves no time to answer, or never comes to an end', () => {
+      const retransmit = (value: number) => {
+        hear(ONE, { retransmitTimer: value });
+        return discovery.parameters.retransmitTimer;
+      };
+      expect([9, 10, 60_000, 60_001, 0xffff_ffff].map(retransmit)).to.deep.equal([1_000, 10, 60_000, 60_000, 60_000]);
+    });
+
     it('4861-5: an MTU from 1280 to the device\u2019s own counts, another does not (RFC 4861 6.3.4)', () => {
       const mtu = (value: number) => {
         hear(ONE, {}, [{ kind: 'mtu', mtu: value }]);

@@ -256,6 +256,20 @@ for (const family of families) {
       expect(sending(1)).to.throw().with.property('code', 'EBADF');
     });
 
+    it('is not connected, not even by half, where there is no way to the peer', () => {
+      const app = new Recorder();
+      const socket = host.bind(anyEndpoint(family.version, 4000), app);
+      expect(() => socket.connect(at(unreachable, 9)))
+        .to.throw()
+        .with.property('code', 'ENETUNREACH');
+      expect(receive(at(peer, 9), at(us, 4000), 'abc')).to.equal(DELIVERED);
+      socket.send(new Uint8Array(1), at(peer, 9));
+      socket.connect(at(peer, 9));
+      expect(() => socket.connect(at(unreachable, 9))).to.throw();
+      socket.send(new Uint8Array(1));
+      expect(receive(at(peer, 10), at(us, 4000), 'abc')).to.equal(DropReason.UdpNoSocket);
+    });
+
     it('drops with a reason, and takes padding off (RFC 8200 8.1: over IPv6 a checksum is a must)', () => {
       const app = new Recorder();
       host.bind(anyEndpoint(family.version, 7), app);
@@ -299,6 +313,16 @@ for (const family of families) {
       expect(report(4000, 'time-exceeded')).to.equal(true);
       expect(report(4002, 'port-unreachable')).to.equal(false);
       expect([connected, other, loose].map((r) => r.errors)).to.deep.equal([['ECONNREFUSED'], [], []]);
+      const thrower = (): never => {
+        throw new Error('thrown');
+      };
+      connected.error = thrower;
+      loose.error = thrower;
+      expect(report(4000, 'port-unreachable')).to.equal(true);
+      host.dispose();
+      expect(host.size).to.equal(0);
+      expect(other.errors).to.deep.equal(['ENETDOWN']);
+      expect(env.drops.toJSON()).to.deep.equal({ 'callback-threw': 3 });
     });
 
     it('tells its sockets when it is disposed', () => {

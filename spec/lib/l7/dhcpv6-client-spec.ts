@@ -183,6 +183,20 @@ describe('Dhcpv6Client', () => {
       expect(bench.events.slice(1)).to.deep.equal(['bound 2001:db8::1 2001:db8::3']);
       expect(bench.interface.told).to.include('-2001:db8::2').and.not.to.include('-2001:db8::1');
     });
+
+    it('keeps sixteen at most, however many renewals bring others', () => {
+      const bench = new ClientBench6();
+      bench.bind({}, ['2001:db8:1::1', 600, 1200]);
+      for (let round = 2; round <= 4; round++) {
+        bench.client.renew();
+        const more = Array.from({ length: 10 }, (_, i): Given => [`2001:db8:${round}::${i + 1}`, 600, 1200]);
+        bench.reply(bench.port.one('renew'), {}, ...more);
+        bench.scheduler.runFor(SECOND);
+      }
+      const held = bench.client.lease?.addresses.map(({ address }) => address.toString()) ?? [];
+      expect(held).to.have.length(16);
+      expect(held.filter((address) => address.startsWith('2001:db8:4:'))).to.have.length(10);
+    });
   });
 
   describe('keeping them (8415-2)', () => {
@@ -247,9 +261,9 @@ describe('Dhcpv6Client', () => {
     });
 
     it('chooses T1 and T2 itself where the server leaves that open, and never soon', () => {
-      const times = (t1: number, t2: number, preferred: number) => {
+      const times = (t1: number, t2: number, preferred: number, valid = 0xffff_ffff) => {
         const bench = new ClientBench6();
-        bench.bind({ t1, t2 }, [OURS, preferred, 0xffff_ffff]);
+        bench.bind({ t1, t2 }, [OURS, preferred, valid]);
         const { renewAt = 0, rebindAt = 0, addresses = [] } = bench.client.lease ?? {};
         const granted = (addresses[0]?.preferredUntil ?? 0) - preferred * SECOND;
         return [(renewAt - granted) / SECOND, (rebindAt - granted) / SECOND];
@@ -257,7 +271,9 @@ describe('Dhcpv6Client', () => {
       expect(times(0, 0, 1000)).to.deep.equal([500, 800]);
       expect(times(100, 0, 1000)).to.deep.equal([100, 800]);
       expect(times(0, 0, 4)).to.deep.equal([10, 10]);
-      expect(times(3, 5, 1000)).to.deep.equal([3, 5]);
+      expect(times(3, 5, 1000)).to.deep.equal([10, 10]);
+      // An address that ends sooner must be extended sooner.
+      expect(times(3, 5, 8, 8)).to.deep.equal([4, 5]);
       const bench = new ClientBench6();
       bench.bind({ t1: 0xffff_ffff, t2: 0xffff_ffff }, [OURS, 0xffff_ffff, 0xffff_ffff]);
       expect(bench.scheduler.pending).to.equal(0);
@@ -449,6 +465,24 @@ describe('Dhcpv6Client', () => {
       verifying.client.stop();
       expect(verifying.interface.told).to.deep.equal(['dns', `?${OURS}`, `-${OURS}`, 'dns']);
       expect(verifying.scheduler.pending).to.equal(0);
+    });
+
+    it('leaves no address when told to stop by a verdict that came at once', () => {
+      const held: string[] = [];
+      const bench = new ClientBench6({
+        configuration: {
+          claim: (address, done) => {
+            held.push(address.toString());
+            done('unique');
+            return () => void held.splice(held.indexOf(address.toString()), 1);
+          },
+          setPreferred: () => undefined,
+        },
+      });
+      bench.changed = () => bench.client.stop();
+      bench.bind();
+      expect(bench.events).to.deep.equal([`bound ${OURS}`, 'stopped']);
+      expect(held).to.deep.equal([]);
     });
   });
 });

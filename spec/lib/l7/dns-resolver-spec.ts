@@ -54,6 +54,17 @@ describe('DNS resolver', () => {
     bench.end();
   });
 
+  it('asks a server once over TCP, however many truncated answers it sends', async () => {
+    const bench = new Bench((_name, _type, { tcp }) => (tcp ? undefined : [{ truncated: true }, { truncated: true }]), {
+      servers: ['10.0.0.53'],
+      timeout: 1000,
+      attempts: 3,
+    });
+    expect(await bench.settle(bench.resolver.resolve4('big.test'))).to.equal('ETIMEOUT');
+    expect(bench.heard.filter(({ tcp }) => tcp)).to.have.length(1);
+    bench.end();
+  });
+
   it('goes on to the next server where TCP is refused after a truncated answer', async () => {
     const bench = new Bench((name, _type, { server, tcp }) => {
       if (server === 's1') return { answers: [a(name, '192.0.2.9')] };
@@ -141,6 +152,20 @@ describe('DNS resolver', () => {
     bench.end();
   });
 
+  it('asks without EDNS over TCP where that is what does not know it', async () => {
+    const bench = new Bench((name, _type, { query, tcp }) => {
+      if (!tcp) return { truncated: true };
+      return query.edns === undefined ? { answers: [a(name, '192.0.2.1')] } : { rcode: DnsRcode.FormatError };
+    });
+    expect(await bench.settle(bench.resolver.resolve4('www.test'))).to.deep.equal([parseIp('192.0.2.1')]);
+    expect(bench.heard.map(({ tcp, query }) => [tcp, query.edns !== undefined])).to.deep.equal([
+      [false, true],
+      [true, true],
+      [true, false],
+    ]);
+    bench.end();
+  });
+
   it('follows aliases within an answer and across answers, but not in circles', async () => {
     const bench = new Bench((name) => {
       if (name === 'one.test') return { answers: [cname('one.test', 'TWO.test'), cname('two.test', 'three.test')] };
@@ -152,6 +177,23 @@ describe('DNS resolver', () => {
     expect(answer.records).to.deep.equal([a('three.test', '192.0.2.3')]);
     expect(bench.heard).to.have.length(2);
     expect(await bench.settle(bench.resolver.resolve4('x.test'))).to.equal('EBADRESP');
+    bench.end();
+  });
+
+  it('follows no long chain of aliases within an answer, and does not remember it', async () => {
+    const chain = (length: number) => Array.from({ length }, (_, i) => cname(`n${i}.test`, `n${i + 1}.test`));
+    const bench = new Bench((_name, _type, { query }) => {
+      const length = query.questions[0]?.type === DnsType.A ? 17 : 16;
+      const end = `n${length}.test`;
+      const data = { kind: 'address', address: parseIp('2001:db8::1') } as const;
+      const record = length === 16 ? rr(end, DnsType.AAAA, data) : a(end, '192.0.2.1');
+      return { answers: [...chain(length), record], authorities: [soa(60, 60)] };
+    });
+    expect(String(await bench.settle(bench.resolver.resolve6('n0.test')))).to.equal('2001:db8::1');
+    for (let asked = 2; asked <= 3; asked++) {
+      expect(await bench.settle(bench.resolver.resolve4('n0.test'))).to.equal('EBADRESP');
+      expect(bench.heard).to.have.length(asked);
+    }
     bench.end();
   });
 

@@ -8,6 +8,7 @@ import type { StagesHandler } from '../../../lib/l7/dns-stages.js';
 import type { Lookup } from '../../../lib/socket/lookup.js';
 import { agent, serveHttp } from '../../../lib/socket/http.js';
 import { connect, listen } from '../../../lib/socket/iterate.js';
+import { nodeDgram } from '../../../lib/socket/dgram.js';
 import { nodeNet } from '../../../lib/socket/net.js';
 import { connectWeb } from '../../../lib/socket/web-streams.js';
 import { network } from '../../../operators/testing/network.js';
@@ -128,6 +129,100 @@ describe('connecting to a name (RFC 8305)', () => {
     expect(await errorOf(names(FOUR), { localAddress: 'fd00::1' })).to.include({ code: 'EINVAL' });
     const bad: LookupFunction = (_host, _options, callback) => process.nextTick(callback, null, 'nonsense', 4);
     expect(await errorOf(bad)).to.include({ code: 'ERR_INVALID_IP_ADDRESS' });
+    await end();
+  });
+
+  it('puts up with a lookup that answers within the call', async () => {
+    const { net, us, them, timers, end } = bench();
+    const failure = Object.assign(new Error('nobody knows'), { code: 'ENOTFOUND' });
+    const one =
+      (address: string): LookupFunction =>
+      (_host, _options, callback) =>
+        callback(null, address, parseIp(address).version);
+    const unknown: LookupFunction = (_host, _options, callback) => callback(failure, '', 0);
+    const several =
+      (...addresses: string[]): LookupFunction =>
+      (_host, _options, callback) =>
+        callback(
+          null,
+          addresses.map((address) => ({ address, family: parseIp(address).version })),
+        );
+    const staged = Object.assign(one(FOUR), {
+      stages: (_host: string, _family: unknown, handler: StagesHandler) => {
+        handler.found([parseIp('203.0.113.1')]);
+        handler.done(undefined);
+        return () => undefined;
+      },
+    });
+    const { signal } = new AbortController();
+    let listeners = 0;
+    const add = signal.addEventListener.bind(signal);
+    const remove = signal.removeEventListener.bind(signal);
+    Object.assign(signal, {
+      addEventListener: (...args: Parameters<typeof add>) => (listeners++, add(...args)),
+      removeEventListener: (...args: Parameters<typeof remove>) => (listeners--, remove(...args)),
+    });
+    for (const [lookup, code] of [
+      [one('203.0.113.1'), 'ENETUNREACH'],
+      [several('203.0.113.1', '2001:db8::1'), 'ENETUNREACH'],
+      [staged, 'ENETUNREACH'],
+      [several(), 'ENOTFOUND'],
+      [unknown, 'ENOTFOUND'],
+      [one(FOUR), 'ECONNREFUSED'],
+    ] as const) {
+      const client = nodeNet(us.tcp, { lookup, timers }).connect(80, 'www.test');
+      const [error] = (await net.runUntilSettled(once(client, 'error'))) as [Error];
+      expect(error).to.have.property('code', code);
+      const opening = connect(us.tcp, { host: 'www.test', port: 80 }, { lookup, timers, signal });
+      const outcome = await net.runUntilSettled(opening.catch((reason: unknown) => reason));
+      expect(outcome).to.have.property('code', code);
+      expect(listeners).to.equal(0);
+    }
+    const acceptor = listen(them.tcp, { address: parseIp(FOUR), port: 80 });
+    for (const lookup of [one(FOUR), several(FOUR, SIX)]) {
+      const client = nodeNet(us.tcp, { lookup, timers }).connect(80, 'www.test');
+      await net.runUntilSettled(once(client, 'connect'));
+      client.destroy();
+    }
+    acceptor.close();
+    await end();
+  });
+
+  it('and so do servers and datagram sockets: their events come later', async () => {
+    const { us, end } = bench();
+    const lookup: LookupFunction = (host, _options, callback) =>
+      host === 'us.test'
+        ? callback(null, '10.0.0.1', 4)
+        : callback(Object.assign(new Error('nobody knows'), { code: 'ENOTFOUND' }), '', 0);
+    for (const [host, outcome] of [
+      ['us.test', 'listening'],
+      ['www.test', 'error'],
+    ] as const) {
+      const server = nodeNet(us.tcp, { lookup }).createServer();
+      const socket = nodeDgram(us.udp, { lookup }).createSocket('udp4');
+      server.listen(80, host);
+      socket.bind(53, host);
+      await Promise.all([once(server, outcome), once(socket, outcome)]);
+      server.close();
+      socket.close();
+    }
+    await end();
+  });
+
+  it('can be given up by a lookup that answers within the call', async () => {
+    const { net, us, timers, end } = bench();
+    const controller = new AbortController();
+    const lookup: LookupFunction = (_host, _options, callback) => {
+      controller.abort(new Error('enough'));
+      callback(null, FOUR, 4);
+    };
+    const opening = connect(us.tcp, { host: 'www.test', port: 80 }, { lookup, timers, signal: controller.signal });
+    expect(await net.runUntilSettled(opening.catch((error: Error) => error.message))).to.equal('enough');
+    const socket = new (nodeNet(us.tcp, { lookup, timers }).Socket)();
+    socket.on('lookup', () => socket.destroy());
+    socket.connect(80, 'www.test');
+    await net.runUntilSettled(once(socket, 'close'));
+    expect(us.tcp.size).to.equal(0);
     await end();
   });
 

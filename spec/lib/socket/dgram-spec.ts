@@ -286,6 +286,20 @@ forBothVersions('DatagramSocket', (facts) => {
     server.close();
   });
 
+  it('closes as asked for while binding, also where that fails', async () => {
+    const dgram = nodeDgram(new FakeUdp());
+    const first = dgram.createSocket(type).bind(9);
+    await once(first, 'listening');
+    const second = dgram.createSocket(type).bind(9);
+    const failed = once(second, 'error');
+    second.send('never', 9);
+    const disposed = second[Symbol.asyncDispose]();
+    expect((await failed)[0]).to.include({ code: 'EADDRINUSE' });
+    await disposed;
+    expect(() => second.close()).to.throw('Not running');
+    first.close();
+  });
+
   it('loses nothing when a listener throws', async () => {
     const udp = new FakeUdp();
     const seen: string[] = [];

@@ -109,6 +109,38 @@ forBothVersions('Socket and Server', ({ a, b, c, loopback }) => {
     server.close();
   });
 
+  it('tells a write that waited of the reset that came with room for it', async () => {
+    const network = new FakeNetwork({ sendBuffer: 4096, receiveBuffer: 4096 });
+    const listener = network.host(THERE).listen({ address: b, port: 7 });
+    listener.acceptable = () => {
+      const connection = listener.accept();
+      const nothing = () => undefined;
+      const handler = { connected: nothing, writable: nothing, flushed: nothing, closed: nothing };
+      if (connection !== undefined) connection.handler = { ...handler, readable: () => connection.abort() };
+    };
+    const client = nodeNet(network.host(HERE)).connect(7, THERE);
+    await once(client, 'connect');
+    const written = new Promise((resolve) => client.write(Buffer.alloc(100_000), resolve));
+    const [error] = await once(client, 'error');
+    expect(error).to.include({ code: 'ECONNRESET', syscall: 'read' });
+    expect(await written, 'as in Node, where only the socket has the error').to.equal(null);
+    listener.close();
+  });
+
+  it('tells a write that the connection refuses', async () => {
+    const network = new FakeNetwork();
+    const here = network.host(HERE);
+    const listener = network.host(THERE).listen({ address: b, port: 7 });
+    const client = nodeNet(here).connect(7, THERE);
+    await once(client, 'connect');
+    for (const connection of here.connections) connection.state = 'CLOSED';
+    const written = new Promise((resolve) => client.write('late', resolve));
+    const [error] = await once(client, 'error');
+    expect(error).to.include({ code: 'EPIPE', syscall: 'write' });
+    expect(await written).to.equal(error);
+    listener.close();
+  });
+
   it('passes on no delay and keepalive, also when set before the connection', async () => {
     const network = new FakeNetwork();
     const tcp = network.host(HERE);

@@ -457,6 +457,17 @@ forBothVersions('firewall', (facts: VersionFacts) => {
     expect([back(6, 8), there(6, 8, FlowState.Established)]).to.deep.equal(['passed', 'passed']);
   });
 
+  it('asks anew about a flow that begins under the number of a refused one', () => {
+    const rules = 'ct state established accept; ct state new udp dport 9 accept; drop';
+    const bench = new Bench(rules, { version }, { revalidate: true });
+    const there = (port: number, of: FlowState) => bench.judge(`< udp 1 > ${port} (2)`, flow(5, of));
+    bench.wall.replace(rules);
+    expect(there(8, FlowState.Established)).to.equal('filtered');
+    expect([there(9, FlowState.New), there(9, FlowState.Established)]).to.deep.equal(['passed', 'passed']);
+    // Nor is one let through because the former one was.
+    expect([there(8, FlowState.New), there(8, FlowState.Established)]).to.deep.equal(['filtered', 'filtered']);
+  });
+
   it('takes what a predicate builds into its rules', () => {
     const bench = new Bench([accept(when((_, fields) => fields.version === version, 'mine')), drop()], { version });
     expect(bench.judge('< udp 1 > 9 (2)')).to.equal('passed');

@@ -489,6 +489,11 @@ describe('ndp', () => {
       expect(hop(ip6('2001:db8::65'))).to.equal('fe80::42/128');
       expect(hop(ip6('2001:db8::2'))).to.equal('fe80::99/0');
     });
+    it('RFC 4861 8.2: change no route of a router', () => {
+      ours.ndp.isRouter = true;
+      expect(receive(redirect(BETTER, FAR, ROUTER.ip, [link('target', OTHER_MAC)]))).to.equal('ndp-unsolicited');
+      expect([hop(), entry(BETTER)]).to.deep.equal(['fe80::99/0', undefined]);
+    });
     it('are undone when the router that they lead to does not answer', () => {
       receive(redirect(BETTER, FAR, ROUTER.ip));
       send(BETTER, US6.linkLocal);

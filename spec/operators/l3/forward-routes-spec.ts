@@ -3,6 +3,7 @@ import { ETHERNET_HEADER, readMac } from '../../../lib/wire/ethernet.js';
 import { IPV6_HEADER } from '../../../lib/wire/ipv6.js';
 import { NdpRedirect } from '../../../lib/wire/ndp.js';
 import { forBothVersions } from '../../both-versions.js';
+import { ether6, ip6, ndpPacket } from './packets6.js';
 import { type BenchOptions, ENDS, RouterBench } from './router-bench.js';
 
 forBothVersions('the routes of a router', ({ version }) => {
@@ -139,4 +140,26 @@ forBothVersions('the routes of a router', ({ version }) => {
       expect(bench.left.sent.splice(0)).to.have.length(1);
     });
   });
+});
+
+describe('the routes of a router, and redirects from others', () => {
+  const [router, better] = ['fe80::99', 'fe80::42'];
+  const far = ip6('2001:db8::1');
+  for (const forwarding of [true, false]) {
+    it(`RFC 4861 8.2: ${forwarding ? 'do not heed' : 'heed'} them on an interface that ${forwarding ? 'forwards' : 'is but a host'}`, () => {
+      const bench = new RouterBench(6, {
+        right: { forwarding },
+        routes: [{ destination: 'default', gateway: router, side: 'right' }],
+      });
+      const redirect = ndpPacket((frame) => NdpRedirect.emit(frame, ip6(better), far), {
+        source: ip6(router),
+        destination: ip6(ENDS[6].right),
+      });
+      const fate = bench.receiveBytes('right', ether6(redirect, bench.right.mac.value));
+      expect(fate).to.equal(forwarding ? 'ndp-unsolicited' : 'taken');
+      const { a, b, c, d } = far;
+      expect(bench.me.tables.route6(a, b, c, d)?.gateway?.toString()).to.equal(forwarding ? router : better);
+      bench.close();
+    });
+  }
 });

@@ -3,9 +3,12 @@ import * as fc from 'fast-check';
 import { map, type Observable } from 'rxjs';
 import { ChecksumState, Frame } from '../../../lib/core/frame.js';
 import { clampMss } from '../../../lib/l3/clamp-mss.js';
+import { IpProtocol } from '../../../lib/wire/ip.js';
 import { Ipv4Packet } from '../../../lib/wire/ipv4.js';
 import { PacketNotation } from '../../../lib/text/notation.js';
 import { forBothVersions } from '../../both-versions.js';
+import { pattern } from './packets.js';
+import { chain, ether6, fragment6, ip6 } from './packets6.js';
 import { type BenchOptions, ENDS, RouterBench } from './router-bench.js';
 
 describe('forward, and packets that are too big', () => {
@@ -90,6 +93,35 @@ forBothVersions('forward, with fragments put together for the hooks', ({ version
     bench.env.scheduler.runFor(60_000);
     bench.expectSent('left', `> ${icmp} time_exceeded reassembly from ${left} to ${a}`);
   });
+});
+
+describe('forward, with fragments put together for the hooks', () => {
+  const source = ip6(ENDS[6].a);
+  const destination = ip6(ENDS[6].b);
+  const data = pattern(2_000);
+  // The other one leaves where it belongs, in front of it (4.5): each fragment repeats its eight bytes.
+  const headers: readonly (readonly [name: string, protocol: number, rest: readonly number[], repeated: number])[] = [
+    ['an unknown option', IpProtocol.DestinationOptions, [0, 0xc9, 4, 0, 0, 0, 0], 0],
+    ['a route with stations to come', IpProtocol.Routing, [0, 253, 1, 0, 0, 0, 0], 8],
+  ];
+  for (const [name, protocol, rest, repeated] of headers) {
+    it(`RFC 8200 4: leaves to the destination what is behind the fragment header: ${name}`, () => {
+      const bench = new RouterBench(6, { hooks: { forward: (packets$) => packets$ } });
+      const inner = chain([[protocol, rest]], 253, data);
+      for (const [from, to] of [
+        [0, 1200],
+        [1200, inner.bytes.length],
+      ] as const) {
+        const piece = fragment6(inner.bytes, inner.protocol, { from, to }, { source, destination });
+        expect(bench.receiveBytes('left', ether6(piece))).to.equal('taken');
+      }
+      const payloads = bench.right.sent.splice(0).map((bytes) => bytes.subarray(14 + 40 + repeated + 8));
+      expect(Buffer.concat(payloads)).to.deep.equal(Buffer.from(inner.bytes.subarray(repeated)));
+      bench.expectSent('left');
+      expect(bench.env.drops.total).to.equal(0);
+      bench.close();
+    });
+  }
 });
 
 forBothVersions('forward, with clampMss', ({ version }) => {

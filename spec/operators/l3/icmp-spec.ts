@@ -221,6 +221,18 @@ describe('icmp', () => {
       receive(reportOf(3, 4, 68, large.slice(0, 28)));
       expect(tables.path(new Ipv4Address(PEER.ip))?.mtu).to.equal(552);
     });
+    it('5927: what routers say of a protocol that nobody handles, or that does not know the packet, changes no path', () => {
+      const quote = (protocol: number) =>
+        ipPacket({ source: US.ip, destination: PEER.ip, protocol, dontFragment: true }, pattern(1_400)).slice(0, 28);
+      reports.on(IpProtocol.Tcp, () => false);
+      for (const protocol of [47, IpProtocol.Tcp]) {
+        expect(receive(reportOf(3, 4, 1_300, quote(protocol)))).to.equal('taken');
+        expect(tables.path(new Ipv4Address(PEER.ip))?.mtu).to.equal(1_500);
+      }
+      reports.on(47, () => {});
+      receive(reportOf(3, 4, 1_300, quote(47)));
+      expect(tables.path(new Ipv4Address(PEER.ip))?.mtu).to.equal(1_300);
+    });
     it('6633, 1122-C1: source quench is ignored, unknown types are discarded', () => {
       expect(receive(reportOf(4, 0))).to.equal('icmpv4-ignored');
       expect(receive(reportOf(3, 16))).to.equal('icmpv4-unknown-type');

@@ -253,6 +253,19 @@ describe('icmpv6', () => {
       expect(tables.path(ip6('fd00::3'))?.mtu).to.equal(1500);
     });
 
+    it('5927: what routers say of a protocol that nobody handles, or that does not know the packet, changes no path', () => {
+      const quote = (protocol: number) =>
+        ip6Packet({ source: US6.ip, destination: PEER6.ip, protocol }, pattern(1400)).subarray(0, 600);
+      reports.on(IpProtocol.Tcp, () => false);
+      for (const protocol of [47, IpProtocol.Tcp]) {
+        expect(receive(reportOf(2, 0, 1300, quote(protocol)))).to.equal('taken');
+        expect(tables.path(PEER6.ip)?.mtu).to.equal(1500);
+      }
+      reports.on(47, () => {});
+      receive(reportOf(2, 0, 1300, quote(47)));
+      expect(tables.path(PEER6.ip)?.mtu).to.equal(1300);
+    });
+
     it('are dropped if what they quote cannot be used', () => {
       const foreign = udp6Packet({ source: ip6('fd00::9'), destination: PEER6.ip });
       const later = fragment6(

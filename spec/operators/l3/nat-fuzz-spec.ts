@@ -6,7 +6,7 @@ import type { NatRule } from '../../../lib/l4/nat/rules.js';
 import { nat, type NatPacket } from '../../../operators/l3/nat.js';
 import { fakeDevice, virtualEnv } from '../../lib/l2/fake-device.js';
 import { plainFrame, type PlainPacket } from '../../lib/wire/plain-packets.js';
-import { endsOf } from './nat-rig.js';
+import { endsOf, RST, SYN } from './nat-rig.js';
 
 const RULES: readonly NatRule[] = [
   { kind: 'static', internal: '10.8.0.0/24', external: '198.51.100.0/24' },
@@ -22,8 +22,8 @@ const ends = fc
     fc.constantFrom('10.0.0.80', '10.8.0.8', '203.0.113.1', '198.51.100.8', '192.0.2.8'),
     fc.constantFrom('[fd00::6]', '[2001:db8::1]', '[2001:db8:9::8]'),
     fc.boolean(),
-    fc.constantFrom(80, 81, 2000, 2001),
-    fc.constantFrom(80, 81, 2000, 2002),
+    fc.constantFrom(0, 80, 81, 2000, 2001),
+    fc.constantFrom(0, 80, 81, 2000, 2002),
   )
   .map(([a4, a6, b4, b6, six, from, to]) => endsOf(`${six ? a6 : a4}:${from}`, `${six ? b6 : b4}:${to}`));
 
@@ -32,7 +32,7 @@ const packet: fc.Arbitrary<PlainPacket> = fc.record({
   body: fc.uint8Array({ maxLength: 40 }),
   checksum: fc.constant('full' as const),
   options: fc.constantFrom(0, 8),
-  flags: fc.nat(0x3f),
+  flags: fc.oneof(fc.constantFrom(SYN, RST), fc.nat(0x3f)),
 });
 
 /** Packets, errors that quote packets, both with some bytes wrong, cut short; and rubbish. */

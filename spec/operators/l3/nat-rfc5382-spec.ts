@@ -84,6 +84,34 @@ describe('RFC 5382: NAT of TCP', () => {
     expect(rig.nat.stats()).to.include({ mappings: 0, sessions: 0, hosts: 0 });
   });
 
+  for (const [version, net, a, host] of [
+    [4, {}, A, '192.0.2.9'],
+    [6, { from: 'fd00::/8', to: '2001:db8::1' }, '[fd00::5]:4000', '[2001:db8:9::9]'],
+  ] as const) {
+    it(`REQ-3: knows a connection to port 0 from the leave that its address has (IPv${version})`, () => {
+      start(net);
+      const external = rig.outside(segment(SYN), a, `${host}:0`);
+      expect(rig.in(segment(SYN_ACK), `${host}:0`, external).side).to.equal('lan');
+      expect(rig.in(segment(SYN), `${host}:81`, external).side).to.equal('lan');
+      rig.out(segment(RST), a, `${host}:0`);
+      rig.pass(TRANSITORY);
+      expect(rig.nat.stats()).to.include({ mappings: 0, sessions: 0, hosts: 0 });
+    });
+
+    it(`REQ-3: a reset from port 0 takes no leave away (IPv${version})`, () => {
+      start(net);
+      const external = open(a, `${host}:80`);
+      expect(rig.in(segment(RST), `${host}:0`, external).text).to.equal('nat-no-mapping');
+      rig.pass(TRANSITORY);
+      expect(rig.nat.stats()).to.include({ mappings: 1, sessions: 2 });
+      expect(rig.in(segment(SYN), `${host}:0`, external)).to.include({ side: 'lan', text: `${host}:0 > ${a}` });
+      expect(rig.outside(segment(SYN_ACK), a, `${host}:0`)).to.equal(external);
+      for (const port of [80, 0]) rig.out(segment(RST), a, `${host}:${port}`);
+      rig.pass(TRANSITORY);
+      expect(rig.nat.stats()).to.include({ mappings: 0, sessions: 0, hosts: 0 });
+    });
+  }
+
   it('REQ-4: answers a SYN that nobody asked for after six seconds (5382-4)', () => {
     start();
     const external = open();
@@ -145,6 +173,16 @@ describe('RFC 5382: NAT of TCP', () => {
     expect(rig.outside(segment(ACK), A, S)).to.equal(external);
     rig.pass(1);
     expect(isOpen(external)).to.equal(false);
+  });
+
+  it('REQ-5: and forgets one that is finished in time, when nobody sends any more (5382-5)', () => {
+    start();
+    const external = open();
+    rig.pass(ESTABLISHED / 2);
+    rig.out(segment(FIN_ACK), A, S);
+    rig.in(segment(FIN_ACK), S, external);
+    rig.pass(TRANSITORY);
+    expect(rig.nat.stats()).to.include({ mappings: 0, sessions: 0, hosts: 0 });
   });
 
   it('REQ-5 a: those times are options (5382-5)', () => {

@@ -10,7 +10,7 @@ import { Ipv4Packet } from '../../../lib/wire/ipv4.js';
 import { nat } from '../../../operators/l3/nat.js';
 import { fakeDevice, virtualEnv } from '../../lib/l2/fake-device.js';
 import { type PlainPacket, plainFrame } from '../../lib/wire/plain-packets.js';
-import { ACK, echo, endsOf, errorAbout, FIN_ACK, Rig, segment, SYN, SYN_ACK, udp } from './nat-rig.js';
+import { ACK, echo, endsOf, errorAbout, FIN_ACK, Rig, RST, segment, SYN, SYN_ACK, udp } from './nat-rig.js';
 
 const S = '192.0.2.9:80';
 const MASQUERADE: NatRule = { kind: 'masquerade', out: 'wan' };
@@ -139,6 +139,37 @@ describe('nat', () => {
       own.set('wan', '198.51.100.7/24');
       open('198.51.100.7');
     });
+
+    it('forwards all ports of that address that no other rule does', () => {
+      const { own, rig: it } = home([
+        { kind: 'forward', protocol: 'tcp', address: '198.51.100.1', ports: '8000-8001', to: '10.0.0.81' },
+        { kind: 'forward', protocol: ['tcp', 'udp'], ports: '8000-8002', to: '10.0.0.80' },
+      ]);
+      for (const lan of ['10.0.0.1/8', '10.0.0.2/8']) {
+        own.set('lan', lan);
+        const targets = [8000, 8001, 8002].map((port) =>
+          [segment(SYN), udp].map((packet) => it.in(packet, '203.0.113.1:7', `198.51.100.1:${port}`).text),
+        );
+        expect(targets).to.deep.equal([
+          ['203.0.113.1:7 > 10.0.0.81:8000', '203.0.113.1:7 > 10.0.0.80:8000'],
+          ['203.0.113.1:7 > 10.0.0.81:8001', '203.0.113.1:7 > 10.0.0.80:8001'],
+          ['203.0.113.1:7 > 10.0.0.80:8002', '203.0.113.1:7 > 10.0.0.80:8002'],
+        ]);
+      }
+    });
+
+    it('forwards ports of an address that a rule names whether or not the device has it', () => {
+      const { own, rig: it } = home([
+        { kind: 'forward', protocol: 'tcp', address: '198.51.100.1', ports: 80, to: '10.0.0.80' },
+      ]);
+      for (const address of ['198.51.100.1/24', undefined, '198.51.100.7/24', '198.51.100.1/24']) {
+        own.set('wan', address);
+        expect(it.in(segment(SYN), '203.0.113.1:7', '198.51.100.1:80').text).to.equal('203.0.113.1:7 > 10.0.0.80:80');
+        expect(it.out(segment(SYN_ACK), '10.0.0.80:80', '203.0.113.1:7').text).to.equal(
+          '198.51.100.1:80 > 203.0.113.1:7',
+        );
+      }
+    });
   });
 
   describe('forwarding', () => {
@@ -191,6 +222,40 @@ describe('nat', () => {
       expect(it.nat.stats()).to.include({ sessions: 20, evicted: 980 });
       it.pass(30_000);
       expect(it.nat.stats()).to.include({ sessions: 1 });
+    });
+
+    it('gives up connections that nobody inside has opened or answered, whatever else the other end sent', () => {
+      const it = start([{ ...FORWARD, protocol: 'tcp' }, SOURCE], { capacity: 20 });
+      for (let port = 1; port < 100; port++) {
+        for (const flags of [SYN, port % 2 === 0 ? RST : FIN_ACK, ACK]) {
+          expect(it.in(segment(flags), `203.0.113.9:${port}`, '198.51.100.1:53').side).to.equal('lan');
+        }
+      }
+      expect(it.out(segment(SYN), '10.0.0.5:4000', S).side).to.equal('wan');
+    });
+
+    it('gives up connections that are over, the first one first, and none that is open', () => {
+      const it = start([{ ...FORWARD, protocol: 'tcp' }], { capacity: 20 });
+      const connect = (port: number): string => {
+        const { side, text } = it.in(segment(SYN), `203.0.113.9:${port}`, '198.51.100.1:53');
+        if (side === 'lan') it.out(segment(SYN_ACK), '10.0.0.53:53', `203.0.113.9:${port}`);
+        return text;
+      };
+      for (let port = 1; port <= 20; port++) connect(port);
+      expect(connect(21)).to.equal('nat-no-mapping');
+      for (const port of [7, 3]) it.out(segment(RST), '10.0.0.53:53', `203.0.113.9:${port}`);
+      expect(connect(21)).to.equal('203.0.113.9:21 > 10.0.0.53:53');
+      expect(it.in(segment(ACK), '203.0.113.9:7', '198.51.100.1:53').text).to.equal('nat-no-mapping');
+      expect(it.in(segment(ACK), '203.0.113.9:3', '198.51.100.1:53').side).to.equal('lan');
+      expect(it.nat.stats()).to.include({ sessions: 20, evicted: 1 });
+    });
+
+    it('ends what is answered in the time of that, even where that is shorter', () => {
+      const it = start([FORWARD], { timeouts: { udp: 1000, udpUnanswered: 5000 } });
+      it.in(udp, '203.0.113.1:7', '198.51.100.1:53');
+      it.out(udp, '10.0.0.53:53', '203.0.113.1:7');
+      it.pass(1000);
+      expect(it.nat.stats()).to.include({ mappings: 0, sessions: 0 });
     });
   });
 

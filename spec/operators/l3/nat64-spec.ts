@@ -162,6 +162,25 @@ describe('siit', () => {
     ]);
   });
 
+  it('still tells who listens of errors when it was left and is used again', () => {
+    const translate = siit(options, env);
+    const replies: string[] = [];
+    const listening = translate.replies$.subscribe((frame) => {
+      replies.push(text(new Ipv4Packet(frame, frame.start)));
+      frame.release();
+    });
+    const last = () => {
+      const one = packet('203.0.113.9', '192.0.2.33', 1, 2);
+      one.frame.slab.view.setUint8(one.offset + 8, 1);
+      return one;
+    };
+    for (let use = 1; use <= 2; use++) {
+      expect(through(translate, [last()])).to.deep.equal([]);
+      expect(replies).to.have.length(use);
+    }
+    listening.unsubscribe();
+  });
+
   it('brings mapped hosts together so that answers come the same way (RFC 7757 4)', () => {
     expect(through(siit(options, env), [packet('fd00::33', '2001:db8:64::c000:222', 1, 2)])).to.deep.equal([
       '6: 2001:db8:64::c000:221 > fd00::34',

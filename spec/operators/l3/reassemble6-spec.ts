@@ -5,7 +5,7 @@ import * as fc from 'fast-check';
 import { map, type Subscription } from 'rxjs';
 import { DropReason, dropReasonName } from '../../../lib/core/drops.js';
 import { SeededRandom } from '../../../lib/core/random.js';
-import { Cast, Frame, FramePool } from '../../../lib/core/frame.js';
+import { Cast, Frame, FramePool, HEADROOM } from '../../../lib/core/frame.js';
 import { fragmentIpv6 } from '../../../lib/l3/fragment.js';
 import { EtherType } from '../../../lib/wire/ethernet.js';
 import { HOP_BY_HOP, IpProtocol } from '../../../lib/wire/ip.js';
@@ -265,6 +265,105 @@ describe('reassemble, IPv6', () => {
     expect(pool.outstanding).to.equal(0);
   });
 
+  it('RFC 8200 4.5: a fragment repeats what is read on the way, up to the routing header, and nothing behind it', () => {
+    const { DestinationOptions, Routing, Fragment } = IpProtocol;
+    const routing = [0, 2, 0, 0, 0, 0, 0];
+    for (const [front, behind] of [
+      [[], [DestinationOptions]],
+      [[HOP_BY_HOP], [DestinationOptions]],
+      [[Routing], []],
+      [[HOP_BY_HOP, DestinationOptions, Routing], [DestinationOptions]],
+      [[DestinationOptions, Routing, Routing], []],
+    ] as const) {
+      const headers = [...front, ...behind].map((kind) => [kind, kind === Routing ? routing : NOTHING] as const);
+      const whole = chained(headers, PROTOCOL, data);
+      const pool = new FramePool({ poison: true });
+      const cutOne = fragmentIpv6(Frame.from(whole), 1280, 0xabcd, pool, (one) => {
+        const bytes = one.bytes();
+        const kinds = [bytes[6]];
+        for (let at = 40; kinds.at(-1) !== Fragment; at += 8) kinds.push(bytes[at]);
+        expect(kinds).to.deep.equal([...front, Fragment]);
+        const next = bytes[40 + 8 * front.length];
+        expect(next).to.equal(behind[0] ?? PROTOCOL);
+        one.release();
+      });
+      expect(cutOne).to.equal(true);
+    }
+  });
+
+  describe('options in front of the fragment header that are longer than the headroom', () => {
+    // PadN options, of which nobody limits the bytes: 8 + 8 * units in all.
+    const padded = (units: number): readonly number[] => {
+      const rest = [units];
+      for (let left = 6 + 8 * units; left > 0; ) {
+        const length = Math.min(left, 257);
+        rest.push(...(length === 1 ? [0] : [1, length - 2, ...new Uint8Array(length - 2)]));
+        left -= length;
+      }
+      return rest;
+    };
+    const piece = (units: number, { from, to, more = to < data.length }: Piece6): Uint8Array => {
+      const place = [0, from >>> 8, (from & 0xf8) | Number(more), 0, 0, 0, 7];
+      const headers = [
+        [IpProtocol.DestinationOptions, padded(units)],
+        [IpProtocol.Fragment, place],
+      ] as const;
+      return chained(headers, PROTOCOL, data.slice(from, to));
+    };
+    const whole = (units: number, payload: Uint8Array): Uint8Array =>
+      chained([[IpProtocol.DestinationOptions, padded(units)]], PROTOCOL, payload);
+    const neighbours = (): Frame[] => {
+      const all = Array.from({ length: 200 }, () => env.pool.alloc(1_000));
+      for (const one of all) one.slab.bytes.fill(0x77, one.base, one.limit);
+      // Every second one is for others.
+      return all.filter((one, i) => i % 2 === 0 || one.release());
+    };
+
+    for (const units of [6, 7, 8, 14, 40, 150, 255]) {
+      it(`are kept, and nobody else's memory is touched: ${8 * units + 8} bytes`, () => {
+        run();
+        const pieces = [
+          { from: 0, to: 800 },
+          { from: 800, to: 1600 },
+          { from: 1600, to: 3000 },
+        ];
+        const others = neighbours();
+        for (const order of [pieces, pieces.toReversed(), [pieces[1], pieces[0], pieces[2]]]) {
+          for (const one of order) if (one !== undefined) expect(fate(piece(units, one))).to.equal('taken');
+          expect(packets.pop()).to.deep.equal(whole(units, data));
+        }
+        for (const one of others) {
+          expect(one.slab.bytes.subarray(one.base, one.limit).every((byte) => byte === 0x77)).to.equal(true);
+          one.release();
+        }
+      });
+
+      it(`are repeated in fragments: ${8 * units + 8} bytes`, () => {
+        const long = chained([[HOP_BY_HOP, padded(units)]], PROTOCOL, data);
+        run();
+        const cutOne = fragmentIpv6(Frame.from(long), 2_500, 7, env.pool, (one) => {
+          // What a link, a tag and a tunnel push in front of it.
+          expect(one.start - one.base).to.be.at.least(HEADROOM);
+          fate(Uint8Array.from(one.bytes()));
+          one.release();
+        });
+        expect(cutOne).to.equal(true);
+        expect(packets).to.deep.equal([long]);
+      });
+    }
+
+    it('are refused where they and the payload are longer than a packet can be, whichever comes first', () => {
+      run();
+      const last = { from: 65_000, to: 65_400, more: false };
+      const end = fragment6(pattern(65_400), PROTOCOL, last);
+      expect([piece(255, { from: 0, to: 800, more: true }), end].map(fate)).to.deep.equal(['taken', 'fragment-bad']);
+      const other = fragment6(pattern(65_400), PROTOCOL, last, { source: ip6('fd00::3') });
+      expect(fate(other)).to.equal('taken');
+      expect(fate(piece(255, { from: 0, to: 800, more: true }))).to.equal('fragment-overlap');
+      expect(env.pool.outstanding).to.equal(1);
+    });
+  });
+
   it('an unknown option behind the fragment header is a problem of the whole packet', () => {
     run();
     const inner = chain([[IpProtocol.DestinationOptions, [0, 0x9e, 4, 0, 0, 0, 0]]], PROTOCOL, data);
@@ -334,12 +433,14 @@ describe('reassemble, IPv6', () => {
     expect(env.drops.toJSON()['fragment-memory']).to.be.greaterThan(1_000);
   });
 
-  it('one source has no more datagrams under way than it may', () => {
+  it('one source has no more datagrams under way than it may: its oldest are given up', () => {
     run({ perSource: 4 });
     for (let id = 0; id < 6; id++) receive({ from: 0, to: 1000, id });
     expect(env.drops.toJSON()).to.deep.equal({ 'fragment-memory': 2 });
+    receive({ from: 1000, to: 3000, id: 5 }, { from: 1000, to: 3000, id: 2 });
+    expect(got).to.deep.equal([data, data]);
     receive({ from: 1000, to: 3000, id: 0 });
-    expect(got).to.deep.equal([data]);
+    expect(got).to.have.length(2);
   });
 
   it('property: any fragments at all make the packet that they are of, or nothing, and leave nothing behind', () => {

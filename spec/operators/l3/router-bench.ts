@@ -45,9 +45,9 @@ export class RouterBench {
   private readonly notations: Readonly<Record<'left' | 'right', PacketNotation>>;
   private readonly running: Subscription;
 
-  constructor(version: IpVersion, options: BenchOptions = {}) {
-    const { left, right, mtu = {}, routes = [], ...rest } = options;
+  constructor(version: IpVersion, options: BenchOptions | ((env: VirtualEnv) => BenchOptions) = {}) {
     const { env } = this;
+    const { left, right, mtu = {}, routes = [], ...rest } = typeof options === 'function' ? options(env) : options;
     this.left = fakeDevice(env, { name: 'left', mac: '02:00:00:00:00:01', mtu: mtu.left ?? 1500 });
     this.right = fakeDevice(env, { name: 'right', mac: '02:00:00:00:00:11', mtu: mtu.right ?? 1500 });
     const six = (address: string, device: FakeDevice) => (device.mtu < 1280 ? [] : [address]);

@@ -152,6 +152,28 @@ describe('dhcpv4', () => {
     bench.finish();
   });
 
+  it('takes away nothing that the user had configured', () => {
+    const bench = new Bench();
+    const serving = bench.serve();
+    const device = bench.net.links.lan.end('us');
+    const { tables } = bench.net.hosts.us;
+    tables.addAddress(device, '10.0.0.50/24');
+    tables.addRoute({ destination: 'default', gateway: SERVER, device });
+    tables.addRoute({ destination: 'default', gateway: SERVER, device, metric: 9 });
+    const routes = () =>
+      tables.routes.list().map((route) => [String(route.destination), String(route.gateway), route.metric]);
+    const before = routes();
+    const lease = bench.ask();
+    bench.net.runFor(10_000);
+    expect(bench.events).to.deep.equal(['bound 10.0.0.50/24']);
+    lease.unsubscribe();
+    bench.net.runFor(1000);
+    expect(bench.addresses()).to.deep.equal(['10.0.0.50/24']);
+    expect(routes()).to.deep.equal(before);
+    serving.unsubscribe();
+    bench.finish();
+  });
+
   it('declines an address that another host has by now, and gets another (5227-1)', () => {
     const bench = new Bench();
     const { other } = bench.net.hosts;

@@ -61,6 +61,15 @@ forBothVersions('the hooks of a router', ({ version }) => {
     expect(seen).to.deep.equal(['prerouting left -', 'output - -', 'postrouting - left']);
   });
 
+  it('see, in prerouting too, what the router says of a packet that has passed them all', () => {
+    make({ hooks: all() });
+    bench.receive('left', `udp 53 > 1024 (12) from ${a} to ${version === 4 ? '10.2.0.9' : 'fd02::9'}`);
+    bench.env.scheduler.runFor(3_500);
+    expect(bench.left.sent.splice(0)).to.have.length(1);
+    const way = ['prerouting left -', 'forward left right', 'postrouting left right'];
+    expect(seen).to.deep.equal([...way, 'prerouting - -', 'output - -', 'postrouting - left']);
+  });
+
   for (const hook of ['prerouting', 'input', 'forward', 'output', 'postrouting'] as const) {
     it(`may drop in ${hook}`, () => {
       const refuse: MonoTypeOperatorFunction<RoutedPacket> = layer(

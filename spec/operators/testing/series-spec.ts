@@ -1,6 +1,10 @@
 import { expect } from 'chai';
 import { text } from 'node:stream/consumers';
+import { captureTime } from '../../../lib/capture/capture.js';
+import { PcapWriter } from '../../../lib/capture/pcap.js';
+import { CaptureReader } from '../../../lib/capture/reader.js';
 import { nodeNet } from '../../../lib/socket/index.js';
+import { PacketNotation } from '../../../lib/text/notation.js';
 import {
   type Network,
   network,
@@ -43,6 +47,43 @@ async function transfer(record = true, version: 4 | 6 = 4): Promise<Run> {
 function only(series: readonly TcpSeries[]): TcpSeries {
   expect(series).to.have.length(1);
   return series[0] as TcpSeries;
+}
+
+/** The packets of one interface of a capture, as a file that does not say which way they went. */
+function undirected(file: Uint8Array, interfaceName: string): Uint8Array {
+  const chunks: Uint8Array[] = [];
+  const writer = new PcapWriter({ write: (bytes) => void chunks.push(bytes) }, { precision: 'ns' });
+  const reader = new CaptureReader();
+  reader.push(file);
+  for (let record = reader.next(); record !== undefined; record = reader.next()) {
+    if (reader.interfaces[record.interfaceId]?.name === interfaceName) writer.write(record);
+  }
+  return Buffer.concat(chunks);
+}
+
+/** A pcap file of packets between 10.0.0.1 port 1000 (`>`) and 10.0.0.2 port 80 (`<`), one each second. */
+function pcapOf(lines: readonly string[]): Uint8Array {
+  const notation = new PacketNotation({ local: '10.0.0.1', localPort: 1000, remote: '10.0.0.2', remotePort: 80 });
+  const chunks: Uint8Array[] = [];
+  const writer = new PcapWriter({ write: (bytes) => void chunks.push(bytes) });
+  for (const [i, line] of lines.entries()) {
+    writer.write({ ...captureTime(1000 * i), data: notation.build(line).bytes() });
+  }
+  return Buffer.concat(chunks);
+}
+
+const CLIENT = '10.0.0.1:1000';
+const SERVER = '10.0.0.2:80';
+
+/** Who is the local end of each connection of a capture, and what was sent, received and acknowledged. */
+function flowsOf(lines: readonly string[]) {
+  const ranges = (all: TcpSeries['received']) => all.map(({ from, to }) => [from, to]);
+  return seriesOfCapture(pcapOf(lines)).map(({ local, sent, received, acked }) => ({
+    local,
+    sent: ranges(sent),
+    received: ranges(received),
+    acked: acked.map(({ value }) => value),
+  }));
 }
 
 describe('TCP series', () => {
@@ -112,6 +153,61 @@ describe('TCP series', () => {
     const received = seriesOfCapture(run.net.links.lan.pcapng(), 'a.lan')[0]?.received ?? [];
     // The other end received what the link did not lose.
     expect(received.length).to.be.within(one.sent.length * 0.9, one.sent.length);
+  });
+
+  it('see both directions where a capture does not say them: what was heard first went out', () => {
+    const file = run.net.links.lan.pcapng();
+    const seen = only(seriesOfCapture(undirected(file, 'a.lan')));
+    const { name, ...rest } = only(seriesOfCapture(file, 'a.lan'));
+    expect({ ...seen, name }).to.deep.equal({ name, ...rest });
+    expect(seen.received.length).to.be.greaterThan(100);
+    expect(seen.windowEdge).to.not.deep.equal([]);
+  });
+
+  it('begin anew with a SYN that is another than before, whatever else it says, and whoever sends it', () => {
+    const first = [
+      '> S 0:0(0)',
+      '> S 0:0(0)',
+      '< S. 0:0(0) ack 1',
+      '> . 1:1(0) ack 1',
+      '> P. 1:11(10) ack 1',
+      '< P. 1:6(5) ack 11',
+      '< R. 6:6(0) ack 11',
+    ];
+    const one = { local: CLIENT, sent: [[0, 10]], received: [[0, 5]], acked: [10] };
+    expect(flowsOf(first)).to.deep.equal([one]);
+    const again = ['> SEW 5000:5000(0)', '< SE. 7000:7000(0) ack 5001', '> P. 5001:5004(3) ack 7001'];
+    const two = { local: CLIENT, sent: [[0, 3]], received: [], acked: [] };
+    expect(flowsOf([...first, ...again])).to.deep.equal([one, two]);
+    const back = ['< S 7000:7000(0)', '> S. 5000:5000(0) ack 7001', '< P. 7001:7004(3) ack 5001'];
+    expect(flowsOf([...first, ...back])).to.deep.equal([one, { ...two, local: SERVER }]);
+    expect(flowsOf([...first, ...back, '> S 9000:9000(0)']).map(({ local }) => local)).to.deep.equal([
+      CLIENT,
+      SERVER,
+      CLIENT,
+    ]);
+    // Nothing came of the first.
+    expect(flowsOf(['> S 0:0(0)', '< R. 0:0(0) ack 1', ...again]).map(({ sent }) => sent)).to.deep.equal([
+      [],
+      [[0, 3]],
+    ]);
+  });
+
+  it('are of one connection where both ends opened it, or where its beginning is missing', () => {
+    const open = ['> S 0:0(0)', '< S 0:0(0)', '> S. 0:0(0) ack 1', '< S. 0:0(0) ack 1'];
+    const data = ['> P. 1:11(10) ack 1', '< P. 1:6(5) ack 11'];
+    const one = { local: CLIENT, sent: [[0, 10]], received: [[0, 5]], acked: [10] };
+    expect(flowsOf([...open, ...data])).to.deep.equal([one]);
+    expect(flowsOf(data)).to.deep.equal([one]);
+    expect(flowsOf(['< S. 0:0(0) ack 1', '> S 0:0(0)', ...data])).to.deep.equal([
+      { local: SERVER, sent: [[0, 5]], received: [[0, 10]], acked: [] },
+    ]);
+  });
+
+  it('stay in the order in which connections were first seen', () => {
+    const other = '> 1001 > 80 S 0:0(0)';
+    const lines = ['> S 0:0(0)', '< S. 0:0(0) ack 1', other, '> S 5000:5000(0)'];
+    expect(flowsOf(lines).map(({ local }) => local)).to.deep.equal([CLIENT, '10.0.0.1:1001', CLIENT]);
   });
 
   it('are the same for IPv6, and for every run', async () => {

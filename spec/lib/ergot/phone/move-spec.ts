@@ -203,13 +203,14 @@ describe('a prefix that is published', () => {
 
 describe('multicast addresses', () => {
   const group = e.groupOf(e.PhoneAddress.parse('3F0^10'));
+  const groups = Array.from({ length: 4 }, (_, i) => e.groupOf(new e.PhoneAddress(0x3f0 + i, 10)));
 
-  function network() {
+  function network(sockets = 7) {
     const net = new PhoneNet();
     const a = net.device('A', { bits: 10, groups: [{ first: 0x3f0, len: 4 }] });
     const [b, c, d] = [
       net.device('B', { bits: 7 }),
-      net.device('C', { bits: 8, groups: [{ first: 0xf0, len: 4 }] }),
+      net.device('C', { bits: 8, sockets, groups: [{ first: 0xf0, len: 4 }] }),
       net.device('D', { bits: 5 }),
     ];
     const f = net.device('F', { bits: 5 });
@@ -268,7 +269,7 @@ describe('multicast addresses', () => {
     expect(subscribe(a, at('000^10'))).to.equal('NotMulticast');
     expect(subscribe(d, at('EF^8'))).to.equal('ParentRefused');
     expect(subscribe(a, at('01^12'))).to.equal('ParentUnavailable');
-    expect(subscribe(d, at('01^12'))).to.equal('ParentRefused');
+    expect(subscribe(d, at('01^12'))).to.equal('ParentUnavailable');
     expect(net.end()).to.deep.equal([0, 0]);
   });
 
@@ -282,6 +283,96 @@ describe('multicast addresses', () => {
     net.cable(a, c);
     net.scheduler.runFor(100);
     expect(say(b, group)).to.equal('BD');
+    expect(net.end()).to.deep.equal([0, 0]);
+  });
+
+  it('are all asked for anew, however few sockets there are to ask with', () => {
+    const { net, a, b, c, d, ac, subscribe, say } = network(3);
+    for (const each of groups) expect(subscribe(d, each)).to.equal('Ok');
+    ac.unplug();
+    net.cable(a, c);
+    net.scheduler.runFor(100);
+    expect(groups.map((each) => say(b, each))).to.deep.equal(['BD', 'BD', 'BD', 'BD']);
+    expect(net.end()).to.deep.equal([0, 0]);
+  });
+
+  it('are asked for until the parent answers', () => {
+    const { net, a, b, c, d, ac, subscribe, say } = network();
+    for (const each of groups) expect(subscribe(d, each)).to.equal('Ok');
+    ac.unplug();
+    const slow = net.cable(a, c, 'child', { impair: { delay: 5 } });
+    while (c.profile.uplinkOf(slow.lower) === undefined) net.scheduler.runFor(1);
+    slow.cut();
+    net.scheduler.runFor(1000);
+    slow.heal();
+    expect(say(b, group)).to.equal('B');
+    d.profile.unsubscribe(groups[1] as e.PhoneAddress);
+    net.scheduler.runFor(5000);
+    b.heard.length = d.heard.length = 0;
+    for (const each of groups) b.node.publish(news, each, 'x');
+    net.scheduler.runFor(100);
+    expect([b.heard.length, d.heard.length]).to.deep.equal([4, 3]);
+    expect(net.end()).to.deep.equal([0, 0]);
+  });
+
+  it('are asked for until all above have got a parent', () => {
+    const net = new PhoneNet();
+    const far = e.groupOf(e.PhoneAddress.parse('FF0^12'));
+    const a = net.device('A', { bits: 12, groups: [{ first: 0xff0, len: 4 }] });
+    const b = net.device('B', { bits: 10 });
+    const c = net.device('C', { bits: 9 });
+    const d = net.device('D', { bits: 8 });
+    const leaf = net.device('E', { bits: 5 });
+    const cables = [net.cable(a, b), net.cable(b, c), net.cable(c, d)];
+    net.cable(d, leaf);
+    net.scheduler.runFor(100);
+    leaf.profile.subscribe(far);
+    net.scheduler.runFor(100);
+    for (const cable of cables) cable.unplug();
+    // The lowest first: each is told by the one above that there is nobody to ask yet.
+    for (const [upper, lower] of [
+      [c, d],
+      [b, c],
+      [a, b],
+    ] as const) {
+      net.cable(upper, lower);
+      net.scheduler.runFor(5000);
+    }
+    a.node.publish(news, far, 'x');
+    net.scheduler.runFor(10);
+    expect(leaf.heard).to.deep.equal(['x']);
+    expect(net.end()).to.deep.equal([0, 0]);
+  });
+
+  it('are asked for no more at a link that is gone, or when the device ends', () => {
+    const timersLeft = (wanted: boolean) => {
+      const { net, a, c, d, ac, subscribe } = network();
+      if (wanted) expect(subscribe(d, group)).to.equal('Ok');
+      else net.scheduler.runFor(10);
+      const lost = () => {
+        const cable = net.cable(a, c, 'child', { impair: { delay: 5 } });
+        while (c.profile.uplinkOf(cable.lower) === undefined) net.scheduler.runFor(1);
+        cable.cut();
+        net.scheduler.runFor(3500);
+        return cable;
+      };
+      ac.unplug();
+      lost().unplug();
+      const { pending } = net.scheduler;
+      lost();
+      expect(net.end()).to.deep.equal([0, 0]);
+      return pending;
+    };
+    expect(timersLeft(true)).to.equal(timersLeft(false));
+  });
+
+  it('take only some sockets of a device that asks for others', () => {
+    const { net, c, d, ac } = network(5);
+    ac.cut();
+    for (let i = 1; i < 30; i++) d.profile.subscribe(e.groupOf(new e.PhoneAddress(0x300 + i, 10)));
+    net.scheduler.runFor(10);
+    expect(net.ask(c, '001^8').slice(0, 2)).to.equal('C ');
+    net.scheduler.runFor(5000);
     expect(net.end()).to.deep.equal([0, 0]);
   });
 

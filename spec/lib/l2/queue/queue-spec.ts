@@ -173,6 +173,19 @@ describe('RED', () => {
     expect(dropsOf(owner)['link-red'] ?? 0).to.equal(before);
     empty(queue);
   });
+
+  it('drops nothing on a wire without a limit that keeps it empty', () => {
+    const owner = bench();
+    const queue = queueOf({ kind: 'red' }, owner);
+    for (let now = 0; now < 10; now++) {
+      for (let i = 0; i < 2; i++) {
+        queue.push(owner.frame(100), now, Number.POSITIVE_INFINITY);
+        queue.pop(now)?.release();
+      }
+    }
+    expect(dropsOf(owner)).to.deep.equal({});
+    empty(queue);
+  });
 });
 
 describe('CoDel', () => {

@@ -175,6 +175,16 @@ describe('ICMP errors in the other version', () => {
     expect(hex(out)).to.equal(hex(error(to6(TO_HOST), 3, 1, 0, expected)));
   });
 
+  it('are whole, whatever was translated before', () => {
+    const made = rig();
+    const about = error(TO_HOST, 3, 4, 1400, inner('udp', SENT));
+    const piece = plainIp(packet('udp'), TO_HOST, new Uint8Array(16), 0x2003);
+    for (const before of [inner('udp', TO_HOST, 1400), piece]) {
+      expect(made.all(before).map((bytes) => bytes[6])).to.include(44);
+      expect(hex(made.one(Uint8Array.from(about)))).to.equal(hex(rig().one(Uint8Array.from(about))));
+    }
+  });
+
   it('are not made of errors about errors, nor of what cannot be read', () => {
     const about = error({ ...SENT, source: SENT.source }, 3, 1, 0, inner('udp', SENT));
     expect(rig().dropped(error(TO_HOST, 11, 0, 0, about))).to.equal('nat-bad-quote');

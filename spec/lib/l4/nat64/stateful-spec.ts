@@ -317,6 +317,26 @@ describe('stateful NAT64', () => {
     world.end();
   });
 
+  it('has no more sessions than it is to have, and lets in the answers to all of them', () => {
+    const world = new World({ capacity: 4 });
+    const others = [Ipv4Address.parse('8.8.8.8'), Ipv4Address.parse('8.8.4.4')];
+    const remotes = [1, 2, 3, 4, 5, 6].map((port) => [GLOBAL, port] as const);
+    for (const full of [remotes, [[others[0], 7] as const, [others[1], 8] as const]].flat()) {
+      const [remote = GLOBAL, port] = full;
+      if (world.all(packet('udp', out(HOST, 4000, remote, port))).length > 0) {
+        expect(world.all(packet('udp', back(4000, remote, port)))).to.have.length(1);
+      }
+    }
+    expect(world.machine.list()[0]?.sessions).to.equal(4);
+    expect(world.env.drops.toJSON()).to.deep.equal({ 'conntrack-full': 4 });
+    world.scheduler.runFor(6 * MINUTE);
+    for (const remote of [GLOBAL, ...others]) {
+      world.one(packet('udp', out(HOST, 4000, remote)));
+      world.one(packet('udp', back(4000, remote)));
+    }
+    world.end();
+  });
+
   it('brings hosts behind it together (hairpinning)', () => {
     const world = new World();
     expect(world.dropped(packet('udp', out(OTHER, 7000, Ipv4Address.parse(POOL), 6000)))).to.equal('nat-no-mapping');
@@ -402,6 +422,16 @@ describe('stateful NAT64', () => {
     const told = world.one(plainIp(refused, ends6, plainSegment(refused, ends6)));
     expect([...told.subarray(12, 20)]).to.deep.equal([9, 9, 9, 9, 1, 1, 1, 1]);
     expect(hex(told.subarray(28 + 12))).to.equal(hex(packet('udp', back(4000)).subarray(12)));
+    world.end();
+  });
+
+  it('gives an error no fragment header because the packet before was cut', () => {
+    const world = new World();
+    const request = world.one(packet('udp', out(HOST, 4000)));
+    expect(world.all(packet('udp', back(4000), 0x10, new Uint8Array(1400)))).to.have.length(2);
+    const plain: PlainPacket = { protocol: 'icmp-error', body: request, checksum: 'full', options: 0 };
+    const ends = back(0, Ipv4Address.parse('8.8.4.4'));
+    expect(world.one(plainIp(plain, ends, plainSegment(plain, ends)))[6]).to.equal(58);
     world.end();
   });
 

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import * as fc from 'fast-check';
 import { Ipv4Address, Ipv6Address } from '../../../../lib/core/address.js';
-import { ChecksumState, Frame, GsoType } from '../../../../lib/core/frame.js';
+import { ChecksumState, Frame, GsoType, Slab } from '../../../../lib/core/frame.js';
 import { Ipv4Packet } from '../../../../lib/wire/ipv4.js';
 import {
   type PlainEnds,
@@ -120,6 +120,35 @@ describe('Translator', () => {
     narrow.start = tight.start;
     narrow.end = tight.end;
     expect(hex(rig().one(narrow))).to.equal(hex(bytesOf(packet('udp'), ENDS6)));
+  });
+
+  it('writes nothing outside of its frame, however long the headers are and however little room is in front', () => {
+    const quoted = bytesOf(packet('tcp', 200, { options: 40 }), { ...ENDS4, source: ENDS4.destination });
+    const quoted6 = bytesOf(packet('tcp', 200, { options: 2048 }), { ...ENDS6, source: ENDS6.destination });
+    const long4 = { options: 40 };
+    const made = rig();
+    for (const bytes of [
+      bytesOf(packet('udp'), ENDS4),
+      bytesOf(packet('udp', 1400, long4), ENDS4),
+      plainIp(packet('udp', 24, long4), ENDS4, plainSegment(packet('udp', 24), ENDS4), 0x2000),
+      bytesOf(packet('icmp-error', 0, { ...long4, body: quoted }), ENDS4),
+      bytesOf(packet('udp', 300, { options: 2048 }), ENDS6),
+      plainIp(packet('udp', 24, { options: 2048 }), ENDS6, plainSegment(packet('udp', 24), ENDS6), 0x2000),
+      bytesOf(packet('icmp-error', 0, { options: 2048, body: quoted6 }), ENDS6),
+    ]) {
+      for (let room = 0; room <= 48; room += 4) {
+        const [base, limit] = [100, 100 + room + bytes.length];
+        const slab = new Slab(limit + 100);
+        slab.bytes.fill(0xa5);
+        slab.bytes.set(bytes, base + room);
+        const frame = new Frame(slab, base, limit);
+        frame.start = base + room;
+        frame.end = limit;
+        expect(made.all(frame)).to.not.deep.equal([]);
+        const around = [...slab.bytes.subarray(0, base), ...slab.bytes.subarray(limit)];
+        expect(around.every((byte) => byte === 0xa5)).to.equal(true);
+      }
+    }
   });
 
   it('lets packets pass that are for others', () => {

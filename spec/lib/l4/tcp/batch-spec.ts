@@ -179,24 +179,30 @@ forBothVersions('segments that come together', ({ version }) => {
     dut.expectClean();
   });
 
-  it('have their turn though what one of them lets go at once throws', () => {
-    const dut = batching();
-    const { connection } = dut.accepted({ win: 10 });
-    connection.write(new Uint8Array(3000));
-    dut.take();
-    const { emit } = dut.host.output;
-    let thrown = 0;
-    dut.host.output.emit = (packet) => {
-      const { length } = packet;
-      emit?.(packet);
-      if (length > 1024 && thrown++ === 0) throw new Error('mine');
-    };
-    expect(() => dut.together('. 1:1(0) ack 1', 'P. 1:11(10) ack 1', 'P. 11:31(20) ack 1')).to.throw('mine');
-    expect(thrown).to.be.at.least(1);
-    expect(readAll(connection)).to.deep.equal(bytesOf(1, 31));
-    connection.abort();
-    dut.expectClean();
-  });
+  for (const [what, segments, last] of [
+    ['have their turn', ['. 1:1(0) ack 1', 'P. 1:11(10) ack 1', 'P. 11:31(20) ack 1'], 31],
+    ['are kept', ['P. 1:301(300) ack 1'], 301],
+  ] as const) {
+    it(`${what} though what one of them lets go at once throws`, () => {
+      const dut = batching();
+      const { connection } = dut.accepted({ win: 10 });
+      connection.write(new Uint8Array(3000));
+      dut.take();
+      const { emit } = dut.host.output;
+      let thrown = 0;
+      dut.host.output.emit = (packet) => {
+        const { length } = packet;
+        emit?.(packet);
+        if (length > 1024 && thrown++ === 0) throw new Error('mine');
+      };
+      expect(() => dut.together(...segments)).to.throw('mine');
+      expect(thrown).to.be.at.least(1);
+      expect(dut.host.lender).to.equal(undefined);
+      expect(readAll(connection)).to.deep.equal(bytesOf(1, last));
+      connection.abort();
+      dut.expectClean();
+    });
+  }
 
   it('property: lead to the same bytes and the same acknowledgments as one by one', () => {
     const pieces = fc.array(

@@ -223,11 +223,12 @@ for (const version of VERSIONS) {
       dut.rx('. 101:201(100) ack 1001');
       dut.rx('. 301:401(100) ack 1001');
       dut.rx('. 101:201(100) ack 1001');
-      expect(memory.used).to.equal(2200);
+      // Two pieces, and what each costs besides its bytes.
+      expect(memory.used).to.equal(2200 + 2 * 256);
       dut.rx('. 1:151(150) ack 1001');
-      expect(memory.used).to.equal(2300);
+      expect(memory.used).to.equal(2300 + 256);
       connection?.read(50);
-      expect(memory.used).to.equal(2300 - 50);
+      expect(memory.used).to.equal(2300 + 256 - 50);
       dut.rx('R. 201:201(0) ack 1001');
       expect(memory.used).to.equal(0);
       // What was received before the RST can still be read.
@@ -260,9 +261,9 @@ for (const version of VERSIONS) {
       dut.rx('. 2001:6001(4000) ack 1');
       dut.rx('. 8001:15001(7000) ack 1');
       expect(dut.drops('TcpOutOfMemory')).to.equal(1);
-      expect(dut.host.memory.used).to.equal(4000);
+      expect(dut.host.memory.used).to.equal(4256);
       dut.rx('. 1:1001(1000) ack 1');
-      expect(dut.host.memory.used).to.equal(5000);
+      expect(dut.host.memory.used).to.equal(5256);
       // There is no room for this but in the place of what is out of order.
       dut.rx('. 1001:1101(100) ack 1');
       dut.rx('. 1101:7101(6000) ack 1');
@@ -274,6 +275,19 @@ for (const version of VERSIONS) {
       while (connection.read() !== undefined);
       dut.rx('. 7101:18101(11000) ack 1');
       expect(connection.readableBytes).to.equal(11_000);
+      connection.abort();
+      expect(dut.host.memory.used).to.equal(0);
+      dut.expectClean();
+    });
+
+    it('is bounded by its limit where single bytes come out of order, whatever else they cost', () => {
+      const dut = new Dut(version, { memory: 100_000, delayedAck: 0 });
+      const { connection } = dut.accepted();
+      // Each joins the one before: not one gap more, but a piece each.
+      for (let at = 2; at < 1002; at++) dut.rx(`. ${at}:${at + 1}(1) ack 1`);
+      expect(dut.drops('TcpOutOfMemory')).to.be.within(600, 620);
+      expect(dut.host.memory.used).to.be.at.most(100_000 + 256);
+      dut.take();
       connection.abort();
       expect(dut.host.memory.used).to.equal(0);
       dut.expectClean();

@@ -273,6 +273,21 @@ for (const version of VERSIONS) {
       dut.expectClean();
     });
 
+    it('acknowledges the end, and the data in front of it, where TIME-WAIT is full', () => {
+      const dut = new Dut(version, { maxTimeWait: 0 });
+      const { connection, app } = dut.accepted();
+      connection.end();
+      dut.take();
+      dut.rx('. 1:1(0) ack 2');
+      dut.rx('FP. 1:4(3) ack 2');
+      dut.tx('. 2:2(0) ack 5 win 65535');
+      expect(connection.read()?.length).to.equal(3);
+      dut.wait(0);
+      expect(app.events).to.deep.equal(['flushed', 'readable', 'closed']);
+      expect(dut.host.size).to.equal(0);
+      dut.expectClean();
+    });
+
     it('reports closed only after everything was read (GT-102)', () => {
       const dut = new Dut(version);
       const { connection, app } = dut.accepted();
@@ -382,6 +397,23 @@ for (const version of VERSIONS) {
       expect(app.events).to.deep.equal(['closed ENETDOWN']);
       dut.rx('P. 1:4(3) ack 1');
       expect(dut.drops('Disposed')).to.equal(1);
+    });
+
+    it('takes nothing new from those who hear that it is disposed', () => {
+      const dut = new Dut(version);
+      const { connection, app } = dut.accepted();
+      let code = '';
+      app.closed = () => {
+        try {
+          dut.host.connect({ ...connection.remote }, app);
+        } catch (error) {
+          code = (error as { code: string }).code;
+        }
+      };
+      dut.host.dispose();
+      expect(code).to.equal('ENETDOWN');
+      expect(dut.host.size).to.equal(0);
+      dut.expectClean();
     });
   });
 }

@@ -239,6 +239,19 @@ for (const version of VERSIONS) {
       dut.expectClean();
     });
 
+    it('goes by the window of what acknowledges more, even if it is sent again: the right edge is the one that the peer said', () => {
+      const dut = new Dut(version);
+      const { connection } = dut.accepted({ win: 1000 });
+      connection.write(new Uint8Array(3000));
+      dut.tx('. 1:1001(1000) ack 1 win 65535');
+      dut.rx('. 101:201(100) ack 1 win 1000');
+      dut.tx('. 1001:1001(0) ack 1 win 65535');
+      dut.rx('. 1:101(100) ack 1001 win 500');
+      dut.tx('. 1001:1501(500) ack 201 win 65535');
+      connection.abort();
+      dut.expectClean();
+    });
+
     it('closes its window when full, and opens it by worthwhile steps (GP-54, GP-55, GT-43, GT-44, MUST-39, SHLD-14)', () => {
       const dut = new Dut(version);
       const { connection } = dut.accepted({ receiveBuffer: 5840 });

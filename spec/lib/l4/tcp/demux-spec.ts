@@ -53,6 +53,21 @@ for (const version of VERSIONS) {
       return made as unknown as Connection;
     }
 
+    it('asks some of them, whichever, until one says yes', () => {
+      const table = new ConnectionTable(env.random);
+      const all = Array.from({ length: PORTS }, (_, number) => connectionOf([0, number, 0]));
+      for (const connection of all) table.insert(connection);
+      const asked: Connection[] = [];
+      const ask = (most: number, yes: Connection | undefined) => {
+        asked.length = 0;
+        return table.some(most, (connection) => asked.push(connection) > 0 && connection === yes);
+      };
+      expect([ask(PORTS, undefined), new Set(asked).size]).to.deep.equal([false, PORTS]);
+      const [, second] = asked;
+      expect([ask(PORTS, second), asked.length]).to.deep.equal([true, 2]);
+      expect([ask(5, undefined), asked.length]).to.deep.equal([false, 5]);
+    });
+
     function found(table: ConnectionTable, [host, number, local]: Ends): Connection | undefined {
       const packet = packets[host];
       return packet && table.find(packet, 80 + local, port(number));

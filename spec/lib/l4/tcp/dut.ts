@@ -155,9 +155,12 @@ export class Dut {
     }
     const packet = viewOf(frame);
     if (packet === undefined) throw new Error('a packet that is not one');
-    this.host.receive(packet);
-    if (!this.isBatch) expect(frame.fate, `fate of ${text}`).not.to.equal(0);
-    frame.release();
+    try {
+      this.host.receive(packet);
+      if (!this.isBatch) expect(frame.fate, `fate of ${text}`).not.to.equal(0);
+    } finally {
+      frame.release();
+    }
   }
 
   /** Segments come in as a device brings them that has read them at once; functions are called in between. */

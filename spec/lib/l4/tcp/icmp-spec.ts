@@ -49,6 +49,29 @@ for (const version of VERSIONS) {
       dut.expectClean();
     });
 
+    it('forgets a soft error once something is acknowledged: later troubles have other reasons', () => {
+      for (const [bytes, ack] of [
+        [1000, 1001],
+        [5000, 1461],
+      ] as const) {
+        const dut = new Dut(version, { dataRetries: 1 });
+        const { connection, app } = dut.accepted();
+        connection.write(new Uint8Array(bytes));
+        expect(dut.icmp('host-unreachable', 'EHOSTUNREACH', 1)).to.equal(true);
+        dut.rx(`. 1:1(0) ack ${ack}`);
+        connection.write(new Uint8Array(10));
+        dut.wait(10_000);
+        expect(app.events.at(-1)).to.equal('closed ETIMEDOUT');
+        dut.expectClean();
+      }
+      const opening = new Dut(version, { connectErrors: 'hard' });
+      const { connection } = opening.connecting();
+      expect(opening.icmp('host-unreachable', 'EHOSTUNREACH', 0)).to.equal(true);
+      opening.rx('S. 0:0(0) ack 1 win 60000 <mss 1460>');
+      expect(connection.takeError()).to.equal(undefined);
+      opening.expectClean();
+    });
+
     it('keeps an embryonic connection, whose peer may be there after all', () => {
       const dut = new Dut(version);
       const listener = dut.listen();

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { linuxTcpInfo } from '../../../../lib/l4/tcp/info.js';
-import { Dut } from './dut.js';
+import { Dut, type Opened } from './dut.js';
 import { VERSIONS } from './pair.js';
 
 for (const version of VERSIONS) {
@@ -110,6 +110,31 @@ for (const version of VERSIONS) {
       other.wait(1250);
       expect(idle.info().probes).to.equal(3);
       idle.abort();
+      dut.expectClean();
+      other.expectClean();
+    });
+
+    it('counts as not sent what was written and waits: neither SYN nor FIN, nor what is over (GP-28)', () => {
+      const dut = new Dut(version);
+      const unsent = ({ connection }: Opened) => [connection.unsentBytes, connection.info().notsentBytes];
+      const opening = dut.connecting();
+      expect(unsent(opening)).to.deep.equal([0, 0]);
+      opening.connection.write(new Uint8Array(10));
+      expect(unsent(opening)).to.deep.equal([10, 10]);
+      dut.rx('S. 0:0(0) ack 1 win 65535 <mss 1460>');
+      expect(unsent(opening)).to.deep.equal([0, 0]);
+      opening.connection.end();
+      expect(unsent(opening), 'the FIN is on its way').to.deep.equal([0, 0]);
+      dut.rx('. 1:1(0) ack 12');
+      expect([opening.connection.state, ...unsent(opening)]).to.deep.equal(['FIN-WAIT-2', 0, 0]);
+      dut.rx('F. 1:1(0) ack 12');
+      expect([opening.connection.state, ...unsent(opening)]).to.deep.equal(['TIME-WAIT', 0, 0]);
+      const other = new Dut(version);
+      const opened = other.accepted({ win: 1000 });
+      opened.connection.write(new Uint8Array(1500));
+      expect(unsent(opened)).to.deep.equal([500, 500]);
+      other.rx('R 1:1(0) win 0');
+      expect([opened.connection.state, ...unsent(opened)]).to.deep.equal(['CLOSED', 0, 0]);
       dut.expectClean();
       other.expectClean();
     });

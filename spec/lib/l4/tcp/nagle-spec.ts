@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import type { Connection } from '../../../../lib/l4/tcp/connection.js';
 import { Dut } from './dut.js';
 import { VERSIONS } from './pair.js';
 
@@ -39,6 +40,20 @@ for (const version of VERSIONS) {
       expect(sent(dut)).to.deep.equal(['P. 1031:1041(10)', 'FP. 1041:1061(20)']);
       connection.abort();
       dut.expectClean();
+    });
+
+    it('a small segment far behind holds back nothing', () => {
+      for (const behind of [0, 2 ** 31, 3 * 2 ** 30]) {
+        const dut = new Dut(version);
+        const { connection } = dut.accepted({ mss: 1000 });
+        const { snd } = connection as Connection;
+        snd.smallEnd = (snd.una - behind) | 0;
+        connection.write(bytes(1000));
+        connection.write(bytes(10));
+        expect(sent(dut)).to.deep.equal(['P. 1:1001(1000)', 'P. 1001:1011(10)']);
+        connection.abort();
+        dut.expectClean();
+      }
     });
 
     it('the algorithm can be off, from the beginning or when that is called for (MUST-17, GT-51)', () => {

@@ -101,6 +101,16 @@ forBothVersions('Recovery without SACK (RFC 5681, RFC 6582)', ({ version }) => {
     lossy.end();
   });
 
+  it('what was sent before the last recovery excuses nothing once it lies far behind (RFC 6582 3.2)', () => {
+    for (const behind of [1, 2 ** 31 - 1, 2 ** 31, 3 * 2 ** 30]) {
+      const lossy = flight();
+      lossy.c.recovery.excused = (lossy.c.snd.una - behind) | 0;
+      for (let i = 0; i < 3; i++) lossy.ack(1);
+      expect(lossy.dut.host.counters.fastRetransmits, `${behind} bytes`).to.equal(1);
+      lossy.end();
+    }
+  });
+
   it('a partial acknowledgment has the next hole sent whatever the window (RFC 6582 3.2, 5681-9)', () => {
     const lossy = flight({ limitedTransmit: false });
     for (let i = 0; i < 3; i++) lossy.ack(1);

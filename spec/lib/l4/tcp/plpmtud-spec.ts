@@ -95,6 +95,23 @@ for (const version of VERSIONS) {
       pair.expectClean();
     });
 
+    it('asks for other connections only where the segment is one that some paths do not carry', () => {
+      for (const [bytes, times] of [
+        [512, 0],
+        [3000, 1],
+      ] as const) {
+        const dut = new Dut(version);
+        let asked = 0;
+        dut.host.othersGetThrough = () => ++asked < 0;
+        const opened = dut.accepted();
+        opened.connection.write(new Uint8Array(bytes));
+        dut.wait(1500);
+        expect([control(opened).retries, asked]).to.deep.equal([3, times]);
+        opened.connection.abort();
+        dut.expectClean();
+      }
+    });
+
     it('nothing of it with a segment that every path carries, nor with a window that is shut, nor when it is off', () => {
       for (const [options, bytes, window] of [
         [{}, 512, 65_535],
@@ -141,6 +158,19 @@ for (const version of VERSIONS) {
       expect(ranges(dut).every((range) => range.endsWith('(1460)'))).to.equal(true);
       opened.connection.abort();
       dut.expectClean();
+    });
+
+    it('a recovery far behind keeps none from being sent', () => {
+      for (const behind of [1, 2 ** 31, 3 * 2 ** 30]) {
+        const dut = new Dut(version, { mtuProbing: 'always' });
+        const opened = dut.accepted();
+        const { recovery, snd } = control(opened);
+        recovery.excused = (snd.una - behind) | 0;
+        opened.connection.write(new Uint8Array(100_000));
+        expect(ranges(dut)[0], `${behind} bytes`).to.equal(row(1, FULL)[0]);
+        opened.connection.abort();
+        dut.expectClean();
+      }
     });
 
     it('the loss of one is not congestion: its data go out again at once, in segments of the usual size', () => {

@@ -81,6 +81,23 @@ describe('TCP receive queue', () => {
     });
   }
 
+  for (const [lent, pushed, count] of [
+    [1, 1, 4096],
+    [1, 1448, 200],
+    [1, 1024, 200],
+    [1448, 1, 200],
+    [700, 1100, 200],
+  ] as const) {
+    it(`holds ${count} pairs of ${lent} bytes in order and ${pushed} out of order in no more than twice their size`, () => {
+      const queue = new ReceiveQueue();
+      for (let i = 0; i < count; i++) {
+        queue.lend(new Uint8Array(lent), 0, lent);
+        queue.push(new Uint8Array(pushed));
+      }
+      expect(held(drain(queue))).to.be.at.most(2 * count * (lent + pushed));
+    });
+  }
+
   it('has few pieces of what waits long', () => {
     const queue = new ReceiveQueue();
     for (let i = 0; i < 300; i++) queue.append(new Uint8Array(1448), 0, 1448);

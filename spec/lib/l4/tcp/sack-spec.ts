@@ -23,6 +23,19 @@ forBothVersions('SACK-based recovery (RFC 6675)', ({ version }) => {
     });
   }
 
+  it('what was known to be lost far behind hides no loss', () => {
+    for (const behind of [1, 2 ** 31, 3 * 2 ** 30]) {
+      const lossy = new Lossy(version, SEQUENTIAL);
+      const { known } = lossy.c.recovery;
+      lossy.write(10);
+      known.hasLostEdge = true;
+      known.lostEdge = (lossy.c.snd.una - behind) | 0;
+      lossy.ack(1, [block(2, 5)]);
+      expect(lossy.which('lost'), `${behind} bytes`).to.deep.equal([1, 1001]);
+      lossy.end();
+    }
+  });
+
   it('small segments count by blocks, and by duplicates for the first (6675-1, GT-76)', () => {
     const lossy = new Lossy(version, SEQUENTIAL);
     lossy.c.setNoDelay(true);

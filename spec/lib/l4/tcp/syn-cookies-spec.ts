@@ -112,6 +112,18 @@ for (const version of VERSIONS) {
       dut.expectClean();
     });
 
+    it('agrees to what the listener agrees to, whatever the host does', () => {
+      const limits = { windowScaling: true, sack: true };
+      const { dut, listener } = crowded({ timestamps: true, initialWindow: 100 }, { limits });
+      dut.rx('S 0:0(0) win 1000 <mss 1460,sackOK,TS val 50 ecr 0,nop,wscale 7>');
+      const [line = ''] = dut.take().slice(-1);
+      expect(line).to.match(/<mss 1460,sackOK,TS val \d+ ecr 50,nop,wscale /);
+      dut.rx(`. 1:1(0) ack 1 win 100 <nop,nop,TS val 60 ecr ${Number(/TS val (\d+)/.exec(line)?.[1])}>`);
+      const { windowScaling, sack } = listener.accept()?.info().options ?? {};
+      expect({ windowScaling, sack }).to.deep.equal(limits);
+      dut.expectClean();
+    });
+
     it('keeps ECN in the timestamp, too (3168-1)', () => {
       const { dut, listener } = crowded({ ...ALL, ecn: 'passive' });
       dut.rx('SEW 0:0(0) win 1000 <mss 1460,sackOK,TS val 50 ecr 0,nop,wscale 7>');

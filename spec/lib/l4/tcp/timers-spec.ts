@@ -17,6 +17,19 @@ function times(dut: Dut, until: number, step: number, pattern = /./): number[] {
   return found;
 }
 
+/** How many segments come out within `ms`, each of which the peer answers without taking anything. */
+function answeredFor(dut: Dut, ms: number): number {
+  let count = 0;
+  for (let t = 0; t < ms; t += 1000) {
+    dut.wait(1000);
+    for (const line of dut.take()) {
+      count++;
+      if (!line.startsWith('R')) dut.rx('. 1:1(0) ack 1 win 0');
+    }
+  }
+  return count;
+}
+
 for (const version of VERSIONS) {
   describe(`TCP timers over IPv${version}`, () => {
     it('retransmits at doubling intervals up to the limit, and gives up after 15 (GP-44, GT-70, MUST-19, MUST-20, SHLD-11)', () => {
@@ -224,6 +237,17 @@ for (const version of VERSIONS) {
       dut.expectClean();
     });
 
+    it('gives up once probes are far apart where the application has closed, though each is answered', () => {
+      const dut = new Dut(version);
+      const { connection } = dut.accepted({ win: 0 });
+      connection.write(new Uint8Array(10));
+      connection.close();
+      expect(answeredFor(dut, HOUR)).to.equal(10);
+      expect(connection.state).to.equal('CLOSED');
+      expect(dut.host.counters.timedOut).to.equal(1);
+      dut.expectClean();
+    });
+
     it('gives up probing where nothing answers', () => {
       const dut = new Dut(version);
       const { connection, app } = dut.accepted({ win: 0 });
@@ -269,6 +293,18 @@ for (const version of VERSIONS) {
       expect(connection.state).to.equal('ESTABLISHED');
       dut.rx('. 1:1(0) ack 101 win 1000');
       expect(connection.unacknowledgedBytes).to.equal(0);
+      dut.expectClean();
+    });
+
+    it('and sends it no longer than it probes where the application has closed', () => {
+      const dut = new Dut(version);
+      const { connection } = dut.accepted();
+      connection.write(new Uint8Array(100));
+      dut.take();
+      dut.rx('. 1:1(0) ack 1 win 0');
+      connection.close();
+      expect(answeredFor(dut, HOUR)).to.equal(10);
+      expect(connection.state).to.equal('CLOSED');
       dut.expectClean();
     });
 

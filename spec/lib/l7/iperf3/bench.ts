@@ -43,9 +43,10 @@ export class Log implements IperfPrinter {
     for (const one of this.observers) one.interval(report);
   }
 
-  ended(report: EndReport): void {
+  ended(report: EndReport, why?: Error): void {
     this.end = report;
-    for (const one of this.observers) one.ended(report);
+    this.error = why;
+    for (const one of this.observers) one.ended(report, why);
   }
 
   failed(error: Error): void {

@@ -188,6 +188,59 @@ forBothVersions('iperf3, ours against ours', (facts) => {
     expect(bench.outcomes).to.deep.equal([undefined, undefined, undefined]);
   });
 
+  for (const [name, parameters] of [
+    ['TCP', { time: 0, parallel: 2 }],
+    ['TCP reverse', { time: 10, reverse: true }],
+    ['TCP, a number of bytes', { time: 0, bytes: 1e12 }],
+    ['UDP', { time: 0, protocol: 'udp', bitrate: MEGABIT, length: 500 }],
+  ] as const) {
+    it(`${name}: when it is interrupted both sides tell what there was`, () => {
+      open();
+      const { client, log } = bench.start(parameters);
+      bench.net.runFor(1500);
+      client.interrupt();
+      bench.net.runFor(2000);
+      expect(log.error).to.include({ code: 'EINTR', message: 'the client has terminated' });
+      const { sent, received } = bytesOf(log);
+      // A block that was begun is sent to its end, and does not count.
+      expect(received).to.be.within(80_000, sent + 2 * DEFAULT_PARAMETERS.length);
+      expect(endOf(log).streams[0]?.sent?.seconds).to.be.within(1.4, 1.6);
+      expect(log.intervals).to.have.length(2);
+      expect(log.json.toJSON()).to.have.property('error', 'interrupt - the client has terminated');
+      expect(bench.outcomes).to.deep.equal([undefined]);
+    });
+  }
+
+  it('tells what it knows itself when it is interrupted and the server is gone', () => {
+    open();
+    const { client, log } = bench.start({ time: 0 });
+    bench.net.runFor(1500);
+    bench.net.links['lan']?.partition();
+    client.interrupt();
+    bench.net.runFor(1999);
+    expect(log.over).to.equal(false);
+    bench.net.runFor(2);
+    expect(log.error).to.have.property('code', 'EINTR');
+    const { sent, received } = endOf(log).streams[0] ?? {};
+    expect(sent?.count.bytes).to.be.above(1_000_000);
+    expect(received).to.equal(undefined);
+    bench.net.links['lan']?.heal();
+  });
+
+  it('has nothing to tell when it is interrupted before anything flows', () => {
+    open();
+    for (const time of [0, 1, 3]) {
+      const { client, log } = bench.start({});
+      bench.net.runFor(time);
+      client.interrupt();
+      client.interrupt();
+      expect(log.end).to.equal(undefined);
+      expect(log.error).to.have.property('code', 'EINTR');
+      bench.net.runFor(1000);
+    }
+    expect(bench.run({ time: 1 }).error).to.equal(undefined);
+  });
+
   it('prints what the program prints', () => {
     const log = open().run({ time: 1 });
     expect(log.lines.slice(2)).to.have.length(6);

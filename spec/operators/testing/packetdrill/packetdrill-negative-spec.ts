@@ -239,6 +239,20 @@ ${WITH_OPTIONS}+0 > S. 0:0(0) ack 1 <mss 1460,sackOK,TS val 100 ecr 700,nop,wsca
     field: 'SO_ERROR',
   },
   {
+    title: 'another value of a field of TCP_INFO, beside one that is not known',
+    script: `${ACCEPTED}+0 getsockopt(4, SOL_TCP, TCP_INFO, {tcpi_bogus=7, tcpi_state=TCP_CLOSE_WAIT}, [236]) = 0`,
+    kind: 'mismatch',
+    field: 'tcpi_state',
+  },
+  {
+    title: 'flags of a message that there are not',
+    script: `${ACCEPTED}+0 < P. 1:11(10) ack 1 win 32792
++0 > . 1:1(0) ack 11
++0 recvmsg(4, {msg_name(...)=..., msg_iov(1)=[{..., 10}], msg_flags=MSG_TRUNC}, 0) = 10`,
+    kind: 'mismatch',
+    field: 'msg_flags',
+  },
+  {
     title: 'a descriptor that there is not',
     script: `${ACCEPTED}+0 write(9, ..., 100) = 100`,
     kind: 'mismatch',
@@ -266,6 +280,31 @@ describe('packetdrill: scripts that must fail', () => {
     expect(run(nothing)).to.include({ ok: false, error: 'asserts nothing' });
     const skipped = run(`${nothing}\n+0 %{ assert tcpi_no_such_thing == 1 }%`);
     expect(skipped).to.include({ ok: false, error: 'asserts nothing', skipped: 1 });
+    for (const option of ['TCP_CONGESTION, "nonsense", [8]', 'TCP_INFO, {tcpi_bogus=7, tcpi_state=TCP_BOGUS}, [236]']) {
+      const result = run(`${nothing}\n+0 getsockopt(3, SOL_TCP, ${option}) = 0`);
+      expect(result).to.include({ ok: false, error: 'asserts nothing', asserted: 0 });
+      expect(result.skipped).to.be.at.least(1);
+    }
+  });
+
+  it('counts what a call asks for and the stack does not tell as skipped, beside what it tells', () => {
+    const data = '+0 < P. 1:11(10) ack 1 win 32792\n+0 > . 1:1(0) ack 11\n';
+    const { asserted } = run(`${ACCEPTED}${data}`);
+    for (const [call, skipped] of [
+      ['getsockopt(4, SOL_TCP, TCP_INFO, {tcpi_state=TCP_ESTABLISHED, tcpi_snd_mss=1000}, [236]) = 0', 0],
+      ['getsockopt(4, SOL_TCP, TCP_INFO, {tcpi_state=TCP_ESTABLISHED, tcpi_snd_mss=...}, [236]) = 0', 0],
+      ['getsockopt(4, SOL_TCP, TCP_INFO, {tcpi_state=TCP_ESTABLISHED, tcpi_bogus=7}, [236]) = 0', 1],
+      ['getsockopt(4, SOL_TCP, TCP_INFO, {tcpi_ca_state=BOGUS, tcpi_unacked=0, tcpi_bogus=7}, [236]) = 0', 2],
+      ['recvmsg(4, {msg_name(...)=..., msg_iov(1)=[{..., 10}], msg_flags=0}, 0) = 10', 0],
+      ['recvmsg(4, {msg_name(...)=..., msg_iov(1)=[{..., 10}], msg_flags=MSG_BOGUS}, 0) = 10', 1],
+      ['recvmsg(4, {msg_iov(1)=[{..., 10}], msg_flags=0, msg_control=[{cmsg_level=1}]}, 0) = 10', 1],
+      ['poll([{fd=4, events=POLLIN, revents=POLLIN}], 1, 0) = 1', 0],
+      ['poll([{fd=4, events=POLLIN, revents=POLLBOGUS}], 1, 0) = 1', 1],
+      ['ioctl(4, SIOCINQ, [10]) = 0', 0],
+      ['ioctl(4, SIOCINQ, [BOGUS]) = 0', 1],
+    ] as const) {
+      expect(run(`${ACCEPTED}${data}+0 ${call}`), call).to.include({ ok: true, asserted: asserted + 1, skipped });
+    }
   });
 
   it('says where, what was expected, what came, and how far off it was', () => {

@@ -1,0 +1,54 @@
+import { expect } from 'chai';
+import { tuntap2 } from '../../drivers/tuntap2.js';
+import type { Device } from '../../lib/core/device.js';
+import { FramePool } from '../../lib/core/frame.js';
+import { environment } from '../../operators/time/environment.js';
+import { StandInTunTap2 } from './stand-in-tuntap2.js';
+
+describe('tuntap2, what becomes of the interface', () => {
+  function make(standIn: StandInTunTap2) {
+    const device: Device = tuntap2(standIn, {}, environment({ pool: new FramePool({ poison: true }) }));
+    const codes: string[] = [];
+    device.frames$.subscribe({ error: ({ code }: { code: string }) => codes.push(code) });
+    return { device, codes };
+  }
+
+  it('is released when the device is closed, once', async () => {
+    const standIn = new StandInTunTap2();
+    const { device, codes } = make(standIn);
+    await device.close();
+    await device.close();
+    expect(standIn.releases).to.equal(1);
+    expect(codes).to.deep.equal([]);
+  });
+
+  for (const [what, error, code] of [
+    ['fails', new Error('unplugged'), 'EIO'],
+    ['is gone', undefined, 'ENODEV'],
+  ] as const) {
+    it(`is released when it ${what}, once`, async () => {
+      const standIn = new StandInTunTap2();
+      const { device, codes } = make(standIn);
+      const closed = new Promise<void>((resolve) => void standIn.once('close', resolve));
+      standIn.destroy(error);
+      await closed;
+      await device.close();
+      expect(standIn.releases).to.equal(1);
+      expect(codes).to.deep.equal([code]);
+    });
+  }
+
+  it('tells what failed, though it cannot be released then', async () => {
+    class Stuck extends StandInTunTap2 {
+      override release(): void {
+        this.releases++;
+        throw new Error('it is released');
+      }
+    }
+    const standIn = new Stuck();
+    const { codes } = make(standIn);
+    standIn.emit('error', new Error('unplugged'));
+    expect(standIn.releases).to.equal(1);
+    expect(codes).to.deep.equal(['EIO']);
+  });
+});
