@@ -8,7 +8,7 @@ import { expect } from 'chai';
 import { builtRows } from '../../bench/built-rows.js';
 import type { Report } from '../../bench/report.js';
 import { INLINING } from '../../cli/inlining.js';
-import { until } from '../netns/live-host.js';
+import { until } from '../until.js';
 
 /** What makes a script out of every program. */
 const running = (script: string) => ({ stack: () => ({ command: process.execPath, args: ['-e', script] }) });

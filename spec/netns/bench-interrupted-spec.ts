@@ -5,7 +5,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { until } from './live-host.js';
+import { until } from '../until.js';
 import { describeNetns } from './namespace.js';
 
 /** Where iproute2 has the names of namespaces. */

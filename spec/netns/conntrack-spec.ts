@@ -12,7 +12,7 @@ import { type Conntrack, conntrack } from '../../operators/filter/conntrack.js';
 import { where } from '../../operators/flow/where.js';
 import { type RoutedPacket, type Router, router } from '../../operators/stack/router.js';
 import { toDevices } from '../../operators/stack/to-devices.js';
-import { until } from './live-host.js';
+import { until } from '../until.js';
 import { LiveRouter, type LiveRouterOptions, ROUTED, transferBothWays, webServer } from './live-router.js';
 import { describeNetns, type Netns } from './namespace.js';
 

@@ -9,7 +9,8 @@ import { Ipv4Address, type Ipv6Address } from '../../lib/core/address.js';
 import { linkMtu } from '../../lib/l3/routes.js';
 import { dhcpv4, type Dhcpv4Options, dhcpv4Server } from '../../operators/l7/dhcpv4.js';
 import { dhcpv6, dhcpv6Information } from '../../operators/l7/dhcpv6.js';
-import { fastClock, LiveHost, OUR_MAC, until } from './live-host.js';
+import { fastClock, LiveHost, OUR_MAC } from './live-host.js';
+import { until } from '../until.js';
 import { describeNetns, type Namespace } from './namespace.js';
 
 /** So much faster than the wall: dnsmasq gives leases of two minutes at least. */

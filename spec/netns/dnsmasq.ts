@@ -2,7 +2,7 @@
 
 import { execFileSync } from 'node:child_process';
 import type { Namespace } from './namespace.js';
-import { until } from './live-host.js';
+import { until } from '../until.js';
 
 /** Whether it can be had; says so, loudly, where it cannot. */
 export function hasDnsmasq(): boolean {

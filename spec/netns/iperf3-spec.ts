@@ -11,7 +11,8 @@ import { DEFAULT_PARAMETERS, type IperfParameters } from '../../lib/l7/iperf3/pa
 import { IperfServer } from '../../lib/l7/iperf3/server.js';
 import type { IperfOutside } from '../../lib/l7/iperf3/stream.js';
 import { Log } from '../lib/l7/iperf3/bench.js';
-import { LIVE, listening, LiveHost, until } from './live-host.js';
+import { LIVE, listening, LiveHost } from './live-host.js';
+import { until } from '../until.js';
 import { describeNetns, type Namespace, type Netns } from './namespace.js';
 
 const MAIN = new URL('../../cli/main.ts', import.meta.url).pathname;

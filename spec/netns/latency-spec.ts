@@ -6,7 +6,8 @@
 import { execFileSync } from 'node:child_process';
 import { closeSync, openSync, readSync } from 'node:fs';
 import { expect } from 'chai';
-import { LiveHost, until } from './live-host.js';
+import { LiveHost } from './live-host.js';
+import { until } from '../until.js';
 import { describeNetns } from './namespace.js';
 
 /** The least that anybody asks for, in microseconds; `undefined` where it cannot be known. */

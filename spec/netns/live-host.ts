@@ -16,6 +16,7 @@ import { environment } from '../../operators/time/environment.js';
 import { TimerWheel } from '../../operators/time/timer-wheel.js';
 import type { Namespace } from './namespace.js';
 import { complaints, type Recording } from './recording.js';
+import { until } from '../until.js';
 
 export const OUR_MAC = '02:77:00:00:00:02';
 export const OURS = '10.77.0.2';
@@ -162,15 +163,6 @@ export function fastClock(pace: number): SchedulerLike {
     schedule: <T>(work: (this: SchedulerAction<T>, state: T) => void, delay: number, state: T) =>
       wall.schedule(work, delay / pace, state),
   };
-}
-
-/** Waits for a condition, looking every few milliseconds. */
-export async function until(condition: () => boolean, timeout = 5000): Promise<void> {
-  const end = performance.now() + timeout;
-  while (!condition()) {
-    if (performance.now() > end) throw new Error(`not within ${timeout} ms: ${condition.toString()}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
 }
 
 /** Starts a server of the kernel's, and waits until it listens. */

@@ -5,7 +5,8 @@ import { once } from 'node:events';
 import { expect } from 'chai';
 import { nodeDgram } from '../../lib/socket/dgram.js';
 import type { DatagramSocket } from '../../lib/socket/dgram.js';
-import { DUAL, LiveHost, OUR_MAC, OURS, OURS6, THEIRS, THEIRS6, until } from './live-host.js';
+import { DUAL, LiveHost, OUR_MAC, OURS, OURS6, THEIRS, THEIRS6 } from './live-host.js';
+import { until } from '../until.js';
 import { describeNetns, type Namespace } from './namespace.js';
 import { Recording } from './recording.js';
 

@@ -14,7 +14,8 @@ import { nodeNet } from '../../lib/socket/net.js';
 import { DnsType } from '../../lib/wire/dns.js';
 import { ping } from '../../operators/l7/ping.js';
 import { hasDnsmasq, NameServer } from './dnsmasq.js';
-import { DUAL, listening, LiveHost, OURS, OURS6, THEIRS, THEIRS6, until } from './live-host.js';
+import { DUAL, listening, LiveHost, OURS, OURS6, THEIRS, THEIRS6 } from './live-host.js';
+import { until } from '../until.js';
 import { describeNetns } from './namespace.js';
 import { complaints, Recording } from './recording.js';
 

@@ -20,7 +20,7 @@ import { router } from '../../operators/stack/router.js';
 import { toDevices } from '../../operators/stack/to-devices.js';
 import { environment } from '../../operators/time/environment.js';
 import { TimerWheel } from '../../operators/time/timer-wheel.js';
-import { until } from './live-host.js';
+import { until } from '../until.js';
 import { describeNetns, type Namespace, type Netns } from './namespace.js';
 
 /** What stands around a translator. */

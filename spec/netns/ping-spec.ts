@@ -2,7 +2,8 @@
 
 import { expect } from 'chai';
 import type { HostConflict } from '../../operators/stack/host.js';
-import { LiveHost, OUR_MAC, OURS, until } from './live-host.js';
+import { LiveHost, OUR_MAC, OURS } from './live-host.js';
+import { until } from '../until.js';
 import { describeNetns, type Namespace } from './namespace.js';
 import { Recording } from './recording.js';
 

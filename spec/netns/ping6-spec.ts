@@ -3,7 +3,8 @@
 import { once } from 'node:events';
 import { expect } from 'chai';
 import { anyAddress, parseIp } from '../../lib/core/address.js';
-import { DUAL, listening, LiveHost, OUR_LINK_LOCAL, OUR_MAC, OURS, OURS6, THEIRS6, until } from './live-host.js';
+import { DUAL, listening, LiveHost, OUR_LINK_LOCAL, OUR_MAC, OURS, OURS6, THEIRS6 } from './live-host.js';
+import { until } from '../until.js';
 import { describeNetns, type Namespace } from './namespace.js';
 import { Recording } from './recording.js';
 import { digestOf, transfers } from './transfers.js';

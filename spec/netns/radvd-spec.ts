@@ -12,7 +12,8 @@ import { expect } from 'chai';
 import { Ipv6Address, parseIp } from '../../lib/core/address.js';
 import { StableIdentifiers } from '../../lib/l3/interface-identifiers.js';
 import type { AutoconfEvent } from '../../operators/index.js';
-import { LiveHost, type LiveOptions, OUR_LINK_LOCAL, OURS, OURS6, THEIRS, until } from './live-host.js';
+import { LiveHost, type LiveOptions, OUR_LINK_LOCAL, OURS, OURS6, THEIRS } from './live-host.js';
+import { until } from '../until.js';
 import { describeNetns, type Namespace } from './namespace.js';
 import { Recording } from './recording.js';
 

@@ -9,7 +9,8 @@ import { inNamespace, openTap } from '../../drivers/tap.js';
 import { watchTraffic } from '../../drivers/native/watch-traffic.js';
 import type { TunOptions } from '../../drivers/tun.js';
 import { environment } from '../../operators/time/environment.js';
-import { LiveHost, OURS, until } from './live-host.js';
+import { LiveHost, OURS } from './live-host.js';
+import { until } from '../until.js';
 import { describeNetns } from './namespace.js';
 import { digestOf, transfers } from './transfers.js';
 

@@ -2,7 +2,8 @@
 
 import { expect } from 'chai';
 import { anyAddress, parseIp } from '../../lib/core/address.js';
-import { LiveHost, until } from './live-host.js';
+import { LiveHost } from './live-host.js';
+import { until } from '../until.js';
 import { describeNetns, type Namespace } from './namespace.js';
 import { Recording } from './recording.js';
 

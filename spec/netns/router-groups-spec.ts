@@ -11,7 +11,7 @@ import { router } from '../../operators/stack/router.js';
 import { toDevices } from '../../operators/stack/to-devices.js';
 import { environment } from '../../operators/time/environment.js';
 import { TimerWheel } from '../../operators/time/timer-wheel.js';
-import { until } from './live-host.js';
+import { until } from '../until.js';
 import { describeNetns } from './namespace.js';
 
 const PORT = 7000;

@@ -5,7 +5,8 @@ import { type Duplex, Readable } from 'node:stream';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { expect } from 'chai';
-import { LiveHost, OURS, until } from './live-host.js';
+import { LiveHost, OURS } from './live-host.js';
+import { until } from '../until.js';
 import { describeNetns, type Namespace, type Ran } from './namespace.js';
 import { Recording } from './recording.js';
 

@@ -3,7 +3,8 @@
 import { once } from 'node:events';
 import { expect } from 'chai';
 import { Ipv4Address } from '../../lib/core/address.js';
-import { LIVE, listening, LiveHost, until } from './live-host.js';
+import { LIVE, listening, LiveHost } from './live-host.js';
+import { until } from '../until.js';
 import { describeNetns, type Namespace } from './namespace.js';
 import { Recording } from './recording.js';
 import { digestOf, opensslBytes } from './transfers.js';

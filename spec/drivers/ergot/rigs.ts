@@ -16,6 +16,7 @@ import { asTx, FramePool, type TxFrame } from '../../../lib/core/frame.js';
 import { FrameHeader, FrameKind } from '../../../lib/ergot/frame.js';
 import { netAddress } from '../../../lib/ergot/net-address.js';
 import { environment } from '../../../operators/time/environment.js';
+import { until } from '../../until.js';
 
 /** An environment on the wall clock whose frames show when they are looked at too late. */
 export function wallEnv(): Env {
@@ -30,12 +31,6 @@ export function pause(milliseconds = 15): Promise<void> {
 async function settle(): Promise<void> {
   for (let i = 0; i < 300; i++) await new Promise(setImmediate);
   await pause();
-}
-
-/** Waits until something is so, for a second at most. */
-export async function until(holds: () => boolean): Promise<void> {
-  for (let i = 0; i < 200 && !holds(); i++) await pause(5);
-  if (!holds()) throw new Error('it did not come to that');
 }
 
 /** What is kept is closed after each test of the suite that this is called in, however the test ended: an open socket would hold the process. */

@@ -7,7 +7,8 @@ import { type ErgotTcpOptions, ergotOverTcp } from '../../../drivers/ergot/tcp.j
 import type { Device } from '../../../lib/core/device.js';
 import { DropReason } from '../../../lib/core/drops.js';
 import { virtualBench } from '../virtual-rigs.js';
-import { hear, keeper, pause, PipeEnd, say, until, wallEnv } from './rigs.js';
+import { hear, keeper, pause, PipeEnd, say, wallEnv } from './rigs.js';
+import { until } from '../../until.js';
 
 /** A TCP whose connections come about, or not, as the tests say. */
 class Sockets implements NetModule {

@@ -8,7 +8,8 @@ import type { Device } from '../../../lib/core/device.js';
 import { DropReason } from '../../../lib/core/drops.js';
 import type { Env } from '../../../lib/core/env.js';
 import { virtualBench } from '../virtual-rigs.js';
-import { ergotFrame, hear, keeper, pause, say, until, wallEnv } from './rigs.js';
+import { ergotFrame, hear, keeper, pause, say, wallEnv } from './rigs.js';
+import { until } from '../../until.js';
 
 type Keep = ReturnType<typeof keeper>;
 

@@ -9,14 +9,10 @@ import type { Server } from '../../../lib/socket/server.js';
 import type { Socket } from '../../../lib/socket/socket.js';
 import type { TcpSockets } from '../../../lib/l4/tcp/api.js';
 import { FACTS, VERSIONS, type VersionFacts } from '../../both-versions.js';
+import { until } from '../../until.js';
 import { FakeNetwork } from './fake-tcp.js';
 import { RealNetwork } from './real-tcp.js';
 
-const sleep = (ms: number) => new Promise<void>((resolve) => void setTimeout(resolve, ms));
-/** Waits for what should come soon, but not for ever. */
-const until = async (condition: () => boolean) => {
-  for (let i = 0; i < 200 && !condition(); i++) await sleep(5);
-};
 const sha256 = (data: Buffer) => createHash('sha256').update(data).digest('hex');
 
 async function body(message: http.IncomingMessage): Promise<Buffer> {
@@ -73,8 +69,7 @@ function suite(kind: string, facts: VersionFacts, makeNetwork: () => FakeNetwork
     afterEach(async () => {
       pool.destroy();
       await new Promise<void>((resolve, reject) => server.close((error) => (error ? reject(error) : resolve())));
-      for (let i = 0; i < 20 && network.connections > 0; i++) await sleep(5);
-      expect(network.connections, 'connections left behind').to.equal(0);
+      await until(() => network.connections === 0);
       if (network instanceof RealNetwork) expect(network.env.pool.outstanding, 'frames left behind').to.equal(0);
       expect(accepted.every((socket) => socket.destroyed)).to.equal(true);
     });
@@ -215,7 +210,6 @@ function suite(kind: string, facts: VersionFacts, makeNetwork: () => FakeNetwork
       sent.end();
       await once(sent, 'timeout');
       sent.destroy();
-      await sleep(5);
     });
 
     it("the server's own header timeout fires", async () => {

@@ -2,11 +2,11 @@ import { expect } from 'chai';
 import { connect, listen, type TcpAcceptor, type TcpStream, UnexpectedEnd } from '../../../lib/socket/iterate.js';
 import { connectWeb, webStreams } from '../../../lib/socket/web-streams.js';
 import { forBothVersions } from '../../both-versions.js';
+import { sleep, until } from '../../until.js';
 import { FakeNetwork, type FakeTcp } from './fake-tcp.js';
 
 const text = (bytes: Uint8Array | undefined) => new TextDecoder().decode(bytes);
 const bytes = (string: string) => new TextEncoder().encode(string);
-const sleep = (ms: number) => new Promise<void>((resolve) => void setTimeout(resolve, ms));
 const failure = (promise: Promise<unknown>) =>
   promise.then(
     () => undefined,
@@ -30,8 +30,7 @@ forBothVersions('TCP with promises', (facts) => {
   });
   afterEach(async () => {
     acceptor.close();
-    await sleep(5);
-    expect(network.connections, 'connections left behind').to.equal(0);
+    await until(() => network.connections === 0);
     expect(server.listeners.size).to.equal(0);
   });
 
@@ -162,7 +161,7 @@ forBothVersions('TCP with promises', (facts) => {
       }
     })();
     const streams = [await connect(client, at(9)), await connect(client, at(9))];
-    await sleep(5);
+    await until(() => seen.length === streams.length);
     controller.abort();
     await loop;
     expect(seen).to.deep.equal(streams.map((stream) => stream.local.port));
@@ -209,9 +208,8 @@ forBothVersions('TCP with promises', (facts) => {
       const socket = connectWeb(client, { hostname: THERE, port: 7 });
       const stream = await acceptor.accept();
       await stream?.write(new Uint8Array(8192));
-      await sleep(5);
       const [connection] = client.connections;
-      expect(connection?.readableBytes).to.equal(8192);
+      await until(() => connection?.readableBytes === 8192);
       const reader = socket.readable.getReader();
       const { value } = await reader.read();
       expect(value?.length).to.be.greaterThan(0);

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import * as nodeNetModule from 'node:net';
 import { nodeNet } from '../../../lib/socket/net.js';
 import { forBothVersions } from '../../both-versions.js';
+import { until } from '../../until.js';
 import { FakeNetwork } from './fake-tcp.js';
 import { RealNetwork } from './real-tcp.js';
 import { Log, type Net, scenarios } from './scenarios.js';
@@ -22,9 +23,7 @@ forBothVersions('Socket and Server', ({ a, b, c, loopback }) => {
           const ours = new Log();
           await scenario(nodeNet(network.host(HOST)) as unknown as Net, ours, HOST);
           expect(ours.parties).to.deep.equal(theirs.parties);
-          for (let i = 0; i < 20 && network.connections > 0; i++)
-            await new Promise((resolve) => setTimeout(resolve, 5));
-          expect(network.connections, 'connections left behind').to.equal(0);
+          await until(() => network.connections === 0);
         });
       }
     });
