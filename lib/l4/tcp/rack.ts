@@ -5,7 +5,7 @@
 
 import type { Connection } from './connection.js';
 import type { SentSegment } from './sent-segment.js';
-import { after, before } from './seq.js';
+import { after, isBetween } from './seq.js';
 
 // RFC 8985 7.2 and 4: how many recoveries a widened reordering window outlives.
 const PERSISTENCE = 16;
@@ -63,7 +63,7 @@ export class Rack {
 
   /** The peer got something twice: what was sent again had been late only, so the window was too small (RFC 8985 6.2, step 4). */
   duplicated(c: Connection): void {
-    if (this.inRound && before(c.snd.una, this.round)) return;
+    if (this.inRound && isBetween(this.round, (c.snd.una + 1) | 0, c.snd.nxt)) return;
     this.inRound = true;
     this.round = c.snd.nxt;
     this.multiplier = Math.min(MAX_MULTIPLIER, this.multiplier + 1);

@@ -142,6 +142,18 @@ forBothVersions('RACK (RFC 8985 6)', ({ version }) => {
     lossy.end();
   });
 
+  it('also where the last round with duplicates lies more than half of the sequence space back (8985-3)', () => {
+    const lossy = new Lossy(version);
+    const { rack } = watched(lossy);
+    rack.duplicated(lossy.c);
+    expect(rack.window(lossy.c)).to.equal(RTT / 2);
+    const { snd } = lossy.c;
+    snd.una = snd.nxt = (snd.nxt + 2 ** 31 + 5000) | 0;
+    rack.duplicated(lossy.c);
+    expect(rack.window(lossy.c)).to.equal((3 * RTT) / 4);
+    lossy.end();
+  });
+
   it('a report of duplicates widens it (8985-3, 2883-1)', () => {
     const lossy = new Lossy(version);
     lossy.write(10);
