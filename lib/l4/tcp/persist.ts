@@ -2,6 +2,7 @@
 
 import type { Connection } from './connection.js';
 import { sendProbe } from './emit.js';
+import { isTooEarly } from './pacing.js';
 import { sendForced } from './send.js';
 
 /** Time until the next probe: the retransmission timeout, doubled per probe (SHLD-29, SHLD-30). */
@@ -28,8 +29,9 @@ export function onPersistTimer(c: Connection): void {
   const { now, counters } = c.host;
   const usable = (c.snd.una + c.snd.wnd - c.snd.nxt) | 0;
   if (usable > 0) {
-    // The override timer of silly-window avoidance: a small window is better than none.
-    sendForced(c, usable);
+    // The override timer of silly-window avoidance: a small window is better than none. It does not override pacing.
+    if (isTooEarly(c)) c.timers.armPersist();
+    else sendForced(c, usable);
     return;
   }
   // A user timeout counts from the first probe, whoever answers: nothing was delivered (as with Linux).

@@ -75,6 +75,21 @@ describe('pacing', () => {
     }
   });
 
+  it('keeps to it also where a segment takes longer than a timeout, and owes nothing when it may be faster', () => {
+    const path = new BottleneckPath({ rate: 100, rtt: 20, queue: 1_000_000 });
+    const flow = path.start({ maxPacingRate: 1000 });
+    path.run(1000);
+    const before = flow.received;
+    path.run(60_000);
+    expect((flow.received - before) / 60).to.be.within(950, 1050);
+    flow.connection.setMaxPacingRate(1_000_000);
+    // What it has sent ahead of its time are two segments.
+    path.run(6000);
+    const faster = flow.received;
+    path.run(2000);
+    expect((flow.received - faster) / 2).to.be.within(900_000, 1_010_000);
+  });
+
   it('paces what is sent again, too', () => {
     const path = new BottleneckPath({ rate: 1000, rtt: 100, queue: 10_000_000 }, { initialWindow: 200 });
     const flow = path.start({ maxPacingRate: 1_000_000 });
@@ -132,6 +147,24 @@ describe('pacing', () => {
       dut.rx('. 1001:1001(0) ack 2921');
       connection.end();
       dut.tx('F. 2921:2921(0) ack 1001 win 65535');
+      dut.expectClean();
+    });
+
+    it(`fills a small window when it has waited for a larger one, but not before its time, over IPv${version}`, () => {
+      const dut = new Dut(version);
+      const { connection } = dut.connected({ maxPacingRate: 292 });
+      connection.write(new Uint8Array(2 * 1460));
+      expect(dut.take().length).to.equal(2);
+      dut.rx('. 1:1(0) ack 2921 win 500');
+      connection.write(new Uint8Array(1500));
+      dut.wait(300);
+      dut.tx('P. 2921:3421(500) ack 1 win 65535');
+      dut.rx('. 1:1(0) ack 3421 win 500');
+      // Two segments may be ahead of their time, which is ten seconds, and it is 500 bytes more: 1.7 seconds.
+      dut.wait(1400);
+      dut.tx();
+      dut.wait(400);
+      expect(dut.take()[0]).to.equal('P. 3421:3921(500) ack 1 win 65535');
       dut.expectClean();
     });
   }
