@@ -182,7 +182,10 @@ function measure(c: Connection, delivery: Delivery, flight: number): void {
   if (delivery.sackedLast > newest) newest = delivery.sackedLast;
   let sample = oldest < 0 ? -1 : now - oldest;
   let latest = newest < 0 ? -1 : now - newest;
-  if (sample < 0 && delivery.advance > 0 && echo !== 0) sample = latest = (timestamp(c) - echo) | 0;
+  if (sample < 0 && delivery.advance > 0 && echo !== 0) {
+    const ticks = (timestamp(c) - echo) | 0;
+    if (ticks >= 0) sample = latest = rtt.echoed(ticks);
+  }
   if (sample < 0) return;
   acknowledgment.rtt = latest;
   rtt.observe(latest);

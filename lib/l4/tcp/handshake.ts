@@ -211,7 +211,7 @@ function complete(c: Connection, segment: Segment): void {
   c.softError = undefined;
   if (c.retries === 0) rtt.sample(host.now - c.synSentAt, 1, c.snd);
   else if (c.ts.on && options.hasTimestamps && options.timestampEcho !== 0) {
-    rtt.sample(Math.max(0, (timestamp(c) - options.timestampEcho) | 0), 1, c.snd);
+    rtt.sample(rtt.echoed((timestamp(c) - options.timestampEcho) | 0), 1, c.snd);
   }
   rtt.restartAfterLostSyn();
   const { fastOpen } = c;

@@ -80,6 +80,15 @@ export class RttEstimator {
   }
 
   /**
+   * The sample that the echo of a timestamp is, since which our timestamp clock moved on by `ticks`: no less than one, which is all that this
+   * clock can tell apart (RFC 7323 4), nor than the smallest time that was measured more finely.
+   */
+  echoed(ticks: number): number {
+    const { minRtt } = this;
+    return Math.max(GRANULARITY, ticks, minRtt === Number.POSITIVE_INFINITY ? 0 : minRtt);
+  }
+
+  /**
    * Takes in one measurement of segments sent once only (Karn), or echoed in a timestamp.
    *
    * @param expected samples per flight @param progress of the connection when it was taken

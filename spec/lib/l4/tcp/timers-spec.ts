@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import type { Connection } from '../../../../lib/l4/tcp/connection.js';
 import { Ipv4Packet } from '../../../../lib/wire/ipv4.js';
 import { Dut } from './dut.js';
-import { VERSIONS } from './pair.js';
+import { App, join, Pair, pattern, VERSIONS } from './pair.js';
 
 const HOUR = 3_600_000;
 
@@ -83,6 +83,31 @@ for (const version of VERSIONS) {
       expect(times(dut, 399, 1)).to.deep.equal([]);
       expect(times(dut, 1, 1)).to.deep.equal([1]);
       dut.expectClean();
+    });
+
+    it('takes the echo of a timestamp for no less than the tick of its clock (7323-3)', () => {
+      const dut = new Dut(version, { timestamps: true });
+      const listener = dut.listen();
+      dut.rx('S 0:0(0) win 65535 <mss 1460,TS val 100 ecr 0>');
+      dut.wait(1000);
+      expect(dut.take().length, 'SYN-ACKs').to.equal(2);
+      dut.rx('. 1:1(0) ack 1 <nop,nop,TS val 101 ecr 2000>');
+      const { rtt } = listener.accept() as Connection;
+      expect([rtt.srtt, rtt.minRtt]).to.deep.equal([1, 1]);
+      dut.expectClean();
+    });
+
+    it('nor for less than the least time of a path that takes less than such a tick (7323-3, 8985-1)', () => {
+      let data = 0;
+      const carry = (bytes: Uint8Array) => (bytes.length > 1000 && ++data % 40 === 0 ? [] : [0.2]);
+      const pair = new Pair({ version, carry });
+      const client = new App(pattern(500_000));
+      join(pair, client, new App());
+      pair.scheduler.run();
+      const { rtt } = client.connection as Connection;
+      expect(pair.hosts[0].counters.retransmits).to.be.above(5);
+      expect(rtt.minRtt).to.be.closeTo(0.4, 1e-6);
+      pair.expectClean();
     });
 
     it('computes the timeout as RFC 6298 says (6298-2)', () => {
