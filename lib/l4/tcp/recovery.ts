@@ -110,7 +110,7 @@ export class Recovery {
     if (this.active) return;
     const last = (end - 1) | 0;
     if (!isBetween(this.excused, last, c.snd.nxt)) this.excused = last;
-    if (this.undo !== undefined) this.undo.active = false;
+    this.forgetUndo();
     if (this.state !== 'loss' || after(end, this.recover)) this.recover = end;
     this.state = 'loss';
     this.frto = false;
@@ -266,6 +266,11 @@ export class Recovery {
     known.undo.begin(c, c.sent.retransmittedCount + (this.tlp === 'again' ? 1 : 0), restorable);
   }
 
+  /** Nothing is taken back any more of what was reduced so far. */
+  private forgetUndo(): void {
+    if (this.undo !== undefined) this.undo.active = false;
+  }
+
   private reduce(c: Connection, signal: 'loss' | 'ecn', delivered = 0): void {
     const { congestion, host, snd } = c;
     this.tlp = 'none';
@@ -288,7 +293,7 @@ export class Recovery {
    */
   reduceForEcn(c: Connection, delivered = 0): void {
     if (this.state !== 'open' && this.state !== 'disorder') return;
-    if (this.undo !== undefined) this.undo.active = false;
+    this.forgetUndo();
     this.reduce(c, 'ecn', delivered);
     this.state = 'cwr';
   }
@@ -296,6 +301,7 @@ export class Recovery {
   /** A loss was repaired before it was known: the window shrinks at once. */
   reduceOnce(c: Connection): void {
     if (this.isRepairing) return;
+    this.forgetUndo();
     this.reduce(c, 'loss');
     this.state = 'cwr';
     this.endReduction(c);

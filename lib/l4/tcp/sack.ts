@@ -114,7 +114,10 @@ function duplicated(c: Connection, left: number, right: number, delivery: Delive
   if (c.statistics.duplicatesReported + segments > c.statistics.retransmits) return;
   c.statistics.duplicatesReported += segments;
   delivery.dsack = true;
-  if (recovery.tlp !== 'none' && recovery.tlpEnd === right) delivery.probeDuplicated = true;
-  else recovery.rack?.duplicated(c);
+  if (recovery.tlp !== 'none' && recovery.tlpEnd === right) {
+    delivery.probeDuplicated = true;
+    return;
+  }
+  recovery.rack?.duplicated(c);
   recovery.undo?.duplicated(segments, right);
 }

@@ -171,7 +171,7 @@ export function retransmit(c: Connection, segment: SentSegment): void {
   }
   sent.resent(segment, c.host.now);
   recovery.watchOrder(c);
-  recovery.undo?.resent(timestamp(c));
+  recovery.undo?.resent(segment.end, timestamp(c));
   if (recovery.isReducing) recovery.prr?.sent(segment.span);
   if (segment === sent.head) timers.headResent();
   emitAgain(c, segment);

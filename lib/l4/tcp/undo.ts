@@ -4,7 +4,7 @@
  */
 
 import type { Connection } from './connection.js';
-import { after } from './seq.js';
+import { isBetween, latest } from './seq.js';
 
 /** What is needed to find out, for one connection; made with the first recovery. */
 export class Undo {
@@ -12,8 +12,9 @@ export class Undo {
   active = false;
   /** There is a window to go back to: not where the network's marks, too, asked for a smaller one. */
   private restorable = false;
-  /** SND.UNA when it began. */
+  /** SND.UNA when it began, and the end of what was sent again. */
   private marker = 0;
+  private end = 0;
   /** What was sent again and not reported as duplicate; -1 if nothing was sent again yet. */
   private open = 0;
   /** The value of our timestamp clock at the first retransmission of the episode. */
@@ -22,23 +23,28 @@ export class Undo {
 
   /** A recovery begins. @param underWay segments that were sent again before */
   begin(c: Connection, underWay: number, restorable: boolean): void {
+    const { una, nxt } = c.snd;
     this.active = true;
     this.restorable = restorable;
-    this.marker = c.snd.una;
+    this.marker = una;
+    // Which segments are under way again is not known.
+    this.end = underWay > 0 ? nxt : una;
     this.open = underWay > 0 ? underWay : -1;
     if (underWay === 0) this.stamped = false;
   }
 
-  /** A segment is sent again. @param stamp what our timestamp clock says */
-  resent(stamp: number): void {
+  /** A segment, which ends at `end`, is sent again. @param stamp what our timestamp clock says */
+  resent(end: number, stamp: number): void {
     if (!this.stamped) this.stamp = stamp | 0;
     this.stamped = true;
+    this.end = latest(this.end, end);
     this.open = Math.max(0, this.open) + 1;
   }
 
-  /** The peer got as many segments, up to `end`, twice. */
+  /** The peer got as many segments, up to `end`, twice: those that were sent again, if they lie among them. */
   duplicated(segments: number, end: number): void {
-    if (this.active && this.open > 0 && after(end, this.marker)) this.open = Math.max(0, this.open - segments);
+    if (!this.active || this.open <= 0 || !isBetween(end, (this.marker + 1) | 0, this.end)) return;
+    this.open = Math.max(0, this.open - segments);
   }
 
   /** There is no window to go back to any more. */

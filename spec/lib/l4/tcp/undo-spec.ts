@@ -79,6 +79,54 @@ forBothVersions('Recoveries for nothing', ({ version }) => {
     lossy.end();
   });
 
+  for (const [what, wait, sentAgain] of [
+    ['tail loss probe', 2 * RTT + 10, full(11, 12)],
+    ['segment that the network doubled', RTT, []],
+  ] as const) {
+    it(`nor by a duplicate of what was sent after it, a ${what} (GT-78, 2883-1)`, () => {
+      const lossy = new Lossy(version);
+      overtaken(lossy);
+      lossy.ack(upTo(10));
+      expect(lossy.c.recovery.state, 'the first was lost').to.equal('open');
+      const { ssthresh } = lossy.c.congestion;
+      lossy.write(2);
+      expect(lossy.wait(wait)).to.deep.equal(sentAgain);
+      lossy.ack(upTo(12));
+      lossy.ack(upTo(12), [block(11, 12)]);
+      expect(lossy.c.statistics.duplicatesReported).to.equal(1);
+      expect(lossy.c.congestion.ssthresh).to.equal(ssthresh);
+      expect(lossy.dut.host.counters.spuriousRecoveries).to.equal(0);
+      lossy.end();
+    });
+  }
+
+  it('nor by a duplicate behind all that was sent again (GT-78)', () => {
+    const lossy = new Lossy(version);
+    overtaken(lossy);
+    lossy.ack(upTo(5), [block(4, 5)]);
+    expect(lossy.c.recovery.state).to.equal('recovery');
+    expect(lossy.dut.host.counters.spuriousRecoveries).to.equal(0);
+    lossy.end();
+  });
+
+  it('nor what a loss costs that a tail loss probe repaired later (GT-78, 8985-5)', () => {
+    const lossy = new Lossy(version);
+    overtaken(lossy);
+    lossy.ack(upTo(10));
+    lossy.write(4);
+    expect(lossy.wait(2 * RTT + 10)).to.deep.equal(full(13, 14));
+    lossy.ack(upTo(14));
+    lossy.write(1);
+    lossy.wait(RTT);
+    lossy.ack(upTo(15));
+    expect(lossy.dut.host.counters.lossProbeRecoveries).to.equal(1);
+    const { ssthresh } = lossy.c.congestion;
+    lossy.ack(upTo(15), [block(0, 1)]);
+    expect(lossy.c.congestion.ssthresh).to.equal(ssthresh);
+    expect(lossy.dut.host.counters.spuriousRecoveries).to.equal(0);
+    lossy.end();
+  });
+
   for (const [what, blocks, number, reports] of [
     ['below the acknowledgment number', [[1, 1001]], 4001, true],
     ['below it, partly', [[501, 1001]], 4001, true],
