@@ -189,7 +189,8 @@ export class Recovery {
     this.frto = this.urgent = false;
   }
 
-  private endReduction(c: Connection): void {
+  /** The reduction is over, and is not taken back. */
+  endReduction(c: Connection): void {
     const { congestion, host } = c;
     if (this.isReducing || congestion.ownsRecovery) congestion.recovered(c.sent.pipe, host.now);
     this.state = 'open';

@@ -67,14 +67,15 @@ export class Undo {
     return this.active && this.stamped && echo !== 0 && ((echo - this.stamp) | 0) < 0;
   }
 
-  /** Takes the reduction back. */
+  /** Takes the reduction back, or ends it where there is no window to go back to. */
   apply(c: Connection): void {
+    const { recovery } = c;
     this.active = false;
     c.host.counters.spuriousRecoveries++;
     if (this.restorable) {
       c.congestion.undo(c.host.now);
       if (c.ecn !== undefined) c.ecn.owesCwr = false;
-    }
-    c.recovery.rack?.again();
+    } else if (recovery.isRepairing) recovery.endReduction(c);
+    recovery.rack?.again();
   }
 }

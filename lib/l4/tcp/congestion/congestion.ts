@@ -54,7 +54,7 @@ export interface Congestion {
   acknowledged(ack: Acknowledgment): void;
   /** A loss was found, or the network marked packets: sets `ssthresh`, and remembers what {@link undo} restores. @param flight bytes in flight */
   congested(signal: CongestionSignal, flight: number, now: number): void;
-  /** Recovery is over, and the losses were real. @param flight bytes in flight */
+  /** Recovery is over, and the losses were real, or the network marked packets as well. @param flight bytes in flight */
   recovered(flight: number, now: number): void;
   /** The retransmission timer fired: the window is one segment. @param again whether for the same segment as the last time */
   timeout(flight: number, again: boolean, now: number): void;

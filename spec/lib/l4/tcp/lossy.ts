@@ -17,6 +17,7 @@ export type Block = readonly [left: number, right: number];
 export interface Agreed {
   readonly sack?: boolean;
   readonly timestamps?: boolean;
+  readonly ecn?: boolean;
   readonly win?: number;
 }
 
@@ -29,14 +30,16 @@ export class Lossy {
   private clock = 1000;
 
   constructor(version: IpVersion, options: TcpOptions = {}, agreed: Agreed = {}) {
-    const { sack = true, timestamps = false, win = 65535 } = agreed;
+    const { sack = true, timestamps = false, ecn = false, win = 65535 } = agreed;
     this.timestamps = timestamps;
     this.dut = new Dut(version, { sack, timestamps, congestion: 'newreno', ...options });
     const { dut } = this;
     const listener = dut.listen();
     const stamp = timestamps ? ',TS val 1000 ecr 0' : '';
     // With timestamps a segment has twelve bytes less for data.
-    dut.rx(`S 0:0(0) win ${win} <mss ${MSS + (timestamps ? 12 : 0)}${sack ? ',sackOK' : ''}${stamp}>`);
+    dut.rx(
+      `S${ecn ? 'EW' : ''} 0:0(0) win ${win} <mss ${MSS + (timestamps ? 12 : 0)}${sack ? ',sackOK' : ''}${stamp}>`,
+    );
     dut.take();
     dut.wait(RTT);
     this.ack(1, [], { win });
@@ -53,11 +56,11 @@ export class Lossy {
     return this.ranges();
   }
 
-  /** An acknowledgment comes in, that echoes `echo` where there are timestamps: ms since the connection's first SYN. */
+  /** An acknowledgment comes in, that echoes `echo` where there are timestamps: ms since the connection's first SYN; and a mark with `ece`. */
   ack(
     number: number,
     blocks: readonly Block[] = [],
-    { echo = 0, win = 65535 }: { echo?: number; win?: number } = {},
+    { echo = 0, win = 65535, ece = false }: { echo?: number; win?: number; ece?: boolean } = {},
   ): string[] {
     const { dut } = this;
     const options: string[] = [];
@@ -66,7 +69,7 @@ export class Lossy {
       const edges = blocks.map(([left, right]) => `${left >>> 0}:${right >>> 0}`);
       options.push(`nop,nop,sack ${edges.join(' ')}`);
     }
-    dut.rx(`. 1:1(0) ack ${number} win ${win}${options.length > 0 ? ` <${options.join(',')}>` : ''}`);
+    dut.rx(`${ece ? 'E' : ''}. 1:1(0) ack ${number} win ${win}${options.length > 0 ? ` <${options.join(',')}>` : ''}`);
     return this.ranges();
   }
 

@@ -12,6 +12,18 @@ function overtaken(lossy: Lossy): { cwnd: number; ssthresh: number } {
   return { cwnd, ssthresh };
 }
 
+/** How often the control hears from now on that a recovery is over, and stays small. */
+function endsOf({ c }: Lossy): () => number {
+  const { congestion } = c;
+  const recovered = congestion.recovered.bind(congestion);
+  let count = 0;
+  congestion.recovered = (flight, now) => {
+    count++;
+    recovered(flight, now);
+  };
+  return () => count;
+}
+
 forBothVersions('Recoveries for nothing', ({ version }) => {
   it('a report that what was sent again came twice takes the reduction back (GT-78, GT-80, 2883-1)', () => {
     const lossy = new Lossy(version);
@@ -226,4 +238,47 @@ forBothVersions('Recoveries for nothing', ({ version }) => {
     expect(lossy.c.congestion.ssthresh).to.equal(ssthresh);
     lossy.end();
   });
+
+  for (const congestion of ['newreno', 'bbr'] as const) {
+    it(`where a mark forbids that, the recovery is over all the same, for ${congestion}, too (3168-1)`, () => {
+      const lossy = new Lossy(version, { congestion }, { ecn: true });
+      lossy.write(10);
+      lossy.wait(RTT);
+      expect(lossy.ack(1, [block(1, 4)])).to.deep.equal(full(0, 1));
+      lossy.ack(upTo(8), [], { ece: true });
+      expect(lossy.c.recovery.state).to.equal('recovery');
+      const ends = endsOf(lossy);
+      lossy.ack(upTo(8), [block(0, 1)]);
+      expect([lossy.c.recovery.state, ends()]).to.deep.equal(['open', 1]);
+      expect(lossy.c.congestion.cwnd).to.be.at.least(5 * MSS);
+      lossy.end();
+    });
+
+    it(`the same after a timeout, but a window that grows again goes on with that: ${congestion} (3168-1)`, () => {
+      const lossy = new Lossy(version, { congestion, tlp: false, frto: false }, { timestamps: true, ecn: true });
+      lossy.write(10);
+      expect(lossy.wait(300)).to.deep.equal(full(0, 1));
+      lossy.ack(1, [], { ece: true });
+      expect(lossy.c.recovery.state).to.equal('loss');
+      const ends = endsOf(lossy);
+      lossy.ack(upTo(1), [], { echo: RTT });
+      expect([lossy.c.recovery.isRepairing, ends()]).to.deep.equal([false, congestion === 'bbr' ? 1 : 0]);
+      expect(lossy.c.congestion.cwnd >= 5 * MSS).to.equal(congestion === 'bbr');
+      lossy.end();
+    });
+
+    it(`a report that comes when the recovery is long over does not end it once more: ${congestion} (3168-1)`, () => {
+      const lossy = new Lossy(version, { congestion }, { ecn: true });
+      lossy.write(10);
+      lossy.wait(RTT);
+      lossy.ack(1, [block(1, 4)]);
+      lossy.ack(upTo(8), [], { ece: true });
+      const ends = endsOf(lossy);
+      lossy.ack(upTo(10));
+      lossy.ack(upTo(10), [block(0, 1)]);
+      expect([lossy.c.recovery.state, ends()]).to.deep.equal(['open', 1]);
+      expect(lossy.dut.host.counters.spuriousRecoveries).to.equal(1);
+      lossy.end();
+    });
+  }
 });
