@@ -1,11 +1,12 @@
 /** Sets of IP prefixes of both versions, for rules: whether an address lies in one of them takes as long for a million as for a hundred. */
 
-import { Cidr } from './address.js';
+import { Cidr, type IpVersion } from './address.js';
 import { PrefixMap } from './prefix-map.js';
 
-const MAPPED = 0xffff;
-
-/** Prefixes of both versions. IPv4 addresses are told by their four words, as `IpAddress.word` and `PacketFields` give them: they are mapped. */
+/**
+ * Prefixes of both versions. Addresses are asked for by four words, as `IpAddress.word` and `PacketFields` give them: those of IPv4 are mapped. Of which
+ * version an address is has to be said, since one of IPv6 may be a mapped one, too.
+ */
 export class PrefixSet {
   private readonly prefixes4 = new PrefixMap(4);
   private readonly prefixes6 = new PrefixMap(6);
@@ -26,28 +27,31 @@ export class PrefixSet {
     return this.prefixes4.bytes + this.prefixes6.bytes;
   }
 
-  /** Whether the address of these words lies in one of the prefixes. */
-  has(a: number, b: number, c: number, d: number): boolean {
-    const map = (a | b) === 0 && c === MAPPED ? this.prefixes4 : this.prefixes6;
-    return map.lookup(a, b, c, d) >= 0;
+  /** Whether the address of these words, signed or not, lies in one of the prefixes of its version. */
+  has(version: IpVersion, a: number, b: number, c: number, d: number): boolean {
+    return this.mapOf(version).lookup(a, b, c, d) >= 0;
   }
 
   /** Adds a prefix; returns false where it was there. @throws UsageError `ERR_INVALID_ADDRESS` */
   add(prefix: Cidr | string): boolean {
     const { address, length, version } = Cidr.of(prefix);
-    const map = version === 4 ? this.prefixes4 : this.prefixes6;
+    const map = this.mapOf(version);
     return map.set(address.word(0), address.word(1), address.word(2), address.word(3), length, 0) < 0;
   }
 
   /** Removes exactly this prefix; returns whether it was there. @throws UsageError `ERR_INVALID_ADDRESS` */
   delete(prefix: Cidr | string): boolean {
     const { address, length, version } = Cidr.of(prefix);
-    const map = version === 4 ? this.prefixes4 : this.prefixes6;
+    const map = this.mapOf(version);
     return map.delete(address.word(0), address.word(1), address.word(2), address.word(3), length) >= 0;
   }
 
   clear(): void {
     this.prefixes4.clear();
     this.prefixes6.clear();
+  }
+
+  private mapOf(version: IpVersion): PrefixMap {
+    return version === 4 ? this.prefixes4 : this.prefixes6;
   }
 }

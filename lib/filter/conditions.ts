@@ -161,7 +161,8 @@ export class Conditions {
     const { values } = this.facts;
     const set = this.sets[number];
     if (set === undefined) return false;
-    return set.has(values[field] ?? 0, values[field + 1] ?? 0, values[field + 2] ?? 0, values[field + 3] ?? 0);
+    const version = values[Field.Version] === 4 ? 4 : 6;
+    return set.has(version, values[field] ?? 0, values[field + 1] ?? 0, values[field + 2] ?? 0, values[field + 3] ?? 0);
   }
 
   private isDevice(field: number, condition: number): boolean {

@@ -18,7 +18,7 @@ export const UNITS: Readonly<Record<RateUnit, number>> = {
 
 /** Packets at once where nothing else is said, as in nftables. */
 export const DEFAULT_BURST = 5;
-/** Addresses that are remembered where nothing else is said: 640 KiB. */
+/** Addresses that are remembered where nothing else is said: 576 KiB. */
 export const DEFAULT_SIZE = 16_384;
 /** Bits of addresses that are told apart where nothing else is said. */
 export const DEFAULT_BITS = { 4: 32, 6: 64 } as const;
@@ -71,7 +71,9 @@ export class Limiter {
 }
 
 const WAYS = 8;
-const WORDS = 4;
+const ADDRESS = 4;
+/** Words of a key: those of the address, and the version, since an address of IPv6 may have the words of one of IPv4. */
+const WORDS = ADDRESS + 1;
 const MAPPED_BITS = 96;
 
 /**
@@ -114,7 +116,8 @@ export class KeyedLimiter {
   take(now: number, bytes: number, version: number, values: Float64Array, at: number): boolean {
     const { bucket, key } = this;
     const masks = version === 4 ? this.masks[4] : this.masks[6];
-    for (let i = 0; i < WORDS; i++) key[i] = (values[at + i] ?? 0) & (masks[i] ?? 0);
+    for (let i = 0; i < ADDRESS; i++) key[i] = (values[at + i] ?? 0) & (masks[i] ?? 0);
+    key[ADDRESS] = version;
     const place = this.placeOf(now);
     const credit = bucket.refilled(this.credits[place] ?? 0, now - (this.times[place] ?? 0));
     const cost = bucket.costOf(bytes);
@@ -137,7 +140,8 @@ export class KeyedLimiter {
         keys[at] === key[0] &&
         keys[at + 1] === key[1] &&
         keys[at + 2] === key[2] &&
-        keys[at + 3] === key[3]
+        keys[at + 3] === key[3] &&
+        keys[at + ADDRESS] === key[ADDRESS]
       )
         return place;
       const credit = bucket.refilled(this.credits[place] ?? 0, now - (this.times[place] ?? 0));
@@ -154,7 +158,7 @@ export class KeyedLimiter {
 }
 
 function masksOf(bits: number): Int32Array {
-  return Int32Array.from({ length: WORDS }, (_, word) => {
+  return Int32Array.from({ length: ADDRESS }, (_, word) => {
     const inWord = Math.min(32, Math.max(0, bits - word * 32));
     return inWord === 0 ? 0 : -1 << (32 - inWord);
   });

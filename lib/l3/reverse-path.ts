@@ -43,6 +43,8 @@ export class ReversePath {
     const d = view.getInt32(isIpv4 ? at : at + 12);
     // Hosts without an address ask for one; routers, queriers and neighbours speak from link-local ones.
     if (isIpv4 ? d === 0 : isOnOneLink(a) || (a | b | c | d) === 0) return undefined;
+    // Mapped addresses are nobody's on a wire (RFC 4291 2.5.5.2); below they would be those of IPv4.
+    if (!isIpv4 && a === 0 && b === 0 && c === MAPPED) return DropReason.ReversePathFailed;
     const { route } = this.find(a, b, c, d);
     if (route === undefined || !isUnicast(route)) return DropReason.ReversePathFailed;
     const isThere = mode === 'strict' ? this.leadsTo(route, device) : route.destination.length > 0;

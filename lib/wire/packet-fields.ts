@@ -59,8 +59,8 @@ const NONE = new DataView(new ArrayBuffer(0));
 
 /**
  * One packet's fields, as {@link PacketFields.read} left them: one record serves many packets. All numbers are integers that fit into 32
- * bits with a sign, addresses as four words in the order of `IpAddress.word` but signed; an IPv4 address is the mapped one (::ffff:0:0/96), so
- * that four words tell versions apart.
+ * bits with a sign, addresses as four words in the order of `IpAddress.word` but signed; an IPv4 address is the mapped one (::ffff:0:0/96). The words
+ * alone do not tell versions apart: see {@link PacketFields.isMapped}.
  */
 export class PacketFields {
   view: DataView = NONE;
@@ -109,6 +109,18 @@ export class PacketFields {
   /** Whether it is one of several fragments, the first included. */
   get isFragment(): boolean {
     return this.fragmentOffset > 0 || this.moreFragments;
+  }
+
+  /**
+   * Whether it is a packet of IPv6 from or to an IPv4-mapped address, which on a wire is nobody's (RFC 4291 2.5.5.2, RFC 6890): where four
+   * words are looked up in one table for both versions it would be taken for the IPv4 address.
+   */
+  get isMapped(): boolean {
+    if (this.version === 4) return false;
+    return (
+      (this.source2 === MAPPED && (this.source0 | this.source1) === 0) ||
+      (this.destination2 === MAPPED && (this.destination0 | this.destination1) === 0)
+    );
   }
 
   /**

@@ -42,7 +42,7 @@ export class ErrorTranslator {
     const { quote, state, policies } = this;
     const { mappings } = state;
     const stranger = external.isLocal ? PASS : DropReason.NatNoMapping;
-    if (!readQuote(frame, fields, quote)) return external.isLocal ? PASS : DropReason.NatBadQuote;
+    if (!this.reads(frame, fields)) return external.isLocal ? PASS : DropReason.NatBadQuote;
     const protocol = natProtocol(quote);
     const sender = policies.externals.find(quote.source0, quote.source1, quote.source2, quote.source3);
     if (protocol === NO_PROTOCOL || sender === undefined) return stranger;
@@ -67,7 +67,7 @@ export class ErrorTranslator {
   /** The same for an address that a static rule translates; the caller sees to the error's own destination. False where nothing is quoted. */
   comeInStatic(frame: Frame, fields: PacketFields, { external, internal }: StaticPrefixes): boolean {
     const { quote } = this;
-    if (!readQuote(frame, fields, quote) || !isSound(frame, fields, quote)) return false;
+    if (!this.reads(frame, fields) || !isSound(frame, fields, quote)) return false;
     const { source0, source1, source2, source3 } = quote;
     if (!external.has(source0, source1, source2, source3)) return false;
     staticQuotedSource(frame, fields, quote, internal);
@@ -77,7 +77,7 @@ export class ErrorTranslator {
   /** An error leaves by `frame.output`: about a packet that had come in. `translation` is the mapping that it was for, if that is known. */
   goOut(frame: Frame, fields: PacketFields, translation: number): DropReason | typeof PASS {
     const { quote, policies, state } = this;
-    if (!readQuote(frame, fields, quote)) {
+    if (!this.reads(frame, fields)) {
       return policies.source(fields, frame.output) === undefined ? PASS : DropReason.NatBadQuote;
     }
     const one = policies.statics.find((rule) => this.isStatic(rule, frame));
@@ -95,6 +95,11 @@ export class ErrorTranslator {
     // REQ-5 c: whoever inside sent it, outside it is from us.
     rewriteSource(frame, fields, word0, word1, word2, word3, SAME_PORT);
     return PASS;
+  }
+
+  /** Reads what an error quotes, if that is a packet of addresses that somebody may have. */
+  private reads(frame: Frame, fields: PacketFields): boolean {
+    return readQuote(frame, fields, this.quote) && !this.quote.isMapped;
   }
 
   private goOutStatic(frame: Frame, fields: PacketFields, one: StaticPrefixes): DropReason | typeof PASS {

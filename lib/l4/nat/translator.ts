@@ -71,12 +71,15 @@ export class Translator {
     this.held.dispose();
   }
 
-  /** Translates the destination of a packet that has come in. Its bytes must be the caller's to change. */
+  /**
+   * Translates the destination of a packet that has come in. Its bytes must be the caller's to change. What is not IP, or of addresses that
+   * are nobody's, stays as it is here and in `goOut`.
+   */
   comeIn(frame: Frame): NatVerdict {
     const { fields, policies } = this;
     frame.translation = 0;
     const at = ipOffset(frame);
-    if (at === NOT_PARSED || !fields.read(frame, at)) return PASS;
+    if (at === NOT_PARSED || !fields.read(frame, at) || fields.isMapped) return PASS;
     policies.refresh();
     const { destination0, destination1, destination2, destination3 } = fields;
     for (const one of policies.statics) {
@@ -100,7 +103,7 @@ export class Translator {
     frame.translation = 0;
     const { fields, policies } = this;
     const at = ipOffset(frame);
-    if (translation === SOURCE_STAYS || at === NOT_PARSED || !fields.read(frame, at)) return PASS;
+    if (translation === SOURCE_STAYS || at === NOT_PARSED || !fields.read(frame, at) || fields.isMapped) return PASS;
     policies.refresh();
     if (isIcmpError(fields)) return this.errors.goOut(frame, fields, translation);
     if (translation > 0 && this.isOf(translation)) return this.translateSource(frame, translation);

@@ -48,6 +48,7 @@ export class PrefixTranslator {
     const { source0, source1, source2, source3, destination0, destination1, destination2, destination3 } = fields;
     this.sides = 0;
     for (const pair of this.pairs) {
+      if (pair.version !== fields.version) continue;
       const isFrom = pair.isInternal(source0, source1, source2, source3);
       const isTo = pair.isExternal(destination0, destination1, destination2, destination3);
       if (isTo && (sides & PrefixSide.Destination) !== 0) {

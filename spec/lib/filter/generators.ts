@@ -18,8 +18,17 @@ import type {
 } from '../../../lib/filter/model.js';
 
 const ADDRESSES = {
-  4: ['10.0.0.1', '10.0.0.2', '10.0.1.1', '10.1.0.1', '192.168.7.9', '255.255.255.255', '0.0.0.0'],
-  6: ['fd00::1', 'fd00::2', 'fd00:0:0:1::1', 'fd01::1', '2001:db8::9', '::', 'ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff'],
+  4: ['10.0.0.1', '10.0.0.2', '10.0.1.1', '10.1.0.1', '192.168.7.9', '255.255.255.255', '0.0.0.0', '10.0.0.3'],
+  6: [
+    'fd00::1',
+    'fd00::2',
+    'fd00:0:0:1::1',
+    'fd01::1',
+    '2001:db8::9',
+    '::',
+    'ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff',
+    '::ffff:10.0.0.1',
+  ],
 } as const;
 const LENGTHS = { 4: [0, 8, 15, 16, 24, 31, 32], 6: [0, 15, 16, 64, 96, 127, 128] } as const;
 const PORTS = [0, 22, 53, 80, 81, 443, 8080, 65_535];
@@ -305,8 +314,8 @@ export const packets: fc.Arbitrary<GeneratedPacket> = fc
   .record({
     version,
     protocol: fc.constantFrom(6, 6, 6, 17, 17, 1, 58, 47, 132, 33, 136),
-    source: fc.nat(6),
-    destination: fc.nat(6),
+    source: fc.nat(7),
+    destination: fc.nat(7),
     hopLimit: fc.constantFrom(...VALUES.hoplimit),
     trafficClass: fc.constantFrom(0, 0x20, 0xb8, 0xff),
     fragment: fc.constantFrom(0, 0, 0, 0, 0x2000, 0x0001, 0x2001, 0x4000),

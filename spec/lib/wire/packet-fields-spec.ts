@@ -77,6 +77,16 @@ describe('PacketFields', () => {
     expect(last.isFragment).to.equal(true);
   });
 
+  it('says of packets of IPv6 whether an address of theirs is a mapped one', () => {
+    const isMapped = (source: string, destination: string) =>
+      fieldsOf(packet(ipOf(source).version, `udp 1 > 2 (0) from ${source} to ${destination}`)).isMapped;
+    expect(isMapped('10.0.0.1', '10.0.0.2')).to.equal(false);
+    expect(isMapped('2001:db8::1', '::ffff:0:1')).to.equal(true);
+    expect(isMapped('::ffff:10.0.0.1', '2001:db8::1')).to.equal(true);
+    expect(isMapped('0:0:1:0:0:ffff:1:2', '0:1::ffff:1:2')).to.equal(false);
+    expect(isMapped('::1:ffff:1:2', '::fffe:1:2')).to.equal(false);
+  });
+
   it('reads a quoted packet of which only eight bytes behind the IP header are left', () => {
     for (const version of [4, 6] as const) {
       const whole = packet(version, 'udp 80 > 4000 (1000)').bytes();

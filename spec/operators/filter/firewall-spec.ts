@@ -118,6 +118,27 @@ describe('firewall', () => {
     expect(bench.judge('< udp 1 > 8 (2)', (frame) => (frame.start += 20))).to.equal('filtered');
   });
 
+  it('takes no mapped address of IPv6 for the one of IPv4, by a prefix, by several, or by an index of rules', () => {
+    const mapped = ({ slab, start }: Frame): void => {
+      for (const [i, word] of [0, 0, 0xffff, 0x0a01_0203].entries()) slab.view.setUint32(start + 8 + 4 * i, word);
+    };
+    const judge = (rules: string) => new Bench(rules, { version: 6 }).judge(SYN, mapped);
+    const many = Array.from(
+      { length: 20 },
+      (_, i) => `ip saddr 10.1.${i}.0/24 accept; ip6 saddr fd00:${i}::/32 accept`,
+    );
+    for (const some of ['10.0.0.0/8', '{ 10.0.0.0/8, 192.168.0.0/16 }']) {
+      expect(judge(`ip saddr ${some} accept; drop`)).to.equal('filtered');
+      expect(judge(`ip saddr != ${some} drop; accept`)).to.equal('passed');
+      expect(judge(`ip saddr ${some} accept; ${many.join('; ')}; drop`)).to.equal('filtered');
+    }
+    for (const some of ['::ffff:0:0/96', '{ ::ffff:0:0/96, fc00::/7 }', '{ ::/0, fc00::/7 }']) {
+      expect(judge(`ip6 saddr ${some} drop; accept`)).to.equal('filtered');
+      expect(judge(`ip6 saddr != ${some} drop; accept`)).to.equal('passed');
+      expect(judge(`${many.join('; ')}; ip6 saddr ${some} drop; accept`)).to.equal('filtered');
+    }
+  });
+
   it('is at home with views as with frames', () => {
     const env = virtualEnv();
     const frame = new PacketNotation({ linkType: 'ip' }).build('< udp 1 > 9 (2)');

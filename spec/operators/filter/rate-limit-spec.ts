@@ -59,6 +59,20 @@ describe('rateLimit', () => {
     });
   }
 
+  it('tells a mapped address of IPv6 from the one of IPv4', () => {
+    const packets$ = new Subject<Frame>();
+    const by = { by: 'source', bits: { 6: 128 } } as const;
+    let passed = 0;
+    packets$.pipe(rateLimit({ rate: 1, per: 'hour', burst: 1, by }, virtualEnv())).subscribe(() => passed++);
+    for (const from of ['10.0.0.1', '::ffff:10.0.0.1', '10.0.0.1']) {
+      const version = from.includes(':') ? 6 : 4;
+      const frame = new PacketNotation({ version, linkType: 'ip', remote: from }).build('< udp 1 > 9 (12)');
+      frame.network = frame.start;
+      packets$.next(frame);
+    }
+    expect(passed).to.equal(2);
+  });
+
   it('refuses options that cannot be', () => {
     const good = { rate: 1, per: 'second' } as const;
     const wrong: readonly RateLimitOptions[] = [

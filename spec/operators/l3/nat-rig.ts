@@ -73,17 +73,17 @@ export function identificationOf({ bytes }: Outcome): number {
   return Buffer.from(bytes).readUInt16BE(4);
 }
 
-function addressOf(words: readonly [number, number, number, number]): IpAddress {
-  const address = new Ipv6Address(...words);
-  return address.isMapped ? new Ipv4Address(address.d) : address;
+function addressOf(version: number, words: readonly [number, number, number, number]): IpAddress {
+  return version === 4 ? new Ipv4Address(words[3]) : new Ipv6Address(...words);
 }
 
 function endsIn(fields: PacketFields): PlainEnds {
-  const { source0, source1, source2, source3, destination0, destination1, destination2, destination3 } = fields;
+  const { version, source0, source1, source2, source3, destination0, destination1, destination2, destination3 } =
+    fields;
   const isQuery = fields.icmpType >= 0;
   return {
-    source: addressOf([source0, source1, source2, source3]),
-    destination: addressOf([destination0, destination1, destination2, destination3]),
+    source: addressOf(version, [source0, source1, source2, source3]),
+    destination: addressOf(version, [destination0, destination1, destination2, destination3]),
     sourcePort: isQuery ? fields.icmpIdentifier : fields.sourcePort,
     destinationPort: isQuery ? fields.icmpIdentifier : fields.destinationPort,
   };

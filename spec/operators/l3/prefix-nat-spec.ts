@@ -161,6 +161,28 @@ forBothVersions('prefixNat', ({ version }) => {
 });
 
 describe('prefixNat', () => {
+  it('translates no mapped address of IPv6 by networks of IPv4', () => {
+    const env = environment({ seed: 1 });
+    const packet: PlainPacket = { protocol: 'udp', body: new Uint8Array(4), checksum: 'full', options: 0 };
+    const { rule, inside, far, seen } = PLACES[4];
+    for (const [source, destination] of [
+      [inside, far],
+      [far, seen],
+    ]) {
+      const ends: PlainEnds = {
+        source: parseIp(`::ffff:${source}`),
+        destination: parseIp(`::ffff:${destination}`),
+        sourcePort: 1,
+        destinationPort: 2,
+      };
+      const out: string[] = [];
+      of(viewOf(plainFrame(packet, ends)))
+        .pipe(prefixNat([rule], env))
+        .subscribe(({ frame }) => out.push(hex(frame.bytes())));
+      expect(out).to.deep.equal([hex(plainFrame(packet, ends).bytes())]);
+    }
+  });
+
   it('drops what has no address in the other network', () => {
     const env = environment({ seed: 1 });
     const { rule, far } = PLACES[6];

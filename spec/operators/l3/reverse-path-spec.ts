@@ -45,6 +45,15 @@ forBothVersions('reversePath', ({ version }) => {
     expect(from(elsewhere)).to.equal('taken');
   });
 
+  it('takes no mapped address of IPv6 for the one of IPv4', () => {
+    for (const mode of ['strict', 'loose'] as const) {
+      make({ left: { reversePath: mode } });
+      if (version === 6) expect(from('::ffff:10.1.0.2')).to.equal('reverse-path-failed');
+      bench.close();
+    }
+    make({});
+  });
+
   it('heeds routes that change', () => {
     make({ left: { reversePath: 'strict' } });
     expect(from(elsewhere)).to.equal('reverse-path-failed');
