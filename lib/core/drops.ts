@@ -184,7 +184,7 @@ export const DropReason = {
   NdpBadCode: 86,
   /** An option of length 0, or one that must not be there. */
   NdpBadOption: 87,
-  /** A target that is multicast, or not the redirected destination's or a router's. */
+  /** A target that is multicast or IPv4-mapped, or not the redirected destination's or a router's. */
   NdpBadTarget: 88,
   /** A source that this type of message must not have. */
   NdpBadSource: 89,

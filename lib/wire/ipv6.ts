@@ -255,6 +255,11 @@ export function isMulticastAt(view: DataView, at: number): boolean {
   return view.getUint8(at) === 0xff;
 }
 
+/** Whether the address at `at` is an IPv4-mapped one, which on a wire is nobody's (RFC 4291 2.5.5.2). */
+export function isMappedAt(view: DataView, at: number): boolean {
+  return view.getUint32(at + 8) === 0xffff && (view.getUint32(at) | view.getUint32(at + 4)) === 0;
+}
+
 /** Whether the address at `at` is link-local: in fe80::/10. */
 export function isLinkLocalAt(view: DataView, at: number): boolean {
   return view.getUint16(at) >>> 6 === 0x3fa;

@@ -8,7 +8,7 @@ import { DropReason } from '../core/drops.js';
 import { UsageError } from '../core/errors.js';
 import type { Frame } from '../core/frame.js';
 import { Icmpv6Type } from './icmpv6.js';
-import { type Ipv6Packet, isLinkLocalAt, isMulticastAt, isUnspecifiedAt, readIpv6 } from './ipv6.js';
+import { type Ipv6Packet, isLinkLocalAt, isMappedAt, isMulticastAt, isUnspecifiedAt, readIpv6 } from './ipv6.js';
 import {
   checkNdpOptions,
   findNdpOption,
@@ -302,7 +302,7 @@ function checkSolicitation(packet: Ipv6Packet, size: number): DropReason | undef
 function checkAdvertisement(packet: Ipv6Packet): DropReason | undefined {
   const { frame } = packet;
   const { view } = frame.slab;
-  if (isMulticastAt(view, frame.start + TARGET)) return DropReason.NdpBadTarget;
+  if (isNobodys(view, frame.start + TARGET)) return DropReason.NdpBadTarget;
   const solicited = (view.getUint8(frame.start + FLAGS) & SOLICITED) !== 0;
   return solicited && packet.isToGroup ? DropReason.NdpBadDestination : undefined;
 }
@@ -313,8 +313,13 @@ function checkRedirect(packet: Ipv6Packet): DropReason | undefined {
   const target = frame.start + TARGET;
   const destination = frame.start + DESTINATION;
   if (!isLinkLocalAt(view, packet.sourceOffset)) return DropReason.NdpBadSource;
-  if (isMulticastAt(view, destination)) return DropReason.NdpBadDestination;
+  if (isNobodys(view, destination)) return DropReason.NdpBadDestination;
   return isLinkLocalAt(view, target) || areEqual(view, target, destination) ? undefined : DropReason.NdpBadTarget;
+}
+
+/** Whether no neighbour has the address at `at`: that of a group, or one that would be taken for an IPv4 neighbour's. */
+function isNobodys(view: DataView, at: number): boolean {
+  return isMulticastAt(view, at) || isMappedAt(view, at);
 }
 
 function areEqual(view: DataView, one: number, other: number): boolean {

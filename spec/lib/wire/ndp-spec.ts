@@ -32,6 +32,7 @@ const ROUTER_ADDRESS = address('fe80::1');
 const ANY = address('::');
 const GLOBAL = address('2001:db8::1');
 const ALL_NODES = address('ff02::1');
+const MAPPED = address('::ffff:10.0.0.1');
 
 interface Sent {
   readonly source?: Ipv6Address;
@@ -171,6 +172,12 @@ describe('NdpMessage', () => {
     ['solicited advertisement to a group', answer, { destination: ALL_NODES }, DropReason.NdpBadDestination],
     ['unsolicited advertisement to a group', answer, { destination: ALL_NODES, change: { 4: 0x20 } }, undefined],
     ['advertisement of a multicast target', answer, { change: { 8: 0xff } }, DropReason.NdpBadTarget],
+    [
+      'advertisement of an IPv4-mapped target',
+      (frame) => NeighbourAdvertisement.emit(frame, MAPPED, { router: false, solicited: false, override: true }),
+      {},
+      DropReason.NdpBadTarget,
+    ],
     ['router solicitation', asked, {}, undefined],
     ['router solicitation from nowhere', (frame) => RouterSolicitation.emit(frame), { source: ANY }, undefined],
     ['router solicitation from nowhere that says where it lives', asked, { source: ANY }, DropReason.NdpBadOption],
@@ -180,6 +187,12 @@ describe('NdpMessage', () => {
     ['redirect to the destination', (frame) => NdpRedirect.emit(frame, GLOBAL, GLOBAL), {}, undefined],
     ['redirect from a global address', redirect, { source: GLOBAL }, DropReason.NdpBadSource],
     ['redirect of a group', redirect, { change: { 24: 0xff } }, DropReason.NdpBadDestination],
+    [
+      'redirect of an IPv4-mapped address',
+      (frame) => NdpRedirect.emit(frame, MAPPED, MAPPED),
+      {},
+      DropReason.NdpBadDestination,
+    ],
     [
       'redirect to a global address',
       (frame) => NdpRedirect.emit(frame, GLOBAL, address('2001:db8::9')),
