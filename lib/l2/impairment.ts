@@ -116,15 +116,27 @@ function queueOptions({ queue, queueFrames, queueBytes }: Impairments): QueueOpt
   );
 }
 
-/** A frame on its way; those of one moment arrive in the order of sending. */
+/** A frame on its way, with the range that it was sent with; those of one moment arrive in the order of sending. */
 interface Passage {
   readonly frame: Frame;
+  readonly start: number;
+  readonly end: number;
   readonly due: number;
   readonly order: number;
 }
 
 function isBefore(one: Passage, other: Passage): boolean {
   return one.due < other.due || (one.due === other.due && one.order < other.order);
+}
+
+/** Takes the first frame off a line, with the range that it was sent with: whoever else holds it may have narrowed it meanwhile. */
+function arrived(line: Fifo<Passage>): Frame | undefined {
+  const passage = line.shift();
+  if (passage === undefined) return undefined;
+  const { frame, start, end } = passage;
+  frame.start = start;
+  frame.end = end;
+  return frame;
 }
 
 /** One direction of an imperfect wire: frames are pushed in, and come out of `emit`, now or later, in order unless held back. */
@@ -138,6 +150,8 @@ export class Impairment {
   private bad = false;
   private cut = false;
   private emitting = false;
+  /** Disposed of: what is left of a super-segment that is being cut comes too late. */
+  private over = false;
   private readonly owner: QueueOwner;
   /** Frames that arrive in the order of sending, and those held back, which others overtake. */
   private passages = new Fifo<Passage>();
@@ -204,13 +218,14 @@ export class Impairment {
 
   /** Sends a frame, and takes over its reference. Of a super-segment each packet has a fate of its own. */
   push(frame: Frame): void {
+    this.over = false;
     if (isAsOnWire(frame)) return this.pushPacket(frame);
     const wrong = asOnWire(frame, this.owner.medium(frame), this.env.pool, this.pushPiece);
     if (wrong !== undefined) this.env.drops.refuse(wrong, frame, this.name);
   }
 
   private pushPacket(frame: Frame): void {
-    const lost = this.fails(frame);
+    const lost = this.over ? DropReason.Disposed : this.fails(frame);
     if (lost !== undefined) return this.env.drops.refuse(lost, frame, this.name);
     const { corrupt = 0, duplicate = 0 } = this.settings;
     const sent = this.chance(corrupt) ? this.corrupted(frame) : frame;
@@ -223,10 +238,11 @@ export class Impairment {
   /** Drops what is on its way. The wire may be used again. */
   dispose(): void {
     this.timer.cancel();
+    this.over = true;
     const { drops } = this.env;
     for (const line of [this.passages, this.held]) {
-      for (let next = line.shift(); next !== undefined; next = line.shift()) {
-        drops.refuse(DropReason.Disposed, next.frame, this.name);
+      for (let frame = arrived(line); frame !== undefined; frame = arrived(line)) {
+        drops.refuse(DropReason.Disposed, frame, this.name);
       }
     }
     const left = this.queue?.clear() ?? [];
@@ -297,12 +313,13 @@ export class Impairment {
     const late = jitter > 0 ? Math.max(0, delay + (this.random.float() * 2 - 1) * jitter) : delay;
     const due = Math.max(sentAt + late, this.lastDue);
     const order = this.order++;
+    const { start, end } = frame;
     if (this.chance(reorder)) {
-      const passage = { frame, due: due + reorderDelay, order };
+      const passage = { frame, start, end, due: due + reorderDelay, order };
       return this.held.insert(passage, (other) => isBefore(passage, other));
     }
     this.lastDue = due;
-    this.passages.push({ frame, due, order });
+    this.passages.push({ frame, start, end, due, order });
   }
 
   /** The next frame to arrive. */
@@ -321,10 +338,10 @@ export class Impairment {
       this.serve(this.env.timers.now());
       for (let line = this.next(); line !== undefined; line = this.next()) {
         if ((line.first?.due ?? 0) > this.env.timers.now()) break;
-        const next = line.shift();
-        if (next === undefined) break;
-        if (this.cut) this.env.drops.refuse(DropReason.LinkPartition, next.frame, this.name);
-        else this.emit(next.frame);
+        const frame = arrived(line);
+        if (frame === undefined) break;
+        if (this.cut) this.env.drops.refuse(DropReason.LinkPartition, frame, this.name);
+        else this.emit(frame);
       }
     } finally {
       this.emitting = false;

@@ -19,7 +19,10 @@ export type { RedOptions } from '../../lib/l2/queue/red.js';
  *     in   --a-b-c-d-----|
  *     out  ----a---c-d-d-|     delay 20, b lost, d duplicated
  *
- * **Drops** `LinkLoss`, `LinkQueueFull`, `LinkRed`, `LinkCodel`, `DeviceTooBig`; `Disposed` what is on its way when the stream ends.
+ * Each comes out with the range that it came with.
+ *
+ * **Drops** `LinkLoss`, `LinkQueueFull`, `LinkRed`, `LinkCodel`, `DeviceTooBig`, `SuperSegmentBad`; `Disposed` what is on its way when the
+ * stream ends.
  * **State and timers** frames on their way (retained), one timer.
  *
  * @throws UsageError `ERR_INVALID_OPTION`

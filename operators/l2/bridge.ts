@@ -45,11 +45,13 @@ export function bridge(
       frame.device = port;
       emit(asTx(frame));
     };
+    // What others look at, too, leaves as a copy: they may narrow it meanwhile, and know it by the device that it came by.
+    const own = (frame: RxFrame): Frame => (frame.shared ? env.pool.copy(frame) : frame.handOver());
     const flood = (frame: RxFrame, from: Device): void => {
       const others = ports.filter((port) => port !== from);
       const last = others.pop();
       for (const port of others) send(env.pool.copy(frame), port);
-      if (last !== undefined) send(frame.handOver(), last);
+      if (last !== undefined) send(own(frame), last);
     };
     return {
       next: (frame) => {
@@ -60,7 +62,7 @@ export function bridge(
         const refusal = bridging.decide(frame, from, env.timers.now());
         if (refusal !== undefined) return env.drops.report(refusal, frame, 'bridge');
         if (bridging.to === undefined) return flood(frame, from);
-        send(frame.handOver(), bridging.to);
+        send(own(frame), bridging.to);
       },
     };
   });

@@ -42,9 +42,11 @@ export interface Queue {
 
 const FRAMES = 1000;
 
-/** A frame that waits. */
+/** A frame that waits, and the range that it came with: whoever else holds it may narrow it meanwhile. */
 export interface Waiting {
   readonly frame: Frame;
+  readonly start: number;
+  readonly end: number;
   readonly since: number;
 }
 
@@ -72,14 +74,20 @@ export class WaitingFrames {
 
   /** Takes a frame over: to wait, or to be dropped where it does not fit. */
   push(frame: Frame, now: number): void {
-    if (!this.fits(frame.length)) return this.drop(frame, DropReason.LinkQueueFull);
-    this.line.push({ frame, since: now });
-    this.bytes += frame.length;
+    const { start, end, length } = frame;
+    if (!this.fits(length)) return this.drop(frame, DropReason.LinkQueueFull);
+    this.line.push({ frame, start, end, since: now });
+    this.bytes += length;
   }
 
+  /** The next one, with the range that it came with. */
   pop(): Waiting | undefined {
     const next = this.line.shift();
-    if (next !== undefined) this.bytes -= next.frame.length;
+    if (next === undefined) return undefined;
+    const { frame, start, end } = next;
+    frame.start = start;
+    frame.end = end;
+    this.bytes -= end - start;
     return next;
   }
 

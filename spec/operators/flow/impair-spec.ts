@@ -1,7 +1,8 @@
 import { expect } from 'chai';
-import { Subject } from 'rxjs';
+import { Subject, take } from 'rxjs';
 import { DropReason } from '../../../lib/core/drops.js';
 import { asRx, asTx, ChecksumState, FramePool, GsoType, type RxFrame, type TxFrame } from '../../../lib/core/frame.js';
+import { demux } from '../../../operators/flow/demux.js';
 import { impair, impairOutgoing } from '../../../operators/flow/impair.js';
 import { environment } from '../../../operators/time/environment.js';
 import { SimulationScheduler } from '../../../operators/time/simulation-scheduler.js';
@@ -29,6 +30,75 @@ describe('impair', () => {
     scheduler.run();
     expect(seen).to.deep.equal([42, 10]);
     expect(env.pool.outstanding).to.equal(0);
+  });
+
+  for (const [what, impairments, last] of [
+    ['on its way', { delay: 10 }, 10],
+    ['held back', { reorder: 1, reorderDelay: 7 }, 7],
+    ['that waits', { rate: 8000 }, 180],
+  ] as const) {
+    it(`restores the range of a frame ${what} that somebody else narrows meanwhile`, () => {
+      const { scheduler, env } = bench();
+      const source = new Subject<RxFrame>();
+      const all = demux(source, () => 0, {}, env);
+      const seen: number[] = [];
+      all
+        .on(0)
+        .pipe(impair(impairments, env))
+        .subscribe((frame) => seen.push(frame.length));
+      // As `ethernet` does.
+      all.on(0).subscribe((frame) => {
+        frame.start += 14;
+        frame.end -= 6;
+      });
+      for (let i = 0; i < 3; i++) {
+        const frame = env.pool.alloc(60);
+        frame.put(60);
+        source.next(asRx(frame));
+        frame.release();
+      }
+      scheduler.run();
+      expect(seen).to.deep.equal([60, 60, 60]);
+      expect(scheduler.now()).to.equal(last);
+      expect(env.pool.outstanding).to.equal(0);
+    });
+  }
+
+  it('counts what waits by what it was when it came', () => {
+    const { scheduler, env } = bench();
+    const source = new Subject<RxFrame>();
+    let seen = 0;
+    source.pipe(impair({ rate: 480_000, queueBytes: 120 }, env)).subscribe(() => seen++);
+    source.subscribe((frame) => (frame.start += 14));
+    for (let i = 0; i < 100; i++) {
+      // The first is sent at once, two wait.
+      for (let j = 0; j < 3; j++) {
+        const frame = env.pool.alloc(60);
+        frame.put(60);
+        source.next(asRx(frame));
+        frame.release();
+      }
+      scheduler.run();
+    }
+    expect(seen).to.equal(300);
+    expect(env.drops.toJSON()).to.deep.equal({});
+  });
+
+  it('drops what is left of a super-segment when its subscriber leaves at one of the packets', () => {
+    for (const impairments of [{}, { rate: 1e9 }, { delay: 5 }]) {
+      const { scheduler, env } = bench();
+      const source = new Subject<TxFrame>();
+      let seen = 0;
+      source.pipe(impairOutgoing(impairments, env), take(1)).subscribe((frame) => {
+        seen++;
+        frame.release();
+      });
+      source.next(asTx(superSegment(BULK, env.pool)));
+      scheduler.run();
+      expect(seen).to.equal(1);
+      expect(env.drops.toJSON()).to.deep.equal({ disposed: 2 });
+      expect([env.pool.outstanding, scheduler.pending]).to.deep.equal([0, 0]);
+    }
   });
 
   it('does to each packet of a super-segment by itself what it does, in both directions', () => {

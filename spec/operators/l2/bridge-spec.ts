@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { Subject, type Subscription } from 'rxjs';
 import type { Device } from '../../../lib/core/device.js';
-import { asRx, type RxFrame } from '../../../lib/core/frame.js';
+import { asRx, type Frame, type RxFrame, type TxFrame } from '../../../lib/core/frame.js';
 import { bridge, type BridgeOptions } from '../../../operators/l2/bridge.js';
 import { type FakeDevice, fakeDevice, type VirtualEnv, virtualEnv } from '../../lib/l2/fake-device.js';
 
@@ -26,8 +26,7 @@ describe('bridge', () => {
     });
   }
 
-  /** Receives a frame, as a driver delivers it, and returns where it goes. */
-  function receive(port: Device | undefined, from: number, to: number, length = 60, number = 7): number[] {
+  function build(port: Device | undefined, from: number, to: number, length = 60, number = 7): Frame {
     const frame = env.pool.alloc(length);
     frame.slab.bytes.fill(0, frame.put(length), frame.end);
     const { view } = frame.slab;
@@ -36,6 +35,12 @@ describe('bridge', () => {
     if (length >= 14) view.setUint16(frame.start + 12, 0x800);
     if (length > 14) view.setUint8(frame.end - 1, number);
     frame.device = port;
+    return frame;
+  }
+
+  /** Receives a frame, as a driver delivers it, and returns where it goes. */
+  function receive(port: Device | undefined, from: number, to: number, length = 60, number = 7): number[] {
+    const frame = build(port, from, to, length, number);
     const bytes = [...frame.bytes()];
     frames$.next(asRx(frame));
     expect([...frame.bytes()]).to.deep.equal(bytes);
@@ -95,6 +100,30 @@ describe('bridge', () => {
     receive(right, C, EVERYBODY);
     expect(receive(right, C, A)).to.deep.equal([0]);
     expect(receive(right, C, B)).to.deep.equal([0, 1]);
+  });
+
+  it('sends a copy of a frame that others look at, too: they narrow it, and know it by where it came from', () => {
+    const [left, middle] = ports;
+    const shared$ = new Subject<RxFrame>();
+    const out: TxFrame[] = [];
+    const watching = shared$.pipe(bridge(ports, {}, env)).subscribe((frame) => out.push(frame));
+    const give = (port: Device | undefined, from: number, to: number): void => {
+      const frame = build(port, from, to);
+      frame.shared = true;
+      shared$.next(asRx(frame));
+      expect(frame.device).to.equal(port);
+      frame.start += 14;
+      frame.release();
+    };
+    give(middle, B, EVERYBODY);
+    give(left, A, B);
+    expect(out.map(({ device, length }) => [ports.indexOf(device as FakeDevice), length])).to.deep.equal([
+      [0, 60],
+      [2, 60],
+      [1, 60],
+    ]);
+    for (const frame of out) frame.release();
+    watching.unsubscribe();
   });
 
   it('sends nothing back where it came from', () => {
