@@ -1,5 +1,6 @@
 import type { MonoTypeOperatorFunction } from 'rxjs';
 import { type ByteSink, type CaptureDirection, captureTime, linkTypeOf } from '../../lib/capture/capture.js';
+import { checkSnapLength } from '../../lib/capture/pcap.js';
 import { PcapngWriter } from '../../lib/capture/pcapng-writer.js';
 import { DropReason } from '../../lib/core/drops.js';
 import type { Medium } from '../../lib/core/device.js';
@@ -25,7 +26,7 @@ export interface CaptureOptions<T extends Capturable> {
   readonly comment?: string | ((packet: T) => string | undefined);
   /** Which packets to record, by a condition or in the language of `pcapFilter`: `'tcp port 80'`. Default all. All pass. */
   readonly filter?: PacketFilter<T>;
-  /** Most bytes kept per packet; default 262,144. */
+  /** Most bytes kept per packet, 1 to 262,144, which is the default. */
   readonly snapLength?: number;
 }
 
@@ -45,6 +46,7 @@ export interface CaptureOptions<T extends Capturable> {
  * **Drops** no packet; where `filter`, `comment` or the sink throws, the record is left out and counted as `CallbackThrew`.
  * **State and timers** none; the time of a record is that of `env`.
  *
+ * @throws UsageError `ERR_INVALID_OPTION` for a `snapLength` that cannot be
  * @throws PcapFilterError `ERR_BAD_FILTER`
  *
  * @example
@@ -58,7 +60,8 @@ export function capture<T extends Capturable>(
   options: CaptureOptions<T> = {},
   env: Env = defaultEnvironment(),
 ): MonoTypeOperatorFunction<T> {
-  const { comment, direction } = options;
+  const { comment, direction, name } = options;
+  const snapLength = checkSnapLength(options.snapLength);
   const isWanted = conditionOf(options.filter);
   const writer = 'addInterface' in sink ? sink : new PcapngWriter(sink, { application: 'rx-netstack' });
   const interfaces = new Map<Medium, number>();
@@ -66,11 +69,10 @@ export function capture<T extends Capturable>(
   function interfaceOf(medium: Medium): number {
     const known = interfaces.get(medium);
     if (known !== undefined) return known;
-    const { name, snapLength } = options;
     const added = writer.addInterface({
       linkType: linkTypeOf(medium),
+      snapLength,
       ...(name === undefined ? {} : { name }),
-      ...(snapLength === undefined ? {} : { snapLength }),
     });
     interfaces.set(medium, added);
     return added;

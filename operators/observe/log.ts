@@ -3,7 +3,7 @@ import { DropReason } from '../../lib/core/drops.js';
 import type { Env } from '../../lib/core/env.js';
 import { conditionOf, type PacketFilter } from '../filter/pcap-filter.js';
 import { layer } from '../flow/layer.js';
-import { frameOf, type Packet } from '../flow/packet.js';
+import type { Packet } from '../flow/packet.js';
 import { defaultEnvironment } from '../time/environment.js';
 
 /** Options of {@link logPackets}. */
@@ -18,7 +18,7 @@ export interface LogOptions<T extends Packet> {
  *     in   --a--b--|
  *     out  --a--b--|     write(format(a)), write(format(b))
  *
- * **Drops** `CallbackThrew` where `filter`, `format` or `write` throws.
+ * **Drops** no packet; where `filter`, `format` or `write` throws, that is counted as `CallbackThrew`.
  * **State and timers** none.
  *
  * @example
@@ -37,7 +37,7 @@ export function logPackets<T extends Packet>(
     try {
       if (isWanted(packet)) write(format(packet));
     } catch {
-      return env.drops.report(DropReason.CallbackThrew, frameOf(packet), 'logPackets');
+      env.drops.report(DropReason.CallbackThrew, undefined, 'logPackets');
     }
     return packet;
   });

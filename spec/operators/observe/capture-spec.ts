@@ -268,6 +268,15 @@ describe('capture', () => {
       .with.property('code', 'ERR_BAD_FILTER');
   });
 
+  it('refuses a snapshot length that cannot be', () => {
+    for (const snapLength of [0, -1, 1.5, Number.NaN, 262_145]) {
+      expect(() => capture(file, { snapLength }, env))
+        .to.throw()
+        .with.property('code', 'ERR_INVALID_OPTION');
+    }
+    expect(file.bytes.length).to.equal(0);
+  });
+
   it('leaves a record out, never a packet, where a callback or the sink throws', () => {
     const broken = () => {
       throw new Error('mine');

@@ -7,7 +7,7 @@ import { countPackets, PacketCounter } from '../../../operators/observe/count.js
 import { drops$ } from '../../../operators/observe/drops.js';
 import { logPackets } from '../../../operators/observe/log.js';
 import { environment } from '../../../operators/time/environment.js';
-import { letterOf, letters, marbles, passesOn } from '../flow/marbles.js';
+import { letterOf, letters, marbles, passesOn, sunk } from '../flow/marbles.js';
 
 describe('countPackets', () => {
   passesOn(() => countPackets(new PacketCounter()));
@@ -91,14 +91,15 @@ describe('logPackets', () => {
     expect(() => log('udp or')).to.throw('column 7');
   });
 
-  it('drops a packet that it cannot write', () => {
-    marbles(({ env, rx, expectObservable, flush }) => {
+  it('leaves a line out, never a packet, where a callback throws, on the way in and on the way out', () => {
+    marbles(({ env, rx, tx, expectObservable, flush }) => {
       const failing = (line: string) => {
         if (line === 'a') throw new Error('mine');
       };
-      expectObservable(rx('-a--b-|').pipe(logPackets(letterOf, failing, {}, env), letters())).toBe('----b-|');
+      expectObservable(rx('-a--b-|').pipe(logPackets(letterOf, failing, {}, env), letters())).toBe('-a--b-|');
+      expectObservable(tx('-a--b-|').pipe(logPackets(letterOf, failing, {}, env), sunk())).toBe('-a--b-|');
       flush();
-      expect(env.drops.toJSON()).to.deep.equal({ 'callback-threw': 1 });
+      expect(env.drops.toJSON()).to.deep.equal({ 'callback-threw': 2 });
     });
   });
 });
