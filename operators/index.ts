@@ -122,7 +122,7 @@ export type { PacketTrace, TraceStep } from './flow/pipeline-trace.js';
 export type { ByteChange } from '../lib/text/byte-changes.js';
 export { type Responder, responder } from './flow/responder.js';
 export { retain } from './flow/retain.js';
-export { tag, type Tags } from './flow/tag.js';
+export { tag, tagOutgoing, type Tags } from './flow/tag.js';
 export { trampoline } from './flow/trampoline.js';
 export { unbatch } from './flow/unbatch.js';
 export { where, whereOutgoing } from './flow/where.js';

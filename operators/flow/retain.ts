@@ -26,11 +26,14 @@ export function retain<T extends Packet>(
 ): MonoTypeOperatorFunction<T> {
   return (source) =>
     new Observable((subscriber) => {
-      const inside = new Map<T, HeldPacket<T>>();
+      const inside = new Map<T, Inside<T>>();
       const held$ = new Observable<T>((inner) =>
         source.subscribe({
           next(packet) {
-            inside.set(packet, new HeldPacket(packet));
+            const held = new Inside(packet);
+            const before = inside.get(packet);
+            if (before === undefined) inside.set(packet, held);
+            else before.follow(held);
             inner.next(packet);
           },
           error: (error: unknown) => inner.error(error),
@@ -38,9 +41,11 @@ export function retain<T extends Packet>(
         }),
       );
       subscriber.add(() => {
-        for (const held of inside.values()) {
-          env.drops.report(DropReason.Disposed, held.frame, 'retain');
-          held.release();
+        for (const first of inside.values()) {
+          for (let held: Inside<T> | undefined = first; held !== undefined; held = held.later) {
+            env.drops.report(DropReason.Disposed, held.frame, 'retain');
+            held.release();
+          }
         }
         inside.clear();
       });
@@ -48,7 +53,8 @@ export function retain<T extends Packet>(
         through(held$).subscribe({
           next(packet) {
             const held = inside.get(packet);
-            inside.delete(packet);
+            if (held?.later === undefined) inside.delete(packet);
+            else inside.set(packet, held.later);
             subscriber.next(held?.restore() ?? packet);
             held?.release();
           },
@@ -57,4 +63,16 @@ export function retain<T extends Packet>(
         }),
       );
     });
+}
+
+/** A packet inside; one that comes again before it has left has another reference, and maybe another range. */
+class Inside<T extends Packet> extends HeldPacket<T> {
+  /** The same packet, as it came the next time. */
+  later: Inside<T> | undefined = undefined;
+
+  /** Puts one behind this, and behind all that follow it already. */
+  follow(held: Inside<T>): void {
+    if (this.later === undefined) this.later = held;
+    else this.later.follow(held);
+  }
 }

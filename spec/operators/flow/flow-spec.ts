@@ -1,12 +1,12 @@
 import { expect } from 'chai';
-import { asapScheduler, delay, filter, identity, map, observeOn, Subject, tap } from 'rxjs';
+import { asapScheduler, delay, filter, identity, map, merge, Observable, observeOn, Subject, take, tap } from 'rxjs';
 import type { Device } from '../../../lib/core/device.js';
 import { DropReason } from '../../../lib/core/drops.js';
 import type { Env } from '../../../lib/core/env.js';
 import { asRx, asTx, type Frame, FramePool, type RxFrame, type TxFrame } from '../../../lib/core/frame.js';
 import { batch } from '../../../operators/flow/batch.js';
 import { retain } from '../../../operators/flow/retain.js';
-import { tag } from '../../../operators/flow/tag.js';
+import { tag, tagOutgoing } from '../../../operators/flow/tag.js';
 import { trampoline } from '../../../operators/flow/trampoline.js';
 import { unbatch } from '../../../operators/flow/unbatch.js';
 import { where, whereOutgoing } from '../../../operators/flow/where.js';
@@ -80,6 +80,19 @@ describe('trampoline', () => {
     expect(seen).to.deep.equal(['a', 'b', '|']);
   });
 
+  it('releases what comes after it was left', () => {
+    const env = poisoned();
+    // It looks at nothing but its own list.
+    const stubborn$ = new Observable<TxFrame>((subscriber) => {
+      for (const letter of 'abc') subscriber.next(asTx(frameWith(env, letter)));
+    });
+    const seen: string[] = [];
+    stubborn$.pipe(trampoline(env), sunk(), take(1)).subscribe((letter) => seen.push(letter));
+    expect(seen).to.deep.equal(['a']);
+    expect(env.drops.toJSON()).to.deep.equal({ disposed: 2 });
+    expect(env.pool.outstanding).to.equal(0);
+  });
+
   it('releases what waits when it is left', () => {
     const env = poisoned();
     const loop$ = new Subject<TxFrame>();
@@ -96,6 +109,27 @@ describe('trampoline', () => {
 });
 
 describe('retain', () => {
+  for (const end of ['comes out', 'is left'] as const) {
+    it(`knows a packet that comes again before it has left, with its ranges, when it ${end}`, async () => {
+      const env = poisoned();
+      const source$ = new Subject<Frame>();
+      const lengths: number[] = [];
+      const narrowed$ = source$.pipe(tap((frame) => (frame.start += 2)));
+      const subscription = merge(source$, narrowed$, source$)
+        .pipe(retain(observeOn(asapScheduler), env))
+        .subscribe((frame) => lengths.push(frame.length));
+      const frame = env.pool.alloc(10);
+      frame.put(10);
+      source$.next(frame);
+      frame.release();
+      if (end === 'is left') subscription.unsubscribe();
+      await Promise.resolve();
+      expect(lengths).to.deep.equal(end === 'is left' ? [] : [10, 8, 8]);
+      expect(env.drops.toJSON()).to.deep.equal(end === 'is left' ? { disposed: 1 } : {});
+      expect(env.pool.outstanding).to.equal(0);
+    });
+  }
+
   passesOn((env) => retain(identity, env));
 
   it('keeps frames intact through a delay, and releases them afterwards', () => {
@@ -155,6 +189,24 @@ describe('tag', () => {
       const seen$ = rx('-a-b-|').pipe(tag({ flow: (frame) => (letterOf(frame) === 'a' ? throwing() : 1) }, env));
       expectObservable(seen$.pipe(letters())).toBe('---b-|');
       flush();
+      expect(env.drops.toJSON()).to.deep.equal({ 'callback-threw': 1 });
+    });
+  });
+});
+
+describe('tagOutgoing', () => {
+  it('sets what it is told to, and releases the packet whose function throws', () => {
+    marbles(({ env, tx, expectObservable, flush }) => {
+      const marks: number[] = [];
+      const mark = (frame: Frame) => (letterOf(frame) === 'b' ? throwing() : 7);
+      const out$ = tx('-a-b-c-|').pipe(
+        tagOutgoing({ mark }, env),
+        tap((frame) => marks.push(frame.mark)),
+        sunk(),
+      );
+      expectObservable(out$).toBe('-a---c-|');
+      flush();
+      expect(marks).to.deep.equal([7, 7]);
       expect(env.drops.toJSON()).to.deep.equal({ 'callback-threw': 1 });
     });
   });
