@@ -60,7 +60,7 @@ export interface Pipeline<P extends Packet> extends MonoTypeOperatorFunction<P> 
  * packet vanish without a word makes an error, which is counted. What a stage does to a packet is over before the next stage sees it. All
  * stages that are not touched keep their state. A pipeline is an operator, and so may be a stage.
  *
- * **Drops** `NoVerdict` in the name of the stage; what the stages drop.
+ * **Drops** `NoVerdict` in the name of the stage, `Disposed` what is under way when the subscriber leaves; what the stages drop.
  * **State and timers** those of the stages, for each subscription their own; the account is common.
  *
  * @example

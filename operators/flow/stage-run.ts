@@ -35,6 +35,8 @@ export class StageRun<P extends Packet> {
   /** No more packets come in; the operator is told when it has returned from its work. */
   private isClosing = false;
   private isClosed = false;
+  /** The whole pipeline was left. */
+  private isStopped = false;
   /** Packets that it has while it is given others: its own output may come back to it. */
   private suspended = 0;
   /** The packet that the stage has at the moment, and what it did with it. */
@@ -108,13 +110,19 @@ export class StageRun<P extends Packet> {
 
   /** Ends it at once, with all that it holds. */
   stop(): void {
+    this.isStopped = true;
     this.outlet.unsubscribe();
   }
 
   private ended(frame: Frame, verdict: Verdict): Verdict {
-    this.stage[verdict]++;
-    if (verdict === 'none') this.env.drops.report(DropReason.NoVerdict, frame, this.stage.name);
-    return verdict;
+    const { stage, isStopped } = this;
+    // Where the pipeline was left meanwhile no stage could have passed it on.
+    const told = verdict === 'none' && isStopped ? 'dropped' : verdict;
+    if (verdict === 'none') {
+      this.env.drops.report(isStopped ? DropReason.Disposed : DropReason.NoVerdict, frame, stage.name);
+    }
+    stage[told]++;
+    return told;
   }
 
   private judgeNested(packet: P, frame: Frame): Verdict {

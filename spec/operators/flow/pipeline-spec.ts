@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import * as fc from 'fast-check';
-import { filter } from 'rxjs';
+import { filter, type Subscription, tap } from 'rxjs';
 import { DropReason } from '../../../lib/core/drops.js';
 import type { Env } from '../../../lib/core/env.js';
 import { type Frame } from '../../../lib/core/frame.js';
@@ -140,6 +140,30 @@ describe('pipeline', () => {
       expect(bed.env.drops.toJSON()).to.deep.equal({ 'no-verdict': 1 });
     });
 
+    it('blame no stage where the pipeline is left in the middle of a packet', () => {
+      for (const [when, leaving] of [
+        ['before', (leave: () => void): Operator => tap(leave)],
+        ['behind', (leave: () => void): Operator => passesAndThen(leave)],
+      ] as const) {
+        const bed = new Bed();
+        const seen: string[] = [];
+        bed.env.drops.observe(({ operator }) => seen.push(operator));
+        const running: Subscription[] = [];
+        const stages = pipeline<Frame>(
+          [
+            ['a', leaving(() => running[0]?.unsubscribe())],
+            ['b', passes()],
+          ],
+          bed.env,
+        );
+        running.push(bed.in$.pipe(stages).subscribe());
+        bed.send('a');
+        expect(seen).to.deep.equal([when === 'before' ? 'a' : 'b']);
+        expect(bed.env.drops.toJSON()).to.deep.equal({ disposed: 1 });
+        expect(stages.counters()[when === 'before' ? 'a' : 'b']).to.deep.include({ dropped: 1, none: 0 });
+      }
+    });
+
     it('are one for each packet: what was dropped goes no further, though it is passed on', () => {
       const bed = new Bed();
       const torn: Operator = layer(() => (frame) => {
@@ -274,3 +298,13 @@ describe('pipeline', () => {
     });
   });
 });
+
+/** Passes each packet on, and calls a function when that is done. */
+function passesAndThen(call: () => void): Operator {
+  return responder((emit) => ({
+    next(frame) {
+      emit(frame);
+      call();
+    },
+  }));
+}
