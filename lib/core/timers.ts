@@ -18,7 +18,7 @@ export interface Timer {
 
 /** A clock and its timers. */
 export interface Timers {
-  /** The current time in milliseconds, with fractions where the clock has them; constant within one event. */
+  /** The current time in milliseconds, with fractions where the clock has them; constant within one event of {@link Timers.asOne}. */
   now(): number;
   /**
    * A timer that is not armed yet. When it fires it is no longer armed, so that `callback` may arm it again.
