@@ -62,7 +62,8 @@ export class NdpMessage {
     const type = view.getUint8(offset);
     const size = fixedLength(type);
     if (packet.hopLimit !== NDP_HOP_LIMIT) return DropReason.NdpBadHopLimit;
-    if (packet.fragmented) return DropReason.NdpFragmented;
+    // Of what was put together on its way only the frame knows: the fragment header is gone.
+    if (packet.fragmented || frame.fragmentSize > 0) return DropReason.NdpFragmented;
     if (view.getUint8(offset + 1) !== 0) return DropReason.NdpBadCode;
     if (frame.end - offset < size) return DropReason.NdpTruncated;
     if (!checkNdpOptions(view, offset + size, frame.end)) return DropReason.NdpBadOption;

@@ -3,10 +3,12 @@ import { type MonoTypeOperatorFunction, Subject } from 'rxjs';
 import { parseIp } from '../../../lib/core/address.js';
 import { DropReason } from '../../../lib/core/drops.js';
 import { asTxPacket, type TxPacket } from '../../../lib/core/frame.js';
+import { IpProtocol } from '../../../lib/wire/ip.js';
 import { Ipv4Packet, refreshIpv4Checksum } from '../../../lib/wire/ipv4.js';
 import { layer } from '../../../operators/flow/layer.js';
 import type { RoutedPacket, RouterHooks } from '../../../operators/stack/router.js';
 import { forBothVersions } from '../../both-versions.js';
+import { ether6, fragment6, ip6, solicitation } from '../l3/packets6.js';
 import { type BenchOptions, ENDS, RouterBench } from '../l3/router-bench.js';
 
 forBothVersions('the hooks of a router', ({ version }) => {
@@ -118,5 +120,27 @@ forBothVersions('the hooks of a router', ({ version }) => {
     replies$.next(asTxPacket(frame));
     bench.expectSent('left', `> udp 53 > 1024 (12) from ${left} to ${a}`);
     expect(seen).to.deep.equal(['output - -', 'postrouting - left']);
+  });
+});
+
+describe('a router with hooks', () => {
+  it('RFC 6980 5: ignores neighbour discovery that came in fragments, though they are put together in front of the hooks', () => {
+    const bench = new RouterBench(6, {
+      hooks: { prerouting: layer<RoutedPacket, RoutedPacket>(() => (packet) => packet) },
+    });
+    const us = ip6(ENDS[6].left);
+    const peer = ip6('fd01::77');
+    const message = solicitation(us, { source: peer, destination: us }).slice(40);
+    const ends = { source: peer, destination: us, hopLimit: 255 };
+    for (const [from, to] of [
+      [0, 16],
+      [16, message.length],
+    ] as const) {
+      bench.receiveBytes('left', ether6(fragment6(message, IpProtocol.Icmpv6, { from, to }, ends)));
+    }
+    expect(bench.env.drops.toJSON()).to.deep.equal({ 'ndp-fragmented': 1 });
+    expect(bench.me.neighbours(bench.left)?.get(peer)).to.equal(undefined);
+    bench.expectSent('left');
+    bench.close();
   });
 });
