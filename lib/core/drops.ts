@@ -32,7 +32,7 @@ export const DropReason = {
   ArpNotForUs: 10,
   /** A reply that nobody asked for. */
   ArpUnsolicited: 11,
-  /** A neighbour's queue of waiting packets was full, and this was the oldest. */
+  /** The packets that wait for a neighbour, or for all of them, had no more room, and this was the neighbour's oldest or has none. */
   NeighbourQueueFull: 12,
   /** The next hop did not answer. */
   NeighbourUnreachable: 13,

@@ -37,6 +37,10 @@ export interface NeighbourTimes {
   readonly maxRetransTimer: number;
   /** Packets that wait for one neighbour. Default 10. */
   readonly maxPending: number;
+  /** Memory for them, in bytes. Default 256 KiB. */
+  readonly memoryPerNeighbour: number;
+  /** Memory for the packets that wait for all neighbours, in bytes. Default 4 MiB; above it new ones are dropped. */
+  readonly memory: number;
   /** Entries above which unused ones are collected; at twice as many new ones are refused. Default 512. */
   readonly maxEntries: number;
   /** Shortest time between two collections. Default 30,000. */
@@ -52,6 +56,8 @@ export const NEIGHBOUR_TIMES: NeighbourTimes = {
   backoffMultiple: 3,
   maxRetransTimer: 60_000,
   maxPending: 10,
+  memoryPerNeighbour: 256 * 1024,
+  memory: 4 * 1024 * 1024,
   maxEntries: 512,
   collectInterval: 30_000,
 };
@@ -78,6 +84,8 @@ export class NeighbourEntry {
   /** In `unreachable`: whether a packet was sent since the last query, and so it is worth asking again (RFC 7048 3). */
   wanted = false;
   readonly pending: Frame[] = [];
+  /** Bytes in use for them. */
+  memory = 0;
   readonly timer: Timer;
   /** The next entry of the same hash. */
   next: NeighbourEntry | undefined = undefined;

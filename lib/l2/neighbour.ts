@@ -9,7 +9,7 @@
 import type { IpAddress } from '../core/address.js';
 import { DropReason } from '../core/drops.js';
 import type { Env } from '../core/env.js';
-import type { Frame } from '../core/frame.js';
+import { type Frame, HEADROOM, SMALL_ROOM } from '../core/frame.js';
 import type { Timer } from '../core/timers.js';
 import {
   NEIGHBOUR_TIMES,
@@ -53,6 +53,8 @@ export interface NeighbourInfo {
 
 /** The neighbours of one link. */
 export class NeighbourCache {
+  /** Bytes in use for packets that wait, of all neighbours. */
+  memory = 0;
   private readonly env: Env;
   private readonly protocol: NeighbourProtocol;
   private readonly times: NeighbourTimes;
@@ -223,7 +225,7 @@ export class NeighbourCache {
     for (const entry of this.table.entries()) {
       entry.timer.cancel();
       this.table.delete(entry);
-      for (const packet of entry.pending.splice(0)) {
+      for (const packet of this.takePending(entry)) {
         this.env.drops.refuse(DropReason.Disposed, packet, 'neighbour');
       }
     }
@@ -268,14 +270,48 @@ export class NeighbourCache {
     return entry;
   }
 
+  /** The oldest packets for a neighbour give way to the newest (RFC 4861 7.2.2); one that has no room even then does not wait. */
   private queue(entry: NeighbourEntry, packet: Frame): void {
-    if (entry.pending.length >= this.times.maxPending) {
+    const own = this.fitted(packet);
+    const size = slotOf(own);
+    if (this.memory - entry.memory + size > this.times.memory) return this.refuse(own);
+    while (this.isFull(entry, size)) {
       const oldest = entry.pending.shift();
-      if (oldest !== undefined) {
-        this.env.drops.refuse(DropReason.NeighbourQueueFull, oldest, 'neighbour');
-      }
+      if (oldest === undefined) return this.refuse(own);
+      this.account(entry, -slotOf(oldest));
+      this.refuse(oldest);
     }
-    entry.pending.push(packet);
+    entry.pending.push(own);
+    return this.account(entry, size);
+  }
+
+  private refuse(packet: Frame): void {
+    this.env.drops.refuse(DropReason.NeighbourQueueFull, packet, 'neighbour');
+  }
+
+  private isFull(entry: NeighbourEntry, size: number): boolean {
+    const { maxPending, memoryPerNeighbour, memory } = this.times;
+    if (entry.pending.length >= maxPending) return true;
+    return entry.memory + size > memoryPerNeighbour || this.memory + size > memory;
+  }
+
+  /** A small packet in a large slot waits in a small one: so it keeps no 64 KiB from others. */
+  private fitted(packet: Frame): Frame {
+    if (packet.length > SMALL_ROOM || slotOf(packet) <= HEADROOM + SMALL_ROOM) return packet;
+    const copy = this.env.pool.copy(packet);
+    if (packet.network >= 0) copy.network = packet.network + copy.start - packet.start;
+    packet.release();
+    return copy;
+  }
+
+  private account(entry: NeighbourEntry, size: number): void {
+    entry.memory += size;
+    this.memory += size;
+  }
+
+  private takePending(entry: NeighbourEntry): readonly Frame[] {
+    this.account(entry, -entry.memory);
+    return entry.pending.splice(0);
   }
 
   private learn(entry: NeighbourEntry, mac: number, state: 'reachable' | 'stale'): void {
@@ -287,7 +323,7 @@ export class NeighbourCache {
 
   private flushPending(entry: NeighbourEntry): void {
     if (entry.pending.length === 0) return;
-    const packets = entry.pending.splice(0);
+    const packets = this.takePending(entry);
     // They are packets sent to a neighbour that may have just turned stale (RFC 4861 7.3.3).
     if (entry.state === 'stale') this.enter(entry, 'delay');
     for (const packet of packets) this.protocol.resolved(packet, entry.mac);
@@ -355,7 +391,7 @@ export class NeighbourCache {
     entry.timer.cancel();
     this.table.delete(entry);
     this.tell('removed', entry);
-    for (const packet of entry.pending.splice(0)) this.protocol.failed(packet);
+    for (const packet of this.takePending(entry)) this.protocol.failed(packet);
   }
 
   private wantCollection(): void {
@@ -382,6 +418,11 @@ export class NeighbourCache {
     const event = { kind, address, mac: known, state, isRouter, time: this.env.timers.now() };
     for (const listener of this.listeners) listener(event);
   }
+}
+
+/** Bytes of the pool that a frame takes. */
+function slotOf({ base, limit }: Frame): number {
+  return limit - base;
 }
 
 function infoOf(entry: NeighbourEntry): NeighbourInfo {

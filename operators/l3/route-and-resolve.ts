@@ -17,7 +17,8 @@ import { defaultEnvironment } from '../time/environment.js';
  * **Drops** `IpUnknownVersion`, `IpNotOurSource`, `IpNoRoute`, `IpTooBig`, and of the links `NeighbourQueueFull`,
  * `NeighbourUnreachable`, `NeighbourTableFull`, `Disposed`. `IpNoRoute`, `IpTooBig` and `NeighbourUnreachable` are also told
  * to `options.reports`, so that transports learn `ENETUNREACH`, `EMSGSIZE` and `EHOSTUNREACH`.
- * **State and timers** those of the links, which it takes over: neighbour caches. They are disposed when the subscription ends.
+ * **State and timers** those of the links, which it takes over: neighbour caches. For each neighbour that does not answer yet wait at most 10
+ * packets and 256 KiB, for all of a link 4 MiB. They are disposed when the subscription ends.
  *
  * @example
  * ```ts

@@ -80,6 +80,7 @@ for (const [name, addressOf] of versions) {
     });
     afterEach(() => {
       cache.dispose();
+      expect(cache.memory).to.equal(0);
       expect(env.pool.outstanding).to.equal(0);
       expect(env.scheduler.pending).to.equal(0);
     });
