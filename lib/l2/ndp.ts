@@ -230,10 +230,13 @@ export class Ndp {
     return this.env.drops.deliver(packet.frame);
   }
 
-  /** Who told us its MAC address is there, but need not hear us (RFC 4861 7.2.3, 6.3.4). */
-  private learn(source: Ipv6Address, mac: number): void {
-    if (mac < 0 || source.isUnspecified || this.isImpossible(mac)) return;
-    this.link.neighbours.heard(source.a, source.b, source.c, source.d, mac, true);
+  /**
+   * Who told us its MAC address, which is -1 where it did not, is there, but need not hear us (RFC 4861 7.2.3, 6.2.6, 6.3.4); returns whether
+   * it is a neighbour now. No neighbour has the address of a group, nor ours.
+   */
+  learn(source: Ipv6Address, mac: number): boolean {
+    if (mac < 0 || source.isUnspecified || this.isImpossible(mac)) return false;
+    return this.link.neighbours.heard(source.a, source.b, source.c, source.d, mac, true);
   }
 
   private isImpossible(mac: number): boolean {

@@ -317,12 +317,8 @@ export class Interface6 {
 
   /** RFC 4861 6.2.6: who solicits is a host, and lives where it says. */
   private receiveSolicitation(message: RouterSolicitation, source: Ipv6Address): void {
-    const { neighbours } = this.link;
-    const mac = message.sourceLinkAddress;
-    if (!source.isUnspecified && mac > 0) {
-      neighbours.heard(source.a, source.b, source.c, source.d, mac, true);
-      neighbours.knowRouter(source, false);
-    }
+    const { ndp, neighbours } = this.link;
+    if (ndp.learn(source, message.sourceLinkAddress)) neighbours.knowRouter(source, false);
     this.advertiser?.solicited(source);
   }
 

@@ -8,7 +8,8 @@ import { Cidr, Ipv6Address } from '../core/address.js';
 import type { Env } from '../core/env.js';
 import { UsageError } from '../core/errors.js';
 import type { Timer } from '../core/timers.js';
-import type { RouterAdvertisementFields } from '../wire/ndp.js';
+import { IPV6_HEADER, IPV6_MINIMUM_MTU } from '../wire/ipv6.js';
+import { ROUTER_ADVERTISEMENT_HEADER, type RouterAdvertisementFields } from '../wire/ndp.js';
 import { INFINITE_LIFETIME, ndpOptionBytes, type NdpOption, type RouterPreference } from '../wire/ndp-options.js';
 import { ALL_NODES } from './scope.js';
 
@@ -26,6 +27,8 @@ const MOST_LIFETIME = 9_000;
 /** AdvValidLifetime and AdvPreferredLifetime: 30 days and 7 days, in seconds. */
 const VALID_LIFETIME = 2_592_000;
 const PREFERRED_LIFETIME = 604_800;
+/** Bytes of options in one advertisement, besides our link-layer address: so it fits into every link of IPv6 (RFC 8200 5). */
+const ROOM = IPV6_MINIMUM_MTU - IPV6_HEADER - ROUTER_ADVERTISEMENT_HEADER - 8;
 /** So many hosts at a time are answered alone; more are answered by an advertisement to all. */
 const MAX_ANSWERS = 8;
 
@@ -74,15 +77,18 @@ export interface RouterAdvertiserOptions {
   readonly mtu?: number;
   readonly prefixes?: readonly AdvertisedPrefix[];
   readonly routes?: readonly AdvertisedRoute[];
-  /** Recursive name servers (RFC 8106); known for three times `maxInterval`. */
+  /** Recursive name servers (RFC 8106), 75 at most; known for three times `maxInterval`. */
   readonly dnsServers?: readonly (Ipv6Address | string)[];
-  /** Search domains (RFC 8106). */
+  /** Search domains (RFC 8106), 1,208 bytes on the wire at most. */
   readonly searchDomains?: readonly string[];
 }
 
 /** What the advertiser needs of the link. */
 export interface RouterAdvertiserPort {
-  /** Sends an advertisement from our link-local address, with our link-layer address; `to` is a host or all nodes. */
+  /**
+   * Sends an advertisement from our link-local address, with our link-layer address; `to` is a host or all nodes. Several with the same fields
+   * are sent where the options do not fit into one.
+   */
   advertise(to: Ipv6Address, fields: Partial<RouterAdvertisementFields>, options: readonly NdpOption[]): void;
 }
 
@@ -91,7 +97,8 @@ export class RouterAdvertiser {
   private readonly port: RouterAdvertiserPort;
   private readonly env: Env;
   private readonly fields: Partial<RouterAdvertisementFields>;
-  private readonly options: readonly NdpOption[];
+  /** The options of each advertisement. */
+  private readonly parts: readonly (readonly NdpOption[])[];
   private readonly minInterval: number;
   private readonly maxInterval: number;
   private readonly timer: Timer;
@@ -114,9 +121,8 @@ export class RouterAdvertiser {
     this.minInterval = minInterval;
     this.maxInterval = maxInterval;
     this.fields = fieldsOf(options, lifetime);
-    this.options = optionsOf(options, lifetime, Math.ceil((3 * maxInterval) / 1_000));
     // What cannot be said is found out now, not when it is time to say it.
-    ndpOptionBytes(this.options);
+    this.parts = divide(optionsOf(options, lifetime, Math.ceil((3 * maxInterval) / 1_000)));
     this.timer = env.timers.timer(() => this.toAll());
   }
 
@@ -149,7 +155,7 @@ export class RouterAdvertiser {
   stop(): void {
     if (!this.running) return;
     this.cancel();
-    this.port.advertise(ALL_NODES, { ...this.fields, lifetime: 0 }, this.options);
+    this.advertise(ALL_NODES, { ...this.fields, lifetime: 0 });
   }
 
   /** Ends without a word. */
@@ -171,7 +177,7 @@ export class RouterAdvertiser {
     this.sent++;
     const initial = this.sent < MAX_INITIAL_RTR_ADVERTISEMENTS;
     this.timer.arm(now + (initial ? Math.min(interval, MAX_INITIAL_RTR_ADVERT_INTERVAL) : interval));
-    this.port.advertise(ALL_NODES, this.fields, this.options);
+    this.advertise(ALL_NODES);
   }
 
   private answer(to: Ipv6Address, at: number): void {
@@ -179,11 +185,34 @@ export class RouterAdvertiser {
     if (this.answers.has(key)) return;
     const timer = this.env.timers.timer(() => {
       this.answers.delete(key);
-      this.port.advertise(to, this.fields, this.options);
+      this.advertise(to);
     });
     this.answers.set(key, timer);
     timer.arm(at);
   }
+
+  private advertise(to: Ipv6Address, fields: Partial<RouterAdvertisementFields> = this.fields): void {
+    for (const part of this.parts) this.port.advertise(to, fields, part);
+  }
+}
+
+/** More options than fit into one advertisement go out in several (RFC 4861 6.2.3). */
+function divide(options: readonly NdpOption[]): readonly (readonly NdpOption[])[] {
+  let part: NdpOption[] = [];
+  const parts = [part];
+  let left = ROOM;
+  for (const option of options) {
+    const { length } = ndpOptionBytes([option]);
+    if (length > ROOM) throw invalid(`an option of ${length} bytes does not fit an advertisement, which holds ${ROOM}`);
+    if (length > left) {
+      part = [];
+      parts.push(part);
+      left = ROOM;
+    }
+    part.push(option);
+    left -= length;
+  }
+  return parts;
 }
 
 function fieldsOf(options: RouterAdvertiserOptions, lifetime: number): Partial<RouterAdvertisementFields> {

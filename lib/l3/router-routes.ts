@@ -58,8 +58,8 @@ export class RouterRoutes {
 
   /** A neighbour that answered: if it is a router that did not, and was forgotten, it is known again. */
   answered(router: Ipv6Address, mac: number): void {
-    if (mac < 0 || !this.suspects.has(keyOf(router)) || this.link.neighbours.get(withoutZone(router))) return;
-    this.link.neighbours.heard(router.a, router.b, router.c, router.d, mac, true);
+    if (!this.suspects.has(keyOf(router)) || this.link.neighbours.get(withoutZone(router))) return;
+    this.link.ndp.learn(router, mac);
   }
 
   /** Whether a route goes by this router. */

@@ -30,6 +30,8 @@ const TARGET = 8;
 const REACHABLE = 8;
 const RETRANSMIT = 12;
 const DESTINATION = 24;
+/** Bytes of a router advertisement in front of its options. */
+export const ROUTER_ADVERTISEMENT_HEADER = 16;
 /** Hop limit of every message: no router passes it on (RFC 4861 3.1). */
 export const NDP_HOP_LIMIT = 255;
 
@@ -261,7 +263,7 @@ function fixedLength(type: number): number {
     case Icmpv6Type.RouterSolicitation:
       return 8;
     case Icmpv6Type.RouterAdvertisement:
-      return 16;
+      return ROUTER_ADVERTISEMENT_HEADER;
     case Icmpv6Type.Redirect:
       return 40;
     default:

@@ -165,6 +165,27 @@ describe('router advertiser', () => {
     ]);
   });
 
+  it('4861-7: what does not fit into 1280 bytes is said in several, each with the same fields (RFC 4861 6.2.3)', () => {
+    const prefixes = Array.from({ length: 60 }, (_, i) => ({ prefix: `2001:db8:${i.toString(16)}::/64` }));
+    make({ prefixes, dnsServers: ['fd00::53'] }).start();
+    wait(0);
+    const parts = sent.splice(0);
+    expect(parts.map(({ options }) => options.length)).to.deep.equal([38, 23]);
+    expect(parts[1]?.fields).to.deep.equal(parts[0]?.fields);
+    expect(parts.flatMap(({ options }) => options).map(({ kind }) => kind)).to.deep.equal([
+      ...prefixes.map(() => 'prefix'),
+      'rdnss',
+    ]);
+    advertiser.solicited(ONE);
+    wait(500);
+    expect(sent.splice(0).map(({ to, options }) => `${to} ${options.length}`)).to.deep.equal([
+      'fe80::1 38',
+      'fe80::1 23',
+    ]);
+    advertiser.stop();
+    expect(sent.map(({ fields }) => fields.lifetime)).to.deep.equal([0, 0]);
+  });
+
   it('RFC 4191 2.2: a router that is no default router has no preference', () => {
     make({ lifetime: 0, preference: 1 }).start();
     wait(0);
@@ -186,6 +207,7 @@ describe('router advertiser', () => {
     ['not an IPv6 prefix', { routes: [{ prefix: 'ff00::/8' }] }],
     ['preferred', { prefixes: [{ prefix: 'fd00::/64', validLifetime: 10, preferredLifetime: 11 }] }],
     ['not a domain name', { searchDomains: ['a..b'] }],
+    ['does not fit', { dnsServers: Array.from({ length: 76 }, () => 'fd00::53') }],
     ['an option holds', { dnsServers: Array.from({ length: 128 }, () => 'fd00::53') }],
   ];
   for (const [what, options] of wrong) {

@@ -20,6 +20,7 @@ describe('router discovery', () => {
   let discovery: RouterDiscovery;
   let tables: IpTables;
   let table: RouterRoutes;
+  let link: EthernetLink;
 
   function describeEvent(event: RouterEvent): string {
     switch (event.kind) {
@@ -50,7 +51,7 @@ describe('router discovery', () => {
     const device = fakeDevice(env, { name: 'eth0' });
     tables = new IpTables(env);
     const addresses = tables.arpAddresses(device);
-    const link = new EthernetLink({ device, addresses, addresses6: tables.ndpAddresses(device) }, env);
+    link = new EthernetLink({ device, addresses, addresses6: tables.ndpAddresses(device) }, env);
     table = new RouterRoutes(link, tables, env);
     discovery = new RouterDiscovery(
       {
@@ -72,6 +73,21 @@ describe('router discovery', () => {
     expect(tables.routes6.list(), 'routes left').to.deep.equal([]);
     table.dispose();
     expect(env.scheduler.pending, 'timers left').to.equal(0);
+  });
+
+  it('RFC 4191 3.2: a router that answers is known again, but not at an address that no host has', () => {
+    const router = ip('fe80::1');
+    const mac = () => link.neighbours.get(router)?.mac;
+    hear(ONE);
+    link.neighbours.ask(router.a, router.b, router.c, router.d);
+    wait(3_000);
+    for (const said of [-1, 0, 0xffff_ffff_ffff, link.device.mac.value]) {
+      table.answered(ONE, said);
+      expect(mac(), String(said)).to.equal(undefined);
+    }
+    table.answered(ONE, 0x0200_0000_0009);
+    expect(mac()).to.equal(0x0200_0000_0009);
+    link.dispose();
   });
 
   describe('solicitations', () => {

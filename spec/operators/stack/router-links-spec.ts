@@ -1,7 +1,11 @@
 import { expect } from 'chai';
 import { parseIp } from '../../../lib/core/address.js';
 import { DropReason } from '../../../lib/core/drops.js';
+import { Icmpv6Type } from '../../../lib/wire/icmpv6.js';
+import { RouterAdvertisement, RouterSolicitation } from '../../../lib/wire/ndp.js';
 import { forBothVersions } from '../../both-versions.js';
+import { ether6, ip6, messageIn, ndpPacket, PEER6 } from '../l3/packets6.js';
+import { RouterBench } from '../l3/router-bench.js';
 import { pair, pinged, PLACES, routed } from './router-networks.js';
 
 forBothVersions('a router and its links', ({ version }) => {
@@ -118,5 +122,44 @@ describe('a router that advertises itself', () => {
     const neighbours = device && net.hosts.a.neighbours(device)?.entries();
     expect(neighbours?.find(({ address }) => address.toString() === 'fd01::1')).to.include({ isRouter: true });
     net.dispose();
+  });
+});
+
+describe('a router that is solicited', () => {
+  const host = ip6('fe80::77');
+  const solicit = (bench: RouterBench, mac: number): string => {
+    const options = [{ kind: 'source-link-address', mac }] as const;
+    const ends = { source: host, destination: ip6('ff02::2') };
+    return bench.receiveBytes('left', ether6(ndpPacket((frame) => RouterSolicitation.emit(frame, options), ends)));
+  };
+
+  it('RFC 4861 6.2.6: learns where the host is, but no address that no host has', () => {
+    const bench = new RouterBench(6, { left: { advertise: {} } });
+    const known = () => bench.me.neighbours(bench.left)?.get(host)?.mac;
+    for (const mac of [0, 0xffff_ffff_ffff, 0x3333_0000_0001, bench.left.mac.value]) {
+      expect(solicit(bench, mac)).to.equal('taken');
+      expect(known()).to.equal(undefined);
+    }
+    solicit(bench, PEER6.mac);
+    expect(known()).to.equal(PEER6.mac);
+    solicit(bench, 0xffff_ffff_ffff);
+    expect(known()).to.equal(PEER6.mac);
+    bench.close();
+  });
+
+  it('RFC 4861 6.2.3: says what does not fit into one advertisement in several', () => {
+    const prefixes = Array.from({ length: 60 }, (_, i) => ({ prefix: `2001:db8:${(i + 1).toString(16)}::/64` }));
+    const bench = new RouterBench(6, { left: { advertise: { prefixes } } });
+    bench.env.scheduler.runFor(10_000);
+    const told = bench.left.sent
+      .splice(0)
+      .map((bytes) => messageIn(bytes.subarray(14)))
+      .filter(({ message }) => message.type === Icmpv6Type.RouterAdvertisement)
+      .slice(0, 2);
+    for (const { packet } of told) expect(packet.totalLength).to.be.at.most(1280);
+    const options = told.flatMap(({ packet: { frame } }) => new RouterAdvertisement(frame, frame.start).options());
+    const found = options.flatMap((one) => (one.kind === 'prefix' ? [`${one.prefix.toString()}/64`] : []));
+    expect(found).to.deep.equal(prefixes.map(({ prefix }) => prefix));
+    bench.close();
   });
 });
