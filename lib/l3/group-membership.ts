@@ -30,6 +30,11 @@ export interface GroupQuery<A extends IpAddress> {
 
 /** How memberships are told on one link, in one IP version. */
 export interface GroupPort<A extends IpAddress> {
+  /**
+   * Whether of the second generation only general queries say that there is a querier of it: so in IGMP (RFC 3376 7.2.1), while in MLD all of
+   * them do (RFC 3810 8.2.1).
+   */
+  readonly onlyGeneralCounts: boolean;
   /** Whether memberships of this group are reported at all: not those that every host has, nor those that never leave it. */
   reports(group: A): boolean;
   /** Sends reports of the third generation with these records. */
@@ -161,7 +166,7 @@ export class GroupMembership<A extends IpAddress> {
     } else {
       const until = now + this.robustness * this.interval + maximumResponse;
       if (generation === 1) this.firstUntil = until;
-      else this.secondUntil = until;
+      else if (query.group === undefined || !this.port.onlyGeneralCounts) this.secondUntil = until;
     }
     this.adapt(now);
     if (this.spoken === 3) this.askAbout(query, now + this.env.random.float() * maximumResponse);

@@ -5,7 +5,8 @@ import { type GroupRecord, GroupRecordType } from '../wire/group-records.js';
 
 /**
  * The records of each report. Of a record that says which sources are excluded and that does not fit into one report, the rest of the
- * sources is left out: more is then asked for than is wanted. Other records are split.
+ * sources is left out: more is then asked for than is wanted. Other records are split. Those that have no room with even one of their sources
+ * are left out.
  *
  * @param room bytes for records in a report
  * @param addressLength bytes of an address: 4 or 16
@@ -30,6 +31,7 @@ export function packRecords<A extends IpAddress>(
   };
   for (const record of records) {
     let { sources } = record;
+    if (header + Math.min(sources.length, 1) * addressLength > room) continue;
     while (header + sources.length * addressLength > left) {
       const fit = Math.floor((left - header) / addressLength);
       if (isWhole(record.type)) {

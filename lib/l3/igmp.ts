@@ -46,6 +46,7 @@ const NAME = 'igmp';
 /** See the module. */
 export class Igmp implements GroupPort<Ipv4Address> {
   readonly groups: GroupMembership<Ipv4Address>;
+  readonly onlyGeneralCounts = true;
   private readonly options: IgmpOptions;
   private readonly env: Env;
 

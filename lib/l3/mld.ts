@@ -11,7 +11,7 @@ import { asTxPacket, type Frame } from '../core/frame.js';
 import type { IpLink } from '../l2/link.js';
 import type { GroupRecord } from '../wire/group-records.js';
 import { Icmpv6Type, pushIcmpv6Headers } from '../wire/icmpv6.js';
-import { IPV6_HEADER, type Ipv6Packet } from '../wire/ipv6.js';
+import { IPV6_HEADER, IPV6_MINIMUM_MTU, type Ipv6Packet } from '../wire/ipv6.js';
 import { MLD2_ROUTERS, MldMessage, MldQuery, MldReport, MldReport2 } from '../wire/mld.js';
 import { GroupMembership, type GroupPort } from './group-membership.js';
 import { packRecords } from './group-reports.js';
@@ -35,6 +35,7 @@ const NAME = 'mld';
 /** See the module. */
 export class Mld implements GroupPort<Ipv6Address> {
   readonly groups: GroupMembership<Ipv6Address>;
+  readonly onlyGeneralCounts = false;
   private readonly options: MldOptions;
   private readonly env: Env;
   /** Whether something was reported from ::, which routers may not have heeded (RFC 3590 4). */
@@ -81,8 +82,12 @@ export class Mld implements GroupPort<Ipv6Address> {
 
   // --- for GroupMembership
 
-  /** Not the group that every node is in, nor what does not leave the node (RFC 3810 6, RFC 2710 5). */
+  /**
+   * Not the group that every node is in, nor what does not leave the node (RFC 3810 6, RFC 2710 5); and nothing on a link that is too narrow for
+   * IPv6 (RFC 8200 5).
+   */
   reports(group: Ipv6Address): boolean {
+    if (this.options.link.device.mtu < IPV6_MINIMUM_MTU) return false;
     return scopeOf(group) >= Scope.Link && !group.equals(ALL_NODES);
   }
 

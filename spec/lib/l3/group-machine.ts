@@ -63,6 +63,7 @@ export class GroupMachine {
     const note = (what: string) => this.log.push({ at: this.env.timers.now(), what });
     this.machine = new GroupMembership<IpAddress>(
       {
+        onlyGeneralCounts: family.name === 'IGMP',
         reports: (address) => !address.equals(silent),
         report: (records) => note(records.map(wordsOf).join(', ')),
         reportOld: (address, generation) => note(`report${generation} ${address.toString()}`),

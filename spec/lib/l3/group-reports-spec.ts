@@ -45,6 +45,16 @@ describe('packRecords (RFC 3376 4.2.16)', () => {
     expect(reports.map((report) => report.map((one) => one.sources.length))).to.deep.equal([[248]]);
   });
 
+  it('records that have no room with one source are left out', () => {
+    for (const type of [1, 2, 3, 4, 5, 6]) {
+      for (let room = -20; room < 12; room++) {
+        expect(packRecords([{ type, group, sources: sources(2) }], room, 4), `${type} in ${room}`).to.deep.equal([]);
+      }
+      expect(packRecords([{ type, group, sources: [] }], 7, 4)).to.deep.equal([]);
+      expect(packRecords([{ type, group, sources: [] }], 8, 4)).to.have.length(1);
+    }
+  });
+
   it('other records are split', () => {
     const reports = packRecords([{ type: 5, group, sources: sources(500) }], 1000, 4);
     expect(reports.map((report) => report.map((one) => one.sources.length))).to.deep.equal([[248], [248], [4]]);

@@ -4,7 +4,7 @@ import { Ipv6Address, MacAddress } from '../../../lib/core/address.js';
 import { type DropReason, dropReasonName } from '../../../lib/core/drops.js';
 import { Frame } from '../../../lib/core/frame.js';
 import type { MulticastOptions } from '../../../lib/l3/multicast.js';
-import { EVERYTHING, NOTHING } from '../../../lib/l3/source-filter.js';
+import { EVERYTHING, NOTHING, sourceFilter } from '../../../lib/l3/source-filter.js';
 import { EtherType, EthernetFrame } from '../../../lib/wire/ethernet.js';
 import type { GroupQueryFields } from '../../../lib/wire/group-records.js';
 import { Icmpv6Message, Icmpv6Type, pushIcmpv6Headers } from '../../../lib/wire/icmpv6.js';
@@ -109,6 +109,21 @@ describe('mld', () => {
     running.unsubscribe();
     expect(env.pool.outstanding, 'frames').to.equal(0);
     expect(env.scheduler.pending, 'timers').to.equal(0);
+  });
+
+  it('RFC 8200 5: tells nothing on a link that is too narrow for IPv6', () => {
+    run();
+    for (const mtu of [68, 75, 91, 1279]) {
+      running.unsubscribe();
+      env = virtualEnv();
+      device = fakeDevice(env, { mtu });
+      me = host({ device, addresses: ['10.0.0.1/24'] }, env);
+      running = device.frames$.pipe(me).subscribe(device.sink);
+      join();
+      me.multicast.listen({}, device, at('ff35::1'), sourceFilter('include', [at('fd00::1')]));
+      wait(60_000);
+      expect(told()).to.deep.equal([]);
+    }
   });
 
   it('3810/9777: reports the solicited-node groups of its addresses, from the link-local one (RFC 3810 5.2.13, 5.2.14)', () => {
