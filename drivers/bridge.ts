@@ -10,7 +10,7 @@ import { asTx, type Frame, type RxFrame, type TxFrame } from '../lib/core/frame.
 import { Bridging, type BridgingOptions } from '../lib/l2/bridging.js';
 import type { StationInfo } from '../lib/l2/station-table.js';
 import { anyMac, unhandled } from './port.js';
-import { checkEthernet, checkMtu, VirtualDevice } from './virtual-device.js';
+import { checkEthernet, checkMtu, countsTags, MOST_MTU, VirtualDevice } from './virtual-device.js';
 
 /** Options of {@link bridgeDevice}. */
 export interface BridgeDeviceOptions extends BridgingOptions {
@@ -32,7 +32,7 @@ export interface BridgeDevice extends Device {
   readonly ports: readonly Device[];
   /** Stations that it knows, and where; its own address leads to itself. */
   readonly stations: readonly StationInfo<Device>[];
-  /** Adds a port. @throws UsageError `ERR_INVALID_OPTION` for one that it has, that is no Ethernet device, or that is itself */
+  /** Adds a port. @throws UsageError `ERR_INVALID_OPTION` for one that it has, that is no Ethernet device or too narrow for IP, or that is itself */
   add(port: Device): void;
   /** Takes a port away, which stays open; says whether it was one. */
   remove(port: Device): boolean;
@@ -61,7 +61,11 @@ class OwnPort extends VirtualDevice implements BridgeDevice {
     this.isPromiscuous = promiscuous;
     this.bridging = new Bridging(options, env.random.uint32());
     this.bridging.stations.pin(this.mac.value, this);
-    this.describe();
+    this.have([]);
+  }
+
+  override get countsTags(): boolean {
+    return this.ports.some(countsTags);
   }
 
   get stations(): readonly StationInfo<Device>[] {
@@ -73,8 +77,7 @@ class OwnPort extends VirtualDevice implements BridgeDevice {
     if (port === this) throw new UsageError('ERR_INVALID_OPTION', 'a bridge is no port of itself');
     if (this.ports.includes(port)) throw new UsageError('ERR_INVALID_OPTION', `'${port.name}' is a port already`);
     if (!this.open) throw new UsageError('ERR_INVALID_STATE', `the bridge '${this.name}' is closed`);
-    this.ports = [...this.ports, port];
-    this.describe();
+    this.have([...this.ports, port]);
     const subscription = port.frames$.subscribe({
       next: (frame) => this.receive(frame, port),
       error: (error) => this.lost(port, error),
@@ -85,11 +88,10 @@ class OwnPort extends VirtualDevice implements BridgeDevice {
 
   remove(port: Device): boolean {
     if (!this.ports.includes(port)) return false;
-    this.ports = this.ports.filter((other) => other !== port);
+    this.have(this.ports.filter((other) => other !== port));
     this.subscriptions.get(port)?.unsubscribe();
     this.subscriptions.delete(port);
     this.bridging.stations.forget(port);
-    this.describe();
     return true;
   }
 
@@ -129,10 +131,12 @@ class OwnPort extends VirtualDevice implements BridgeDevice {
     failed(port, error);
   }
 
-  /** What MTU and features follow from the ports. */
-  private describe(): void {
-    const { ports, options } = this;
-    this.mtu = checkMtu(options.mtu ?? (ports.length === 0 ? DEFAULT_MTU : Math.min(...ports.map(({ mtu }) => mtu))));
+  /** Takes these as its ports, with the MTU and the features that follow from them. */
+  private have(ports: readonly Device[]): void {
+    const { mtu = ports.length === 0 ? DEFAULT_MTU : Math.min(MOST_MTU, ...ports.map((port) => port.mtu)) } =
+      this.options;
+    this.mtu = checkMtu(mtu);
+    this.ports = ports;
     // What one port does is worth making: the others do it in software, no later than whoever makes the frame would have.
     this.features = {
       checksum: ports.some(({ features }) => features.checksum),

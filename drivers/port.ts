@@ -17,6 +17,7 @@ import {
   GsoType,
   type RxFrame,
   type TxFrame,
+  UNDER_WAY,
 } from '../lib/core/frame.js';
 import { asOnWire, withChecksum } from '../lib/wire/as-on-wire.js';
 import { ETHERNET_HEADER, EtherType } from '../lib/wire/ethernet.js';
@@ -213,4 +214,11 @@ export function withHeadroom(frame: TxFrame, length: number, pool: FramePool): T
   const copy = asTx(pool.copy(frame));
   frame.release();
   return copy;
+}
+
+/** Gives back the copy of a received frame, if it is one that was delivered in its place: what became of that became of the frame. */
+export function endCopy(own: Frame, frame: Frame): void {
+  if (own === frame) return;
+  if (frame.fate === UNDER_WAY) frame.fate = own.fate;
+  own.release();
 }

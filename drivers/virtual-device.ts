@@ -41,6 +41,11 @@ export abstract class VirtualDevice implements Device {
     this.sink = { next, error: unhandled, complete: () => undefined };
   }
 
+  /** Whether the tags of its frames count against its MTU, since they take room of a packet around them. */
+  get countsTags(): boolean {
+    return false;
+  }
+
   abstract get mtu(): number;
   abstract get features(): DeviceFeatures;
 
@@ -71,6 +76,11 @@ export abstract class VirtualDevice implements Device {
     if (open) this.detach();
     return open;
   }
+}
+
+/** Whether tags count against the MTU of a device: of most they do not. */
+export function countsTags(device: Device): boolean {
+  return device instanceof VirtualDevice && device.countsTags;
 }
 
 /** @throws UsageError `ERR_INVALID_OPTION` for a device that frames of Ethernet cannot go through */

@@ -21,8 +21,8 @@ import {
   type VlanFields,
   VlanTag,
 } from '../lib/wire/vlan.js';
-import { withHeadroom } from './port.js';
-import { checkEthernet, checkMtu, VirtualDevice } from './virtual-device.js';
+import { endCopy, withHeadroom } from './port.js';
+import { checkEthernet, checkMtu, countsTags, VirtualDevice } from './virtual-device.js';
 
 /** Options of {@link vlanDevice}. */
 export interface VlanDeviceOptions {
@@ -36,7 +36,7 @@ export interface VlanDeviceOptions {
   readonly name?: string;
   /** Default: the parent's. */
   readonly mac?: MacAddress | string;
-  /** Largest IP packet, in bytes. Default: the parent's, which counts no tags. */
+  /** Largest IP packet, in bytes. Default: the parent's, which counts no tags; over a VXLAN it does, and there is room for the tag. */
   readonly mtu?: number;
 }
 
@@ -98,7 +98,7 @@ class Trunk {
     popVlanTag(own);
     own.link = NOT_PARSED;
     device.receive(own);
-    if (own !== frame) own.release();
+    endCopy(own, frame);
   }
 }
 
@@ -125,17 +125,21 @@ class VlanDevice extends VirtualDevice {
     const { vid, priority = 0, protocol = EtherType.Vlan, name = `${parent.name}.${vid}` } = options;
     super(name, options.mac === undefined ? parent.mac : MacAddress.of(options.mac), ALL, env);
     this.parent = parent;
-    this.mtu = checkMtu(options.mtu ?? parent.mtu);
     if (parent.share !== undefined) this.share = parent.share;
     this.tag = { vid, priority };
     this.protocol = protocol;
     this.isTagged = vid !== VLAN_PRIORITY_ONLY || priority > 0;
+    this.mtu = checkMtu(options.mtu ?? parent.mtu - (this.isTagged && countsTags(parent) ? VLAN_TAG : 0));
     this.tags = (parent instanceof VlanDevice ? parent.tags : 0) + (this.isTagged ? 1 : 0);
     if (this.tags > MOST_TAGS) throw new UsageError('ERR_INVALID_OPTION', `'${name}' would need a third tag`);
     this.key = keyOf(vid, protocol);
     this.trunk = trunks.get(parent) ?? new Trunk(parent, env);
     trunks.set(parent, this.trunk);
     this.trunk.add(this, this.key);
+  }
+
+  override get countsTags(): boolean {
+    return countsTags(this.parent);
   }
 
   override get features(): DeviceFeatures {

@@ -47,7 +47,10 @@ export interface VxlanDeviceOptions {
   readonly checksum?: boolean;
   /** Take datagrams without a checksum over IPv6 (RFC 6936). Default false. It is one setting for all networks of a port. */
   readonly acceptZeroChecksum6?: boolean;
-  /** Refuse outer packets that are larger than their path's MTU, instead of sending them in fragments. Default false. */
+  /**
+   * Refuse outer packets that are larger than their path's MTU, instead of sending them in fragments. Default false, as on Linux, though RFC 7348
+   * 4.3 has ends send no fragments, and lets them drop those that come: none are sent while the MTU is as small as the default one.
+   */
   readonly dontFragment?: boolean;
   /** Default `vxlan` and the identifier. */
   readonly name?: string;
@@ -55,7 +58,7 @@ export interface VxlanDeviceOptions {
   readonly mac?: MacAddress | string;
   /**
    * Largest IP packet inside, in bytes, 68 to 65,477, over IPv6 to 65,457. Default: what fits the path to the first peer, or 1500 bytes, without
-   * fragments.
+   * fragments. VLAN tags take room of it: VLANs on the device have an MTU that is smaller by their tags.
    */
   readonly mtu?: number;
 }

@@ -23,7 +23,7 @@ import { networkOffset } from '../lib/wire/network-offset.js';
 import { decapsulateEcn, innerTrafficClass } from '../lib/wire/tunnel-ecn.js';
 import { UDP_HEADER } from '../lib/wire/udp.js';
 import { VXLAN_HEADER, VXLAN_PORT, VxlanHeader } from '../lib/wire/vxlan.js';
-import { anyMac, longestLinkHeader, withHeadroom } from './port.js';
+import { anyMac, endCopy, longestLinkHeader, withHeadroom } from './port.js';
 import { checkMtu, LEAST_MTU, MOST_MTU, VirtualDevice } from './virtual-device.js';
 import { checkVxlanOptions, type VxlanDevice, type VxlanDeviceOptions, type VxlanUnderlay } from './vxlan-options.js';
 
@@ -101,6 +101,10 @@ class VxlanEnd extends VirtualDevice implements VxlanDevice, VxlanNetwork {
     this.mtu = options.mtu ?? this.fittingMtu();
   }
 
+  override get countsTags(): boolean {
+    return true;
+  }
+
   get peers(): readonly IpAddress[] {
     return this.flooded.map(({ address }) => address);
   }
@@ -128,7 +132,9 @@ class VxlanEnd extends VirtualDevice implements VxlanDevice, VxlanNetwork {
     if (removed === undefined || !this.flooded.includes(removed)) return false;
     this.flooded = this.flooded.filter((other) => other !== removed);
     this.known.unname(removed);
-    this.table.forget(removed);
+    // As another peer it may have been heard before it was named.
+    const behind = this.table.list(this.env.timers.now()).map(({ port }) => port);
+    for (const peer of new Set(behind)) if (isSameAddress(peer.address, removed.address)) this.table.forget(peer);
     return true;
   }
 
@@ -155,7 +161,7 @@ class VxlanEnd extends VirtualDevice implements VxlanDevice, VxlanNetwork {
     if (this.isLearning) this.table.learn(high, low, peer, this.env.timers.now());
     const own = frame.exclusive ? frame : this.env.pool.copy(frame);
     this.deliver(own, packet.trafficClass & ECN_MASK);
-    if (own !== frame) own.release();
+    endCopy(own, frame);
   }
 
   protected override transmit(frame: TxFrame): void {

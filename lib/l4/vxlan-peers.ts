@@ -1,6 +1,7 @@
 /** The other ends of a VXLAN (RFC 7348 4.2): those that were named, and those that were heard of. */
 
-import { type IpAddress, unmapped } from '../core/address.js';
+import { type IpAddress, Ipv6Address, unmapped } from '../core/address.js';
+import type { Device } from '../core/device.js';
 import { Ends } from '../wire/ends.js';
 import type { IpPacket } from '../wire/ip.js';
 import type { UdpTunnelEnd } from './udp-tunnels.js';
@@ -18,6 +19,8 @@ export class VxlanPeer {
 
 interface Place {
   readonly ends: Ends;
+  /** Which brought the packets: a link-local address is one of its link. */
+  device: Device | undefined;
   peer: VxlanPeer | undefined;
 }
 
@@ -29,6 +32,7 @@ export class VxlanPeers {
   private readonly named = new Map<string, VxlanPeer>();
   private readonly places: readonly Place[] = Array.from({ length: PLACES }, () => ({
     ends: new Ends(),
+    device: undefined,
     peer: undefined,
   }));
   private readonly onlyNamed: boolean;
@@ -62,15 +66,19 @@ export class VxlanPeers {
   /** The peer that a packet is from; `undefined` where nothing is taken from there. */
   senderOf(packet: IpPacket): VxlanPeer | undefined {
     const { sourceOffset: at, addressLength } = packet;
-    const { view } = packet.frame.slab;
+    const { device, slab } = packet.frame;
+    const { view } = slab;
     const place = this.places[(Math.imul(view.getInt32(at + addressLength - 4), 0x9e37_79b1) >>> 26) & (PLACES - 1)];
     if (place === undefined) return undefined;
     const length = addressLength === 4 ? 8 : 32;
-    if (place.peer !== undefined && place.ends.are(view, at, length)) return place.peer;
+    if (place.peer !== undefined && place.device === device && place.ends.are(view, at, length)) return place.peer;
     const address = packet.sourceAddress;
-    const peer = this.named.get(address.toString()) ?? (this.onlyNamed ? undefined : new VxlanPeer(address));
+    const zoned = onLink(address, device);
+    const named = this.named.get(zoned.toString()) ?? this.named.get(address.toString());
+    const peer = named ?? (this.onlyNamed ? undefined : new VxlanPeer(zoned));
     if (peer === undefined) return undefined;
     place.ends.read(view, at, length);
+    place.device = device;
     place.peer = peer;
     return peer;
   }
@@ -78,4 +86,10 @@ export class VxlanPeers {
   private forgetPlaces(): void {
     for (const place of this.places) place.peer = undefined;
   }
+}
+
+/** A link-local address with the zone that packets do not carry; any other as it is. */
+function onLink(address: IpAddress, device: Device | undefined): IpAddress {
+  if (address.version === 4 || device === undefined || !address.isLinkLocal) return address;
+  return new Ipv6Address(address.a, address.b, address.c, address.d, device.name);
 }

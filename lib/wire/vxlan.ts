@@ -29,7 +29,10 @@ export class VxlanHeader {
     this.offset = offset;
   }
 
-  /** What is wrong with the header at `offset`, or `undefined`. Reserved fields are ignored (RFC 7348 5), network 0 is none. */
+  /**
+   * What is wrong with the header at `offset`, or `undefined`. Reserved fields are ignored (RFC 7348 5), reserved flags are not: they make another
+   * header of it. Network 0 is none.
+   */
   static check(frame: Frame, offset: number): DropReason | undefined {
     if (frame.end - offset < VXLAN_HEADER) return DropReason.VxlanTruncated;
     const { view } = frame.slab;

@@ -176,6 +176,12 @@ describe('bridgeDevice', () => {
       ...fakeDevice(env, { name: 'able', mtu: 9000 }),
       features: { checksum: true, segmentation: true, udpSegmentation: false },
     };
+    const narrow = fakeDevice(env, { name: 'narrow', mtu: 67 });
+    const had = lan.ports;
+    expect(() => lan.add(narrow))
+      .to.throw()
+      .with.property('code', 'ERR_INVALID_OPTION');
+    expect(lan.ports).to.deep.equal(had);
     const small = fakeDevice(env, { name: 'small', mtu: 1280 });
     lan.add(able);
     lan.add(small);

@@ -3,6 +3,7 @@ import { link } from '../../drivers/link.js';
 import { vlanDevice, type VlanDeviceOptions } from '../../drivers/vlan.js';
 import type { Device } from '../../lib/core/device.js';
 import { MacAddress } from '../../lib/core/address.js';
+import { DropReason } from '../../lib/core/drops.js';
 import { asTx, ChecksumState, type Frame, GsoType } from '../../lib/core/frame.js';
 import { EtherType } from '../../lib/wire/ethernet.js';
 import { host } from '../../operators/stack/host.js';
@@ -76,6 +77,14 @@ describe('vlanDevice', () => {
     make({ vid: 7, protocol: EtherType.QinQ, name: 'service' });
     parent.receive(tagged('88a8 0007'));
     expect(seen).to.deep.equal([`service ${hex(UNTAGGED)}`]);
+  });
+
+  it('says of a frame that somebody keeps what became of the copy in its place', () => {
+    const kept: Frame[] = [];
+    parent.frames$.subscribe((frame) => kept.push(frame.retain()));
+    vlanDevice(parent, { vid: 7 }, env);
+    expect(parent.receive(tagged('8100 0007'))).to.equal(DropReason.DeviceUnwatched);
+    for (const frame of kept) frame.release();
   });
 
   it('802.1Q-1: tags what it sends, with its priority', () => {

@@ -20,7 +20,8 @@ import { toDevices } from '../../operators/stack/to-devices.js';
 import type { SimulationScheduler } from '../../operators/time/simulation-scheduler.js';
 import { hexBytes, hexOf } from '../lib/wire/frames.js';
 import { BULK, parse, superSegment } from '../lib/wire/super-segments.js';
-import { txOf, virtualBench } from './virtual-rigs.js';
+import { addressOf, VxlanSegment } from './vxlan-segment.js';
+import { txOf } from './virtual-rigs.js';
 
 const A = '0200000000aa';
 const B = '0200000000bb';
@@ -39,39 +40,22 @@ const ipv4 = (tos: number, ports = '04000035'): string =>
   `0800 45${tos.toString(16).padStart(2, '0')}001c00004000401100000a0000010a000002 ${ports} 00080000`;
 
 for (const version of [4, 6] as const) {
-  const address = (n: number): string => (version === 4 ? `192.0.2.${n}` : `2001:db8::${n}`);
+  const address = addressOf(version);
   const other = (n: number): string => (version === 4 ? `2001:db8::${n}` : `192.0.2.${n}`);
 
   describe(`vxlanDevice over IPv${version}`, () => {
+    let segment: VxlanSegment;
     let env: Env;
     let scheduler: SimulationScheduler;
     let hosts: readonly Host[];
     let running: readonly Subscription[];
     let wire: readonly LinkEnd[];
-    /** Each frame that any of the hosts sent, as described. */
-    let outer: ReturnType<typeof describePacket>[];
-    let outerFrames: Frame[];
+    let outer: VxlanSegment['outer'];
+    let outerFrames: VxlanSegment['outerFrames'];
 
-    /** Four hosts on a segment, .1 to .4. */
     beforeEach(() => {
-      ({ env, scheduler } = virtualBench());
-      const segment = link({ ends: 4 }, env);
-      wire = segment.ends;
-      outer = [];
-      outerFrames = [];
-      hosts = wire.map((device, i) =>
-        host({ device, addresses: [`${address(i + 1)}/${version === 4 ? 24 : 64}`] }, env),
-      );
-      running = hosts.map((me, i) =>
-        (wire[i] ?? expect.fail()).frames$.pipe(me).subscribe((frame) => {
-          const copy = Frame.from(frame.bytes());
-          copy.checksum = frame.checksum;
-          outerFrames.push(copy);
-          outer.push(describePacket(copy));
-          wire[i]?.sink.next(frame);
-        }),
-      );
-      scheduler.runFor(5000);
+      segment = new VxlanSegment(version);
+      ({ env, scheduler, hosts, running, wire, outer, outerFrames } = segment);
     });
     afterEach(() => {
       for (const one of running) one.unsubscribe();
@@ -79,18 +63,7 @@ for (const version of [4, 6] as const) {
       expect(scheduler.pending).to.equal(0);
     });
 
-    const make = (at: number, options: Partial<VxlanDeviceOptions> = {}): VxlanDevice =>
-      vxlanDevice(
-        {
-          vni: 42,
-          underlay: hosts[at - 1] ?? expect.fail(),
-          local: address(at),
-          mac: `02:00:00:00:00:0${at}`,
-          ...options,
-        },
-        env,
-      );
-
+    const make = (at: number, options: Partial<VxlanDeviceOptions> = {}): VxlanDevice => segment.make(at, options);
     /** What a device receives, as hex. */
     function listen(device: VxlanDevice): string[] {
       const seen: string[] = [];
@@ -103,10 +76,7 @@ for (const version of [4, 6] as const) {
       return seen;
     }
 
-    function send(device: VxlanDevice, bytes: Uint8Array): void {
-      device.sink.next(txOf(bytes, env));
-      scheduler.runFor(100);
-    }
+    const send = (device: VxlanDevice, bytes: Uint8Array): void => segment.send(device, bytes);
 
     const tunnelled = (): typeof outer => outer.splice(0).filter(({ layers }) => layers.includes('vxlan'));
 
@@ -263,7 +233,7 @@ for (const version of [4, 6] as const) {
     it('RFC 6040 4: takes DSCP and marks from the packet inside, or a DSCP of its own', () => {
       const classes = (options: Partial<VxlanDeviceOptions>): number[] => {
         const left = make(1, { peers: [address(2)], ...options });
-        outerFrames = [];
+        outerFrames.length = 0;
         for (const tos of [0, 1, 2, 3, 0xb8 | 1]) send(left, frameBytes(B, A, ipv4(tos)));
         send(left, frameBytes(B, A));
         void left.close();
