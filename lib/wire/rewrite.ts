@@ -201,7 +201,8 @@ function replaceChecksum(fields: PacketFields, at: number, addresses: number, se
   if (isUdp && before === 0) return 0;
   const change = coversAddresses(protocol) ? addresses + segment : segment;
   const sum = complement(fold((~before & 0xffff) + change));
-  const after = sum === 0 && isUdp ? 0xffff : sum;
+  // Where a field of zero says that there is no checksum, a sum of zero is sent as all ones (RFC 768, RFC 3828 3.1).
+  const after = sum === 0 && (isUdp || protocol === UDP_LITE) ? 0xffff : sum;
   view.setUint16(at, after);
   return (~before & 0xffff) + after;
 }

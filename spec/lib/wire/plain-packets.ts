@@ -95,7 +95,7 @@ export function plainSegment(packet: PlainPacket, ends: PlainEnds): Uint8Array {
   const number = protocolNumber(protocol, version);
   const pseudo = pseudoSum(ends, number, bytes.length);
   const whole = ~plainSum(bytes, pseudo) & 0xffff;
-  const field = protocol === 'udp' && whole === 0 ? 0xffff : whole;
+  const field = (protocol === 'udp' || protocol === 'udp-lite') && whole === 0 ? 0xffff : whole;
   view.setUint16(checksumPlace(protocol), checksum === 'full' ? field : checksum === 'partial' ? pseudo : 0);
   return bytes;
 }

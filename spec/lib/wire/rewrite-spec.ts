@@ -82,6 +82,20 @@ describe('rewriting packets', () => {
     );
   });
 
+  for (const protocol of ['udp', 'udp-lite'] as const) {
+    it(`3828 3.1: writes a sum of zero as all ones in ${protocol}`, () => {
+      const packet: PlainPacket = { protocol, body: Uint8Array.of(1, 2, 3, 4), checksum: 'full', options: 0 };
+      const [source, destination] = [new Ipv4Address(0x0a00_0001), new Ipv4Address(0x0a00_0002)];
+      const before: PlainEnds = { source, destination, sourcePort: 0, destinationPort: 7 };
+      // What is added to a port is taken from the checksum.
+      const sourcePort = new DataView(plainSegment(packet, before).buffer).getUint16(6);
+      const frame = plainFrame(packet, before);
+      rewriteSource(frame, fieldsOf(frame), ...words(source), sourcePort);
+      expect(frame.slab.view.getUint16(frame.start + 26)).to.equal(0xffff);
+      expect(hex(frame.bytes())).to.equal(hex(plainFrame(packet, { ...before, sourcePort }).bytes()));
+    });
+  }
+
   it('changes the identification of packets of IPv4, and knows which may be fragmented', () => {
     fc.assert(
       fc.property(packets, ends(4), fc.nat(0xffff), fc.boolean(), (packet, of, identification, dontFragment) => {
