@@ -2,8 +2,10 @@
 
 import { ipOf, type IpVersion, MacAddress, parseIp } from '../core/address.js';
 import { UsageError } from '../core/errors.js';
+import type { Frame } from '../core/frame.js';
 import { Icmpv6Type } from '../wire/icmpv6.js';
 import { groupMac, solicitedNode } from '../wire/ipv6.js';
+import { startsAtIp } from '../wire/whole-packet.js';
 import type { Direction, PacketSpec } from './packet-spec.js';
 
 /** Options of a notation; the default addresses are those of packetdrill. */
@@ -20,7 +22,7 @@ export interface NotationOptions {
   readonly remotePort?: number;
   /** Default 02:00:00:00:00:01 and 02:00:00:00:00:02. */
   readonly macs?: { readonly local: string; readonly remote: string };
-  /** What frames start with, default `ethernet`. */
+  /** What frames start with, default `ethernet`. A frame that is known to be an IP packet without link header is read as one all the same. */
   readonly linkType?: 'ethernet' | 'ip';
   /** Live sequence number that the remote side's 0 stands for, default 0. */
   readonly remoteIsn?: number;
@@ -80,6 +82,11 @@ export class NotationContext {
       macFrom: macTo,
       macTo: macFrom,
     };
+  }
+
+  /** What a frame starts with: what the link has, unless the frame is known to be a packet that has no link header yet. */
+  mediumOf(frame: Frame): 'ethernet' | 'ip' {
+    return this.linkType === 'ip' || startsAtIp(frame, frame.start) ? 'ip' : 'ethernet';
   }
 
   ends(direction: Direction): Ends {

@@ -6,8 +6,8 @@ import { ArpOperation } from '../wire/arp.js';
 import { type Icmpv4Message, type Icmpv4Quote, Icmpv4Type, isIcmpv4Error } from '../wire/icmpv4.js';
 import { type Icmpv6Message, type Icmpv6Quote, isIcmpv6Error } from '../wire/icmpv6.js';
 import { HOP_BY_HOP, IpProtocol } from '../wire/ip.js';
-import { Ipv4Packet } from '../wire/ipv4.js';
-import { IPV6_HEADER, Ipv6Packet } from '../wire/ipv6.js';
+import type { Ipv4Packet } from '../wire/ipv4.js';
+import { IPV6_HEADER, type Ipv6Packet } from '../wire/ipv6.js';
 import { extensionLength } from '../wire/ipv6-extensions.js';
 import { TCP_HEADER, TcpFlag, type TcpSegment } from '../wire/tcp.js';
 import { fragmentOf } from './describe.js';
@@ -42,8 +42,7 @@ export class PacketReader {
 
   /** What the frame, sent in `direction`, says; a SYN of ours teaches the map where our sequence numbers begin. Never throws. */
   read(frame: Frame, direction: Direction): PacketSpec {
-    const bare = this.context.linkType === 'ip' || startsAtIp(frame);
-    const packet = new Dissection(frame, { linkType: bare ? 'ip' : 'ethernet' });
+    const packet = new Dissection(frame, { linkType: this.context.mediumOf(frame) });
     const body = packet.ip === undefined ? linkBody(packet, frame) : this.internet(packet, direction);
     return { ...body, direction, ...this.link(packet, body, direction) };
   }
@@ -168,12 +167,6 @@ export class PacketReader {
     }
     return { kind: 'ip', ...addresses, protocol, payload: any(0) };
   }
-}
-
-/** Whether this is a packet that has no link header yet, although its link has them. */
-function startsAtIp(frame: Frame): boolean {
-  if (frame.link === frame.start) return false;
-  return Ipv4Packet.check(frame, frame.start) === undefined || Ipv6Packet.check(frame, frame.start) === undefined;
 }
 
 function linkBody(packet: Dissection, frame: Frame): PacketSpec {

@@ -45,7 +45,7 @@ export function chaiPackets(chai: ChaiLike): void {
     const assertion = this as AssertionLike;
     const frame = assertion._obj;
     const { equal, expected, actual } = notation.compare(line, frame);
-    const whole = `${pretty(frame, { linkType: notation.context.linkType })}\n${hexdump(frame.bytes(), '\t')}`;
+    const whole = `${pretty(frame, { linkType: notation.context.mediumOf(frame) })}\n${hexdump(frame.bytes(), '\t')}`;
     assertion.assert(
       equal,
       `expected packet ${expected}\n          but got ${actual}\n${whole}`,

@@ -79,7 +79,7 @@ export function net(test: (helpers: NetHelpers) => void, options: NetOptions = {
   scheduler.run(({ flush }) => {
     const env = environment({ scheduler, seed: options.seed ?? 1, pool });
     const { timers } = env;
-    const recording = new Recording(notation.context.linkType);
+    const recording = new Recording(notation.context);
     const run = new TestRun(scheduler, env, notation, recording);
     if (options.until !== undefined) run.lastUntil(options.until);
     test({

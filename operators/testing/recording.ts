@@ -1,9 +1,9 @@
 /** Every packet of a test run, so that a run that fails can be looked at in Wireshark. */
 
-import { captureTime, type CaptureDirection, LinkType } from '../../lib/capture/capture.js';
+import { captureTime, type CaptureDirection, linkTypeOf } from '../../lib/capture/capture.js';
 import { PcapngWriter } from '../../lib/capture/pcapng-writer.js';
 import type { Frame } from '../../lib/core/frame.js';
-import { Ipv4Packet } from '../../lib/wire/ipv4.js';
+import type { NotationContext } from '../../lib/text/notation-context.js';
 
 interface Recorded {
   readonly time: number;
@@ -15,16 +15,15 @@ interface Recorded {
 /** Collects copies of packets. */
 export class Recording {
   private readonly packets: Recorded[] = [];
-  private readonly linkType: 'ethernet' | 'ip';
+  private readonly context: NotationContext;
 
-  constructor(linkType: 'ethernet' | 'ip') {
-    this.linkType = linkType;
+  constructor(context: NotationContext) {
+    this.context = context;
   }
 
   /** Copies a frame as it stands at `time` (milliseconds). */
   add(frame: Frame, direction: CaptureDirection, time: number): void {
-    const bare = this.linkType === 'ip' || isBare(frame);
-    const linkType = bare ? LinkType.RawIp : LinkType.Ethernet;
+    const linkType = linkTypeOf(this.context.mediumOf(frame));
     this.packets.push({ time, direction, linkType, data: frame.bytes().slice() });
   }
 
@@ -46,8 +45,4 @@ export class Recording {
     }
     return file;
   }
-}
-
-function isBare(frame: Frame): boolean {
-  return frame.link !== frame.start && Ipv4Packet.check(frame, frame.start) === undefined;
 }

@@ -43,7 +43,7 @@ export class World {
   readonly env: Env;
   readonly host: Host;
   readonly ends: Ends;
-  readonly recording: Recording = new Recording('ip');
+  readonly recording: Recording;
   /** Segments that left and that nobody has asked for yet. */
   readonly sent: LivePacket[] = [];
   private readonly frames = new Subject<RxFrame>();
@@ -55,6 +55,7 @@ export class World {
     this.ends = ends;
     this.env = environment({ scheduler: this.scheduler, seed: 1, pool: POOL });
     this.notation = new PacketNotation({ version, local, remote, linkType: 'ip' });
+    this.recording = new Recording(this.notation.context);
     this.device = this.makeDevice(mtu);
     this.host = host(
       {

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import * as fc from 'fast-check';
-import { FramePool } from '../../../lib/core/frame.js';
+import { Frame, FramePool } from '../../../lib/core/frame.js';
 import { describe as describePacket } from '../../../lib/text/describe.js';
 import { PacketNotation } from '../../../lib/text/notation.js';
 import { tokenize } from '../../../lib/text/notation-lexer.js';
@@ -172,6 +172,15 @@ describe('PacketNotation', () => {
     expect(hexOf(notation.build('arp reply 10.0.0.1 is-at 02:00:00:00:00:02'))).to.equal(
       '020000000001020000000002080600010800060400020200000000020a0000010200000000010a000002',
     );
+  });
+
+  it('takes a frame for a packet without link header only if the frame says so', () => {
+    const notation = new PacketNotation({ version: 6 });
+    // Its first bytes could be an IPv6 header.
+    const line = '< udp 53 > 1024 (100) mac-to 64:d1:54:00:00:10';
+    expect(notation.compare(line, Frame.from(notation.build(line).bytes()))).to.include({ equal: true });
+    const bare = new PacketNotation({ version: 6, linkType: 'ip' }).build('> udp 53 > 1024 (100)');
+    expect(notation.compare('> udp 53 > 1024 (100)', bare)).to.include({ equal: true });
   });
 
   it('writes right checksums, and wrong ones on request', () => {

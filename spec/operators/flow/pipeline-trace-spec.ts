@@ -96,6 +96,15 @@ describe('traces of a pipeline', () => {
     expect(passed?.steps.length).to.equal(5);
   });
 
+  it('tell a frame from a packet without link header, whatever its addresses are', () => {
+    const stages = pipeline<Frame>([['nat', translates]], env);
+    const traces = traced(stages);
+    in$.pipe(stages).subscribe();
+    // The first bytes of this one could be an IPv6 header.
+    send('< udp 1024 > 53 (100) mac-to 64:d1:54:00:00:10');
+    expect(traces[0]?.text).to.match(/^udp 1024 > 53 \(100\) .* mac-to 64:d1:54:00:00:10$/);
+  });
+
   it('are of the packets that a filter wants, as they come in', () => {
     const stages = pipeline<Frame>([['nat', translates]], env);
     const tcp = traced(stages, 'tcp port 80 and src host 10.0.0.2');
