@@ -15,14 +15,15 @@ import { ETHERNET_HEADER, EthernetFrame, EtherType } from '../wire/ethernet.js';
 import { ICMPV4_HEADER, Icmpv4Message } from '../wire/icmpv4.js';
 import { ICMPV6_HEADER, Icmpv6Message, Icmpv6Type, isNdp } from '../wire/icmpv6.js';
 import { HOP_BY_HOP, type IpPacket, IpProtocol } from '../wire/ip.js';
-import { IPV4_HEADER, Ipv4Packet } from '../wire/ipv4.js';
+import { IPV4_HEADER, Ipv4Packet, ipv4PseudoHeaderSum } from '../wire/ipv4.js';
 import { IPV6_HEADER, Ipv6Packet, ipv6PseudoHeaderSum, readIpv6 } from '../wire/ipv6.js';
-import { extensionLength, findPayload, Ipv6OptionType } from '../wire/ipv6-extensions.js';
+import { extensionLength, findPayload } from '../wire/ipv6-extensions.js';
 import { checkNdpOptions } from '../wire/ndp-options.js';
 import { TCP_HEADER, TcpSegment } from '../wire/tcp.js';
 import { UDP_HEADER, UdpDatagram } from '../wire/udp.js';
 import { isVlanType, VLAN_TAG, VlanTag } from '../wire/vlan.js';
 import { VXLAN_HEADER, VXLAN_PORT, VxlanHeader } from '../wire/vxlan.js';
+import { homeAddress, lastStation, lastStop } from './checksum-addresses.js';
 
 /** What a checksum is: `unverified` where bytes that it covers are not at hand, `absent` where the sender computed none (UDP). */
 export type ChecksumVerdict = 'good' | 'bad' | 'unverified' | 'absent';
@@ -80,8 +81,6 @@ const FIXED_LENGTHS: ReadonlyMap<number, number> = new Map([
   [Icmpv6Type.ListenerReport, 24],
   [Icmpv6Type.ListenerDone, 24],
 ]);
-const SEGMENTS_LEFT = 3;
-const SEGMENT_ROUTING = 4;
 const LLC_SNAP = 8;
 /** So many frames in frames are told of. */
 const DEEPEST = 8;
@@ -111,9 +110,9 @@ export class Dissection {
   ports = -1;
   readonly checksums: Partial<Record<LayerName, ChecksumVerdict>> = {};
   malformed: DropReason | undefined = undefined;
-  /** Offsets of the addresses that checksums are computed of, where these are not the header's; -1 for those that are. */
-  private checksumSource = -1;
-  private checksumDestination = -1;
+  /** Offsets of the addresses that checksums are computed of, where these are not the header's. */
+  private checksumSource: number | undefined = undefined;
+  private checksumDestination: number | 'unknown' | undefined = undefined;
   /** Where the payload of the current layer ends according to the headers; beyond `frame.end` if it was cut. */
   private wholeEnd: number;
   private readonly options: DissectOptions;
@@ -276,29 +275,26 @@ export class Dissection {
     return found;
   }
 
-  /** A source route that is not at its end, and a mobile node's home address, stand for those of the header (RFC 8200 8.1, RFC 6275 11.3.1). */
+  /** Notes the addresses of an extension header that stand for the header's. */
   private substitute(protocol: number, at: number, length: number): void {
     const { view } = this.frame.slab;
-    if (protocol === IpProtocol.Routing && view.getUint8(at + SEGMENTS_LEFT) > 0 && length >= 24) {
-      // In a segment routing header (RFC 8754 2) the last station is the first one listed.
-      this.checksumDestination = view.getUint8(at + 2) === SEGMENT_ROUTING ? at + 8 : at + length - 16;
-    }
-    if (protocol !== IpProtocol.DestinationOptions) return;
-    for (let i = at + 2; i < at + length; ) {
-      const type = view.getUint8(i);
-      const size = type === Ipv6OptionType.Pad1 ? 1 : i + 1 < at + length ? 2 + view.getUint8(i + 1) : length;
-      if (type === Ipv6OptionType.HomeAddress && size === 18 && i + size <= at + length) this.checksumSource = i + 2;
-      i += size;
-    }
+    const [from, to] = [at + 2, at + length];
+    if (protocol === IpProtocol.Routing)
+      this.checksumDestination = lastStation(view, from, to) ?? this.checksumDestination;
+    if (protocol === IpProtocol.DestinationOptions)
+      this.checksumSource = homeAddress(view, from, to) ?? this.checksumSource;
   }
 
-  /** The pseudo-header's sum, of the addresses that the sender meant. */
-  private pseudoSum(packet: IpPacket, protocol: number, length: number): number {
-    const { checksumSource, checksumDestination } = this;
-    if (checksumSource < 0 && checksumDestination < 0) return packet.pseudoHeaderSum(protocol, length);
+  /** The pseudo-header's sum, of the addresses that the sender meant; `undefined` where the packet does not tell them. */
+  private pseudoSum(packet: IpPacket, protocol: number, length: number): number | undefined {
+    const { ipv4, checksumSource, checksumDestination } = this;
+    if (checksumDestination === 'unknown') return undefined;
+    if (ipv4 !== undefined) {
+      return ipv4PseudoHeaderSum(ipv4.source, lastStop(ipv4) ?? ipv4.destination, protocol, length);
+    }
     const { view } = this.frame.slab;
-    const source = readIpv6(view, checksumSource < 0 ? packet.sourceOffset : checksumSource);
-    const destination = readIpv6(view, checksumDestination < 0 ? packet.destinationOffset : checksumDestination);
+    const source = readIpv6(view, checksumSource ?? packet.sourceOffset);
+    const destination = readIpv6(view, checksumDestination ?? packet.destinationOffset);
     return ipv6PseudoHeaderSum(source, destination, protocol, length);
   }
 
@@ -417,10 +413,10 @@ export class Dissection {
     return this.wholeEnd > this.frame.end;
   }
 
-  /** Verifies what covers the range up to `end`, with the sum of a pseudo-header. */
-  private verdict(end: number, pseudoSum: number): ChecksumVerdict {
+  /** Verifies what covers the range up to `end`, with the sum of a pseudo-header if that is known. */
+  private verdict(end: number, pseudoSum: number | undefined): ChecksumVerdict {
     const { frame } = this;
-    if (end > frame.end || frame.checksum === ChecksumState.Partial) return 'unverified';
+    if (pseudoSum === undefined || end > frame.end || frame.checksum === ChecksumState.Partial) return 'unverified';
     return fold(sum16(frame.slab.view, frame.start, end, pseudoSum)) === 0xffff ? 'good' : 'bad';
   }
 }

@@ -9,12 +9,13 @@ import { ICMPV4_HEADER, Icmpv4Message, Icmpv4Type } from '../wire/icmpv4.js';
 import { ICMPV6_CHECKSUM_OFFSET, ICMPV6_HEADER, Icmpv6Message, isNdp } from '../wire/icmpv6.js';
 import { Ecn, HOP_BY_HOP, IpProtocol } from '../wire/ip.js';
 import { Ipv4Packet, ipv4PseudoHeaderSum } from '../wire/ipv4.js';
-import { IPV6_HEADER, IPV6_MINIMUM_MTU, Ipv6Packet, ipv6PseudoHeaderSum } from '../wire/ipv6.js';
+import { IPV6_HEADER, IPV6_MINIMUM_MTU, Ipv6Packet, ipv6PseudoHeaderSum, readIpv6 } from '../wire/ipv6.js';
 import { FragmentHeader } from '../wire/ipv6-extensions.js';
 import { NDP_HOP_LIMIT } from '../wire/ndp.js';
 import { TCP_CHECKSUM_OFFSET, TCP_HEADER, TcpSegment } from '../wire/tcp.js';
 import { UDP_HEADER, UdpDatagram } from '../wire/udp.js';
 import { pushVlanTag } from '../wire/vlan.js';
+import { homeAddress, lastStation } from './checksum-addresses.js';
 import { icmpv6Payload, icmpv6Rest } from './notation-icmpv6.js';
 import { type Ends, type NotationContext, opposite, type SequenceMap } from './notation-context.js';
 import {
@@ -129,7 +130,7 @@ export class PacketBuilder {
       options.length,
     );
     frame.slab.bytes.set(options, frame.start + TCP_HEADER);
-    TcpSegment.seal(frame, pseudoSum(ends, IpProtocol.Tcp, frame.length));
+    TcpSegment.seal(frame, pseudoSum(spec, ends, IpProtocol.Tcp, frame.length));
     if (spec.badChecksum === true) spoil(frame, frame.start + TCP_CHECKSUM_OFFSET);
     return frame;
   }
@@ -148,7 +149,7 @@ export class PacketBuilder {
     const payload =
       spec.quote === undefined ? icmpv6Payload(spec) : this.quote(spec.quote, opposite(direction), QUOTE_LIMIT6);
     const frame = payloadFrame(payload, pool);
-    const sum = pseudoSum(ends, IpProtocol.Icmpv6, frame.length + ICMPV6_HEADER);
+    const sum = pseudoSum(spec, ends, IpProtocol.Icmpv6, frame.length + ICMPV6_HEADER);
     Icmpv6Message.emit(frame, spec.type, spec.code, icmpv6Rest(spec), sum);
     if (spec.badChecksum === true) spoil(frame, frame.start + ICMPV6_CHECKSUM_OFFSET);
     return frame;
@@ -285,7 +286,7 @@ function ipv6Of(text: string): Ipv6Address {
 
 function udp(spec: UdpSpec, ends: Ends, pool?: FramePool): Frame {
   const frame = payloadFrame(spec.payload, pool);
-  const sum = pseudoSum(ends, IpProtocol.Udp, frame.length + UDP_HEADER);
+  const sum = pseudoSum(spec, ends, IpProtocol.Udp, frame.length + UDP_HEADER);
   UdpDatagram.emit(frame, ends.sourcePort, ends.destinationPort, sum);
   if (spec.badChecksum === true) spoil(frame, frame.start + UDP_CHECKSUM_OFFSET);
   return frame;
@@ -313,9 +314,17 @@ function protocolOf(spec: PacketSpec): number {
   return spec.kind === 'icmpv6' ? IpProtocol.Icmpv6 : IpProtocol.Icmp;
 }
 
-function pseudoSum(ends: Ends, protocol: number, length: number): number {
-  const source = parseIp(ends.source);
-  const destination = parseIp(ends.destination);
+/** The pseudo-header's sum, of the addresses that a receiver verifies it with. */
+function pseudoSum(spec: PacketSpec, ends: Ends, protocol: number, length: number): number {
+  let source = parseIp(ends.source);
+  let destination = parseIp(ends.destination);
+  for (const { kind, data } of spec.extensions ?? []) {
+    const view = new DataView(data.buffer, data.byteOffset, data.length);
+    const station = kind === 'routing' ? lastStation(view, 0, data.length) : undefined;
+    if (typeof station === 'number') destination = readIpv6(view, station);
+    const home = kind === 'dstopts' ? homeAddress(view, 0, data.length) : undefined;
+    if (home !== undefined) source = readIpv6(view, home);
+  }
   return source instanceof Ipv6Address && destination instanceof Ipv6Address
     ? ipv6PseudoHeaderSum(source, destination, protocol, length)
     : ipv4PseudoHeaderSum(ipv4Of(ends.source), ipv4Of(ends.destination), protocol, length);

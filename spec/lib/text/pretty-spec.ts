@@ -6,7 +6,7 @@ import { PacketNotation } from '../../../lib/text/notation.js';
 import { pretty } from '../../../lib/text/pretty.js';
 import { EthernetFrame, EtherType } from '../../../lib/wire/ethernet.js';
 import { IpProtocol } from '../../../lib/wire/ip.js';
-import { Ipv4Packet } from '../../../lib/wire/ipv4.js';
+import { Ipv4Packet, ipv4PseudoHeaderSum } from '../../../lib/wire/ipv4.js';
 import { UdpDatagram } from '../../../lib/wire/udp.js';
 import { VxlanHeader } from '../../../lib/wire/vxlan.js';
 import { pushVlanTag } from '../../../lib/wire/vlan.js';
@@ -47,6 +47,19 @@ function tunnelled(hex: string): Frame {
 }
 
 const line = (hex: string): string => pretty(frameOf(hex), { linkType: 'ip' });
+
+/** A UDP datagram to 10.9.9.9, by way of 10.0.0.1 where the option's pointer says so. */
+function routed(type: number, pointer: number): Frame {
+  const frame = frameOf('00000000');
+  const [source, station, last] = [0x0a00_0002, 0x0a00_0001, 0x0a09_0909];
+  const [destination, next] = pointer === 4 ? [station, last] : [last, station];
+  UdpDatagram.emit(frame, 1, 2, ipv4PseudoHeaderSum(source, last, IpProtocol.Udp, 12));
+  const data = new Uint8Array(5);
+  data[0] = pointer;
+  new DataView(data.buffer).setUint32(1, next);
+  Ipv4Packet.emit(frame, { source, destination, protocol: IpProtocol.Udp, options: [{ type, data }] });
+  return frame;
+}
 
 describe('pretty', () => {
   it('has nothing to say about the checksum of a super-segment, which its segments get anew', () => {
@@ -185,6 +198,23 @@ describe('pretty', () => {
 });
 
 describe('describe', () => {
+  it('verifies checksums with the addresses that the sender meant, where a packet on a source route tells them', () => {
+    for (const type of [131, 137]) {
+      for (const pointer of [4, 8]) {
+        const { checksums } = describePacket(routed(type, pointer), { linkType: 'ip' });
+        expect(checksums, `${type} ${pointer}`).to.deep.equal({ ipv4: 'good', udp: 'good' });
+      }
+    }
+    const notation = new PacketNotation({ version: 6, linkType: 'ip' });
+    const stations = (type: string): unknown =>
+      describePacket(notation.build(`udp 1 > 2 (4) routing 0x${type}0100000000fd000000000000000000000000000009`), {
+        linkType: 'ip',
+      }).checksums;
+    for (const type of ['00', '02', '04']) expect(stations(type), type).to.deep.equal({ udp: 'good' });
+    // These compress their addresses, or have none (RFC 6554, RFC 9631).
+    for (const type of ['03', '05', '06']) expect(stations(type), type).to.deep.equal({ udp: 'unverified' });
+  });
+
   it('tells layers, addresses, ports and checksums', () => {
     expect(describePacket(frameOf(ETHERNET + UDP))).to.deep.equal({
       layers: ['eth', 'ipv4', 'udp'],
