@@ -19,6 +19,10 @@ import { pretty } from '../lib/text/pretty.js';
 import { environment } from '../operators/time/environment.js';
 import { CommandError, type Io, messageOf, print } from './command.js';
 
+/** What a terminal obeys instead of showing it. */
+// eslint-disable-next-line no-control-regex -- it is these that must not reach a terminal
+const CONTROLS = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g;
+
 /** Lines gathered before they are written, in characters. */
 const GATHER = 16_384;
 
@@ -176,7 +180,7 @@ function lineOf(
   if (!style.json) {
     const words =
       linkType === undefined ? `link type ${packet.linkType}, length ${originalLength}` : pretty(frame, how);
-    const comment = packet.comment === undefined ? '' : ` # ${packet.comment.replaceAll('\n', ' ')}`;
+    const comment = packet.comment === undefined ? '' : ` # ${packet.comment.replaceAll(CONTROLS, ' ')}`;
     return `${n} ${time ?? '-'} ${words}${comment}\n${style.hex ? `${hexdump(data, '\t')}\n` : ''}`;
   }
   const json = {

@@ -171,6 +171,15 @@ describe('rx-netstack dump', () => {
     expect(plain).not.to.have.any.keys('captured', 'interface', 'direction', 'comment', 'hex', 'file');
   });
 
+  it('prints no comment that a terminal would obey', async () => {
+    const file = new Gathered();
+    const writer = new PcapngWriter(file);
+    writer.addInterface();
+    writer.write({ ...AT, data: etherPacket(), comment: 'a\x1b[2J\x1b]0;x\x07\r\n\x7f\x9bé\u2028z' });
+    const { stdout } = await run(['dump', saved('c.pcapng', file.bytes)]);
+    expect(stdout).to.match(/: UDP, length 4 # a \[2J \]0;x {5}é z\n$/);
+  });
+
   it('reads raw IP, loopback and cooked captures, and says what else there is', async () => {
     const ip = ipPacket().bytes();
     const at = async (linkType: number, data: Uint8Array) => {
