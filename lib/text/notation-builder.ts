@@ -14,10 +14,10 @@ import { FragmentHeader } from '../wire/ipv6-extensions.js';
 import { NDP_HOP_LIMIT } from '../wire/ndp.js';
 import { TCP_CHECKSUM_OFFSET, TCP_HEADER, TcpSegment } from '../wire/tcp.js';
 import { UDP_HEADER, UdpDatagram } from '../wire/udp.js';
-import { pushVlanTag } from '../wire/vlan.js';
 import { homeAddress, lastStation } from './checksum-addresses.js';
 import { icmpv6Payload, icmpv6Rest } from './notation-icmpv6.js';
 import { type Ends, type NotationContext, opposite, type SequenceMap } from './notation-context.js';
+import { pushTags } from './notation-vlan.js';
 import {
   type ArpSpec,
   type Direction,
@@ -56,7 +56,7 @@ export class PacketBuilder {
       const etherType = this.etherType(spec, direction);
       const macFrom = spec.macFrom ?? this.context.ends(direction).macFrom;
       EthernetFrame.emit(frame, spec.macTo ?? this.context.macTo(spec, direction), macFrom, etherType);
-      if (spec.vlan !== undefined) pushVlanTag(frame, { vid: spec.vlan });
+      pushTags(frame, spec.tags ?? []);
     }
     frame.wholeEnd = frame.end;
     return frame;
@@ -286,8 +286,13 @@ function ipv6Of(text: string): Ipv6Address {
 
 function udp(spec: UdpSpec, ends: Ends, pool?: FramePool): Frame {
   const frame = payloadFrame(spec.payload, pool);
+  const { sourcePort, destinationPort } = ends;
+  if (spec.noChecksum === true) {
+    UdpDatagram.emitUnchecked(frame, sourcePort, destinationPort);
+    return frame;
+  }
   const sum = pseudoSum(spec, ends, IpProtocol.Udp, frame.length + UDP_HEADER);
-  UdpDatagram.emit(frame, ends.sourcePort, ends.destinationPort, sum);
+  UdpDatagram.emit(frame, sourcePort, destinationPort, sum);
   if (spec.badChecksum === true) spoil(frame, frame.start + UDP_CHECKSUM_OFFSET);
   return frame;
 }

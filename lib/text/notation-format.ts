@@ -3,7 +3,15 @@
 import { MacAddress } from '../core/address.js';
 import { ArpOperation } from '../wire/arp.js';
 import { icmpCodeName, icmpTypeName } from './icmp-names.js';
-import { type IcmpSpec, type PacketSpec, type PayloadSpec, TCP_FLAG_LETTERS, type TcpSpec } from './packet-spec.js';
+import {
+  type ArpSpec,
+  type IcmpSpec,
+  type PacketSpec,
+  type PayloadSpec,
+  TCP_FLAG_LETTERS,
+  type TcpSpec,
+} from './packet-spec.js';
+import { formatTags } from './notation-vlan.js';
 import { formatTcpOptions } from './tcp-option-list.js';
 
 const ACK = 0x10;
@@ -22,14 +30,18 @@ export function formatPacket(spec: PacketSpec): string {
   if (spec.dontFragment === true) words.push('df');
   if (spec.flowLabel !== undefined) words.push(`flow ${spec.flowLabel}`);
   for (const { kind, data } of spec.extensions ?? []) words.push(`${kind} ${hexText(data)}`);
-  if (spec.from !== undefined) words.push(`from ${spec.from}`);
-  if (spec.to !== undefined) words.push(`to ${spec.to}`);
+  words.push(...endsText(spec));
   if (spec.macFrom !== undefined) words.push(`mac-from ${mac(spec.macFrom)}`);
   if (spec.macTo !== undefined) words.push(`mac-to ${mac(spec.macTo)}`);
-  if (spec.vlan !== undefined) words.push(`vlan ${spec.vlan}`);
+  words.push(...formatTags(spec.tags ?? []));
   if (spec.badChecksum === true) words.push('bad-checksum');
   if (spec.badIpChecksum === true) words.push('bad-ip-checksum');
+  if (spec.noChecksum === true) words.push('no-checksum');
   return words.join(' ');
+}
+
+function endsText({ from, to }: PacketSpec): string[] {
+  return [...(from === undefined ? [] : [`from ${from}`]), ...(to === undefined ? [] : [`to ${to}`])];
 }
 
 function mac(value: number): string {
@@ -46,13 +58,24 @@ function bodyOf(spec: PacketSpec): string {
     case 'icmpv6':
       return formatIcmp(spec);
     case 'arp':
-      if (spec.operation === ArpOperation.Reply) return `arp reply ${spec.senderIp} is-at ${mac(spec.senderMac ?? 0)}`;
-      return `arp who-has ${spec.targetIp} tell ${spec.senderIp}`;
+      return formatArp(spec);
     case 'ip':
       return `ip ${spec.protocol} ${payloadText(spec.payload)}`;
     case 'ether':
       return `ether 0x${spec.etherType.toString(16).padStart(4, '0')} ${payloadText(spec.payload)}`;
   }
+}
+
+function formatArp({ operation, senderIp, senderMac, targetIp, targetMac }: ArpSpec): string {
+  const words: string[] = [];
+  if (operation === ArpOperation.Reply) words.push(`arp reply ${senderIp} is-at ${mac(senderMac ?? 0)}`);
+  else {
+    words.push(`arp who-has ${targetIp} tell ${senderIp}`);
+    if (operation !== ArpOperation.Request) words.push(`op ${operation}`);
+    if (senderMac !== undefined) words.push(`sender-mac ${mac(senderMac)}`);
+  }
+  if (targetMac !== undefined) words.push(`target-mac ${mac(targetMac)}`);
+  return words.join(' ');
 }
 
 function portsOf(spec: { readonly sourcePort?: number; readonly destinationPort?: number }): string {
@@ -103,8 +126,8 @@ function formatIcmp(spec: IcmpSpec): string {
 }
 
 function quoteText(quote: PacketSpec): string {
-  if (quote.kind === 'tcp') return `tcp ${portsOf(quote)}${rangeText(quote)}`;
-  return bodyOf(quote);
+  const body = quote.kind === 'tcp' ? `tcp ${portsOf(quote)}${rangeText(quote)}` : bodyOf(quote);
+  return [body, ...endsText(quote)].join(' ');
 }
 
 function payloadText(payload: PayloadSpec): string {

@@ -7,6 +7,7 @@ import { type Icmpv6Message, Icmpv6Type, isIcmpv6Error } from '../wire/icmpv6.js
 import { readIpv6 } from '../wire/ipv6.js';
 import { type NdpOption, ndpOptionBytes, NdpOptionType, linkAddressIn } from '../wire/ndp-options.js';
 import type { IcmpSpec, PayloadSpec } from './packet-spec.js';
+import { payloadData } from './payload-data.js';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
@@ -117,6 +118,5 @@ function linkAddressAt(type: number, { slab, end }: Frame, at: number): number {
 }
 
 function dataOf(frame: Frame, from: number): PayloadSpec {
-  const bytes = frame.slab.bytes.slice(from, frame.end);
-  return { length: bytes.length, bytes: bytes.every((byte) => byte === 0) ? undefined : bytes };
+  return payloadData(frame.slab.bytes.slice(from, frame.end));
 }

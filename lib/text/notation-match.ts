@@ -1,5 +1,6 @@
 /** Reduces what was found to what was expected, so that comparing two packets is comparing two lines. */
 
+import { ArpOperation } from '../wire/arp.js';
 import { opposite, type NotationContext } from './notation-context.js';
 import { formatPacket } from './notation-format.js';
 import type { Direction, EnvelopeSpec, IcmpSpec, PacketSpec, PayloadSpec, TcpSpec } from './packet-spec.js';
@@ -22,11 +23,15 @@ export function matchPacket(
 function normalized(spec: PacketSpec, context: NotationContext, direction: Direction): PacketSpec {
   const ends = context.ends(direction);
   const out: Mutable<PacketSpec> = { ...spec };
-  if (out.flowLabel === 0) delete out.flowLabel;
   if (out.from === ends.source) delete out.from;
   if (out.to === context.destination(out, direction)) delete out.to;
   if (out.macFrom === ends.macFrom) delete out.macFrom;
   if (out.macTo === context.macTo(out, direction)) delete out.macTo;
+  if (out.kind === 'arp') {
+    const usualTarget = out.operation === ArpOperation.Request ? 0 : (spec.macTo ?? ends.macTo);
+    if (out.operation !== ArpOperation.Reply && out.senderMac === (spec.macFrom ?? ends.macFrom)) delete out.senderMac;
+    if (out.targetMac === usualTarget) delete out.targetMac;
+  }
   if (out.kind === 'udp') {
     out.sourcePort ??= ends.sourcePort;
     out.destinationPort ??= ends.destinationPort;
@@ -57,6 +62,7 @@ function envelope(expected: PacketSpec, actual: PacketSpec): EnvelopeSpec {
   for (const key of ['tos', 'ipId', 'dontFragment', 'flowLabel'] as const) {
     if (expected[key] === undefined) Object.assign(out, { [key]: undefined });
   }
+  if (expected.flowLabel !== undefined) out.flowLabel = actual.flowLabel ?? 0;
   const bits = (actual.tos ?? 0) & 3;
   if (expected.ecn === 'ect01' && (bits === 1 || bits === 2)) out.ecn = 'ect01';
   else if (expected.ecn !== undefined) out.ecn = (['noecn', 'ect1', 'ect0', 'ce'] as const)[bits] ?? 'noecn';
@@ -75,6 +81,8 @@ function reducedTcp(expected: TcpSpec, actual: TcpSpec): TcpSpec {
   if (expected.sequence === undefined) delete out.sequence;
   if (expected.ack === undefined) delete out.ack;
   if (expected.window === undefined) delete out.window;
+  if (expected.urgent === undefined) delete out.urgent;
+  else out.urgent ??= 0;
   if (expected.options === 'any') out.options = 'any';
   else if (expected.options !== undefined && typeof out.options === 'object') {
     const wanted = expected.options;

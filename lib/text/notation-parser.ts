@@ -2,12 +2,15 @@
  * Reads one packet of the notation. In short (docs of `PacketNotation` have examples):
  *
  *     packet   = [ "<" | ">" ] { ip-info } body { modifier }
- *     body     = [ port ">" port ] tcp-line | "udp" [ port ">" port ] data | ( "icmp" | "icmpv6" ) type [code] ... | "arp" ...
+ *     body     = [ port ">" port ] tcp-line | "udp" [ port ">" port ] data | ( "icmp" | "icmpv6" ) type [code] ... | arp
  *              | "ip" protocol data | "ether" type data
  *     data     = "(" length ")" | "(" length "..." ")" | "(" "..." ")" | "(" [ length ] string ")" | "(" 0xhex ")"
  *     modifier = "ttl" N | "tos" N | "ipid" N | "df" | "frag" a ":" b [ "+" ] | "from" IP | "to" IP | "mac-from" MAC
- *              | "mac-to" MAC | "vlan" N | "flow" N | ( "hopopts" | "dstopts" | "routing" | "ah" ) 0xhex | "bad-checksum"
- *              | "bad-ip-checksum" | ip-info
+ *              | "mac-to" MAC | tag | "flow" N | ( "hopopts" | "dstopts" | "routing" | "ah" ) 0xhex | "bad-checksum"
+ *              | "bad-ip-checksum" | "no-checksum" | ip-info
+ *     tag      = "vlan" N [ "p" N ] [ "dei" ] [ "ctag" | "stag" ]
+ *     arp      = "arp" ( "who-has" IP "tell" IP [ "op" N ] [ "sender-mac" MAC ] | "reply" IP "is-at" MAC ) [ "target-mac" MAC ]
+ *     quote    = "[" ( body | a ":" b data ) { "from" IP | "to" IP } "]", in an ICMP error
  *     ip-info  = "[" ( "noecn" | "ect0" | "ect1" | "ect01" | "ce" | "tos" N ) "]" | "(" "ttl" N ")"
  */
 
@@ -15,19 +18,12 @@ import { type IpVersion, MacAddress, parseIp } from '../core/address.js';
 import { ArpOperation } from '../wire/arp.js';
 import { Icmpv4Type, Icmpv4Unreachable } from '../wire/icmpv4.js';
 import { Icmpv6Type } from '../wire/icmpv6.js';
+import { TcpFlag } from '../wire/tcp.js';
 import { icmpCodeOf, icmpTypeOf } from './icmp-names.js';
 import { TokenCursor, tokenize } from './notation-lexer.js';
-import { atTcpFlags, hexToBytes, parseLength, parseTcp } from './notation-tcp.js';
-import type {
-  ArpSpec,
-  EnvelopeSpec,
-  ExtensionSpec,
-  IcmpSpec,
-  IpSpec,
-  PacketSpec,
-  TcpSpec,
-  UdpSpec,
-} from './packet-spec.js';
+import { atTcpFlags, hexToBytes, parseLength, parseSegment, parseTcp } from './notation-tcp.js';
+import { parseTag } from './notation-vlan.js';
+import type { ArpSpec, EnvelopeSpec, ExtensionSpec, IcmpSpec, IpSpec, PacketSpec, UdpSpec } from './packet-spec.js';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
@@ -133,43 +129,49 @@ function parseIcmpCode(cursor: TokenCursor, type: number, version: IpVersion): n
   return Icmpv4Unreachable.FragmentationNeeded;
 }
 
-/** `[udp 1024 > 53 (12)]`, `[tcp 1:1001(1000)]`, or as packetdrill has it `[1:1001(1000)]`. */
-function parseQuote(cursor: TokenCursor): TcpSpec | UdpSpec | IcmpSpec | IpSpec {
+/** `[udp 1024 > 53 (12) from 10.0.0.2]`, `[tcp 1:1001(1000)]`, or as packetdrill has it `[1:1001(1000)]`. */
+function parseQuote(cursor: TokenCursor): NonNullable<IcmpSpec['quote']> {
   cursor.expect('[');
-  let quoted: TcpSpec | UdpSpec | IcmpSpec | IpSpec;
-  if (cursor.accept('udp')) quoted = parseUdp(cursor);
-  else if (cursor.accept('icmp')) quoted = parseIcmp(cursor, 4);
-  else if (cursor.accept('icmpv6')) quoted = parseIcmp(cursor, 6);
-  else if (cursor.accept('ip')) quoted = parseIpBody(cursor);
-  else {
-    cursor.accept('tcp');
-    const ports = parsePorts(cursor);
-    const whole = atTcpFlags(cursor) ? parseTcp(cursor) : parseTcp(withFlags(cursor));
-    quoted = { ...whole, ...ports };
-  }
+  const body = parseQuoted(cursor);
+  const ends: Mutable<EnvelopeSpec> = {};
+  while (parseEnd(cursor, ends));
   cursor.expect(']');
-  return quoted;
+  return { ...body, ...ends };
 }
 
-/** Only the range of a quoted segment is given: its control bits are an ACK's. */
-function withFlags(cursor: TokenCursor): TokenCursor {
-  const range: ReturnType<TokenCursor['take']>[] = [{ ...cursor.peek(), kind: 'punctuation', text: '.' }];
-  while (!cursor.at(']') && !cursor.done) range.push(cursor.take());
-  range.push({ ...cursor.peek(), kind: 'end', text: '' });
-  return new TokenCursor(range);
+function parseQuoted(cursor: TokenCursor): NonNullable<IcmpSpec['quote']> {
+  if (cursor.accept('udp')) return parseUdp(cursor);
+  if (cursor.accept('icmp')) return parseIcmp(cursor, 4);
+  if (cursor.accept('icmpv6')) return parseIcmp(cursor, 6);
+  if (cursor.accept('ip')) return parseIpBody(cursor);
+  cursor.accept('tcp');
+  const ports = parsePorts(cursor);
+  // Where only the range of a segment is given its control bits are an ACK's.
+  const segment = atTcpFlags(cursor) ? parseTcp(cursor) : parseSegment(cursor, TcpFlag.Ack);
+  return { ...segment, ...ports };
 }
 
 function parseArp(cursor: TokenCursor): ArpSpec {
   if (cursor.accept('reply')) {
     const senderIp = parseAddress(cursor);
     cursor.expect('is-at');
-    return { kind: 'arp', operation: ArpOperation.Reply, senderIp, senderMac: parseMac(cursor) };
+    const senderMac = parseMac(cursor);
+    return { kind: 'arp', operation: ArpOperation.Reply, senderIp, senderMac, ...parseTargetMac(cursor) };
   }
   cursor.accept('request');
   cursor.expect('who-has');
   const targetIp = parseAddress(cursor);
   cursor.expect('tell');
-  return { kind: 'arp', operation: ArpOperation.Request, targetIp, senderIp: parseAddress(cursor) };
+  const senderIp = parseAddress(cursor);
+  const place = cursor.error("a reply is written 'arp reply'");
+  const operation = cursor.accept('op') ? cursor.number('an operation', 0xffff) : ArpOperation.Request;
+  if (operation === ArpOperation.Reply) throw place;
+  const senderMac = cursor.accept('sender-mac') ? { senderMac: parseMac(cursor) } : {};
+  return { kind: 'arp', operation, targetIp, senderIp, ...senderMac, ...parseTargetMac(cursor) };
+}
+
+function parseTargetMac(cursor: TokenCursor): Pick<ArpSpec, 'targetMac'> {
+  return cursor.accept('target-mac') ? { targetMac: parseMac(cursor) } : {};
 }
 
 function parseAddress(cursor: TokenCursor): string {
@@ -211,16 +213,22 @@ function parseIpInfo(cursor: TokenCursor, envelope: Mutable<EnvelopeSpec>): bool
   return true;
 }
 
+function parseEnd(cursor: TokenCursor, envelope: Mutable<EnvelopeSpec>): boolean {
+  if (cursor.accept('from')) envelope.from = parseAddress(cursor);
+  else if (cursor.accept('to')) envelope.to = parseAddress(cursor);
+  else return false;
+  return true;
+}
+
 function parseModifier(cursor: TokenCursor, envelope: Mutable<EnvelopeSpec>): boolean {
+  if (parseEnd(cursor, envelope)) return true;
   if (cursor.accept('ttl')) envelope.ttl = cursor.number('a TTL', 255);
   else if (cursor.accept('tos')) envelope.tos = cursor.number('a traffic class', 255);
   else if (cursor.accept('ipid')) envelope.ipId = cursor.number('an identification');
   else if (cursor.accept('df')) envelope.dontFragment = true;
-  else if (cursor.accept('from')) envelope.from = parseAddress(cursor);
-  else if (cursor.accept('to')) envelope.to = parseAddress(cursor);
   else if (cursor.accept('mac-from')) envelope.macFrom = parseMac(cursor);
   else if (cursor.accept('mac-to')) envelope.macTo = parseMac(cursor);
-  else if (cursor.accept('vlan')) envelope.vlan = cursor.number('a VLAN identifier', 4094);
+  else if (cursor.accept('vlan')) envelope.tags = [...(envelope.tags ?? []), parseTag(cursor)];
   else if (cursor.accept('flow')) envelope.flowLabel = cursor.number('a flow label', 0xfffff);
   else if (cursor.accept('hopopts')) addExtension(cursor, envelope, 'hopopts');
   else if (cursor.accept('dstopts')) addExtension(cursor, envelope, 'dstopts');
@@ -228,6 +236,7 @@ function parseModifier(cursor: TokenCursor, envelope: Mutable<EnvelopeSpec>): bo
   else if (cursor.accept('ah')) addExtension(cursor, envelope, 'ah');
   else if (cursor.accept('bad-checksum')) envelope.badChecksum = true;
   else if (cursor.accept('bad-ip-checksum')) envelope.badIpChecksum = true;
+  else if (cursor.accept('no-checksum')) envelope.noChecksum = true;
   else if (cursor.accept('frag')) envelope.fragment = parseFragment(cursor);
   else return false;
   return true;
@@ -239,7 +248,9 @@ function addExtension(cursor: TokenCursor, envelope: Mutable<EnvelopeSpec>, kind
   if (token !== 'hex' || text.length % 2 !== 0) throw cursor.error('expected bytes in hex');
   cursor.take();
   const given = hexToBytes(text.slice(2));
-  const data = new Uint8Array(((given.length + 9) & ~7) - 2);
+  // Of the authentication header alone the length is told in units of four bytes (RFC 4302 2.2), and it begins with eight.
+  const whole = kind === 'ah' ? Math.max(8, (given.length + 5) & ~3) : (given.length + 9) & ~7;
+  const data = new Uint8Array(whole - 2);
   data.set(given);
   envelope.extensions = [...(envelope.extensions ?? []), { kind, data }];
 }

@@ -1,8 +1,10 @@
 /** Reads frames as packet specifications, in which what goes without saying (the context's addresses and ports) is left out. */
 
 import { Ipv4Address } from '../core/address.js';
+import { DropReason } from '../core/drops.js';
 import type { Frame } from '../core/frame.js';
-import { ArpOperation } from '../wire/arp.js';
+import { ArpOperation, type ArpPacket } from '../wire/arp.js';
+import type { EthernetFrame } from '../wire/ethernet.js';
 import { type Icmpv4Message, type Icmpv4Quote, Icmpv4Type, isIcmpv4Error } from '../wire/icmpv4.js';
 import { type Icmpv6Message, type Icmpv6Quote, isIcmpv6Error } from '../wire/icmpv6.js';
 import { HOP_BY_HOP, IpProtocol } from '../wire/ip.js';
@@ -15,7 +17,9 @@ import { Dissection } from './dissect.js';
 import { reversed, shifted } from './notation-builder.js';
 import { errorWord, readIcmpv6 } from './notation-icmpv6.js';
 import { type Ends, type NotationContext, opposite, type SequenceMap } from './notation-context.js';
+import { readTags } from './notation-vlan.js';
 import {
+  type ArpSpec,
   type Direction,
   type EnvelopeSpec,
   type ExtensionSpec,
@@ -26,9 +30,13 @@ import {
   type TcpSpec,
   type UdpSpec,
 } from './packet-spec.js';
+import { payloadData } from './payload-data.js';
 import { readTcpOptionList } from './tcp-option-list.js';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
+/** What may be wrong with a tunnel's header, which the line shows as data whatever it says. */
+const TUNNEL_FAULTS: ReadonlySet<DropReason> = new Set([DropReason.VxlanTruncated, DropReason.VxlanBadHeader]);
 
 /** Reads frames for one context. */
 export class PacketReader {
@@ -56,13 +64,13 @@ export class PacketReader {
       ...(target === undefined || target === this.context.ends(direction).destination ? {} : { to: target }),
       ...(source === this.context.ends(direction).macFrom ? {} : { macFrom: source }),
       ...(destination === this.context.macTo(body, direction) ? {} : { macTo: destination }),
-      ...(tags[0] === undefined ? {} : { vlan: tags[0].vid }),
+      ...(tags.length === 0 ? {} : { tags: readTags(tags) }),
     };
   }
 
   private internet(packet: Dissection, direction: Direction): PacketSpec {
     const { ip, checksums } = packet;
-    if (ip === undefined) return rawIp(0, packet.frame);
+    if (ip === undefined) return { kind: 'ip', protocol: 0, payload: payloadOf(packet.frame) };
     const defaults = this.context.ends(direction);
     const ends = portsOf(packet, {
       ...defaults,
@@ -74,18 +82,21 @@ export class PacketReader {
     if (ends.source !== defaults.source) envelope.from = ends.source;
     if (ends.destination !== this.context.destination(body, direction)) envelope.to = ends.destination;
     if (checksums.ipv4 === 'bad') envelope.badIpChecksum = true;
-    if ([checksums.tcp, checksums.udp, checksums.icmp, checksums.icmpv6].includes('bad')) envelope.badChecksum = true;
+    // Of a bare payload, a checksum is among the bytes that the line shows.
+    const isBad = [checksums.tcp, checksums.udp, checksums.icmp, checksums.icmpv6].includes('bad');
+    if (isBad && body.kind !== 'ip') envelope.badChecksum = true;
+    if (checksums.udp === 'absent' && body.kind === 'udp') envelope.noChecksum = true;
     return { ...body, ...envelope };
   }
 
   private transport(packet: Dissection, ip: Ipv4Packet | Ipv6Packet, ends: Ends, direction: Direction): PacketSpec {
-    const { tcp, udp, icmp, icmpv6, frame } = packet;
-    if (packet.malformed !== undefined) return rawIp(ip.protocol, frame);
+    const { tcp, udp, icmp, icmpv6, frame, malformed } = packet;
+    if (malformed !== undefined && !TUNNEL_FAULTS.has(malformed)) return rawIp(ip, frame);
     if (tcp !== undefined) return this.tcp(tcp, frame, ends, direction);
     if (udp !== undefined) return { kind: 'udp', ...shownPorts(ends, undefined), payload: payloadOf(frame) };
     if (icmp !== undefined) return this.icmp(icmp, frame, direction);
     if (icmpv6 !== undefined) return this.icmpv6(icmpv6, frame, direction);
-    return rawIp(ip.protocol, frame);
+    return rawIp(ip, frame);
   }
 
   private tcp(tcp: TcpSegment, frame: Frame, ends: Ends, direction: Direction): TcpSpec {
@@ -170,21 +181,31 @@ export class PacketReader {
 }
 
 function linkBody(packet: Dissection, frame: Frame): PacketSpec {
-  const { arp } = packet;
-  if (arp !== undefined) {
-    const senderIp = new Ipv4Address(arp.senderIp).toString();
-    const targetIp = new Ipv4Address(arp.targetIp).toString();
-    const { operation, senderMac, targetMac } = arp;
-    return { kind: 'arp', operation, senderIp, targetIp, senderMac, targetMac };
-  }
-  if (packet.ethernet === undefined) return { kind: 'ether', etherType: 0, payload: payloadOf(frame) };
+  const { arp, ethernet } = packet;
+  if (arp !== undefined && ethernet !== undefined) return resolution(arp, ethernet);
+  if (ethernet === undefined) return { kind: 'ether', etherType: 0, payload: payloadOf(frame) };
   return { kind: 'ether', etherType: packet.etherType, payload: payloadOf(packet.frame) };
+}
+
+/** The link addresses are those of the frame, unless they are said; a reply always says whose address it tells. */
+function resolution(arp: ArpPacket, { source, destination }: EthernetFrame): ArpSpec {
+  const { operation, senderMac, targetMac } = arp;
+  const usualTarget = operation === ArpOperation.Request ? 0 : destination;
+  return {
+    kind: 'arp',
+    operation,
+    senderIp: new Ipv4Address(arp.senderIp).toString(),
+    targetIp: new Ipv4Address(arp.targetIp).toString(),
+    ...(senderMac === source && operation !== ArpOperation.Reply ? {} : { senderMac }),
+    ...(targetMac === usualTarget ? {} : { targetMac }),
+  };
 }
 
 function envelopeOf(packet: Dissection, ip: Ipv4Packet | Ipv6Packet): Mutable<EnvelopeSpec> {
   const envelope: Mutable<EnvelopeSpec> = { ttl: ip.hopLimit, tos: ip.trafficClass };
   const fragment = fragmentOf(packet);
-  const length = packet.frame.end - ip.offset - ip.headerLength;
+  // A header may say that it is longer than the packet.
+  const length = Math.max(0, packet.frame.end - ip.offset - ip.headerLength);
   if (fragment !== undefined) {
     const { offset, more } = fragment;
     envelope.fragment = { from: offset, to: offset + length, more };
@@ -239,11 +260,11 @@ function shownPorts(ends: Ends, defaults: Ends | undefined): Pick<UdpSpec, 'sour
     : { sourcePort, destinationPort };
 }
 
-function rawIp(protocol: number, frame: Frame): IpSpec {
-  return { kind: 'ip', protocol, payload: payloadOf(frame) };
+/** All that is behind the IP header, however far its own headers could be read. */
+function rawIp({ protocol, offset, headerLength }: Ipv4Packet | Ipv6Packet, frame: Frame): IpSpec {
+  return { kind: 'ip', protocol, payload: payloadOf(frame, offset + headerLength) };
 }
 
-function payloadOf(frame: Frame): PayloadSpec {
-  const bytes = frame.slab.bytes.slice(frame.start, frame.end);
-  return { length: bytes.length, bytes: bytes.every((byte) => byte === 0) ? undefined : bytes };
+function payloadOf(frame: Frame, from = frame.start): PayloadSpec {
+  return payloadData(frame.slab.bytes.slice(from, frame.end));
 }

@@ -2,6 +2,7 @@
 
 import type { PayloadSpec, TcpSpec } from './packet-spec.js';
 import { TCP_FLAG_LETTERS } from './packet-spec.js';
+import { payloadData } from './payload-data.js';
 import type { TokenCursor } from './notation-lexer.js';
 import { ACCURATE_NAMES, type TcpOptionItem } from './tcp-option-list.js';
 
@@ -22,7 +23,11 @@ export function atTcpFlags(cursor: TokenCursor): boolean {
 
 /** Parses a segment from its control bits on. @throws NotationError */
 export function parseTcp(cursor: TokenCursor): TcpSpec {
-  const flags = parseFlags(cursor);
+  return parseSegment(cursor, parseFlags(cursor));
+}
+
+/** Parses a segment whose control bits are known, from its range on. @throws NotationError */
+export function parseSegment(cursor: TokenCursor, flags: number): TcpSpec {
   const range = parseRange(cursor);
   const spec: { -readonly [K in keyof TcpSpec]: TcpSpec[K] } = { kind: 'tcp', flags, ...range };
   if (cursor.accept('ack')) {
@@ -78,8 +83,7 @@ export function parseLength(cursor: TokenCursor): PayloadSpec {
 function lengthAndBytes(cursor: TokenCursor): PayloadSpec {
   if (cursor.accept('...')) return { length: undefined, bytes: 'any' };
   if (cursor.peek().kind === 'string' || cursor.peek().kind === 'hex') {
-    const bytes = parseBytes(cursor);
-    return { length: bytes.length, bytes };
+    return payloadData(parseBytes(cursor));
   }
   const length = cursor.number('a length', 0xffff);
   if (cursor.accept('...')) return { length, bytes: 'any' };
@@ -87,7 +91,7 @@ function lengthAndBytes(cursor: TokenCursor): PayloadSpec {
   const place = cursor.error('the data are not that long');
   const bytes = parseBytes(cursor);
   if (bytes.length !== length) throw place;
-  return { length, bytes };
+  return payloadData(bytes);
 }
 
 const ESCAPES: Readonly<Record<string, string>> = { n: '\n', r: '\r', t: '\t', '0': '\0', '\\': '\\', '"': '"' };

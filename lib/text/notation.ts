@@ -6,8 +6,12 @@
  *     < P. 1:6(5 "hello") ack 1 win 100
  *     < icmp echo_request id 7 seq 1 (56)
  *     > icmp unreachable port [udp 40000 > 53 (12)]
+ *     > icmp unreachable port [udp 40000 > 53 (12) from 10.0.0.2 to 192.0.2.1]
  *     < udp 53 > 1024 (12) bad-checksum
+ *     < udp 53 > 1024 (12) no-checksum
+ *     < udp 53 > 1024 (12) vlan 5 vlan 9 p 7 dei
  *     > arp who-has 10.0.0.1 tell 10.0.0.2
+ *     > arp who-has 10.0.0.1 tell 10.0.0.2 op 8 sender-mac 02:00:00:00:00:09 target-mac 02:00:00:00:00:02
  *     < arp reply 10.0.0.1 is-at 02:00:00:00:00:02
  *     < icmp echo_request id 7 seq 1 (2000) frag 0:1480+ ipid 9
  *     > icmpv6 unreachable port [udp 40000 > 53 (12)]
@@ -17,8 +21,10 @@
  *
  * `<` is what the remote side sends, `>` what we send. Sequence numbers are relative to each side's first. Data are zeros unless they
  * are given. What a packet to be built leaves out is filled in; what an expected packet leaves out matches anything, except
- * addresses, ports, TCP options, fragmentation, extension headers, tags and checksums, which then must be the context's, none, none, none,
- * none and right. The addresses say which version a packet is of; unsaid, a neighbour solicitation goes to the group of its target.
+ * addresses, ports, TCP options, fragmentation, extension headers, tags and checksums, which then must be the context's, the context's, none,
+ * none, none, none, and there and right. The addresses are also those of a packet that is quoted, and the link addresses that ARP tells: the
+ * frame's, and in a request no target's. The addresses say which version a packet is of; unsaid, a neighbour solicitation goes to the group of
+ * its target. VLAN tags are said outermost first, each with its priority (`p`) and whether it may be dropped first (`dei`).
  */
 
 import type { Frame, FramePool } from '../core/frame.js';
@@ -111,13 +117,9 @@ export class PacketNotation {
 
 /** Of the values that an IP header always has, only those that were said. */
 function onlySaid(built: PacketSpec, wanted: PacketSpec): PacketSpec {
-  const { ttl: _ttl, tos: _tos, ipId: _ipId, dontFragment: _df, ...rest } = built;
-  const { ttl, tos, ipId, dontFragment } = wanted;
-  return {
-    ...rest,
-    ...(ttl === undefined ? {} : { ttl }),
-    ...(tos === undefined ? {} : { tos }),
-    ...(ipId === undefined ? {} : { ipId }),
-    ...(dontFragment === undefined ? {} : { dontFragment }),
-  };
+  const out = { ...built };
+  for (const key of ['ttl', 'tos', 'ecn', 'ipId', 'dontFragment', 'flowLabel'] as const) {
+    Object.assign(out, { [key]: wanted[key] });
+  }
+  return out;
 }

@@ -3,6 +3,7 @@
  * written, relative to the connection. An absent value means "the default" in a packet to be built and "anything" in one that is expected.
  */
 
+import type { VlanFields } from '../wire/vlan.js';
 import type { TcpOptionItem } from './tcp-option-list.js';
 
 /** `<`: the remote side sends it to us; `>`: we send it. */
@@ -15,10 +16,16 @@ export interface PayloadSpec {
   readonly bytes: Uint8Array | 'any' | undefined;
 }
 
-/** An extension header of IPv6: what is behind its next-header and length bytes, 8 * n + 6 bytes. */
+/** An extension header of IPv6: what is behind its next-header and length bytes, 8 * n + 6 bytes, of `ah` 4 * n + 6. */
 export interface ExtensionSpec {
   readonly kind: 'hopopts' | 'dstopts' | 'routing' | 'ah';
   readonly data: Uint8Array;
+}
+
+/** A VLAN tag; one that was read may have the VID 4095, which cannot be sent. */
+export interface VlanTagSpec extends VlanFields {
+  /** Tag protocol identifier; default that of a service tag, 0x88a8, in front of another tag, and 0x8100 in the innermost. */
+  readonly protocol?: number;
 }
 
 /** What can be said of any packet's link and IP headers. */
@@ -27,7 +34,8 @@ export interface EnvelopeSpec {
   /** MAC addresses as 48-bit numbers. */
   readonly macFrom?: number;
   readonly macTo?: number;
-  readonly vlan?: number;
+  /** VLAN tags, outermost first; absent means none. */
+  readonly tags?: readonly VlanTagSpec[];
   /** IP addresses as text. */
   readonly from?: string;
   readonly to?: string;
@@ -49,6 +57,8 @@ export interface EnvelopeSpec {
   /** The transport's, or the IP header's, checksum is wrong on purpose. */
   readonly badChecksum?: boolean;
   readonly badIpChecksum?: boolean;
+  /** Of UDP: the sender computed no checksum. */
+  readonly noChecksum?: boolean;
 }
 
 /** A TCP segment as packetdrill writes it. */
@@ -104,7 +114,7 @@ export interface ArpSpec extends EnvelopeSpec {
   readonly operation: number;
   readonly senderIp: string;
   readonly targetIp?: string;
-  /** 48-bit numbers. */
+  /** 48-bit numbers; by default where the frame comes from, and in a request 0, elsewhere where the frame goes to. */
   readonly senderMac?: number;
   readonly targetMac?: number;
 }

@@ -4,6 +4,9 @@ import { Frame, FramePool } from '../../../lib/core/frame.js';
 import { describe as describePacket } from '../../../lib/text/describe.js';
 import { PacketNotation } from '../../../lib/text/notation.js';
 import { tokenize } from '../../../lib/text/notation-lexer.js';
+import { ArpPacket } from '../../../lib/wire/arp.js';
+import { EthernetFrame, EtherType } from '../../../lib/wire/ethernet.js';
+import { pushVlanTag } from '../../../lib/wire/vlan.js';
 import { frameOf, hexOf } from '../wire/frames.js';
 
 const LINES = [
@@ -36,13 +39,23 @@ const LINES = [
   'icmp time_exceeded ttl [icmp echo_request id 7 seq 1 (56 ...)]',
   'icmp parameter_problem pointer 20 [ip 99 (8 ...)]',
   'icmp redirect host gateway 10.0.0.254 [udp 1024 > 53 (12 ...)]',
+  'icmp unreachable port [udp 1024 > 53 (12 ...) from 10.0.0.2 to 192.0.2.9]',
+  'icmp time_exceeded ttl [tcp 1:1001(1000 ...) to 10.0.0.2]',
   'icmp type 42 code 1 id 0 seq 0 (0)',
   'udp 53 > 1024 (12)',
   'udp 53 > 1024 (12) bad-checksum',
+  'udp 53 > 1024 (12) no-checksum',
+  'udp 53 > 4789 (12)',
+  'udp 53 > 4789 (3 "abc")',
+  'udp 53 > 1024 (4) vlan 5 vlan 9',
+  'udp 53 > 1024 (4) vlan 5 p 7 dei ctag vlan 0 p 1 vlan 9 stag',
   'udp 53 > 1024 (0) from 10.9.9.9 to 255.255.255.255 mac-to broadcast vlan 5',
   'udp 53 > 1024 (3 "a\\"b") ttl 1 tos 0xb8 ipid 7 df bad-ip-checksum',
   'ip 99 (8 0x0000000000000001)',
   'ip 17 (8) frag 16:24+',
+  'ip 17 (8 0x0001000200ff0000)',
+  'ip 6 (20 0x0001000200000000000000000002ffff00000000)',
+  'ip 1 (12 0x0d00f2ff0000000000000000)',
   'ether 0x88cc (46)',
 ] as const;
 
@@ -54,6 +67,7 @@ const LINES6 = [
   'icmpv6 echo_request id 7 seq 1 (56)',
   'icmpv6 echo_reply id 65535 seq 0 (3 "abc") bad-checksum',
   'icmpv6 unreachable port [udp 1024 > 53 (12 ...)]',
+  'icmpv6 unreachable port [udp 1024 > 53 (12 ...) from 2001:db8::7]',
   'icmpv6 unreachable admin_prohibited [icmpv6 echo_request id 7 seq 1 (56 ...)]',
   'icmpv6 packet_too_big mtu 1280 [tcp 1:1441(1440 ...)]',
   'icmpv6 time_exceeded ttl [icmpv6 echo_request id 7 seq 1 (56 ...)]',
@@ -70,9 +84,12 @@ const LINES6 = [
   'icmpv6 type 200 code 1 rest 77 (3 "abc")',
   'udp 53 > 1024 (12)',
   'udp 53 > 1024 (12) bad-checksum',
+  'udp 53 > 1024 (12) no-checksum',
+  'udp 53 > 1024 (12) flow 0',
   'udp 53 > 1024 (12) routing 0x020100000000fd000000000000000000000000000009',
   'udp 53 > 1024 (12) routing 0x040100000000fd000000000000000000000000000009',
   'P. 1:6(5 "hello") ack 1 win 9 dstopts 0x01020000c910fd000000000000000000000000000009',
+  'udp 53 > 1024 (12) ah 0x00000000000100000002',
   'udp 53 > 1024 (0) to ff02::fb mac-to 02:00:00:00:00:02 vlan 5',
   'udp 53 > 1024 (3 "a\\"b") ttl 1 tos 0xb8 hopopts 0x0504deadbeef dstopts 0x010c000000000000000000000000',
   'ip 59 (0)',
@@ -174,6 +191,25 @@ describe('PacketNotation', () => {
     );
     expect(hexOf(notation.build('arp reply 10.0.0.1 is-at 02:00:00:00:00:02'))).to.equal(
       '020000000001020000000002080600010800060400020200000000020a0000010200000000010a000002',
+    );
+  });
+
+  it('tells everything that ARP says, and builds it again', () => {
+    const mac = fc.constantFrom(0, 0x0200_0000_0001, 0x0200_0000_0002, 0xdead_beef_0000, 0xffff_ffff_ffff);
+    const ip = fc.constantFrom(0, 0x0a00_0001, 0xc000_0201, 0xc0a8_0001);
+    const operation = fc.oneof(fc.integer({ min: 0, max: 4 }), fc.nat(0xffff));
+    const fields = fc.record({ operation, senderMac: mac, senderIp: ip, targetMac: mac, targetIp: ip });
+    fc.assert(
+      fc.property(fields, mac, mac, (arp, destination, source) => {
+        const frame = Frame.from(new Uint8Array(0));
+        ArpPacket.emit(frame, arp);
+        EthernetFrame.emit(frame, destination, source, EtherType.Arp);
+        const notation = new PacketNotation();
+        const line = notation.format(frame, '<');
+        expect(hexOf(notation.build(line)), line).to.equal(hexOf(frame));
+        expect(notation.compare(line, frame), line).to.include({ equal: true });
+        expect(notation.compare(notation.read(frame, '<'), frame, '<'), line).to.include({ equal: true });
+      }),
     );
   });
 
@@ -293,6 +329,89 @@ describe('PacketNotation', () => {
       expect(notation.compare('icmp unreachable host', error).equal).to.equal(false);
     });
 
+    it('compares the addresses of a packet that is quoted', () => {
+      const other = notation.build('> icmp unreachable port [udp 40000 > 53 (12) from 192.168.0.1 to 192.0.2.1]');
+      for (const [ends, fits] of [
+        ['', false],
+        [' from 192.168.0.1', false],
+        [' to 192.0.2.1', false],
+        [' from 192.168.0.1 to 192.0.2.1', true],
+      ] as const) {
+        const line = `> icmp unreachable port [udp 40000 > 53 (12)${ends}]`;
+        expect(notation.compare(line, other).equal, line).to.equal(fits);
+      }
+      const own = notation.build('> icmp unreachable port [udp 40000 > 53 (12)]');
+      const said = '> icmp unreachable port [udp 40000 > 53 (12) from 192.0.2.1 to 192.168.0.1]';
+      expect(notation.compare(said, own)).to.include({ equal: true });
+    });
+
+    it('compares every tag, its priority and its kind', () => {
+      const plain = '> udp 1 > 2 (4) vlan 5';
+      const inner = notation.build('> udp 1 > 2 (4) vlan 9');
+      pushVlanTag(inner, { vid: 5 }, EtherType.QinQ);
+      expect(notation.compare(plain, inner).equal).to.equal(false);
+      expect(notation.compare('> udp 1 > 2 (4) vlan 5 vlan 9', inner)).to.include({ equal: true });
+      for (const words of ['p 3', 'dei', 'stag']) {
+        expect(notation.compare(plain, notation.build(`${plain} ${words}`)).equal, words).to.equal(false);
+      }
+      expect(notation.compare(`${plain} p 0 ctag`, notation.build(plain))).to.include({ equal: true });
+    });
+
+    it('compares what ARP asks and whose link addresses it tells', () => {
+      const ips = { senderIp: '192.168.0.1', targetIp: '192.0.2.1' };
+      const request = '> arp who-has 192.0.2.1 tell 192.168.0.1';
+      const reply = '> arp reply 192.168.0.1 is-at 02:00:00:00:00:01';
+      for (const [line, fields] of [
+        [request, { operation: 9 }],
+        [request, { operation: 1, senderMac: 0xdead_beef_0000 }],
+        [request, { operation: 1, targetMac: 0xdead_beef_0000 }],
+        [reply, { operation: 2, senderMac: 0x0200_0000_0001, targetMac: 0xdead_beef_0000 }],
+      ] as const) {
+        const wrong = notation.build({ kind: 'arp', ...ips, ...fields }, '>');
+        expect(notation.compare(line, wrong).equal, JSON.stringify(fields)).to.equal(false);
+        expect(notation.compare({ kind: 'arp', ...ips, ...fields }, wrong)).to.include({ equal: true });
+      }
+      expect(notation.compare(reply, notation.build(reply))).to.include({ equal: true });
+    });
+
+    it('compares a flow label of 0, and what is said of the header of a fragment', () => {
+      const six = new PacketNotation({ version: 6 });
+      const labelled = six.build('> udp 1 > 2 (0) flow 703710');
+      expect(six.compare('> udp 1 > 2 (0) flow 0', labelled).equal).to.equal(false);
+      expect(six.compare('> udp 1 > 2 (0)', labelled).equal).to.equal(true);
+      const piece = '> udp 53 > 1024 (2000) frag 0:1400+';
+      expect(six.compare(`${piece} flow 0`, six.build(`${piece} flow 7`)).equal).to.equal(false);
+      for (const said of ['[ce]', 'ttl 9', 'tos 0x08', 'ipid 7', 'df']) {
+        const line = `${piece} ${said}`;
+        expect(notation.compare(line, notation.build(piece)).equal, said).to.equal(false);
+        expect(notation.compare(line, notation.build(line)).equal, said).to.equal(true);
+      }
+    });
+
+    it('takes a UDP checksum that is missing for none, in both versions', () => {
+      for (const version of [4, 6] as const) {
+        const one = new PacketNotation({ version });
+        const unchecked = one.build('> udp 1 > 2 (4) no-checksum');
+        expect(one.compare('> udp 1 > 2 (4)', unchecked).equal).to.equal(false);
+        expect(one.compare('> udp 1 > 2 (4) no-checksum', one.build('> udp 1 > 2 (4)')).equal).to.equal(false);
+      }
+    });
+
+    it('takes zeros for the same, however they are written', () => {
+      for (const line of [
+        '> udp 1 > 2 (3 0x000000)',
+        '> udp 1 > 2 ("\\0\\0")',
+        '> udp 1 > 2 (0 "")',
+        '> PU. 1:3(2) ack 1 urg 0',
+        '> PU. 1:3(2) ack 1',
+      ]) {
+        expect(notation.compare(line, notation.build(line)), line).to.include({ equal: true });
+      }
+      const urgent = notation.build('> PU. 1:3(2) ack 1 urg 1');
+      expect(notation.compare('> PU. 1:3(2) ack 1', urgent).equal).to.equal(true);
+      expect(notation.compare('> PU. 1:3(2) ack 1 urg 0', urgent).equal).to.equal(false);
+    });
+
     it('leaves the counters of accurate ECN open', () => {
       const option = (text: string) => notation.build(`> . 1:1(0) ack 1 <${text}>`);
       const actual = option('ECN e1b 1 ceb 7 e0b 5,nop');
@@ -398,20 +517,37 @@ describe('PacketNotation', () => {
 
   it('reads any bytes, and its line parses to the same line', () => {
     const notation = new PacketNotation();
+    const six = new PacketNotation({ version: 6 });
+    const built = [...LINES.map((line) => notation.build(line)), ...LINES6.map((line) => six.build(line))];
     const mutated = fc
-      .tuple(fc.constantFrom(...LINES), fc.array(fc.tuple(fc.nat(79), fc.nat(255)), { maxLength: 3 }), fc.nat(90))
-      .map(([line, changes, length]) => {
-        const bytes = notation.build(line).bytes().slice();
+      .tuple(fc.constantFrom(...built), fc.array(fc.tuple(fc.nat(79), fc.nat(255)), { maxLength: 3 }), fc.nat(120))
+      .map(([frame, changes, length]) => {
+        const bytes = frame.bytes().slice();
         for (const [at, value] of changes) bytes[at] = value;
         return bytes.subarray(0, length);
       });
     fc.assert(
       fc.property(fc.oneof(mutated, fc.uint8Array({ maxLength: 90 })), (bytes) => {
         const line = notation.format(notation.read(frameOf(bytes), '<'));
-        if (!line.includes('arp')) expect(notation.format(notation.parse(line))).to.equal(line);
+        expect(notation.format(notation.parse(line))).to.equal(line);
       }),
       { numRuns: 500 },
     );
+  });
+
+  it('reads what contradicts itself, and its line parses to the same line', () => {
+    const notation = new PacketNotation();
+    const reserved = notation.build('udp 1 > 2 (4) vlan 5');
+    reserved.slab.view.setUint16(reserved.start + 14, 0xfff);
+    expect(notation.format(notation.parse(notation.format(reserved, '<')))).to.match(/ vlan 4095$/);
+    const cut = notation.build('> . 1:1(0) ack 1');
+    cut.slab.view.setUint16(cut.start + 16, 60);
+    expect(notation.format(cut)).to.match(/^> ip 6 \(20 0x1f909c40/);
+    // A fragment whose header is longer than the packet.
+    const bare = new PacketNotation({ linkType: 'ip' });
+    const line = bare.format(frameOf('4f00001400002000401100000a0000010a000002'), '<');
+    expect(line).to.include('ip 17 (0) frag 0:0+ ');
+    expect(bare.format(bare.parse(line))).to.equal(line);
   });
 });
 

@@ -102,7 +102,7 @@ forBothVersions('the routes of a router', ({ version }) => {
     const better = version === 4 ? '10.1.0.3' : 'fe80::3';
     const redirect =
       version === 4
-        ? `> icmp redirect host gateway ${better} [udp 53 > 1024 (12)] from ${left} to ${a}`
+        ? `> icmp redirect host gateway ${better} [udp 53 > 1024 (12) to ${host(9)}] from ${left} to ${a}`
         : `> icmpv6 redirect from fe80::ff:fe00:1 to ${a}`;
     const line = `udp 53 > 1024 (12) from ${a} to ${host(9)}`;
     const back = (options: BenchOptions = {}): void => {

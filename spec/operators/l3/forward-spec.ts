@@ -32,7 +32,7 @@ forBothVersions('forward', ({ version }) => {
       make();
       const packet = `udp 53 > 1024 (12) from ${a} to ${b}`;
       expect(bench.receive('left', `${packet} ttl ${ttl}`)).to.equal('hop-limit-exceeded');
-      bench.expectSent('left', `> ${icmp} time_exceeded ttl [udp 53 > 1024 (12)] from ${left} to ${a}`);
+      bench.expectSent('left', `> ${icmp} time_exceeded ttl [udp 53 > 1024 (12) to ${b}] from ${left} to ${a}`);
       bench.expectSent('right');
     });
   }

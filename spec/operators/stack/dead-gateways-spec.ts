@@ -120,7 +120,7 @@ describe('a gateway that is dead', () => {
         const syn = (mac: string) => `> 8080 > 80 S 0:0(0) <...> mac-to ${mac}`;
         expectTx(in$.pipe(me)).toBe('-qs 998ms s 1999ms s 3999ms (us) 996ms u 999ms u 5999ms ot', {
           q: query(ONE),
-          u: `${query(ONE)} mac-to ${ONE_MAC}`,
+          u: `${query(ONE)} target-mac ${ONE_MAC} mac-to ${ONE_MAC}`,
           o: query(OTHER),
           s: syn(ONE_MAC),
           t: syn(OTHER_MAC),

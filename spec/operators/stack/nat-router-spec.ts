@@ -39,7 +39,8 @@ forBothVersions('a router that translates addresses', ({ version }) => {
       bench.receive('left', `udp 53 > 1024 (12) from ${a} to ${nobody}`);
       bench.env.scheduler.runFor(3500);
       bench.right.sent.length = 0;
-      const [error] = bench.expectSent('left', `> ${icmp} unreachable ${lost} [udp 53 > 1024 (12)] from ${right}`);
+      const quote = `[udp 53 > 1024 (12) from ${a} to ${nobody}]`;
+      const [error] = bench.expectSent('left', `> ${icmp} unreachable ${lost} ${quote} from ${right}`);
       const quoted =
         error && (version === 4 ? new Ipv4Packet(error, error.start + 42) : new Ipv6Packet(error, error.start + 62));
       const ends = [quoted?.sourceAddress.toString(), quoted?.destinationAddress.toString()];
