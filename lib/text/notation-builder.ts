@@ -12,7 +12,7 @@ import { Ipv4Packet, ipv4PseudoHeaderSum } from '../wire/ipv4.js';
 import { IPV6_HEADER, IPV6_MINIMUM_MTU, Ipv6Packet, ipv6PseudoHeaderSum, readIpv6 } from '../wire/ipv6.js';
 import { FragmentHeader } from '../wire/ipv6-extensions.js';
 import { NDP_HOP_LIMIT } from '../wire/ndp.js';
-import { TCP_CHECKSUM_OFFSET, TCP_HEADER, TcpSegment } from '../wire/tcp.js';
+import { TCP_CHECKSUM_OFFSET, TCP_HEADER, TCP_MAX_HEADER, TcpSegment } from '../wire/tcp.js';
 import { UDP_HEADER, UdpDatagram } from '../wire/udp.js';
 import { homeAddress, lastStation } from './checksum-addresses.js';
 import { icmpv6Payload, icmpv6Rest } from './notation-icmpv6.js';
@@ -37,6 +37,7 @@ const QUOTE_LIMIT6 = IPV6_MINIMUM_MTU - IPV6_HEADER - ICMPV6_HEADER;
 const UDP_CHECKSUM_OFFSET = 6;
 const ICMP_CHECKSUM_OFFSET = 2;
 const IPV4_CHECKSUM_OFFSET = 10;
+const MAX_OPTIONS = TCP_MAX_HEADER - TCP_HEADER;
 const ECN_BITS = { noecn: Ecn.NotEct, ect0: Ecn.Ect0, ect1: Ecn.Ect1, ect01: Ecn.Ect0, ce: Ecn.Ce } as const;
 
 /** Builds frames for one context. */
@@ -67,6 +68,8 @@ export class PacketBuilder {
     if (spec.kind === 'ether') return payloadFrame(spec.payload, pool);
     const ends = this.ends(spec, direction);
     const version = versionOf(spec, ends);
+    const refusal = refusalOf(spec, version);
+    if (refusal !== undefined) throw new UsageError('ERR_INVALID_OPTION', refusal);
     const frame = this.transport(spec, ends, direction, pool);
     const { fragment } = spec;
     // Of a bare IP payload the line shows the fragment's own bytes, of all else the whole packet that it is cut from.
@@ -115,6 +118,12 @@ export class PacketBuilder {
     const theirs = this.sequences.offset(opposite(direction), reversed(ends));
     const options =
       typeof spec.options === 'object' ? tcpOptionBytes(shifted(spec.options, theirs)) : new Uint8Array(0);
+    if (options.length > MAX_OPTIONS) {
+      throw new UsageError(
+        'ERR_INVALID_OPTION',
+        `TCP options of ${options.length} bytes are longer than ${MAX_OPTIONS}`,
+      );
+    }
     const ack = spec.ack === undefined ? 0 : spec.ack + (spec.absoluteAck === true ? 0 : theirs);
     TcpSegment.emit(
       frame,
@@ -210,6 +219,18 @@ export function shifted(items: readonly TcpOptionItem[], by: number): readonly T
   );
 }
 
+/** Words that a packet of this kind and version cannot say. */
+function refusalOf(spec: PacketSpec, version: IpVersion): string | undefined {
+  if (spec.noChecksum === true && spec.kind !== 'udp') return 'only UDP goes without a checksum';
+  if (version === 6) {
+    if (spec.badIpChecksum === true) return 'IPv6 headers have no checksum';
+    return spec.dontFragment === true ? 'IPv6 headers do not say "df"' : undefined;
+  }
+  if (spec.flowLabel !== undefined) return 'IPv4 headers have no flow label';
+  if (spec.extensions !== undefined) return 'IPv4 has no extension headers';
+  return (spec.ipId ?? 0) > 0xffff ? `the identification ${spec.ipId} is not in 0..65535` : undefined;
+}
+
 function pushIpv4(spec: PacketSpec, ends: Ends, frame: Frame): void {
   const { fragment } = spec;
   Ipv4Packet.emit(frame, {
@@ -228,7 +249,6 @@ function pushIpv4(spec: PacketSpec, ends: Ends, frame: Frame): void {
 
 /** The IPv6 header, and behind it the extension headers that the line names and a fragment's. */
 function pushIpv6(spec: PacketSpec, ends: Ends, frame: Frame): void {
-  if (spec.badIpChecksum === true) throw new UsageError('ERR_INVALID_OPTION', 'IPv6 headers have no checksum');
   const { fragment, extensions = [] } = spec;
   let protocol = protocolOf(spec);
   if (fragment !== undefined) {
@@ -264,7 +284,8 @@ function pushExtension(frame: Frame, nextHeader: number, { kind, data }: Extensi
 }
 
 function trafficClassOf(spec: PacketSpec): number {
-  return (spec.tos ?? 0) | (spec.ecn === undefined ? 0 : ECN_BITS[spec.ecn]);
+  const { tos = 0, ecn } = spec;
+  return ecn === undefined ? tos : (tos & ~3) | ECN_BITS[ecn];
 }
 
 function versionOf(spec: PacketSpec, ends: Ends): IpVersion {

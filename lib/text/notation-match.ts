@@ -64,6 +64,7 @@ function envelope(expected: PacketSpec, actual: PacketSpec): EnvelopeSpec {
   }
   if (expected.flowLabel !== undefined) out.flowLabel = actual.flowLabel ?? 0;
   const bits = (actual.tos ?? 0) & 3;
+  if (expected.ecn !== undefined && expected.tos !== undefined) out.tos = ((actual.tos ?? 0) & ~3) | (expected.tos & 3);
   if (expected.ecn === 'ect01' && (bits === 1 || bits === 2)) out.ecn = 'ect01';
   else if (expected.ecn !== undefined) out.ecn = (['noecn', 'ect1', 'ect0', 'ce'] as const)[bits] ?? 'noecn';
   return out;

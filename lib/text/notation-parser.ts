@@ -89,11 +89,11 @@ function parseIcmp(cursor: TokenCursor, version: IpVersion): IcmpSpec {
     else if (cursor.accept('seq')) spec.seq = cursor.number('a sequence number', 0xffff);
     else if (cursor.accept('mtu')) spec.mtu = cursor.number('an MTU', version === 4 ? 0xffff : 0xffff_ffff);
     else if (cursor.accept('pointer')) spec.pointer = cursor.number('an offset', version === 4 ? 0xff : 0xffff_ffff);
-    else if (cursor.accept('gateway')) spec.gateway = parseAddress(cursor);
-    else if (cursor.accept('target')) spec.target = parseAddress(cursor);
-    else if (cursor.accept('flags')) spec.flags = parseNdpFlags(cursor);
-    else if (cursor.accept('lladdr')) spec.linkAddress = parseMac(cursor);
-    else if (cursor.accept('rest')) spec.rest = cursor.number('a word');
+    else if (version === 4 && cursor.accept('gateway')) spec.gateway = parseAddress(cursor);
+    else if (version === 6 && cursor.accept('target')) spec.target = parseAddress(cursor);
+    else if (version === 6 && cursor.accept('flags')) spec.flags = parseNdpFlags(cursor);
+    else if (version === 6 && cursor.accept('lladdr')) spec.linkAddress = parseMac(cursor);
+    else if (version === 6 && cursor.accept('rest')) spec.rest = cursor.number('a word');
     else if (cursor.at('[') && !atIpInfo(cursor)) spec.quote = parseQuote(cursor);
     else break;
   }
@@ -104,13 +104,15 @@ function parseIcmp(cursor: TokenCursor, version: IpVersion): IcmpSpec {
 /** `RSO`, fewer of them in this order, or `-` for none. */
 function parseNdpFlags(cursor: TokenCursor): string {
   if (cursor.accept('-')) return '';
-  if (!/^R?S?O?$/.test(cursor.peek().text)) throw cursor.error('expected some of RSO, or -');
+  const { kind, text } = cursor.peek();
+  if (kind !== 'word' || !/^R?S?O?$/.test(text)) throw cursor.error('expected some of RSO, or -');
   return cursor.take().text;
 }
 
 function parseIcmpType(cursor: TokenCursor, version: IpVersion): number {
   if (cursor.accept('type')) return cursor.number('an ICMP type', 255);
-  const type = icmpTypeOf(cursor.peek().text, version);
+  const { kind, text } = cursor.peek();
+  const type = kind === 'word' ? icmpTypeOf(text, version) : undefined;
   if (type === undefined) throw cursor.error('expected an ICMP type');
   cursor.take();
   return type;

@@ -94,9 +94,11 @@ function lengthAndBytes(cursor: TokenCursor): PayloadSpec {
   return payloadData(bytes);
 }
 
-const ESCAPES: Readonly<Record<string, string>> = { n: '\n', r: '\r', t: '\t', '0': '\0', '\\': '\\', '"': '"' };
+const ESCAPES: Readonly<Record<string, number>> = { a: 7, b: 8, t: 9, n: 10, v: 11, f: 12, r: 13 };
+/** A byte in hex or octal, another character behind a backslash, or text without any. */
+const PIECES = /\\(?:x([0-9a-f]{1,2})|([0-7]{1,3})|(.))|[^\\]+/gisu;
 
-/** A string with C escapes, as UTF-8, or hex bytes. */
+/** A string with C escapes, what is no escape as UTF-8, or hex bytes. */
 export function parseBytes(cursor: TokenCursor): Uint8Array {
   const token = cursor.peek();
   if (token.kind === 'hex') {
@@ -107,11 +109,19 @@ export function parseBytes(cursor: TokenCursor): Uint8Array {
   }
   if (token.kind !== 'string') throw cursor.error('expected text or hex bytes');
   cursor.take();
-  return new TextEncoder().encode(
-    token.text.replaceAll(/\\(x[0-9a-f]{2}|.)/gi, (_, escape: string) =>
-      escape.length === 3 ? String.fromCharCode(Number.parseInt(escape.slice(1), 16)) : (ESCAPES[escape] ?? escape),
-    ),
-  );
+  return unescaped(token.text);
+}
+
+function unescaped(text: string): Uint8Array {
+  const bytes: number[] = [];
+  for (const [piece, hex, octal, letter] of text.matchAll(PIECES)) {
+    const byte = letter === undefined ? undefined : ESCAPES[letter];
+    if (hex !== undefined) bytes.push(Number.parseInt(hex, 16));
+    else if (octal !== undefined) bytes.push(Number.parseInt(octal, 8) & 0xff);
+    else if (byte !== undefined) bytes.push(byte);
+    else for (const one of new TextEncoder().encode(letter ?? piece)) bytes.push(one);
+  }
+  return Uint8Array.from(bytes);
 }
 
 /** The bytes of an even number of hex digits. */

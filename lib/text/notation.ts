@@ -67,7 +67,8 @@ export class PacketNotation {
    * The frame of a packet. A line that does not say which way it goes, goes in `direction`.
    *
    * @param pool where the frame comes from; without one it has memory of its own
-   * @throws NotationError `ERR_BAD_PACKET_TEXT`
+   * @throws NotationError `ERR_BAD_PACKET_TEXT`, UsageError `ERR_INVALID_OPTION` for what no packet of its kind and version can say,
+   *   `ERR_INVALID_ADDRESS`
    */
   build(packet: string | PacketSpec, direction: Direction = '<', pool?: FramePool): Frame {
     const spec = typeof packet === 'string' ? parsePacket(packet) : packet;

@@ -40,7 +40,7 @@ export interface EnvelopeSpec {
   readonly from?: string;
   readonly to?: string;
   readonly ttl?: number;
-  /** The whole traffic class; with `ecn` only the low two bits are meant. */
+  /** The whole traffic class; where `ecn` is given as well, that is its low two bits. */
   readonly tos?: number;
   /** `ect01`: one of both. */
   readonly ecn?: 'noecn' | 'ect0' | 'ect1' | 'ce' | 'ect01';

@@ -1,5 +1,6 @@
 /** Packets of a script that come in, with live numbers. */
 
+import type { IpVersion } from '../../../lib/core/address.js';
 import { TcpFlag } from '../../../lib/wire/tcp.js';
 import type { EnvelopeSpec, TcpSpec } from '../../../lib/text/packet-spec.js';
 import type { Flow } from './flow.js';
@@ -20,7 +21,7 @@ export function receiveSegment(world: World, flow: Flow, line: SegmentLine): voi
     const last = offset + size === length;
     world.inject({
       ...tcpSpec(flow, line),
-      ...envelope(line.ip),
+      ...envelope(line.ip, world.ends.version),
       flags: last ? flags : flags & ~(TcpFlag.Fin | TcpFlag.Psh),
       sequence: (sequence + offset) >>> 0,
       payload: { length: size, bytes: undefined },
@@ -46,12 +47,12 @@ function tcpSpec(flow: Flow, line: SegmentLine): TcpSpec {
   };
 }
 
-function envelope(ip: IpInfo): EnvelopeSpec {
+function envelope(ip: IpInfo, version: IpVersion): EnvelopeSpec {
   return {
     ...(ip.ecn === undefined ? {} : { ecn: ip.ecn }),
     ...(ip.tos === undefined ? {} : { tos: ip.tos }),
     ...(ip.ttl === undefined ? {} : { ttl: ip.ttl }),
-    ...(ip.flowLabel === undefined ? {} : { flowLabel: ip.flowLabel }),
+    ...(ip.flowLabel === undefined || version === 4 ? {} : { flowLabel: ip.flowLabel }),
   };
 }
 
@@ -74,7 +75,7 @@ export function receiveIcmp(world: World, flow: Flow | undefined, message: IcmpL
   };
   world.inject({
     kind: version === 6 ? 'icmpv6' : 'icmp',
-    ...envelope(message.ip),
+    ...envelope(message.ip, version),
     ...numbers,
     ...(mtu === undefined ? {} : { mtu }),
     ...(id === undefined ? {} : { id }),

@@ -232,6 +232,33 @@ describe('PacketNotation', () => {
       expect(malformed).to.equal(undefined);
     }
     expect(describePacket(notation.build('udp 1 > 2 (3) bad-ip-checksum')).checksums).to.include({ ipv4: 'bad' });
+    expect(describePacket(notation.build('udp 1 > 2 (3) no-checksum')).checksums).to.include({ udp: 'absent' });
+  });
+
+  it('refuses what no packet of its kind and version can say', () => {
+    const four = new PacketNotation();
+    const six = new PacketNotation({ version: 6 });
+    for (const [notation, line, message] of [
+      [four, 'udp 1 > 2 (0) ipid 70000', 'the identification 70000 is not in 0..65535'],
+      [four, 'udp 1 > 2 (0) flow 0', 'IPv4 headers have no flow label'],
+      [four, 'udp 1 > 2 (0) dstopts 0x01', 'IPv4 has no extension headers'],
+      [six, 'udp 1 > 2 (0) df', 'IPv6 headers do not say "df"'],
+      [four, '. 1:1(0) ack 1 no-checksum', 'only UDP goes without a checksum'],
+      [four, '. 1:1(0) ack 1 <sack 1:2 3:4 5:6 7:8,TS val 1 ecr 2>', 'TCP options of 44 bytes are longer than 40'],
+      [four, 'udp 1 > 2 (0) vlan 4095', 'VLAN identifier 4095 is not in 0..4094'],
+    ] as const) {
+      expect(() => notation.build(line), line)
+        .to.throw(message)
+        .with.property('code', 'ERR_INVALID_OPTION');
+    }
+  });
+
+  it('takes strings as C does', () => {
+    const bytes = (line: string): string => hexOf(new PacketNotation({ linkType: 'ip' }).build(line)).slice(56);
+    expect(bytes('udp 1 > 2 (1 "\\xff")')).to.equal('ff');
+    expect(bytes('udp 1 > 2 ("\\a\\b\\t\\n\\v\\f\\r")')).to.equal('0708090a0b0c0d');
+    expect(bytes('udp 1 > 2 ("\\0\\012\\3777")')).to.equal('000aff37');
+    expect(bytes('udp 1 > 2 ("\\"\\\\\\?q\u00e9")')).to.equal('225c3f71c3a9');
   });
 
   it('sends inbound packets from the remote side and outbound ones to it', () => {
@@ -443,6 +470,12 @@ describe('PacketNotation', () => {
       ] as const) {
         expect(notation.compare(`> [${word}] . 1:1(0) ack 1`, marked).equal, word).to.equal(verdict);
       }
+      const both = notation.build('> . 1:1(0) ack 1 tos 0xb9 [ect0]');
+      expect(describePacket(both).checksums).to.include({ ipv4: 'good' });
+      expect(notation.format(both)).to.include(' tos 0xba ');
+      expect(notation.compare('> . 1:1(0) ack 1 tos 0xb8 [ect0]', both)).to.include({ equal: true });
+      expect(notation.compare('> . 1:1(0) ack 1 tos 0xba [ce]', both).equal).to.equal(false);
+      expect(notation.compare('> . 1:1(0) ack 1 tos 0x2a [ect0]', both).equal).to.equal(false);
     });
   });
 
@@ -471,6 +504,13 @@ describe('PacketNotation', () => {
       ['. 1:1(0) ack 1 nonsense', '1:16', /expected the end of the packet/],
       ['', '1:1', /expected TCP flags/],
       ['< icmp unreachable', '1:19', /expected a reason/],
+      ['icmp unreachable port [1:1001(1000) from 10.0.0.1 utter nonsense]', '1:51', /expected ']', found 'utter'/],
+      ['icmp type 42 rest 77 (3)', '1:14', /expected the end of the packet/],
+      ['icmp "echo_request" id 1 seq 1 (0)', '1:6', /expected an ICMP type/],
+      ['icmpv6 neighbor_advertisement target fe80::9 flags', '1:51', /expected some of RSO/],
+      ['arp who-has 10.0.0.1 tell 10.0.0.2 op 2', '1:36', /a reply is written 'arp reply'/],
+      ['udp 1 > 2 (0) vlan 4096', '1:20', /not in 0..4095/],
+      ['udp 1 > 2 (0) vlan 1 p 8', '1:24', /not in 0..7/],
     ] as const) {
       expect(() => notation.parse(line), line)
         .to.throw(message)
