@@ -19,4 +19,12 @@ describe('chaiPackets', () => {
     );
     expect(() => expect(frame).to.not.be.packet('> . 1:1(0) ack 1', notation)).to.throw(/a packet other than/);
   });
+
+  it('shows a packet without link header as one', () => {
+    const bare = new PacketNotation({ linkType: 'ip' }).build('> udp 1 > 2 (3)');
+    expect(bare).to.be.packet('> udp 1 > 2 (3)');
+    expect(() => expect(bare).to.be.packet('> udp 1 > 3 (3)')).to.throw(
+      /\nIP 192\.168\.0\.1\.1 > 192\.0\.2\.1\.2: UDP, /,
+    );
+  });
 });
