@@ -159,6 +159,21 @@ export class Facts {
     return true;
   }
 
+  /** Does something that may read other packets; afterwards the facts are about this one again. */
+  aside<T>(work: () => T): T {
+    const { inDevice, outDevice } = this;
+    const values = this.values.slice();
+    const fields = Object.assign({}, this.fields);
+    try {
+      return work();
+    } finally {
+      this.values.set(values);
+      Object.assign(this.fields, fields);
+      this.inDevice = inDevice;
+      this.outDevice = outDevice;
+    }
+  }
+
   private readTransport(): void {
     const { fields, values } = this;
     const { protocol } = fields;

@@ -41,9 +41,9 @@ export interface FilterOptions {
    */
   readonly wallTime?: () => number;
   /**
-   * After rules were replaced, asks them once about each flow that goes on, as if it were new, and ends flows that they would not let begin. Needs
-   * a connection tracker in front. Default false: such flows go by the rules as any packet does, so those that begin with
-   * `ct state established accept` let them go on.
+   * After rules were replaced, asks them once about each flow that goes on, as if it were new, and ends flows that they would not let begin; the flow is
+   * then within every limit, and counts towards none. Needs a connection tracker in front. Default false: such flows go by the rules as any
+   * packet does, so those that begin with `ct state established accept` let them go on.
    */
   readonly revalidate?: boolean;
 }
@@ -133,13 +133,25 @@ export class Filter {
     };
   }
 
-  /** Why the packet is to be dropped, or `undefined` where it is let through, as is what is not IP. */
+  /**
+   * Why the packet is to be dropped, or `undefined` where it is let through, as is what is not IP. Whoever is asked or told of a packet meanwhile may
+   * have others judged.
+   */
   judge(frame: Frame): DropReason | undefined {
     const network = ipOffset(frame);
     if (network === NOT_PARSED) return undefined;
     const { program } = this;
+    return program.isAsking ? this.judgeAside(program, frame, network) : this.judgeBy(program, frame, network);
+  }
+
+  private judgeAside(program: Program, frame: Frame, network: number): DropReason | undefined {
+    return program.aside(() => this.judgeBy(program, frame, network));
+  }
+
+  private judgeBy(program: Program, frame: Frame, network: number): DropReason | undefined {
     if (!program.read(frame, network)) return whatIsWrong(frame, network);
-    const outcome = this.flows === undefined || !this.isReplaced ? program.decide() : this.decideAgain(this.flows);
+    const outcome =
+      this.flows === undefined || !this.isReplaced ? program.decide() : this.decideAgain(program, this.flows);
     if (program.failed) return DropReason.CallbackThrew;
     if (outcome === Outcome.Accept) return undefined;
     if (outcome === Outcome.Drop) return DropReason.Filtered;
@@ -148,8 +160,7 @@ export class Filter {
     return DropReason.FilterRejected;
   }
 
-  private decideAgain(flows: FlowVerdicts): Outcome {
-    const { program } = this;
+  private decideAgain(program: Program, flows: FlowVerdicts): Outcome {
     const { flow, flowState, flowReply } = program.frame;
     if (flow === 0) return program.decide();
     const isNew = flowState === FlowState.New;
@@ -160,7 +171,11 @@ export class Filter {
       return program.decide();
     }
     program.values[Field.State] = AS_NEW;
+    program.isUnlimited = !isNew;
     const outcome = program.decide();
+    program.isUnlimited = false;
+    // Not where a callback threw, or has put other rules in place of these.
+    if (program.failed || program !== this.program) return outcome;
     if (outcome === Outcome.Accept) flows.set(flow, FlowVerdict.Fine);
     else if (!isNew) flows.set(flow, FlowVerdict.Refused);
     return outcome;

@@ -71,8 +71,8 @@ export class LimitStep implements Step {
     this.over = over;
   }
 
-  take(program: Program): boolean {
-    return this.limiter.take(program.context.now(), program.facts.fields.length) !== this.over;
+  take({ context, facts, isUnlimited }: Program): boolean {
+    return (isUnlimited || this.limiter.take(context.now(), facts.fields.length)) !== this.over;
   }
 }
 
@@ -88,9 +88,10 @@ export class KeyedLimitStep implements Step {
     this.field = field;
   }
 
-  take({ context, facts }: Program): boolean {
+  take({ context, facts, isUnlimited }: Program): boolean {
     const { fields, values } = facts;
-    return this.limiter.take(context.now(), fields.length, fields.version, values, this.field) !== this.over;
+    const { limiter, field } = this;
+    return (isUnlimited || limiter.take(context.now(), fields.length, fields.version, values, field)) !== this.over;
   }
 }
 
@@ -105,11 +106,14 @@ export class PredicateStep implements Step {
   }
 
   take(program: Program): boolean {
+    program.isAsking = true;
     try {
       return this.test(program.frame, program.facts.fields) !== this.not;
     } catch {
       program.failed = true;
       return false;
+    } finally {
+      program.isAsking = false;
     }
   }
 }
@@ -132,7 +136,13 @@ export class LogStep implements Step {
 
   take(program: Program, rule: number): boolean {
     const info = program.infos[rule];
-    if (info !== undefined) program.context.log(info, this.prefix, program.frame);
+    if (info === undefined) return true;
+    program.isAsking = true;
+    try {
+      program.context.log(info, this.prefix, program.frame);
+    } finally {
+      program.isAsking = false;
+    }
     return true;
   }
 }
@@ -213,6 +223,10 @@ export class Program implements RuleTester {
   decided: number = POLICY;
   /** A callback threw: the packet is to be dropped. */
   failed = false;
+  /** A callback is being called. It may have other packets judged, by {@link Program.aside}. */
+  isAsking = false;
+  /** Every packet is within every rate, and counts towards none. */
+  isUnlimited = false;
   /** Of each rule where the conditions that it starts with begin, and where they end. */
   private readonly bounds: Int32Array;
   private readonly endings: Uint8Array;
@@ -273,6 +287,20 @@ export class Program implements RuleTester {
     return Outcome.Accept;
   }
 
+  /** Judges other packets while a callback is asked about one; afterwards everything is as it was. */
+  aside<T>(work: () => T): T {
+    const { frame, failed, isUnlimited } = this;
+    this.isAsking = this.isUnlimited = false;
+    try {
+      return this.facts.aside(work);
+    } finally {
+      this.frame = frame;
+      this.failed = failed;
+      this.isUnlimited = isUnlimited;
+      this.isAsking = true;
+    }
+  }
+
   count(rule: number): void {
     this.packets[rule] = (this.packets[rule] ?? 0) + 1;
     this.bytes[rule] = (this.bytes[rule] ?? 0) + this.facts.fields.length;
@@ -309,12 +337,15 @@ export class Program implements RuleTester {
   }
 
   private translate({ nat }: CompiledRule): Ending {
+    this.isAsking = true;
     try {
       const done = nat !== undefined && this.context.translate?.(nat, this.frame) === true;
       return done ? Ending.Accept : Ending.Drop;
     } catch {
       this.failed = true;
       return Ending.Drop;
+    } finally {
+      this.isAsking = false;
     }
   }
 }

@@ -23,7 +23,7 @@ export interface Firewall {
   <P extends Packet>(source: Observable<P>): Observable<P>;
   /** What the senders of rejected packets are told, to be merged on the way out. Where nobody listens nobody is told. */
   readonly replies$: Observable<TxPacket>;
-  /** Packets that rules with `log` were fulfilled by. */
+  /** Packets that rules with `log` were fulfilled by, told at once; listeners may send others through the firewall meanwhile. */
   readonly logs$: Observable<FilterLog>;
   /**
    * Puts other rules in place of these, between two packets; where they are wrong, nothing changes. @throws RuleError

@@ -271,6 +271,59 @@ describe('firewall', () => {
     expect(asked).to.deep.equal(['dnat', 'redirect', 'masquerade']);
   });
 
+  describe('goes by the packet itself where those that are asked or told of it send another', () => {
+    /** Sends one packet to port 9, upon which `meanwhile` sends another one, to port 514. */
+    function both(rules: string, options: (meanwhile: () => boolean) => FirewallOptions = () => ({})) {
+      const packets$ = new Subject<Frame>();
+      const passed: Frame[] = [];
+      const notation = new PacketNotation({ version: 4, linkType: 'ip' });
+      const [outer, inner] = ['< udp 1 > 9 (2)', '< udp 1 > 514 (200)'].map((line) => {
+        const frame = notation.build(line);
+        frame.network = frame.start;
+        return frame;
+      });
+      if (outer === undefined || inner === undefined) throw new Error('two frames');
+      const meanwhile = () => {
+        packets$.next(inner);
+        return true;
+      };
+      const wall = firewall(rules, options(meanwhile), virtualEnv());
+      wall.logs$.subscribe(meanwhile);
+      packets$.pipe(wall).subscribe((frame) => passed.push(frame));
+      packets$.next(outer);
+      const { rules: counters } = wall.counters();
+      return { outer, inner, passed, bytes: counters.map(({ bytes }) => bytes) };
+    }
+
+    it('by a log', () => {
+      const { passed, inner, bytes } = both('udp dport 9 log; udp dport 9 drop; accept');
+      expect(passed).to.deep.equal([inner]);
+      expect(bytes).to.deep.equal([30, 30, 228]);
+    });
+
+    it('by a log in front of a mark', () => {
+      const { passed, outer, inner } = both('udp dport 9 log meta mark set 7; accept');
+      expect(passed).to.deep.equal([inner, outer]);
+      expect([outer.mark, inner.mark]).to.deep.equal([7, 0]);
+    });
+
+    it('by a predicate', () => {
+      const options = (meanwhile: () => boolean) => ({ predicates: { mine: meanwhile } });
+      const { passed, inner, bytes } = both('udp dport 9 when "mine" drop; udp dport 9 accept; accept', options);
+      expect(passed).to.deep.equal([inner]);
+      expect(bytes).to.deep.equal([30, 0, 228]);
+    });
+
+    it('by a translator', () => {
+      const text = `table inet filter {
+        chain one { type filter hook input priority 0; udp dport 9 redirect; accept }
+        chain two { type filter hook input priority 1; udp dport 9 drop; accept }
+      }`;
+      const { passed, inner } = both(text, (meanwhile) => ({ nat: meanwhile }));
+      expect(passed).to.deep.equal([inner]);
+    });
+  });
+
   it('releases what it drops on the way out', () => {
     const env = virtualEnv();
     const packets$ = new Subject<Frame>();
@@ -476,6 +529,47 @@ forBothVersions('firewall', (facts: VersionFacts) => {
     expect(there(7, 9, FlowState.Established)).to.equal('passed');
     bench.wall.replace('ct state established accept; accept');
     expect([back(6, 8), there(6, 8, FlowState.Established)]).to.deep.equal(['passed', 'passed']);
+  });
+
+  it('does not end a flow because of what a callback threw', () => {
+    let broken = true;
+    const mine = when(() => {
+      if (broken) throw new Error('mine');
+      return true;
+    }, 'mine');
+    const rules = [accept(mine), drop()];
+    const bench = new Bench(rules, { version }, { revalidate: true });
+    bench.wall.replace(rules);
+    const send = () => bench.judge('< udp 1 > 9 (2)', flow(5, FlowState.Established));
+    expect(send()).to.equal('callback-threw');
+    broken = false;
+    expect(send()).to.equal('passed');
+  });
+
+  it('does not end flows because there are many: they are within every limit, and leave it to new ones', () => {
+    for (const rules of [
+      'ct state new limit rate 1/hour burst 1 packets accept; ct state established accept; drop',
+      'ct state new limit rate over 1/hour burst 1 packets per saddr drop; accept',
+    ]) {
+      const bench = new Bench(rules, { version }, { revalidate: true });
+      bench.wall.replace(rules);
+      const send = (id: number, of: FlowState) => bench.judge('< udp 1 > 9 (2)', flow(id, of));
+      for (const id of [1, 2, 3, 2]) expect(send(id, FlowState.Established)).to.equal('passed');
+      expect([send(4, FlowState.New), send(5, FlowState.New)]).to.deep.equal(['passed', 'filtered']);
+    }
+  });
+
+  it('asks the rules that a callback puts in place about the flow that it was called for, too', () => {
+    const wall: { replace?: (rules: string) => void } = {};
+    const replacing = when(() => {
+      wall.replace?.('ct state established accept; drop');
+      return true;
+    }, 'replacing');
+    const bench = new Bench([accept(replacing)], { version }, { revalidate: true });
+    bench.wall.replace([accept(replacing)]);
+    wall.replace = (rules) => bench.wall.replace(rules);
+    const send = () => bench.judge('< udp 1 > 9 (2)', flow(5, FlowState.Established));
+    expect([send(), send()]).to.deep.equal(['passed', 'filtered']);
   });
 
   it('asks anew about a flow that begins under the number of a refused one', () => {
