@@ -29,7 +29,10 @@ export interface Conntrack {
   readonly confirm: <P extends Packet>(source: Observable<P>) => Observable<P>;
   /** The flows: to find, show, translate and delete them. */
   readonly table: FlowTable;
-  /** Flows that are entered, established, and over. Snapshots are made only while somebody is subscribed. */
+  /**
+   * Flows that are entered, established, and over, told once the packet that it came by is tracked. Snapshots are made only while somebody is
+   * subscribed.
+   */
   readonly events$: Observable<FlowEvent>;
   /** Forgets all flows, and enters no more; no timer is left. */
   dispose(): void;
@@ -84,18 +87,11 @@ export function conntrack(options: ConntrackOptions = {}, env: Env = defaultEnvi
 }
 
 function events(table: FlowTable): Observable<FlowEvent> {
-  return new Observable((subscriber) => {
-    const tell = (type: 'new' | 'established', id: number) => {
-      const flow = table.flow(id);
-      if (flow !== undefined) subscriber.next({ type, flow });
-    };
-    return table.observe({
-      created: (id) => tell('new', id),
-      established: (id) => tell('established', id),
-      destroyed(id, why) {
-        const flow = table.flow(id);
-        if (flow !== undefined) subscriber.next({ type: 'destroyed', flow, why });
-      },
-    });
-  });
+  return new Observable((subscriber) =>
+    table.observe({
+      created: (flow) => subscriber.next({ type: 'new', flow }),
+      established: (flow) => subscriber.next({ type: 'established', flow }),
+      destroyed: (flow, why) => subscriber.next({ type: 'destroyed', flow, why }),
+    }),
+  );
 }

@@ -38,8 +38,6 @@ export const SlotStatus = {
   Free: 0,
   Pending: 1,
   Confirmed: 2,
-  /** Those that ask are being told that its flow is over. */
-  Ending: 3,
 } as const;
 
 /** Most slots that an id has bits for. */

@@ -22,7 +22,7 @@ export const SWEEP_INTERVAL = 10_000;
 const MOST_LOOKED_AT = 1 << 20;
 const MOST_REMOVED = 4096;
 const SWEEP_PAUSE = 10;
-/** When the table is full, it is searched for expired flows no more often than this, and until so many were found. */
+/** When the table is full, it is searched for expired flows until so many were found, and from end to end no more often than this. */
 const SEARCH_INTERVAL = 1000;
 const ENOUGH_FOUND = 64;
 
@@ -42,14 +42,23 @@ export type Confirmation = (typeof Confirmation)[keyof typeof Confirmation];
 /** Why a flow ended. */
 export type FlowEnd = 'expired' | 'evicted' | 'replaced' | 'deleted';
 
-/** Is told of flows by their ids, which are valid during the call. Its methods must not throw; they may delete flows. */
+/**
+ * Is told of flows, as they were when it happened, once whatever has changed them is done. Its methods must not throw; they may delete flows and
+ * have packets tracked.
+ */
 export interface FlowObserver {
   /** A flow was confirmed. */
-  created?(id: number): void;
+  created?(flow: Flow): void;
   /** Both ends have shown themselves. */
-  established?(id: number): void;
-  /** A confirmed flow ends; afterwards its id is not valid. */
-  destroyed?(id: number, why: FlowEnd): void;
+  established?(flow: Flow): void;
+  /** A confirmed flow is over: its id is not valid any more. */
+  destroyed?(flow: Flow, why: FlowEnd): void;
+}
+
+/** Something that observers have not been told of yet. */
+interface News {
+  readonly flow: Flow;
+  readonly what: 'created' | 'established' | FlowEnd;
 }
 
 /** Flows by their tuples of both directions. */
@@ -82,6 +91,8 @@ export class FlowTable implements FlowMatcher {
   private wasSearched = false;
   private disposed = false;
   private observers: readonly FlowObserver[] = [];
+  /** In order; empty where nobody observes. */
+  private readonly news: News[] = [];
   private readonly scratch: FlowTuple = new FlowTuple();
 
   /** @param counting whether packets and bytes of flows are counted */
@@ -108,9 +119,12 @@ export class FlowTable implements FlowMatcher {
     return Math.trunc(this.env.timers.now()) | 0;
   }
 
-  /** A reference to the confirmed flow with that tuple: its slot shifted left by one, and the direction in the lowest bit. 0 where there is none. */
+  /**
+   * A reference to the confirmed flow with that tuple: its slot shifted left by one, and the direction in the lowest bit. 0 where there is none. For the
+   * tracker: one that has expired is removed, see {@link FlowTable.tell}.
+   */
   lookup(tuple: FlowTuple, now: number): number {
-    const reference = this.places.find(tuple.hash(this.k0, this.k1), tuple, this);
+    const reference = this.placed(tuple);
     if (reference === 0 || !this.isOver(reference >>> 1, now)) return reference;
     this.remove(reference >>> 1, 'expired');
     return 0;
@@ -122,8 +136,8 @@ export class FlowTable implements FlowMatcher {
 
   /** The id of the flow with that tuple in either direction, or 0. */
   find(tuple: FlowTuple): number {
-    const reference = this.lookup(tuple, this.now());
-    return reference === 0 ? 0 : this.records.idOf(reference >>> 1);
+    const slot = this.placed(tuple) >>> 1;
+    return slot === 0 || this.isOver(slot, this.now()) ? 0 : this.records.idOf(slot);
   }
 
   /** Whether there is a flow with that tuple, in either direction. */
@@ -196,7 +210,7 @@ export class FlowTable implements FlowMatcher {
 
   /**
    * Enters a pending flow for good; {@link FlowTable.confirmed} is then its id, or that of the flow with the same two tuples that has been entered since it
-   * was begun.
+   * was begun. For the tracker, see {@link FlowTable.tell}.
    */
   confirm(id: number): Confirmation {
     const { records } = this;
@@ -211,11 +225,11 @@ export class FlowTable implements FlowMatcher {
     if (this.owner(slot, 1, now) !== 0) return Confirmation.Clash;
     if (this.size >= this.capacity && !this.makeRoom(now)) return Confirmation.Full;
     this.enter(slot);
-    for (const observer of this.observers) observer.created?.(id);
+    this.note(slot, 'created');
     return Confirmation.Done;
   }
 
-  /** Changes what is known of a flow: it may be in another queue from now on. */
+  /** Changes what is known of a flow: it may be in another queue from now on. For the tracker, see {@link FlowTable.tell}. */
   setBits(slot: number, bits: number): void {
     const { records } = this;
     const before = records.bits(slot);
@@ -228,8 +242,7 @@ export class FlowTable implements FlowMatcher {
       from?.remove(slot);
       to?.add(slot);
     }
-    if ((bits & ~before & FlowBit.Assured) === 0) return;
-    for (const observer of this.observers) observer.established?.(records.idOf(slot));
+    if ((bits & ~before & FlowBit.Assured) !== 0) this.note(slot, 'established');
   }
 
   /** Removes the flow with that id; false where it is gone. */
@@ -237,6 +250,7 @@ export class FlowTable implements FlowMatcher {
     const slot = this.records.slotOf(id);
     if (this.records.status[slot] !== SlotStatus.Confirmed) return false;
     this.remove(slot, 'deleted');
+    this.tell();
     return true;
   }
 
@@ -255,6 +269,7 @@ export class FlowTable implements FlowMatcher {
     }
     for (const slot of pending) if (slot !== 0) records.give(slot);
     pending.fill(0);
+    this.tell();
   }
 
   /** What is known of a flow, or `undefined` where it is gone; for the control plane. */
@@ -275,9 +290,9 @@ export class FlowTable implements FlowMatcher {
   /** Tells `observer` of flows from now on; returns how to stop. */
   observe(observer: FlowObserver): () => void {
     const own: FlowObserver = {
-      created: (id) => observer.created?.(id),
-      established: (id) => observer.established?.(id),
-      destroyed: (id, why) => observer.destroyed?.(id, why),
+      created: (flow) => observer.created?.(flow),
+      established: (flow) => observer.established?.(flow),
+      destroyed: (flow, why) => observer.destroyed?.(flow, why),
     };
     this.observers = [...this.observers, own];
     return () => {
@@ -285,7 +300,15 @@ export class FlowTable implements FlowMatcher {
     };
   }
 
-  /** Removes a confirmed flow; for the tracker. */
+  /** Tells observers what has happened: the last act of whatever changes flows, since they may change them, too. */
+  tell(): void {
+    while (this.news.length > 0) {
+      const news = this.news.shift();
+      if (news !== undefined) for (const observer of this.observers) tellOf(news, observer);
+    }
+  }
+
+  /** Removes a confirmed flow. For the tracker, see {@link FlowTable.tell}. */
   remove(slot: number, why: FlowEnd): void {
     const { records, places } = this;
     places.remove(this.hashOf(slot, 0), slot << 1);
@@ -293,8 +316,7 @@ export class FlowTable implements FlowMatcher {
     this.queueOf(slot)?.remove(slot);
     this.size--;
     if (this.size === 0) this.timer.cancel();
-    records.status[slot] = SlotStatus.Ending;
-    for (const observer of this.observers) observer.destroyed?.(records.idOf(slot), why);
+    this.note(slot, why);
     records.give(slot);
   }
 
@@ -323,6 +345,14 @@ export class FlowTable implements FlowMatcher {
     if ((reference & 1) === 1 || !records.tupleIs(reference >>> 1, 1, scratch)) return false;
     this.confirmed = records.idOf(reference >>> 1);
     return true;
+  }
+
+  private placed(tuple: FlowTuple): number {
+    return this.places.find(tuple.hash(this.k0, this.k1), tuple, this);
+  }
+
+  private note(slot: number, what: News['what']): void {
+    if (this.observers.length > 0) this.news.push({ flow: new Flow(this.records, slot, this.now()), what });
   }
 
   private isOver(slot: number, now: number): boolean {
@@ -357,10 +387,11 @@ export class FlowTable implements FlowMatcher {
 
   private makeRoom(now: number): boolean {
     if (!this.wasSearched || Math.abs((now - this.searched) | 0) >= SEARCH_INTERVAL) {
-      this.wasSearched = false;
-      if (this.removeExpired(this.records.fresh, ENOUGH_FOUND, now) > 0) return true;
-      this.wasSearched = true;
+      const found = this.removeExpired(this.records.fresh, ENOUGH_FOUND, now);
+      // Fewer than enough: it was searched from end to end.
+      this.wasSearched = found < ENOUGH_FOUND;
       this.searched = now;
+      if (found > 0) return true;
     }
     const slot = this.opening.oldest || this.closing.oldest || this.replied.oldest;
     if (slot === 0) return false;
@@ -391,5 +422,12 @@ export class FlowTable implements FlowMatcher {
     this.removeExpired(looking, MOST_REMOVED, this.now());
     this.round -= looking - this.left;
     if (this.size > 0) this.timer.arm(this.env.timers.now() + (this.round > 0 ? SWEEP_PAUSE : SWEEP_INTERVAL));
+    this.tell();
   }
+}
+
+function tellOf({ flow, what }: News, observer: FlowObserver): void {
+  if (what === 'created') observer.created?.(flow);
+  else if (what === 'established') observer.established?.(flow);
+  else observer.destroyed?.(flow, what);
 }

@@ -43,6 +43,19 @@ export class FlowTracker {
 
   /** Sets `flow`, `flowState` and `flowReply` of a frame, whatever they were. */
   track(frame: Frame): void {
+    this.find(frame);
+    this.table.tell();
+  }
+
+  /** Ends the way of a frame through the tracked part: its flow, if it is new, is entered for good. Says why it must be dropped, if so. */
+  confirm(frame: Frame): DropReason | undefined {
+    if (frame.flow === 0 || frame.flowState !== FlowState.New) return undefined;
+    const refusal = this.enter(frame);
+    this.table.tell();
+    return refusal;
+  }
+
+  private find(frame: Frame): void {
     const { fields } = this;
     frame.flow = 0;
     frame.flowReply = false;
@@ -54,9 +67,7 @@ export class FlowTracker {
     else if (fields.transport !== NOT_PARSED) this.trackWhole(frame);
   }
 
-  /** Ends the way of a frame through the tracked part: its flow, if it is new, is entered for good. Says why it must be dropped, if so. */
-  confirm(frame: Frame): DropReason | undefined {
-    if (frame.flow === 0 || frame.flowState !== FlowState.New) return undefined;
+  private enter(frame: Frame): DropReason | undefined {
     switch (this.table.confirm(frame.flow)) {
       case Confirmation.Full:
         return DropReason.ConntrackFull;
@@ -234,7 +245,6 @@ export class FlowTracker {
     frame.flow = records.idOf(slot);
     frame.flowReply = direction === 1;
     frame.flowState = direction === 0 && (bits & FlowBit.Replied) === 0 ? FlowState.New : FlowState.Established;
-    // Last, since those that are told of it may delete the flow.
     this.table.setBits(slot, bits);
   }
 }

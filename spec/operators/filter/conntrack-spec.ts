@@ -122,6 +122,84 @@ forBothVersions('conntrack', (facts) => {
     }
   });
 
+  describe('bears it that those that are told of flows send packets', () => {
+    const RECORD = '< udp 9999 > 514 (10)';
+
+    it('where a connection takes the place of another', () => {
+      const { send, tracking } = through(facts);
+      tracking.events$.subscribe(({ type, flow }) => {
+        if (type === 'destroyed' && flow.original.protocol === IpProtocol.Tcp) send(RECORD);
+      });
+      send('< S 0:0(0) win 1000');
+      send('> S. 0:0(0) ack 1 win 1000');
+      send('< R 1:1(0) win 0');
+      const syn = send('< S 900000:900000(0) win 1000');
+      expect(tracking.table.flow(syn.flow)?.original.protocol).to.equal(IpProtocol.Tcp);
+      expect(send('> S. 0:0(0) ack 900001 win 1000')).to.include({ flowState: Established, flow: syn.flow });
+      expect(tracking.table.size).to.equal(2);
+    });
+
+    it('where a flow is found to have expired', () => {
+      const { send, tracking, scheduler } = through(facts);
+      // Between two sweeps.
+      send('< udp 5000 > 53 (10)');
+      scheduler.runFor(5000);
+      send('< udp 5000 > 53 (10)');
+      scheduler.runFor(119_999);
+      tracking.events$.subscribe(({ type }) => {
+        if (type === 'destroyed') send(RECORD);
+      });
+      scheduler.runFor(1);
+      const { flow } = send('< udp 5000 > 53 (10)');
+      expect(tracking.table.flow(flow)?.original.sourcePort).to.equal(5000);
+      expect(send('> udp 53 > 5000 (10)')).to.include({ flowState: Established, flow });
+    });
+
+    it('where one begins', () => {
+      const { send, tracking } = through(facts);
+      let told = 0;
+      tracking.events$.subscribe(({ type }) => {
+        if (type === 'new' && told++ === 0) send(RECORD);
+      });
+      const { flow } = send('< udp 5000 > 53 (10)');
+      expect(tracking.table.flow(flow)?.original.sourcePort).to.equal(5000);
+      expect([told, tracking.table.size]).to.deep.equal([2, 2]);
+    });
+
+    it('where one makes room for another, which is taken again at once', () => {
+      const { send, tracking } = through(facts, { capacity: 2 });
+      let port = 9000;
+      tracking.events$.subscribe(({ type }) => {
+        if (type === 'destroyed' && port < 9010) send(`< udp ${port++} > 514 (10)`);
+      });
+      for (let i = 1; i <= 4; i++) send(`< udp ${i} > 53 (10)`);
+      expect([tracking.table.size, [...tracking.table.flows()].length]).to.deep.equal([2, 2]);
+      expect(port).to.equal(9010);
+    });
+  });
+
+  it('tells of flows in the order in which it happened, as they were then', () => {
+    const { send, tracking } = through(facts);
+    const told: string[] = [];
+    const tell = ({ type, flow }: FlowEvent) => told.push(`${type} ${flow.original.sourcePort} ${flow.state}`);
+    tracking.events$.subscribe((event) => {
+      if (event.type === 'new' && event.flow.original.sourcePort === 5000) send('< udp 5001 > 53 (10)');
+      tell(event);
+    });
+    tracking.events$.subscribe(tell);
+    send('< udp 5000 > 53 (10)');
+    send('> udp 53 > 5000 (10)');
+    send('< udp 5000 > 53 (10)');
+    expect(told).to.deep.equal([
+      'new 5001 new',
+      'new 5001 new',
+      'new 5000 new',
+      'new 5000 new',
+      'established 5000 assured',
+      'established 5000 assured',
+    ]);
+  });
+
   it('takes a reply tuple that is not the mirror, unless it is taken', () => {
     const { a, b, c } = facts;
     const { tracking, env } = through(facts);

@@ -85,6 +85,26 @@ forBothVersions('The table of flows when it is full', (facts) => {
     expect(ports(tracked)).to.deep.equal([1, 3, 4]);
   });
 
+  it('is searched from end to end once a second, however little is found', () => {
+    const tracked = full(4, (port) => [udp(port), answer(port), udp(port)]);
+    const { table } = tracked.tracker;
+    // They expire one after the other, a millisecond apart, between two sweeps.
+    tracked.scheduler.runFor(105_000);
+    for (const port of [1, 2, 3, 4]) {
+      tracked.send(udp(port));
+      tracked.scheduler.runFor(1);
+    }
+    tracked.scheduler.runFor(119_996);
+    expect(dropped(tracked, udp(5))).to.equal(undefined);
+    expect([table.size, table.evicted]).to.deep.equal([4, 0]);
+    tracked.send(answer(5));
+    tracked.send(udp(5));
+    tracked.scheduler.runFor(1);
+    expect(dropped(tracked, udp(6))).to.equal(DropReason.ConntrackFull);
+    tracked.scheduler.runFor(999);
+    expect(dropped(tracked, udp(6))).to.equal(undefined);
+  });
+
   it('gives up connections that are over before answered ones', () => {
     const tracked = new Tracked(facts, { capacity: 2 }).run(`${HANDSHAKE}
       established  < 1024 > 80 R 1:1(0) win 0`);
