@@ -20,7 +20,7 @@ import { IcmpClass, icmpClass } from './icmp-queries.js';
 import { hasRightChecksum, hasUdpLength } from './integrity.js';
 import { type TrackingOptions, type TrackingSettings, trackingSettings } from './options.js';
 import { TcpFacts } from './tcp-facts.js';
-import { SideFlag, TcpFlow } from './tcp-flow.js';
+import { TcpFlow } from './tcp-flow.js';
 import { joinTcp, openTcp, TcpVerdict, trackTcp, wasSent } from './tcp-track.js';
 
 /** Tracks flows; see the operator `conntrack`. */
@@ -186,7 +186,7 @@ export class FlowTracker {
     const { connection, table } = this;
     let bits = table.records.bits(slot) & ~FlowBit.Closing;
     if (direction === 1) bits |= FlowBit.Replied;
-    if (connection.isOpen || (connection.midStream && connection.other.is(SideFlag.Seen))) bits |= FlowBit.Assured;
+    if (connection.isMutual) bits |= FlowBit.Assured;
     if (connection.isOver) bits |= FlowBit.Closing;
     return bits;
   }
@@ -194,10 +194,11 @@ export class FlowTracker {
   private tcpTimeout(connection: TcpFlow): number {
     const { timeouts } = this.settings;
     if (connection.reset) return timeouts.tcpReset;
-    if (connection.isClosing) return timeouts.tcpClosing;
-    if (connection.midStream) return connection.other.is(SideFlag.Seen) ? timeouts.tcpMidStream : timeouts.tcpOpening;
-    if (!connection.isOpen) return timeouts.tcpOpening;
-    return connection.owes ? timeouts.tcpUnacknowledged : timeouts.tcpEstablished;
+    if (!connection.isMutual) return timeouts.tcpOpening;
+    if (connection.isClosed) return timeouts.tcpClosing;
+    if (connection.owes && !connection.midStream) return timeouts.tcpUnacknowledged;
+    if (connection.isClosing) return timeouts.tcpHalfClosed;
+    return connection.midStream ? timeouts.tcpMidStream : timeouts.tcpEstablished;
   }
 
   /** An error of ICMP: it neither renews nor ends the flow that it is about (RFC 5508 4.2, RFC 4787 8). */

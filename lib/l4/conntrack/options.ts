@@ -9,9 +9,11 @@ export interface FlowTimeouts {
   readonly tcpOpening: number;
   /** TCP that is established, with nothing left to acknowledge. Default 5 days; RFC 5382 5 asks for 2 hours and 4 minutes at least. */
   readonly tcpEstablished: number;
-  /** TCP that is established and has data under way that nobody acknowledges. Default 120,000. */
+  /** TCP that is established and has something under way that nobody acknowledges. Default 300,000: hosts wait up to 120,000 between two attempts. */
   readonly tcpUnacknowledged: number;
-  /** TCP that at least one end has finished. Default 120,000, the maximum segment lifetime of RFC 9293. */
+  /** TCP that one end has finished, with nothing left to acknowledge: the other may go on (RFC 9293 3.6). Default 2 hours and 4 minutes. */
+  readonly tcpHalfClosed: number;
+  /** TCP that both ends have finished. Default 240,000: two maximum segment lifetimes of RFC 9293, and the least that RFC 5382 5 allows. */
   readonly tcpClosing: number;
   /** TCP that was reset. Default 10,000. */
   readonly tcpReset: number;
@@ -29,8 +31,9 @@ export interface FlowTimeouts {
 export const DEFAULT_TIMEOUTS: FlowTimeouts = {
   tcpOpening: 120_000,
   tcpEstablished: 432_000_000,
-  tcpUnacknowledged: 120_000,
-  tcpClosing: 120_000,
+  tcpUnacknowledged: 300_000,
+  tcpHalfClosed: 7_440_000,
+  tcpClosing: 240_000,
   tcpReset: 10_000,
   tcpMidStream: 21_600_000,
   udp: 120_000,

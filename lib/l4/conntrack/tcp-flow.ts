@@ -5,9 +5,10 @@
 
 import type { FlowRecords } from './flow-records.js';
 
-// Words of a record: four for each side, and one for all flags.
+// Words of a record: four for each side, one for all flags, and one for a SYN that passed.
 const SIDE_WORDS = 4;
 const FLAGS = 2 * SIDE_WORDS;
+const RESTART = FLAGS + 1;
 // Of the flags: two scales of four bits, then each side's, then the flow's.
 const SCALE_BITS = 4;
 const SIDE_FLAGS = 8;
@@ -27,6 +28,8 @@ export const SideFlag = {
   Scales: 8,
   /** It was not seen, but has sent an acknowledgment of something else, which is in `acked`: the rest of an earlier connection. */
   Disagrees: 16,
+  /** It has sent the SYN of another connection, see {@link TcpFlow.restart}. */
+  Restarts: 32,
 } as const;
 
 /** Where a connection is in its life, as a bystander sees it. */
@@ -73,6 +76,8 @@ export class TcpFlow {
   /** Its SYNs were not seen, so that its windows are not known. */
   midStream = false;
   reset = false;
+  /** Behind the last SYN that passed, by a side that has forgotten this connection: the number that an answer to it acknowledges. */
+  restart = 0;
 
   load(records: FlowRecords, slot: number): void {
     const flags = records.protocolAt(slot, FLAGS);
@@ -80,6 +85,7 @@ export class TcpFlow {
     loadSide(this.other, records, slot, 1, flags);
     this.midStream = ((flags >>> FLOW_FLAGS) & MID_STREAM) !== 0;
     this.reset = ((flags >>> FLOW_FLAGS) & RESET) !== 0;
+    this.restart = records.protocolAt(slot, RESTART);
   }
 
   store(records: FlowRecords, slot: number): void {
@@ -90,6 +96,7 @@ export class TcpFlow {
     const sides = (other.flags << SIDE_FLAGS) | opener.flags;
     const scales = (other.scale << SCALE_BITS) | opener.scale;
     records.setProtocolAt(slot, FLAGS, (flow << FLOW_FLAGS) | (sides << SIDE_FLAGS) | scales);
+    records.setProtocolAt(slot, RESTART, this.restart);
   }
 
   /** Both SYNs offered to scale windows. */
@@ -107,6 +114,16 @@ export class TcpFlow {
     return ((this.opener.flags | this.other.flags) & SideFlag.Finished) !== 0;
   }
 
+  /** Both sides have ended their streams. */
+  get isClosed(): boolean {
+    return (this.opener.flags & this.other.flags & SideFlag.Finished) !== 0;
+  }
+
+  /** Both ends have shown that they are there. */
+  get isMutual(): boolean {
+    return this.midStream ? this.other.is(SideFlag.Seen) : this.isOpen;
+  }
+
   /** Nothing but stragglers is to be expected. */
   get isOver(): boolean {
     return this.reset || (this.opener.isOver && this.other.isOver);
@@ -118,13 +135,12 @@ export class TcpFlow {
   }
 
   get phase(): TcpPhase {
-    const { opener, other } = this;
     if (this.reset) return 'reset';
     if (this.isOver) return 'time-wait';
-    if (this.isClosing) return (opener.flags & other.flags & SideFlag.Finished) !== 0 ? 'closing' : 'half-closed';
+    if (this.isClosing) return this.isClosed ? 'closing' : 'half-closed';
     if (this.midStream) return 'mid-stream';
     if (this.isOpen) return 'established';
-    return other.is(SideFlag.Seen) ? 'syn-received' : 'syn-sent';
+    return this.other.is(SideFlag.Seen) ? 'syn-received' : 'syn-sent';
   }
 }
 

@@ -52,6 +52,9 @@ export function trackTcp(flow: TcpFlow, segment: TcpFacts, isReply: boolean, str
   const receiver = isReply ? flow.opener : flow.other;
   if (segment.rst) return reset(flow, sender, receiver, segment);
   if (segment.syn) return synchronise(flow, sender, receiver, segment);
+  // Somebody is still in this connection.
+  sender.flags &= ~SideFlag.Restarts;
+  receiver.flags &= ~SideFlag.Restarts;
   if (flow.midStream) {
     // Anybody can have sent that reset: where windows are not known, a guess is easy.
     flow.reset = false;
@@ -81,6 +84,7 @@ function clear(flow: TcpFlow): void {
   flow.opener.flags = flow.other.flags = flow.opener.scale = flow.other.scale = 0;
   for (const side of [flow.opener, flow.other]) side.end = side.maxEnd = side.maxWindow = side.acked = 0;
   flow.midStream = flow.reset = false;
+  flow.restart = 0;
 }
 
 /** A side's SYN. */
@@ -122,14 +126,34 @@ function acknowledgesNew(side: TcpSide, segment: TcpFacts): boolean {
 
 function synchronise(flow: TcpFlow, sender: TcpSide, receiver: TcpSide, segment: TcpFacts): TcpVerdict {
   if (flow.isOver && !segment.ack) return TcpVerdict.Reopens;
-  // In a connection that is open it is asked back (RFC 5961 4): whoever has started anew then resets the old connection.
-  if (flow.isOpen || flow.midStream || flow.isClosing || flow.reset) return TcpVerdict.Passed;
+  if (flow.isOpen || flow.midStream || flow.isClosing || flow.reset) return restart(flow, sender, receiver, segment);
   if (segment.ack) return synchroniseBoth(sender, receiver, segment);
   const isKnown = sender.is(SideFlag.Seen);
   if (isKnown && segment.sequence === sender.acked) return TcpVerdict.Accepted;
   // Another attempt; not once there was an answer to the first. Or the other side opens at the same time (RFC 9293 3.5, figure 7).
   if (isKnown && receiver.is(SideFlag.Seen)) return TcpVerdict.Passed;
   start(sender, receiver, segment);
+  return TcpVerdict.Accepted;
+}
+
+/**
+ * A SYN in a connection that is open is asked back (RFC 5961 4): whoever has started anew then resets the old connection. Where the other side answers it
+ * instead, both have forgotten the old one, and the new one is followed from here on. Its windows are not known: should the answer be a forged one, what
+ * belongs to the old connection passes still.
+ */
+function restart(flow: TcpFlow, sender: TcpSide, receiver: TcpSide, segment: TcpFacts): TcpVerdict {
+  if (!segment.ack) {
+    sender.flags |= SideFlag.Restarts;
+    receiver.flags &= ~SideFlag.Restarts;
+    flow.restart = segment.end;
+    return TcpVerdict.Passed;
+  }
+  if (flow.reset || !receiver.is(SideFlag.Restarts) || segment.acknowledgment !== flow.restart)
+    return TcpVerdict.Passed;
+  clear(flow);
+  flow.midStream = true;
+  join(sender, receiver, segment);
+  receiver.flags |= SideFlag.Seen;
   return TcpVerdict.Accepted;
 }
 

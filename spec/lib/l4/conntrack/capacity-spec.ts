@@ -139,7 +139,7 @@ forBothVersions('The table of flows when it is full', (facts) => {
     expect(refused).to.equal(0);
     expect(tracked.tracker.table.size).to.equal(10_000);
     expect(tracked.tracker.table.evicted).to.be.above(980_000);
-    tracked.scheduler.runFor(131_000);
+    tracked.scheduler.runFor(311_000);
     expect(tracked.tracker.table.size).to.equal(0);
     tracked.scheduler.run();
     expect(tracked.scheduler.pending).to.equal(0);

@@ -39,7 +39,7 @@ forBothVersions('Tracking of TCP', (facts) => {
       phase        closing
       established  < . 102:102(0) ack 502 win 1000
       phase        time-wait
-      wait         119999
+      wait         239999
       phase        time-wait
       wait         10001
       phase        gone`);
@@ -190,6 +190,61 @@ forBothVersions('Tracking of TCP', (facts) => {
       phase        syn-sent`);
     expect(tracked.flow).to.not.equal(flow);
     expect(tracked.tracker.table.size).to.equal(1);
+  });
+
+  describe('where both ends have forgotten a connection, and begin another one', () => {
+    const ANEW = `${OPEN}
+      established  < S 900000:900000(0) win 1000
+      established  > S. 700000:700000(0) ack 900001 win 1000`;
+
+    it('follows the new one', () => {
+      tracked.run(`${ANEW}
+        phase        mid-stream
+        established  < . 900001:900001(0) ack 700001 win 1000
+        established  < P. 900001:901001(1000) ack 700001 win 1000
+        established  > . 700001:700001(0) ack 901001 win 1000
+        established  > F. 700001:700001(0) ack 901001 win 1000
+        established  < F. 901001:901001(0) ack 700002 win 1000
+        established  > . 700002:700002(0) ack 901002 win 1000
+        phase        time-wait`);
+      expect(tracked.tracker.table.size).to.equal(1);
+    });
+
+    it('does so from either side, of one that was closing, and where the answer comes again', () => {
+      tracked.run(`${OPEN}
+        established  < F. 1:1(0) ack 1 win 1000
+        established  > S 700000:700000(0) win 1000
+        established  > S 700000:700000(0) win 1000
+        established  < S. 900000:900000(0) ack 700001 win 1000
+        established  < S. 900000:900000(0) ack 700001 win 1000
+        established  > . 700001:700001(0) ack 900001 win 1000
+        phase        mid-stream
+        established  > R 700001:700001(0) win 0
+        phase        reset`);
+    });
+
+    it('lets the old one go on should it not be over', () => {
+      tracked.run(`${ANEW}
+        established  < P. 1:101(100) ack 1 win 1000
+        established  > . 1:1(0) ack 101 win 1000`);
+    });
+
+    it('believes no answer to another SYN, from the same side, or after the old connection has shown itself', () => {
+      const others = [
+        '> S. 700000:700000(0) ack 900002 win 1000',
+        '< S. 700000:700000(0) ack 900001 win 1000',
+        `> . 1:1(0) ack 1 win 1000
+        established  > S. 700000:700000(0) ack 900001 win 1000`,
+      ];
+      for (const other of others) {
+        new Tracked(facts).run(`${OPEN}
+          established  < S 900000:900000(0) win 1000
+          established  ${other}
+          phase        established
+          invalid      < . 900001:900001(0) ack 700001 win 1000
+          invalid      > . 700001:700001(0) ack 900001 win 1000`);
+      }
+    });
   });
 
   it('is taken anew by a SYN from either side after TIME-WAIT began', () => {
@@ -438,18 +493,42 @@ forBothVersions('Tracking of TCP', (facts) => {
       expect(left(OPEN)).to.equal(5 * 86_400_000);
       const sent = `${OPEN}
         established  < P. 1:101(100) ack 1 win 1000`;
-      expect(left(sent)).to.equal(120_000);
+      expect(left(sent)).to.equal(300_000);
       const acknowledged = `${sent}
         established  > . 1:1(0) ack 101 win 1000`;
       expect(left(acknowledged)).to.equal(5 * 86_400_000);
-      expect(
-        left(`${acknowledged}
-        established  > F. 1:1(0) ack 101 win 1000`),
-      ).to.equal(120_000);
+      const finished = `${acknowledged}
+        established  > F. 1:1(0) ack 101 win 1000`;
+      expect(left(finished)).to.equal(300_000);
+      const halfClosed = `${finished}
+        established  < . 101:101(0) ack 2 win 1000`;
+      expect(left(halfClosed)).to.equal(7_440_000);
+      const closing = `${halfClosed}
+        established  < F. 101:101(0) ack 2 win 1000`;
+      expect(left(closing)).to.equal(240_000);
+      const over = `${closing}
+        established  > . 2:2(0) ack 102 win 1000`;
+      expect(left(over)).to.equal(240_000);
       expect(
         left(`${acknowledged}
         established  > R 1:1(0) win 0`),
       ).to.equal(10_000);
+    });
+
+    it('are longer than hosts wait between two attempts', () => {
+      tracked.run(`${OPEN}
+        established  > P. 1:101(100) ack 1 win 1000
+        wait         120000
+        established  > P. 1:101(100) ack 1 win 1000
+        phase        established`);
+    });
+
+    it('of one that was taken up in the middle are no longer for its FIN until the other side shows itself', () => {
+      expect(
+        left(`
+        new          < P. 69000:70000(1000) ack 5000 win 10
+        new          < F. 70000:70000(0) ack 5000 win 10`),
+      ).to.equal(120_000);
     });
 
     it('can be set one by one', () => {
