@@ -242,7 +242,7 @@ export function state(...states: readonly StateName[]): StateMatch {
 export function direction(which: 'original' | 'reply'): DirectionMatch {
   return { kind: 'direction', direction: which };
 }
-/** Fragments. */
+/** Fragments; `header` takes whole packets of IPv6 that have a fragment header, too. */
 export function fragment(which: FragmentMatch['which'] = 'any'): FragmentMatch {
   return { kind: 'fragment', which };
 }

@@ -9,6 +9,7 @@ import { KeyedLimiter, Limiter } from './limiter.js';
 import type {
   AddressMatch,
   Chain,
+  FragmentMatch,
   Hook,
   InterfaceMatch,
   LimitMatch,
@@ -74,8 +75,9 @@ const NUMBER_FIELDS: Readonly<Record<NumberField, Field>> = {
 /** Bits of `Field.State`, by `FlowState`. */
 const STATES: Readonly<Record<StateName, number>> = { untracked: 1, new: 2, established: 4, related: 8, invalid: 16 };
 
-const FRAGMENTS: Readonly<Record<'any' | 'first' | 'later', Range>> = {
+const FRAGMENTS: Readonly<Record<FragmentMatch['which'], Range>> = {
   any: [Fragment.First, Fragment.Later],
+  header: [Fragment.First, Fragment.Atomic],
   first: [Fragment.First, Fragment.First],
   later: [Fragment.Later, Fragment.Later],
 };

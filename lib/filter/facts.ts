@@ -28,7 +28,7 @@ export const Field = {
   State: 15,
   /** 1 for replies, else 0. */
   Direction: 16,
-  /** 0 for none, 1 for a first fragment, 2 for a later one. */
+  /** See {@link Fragment}. */
   Fragment: 17,
   /** Number of the device's name among those that rules know. */
   InInterface: 18,
@@ -47,8 +47,8 @@ export const ABSENT = -1;
 /** What has to be read besides the fields of IP and its transport. */
 export const Need = { Link: 1, Clock: 2, Interfaces: 4 } as const;
 
-/** Values of {@link Field.Fragment}. */
-export const Fragment = { None: 0, First: 1, Later: 2 } as const;
+/** Values of {@link Field.Fragment}: of whole packets, those with a fragment header are told from others. */
+export const Fragment = { None: 0, First: 1, Later: 2, Atomic: 3 } as const;
 
 // IEEE 802.3: offsets of the addresses in the link header.
 const ETHER_SOURCE = 6;
@@ -140,11 +140,7 @@ export class Facts {
     values[Field.Length] = fields.length;
     values[Field.HopLimit] = fields.hopLimit;
     values[Field.Dscp] = fields.trafficClass >>> 2;
-    values[Field.Fragment] = fields.isFragment
-      ? fields.fragmentOffset === 0
-        ? Fragment.First
-        : Fragment.Later
-      : Fragment.None;
+    values[Field.Fragment] = fragmentOf(fields);
     values[Field.Source] = fields.source0;
     values[Field.Source + 1] = fields.source1;
     values[Field.Source + 2] = fields.source2;
@@ -182,9 +178,9 @@ export class Facts {
     values[Field.SourcePort] = hasPorts ? fields.sourcePort : ABSENT;
     values[Field.DestinationPort] = hasPorts ? fields.destinationPort : ABSENT;
     values[Field.TcpFlags] = there && protocol === IpProtocol.Tcp ? fields.tcpFlags : ABSENT;
-    const isIcmp = protocol === (fields.version === 4 ? IpProtocol.Icmp : IpProtocol.Icmpv6);
-    values[Field.IcmpType] = isIcmp ? fields.icmpType : ABSENT;
-    values[Field.IcmpCode] = isIcmp ? fields.icmpCode : ABSENT;
+    // Absent, too, where it is none.
+    values[Field.IcmpType] = fields.icmpType;
+    values[Field.IcmpCode] = fields.icmpCode;
   }
 
   private readMetadata(frame: Frame): void {
@@ -223,6 +219,11 @@ export class Facts {
     values[Field.EtherSource] = macAt(view, link + ETHER_SOURCE);
     values[Field.EtherDestination] = macAt(view, link + ETHER_DESTINATION);
   }
+}
+
+function fragmentOf(fields: PacketFields): number {
+  if (fields.isFragment) return fields.fragmentOffset === 0 ? Fragment.First : Fragment.Later;
+  return fields.hasFragmentHeader ? Fragment.Atomic : Fragment.None;
 }
 
 function macAt(view: DataView, at: number): number {

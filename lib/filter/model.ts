@@ -92,7 +92,7 @@ export interface DirectionMatch {
 /** It is a fragment: any, the first, or a later one, which has no transport header. */
 export interface FragmentMatch extends Negatable {
   readonly kind: 'fragment';
-  readonly which: 'any' | 'first' | 'later';
+  readonly which: 'any' | 'first' | 'later' | 'header';
 }
 
 /** Units of time that rates are given in. */

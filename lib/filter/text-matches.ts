@@ -274,7 +274,7 @@ export class MatchParser {
     if (text === 'frag') throw cursor.error('unsupported', 'fields of fragment headers are not known here');
     cursor.expect('frag');
     const isMissing = cursor.word(['exists', 'missing'], 'whether there is one') === 'missing';
-    return [...this.demandVersion(6), { kind: 'fragment', which: 'any', ...(isMissing ? { not: true } : {}) }];
+    return [...this.demandVersion(6), { kind: 'fragment', which: 'header', ...(isMissing ? { not: true } : {}) }];
   }
 
   private icmp(family: IpVersion): readonly Match[] {
@@ -462,6 +462,6 @@ export class MatchParser {
   private fragment(): Match {
     const { cursor } = this;
     const not = negation(cursor);
-    return { kind: 'fragment', which: cursor.word(['any', 'first', 'later'], 'which fragments'), ...not };
+    return { kind: 'fragment', which: cursor.word(['any', 'first', 'later', 'header'], 'which fragments'), ...not };
   }
 }

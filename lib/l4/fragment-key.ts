@@ -4,7 +4,7 @@ import { halfSipHash } from '../core/hash.js';
 import type { Random } from '../core/random.js';
 import type { PacketFields } from '../wire/packet-fields.js';
 
-/** Words of a key: addresses, identification, version and protocol. */
+/** Words of a key: addresses, identification, version, and of IPv4 the protocol. */
 export const FRAGMENT_KEY = 10;
 const IDENTIFICATION = 8;
 const KIND = 9;
@@ -32,7 +32,8 @@ export class FragmentKey {
     words[6] = fields.destination2;
     words[7] = fields.destination3;
     words[IDENTIFICATION] = fields.identification;
-    words[KIND] = (fields.version << 8) | fields.protocol;
+    // Fragments of IPv6 may name different headers that come next.
+    words[KIND] = fields.version === 4 ? (4 << 8) | fields.protocol : 6 << 8;
     return halfSipHash(this.k0, this.k1, words, 0, FRAGMENT_KEY) & (places - 1);
   }
 

@@ -80,7 +80,9 @@ export class PacketFields {
   fragmentOffset = 0;
   /** Fragments follow this one. */
   moreFragments = false;
-  /** What fragments of a packet have in common; 16 bits in IPv4, signed in IPv6, where whole packets have 0. */
+  /** There is a fragment header of IPv6; whole packets may have one, too (RFC 6946). */
+  hasFragmentHeader = false;
+  /** What fragments of a packet have in common; 16 bits in IPv4, signed in IPv6, where packets without a fragment header have 0. */
   identification = 0;
   source0 = 0;
   source1 = 0;
@@ -95,7 +97,7 @@ export class PacketFields {
   destinationPort = 0;
   /** Flags of TCP, the low eight: CWR ECE URG ACK PSH RST SYN FIN. */
   tcpFlags = 0;
-  /** Type and code of ICMP of either version; -1 where it is none. */
+  /** Type and code of the version's ICMP; -1 where it is none. */
   icmpType = -1;
   icmpCode = -1;
   /** The second word's first half of ICMP: the identifier of an echo. */
@@ -148,12 +150,13 @@ export class PacketFields {
     this.transport = NOT_PARSED;
     this.fragmentOffset = 0;
     this.moreFragments = false;
+    this.hasFragmentHeader = false;
     this.identification = 0;
     const version = view.getUint8(network) >>> 4;
     const found = version === 4 ? this.read4(end, quoted) : version === 6 && this.read6(end, quoted);
     if (!found) return false;
-    this.readTransport(quoted);
     this.version = version === 4 ? 4 : 6;
+    this.readTransport(quoted);
     return true;
   }
 
@@ -213,11 +216,8 @@ export class PacketFields {
       if (length === 0 || at + length > end || count === MAX_EXTENSION_HEADERS) return false;
       protocol = view.getUint8(at);
       if (isFragment) {
-        const field = view.getUint16(at + FRAGMENT_OFFSET);
-        this.fragmentOffset = field & V6_OFFSET;
-        this.moreFragments = (field & V6_MORE) !== 0;
-        this.identification = view.getInt32(at + FRAGMENT_IDENTIFICATION);
-        if (this.fragmentOffset > 0) {
+        const offset = this.readFragment(at);
+        if (offset > 0) {
           this.protocol = protocol;
           return true;
         }
@@ -227,6 +227,19 @@ export class PacketFields {
     this.protocol = protocol;
     this.transport = at;
     return true;
+  }
+
+  /** Reads a fragment header, and returns its offset. One within the first fragment is a part of it, and says nothing of it (RFC 8200 4.5). */
+  private readFragment(at: number): number {
+    const { view } = this;
+    const field = view.getUint16(at + FRAGMENT_OFFSET);
+    if (!this.isFragment) {
+      this.hasFragmentHeader = true;
+      this.fragmentOffset = field & V6_OFFSET;
+      this.moreFragments = (field & V6_MORE) !== 0;
+      this.identification = view.getInt32(at + FRAGMENT_IDENTIFICATION);
+    }
+    return field & V6_OFFSET;
   }
 
   private readTransport(quoted: boolean): void {
@@ -241,6 +254,7 @@ export class PacketFields {
       return;
     }
     if (protocol === IpProtocol.Icmp || protocol === IpProtocol.Icmpv6) {
+      if ((protocol === IpProtocol.Icmp) !== (this.version === 4)) return;
       this.icmpType = view.getUint8(transport);
       this.icmpCode = view.getUint8(transport + ICMP_CODE);
       this.icmpIdentifier = view.getUint16(transport + ICMP_IDENTIFIER);

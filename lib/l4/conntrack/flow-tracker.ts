@@ -90,11 +90,9 @@ export class FlowTracker {
       case IpProtocol.Udp:
         if (hasUdpLength(frame, fields)) this.trackOther(frame, this.settings.timeouts.udp);
         return;
-      case IpProtocol.Icmp:
-      case IpProtocol.Icmpv6:
-        return this.trackIcmp(frame);
       default:
-        this.trackOther(frame, this.settings.timeouts.other);
+        if (fields.icmpType >= 0) this.trackIcmp(frame);
+        else this.trackOther(frame, this.settings.timeouts.other);
     }
   }
 

@@ -69,8 +69,7 @@ export class FlowTuple {
   }
 
   get isIcmp(): boolean {
-    const { protocol } = this;
-    return protocol === IpProtocol.Icmp || protocol === IpProtocol.Icmpv6;
+    return this.protocol === (this.version === 4 ? IpProtocol.Icmp : IpProtocol.Icmpv6);
   }
 
   /** A word of the source address, signed. */

@@ -175,7 +175,7 @@ const directionMatch: fc.Arbitrary<Match> = fc
   .map((direction): Match => ({ kind: 'direction', direction }));
 
 const fragmentMatch: fc.Arbitrary<Match> = fc
-  .tuple(fc.constantFrom<'any' | 'first' | 'later'>('any', 'first', 'later'), not)
+  .tuple(fc.constantFrom<'any' | 'first' | 'later' | 'header'>('any', 'first', 'later', 'header'), not)
   .map(([which, negated]): Match => ({ kind: 'fragment', which, ...negated }));
 
 const limitMatch: fc.Arbitrary<Match> = fc
@@ -319,7 +319,9 @@ export const packets: fc.Arbitrary<GeneratedPacket> = fc
     hopLimit: fc.constantFrom(...VALUES.hoplimit),
     trafficClass: fc.constantFrom(0, 0x20, 0xb8, 0xff),
     fragment: fc.constantFrom(0, 0, 0, 0, 0x2000, 0x0001, 0x2001, 0x4000),
-    extensions: fc.array(fc.constantFrom(0, 43, 60, 51), { maxLength: 2 }),
+    extensions: fc.array(fc.constantFrom<Extension>([0, 0], [43, 0], [60, 0], [51, 0], [44, 0], [44, 1], [44, 8]), {
+      maxLength: 2,
+    }),
     payload,
     mark: fc.constantFrom(...VALUES.mark),
     flowState: fc.constantFrom<FlowState>(0, 1, 2, 3, 4),
@@ -360,12 +362,15 @@ export const packets: fc.Arbitrary<GeneratedPacket> = fc
     return { frame, after: of.after, text: `${Buffer.from(whole).toString('hex')} after ${of.after}` };
   });
 
+/** An extension header: its number, and of fragments the word of offset and flags. */
+type Extension = readonly [number, number];
+
 interface Headers {
   readonly protocol: number;
   readonly hopLimit: number;
   readonly trafficClass: number;
   readonly fragment: number;
-  readonly extensions: readonly number[];
+  readonly extensions: readonly Extension[];
 }
 
 function header4({ protocol, hopLimit, trafficClass, fragment }: Headers, payload: number): Uint8Array {
@@ -382,17 +387,18 @@ function header4({ protocol, hopLimit, trafficClass, fragment }: Headers, payloa
 
 function header6({ protocol, hopLimit, trafficClass, fragment, extensions }: Headers, payload: number): Uint8Array {
   const isFragment = (fragment & 0x3fff) !== 0;
-  const types = isFragment ? [...extensions, 44] : extensions;
-  const header = new Uint8Array(40 + types.length * 8);
+  const field = ((fragment & 0x1fff) << 3) | ((fragment & 0x2000) === 0 ? 0 : 1);
+  const all: readonly Extension[] = isFragment ? [...extensions, [44, field]] : extensions;
+  const header = new Uint8Array(40 + all.length * 8);
   const view = new DataView(header.buffer);
   view.setUint16(0, 0x6000 | (trafficClass << 4));
-  view.setUint16(4, types.length * 8 + payload);
-  view.setUint8(6, types[0] ?? protocol);
+  view.setUint16(4, all.length * 8 + payload);
+  view.setUint8(6, all[0]?.[0] ?? protocol);
   view.setUint8(7, hopLimit);
-  for (const [i, type] of types.entries()) {
-    view.setUint8(40 + i * 8, types[i + 1] ?? protocol);
+  for (const [i, [, word]] of all.entries()) {
+    view.setUint8(40 + i * 8, all[i + 1]?.[0] ?? protocol);
     // Eight bytes: of an authentication header that is a length of 0.
-    if (type === 44) view.setUint16(42 + i * 8, ((fragment & 0x1fff) << 3) | ((fragment & 0x2000) === 0 ? 0 : 1));
+    view.setUint16(42 + i * 8, word);
   }
   return header;
 }

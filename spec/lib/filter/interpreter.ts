@@ -14,7 +14,7 @@ export interface Seen {
   readonly destination: IpAddress;
   readonly numbers: Readonly<Record<string, number | undefined>>;
   readonly flags: number | undefined;
-  readonly fragment: 'none' | 'first' | 'later';
+  readonly fragment: 'none' | 'first' | 'later' | 'atomic';
   readonly inName: string | undefined;
   readonly outName: string | undefined;
   readonly state: string;
@@ -40,12 +40,19 @@ export function see(frame: Frame, seconds: number): Seen | undefined {
   let offset = version === 4 ? (u16(6) & 0x1fff) * 8 : 0;
   let more = version === 4 && (u16(6) & 0x2000) !== 0;
   const headers = version === 6 ? EXTENSIONS : new Set<number>();
-  for (let count = 0; headers.has(protocol) && offset === 0; count++) {
+  let hasHeader = false;
+  let ends = offset > 0;
+  for (let count = 0; headers.has(protocol) && !ends; count++) {
     const size = protocol === 44 ? 8 : protocol === 51 ? (u8(at + 1) + 2) * 4 : (u8(at + 1) + 1) * 8;
     if (count === 8 || at + 8 > length || at + size > length) return undefined;
     if (protocol === 44) {
-      offset = u16(at + 2) & 0xfff8;
-      more = (u16(at + 2) & 1) !== 0;
+      hasHeader = true;
+      ends = (u16(at + 2) & 0xfff8) > 0;
+      // What stands in a fragment says nothing of the fragment.
+      if (!more) {
+        offset = u16(at + 2) & 0xfff8;
+        more = (u16(at + 2) & 1) !== 0;
+      }
     }
     protocol = u8(at);
     at += size;
@@ -53,7 +60,7 @@ export function see(frame: Frame, seconds: number): Seen | undefined {
   const room = length - at;
   const isTcp = protocol === 6;
   const data = isTcp ? (u8(at + 12) >>> 4) * 4 : 0;
-  const whole = offset === 0 && room >= (LEAST[protocol] ?? 0) && (!isTcp || (data >= 20 && data <= room));
+  const whole = !ends && room >= (LEAST[protocol] ?? 0) && (!isTcp || (data >= 20 && data <= room));
   const ports = whole && [6, 17, 33, 132, 136].includes(protocol);
   const icmp = whole && protocol === (version === 4 ? 1 : 58);
   const words = (from: number) => [0, 4, 8, 12].map((i) => u16(from + i) * 65_536 + u16(from + i + 2));
@@ -86,7 +93,7 @@ export function see(frame: Frame, seconds: number): Seen | undefined {
       'ether-destination': mac(0),
     },
     flags: whole && isTcp ? u8(at + 13) : undefined,
-    fragment: offset > 0 ? 'later' : more ? 'first' : 'none',
+    fragment: offset > 0 ? 'later' : more ? 'first' : hasHeader ? 'atomic' : 'none',
     inName: frame.device?.name,
     outName: frame.output?.name,
     state: STATES[frame.flowState] ?? '',
@@ -210,7 +217,9 @@ export class Interpreter {
       case 'state':
         return match.states.some((state) => state === packet.state);
       case 'fragment':
-        return match.which === 'any' ? packet.fragment !== 'none' : packet.fragment === match.which;
+        if (match.which === 'header') return packet.fragment !== 'none';
+        if (match.which === 'any') return packet.fragment === 'first' || packet.fragment === 'later';
+        return packet.fragment === match.which;
       case 'predicate':
         return (match.test ?? this.predicates[match.name])?.(packet.frame, undefined as never);
     }

@@ -87,6 +87,53 @@ describe('PacketFields', () => {
     expect(isMapped('::1:ffff:1:2', '::fffe:1:2')).to.equal(false);
   });
 
+  /** A datagram of IPv6 behind fragment headers of these words of offset and flags. */
+  function behind(...fragments: readonly number[]): Frame {
+    const { length } = fragments;
+    const bytes = new Uint8Array(40 + 8 * length + 8);
+    const view = new DataView(bytes.buffer);
+    view.setUint32(0, 0x6000_0000);
+    view.setUint16(4, 8 * length + 8);
+    view.setUint8(6, length === 0 ? IpProtocol.Udp : IpProtocol.Fragment);
+    for (const [i, field] of fragments.entries()) {
+      const at = 40 + 8 * i;
+      view.setUint8(at, i + 1 < length ? IpProtocol.Fragment : IpProtocol.Udp);
+      view.setUint16(at + 2, field);
+      view.setUint32(at + 4, i + 1);
+    }
+    view.setUint32(40 + 8 * length, 0x0005_0007);
+    return Frame.from(bytes);
+  }
+
+  it('tells fragments of IPv6 from whole packets with a fragment header (RFC 6946)', () => {
+    const none = { hasFragmentHeader: false, isFragment: false, identification: 0, sourcePort: 5 };
+    expect(fieldsOf(behind())).to.include(none);
+    expect(fieldsOf(packet(4, 'udp 5 > 7 (4)'))).to.include(none);
+    const atomic = { hasFragmentHeader: true, isFragment: false, sourcePort: 5 };
+    expect(fieldsOf(behind(0))).to.include(atomic);
+    expect(fieldsOf(behind(0, 0))).to.include(atomic);
+    expect(fieldsOf(behind(8))).to.include({ isFragment: true, fragmentOffset: 8, transport: NOT_PARSED });
+  });
+
+  it('goes by the first header of a fragment: another one is a part of what was cut', () => {
+    const first = { moreFragments: true, fragmentOffset: 0, identification: 1, protocol: IpProtocol.Udp };
+    expect(fieldsOf(behind(1, 0))).to.include({ ...first, sourcePort: 5 });
+    expect(fieldsOf(behind(1, 8))).to.include({ ...first, sourcePort: 0, transport: NOT_PARSED });
+    // Behind that of a whole packet it is one of a fragment.
+    expect(fieldsOf(behind(0, 1))).to.include({ ...first, identification: 2, sourcePort: 5 });
+    expect(fieldsOf(behind(0, 9))).to.include({ fragmentOffset: 8, identification: 2, transport: NOT_PARSED });
+  });
+
+  it('takes no ICMP for that of the other version', () => {
+    for (const [version, protocol] of [
+      [4, 58],
+      [6, 1],
+    ] as const) {
+      const fields = fieldsOf(packet(version, `ip ${protocol} (20)`));
+      expect(fields).to.include({ protocol, icmpType: -1, icmpCode: -1, icmpIdentifier: 0, sourcePort: 0 });
+    }
+  });
+
   it('reads a quoted packet of which only eight bytes behind the IP header are left', () => {
     for (const version of [4, 6] as const) {
       const whole = packet(version, 'udp 80 > 4000 (1000)').bytes();

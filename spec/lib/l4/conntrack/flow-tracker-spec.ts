@@ -81,6 +81,23 @@ forBothVersions('FlowTracker', (facts) => {
     expect(stateOf(frame)).to.equal('new');
   });
 
+  it("takes the other version's ICMP for a protocol of which nothing is known", () => {
+    const tracked = new Tracked(facts).run('new < udp 5 > 53 (10)');
+    const [own, other, type] = facts.version === 4 ? [1, 58, 3] : [58, 1, 1];
+    // An error about the datagram, but for its protocol.
+    const error = tracked.notation.build(`> ${facts.icmp} unreachable port [udp 5 > 53 (10)]`);
+    const { view } = error.slab;
+    const at = ipOffset(error);
+    expect([view.getUint8(at + (transport === 20 ? 9 : 6)), view.getUint8(at + transport)]).to.deep.equal([own, type]);
+    view.setUint8(at + (transport === 20 ? 9 : 6), other);
+    tracked.pass(error);
+    expect(stateOf(error)).to.equal('new');
+    const { flow } = error;
+    expect(tracked.tracker.table.flow(flow)?.original).to.include({ sourcePort: 0, destinationPort: 0, isIcmp: false });
+    expect(tracked.send(`< ip ${other} (20)`).flow).to.equal(flow);
+    expect(stateOf(tracked.send(`< ip ${other} (20)`))).to.equal('established');
+  });
+
   it('keeps what others note of a flow, from before it is confirmed until it is gone', () => {
     const tracked = new Tracked(facts);
     const { table } = tracked.tracker;
