@@ -249,7 +249,7 @@ export function fragment(which: FragmentMatch['which'] = 'any'): FragmentMatch {
 
 /** Further options of {@link limit}. */
 export interface LimitBuilderOptions {
-  /** Default 5 packets, or the rate in bytes. */
+  /** Packets at once, default 5; of bytes, how many more than the rate says, default 0. */
   readonly burst?: number;
   readonly unit?: 'packets' | 'bytes';
   /** The packets that are too many, instead of those that are not. */

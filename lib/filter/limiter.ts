@@ -34,7 +34,7 @@ class Bucket {
     this.isBytes = unit === 'bytes';
     this.rate = rate;
     this.cost = UNITS[per];
-    this.full = (burst ?? (this.isBytes ? rate : DEFAULT_BURST)) * this.cost;
+    this.full = (this.isBytes ? rate + (burst ?? 0) : (burst ?? DEFAULT_BURST)) * this.cost;
   }
 
   /** What a bucket holds that held `credit` so many milliseconds ago. */

@@ -102,7 +102,7 @@ export type RateUnit = 'second' | 'minute' | 'hour' | 'day' | 'week';
 export interface Rate {
   readonly rate: number;
   readonly per: RateUnit;
-  /** Packets, or bytes, at once, after a pause. Default 5 packets, or the rate in bytes. */
+  /** Packets at once after a pause, default 5; of bytes, how many more than the rate says, default 0. As in nftables. */
   readonly burst?: number;
   /** What is counted. Default `packets`. */
   readonly unit?: 'packets' | 'bytes';

@@ -20,7 +20,8 @@ export interface RateLimitOptions extends Rate {
 }
 
 /**
- * Lets through as many packets, or bytes of IP packets, as a rate allows; a burst of them at once after a pause.
+ * Lets through as many packets, or bytes of IP packets, as a rate allows; after a pause a burst of packets at once, or so many bytes more than the
+ * rate says.
  *
  *     in     --abc-------d--|
  *     out    --ab--------d--|     1/second burst 2

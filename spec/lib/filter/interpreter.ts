@@ -228,7 +228,7 @@ export class Interpreter {
   private limit(match: LimitMatch, packet: Seen): boolean {
     const seconds = { second: 1, minute: 60, hour: 3600, day: 86_400, week: 604_800 }[match.per];
     const isBytes = match.unit === 'bytes';
-    const most = (match.burst ?? (isBytes ? match.rate : 5)) * seconds * 1000;
+    const most = (isBytes ? match.rate + (match.burst ?? 0) : (match.burst ?? 5)) * seconds * 1000;
     const buckets = this.used.get(match) ?? new Map<string, { time: number; tokens: number }>();
     this.used.set(match, buckets);
     const bits = match.key?.bits?.[packet.version] ?? (packet.version === 4 ? 32 : 64);

@@ -232,6 +232,16 @@ describe('firewall', () => {
     expect([send(), send(), send()]).to.deep.equal([true, true, false]);
   });
 
+  it('lets as many bytes more through at once as the burst says, as nftables does', () => {
+    const bench = new Bench('limit rate 1000 bytes/second burst 500 bytes accept; drop');
+    const send = (bytes: number) => bench.judge(`< udp 1 > 9 (${bytes - 28})`) === 'passed';
+    expect([send(1501), send(1000), send(501), send(500), send(28)]).to.deep.equal([false, true, false, true, false]);
+    bench.env.scheduler.runFor(1000);
+    expect([send(1001), send(1000)]).to.deep.equal([false, true]);
+    bench.env.scheduler.runFor(3_600_000);
+    expect(send(1500)).to.equal(true);
+  });
+
   it('keeps rates of each sender, and forgets the idlest where there are too many', () => {
     const bench = new Bench('limit rate 1/minute burst 2 packets per saddr size 64 accept; drop');
     const from = (host: number) =>

@@ -43,7 +43,7 @@ describe('rateLimit', () => {
       const send = senders(version, { rate: 100, per: 'second', burst: 100, unit: 'bytes', by: 'source' }, env);
       const size = version === 4 ? 40 : 60;
       expect(size).to.equal(send.size);
-      const most = Math.floor(100 / size);
+      const most = Math.floor(200 / size);
       for (const host of [1, 2]) {
         for (let i = 0; i < most; i++) expect(send(host)).to.equal(true);
         expect(send(host)).to.equal(false);
