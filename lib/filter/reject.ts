@@ -1,10 +1,10 @@
 /** What the senders of rejected packets are told: an ICMP error, or a TCP reset. */
 
 import type { Env } from '../core/env.js';
-import { Cast, ChecksumState, type Frame, type TxPacket } from '../core/frame.js';
+import { Cast, ChecksumState, type Frame, NOT_PARSED, type TxPacket } from '../core/frame.js';
 import { IcmpErrors } from '../l3/icmp-errors.js';
 import { DEFAULT_HOP_LIMIT, IpOutput, type IpPaths, pseudoHeaderSum } from '../l3/ip-output.js';
-import { sum16 } from '../wire/checksum.js';
+import { hasChecksum, hasRightChecksum, hasUdpLength } from '../l4/conntrack/integrity.js';
 import { type IpFlow, type IpPacket, IpProtocol } from '../wire/ip.js';
 import { Ipv4Packet } from '../wire/ipv4.js';
 import { Ipv6Packet } from '../wire/ipv6.js';
@@ -20,31 +20,15 @@ const AS_ADDRESSED: IpPaths = {
   isBroadcast: () => false,
 };
 
-/** Where the checksum is, by protocol. */
-const CHECKSUMS: ReadonlyMap<number, number> = new Map([
-  [IpProtocol.Icmp, 2],
-  [IpProtocol.Icmpv6, 2],
-  [IpProtocol.Tcp, 16],
-  [IpProtocol.Udp, 6],
-]);
-
 /**
- * Whether the packet is what its sender sent, as far as its transport's checksum tells: senders are told of nothing else. Of one of several
- * fragments it does not.
+ * Whether the packet is what its sender sent, as far as its transport's length and checksum tell: senders are told of nothing else. Of one of
+ * several fragments they do not.
  */
-function isIntact(packet: IpPacket, fields: PacketFields): boolean {
-  const { frame } = packet;
-  const { view, transport, end, protocol } = fields;
-  const field = CHECKSUMS.get(protocol);
-  if (field === undefined || frame.checksum !== ChecksumState.None) return true;
-  if (fields.isFragment || transport < 0) return false;
-  const isBare = protocol === IpProtocol.Udp && packet.version === 4 && view.getUint16(transport + field) === 0;
-  if (isBare) return true;
-  const length = end - transport;
-  const pseudo = protocol === IpProtocol.Icmp ? 0 : packet.pseudoHeaderSum(protocol, length);
-  return sum16(view, transport, end, pseudo) === ALL_ONES;
+function isIntact(frame: Frame, fields: PacketFields): boolean {
+  if (frame.checksum !== ChecksumState.None || !hasChecksum(fields)) return true;
+  if (fields.isFragment || fields.transport === NOT_PARSED) return false;
+  return (fields.protocol !== IpProtocol.Udp || hasUdpLength(frame, fields)) && hasRightChecksum(frame, fields);
 }
-const ALL_ONES = 0xffff;
 
 /** Makes answers to rejected packets. */
 export class Rejections {
@@ -66,7 +50,7 @@ export class Rejections {
   /** The answer, which the caller then owns, or `undefined` where there must be none. */
   answer(what: RejectWith, frame: Frame, fields: PacketFields): TxPacket | undefined {
     const packet = fields.version === 4 ? new Ipv4Packet(frame, fields.network) : new Ipv6Packet(frame, fields.network);
-    if (!isIntact(packet, fields)) return undefined;
+    if (!isIntact(frame, fields)) return undefined;
     if (what === 'tcp-reset') return this.reset(packet, fields);
     // RFC 4443 3.4: a parameter problem points to the field that named the protocol.
     const pointed = packet instanceof Ipv6Packet && what === 'protocol-unreachable' && findPayload(packet, fields.end);

@@ -18,17 +18,30 @@ export function hasUdpLength(frame: Frame, fields: PacketFields): boolean {
   return frame.gsoType !== GsoType.None || (fields.isFragment && length >= UDP_HEADER);
 }
 
+/** Whether it is of a protocol above IP whose checksum is known here: TCP, UDP and the version's ICMP. */
+export function hasChecksum({ protocol, version }: PacketFields): boolean {
+  switch (protocol) {
+    case IpProtocol.Tcp:
+    case IpProtocol.Udp:
+      return true;
+    default:
+      return protocol === (version === 4 ? IpProtocol.Icmp : IpProtocol.Icmpv6);
+  }
+}
+
 /** Whether the checksum is right, or need not be verified. Of other protocols than TCP, UDP and ICMP, and of fragments, none is. */
 export function hasRightChecksum(frame: Frame, fields: PacketFields): boolean {
   if (frame.checksum !== ChecksumState.None || fields.isFragment) return true;
   const { view, transport, protocol } = fields;
+  if (!hasChecksum(fields)) return true;
   let length = fields.end - transport;
   if (protocol === IpProtocol.Icmp) return sum16(view, transport, fields.end) === RIGHT;
   if (protocol === IpProtocol.Udp) {
     // None, as IPv4 allows it, and IPv6 for tunnels (RFC 768, RFC 6935).
     if (view.getUint16(transport + UDP_CHECKSUM_OFFSET) === 0) return true;
-    length = view.getUint16(transport + UDP_LENGTH);
-  } else if (protocol !== IpProtocol.Tcp && protocol !== IpProtocol.Icmpv6) return true;
+    // A datagram may be shorter than what IP carries, but not longer.
+    length = Math.min(length, view.getUint16(transport + UDP_LENGTH));
+  }
   return sum16(view, transport, transport + length, pseudoHeader(fields, length)) === RIGHT;
 }
 

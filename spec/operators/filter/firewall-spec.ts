@@ -19,7 +19,7 @@ import {
 import type { FilterLog, RuleSource } from '../../../lib/filter/filter.js';
 import { RuleError } from '../../../lib/filter/rule-error.js';
 import { PacketNotation } from '../../../lib/text/notation.js';
-import { Ipv4Packet } from '../../../lib/wire/ipv4.js';
+import { Ipv4Packet, refreshIpv4Checksum } from '../../../lib/wire/ipv4.js';
 import { firewall, type FirewallOptions } from '../../../operators/filter/firewall.js';
 import { outgoing } from '../../../operators/flow/outgoing.js';
 import { net } from '../../../operators/testing/net.js';
@@ -463,6 +463,26 @@ forBothVersions('firewall', (facts: VersionFacts) => {
     const bench = new Bench('reject', { version }).listen();
     for (let i = 0; i < 200; i++) bench.judge('< udp 1 > 9 (2)');
     expect(bench.replies).to.have.length(50);
+    bench.end();
+  });
+
+  it('tells of a datagram that is shorter than what IP carries (RFC 9868), and of one without a checksum (RFC 6935)', () => {
+    const bench = new Bench('reject', { version }).listen();
+    const header = version === 4 ? 20 : 40;
+    const lengthen = (frame: Frame) => {
+      const { view } = frame.slab;
+      frame.pad(frame.length + 4);
+      view.setUint16(frame.start + (version === 4 ? 2 : 4), frame.length - (version === 4 ? 0 : header));
+      if (version === 4) refreshIpv4Checksum(view, frame.start);
+    };
+    bench.judge('< udp 1 > 9 (2)', lengthen);
+    bench.judge('< udp 1 > 9 (2)', ({ slab, start }) => slab.view.setUint16(start + header + 6, 0));
+    expect(bench.replies).to.have.length(2);
+    // Of one that is longer, or none, nobody can tell.
+    for (const length of [0, 7, 11, 0xffff]) {
+      bench.judge('< udp 1 > 9 (2)', ({ slab, start }) => slab.view.setUint16(start + header + 4, length));
+    }
+    expect(bench.replies).to.have.length(2);
     bench.end();
   });
 
