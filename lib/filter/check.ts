@@ -19,6 +19,7 @@ import {
   isAddressSet,
   isNat,
   isVerdict,
+  LARGEST,
   type NatStatement,
   type NumberField,
   type Part,
@@ -39,24 +40,6 @@ export interface CheckOptions {
 const TCP = 6;
 const U16 = 0xffff;
 const U32 = 0xffff_ffff;
-
-/** The largest value of each field. */
-const LARGEST: Readonly<Record<NumberField, number>> = {
-  version: 6,
-  protocol: 0xff,
-  sport: U16,
-  dport: U16,
-  length: U16 + 40,
-  hoplimit: 0xff,
-  dscp: 0x3f,
-  'icmp-type': 0xff,
-  'icmp-code': 0xff,
-  mark: U32,
-  hour: 86_399,
-  day: 6,
-  'ether-source': 0xffff_ffff_ffff,
-  'ether-destination': 0xffff_ffff_ffff,
-};
 
 /** The type of named sets that go with a field. */
 const SET_TYPES: Partial<Readonly<Record<NumberField, NamedSet['type']>>> = {
@@ -84,7 +67,8 @@ const WITH_FAMILY: ReadonlySet<NumberField> = new Set<NumberField>([
   'icmp-code',
 ]);
 
-const NAME = /^[A-Za-z_][\w.-]*$/;
+/** What the lexer takes for one word. */
+const NAME = /^[A-Za-z_][\w.]*(?:-\w[\w.]*)*$/;
 const TEXT = /^[^"\r\n]*$/;
 const START: Place = { line: 1, column: 1 };
 const MOST_PLACES = 2 ** 24;

@@ -89,7 +89,10 @@ export interface DirectionMatch {
   readonly direction: 'original' | 'reply';
 }
 
-/** It is a fragment: any, the first, or a later one, which has no transport header. */
+/**
+ * It is a fragment: any, the first, or a later one, which has no transport header. With `header` it is one, or a whole packet of IPv6 that has a
+ * fragment header all the same (RFC 6946).
+ */
 export interface FragmentMatch extends Negatable {
   readonly kind: 'fragment';
   readonly which: 'any' | 'first' | 'later' | 'header';
@@ -242,6 +245,8 @@ export interface RuleSet {
   readonly chains: readonly Chain[];
 }
 
+const U16 = 0xffff;
+
 const VERDICTS: ReadonlySet<Part['kind']> = new Set<Part['kind']>([
   'accept',
   'drop',
@@ -254,6 +259,24 @@ const VERDICTS: ReadonlySet<Part['kind']> = new Set<Part['kind']>([
   'dnat',
   'snat',
 ]);
+
+/** The largest value of each field. */
+export const LARGEST: Readonly<Record<NumberField, number>> = {
+  version: 6,
+  protocol: 0xff,
+  sport: U16,
+  dport: U16,
+  length: U16 + 40,
+  hoplimit: 0xff,
+  dscp: 0x3f,
+  'icmp-type': 0xff,
+  'icmp-code': 0xff,
+  mark: 0xffff_ffff,
+  hour: 86_399,
+  day: 6,
+  'ether-source': 0xffff_ffff_ffff,
+  'ether-destination': 0xffff_ffff_ffff,
+};
 
 /** Whether a part is a verdict: nothing can follow it. */
 export function isVerdict(part: Part): part is Verdict {

@@ -5,6 +5,7 @@ import {
   demandedProtocol,
   demandedVersion,
   type FragmentMatch,
+  LARGEST,
   type LimitMatch,
   type Match,
   type NumberField,
@@ -46,14 +47,6 @@ const READERS: Readonly<Record<Exclude<NumberField, 'icmp-type' | 'hour'>, Reade
   day: numberOr(DAYS, 'a day', 6),
   'ether-source': mac,
   'ether-destination': mac,
-};
-
-const LARGEST: Partial<Readonly<Record<NumberField, number>>> = {
-  length: U16 + 40,
-  mark: U32,
-  hoplimit: 0xff,
-  dscp: 0x3f,
-  protocol: 0xff,
 };
 
 /** The operators of comparisons; `implicit` where there is none. */
@@ -168,7 +161,7 @@ export class MatchParser {
 
   /** A number: compared with a value, a range or a list; smaller and larger ones are ranges. */
   private number(field: Exclude<NumberField, 'icmp-type' | 'hour'>, family?: IpVersion): NumberMatch {
-    return this.numberBy(field, READERS[field], LARGEST[field] ?? U16, family);
+    return this.numberBy(field, READERS[field], LARGEST[field], family);
   }
 
   private numberBy(field: NumberField, read: Reader, largest: number, family?: IpVersion): NumberMatch {
@@ -247,7 +240,7 @@ export class MatchParser {
     };
   }
 
-  /** `ip frag-off & 0x1fff != 0`: a later fragment; with 0x3fff or 0x2000, any. */
+  /** `ip frag-off & 0x1fff != 0`: a later fragment; with 0x3fff, any. */
   private fragmentOffset(): readonly Match[] {
     const { cursor } = this;
     cursor.take();

@@ -50,7 +50,8 @@ export interface Firewall {
  *
  * @example
  * const wall = firewall([accept(tcp, dport(22), from('10.0.0.0/8')), accept(state('established')), reject()]);
- * packets$.pipe(conntrack, wall)
+ * const tracking = conntrack();
+ * packets$.pipe(tracking, wall, tracking.confirm)
  *
  * @throws RuleError for rules that cannot be done
  */

@@ -143,6 +143,7 @@ const WRONG: readonly (readonly [string, string])[] = [
   ['limit rate 0/second drop', 'value forward #1 1:1'],
   ['limit rate 5/second burst 5 bytes drop', 'conflict forward #1 1:29'],
   ['meta hour "25:00" drop', 'value forward #1 1:11'],
+  ['meta day > "Saturday" drop', 'value forward #1 1:10'],
   ['tcp dport 99999999999999999999 drop', 'value forward #1 1:11'],
   ['accept comment "x" drop', 'syntax forward #1 1:20'],
   ['accept comment "x', 'syntax forward #1 1:16'],
@@ -217,6 +218,22 @@ describe('the text of rules', () => {
     expect(() => compile(build.ruleSet({ rules: [build.drop(), rule] })))
       .to.throw(RuleError, 'forward #2: 1:34: 70000 is not in 0..65575')
       .with.property('problem', 'value');
+  });
+
+  it('has names that it can be read by again, or they are refused', () => {
+    const named = (name: string): RuleSet => ({
+      sets: [{ name, type: 'ifname', elements: [] }],
+      chains: [...build.ruleSet({ chains: { [name]: [build.drop()] }, rules: [build.jump(name)] }).chains],
+    });
+    for (const name of ['a', 'a-b', 'a-1.b_-c', '_']) {
+      compile(named(name));
+      expect(parseRules(printRules(named(name)))).to.deep.equal(named(name));
+    }
+    for (const name of ['a-', 'a--b', 'a.-.b', '-a', '1a', '']) {
+      expect(() => compile(named(name)), name)
+        .to.throw(RuleError)
+        .with.property('problem', 'value');
+    }
   });
 
   it('may ask for translations where there is a translator', () => {
