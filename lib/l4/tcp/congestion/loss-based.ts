@@ -69,6 +69,7 @@ export abstract class LossBased implements Congestion {
     // RFC 9438 5.8, RFC 7661 4.4: a window that was not used says nothing about the network.
     if (!ack.limited || validation?.valid === false) {
       this.unused(ack.now);
+      if (validation !== undefined) this.age(validation, ack.now);
       return;
     }
     let rest = ack.delivered;
@@ -142,10 +143,13 @@ export abstract class LossBased implements Congestion {
   idle(pause: number, rto: number, now: number): void {
     this.unused(now);
     const { validation } = this;
-    if (validation !== undefined) {
-      // RFC 7661 4.4.2: unused for minutes, a window is halved, but not less.
-      if (validation.expire(now)) this.shrink(Math.floor(this.cwnd / 2));
-    } else if (this.settings.slowStartAfterIdle && pause > rto) this.shrink(0);
+    if (validation !== undefined) this.age(validation, now);
+    else if (this.settings.slowStartAfterIdle && pause > rto) this.shrink(0);
+  }
+
+  /** RFC 7661 4.4.3: unused for minutes, or less than half used, a window is halved, but not less. */
+  private age(validation: WindowValidation, now: number): void {
+    if (validation.expire(now)) this.shrink(Math.floor(this.cwnd / 2));
   }
 
   /** After a pause the window is small again, but the way back to most of what it was is quick. */

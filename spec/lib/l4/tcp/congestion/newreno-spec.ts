@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { initialWindow } from '../../../../../lib/l4/tcp/congestion/congestion.js';
 import { NewReno } from '../../../../../lib/l4/tcp/congestion/newreno.js';
+import { WindowValidation } from '../../../../../lib/l4/tcp/congestion/validation.js';
 import { ack, MSS, RoundTrips, settings } from './path.js';
 
 describe('NewReno', () => {
@@ -171,9 +172,36 @@ describe('congestion window validation (7661)', () => {
     expect(path.control.ssthresh, 'with a threshold near what it was').to.be.within(0.7 * cwnd, 0x7fff_ffff);
   });
 
+  it('halves it then also where there is always a little in flight (7661)', () => {
+    const path = validating();
+    sparse(path, 3000, 4);
+    const { cwnd } = path.control;
+    expect(cwnd).to.be.at.least(80_000);
+    sparse(path, 20, 4);
+    expect(path.control.cwnd).to.equal(cwnd / 2);
+    expect(path.control.ssthresh).to.equal(0x7fff_ffff);
+    sparse(path, 2900, 4);
+    expect(path.control.cwnd, 'the next five minutes').to.equal(cwnd / 2);
+  });
+
+  it('lets what was delivered in a round trip count for a second, and for three rounds (7661)', () => {
+    for (const [rtt, forgotten] of [
+      [10, 1500],
+      [1000, 3000],
+    ] as const) {
+      const validation = new WindowValidation();
+      for (let now = 0; now <= forgotten; now += rtt) {
+        const totalDelivered = now === 0 ? 40_000 : 2000;
+        validation.acknowledged(ack({ now, totalDelivered, roundStart: true }), 80_000);
+        if (now > 0) expect(validation.pipeAck, `${now} ms`).to.equal(now < forgotten ? 40_000 : 2000);
+      }
+      expect(validation.valid).to.equal(false);
+    }
+  });
+
   it('does not trust it after a loss: half of what was proven remains (7661)', () => {
     const path = validating();
-    sparse(path, 8, 12);
+    sparse(path, 16, 12);
     path.control.congested('loss', 9000, path.now);
     expect(path.control.ssthresh).to.equal(4500);
     const proven = validating();
