@@ -138,7 +138,6 @@ function conclude(c: Connection, flight: number, lost: number): void {
   const { cwnd } = congestion;
   ack.now = host.now;
   ack.delivered = delivery.bytes;
-  ack.lost = lost;
   ack.priorInFlight = flight;
   ack.inFlight = sent.pipe;
   ack.limited = sent.use.isLimiting(cwnd, congestion.ssthresh);

@@ -32,6 +32,8 @@ export class RateSampler {
   /** Delivered, selectively or not, and believed lost, since the connection began. */
   delivered = 0;
   lost = 0;
+  /** Of what was lost, what acknowledgments told of, or need not. */
+  private lostTold = 0;
   /** The last rate that the network limited, or a higher one that it did not; 0 before the first. */
   rate = 0;
   rateIsAppLimited = false;
@@ -71,7 +73,7 @@ export class RateSampler {
   }
 
   /**
-   * Everything that the acknowledgment delivers has been told: fills in what it says of the rate.
+   * Everything that the acknowledgment delivers has been told: fills in what it says of the rate, and what was lost since the last one.
    *
    * @param minRtt the least round-trip time: a sample over less time than that says nothing
    */
@@ -80,6 +82,9 @@ export class RateSampler {
     ack.rate = 0;
     ack.rateIsAppLimited = notes.wasAppLimited;
     ack.roundStart = false;
+    ack.sampled = notes.fresh;
+    ack.lost = this.lost - this.lostTold;
+    this.lostTold = this.lost;
     if (notes.fresh) {
       notes.fresh = false;
       const elapsed = Math.max(newest.sendElapsed, ack.now - newest.deliveredAt);
@@ -108,6 +113,11 @@ export class RateSampler {
     notes.sentInFlight = inFlight;
     notes.priorLost = this.lost;
     notes.wasAppLimited = this.appLimitedUntil > 0;
+  }
+
+  /** What was lost until now is not the network's fault: no acknowledgment tells of it. */
+  excuse(): void {
+    this.lostTold = this.lost;
   }
 
   private keep(rate: number, isAppLimited: boolean): void {

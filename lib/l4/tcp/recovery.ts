@@ -108,6 +108,7 @@ export class Recovery {
   /** What was lost before `end` was lost for its size: it is repaired, but does not blame the network. */
   excuse(c: Connection, end: number): void {
     if (this.active) return;
+    c.rate?.excuse();
     const last = (end - 1) | 0;
     if (!isBetween(this.excused, last, c.snd.nxt)) this.excused = last;
     this.forgetUndo();

@@ -37,7 +37,7 @@ export function acknowledgeFlight(c: Connection, ack: number): void {
   acknowledgment.now = now;
   acknowledgment.rtt = time;
   acknowledgment.delivered = acknowledgment.priorInFlight = flight;
-  acknowledgment.lost = acknowledgment.inFlight = 0;
+  acknowledgment.inFlight = 0;
   acknowledgment.limited = sent.use.isLimiting(congestion.cwnd, congestion.ssthresh);
   sent.arrivedWhole(head);
   c.rate?.fill(acknowledgment, rtt.minRtt, sent.notes);

@@ -46,6 +46,8 @@ export class PathModel {
   lossInRound = false;
   /** Acknowledgments of this round that told of losses. */
   lossEvents = 0;
+  /** What was said since the last acknowledgment: something was lost or marked; or nothing was lost after all. */
+  private news: 'none' | 'loss' | 'undone' = 'none';
   private delivered = 0;
   private latestRate = 0;
   latestInFlight = 0;
@@ -65,17 +67,14 @@ export class PathModel {
   }
 
   /** A round begins with what is sent from now on. */
-  startRound(delivered: number): void {
-    this.roundEnd = delivered;
+  startRound(): void {
+    this.roundEnd = this.delivered;
   }
 
   /** Takes in what an acknowledgment measured, before the state is looked at. @param probing whether more than usual is sent */
   measure(ack: Acknowledgment, cwnd: number, filled: boolean, probing: boolean): void {
     this.delivered = ack.totalDelivered;
-    if (ack.lost > 0) {
-      this.noteLoss();
-      this.lossEvents++;
-    }
+    this.losses(ack);
     this.latest(ack);
     this.round(ack);
     if (ack.rate > 0 && (!ack.rateIsAppLimited || ack.rate >= this.maxRate))
@@ -87,24 +86,42 @@ export class PathModel {
     this.aggregate(ack, cwnd, filled);
   }
 
-  private latest({ rate, totalDelivered, priorDelivered }: Acknowledgment): void {
+  /** The round in which the first loss was found is judged when it is over. */
+  private losses({ lost }: Acknowledgment): void {
+    const { news } = this;
+    this.news = 'none';
+    const told = lost > 0 && news !== 'undone';
+    if (told) this.lossEvents++;
+    if (!told && news !== 'loss') return;
+    if (!this.lossInRound) this.lossRoundEnd = this.delivered;
+    this.lossInRound = true;
+  }
+
+  private latest({ rate, totalDelivered, priorDelivered, sampled }: Acknowledgment): void {
+    this.lossRoundStart = sampled && priorDelivered >= this.lossRoundEnd;
+    if (!sampled) return;
     this.latestRate = Math.max(this.latestRate, rate);
     this.latestInFlight = Math.max(this.latestInFlight, totalDelivered - priorDelivered);
-    this.lossRoundStart = priorDelivered >= this.lossRoundEnd;
     if (this.lossRoundStart) this.lossRoundEnd = totalDelivered;
   }
 
-  private round({ totalDelivered, priorDelivered }: Acknowledgment): void {
-    this.roundStart = priorDelivered >= this.roundEnd;
+  // Draft 5.5.1: what delivers nothing ends no round.
+  private round({ totalDelivered, priorDelivered, sampled }: Acknowledgment): void {
+    this.roundStart = sampled && priorDelivered >= this.roundEnd;
     if (!this.roundStart) return;
     this.roundEnd = totalDelivered;
     this.rounds++;
   }
 
-  /** Something was lost, or marked: the round that it began in is judged when it is over. */
+  /** Something was lost, or marked: the next acknowledgment begins the round that is judged for it. */
   noteLoss(): void {
-    if (!this.lossInRound) this.lossRoundEnd = this.delivered;
-    this.lossInRound = true;
+    this.news = 'loss';
+  }
+
+  /** Nothing was lost after all: neither what was told of, nor what the next acknowledgment is about to tell of. */
+  undoLoss(): void {
+    this.news = 'undone';
+    this.lossInRound = false;
   }
 
   /** Draft 5.5.10.3: what was delivered in the round of the loss is all that fits for now. */

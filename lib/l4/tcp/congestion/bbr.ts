@@ -3,7 +3,14 @@
  * is lost on the way up to a few percent. To learn both it probes: for more bandwidth every few seconds, by sending faster for some round
  * trips; for the round-trip time without a queue every five seconds, by sending little for a moment, unless the application paused anyway.
  *
- * Marks of ECN count as losses; the finer response of the draft's appendix to accurate ones is left out.
+ * Marks of ECN count as losses, whatever their number: the draft leaves that open (3.7). What it has, as of its version 06, and is not here:
+ *
+ * - A loss is judged by what was in flight when the lost packet was sent (5.5.10.2, `InflightAtLoss`). Here it is by what was when that was sent
+ *   whose arrival is acknowledged; where recovery waited before it believed in the loss, that was later, and the bound may be too low.
+ * - Startup counts the gaps that a round's losses leave (5.3.1.3). Here it counts the acknowledgments that told of losses.
+ * - Without selective acknowledgments any loss ends Startup, or a probe (5.3.1.3, 5.5.10.2). Here it takes one in fifty as with them.
+ * - Drain ends after three rounds at the latest (5.3.2). Here only when the queue is gone.
+ * - After a probe that lost too much the next one stops short (5.3.3.6, precautionary bandwidth probing).
  */
 
 import type { Random } from '../../../core/random.js';
@@ -88,6 +95,8 @@ export class Bbr implements Congestion {
   private probeRttDone = 0;
   private probeRttRound = false;
   private resuming = false;
+  /** The probe that losses ended since recovery began. */
+  private ended: 'Startup' | 'ProbeBW_UP' | undefined = undefined;
   private priorLow: number = UNKNOWN;
   private priorHigh: number = UNKNOWN;
   private priorRateLow: number = UNKNOWN;
@@ -107,7 +116,7 @@ export class Bbr implements Congestion {
     if (path.roundStart) this.roundsSinceProbe++;
     this.checkFull(ack);
     this.checkStartup(ack);
-    if (this.state === 'Drain' && ack.inFlight <= this.inflight(1)) this.probeDown(ack);
+    if (this.state === 'Drain' && ack.inFlight <= this.inflight(1)) this.probeDown(ack.now);
     if (this.filled) this.adapt(ack);
     path.measureRtt(ack);
     this.checkProbeRtt(ack);
@@ -149,6 +158,7 @@ export class Bbr implements Congestion {
     const lossy = path.lossRoundStart && this.inRecovery && path.lossEvents >= FULL_LOSSES && path.isTooMuch(ack);
     if (!this.filled && lossy) {
       this.filled = true;
+      this.ended = 'Startup';
       path.high = Math.max(path.product(this.initialWindow), path.latestInFlight);
     }
     if (this.filled) this.state = 'Drain';
@@ -156,29 +166,29 @@ export class Bbr implements Congestion {
 
   // The cycle of probing for bandwidth (draft 5.3.3).
 
-  private probeDown({ now, totalDelivered }: Acknowledgment): void {
+  private probeDown(now: number): void {
     this.path.forgetLosses();
     this.upStep = UNKNOWN;
     this.roundsSinceProbe = this.random.below(2);
     this.probeWait = PROBE_WAIT + PROBE_WAIT_SPREAD * this.random.float();
     this.cycleAt = now;
     this.feedback = 'stopping';
-    this.path.startRound(totalDelivered);
+    this.path.startRound();
     this.state = 'ProbeBW_DOWN';
   }
 
-  private probeRefill({ totalDelivered }: Acknowledgment): void {
+  private probeRefill(): void {
     this.path.forgetLow();
     this.upRounds = this.upAcked = 0;
     this.feedback = 'refilling';
-    this.path.startRound(totalDelivered);
+    this.path.startRound();
     this.state = 'ProbeBW_REFILL';
   }
 
-  private probeUp({ totalDelivered, rate }: Acknowledgment): void {
+  private probeUp(rate: number): void {
     this.probeCounts = true;
     this.feedback = 'starting';
-    this.path.startRound(totalDelivered);
+    this.path.startRound();
     this.resetFull(rate);
     this.state = 'ProbeBW_UP';
     this.steepen();
@@ -189,10 +199,10 @@ export class Bbr implements Congestion {
     this.adaptBounds(ack);
     if (state !== this.state || !this.isInProbeBw) return;
     if (state === 'ProbeBW_REFILL') {
-      if (path.roundStart) this.probeUp(ack);
+      if (path.roundStart) this.probeUp(ack.rate);
     } else if (state === 'ProbeBW_UP') {
-      if (this.isTimeToGoDown(ack)) this.probeDown(ack);
-    } else if (this.isTimeToProbe(ack.now)) this.probeRefill(ack);
+      if (this.isTimeToGoDown(ack)) this.probeDown(ack.now);
+    } else if (this.isTimeToProbe(ack.now)) this.probeRefill();
     else if (state === 'ProbeBW_DOWN' && ack.inFlight <= Math.min(this.withHeadroom(), this.inflight(1))) {
       this.state = 'ProbeBW_CRUISE';
     }
@@ -240,7 +250,9 @@ export class Bbr implements Congestion {
   private tooMuch(ack: Acknowledgment): void {
     this.probeCounts = false;
     if (!ack.rateIsAppLimited) this.path.high = Math.max(ack.sentInFlight, BETA * this.target());
-    if (this.state === 'ProbeBW_UP') this.probeDown(ack);
+    if (this.state !== 'ProbeBW_UP') return;
+    this.ended = 'ProbeBW_UP';
+    this.probeDown(ack.now);
   }
 
   private raise(ack: Acknowledgment): void {
@@ -270,7 +282,7 @@ export class Bbr implements Congestion {
       this.save();
       this.probeRttDone = 0;
       this.feedback = 'stopping';
-      path.startRound(ack.totalDelivered);
+      path.startRound();
     } else if (this.state === 'ProbeRTT') this.probeRtt(ack);
     if (ack.delivered > 0) this.resuming = false;
   }
@@ -281,14 +293,14 @@ export class Bbr implements Congestion {
       if (ack.inFlight > this.probeRttWindow()) return;
       this.probeRttDone = ack.now + PROBE_RTT_DURATION;
       this.probeRttRound = false;
-      path.startRound(ack.totalDelivered);
+      path.startRound();
       return;
     }
     if (path.roundStart) this.probeRttRound = true;
-    if (this.probeRttRound) this.checkProbeRttDone(ack.now, ack.totalDelivered);
+    if (this.probeRttRound) this.checkProbeRttDone(ack.now);
   }
 
-  private checkProbeRttDone(now: number, delivered: number): void {
+  private checkProbeRttDone(now: number): void {
     if (this.probeRttDone === 0 || now <= this.probeRttDone) return;
     const { path } = this;
     path.probedRttAt = now;
@@ -298,16 +310,16 @@ export class Bbr implements Congestion {
       this.state = 'Startup';
       return;
     }
-    this.leaveForCruise(now, delivered);
+    this.leaveForCruise(now);
   }
 
-  private leaveForCruise(now: number, delivered: number): void {
+  private leaveForCruise(now: number): void {
     this.path.forgetLosses();
     this.roundsSinceProbe = this.random.below(2);
     this.probeWait = PROBE_WAIT + PROBE_WAIT_SPREAD * this.random.float();
     this.cycleAt = now;
     this.feedback = 'stopping';
-    this.path.startRound(delivered);
+    this.path.startRound();
     this.state = 'ProbeBW_CRUISE';
   }
 
@@ -365,11 +377,8 @@ export class Bbr implements Congestion {
 
   congested(signal: CongestionSignal, _flight: number, _now: number): void {
     this.remember();
-    if (signal === 'ecn') {
-      this.path.noteLoss();
-      return;
-    }
-    this.inRecovery = true;
+    this.path.noteLoss();
+    if (signal === 'loss') this.inRecovery = true;
   }
 
   recovered(): void {
@@ -387,18 +396,27 @@ export class Bbr implements Congestion {
     if (!this.isProbing() && path.low === UNKNOWN) path.low = this.priorCwnd;
   }
 
+  // Draft 5.5.11.2.
   undo(): void {
-    const { path } = this;
+    const { path, ended } = this;
     this.inRecovery = false;
+    this.ended = undefined;
     this.restore();
+    this.resetFull(0);
+    path.undoLoss();
     path.low = Math.max(path.low, this.priorLow);
     path.high = Math.max(path.high, this.priorHigh);
     path.rateLow = Math.max(path.rateLow, this.priorRateLow);
+    if (ended === 'Startup') {
+      this.filled = false;
+      if (this.state !== 'ProbeRTT') this.state = 'Startup';
+    } else if (ended === 'ProbeBW_UP' && this.isInProbeBw && this.state !== 'ProbeBW_UP') this.probeRefill();
   }
 
   private remember(): void {
     const { path } = this;
     this.save();
+    this.ended = undefined;
     this.priorLow = path.low;
     this.priorHigh = path.high;
     this.priorRateLow = path.rateLow;
@@ -417,7 +435,7 @@ export class Bbr implements Congestion {
     this.resuming = true;
     this.path.resume(now);
     if (this.isInProbeBw) this.setPacingRate(1);
-    else if (this.state === 'ProbeRTT') this.checkProbeRttDone(now, 0);
+    else if (this.state === 'ProbeRTT') this.checkProbeRttDone(now);
   }
 
   resize(mss: number): void {

@@ -13,7 +13,7 @@ export class Acknowledgment {
   now = 0;
   /** Newly delivered, by the acknowledgment number or selectively. */
   delivered = 0;
-  /** Newly believed lost. */
+  /** Believed lost since the last acknowledgment, which may have been found by a timer. */
   lost = 0;
   /** In flight before, and after. */
   priorInFlight = 0;
@@ -27,12 +27,14 @@ export class Acknowledgment {
   /** Delivery rate in bytes a ms, 0 if there is no sample; and whether the application, not the network, limited it. */
   rate = 0;
   rateIsAppLimited = false;
-  /** Bytes delivered since the connection began; and when that was sent whose delivery gave the rate. */
+  /** Bytes delivered since the connection began; and when that was sent which was delivered last. */
   totalDelivered = 0;
   priorDelivered = 0;
   /** In flight just after that was sent, and what was lost since. */
   sentInFlight = 0;
   lostSinceSent = 0;
+  /** A segment was delivered: what is said of when it was sent is of now, not of an earlier acknowledgment. */
+  sampled = false;
 }
 
 /** Why the window must shrink. */

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import type { IpVersion } from '../../../../lib/core/address.js';
 import type { TcpConnection } from '../../../../lib/l4/tcp/api.js';
+import type { Bbr } from '../../../../lib/l4/tcp/congestion/bbr.js';
 import type { Connection } from '../../../../lib/l4/tcp/connection.js';
 import type { TcpOptions } from '../../../../lib/l4/tcp/options.js';
 import { Dut, type Opened } from './dut.js';
@@ -193,6 +194,17 @@ for (const version of VERSIONS) {
         'no probe for a while',
       ).to.equal(true);
       dut.wait(0);
+      opened.connection.abort();
+      dut.expectClean();
+    });
+
+    it('nor does a control hear of it that hears of all acknowledgments', () => {
+      const { dut, opened, c } = probing(version, { congestion: 'bbr' });
+      const { path } = c.congestion as Bbr;
+      for (let i = 0; i < 3; i++) dut.rx('. 1:1(0) ack 1');
+      expect([dut.host.counters.mtuProbesLost, c.rate?.lost, path.lossInRound]).to.deep.equal([1, FULL, false]);
+      dut.rx(`. 1:1(0) ack ${(c.snd.nxt - c.snd.iss) | 0}`);
+      expect([path.lossInRound, path.lossEvents]).to.deep.equal([false, 0]);
       opened.connection.abort();
       dut.expectClean();
     });

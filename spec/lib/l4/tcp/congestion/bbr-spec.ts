@@ -240,6 +240,27 @@ describe('BBR', () => {
     expect([bbr.path.rate, bbr.path.low], 'a probe forgets it').to.deep.equal([RATE_MS, Number.POSITIVE_INFINITY]);
   });
 
+  it('counts no round for what delivers nothing', () => {
+    const bbr = filled();
+    const { rounds, latestInFlight } = bbr.path;
+    for (let i = 0; i < 10; i++) {
+      bbr.acknowledged(
+        ack({
+          now,
+          delivered: 0,
+          sampled: false,
+          totalDelivered: delivered + i,
+          priorDelivered: delivered,
+          inFlight: 5000,
+        }),
+      );
+      expect([bbr.path.roundStart, bbr.path.lossRoundStart]).to.deep.equal([false, false]);
+    }
+    expect([bbr.path.rounds, bbr.path.latestInFlight]).to.deep.equal([rounds, latestInFlight]);
+    round(bbr);
+    expect(bbr.path.rounds).to.equal(rounds + 1);
+  });
+
   it('takes a mark for a loss', () => {
     const bbr = filled();
     reach(bbr, 'ProbeBW_CRUISE');
@@ -272,6 +293,70 @@ describe('BBR', () => {
     bbr.congested('loss', cwnd, now);
     bbr.recovered();
     expect(bbr.cwnd).to.equal(cwnd);
+  });
+
+  describe('after a recovery that was for nothing', () => {
+    it('does not judge the round of the loss', () => {
+      for (const undone of [true, false]) {
+        const bbr = filled();
+        reach(bbr, 'ProbeBW_CRUISE');
+        bbr.congested('loss', bbr.cwnd, now);
+        round(bbr, { rate: 600, lost: 1000, rateIsAppLimited: true, delivered: 5000 });
+        if (undone) bbr.undo();
+        round(bbr, { rate: 600, rateIsAppLimited: true, delivered: 5000 });
+        const { low, rateLow } = bbr.path;
+        expect([low, rateLow].map(Number.isFinite)).to.deep.equal([!undone, !undone]);
+      }
+    });
+
+    it('nor of what a timer found since the last acknowledgment, but of what is lost besides', () => {
+      for (const besides of [true, false]) {
+        const bbr = filled();
+        reach(bbr, 'ProbeBW_CRUISE');
+        bbr.congested('loss', bbr.cwnd, now);
+        bbr.undo();
+        if (besides) bbr.congested('loss', bbr.cwnd, now);
+        round(bbr, { lost: 2000, rateIsAppLimited: true, delivered: 5000 });
+        expect(bbr.path.lossInRound).to.equal(besides);
+      }
+    });
+
+    it('takes up Startup again if the losses ended it', () => {
+      const bbr = make();
+      round(bbr, { rate: 300 });
+      bbr.congested('loss', 60_000, now);
+      for (let i = 0; i < 8; i++) {
+        const priorDelivered = i < 7 ? 0 : delivered;
+        round(bbr, { rate: 300 + 100 * i, delivered: 5000, priorDelivered, lost: 2000, lostSinceSent: 4000 });
+      }
+      expect(bbr.state).to.equal('Drain');
+      bbr.undo();
+      expect([bbr.state, bbr.path.high]).to.deep.equal(['Startup', Number.POSITIVE_INFINITY]);
+      expect([1, 2, 3].map(() => round(bbr, { rate: 1100 }))).to.deep.equal(['Startup', 'Startup', 'Startup']);
+    });
+
+    it('and a probe for bandwidth', () => {
+      const bbr = filled();
+      reach(bbr, 'ProbeBW_UP');
+      bbr.congested('loss', bbr.cwnd, now);
+      const { high } = bbr.path;
+      round(bbr, { sentInFlight: 70_000, lostSinceSent: 2000, lost: 2000 });
+      expect([bbr.state, bbr.path.high]).to.deep.equal(['ProbeBW_DOWN', 70_000]);
+      bbr.undo();
+      expect([bbr.state, bbr.path.high]).to.deep.equal(['ProbeBW_REFILL', high]);
+      expect(round(bbr)).to.equal('ProbeBW_UP');
+    });
+
+    it('but not what losses ended that were real', () => {
+      const bbr = filled();
+      reach(bbr, 'ProbeBW_UP');
+      bbr.congested('loss', bbr.cwnd, now);
+      round(bbr, { sentInFlight: 70_000, lostSinceSent: 2000, lost: 2000 });
+      bbr.recovered();
+      bbr.congested('loss', bbr.cwnd, now);
+      bbr.undo();
+      expect([bbr.state, bbr.path.high]).to.deep.equal(['ProbeBW_DOWN', 70_000]);
+    });
   });
 
   it('never has less than four segments otherwise', () => {

@@ -19,7 +19,7 @@ export const random = (): SeededRandom => new SeededRandom(3);
 
 /** An acknowledgment of a segment; `with` what else is to be said. */
 export function ack(fields: Partial<Acknowledgment> = {}): Acknowledgment {
-  return Object.assign(new Acknowledgment(), { delivered: MSS, limited: true }, fields);
+  return Object.assign(new Acknowledgment(), { delivered: MSS, limited: true, sampled: true }, fields);
 }
 
 /** Time that passes in round trips of `rtt` ms, each acknowledging a whole window segment by segment. */

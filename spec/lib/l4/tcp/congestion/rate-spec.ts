@@ -103,6 +103,30 @@ describe('delivery-rate sampler', () => {
     });
   });
 
+  it('says whether there is a sample: an acknowledgment that delivers no segment repeats what the last one said', () => {
+    const flow = new Flow();
+    flow.send(0, 2);
+    expect(flow.arrive(5, 0), 'nothing').to.include({ sampled: false, priorDelivered: 0 });
+    expect(flow.arrive(10, 0.5), 'half of one').to.include({ sampled: false, priorDelivered: 0 });
+    expect(flow.arrive(10, 0.5)).to.include({ sampled: true });
+    expect(flow.arrive(15, 0)).to.include({ sampled: false });
+  });
+
+  it('tells of each loss once, whether an acknowledgment found it or not; but not of what is excused', () => {
+    const flow = new Flow();
+    flow.send(0, 5);
+    const { head } = flow.queue;
+    if (head?.next?.next === undefined) throw new Error('nothing in flight');
+    flow.queue.markLost(head);
+    expect(flow.arrive(10, 0).lost).to.equal(1000);
+    expect(flow.arrive(11, 0).lost).to.equal(0);
+    flow.queue.markLost(head.next);
+    flow.rate.excuse();
+    flow.queue.markLost(head.next.next);
+    expect(flow.arrive(12, 0).lost).to.equal(1000);
+    expect(flow.rate.lost).to.equal(3000);
+  });
+
   it('measures retransmissions by when they were sent last, and counts losses since', () => {
     const flow = new Flow();
     flow.send(0, 2);

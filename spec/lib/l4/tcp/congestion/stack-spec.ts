@@ -1,12 +1,26 @@
 import { expect } from 'chai';
-import type { Congestion, CongestionFactory } from '../../../../../lib/l4/tcp/congestion/congestion.js';
+import { Bbr } from '../../../../../lib/l4/tcp/congestion/bbr.js';
+import type { Acknowledgment, Congestion, CongestionFactory } from '../../../../../lib/l4/tcp/congestion/congestion.js';
 import { Cubic } from '../../../../../lib/l4/tcp/congestion/cubic.js';
-import { tcpConfig } from '../../../../../lib/l4/tcp/options.js';
+import { type TcpOptions, tcpConfig } from '../../../../../lib/l4/tcp/options.js';
 import { Dut } from '../dut.js';
+import { block, full, Lossy, RTT, upTo } from '../lossy.js';
 import { App, join, Pair } from '../pair.js';
 import { BottleneckPath } from './bottleneck.js';
 
 const MSS = 1448;
+
+/** A control that writes down of which losses it is told, in bytes. */
+class Listening extends Bbr {
+  readonly told: number[] = [];
+
+  override acknowledged(ack: Acknowledgment): void {
+    if (ack.lost > 0) this.told.push(ack.lost);
+    super.acknowledged(ack);
+  }
+}
+
+const listening: CongestionFactory = (mss, window, _settings, random) => new Listening(mss, window, random);
 
 describe('congestion control of the whole stack', () => {
   it('CUBIC follows the window curve of RFC 9438 within 5 % over 100 Mbit/s (MAY-18, GT-72)', () => {
@@ -92,6 +106,54 @@ describe('congestion control of the whole stack', () => {
 
     it('and not at all where half of it was enough (7661)', () => {
       expect([after(5), after(2)]).to.deep.equal([10, 10]);
+    });
+  });
+
+  describe('that hears of all acknowledgments is told of each loss once', () => {
+    const lossy = (options: TcpOptions = {}): { lossy: Lossy; control: Listening } => {
+      const path = new Lossy(4, { congestion: listening, ...options });
+      return { lossy: path, control: path.c.congestion as Listening };
+    };
+
+    it('whether an acknowledgment found it, or the timer for what comes late', () => {
+      const { lossy: path, control } = lossy();
+      path.write(10);
+      path.wait(RTT);
+      path.ack(1, [block(1, 4)]);
+      expect(control.told).to.deep.equal([1000]);
+      path.ack(upTo(10));
+      path.write(3);
+      path.wait(RTT);
+      path.ack(upTo(10), [block(11, 13)]);
+      expect(path.wait(RTT / 4 + 3)).to.deep.equal(full(10, 11));
+      expect(control.told).to.deep.equal([1000]);
+      path.wait(RTT);
+      path.ack(upTo(13));
+      expect(control.told).to.deep.equal([1000, 1000]);
+      path.end();
+    });
+
+    it('or the retransmission timer', () => {
+      const { lossy: path, control } = lossy({ tlp: false });
+      path.write(3);
+      expect(path.wait(400)[0]).to.equal(full(0, 1)[0]);
+      path.wait(RTT);
+      path.ack(upTo(3));
+      expect(control.told).to.deep.equal([3000]);
+      path.end();
+    });
+
+    it('or a tail loss probe, which repaired it', () => {
+      const { lossy: path, control } = lossy();
+      path.write(3);
+      path.wait(RTT);
+      path.ack(upTo(2));
+      expect(path.wait(2 * RTT + 210)).to.deep.equal(full(2, 3));
+      path.write(1);
+      path.ack(upTo(4));
+      expect(path.dut.host.counters.lossProbeRecoveries).to.equal(1);
+      expect(control.path.lossInRound).to.equal(true);
+      path.end();
     });
   });
 
