@@ -147,6 +147,7 @@ function conclude(c: Connection, flight: number, lost: number): void {
   else if (delivery.advance > 0 || (delivery.sacked && recovery.reordering > c.config.reordering)) {
     congestion.acknowledged(ack);
   }
+  if (congestion.holdsBack === true) c.rate?.limitedByApplication(ack.inFlight);
   if (delivery.advance > 0) c.drained();
 }
 

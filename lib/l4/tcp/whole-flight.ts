@@ -42,6 +42,7 @@ export function acknowledgeFlight(c: Connection, ack: number): void {
   sent.arrivedWhole(head);
   c.rate?.fill(acknowledgment, rtt.minRtt, sent.notes);
   congestion.acknowledged(acknowledgment);
+  if (congestion.holdsBack === true) c.rate?.limitedByApplication(0);
   c.drained();
   releaseSent(c);
 }

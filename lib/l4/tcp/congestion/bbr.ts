@@ -71,6 +71,7 @@ export class Bbr implements Congestion {
   cwnd: number;
   pacingRate: number;
   state: BbrState = 'Startup';
+  holdsBack = false;
   readonly path: PathModel = new PathModel();
   private mss: number;
   private readonly initialWindow: number;
@@ -283,7 +284,12 @@ export class Bbr implements Congestion {
       this.probeRttDone = 0;
       this.feedback = 'stopping';
       path.startRound();
-    } else if (this.state === 'ProbeRTT') this.probeRtt(ack);
+      this.holdsBack = true;
+    } else {
+      // Also by the acknowledgment that ends it.
+      this.holdsBack = this.state === 'ProbeRTT';
+      if (this.holdsBack) this.probeRtt(ack);
+    }
     if (ack.delivered > 0) this.resuming = false;
   }
 

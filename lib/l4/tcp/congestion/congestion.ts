@@ -52,6 +52,8 @@ export interface Congestion {
   readonly pacingRate: number;
   /** It hears of every acknowledgment, also in recovery, and sets the window itself. */
   readonly ownsRecovery: boolean;
+  /** It sends less than it could, to see the path without a queue: rates that are measured meanwhile count as limited by the application. */
+  readonly holdsBack?: boolean;
   /** Bytes were delivered outside of recovery; with {@link ownsRecovery}, always. */
   acknowledged(ack: Acknowledgment): void;
   /** A loss was found, or the network marked packets: sets `ssthresh`, and remembers what {@link undo} restores. @param flight bytes in flight */

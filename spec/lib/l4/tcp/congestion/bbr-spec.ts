@@ -88,6 +88,19 @@ describe('BBR over a path (MAY-18)', () => {
     expect(bbr().cwnd, 'the window is back').to.be.above(BDP);
   });
 
+  it('does not take what it holds back then for all that the path has, where it was never full', () => {
+    const { path, flow, bbr } = start({ rate: 100, rtt: 20 });
+    flow.source.on = false;
+    const seen = new Set<BbrState>();
+    for (let t = 0; t < 8000; t += 10) {
+      path.run(10);
+      flow.connection.write(new Uint8Array(10_000));
+      seen.add(bbr().state);
+    }
+    expect([...seen]).to.deep.equal(['Startup', 'ProbeRTT']);
+    expect(bbr().state).to.equal('Startup');
+  });
+
   it('notices within seconds that the path became faster, or slower', () => {
     const { path, bbr } = start();
     path.run(2000);
@@ -259,6 +272,19 @@ describe('BBR', () => {
     expect([bbr.path.rounds, bbr.path.latestInFlight]).to.deep.equal([rounds, latestInFlight]);
     round(bbr);
     expect(bbr.path.rounds).to.equal(rounds + 1);
+  });
+
+  it('holds back while it looks for the round-trip time, by the acknowledgment that ends it, too', () => {
+    const bbr = filled();
+    reach(bbr, 'ProbeRTT');
+    const held: boolean[] = [bbr.holdsBack];
+    while (bbr.state === 'ProbeRTT') {
+      round(bbr, { inFlight: 10_000 });
+      held.push(bbr.holdsBack);
+    }
+    expect(held.every(Boolean)).to.equal(true);
+    round(bbr);
+    expect(bbr.holdsBack).to.equal(false);
   });
 
   it('takes a mark for a loss', () => {
