@@ -10,6 +10,8 @@ export class HeldPacket<T extends Packet> {
   readonly frame: Frame;
   private readonly start: number;
   private readonly end: number;
+  /** The same packet, as it came again before this one was let go: with another reference, and maybe another range. */
+  later: HeldPacket<T> | undefined = undefined;
 
   constructor(packet: T) {
     this.packet = packet;
@@ -23,6 +25,12 @@ export class HeldPacket<T extends Packet> {
     this.frame.start = this.start;
     this.frame.end = this.end;
     return this.packet;
+  }
+
+  /** Puts one of the same packet behind this, and behind all that follow it already. */
+  follow(held: HeldPacket<T>): void {
+    if (this.later === undefined) this.later = held;
+    else this.later.follow(held);
   }
 
   release(): void {

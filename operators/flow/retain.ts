@@ -26,11 +26,11 @@ export function retain<T extends Packet>(
 ): MonoTypeOperatorFunction<T> {
   return (source) =>
     new Observable((subscriber) => {
-      const inside = new Map<T, Inside<T>>();
+      const inside = new Map<T, HeldPacket<T>>();
       const held$ = new Observable<T>((inner) =>
         source.subscribe({
           next(packet) {
-            const held = new Inside(packet);
+            const held = new HeldPacket(packet);
             const before = inside.get(packet);
             if (before === undefined) inside.set(packet, held);
             else before.follow(held);
@@ -42,7 +42,7 @@ export function retain<T extends Packet>(
       );
       subscriber.add(() => {
         for (const first of inside.values()) {
-          for (let held: Inside<T> | undefined = first; held !== undefined; held = held.later) {
+          for (let held: HeldPacket<T> | undefined = first; held !== undefined; held = held.later) {
             env.drops.report(DropReason.Disposed, held.frame, 'retain');
             held.release();
           }
@@ -63,16 +63,4 @@ export function retain<T extends Packet>(
         }),
       );
     });
-}
-
-/** A packet inside; one that comes again before it has left has another reference, and maybe another range. */
-class Inside<T extends Packet> extends HeldPacket<T> {
-  /** The same packet, as it came the next time. */
-  later: Inside<T> | undefined = undefined;
-
-  /** Puts one behind this, and behind all that follow it already. */
-  follow(held: Inside<T>): void {
-    if (this.later === undefined) this.later = held;
-    else this.later.follow(held);
-  }
 }

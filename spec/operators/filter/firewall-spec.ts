@@ -495,26 +495,26 @@ forBothVersions('firewall', (facts: VersionFacts) => {
     expect(bench.judge('< udp 1 > 9 (100) frag 64:108 ipid 1')).to.equal('passed');
   });
 
-  it('takes the first of two fragment headers for that of the packet', function () {
-    if (version === 4) this.skip();
-    const twice = (frame: Frame) => {
-      const { view, bytes } = frame.slab;
-      const at = frame.start + 40;
-      frame.put(8);
-      bytes.copyWithin(at + 16, at + 8, frame.end - 8);
-      view.setUint8(at, 44);
-      view.setUint32(at + 8, 0x1100_0000);
-      view.setUint32(at + 12, 7);
-      view.setUint16(frame.start + 4, frame.length - 40);
-    };
-    const first = '< udp 1 > 9 (100) frag 0:64+ ipid 1';
-    for (const rules of ['fragment any drop; accept', 'exthdr frag exists drop; accept']) {
-      expect(new Bench(rules, { version }).judge(first, twice)).to.equal('filtered');
-    }
-    const atomic = ({ slab, start }: Frame) => slab.view.setUint16(start + 42, 0);
-    expect(new Bench('exthdr frag exists drop; accept', { version }).judge(first, atomic)).to.equal('filtered');
-    expect(new Bench('fragment any drop; accept', { version }).judge(first, atomic)).to.equal('passed');
-  });
+  if (version === 6)
+    it('takes the first of two fragment headers for that of the packet', () => {
+      const twice = (frame: Frame) => {
+        const { view, bytes } = frame.slab;
+        const at = frame.start + 40;
+        frame.put(8);
+        bytes.copyWithin(at + 16, at + 8, frame.end - 8);
+        view.setUint8(at, 44);
+        view.setUint32(at + 8, 0x1100_0000);
+        view.setUint32(at + 12, 7);
+        view.setUint16(frame.start + 4, frame.length - 40);
+      };
+      const first = '< udp 1 > 9 (100) frag 0:64+ ipid 1';
+      for (const rules of ['fragment any drop; accept', 'exthdr frag exists drop; accept']) {
+        expect(new Bench(rules, { version }).judge(first, twice)).to.equal('filtered');
+      }
+      const atomic = ({ slab, start }: Frame) => slab.view.setUint16(start + 42, 0);
+      expect(new Bench('exthdr frag exists drop; accept', { version }).judge(first, atomic)).to.equal('filtered');
+      expect(new Bench('fragment any drop; accept', { version }).judge(first, atomic)).to.equal('passed');
+    });
 
   it('puts other rules in place between two packets, and keeps the old ones where they are wrong', () => {
     const bench = new Bench('udp dport 9 accept; drop', { version });
