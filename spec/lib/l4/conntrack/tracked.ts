@@ -12,6 +12,12 @@ import { environment } from '../../../../operators/time/environment.js';
 import { SimulationScheduler } from '../../../../operators/time/simulation-scheduler.js';
 import type { VersionFacts } from '../../../both-versions.js';
 
+/** A connection that is opened. */
+export const OPEN: string = `
+  new          < S 0:0(0) win 1000 <mss 1460>
+  established  > S. 0:0(0) ack 1 win 1000 <mss 1460>
+  established  < . 1:1(0) ack 1 win 1000`;
+
 const STATES = ['untracked', 'new', 'established', 'related', 'invalid'];
 
 /** The word for what a frame's `flowState` says. */
