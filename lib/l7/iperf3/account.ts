@@ -86,4 +86,9 @@ export class Pacer {
   due(bytes: number): number {
     return this.rate === 0 ? this.start : this.start + bytes / this.rate;
   }
+
+  /** How many bytes should have left until `now`, in milliseconds, beyond `bytes`; `Infinity` where there is no limit. */
+  behind(bytes: number, now: number): number {
+    return this.rate === 0 ? Infinity : (now - this.start) * this.rate - bytes;
+  }
 }

@@ -26,7 +26,7 @@ import {
   type DataStream,
   type IperfHost,
   type IperfOutside,
-  makeBlock,
+  makeBlocks,
   type StreamOwner,
   type StreamPlace,
 } from './stream.js';
@@ -60,7 +60,7 @@ export class IperfClient implements ControlOwner, StreamOwner {
   private readonly control: ControlChannel;
   private readonly cookie: Uint8Array;
   private readonly streams: DataStream[] = [];
-  private block: Uint8Array = new Uint8Array(0);
+  private blocks: Uint8Array = new Uint8Array(0);
   private measurement: Measurement | undefined = undefined;
   private results: IperfResults | undefined = undefined;
   private readonly watch: Watch;
@@ -181,7 +181,7 @@ export class IperfClient implements ControlOwner, StreamOwner {
         this.ask();
         return this.next(CreateStreams);
       case CreateStreams:
-        this.block = makeBlock(this.parameters.length);
+        this.blocks = makeBlocks(this.parameters.length);
         this.addStream();
         return this.next(TestStart);
       case TestStart:
@@ -218,7 +218,7 @@ export class IperfClient implements ControlOwner, StreamOwner {
       parameters: this.parameters,
       outside: this.outside,
       owner: this,
-      block: this.block,
+      blocks: this.blocks,
     };
     try {
       if (protocol === 'tcp') this.addTcp(place);

@@ -27,7 +27,7 @@ import {
   type DataStream,
   type IperfHost,
   type IperfOutside,
-  makeBlock,
+  makeBlocks,
   type StreamOwner,
   type StreamPlace,
 } from './stream.js';
@@ -64,7 +64,7 @@ export class Session implements ControlOwner, StreamOwner {
   private readonly options: SessionOptions;
   private readonly control: ControlChannel;
   private parameters: IperfParameters = DEFAULT_PARAMETERS;
-  private block: Uint8Array = new Uint8Array(0);
+  private blocks: Uint8Array = new Uint8Array(0);
   /** Connections that brought the cookie, by the order in which they were accepted. */
   private readonly connections = new Map<number, TcpConnection>();
   private readonly streams: DataStream[] = [];
@@ -145,7 +145,7 @@ export class Session implements ControlOwner, StreamOwner {
   private asked(members: Members): void {
     try {
       this.parameters = parseParameters(members);
-      this.block = makeBlock(this.parameters.length);
+      this.blocks = makeBlocks(this.parameters.length);
       if (this.parameters.protocol === 'udp') this.greeter = this.bindGreeter();
     } catch (error) {
       const failed = error instanceof IperfError;
@@ -159,11 +159,11 @@ export class Session implements ControlOwner, StreamOwner {
   }
 
   private place(): StreamPlace {
-    const { parameters, options, block } = this;
+    const { parameters, options, blocks } = this;
     const { parallel, reverse, bidirectional } = parameters;
     const index = this.streams.length;
     const sends = bidirectional ? index >= parallel : reverse;
-    return { index, sends, parameters, outside: options.outside, owner: this, block };
+    return { index, sends, parameters, outside: options.outside, owner: this, blocks };
   }
 
   private bindGreeter(): UdpSocket {

@@ -100,11 +100,13 @@ export interface StreamPlace {
   readonly parameters: IperfParameters;
   readonly outside: IperfOutside;
   readonly owner: StreamOwner;
-  /** What is sent; the same for all. */
-  readonly block: Uint8Array;
+  /** What is sent, one block or several; the same for all. */
+  readonly blocks: Uint8Array;
 }
 
 const FIRST_SOCKET = 5;
+/** What is written at once keeps an object until it is acknowledged: if a peer could have it be a byte, a buffer would hold millions of them. */
+const LEAST_WRITE = 64 * 1024;
 /** By the clocks of operating systems, a shorter wait is none. */
 const TICK = 1;
 
@@ -158,6 +160,11 @@ export abstract class MeasuredStream {
     return false;
   }
 
+  /** Bytes that the rate lets leave together by now, once it lets a block leave; `Infinity` where there is none. */
+  protected behind(now: number): number {
+    return this.pacer.behind(this.paced, now);
+  }
+
   /** Counts what left. */
   protected left(bytes: number): void {
     this.account.bytes += bytes;
@@ -178,9 +185,9 @@ export abstract class MeasuredStream {
   };
 }
 
-/** Fills a block with digits. */
-export function makeBlock(length: number): Uint8Array {
-  const block = new Uint8Array(length);
-  for (let i = 0; i < length; i++) block[i] = 0x30 + (i % 10);
-  return block;
+/** Fills blocks of so many bytes with digits: one, or as many small ones as are worth one write. */
+export function makeBlocks(length: number): Uint8Array {
+  const blocks = new Uint8Array(Math.ceil(LEAST_WRITE / length) * length);
+  for (let i = 0; i < blocks.length; i++) blocks[i] = 0x30 + ((i % length) % 10);
+  return blocks;
 }

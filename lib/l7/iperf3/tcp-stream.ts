@@ -1,4 +1,4 @@
-/** A stream of a test over TCP: one block is written by reference again and again as there is room; what comes is counted, and forgotten. */
+/** A stream of a test over TCP: the same bytes are written by reference again and again as there is room; what comes is counted, and forgotten. */
 
 import type { NetError } from '../../core/errors.js';
 import type { Endpoint, TcpConnection, TcpHandler } from '../../l4/tcp/api.js';
@@ -10,7 +10,7 @@ export class TcpStream extends MeasuredStream implements DataStream, TcpHandler 
   readonly local: Endpoint;
   readonly remote: Endpoint;
   private readonly connection: TcpConnection;
-  private readonly block: Uint8Array;
+  private readonly blocks: Uint8Array;
   private full = false;
   /** Bytes since the connection was made. */
   private written = 0;
@@ -23,7 +23,7 @@ export class TcpStream extends MeasuredStream implements DataStream, TcpHandler 
   constructor(place: StreamPlace, connection: TcpConnection) {
     super(place);
     this.connection = connection;
-    this.block = place.block;
+    this.blocks = place.blocks;
     this.local = connection.local;
     this.remote = connection.remote;
     connection.handler = this;
@@ -93,41 +93,51 @@ export class TcpStream extends MeasuredStream implements DataStream, TcpHandler 
   }
 
   protected pump(): void {
-    const { block, quota, parameters } = this;
+    const { quota, parameters } = this;
     const now = this.outside.env.timers.now();
-    const burst = Math.max(1, parameters.burst);
+    const burst = Math.max(1, parameters.burst) * parameters.length;
     while (this.running && !this.full && quota.sending > 0) {
       if (!this.mayLeave(now)) return;
-      for (let i = 0; i < burst && !this.full && quota.sending > 0; i++) {
-        const isLast = quota.sending < block.length && this.rest > 0;
-        this.write(isLast ? block.subarray(0, this.rest) : block);
-      }
+      let due = Math.ceil(Math.max(1, this.behind(now)) / burst) * burst;
+      while (due > 0 && !this.full && quota.sending > 0) due -= this.write(this.sizeOf(due));
     }
     this.complete();
+  }
+
+  /** Bytes of the next write, where so many are due: as many whole blocks as go in one, or near the end what the one under way lacks. */
+  private sizeOf(due: number): number {
+    const { rest, blocks, quota } = this;
+    const { length } = this.parameters;
+    if (rest > 0 && quota.sending < blocks.length) return rest;
+    return Math.min(blocks.length, Math.ceil(Math.min(due, quota.sending) / length) * length);
   }
 
   /** There are versions that read whole blocks, and listen to nothing else until they have one: the last must not stay a part. */
   private complete(): void {
     if (this.full || this.over || (this.running && this.quota.sending > 0)) return;
-    if (this.rest > 0) this.write(this.block.subarray(0, this.rest));
+    if (this.rest > 0) this.write(this.rest);
     if (this.finishing && this.rest === 0) this.connection.end();
   }
 
   /** Bytes that the last block lacks. It is nothing to us where one ends and another begins, as they are all the same. */
   private get rest(): number {
-    const { length } = this.block;
+    const { length } = this.parameters;
     return this.sends ? (length - (this.written % length)) % length : 0;
   }
 
-  private write(bytes: Uint8Array): void {
+  /** Writes so many bytes; returns how many were taken. */
+  private write(size: number): number {
+    const { blocks } = this;
     try {
-      const took = this.connection.write(bytes);
-      this.full = took < bytes.length;
+      const took = this.connection.write(size === blocks.length ? blocks : blocks.subarray(0, size));
+      this.full = took < size;
       this.written += took;
       if (!this.halted) this.left(took);
+      return took;
     } catch (error) {
       this.full = true;
       this.owner.broken(this, error as Error);
+      return 0;
     }
   }
 

@@ -35,7 +35,7 @@ export class UdpStream extends MeasuredStream implements DataStream, UdpHandler 
     const { length, counters64, dontFragment, trafficClass } = place.parameters;
     this.header = headerSize(counters64);
     this.datagram = new OutgoingDatagram(place.sends ? length : this.header, counters64);
-    this.datagram.bytes.set(place.block.subarray(0, this.datagram.bytes.length));
+    this.datagram.bytes.set(place.blocks.subarray(0, this.datagram.bytes.length));
     this.sock = bind(this, { reuseAddress: true, dontFragment, trafficClass });
     try {
       this.sock.connect(remote);

@@ -1,6 +1,7 @@
 /** Peers that go away, talk nonsense, or ask for too much: a clear end each, and nothing is left. */
 
 import { expect } from 'chai';
+import { spy } from 'sinon';
 import type { NetError } from '../../../../lib/core/errors.js';
 import type { TcpConnection } from '../../../../lib/l4/tcp/api.js';
 import { anyEndpoint } from '../../../../lib/l4/udp.js';
@@ -216,6 +217,24 @@ forBothVersions('iperf3, peers that do not behave', (facts) => {
     expect(stream.ended).to.equal('end');
     expect(stream.received.length % 100_000).to.equal(0);
     raw.connection.abort();
+  });
+
+  it('a client that wants tiny blocks in a large buffer gets them in few writes', () => {
+    for (const more of [{}, { bandwidth: 1e12 }, { burst: 1000, bandwidth: 1e12 }, { num: 1 << 20 }]) {
+      const members = { tcp: true, parallel: 1, time: 10, len: 1, reverse: true, window: 1 << 20, ...more };
+      const raw = new Raw(bench, COOKIE, emitMessage(members));
+      bench.net.runFor(100);
+      const write = spy(Object.getPrototypeOf(raw.connection) as TcpConnection, 'write');
+      const stream = new Raw(bench, COOKIE);
+      bench.net.runFor(20);
+      write.restore();
+      const bytes = write.args.reduce((sum, [data]) => sum + data.length, 0);
+      expect(bytes, JSON.stringify(more)).to.be.above(1 << 19);
+      expect(write.callCount, JSON.stringify(more)).to.be.below(200);
+      stream.connection.abort();
+      raw.connection.abort();
+      bench.net.runFor(100);
+    }
   });
 
   it('datagrams of somebody else, and such as are none of ours', () => {
