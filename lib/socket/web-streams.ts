@@ -26,7 +26,7 @@ export type WebSocketOptions = ConnectStreamOptions & {
 /** A connection as two streams. */
 export interface StreamSocket {
   readonly readable: ReadableStream<Uint8Array>;
-  /** Takes `Uint8Array`s. */
+  /** Takes `Uint8Array`s. Aborting it resets the connection, or gives it up while it is being opened. */
   readonly writable: WritableStream<Uint8Array>;
   /** Rejects with the reason why it could not be opened. */
   readonly opened: Promise<SocketInfo>;
@@ -59,7 +59,9 @@ export function connectWeb(tcp: TcpSockets, address: SocketAddress, options: Web
   const { hostname, port } = endpointOf(address);
   const host = hostname.replace(/^\[(.*)\]$/, '$1');
   const remote = options.lookup === undefined ? { address: parseIp(host), port } : { host, port };
-  return overStream(connectStream(tcp, remote, rest), allowHalfOpen);
+  const giveUp = new AbortController();
+  const signal = options.signal === undefined ? giveUp.signal : AbortSignal.any([options.signal, giveUp.signal]);
+  return overStream(connectStream(tcp, remote, { ...rest, signal }), allowHalfOpen, giveUp);
 }
 
 /** An accepted connection as two streams. */
@@ -70,7 +72,8 @@ export function webStreams(
   return overStream(Promise.resolve(new TcpStream(connection)), options.allowHalfOpen ?? false);
 }
 
-function overStream(opening: Promise<TcpStream>, allowHalfOpen: boolean): StreamSocket {
+/** @param giveUp ends the opening, where it takes its time */
+function overStream(opening: Promise<TcpStream>, allowHalfOpen: boolean, giveUp?: AbortController): StreamSocket {
   const ways = new Ways();
   let given: () => void = () => undefined;
   const givenUp = new Promise<void>((resolve) => (given = resolve));
@@ -82,7 +85,7 @@ function overStream(opening: Promise<TcpStream>, allowHalfOpen: boolean): Stream
   // Nobody has to look at these; a failure also shows in the streams.
   for (const promise of [closed, opened]) promise.catch(() => undefined);
   const { readable, cancel } = readableOf(opening, ways, allowHalfOpen);
-  const writable = writableOf(opening, ways);
+  const writable = writableOf(opening, ways, giveUp);
   const close = async (reason?: unknown): Promise<void> => {
     const stream = await opening;
     given();
@@ -134,16 +137,26 @@ function readableOf(
   return { readable, cancel: () => stop.abort() };
 }
 
-function writableOf(opening: Promise<TcpStream>, ways: Ways): WritableStream<Uint8Array> {
+/** The types of Node leave the signal out. */
+type SinkController = WritableStreamDefaultController & Abortable;
+
+function writableOf(
+  opening: Promise<TcpStream>,
+  ways: Ways,
+  giveUp: AbortController | undefined,
+): WritableStream<Uint8Array> {
   return new WritableStream<Uint8Array>({
-    async start(controller) {
+    async start(controller: SinkController) {
+      // `abort` is not called before this and the write under way have settled: only the signal can end them.
+      const { signal } = controller;
+      signal?.addEventListener('abort', () => giveUp?.abort(signal.reason), { once: true });
       const stream = await opening;
       // A writer that waits for nothing still learns of the end.
       stream.closed().catch((error: unknown) => controller.error(error));
     },
-    async write(chunk) {
+    async write(chunk, { signal }: SinkController) {
       if (!(chunk instanceof Uint8Array)) throw new TypeError('chunks must be Uint8Arrays');
-      await (await opening).write(chunk);
+      await (await opening).write(chunk, { signal });
     },
     async close() {
       const stream = await opening;
@@ -152,7 +165,8 @@ function writableOf(opening: Promise<TcpStream>, ways: Ways): WritableStream<Uin
       if (ways.cancelled) stream.close();
     },
     async abort() {
-      (await opening).abort();
+      const stream = await opening.catch(() => undefined);
+      stream?.abort();
     },
   });
 }

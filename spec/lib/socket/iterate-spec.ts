@@ -247,6 +247,29 @@ forBothVersions('TCP with promises', (facts) => {
       await accepted?.end();
     });
 
+    it('abort of the writer resets at once, also while a write waits for the reader', async () => {
+      const socket = connectWeb(client, `${facts.url(facts.b)}:7`);
+      const stream = await acceptor.accept();
+      const writer = socket.writable.getWriter();
+      const stuck = failure(writer.write(new Uint8Array(100_000)));
+      await sleep(5);
+      const how = writer.abort(new Error('no more')).then(() => 'aborted');
+      expect(await Promise.race([how, sleep(500).then(() => 'stuck')])).to.equal('aborted');
+      expect((await stuck)?.message).to.equal('no more');
+      expect((await failure((stream as TcpStream).closed()))?.code).to.equal('ECONNRESET');
+    });
+
+    it('abort of the writer gives up a connection that is being opened', async () => {
+      network.silent.add(THERE);
+      for (const signal of [undefined, new AbortController().signal]) {
+        const socket = connectWeb(client, `${facts.url(facts.b)}:7`, { signal });
+        const how = socket.writable.abort(new Error('no more')).then(() => 'aborted');
+        expect(await Promise.race([how, sleep(500).then(() => 'stuck')])).to.equal('aborted');
+        expect((await failure(socket.opened))?.message).to.equal('no more');
+        expect(client.connections.size).to.equal(0);
+      }
+    });
+
     it('abort of the writer and a close with a reason reset', async () => {
       for (const give of [
         (socket: ReturnType<typeof connectWeb>) => socket.writable.abort(new Error('no more')),
