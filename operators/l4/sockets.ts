@@ -270,7 +270,8 @@ export class RxConnection {
   }
 
   /**
-   * Resolves when the send buffer has taken the bytes, which may be reused then. Aborting withdraws a write that has not begun.
+   * Resolves when the send buffer has taken the bytes, which may be reused then. Aborting withdraws a write that has not begun, which
+   * rejects with the signal's reason; one that has begun goes on, and resolves as if nothing had been said.
    *
    * @throws NetError what ended the connection, or `EPIPE` after {@link end}
    */
@@ -281,7 +282,9 @@ export class RxConnection {
         reject(reason instanceof Error ? reason : new Error('aborted', { cause: reason }));
       if (signal?.aborted) return fail(signal.reason);
       const onAbort = () => {
-        this.#queue = this.#queue.filter((other) => other !== waiting);
+        const others = this.#queue.filter((other) => other !== waiting);
+        if (others.length === this.#queue.length) return;
+        this.#queue = others;
         fail(signal?.reason);
       };
       const waiting: Waiting = {

@@ -182,6 +182,21 @@ forBothVersions('sockets as Observables', (facts) => {
     d.close();
   });
 
+  it('a write that has begun goes on when it is aborted, and says when its bytes may be reused', async () => {
+    const [a, b] = await pair();
+    const buffer = new Uint8Array(50_000).fill(1);
+    const begun = failure(a.write(buffer, { signal: AbortSignal.timeout(5) })).then((error) => {
+      buffer.fill(9);
+      return error;
+    });
+    await sleep(20);
+    const all = lastValueFrom(b.data$.pipe(toArray()));
+    expect(await begun).to.equal(undefined);
+    a.end();
+    expect(joined(await all).equals(Buffer.alloc(50_000, 1))).to.equal(true);
+    b.end();
+  });
+
   it('an error given to the sink resets', async () => {
     const [a, b] = await pair();
     const failed = failure(lastValueFrom(b.data$));
