@@ -29,6 +29,14 @@ export class Gate {
   }
 }
 
+/** Resolves when `earlier` does, which does not reject; rejects with the signal's reason. Leaves nothing behind on the signal. */
+export function waitFor(earlier: Promise<void>, signal?: AbortSignal): Promise<void> {
+  if (signal === undefined) return earlier;
+  const gate = new Gate();
+  void earlier.then(() => gate.open());
+  return gate.wait(signal);
+}
+
 /** What an aborted call rejects with. */
 export function reasonOf(signal: AbortSignal | undefined): Error {
   const reason: unknown = signal?.reason;

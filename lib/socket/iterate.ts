@@ -9,7 +9,7 @@ import type { Timers } from '../core/timers.js';
 import type { Endpoint, TcpConnection, TcpListenOptions, TcpHandler, TcpListener, TcpSockets } from '../l4/tcp/api.js';
 import type { ConnectOptions } from './connect-options.js';
 import { raceByName, raceOptions } from './connect-race.js';
-import { Gate, reasonOf, throwIfAborted } from './gate.js';
+import { Gate, reasonOf, throwIfAborted, waitFor } from './gate.js';
 import { literal } from './names.js';
 import { Outbox } from './outbox.js';
 
@@ -178,15 +178,16 @@ export class TcpStream implements AsyncIterable<Uint8Array>, AsyncDisposable {
   // --- writing
 
   /**
-   * Resolves when the send buffer has taken the bytes, which may be reused then. Writes happen in the order of the calls. After an abort a part
-   * may have been sent: the stream is then good for {@link abort} only.
+   * Resolves when the send buffer has taken the bytes, which may be reused then. Writes happen in the order of the calls. A write that is
+   * aborted before its turn sends nothing. Of one that has begun a part may have been sent: the stream is then good for {@link abort} only.
    *
    * @throws NetError what ended the connection, or `EPIPE` after {@link end}
    */
   write(bytes: Uint8Array, options: Abortable = {}): Promise<void> {
     const before = this.#turn;
-    const mine = before.then(() => this.#send(bytes, options.signal));
-    this.#turn = mine.catch(() => undefined);
+    const mine = waitFor(before, options.signal).then(() => this.#send(bytes, options.signal));
+    // Who gave up before it was its turn lets nobody past those before.
+    this.#turn = mine.catch(() => before);
     return mine;
   }
 
@@ -217,7 +218,7 @@ export class TcpStream implements AsyncIterable<Uint8Array>, AsyncDisposable {
 
   /** Resolves when everything written has been acknowledged. @throws NetError what ended the connection */
   async flushed(options: Abortable = {}): Promise<void> {
-    await this.#turn;
+    await waitFor(this.#turn, options.signal);
     while (!this.#over && this.#connection.unacknowledgedBytes > 0) await this.#flushGate.wait(options.signal);
     if (this.#error !== undefined) throw this.#error;
   }

@@ -131,6 +131,22 @@ forBothVersions('TCP with promises', (facts) => {
     d.close();
   });
 
+  it('a write and a flush that wait for another write have a way out, and nobody gets ahead', async () => {
+    const [a, b] = await pair();
+    const first = a.write(new Uint8Array(50_000));
+    const within = (promise: Promise<unknown>) => Promise.race([failure(promise), sleep(300).then(() => 'stuck')]);
+    const soon = () => ({ signal: AbortSignal.timeout(5) });
+    const second = a.write(bytes('x'), soon());
+    const third = a.write(bytes('y'));
+    expect(await within(second)).to.have.property('name', 'TimeoutError');
+    expect(await within(a.flushed(soon()))).to.have.property('name', 'TimeoutError');
+    expect((await b.readExactly(50_000)).every((byte) => byte === 0)).to.equal(true);
+    await Promise.all([first, third]);
+    expect(text(await b.readExactly(1))).to.equal('y');
+    a.close();
+    b.close();
+  });
+
   it('leaving the loop closes the connection', async () => {
     const [a, b] = await pair();
     await a.write(bytes('x'));
