@@ -108,9 +108,11 @@ export function leaseOfReply(
   const granted = told.filter(lasts);
   const kept = (before?.addresses ?? []).filter((one) => lasts(one) && !isTold(one));
   const addresses = [...kept.slice(0, MAX_ADDRESSES - granted.length), ...granted];
-  // T1 and T2 of zero leave it to us: RFC 8415 14.2 and 21.4 suggest these parts of the shortest preferred lifetime.
-  const shortest = addresses.reduce((least, { preferredUntil }) => Math.min(least, preferredUntil), Infinity) - now;
   const firstEnd = addresses.reduce((least, { validUntil }) => Math.min(least, validUntil), Infinity) - now;
+  // T1 and T2 of zero leave it to us: RFC 8415 14.2 and 21.4 suggest these parts of the shortest preferred lifetime, of those that the server
+  // is to extend: not of an address that it lets go.
+  const preferred = addresses.map(({ preferredUntil }) => preferredUntil - now).filter((time) => time > 0);
+  const shortest = preferred.length > 0 ? Math.min(...preferred) : firstEnd;
   const soonest = Math.min(SOONEST, firstEnd * 0.5); // in time for addresses that end soon
   const at = (seconds: number, otherwise: number) =>
     now + (seconds === FOREVER ? Infinity : Math.max(seconds === 0 ? otherwise : seconds * 1000, soonest));

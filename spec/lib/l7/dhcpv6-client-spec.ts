@@ -279,6 +279,17 @@ describe('Dhcpv6Client', () => {
       expect(bench.scheduler.pending).to.equal(0);
     });
 
+    it('chooses T1 and T2 by the addresses that are to last, not by one that the server lets go', () => {
+      const bench = new ClientBench6();
+      bench.bind({}, ['2001:db8::1', 0, 1800], ['2001:db8::2', 3600, 7200]);
+      const { renewAt = 0, rebindAt = 0, addresses = [] } = bench.client.lease ?? {};
+      const granted = (addresses[1]?.preferredUntil ?? 0) - HOUR;
+      expect([renewAt - granted, rebindAt - granted]).to.deep.equal([1800 * SECOND, 2880 * SECOND]);
+      bench.scheduler.runFor(1800 * SECOND);
+      bench.reply(bench.port.one('renew'), {}, ['2001:db8::2', 0, 1000]);
+      expect(bench.client.lease?.renewAt, 'none is to last').to.equal(bench.scheduler.now() + 500 * SECOND);
+    });
+
     it('requests what a server has no binding for, and rebinds if it does not answer', () => {
       const bench = new ClientBench6();
       bench.bind();
