@@ -10,7 +10,7 @@ import type { Env } from '../core/env.js';
 import { UsageError } from '../core/errors.js';
 import type { Timers } from '../core/timers.js';
 import type { Endpoint } from '../l4/tcp/api.js';
-import { type DnsRecord, DnsType } from '../wire/dns.js';
+import { type DnsQuestion, type DnsRecord, DnsType } from '../wire/dns.js';
 import { canonicalName, nameLabels } from '../wire/dns-name.js';
 import { DnsCache, type DnsCacheOptions, type DnsFinding, findingOf, MAX_ALIASES } from './dns-cache.js';
 import { type DnsCode, DnsError } from './dns-error.js';
@@ -67,6 +67,7 @@ interface Waiter {
 }
 
 interface Asked {
+  readonly question: DnsQuestion;
   readonly exchange: DnsExchange;
   readonly waiters: Set<Waiter>;
 }
@@ -85,6 +86,8 @@ export class DnsResolver {
   private readonly local: LocalNames;
   private readonly cache: DnsCache;
   private readonly asked = new Map<string, Asked>();
+  /** Of the servers. It is part of each question's key: what former servers are still asked is nothing to share. */
+  private generation = 0;
   private servers: readonly Endpoint[];
   private search: readonly string[];
 
@@ -106,6 +109,7 @@ export class DnsResolver {
   /** Other servers, and other domains to search, from now on: from a DHCP lease, say. What was remembered is forgotten. */
   setServers(servers: readonly (Endpoint | IpAddress | string)[], search: readonly string[] = this.search): void {
     this.servers = servers.map(serverOf);
+    this.generation++;
     this.search = search;
     this.cache.clear();
   }
@@ -200,8 +204,8 @@ export class DnsResolver {
 
   /** Gives up all that is being asked: it rejects with `ECANCELLED`. */
   cancel(): void {
-    for (const [key, { exchange, waiters }] of this.asked) {
-      const { name, type } = questionOf(key);
+    for (const [key, { question, exchange, waiters }] of this.asked) {
+      const { name, type } = question;
       this.asked.delete(key);
       exchange.cancel();
       for (const { reject } of waiters) reject(new DnsError('ECANCELLED', type, name));
@@ -251,11 +255,11 @@ export class DnsResolver {
   private find(name: string, type: number, hostname: string, signal: AbortSignal | undefined): Promise<DnsFinding> {
     return new Promise((resolve, reject) => {
       signal?.throwIfAborted();
-      const key = keyOf(checked(name, type), type);
+      const key = `${this.generation} ${keyOf(checked(name, type), type)}`;
       const known = this.cache.get(key);
       if (known !== undefined) return resolve(known);
       if (this.servers.length === 0) throw new DnsError('ECONNREFUSED', type, hostname);
-      const asked = this.asked.get(key) ?? this.ask(key, name, type);
+      const asked = this.asked.get(key) ?? this.ask(key, { name, type });
       const waiter = { resolve: settled(resolve), reject: settled(reject) };
       const abort = () => {
         waiter.reject(signal?.reason);
@@ -272,12 +276,13 @@ export class DnsResolver {
     });
   }
 
-  private ask(key: string, name: string, type: number): Asked {
+  private ask(key: string, question: DnsQuestion): Asked {
     const { servers } = this;
+    const { name, type } = question;
     const { timeout = 2000, attempts = 3, udpSize = UDP_SIZE } = this.options;
     const waiters = new Set<Waiter>();
     const options = { servers, timeout, attempts, udpSize };
-    const exchange = new DnsExchange({ name, type }, this.transports, options, this.env, (result) => {
+    const exchange = new DnsExchange(question, this.transports, options, this.env, (result) => {
       if (this.asked.get(key) === asked) this.asked.delete(key);
       if (typeof result === 'string') {
         for (const { reject } of waiters) reject(new DnsError(result, type, name));
@@ -288,7 +293,7 @@ export class DnsResolver {
       if (this.servers === servers) this.cache.put(key, result, finding);
       for (const { resolve } of waiters) resolve(finding);
     });
-    const asked = { exchange, waiters };
+    const asked = { question, exchange, waiters };
     this.asked.set(key, asked);
     return asked;
   }
@@ -304,11 +309,6 @@ export class DnsResolver {
 
 function keyOf(name: string, type: number): string {
   return `${type} ${canonicalName(name)}`;
-}
-
-function questionOf(key: string): { name: string; type: number } {
-  const space = key.indexOf(' ');
-  return { type: Number(key.slice(0, space)), name: key.slice(space + 1) };
 }
 
 function checked(name: string, type: number): string {

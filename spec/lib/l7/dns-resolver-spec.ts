@@ -353,4 +353,19 @@ describe('DNS resolver', () => {
     expect(bench.resolver.getServers()).to.deep.equal([{ address: new Ipv4Address(0x0a000036), port: 53 }]);
     bench.end();
   });
+
+  it('asks other servers at once, also what the former are still asked; cancel gives up both', async () => {
+    const zone: Zone = (name, _type, { server }) =>
+      server === 's0' || name === 'b.test' ? undefined : { answers: [a(name, '192.0.2.2')] };
+    const bench = new Bench(zone, { servers: ['10.0.0.53'] });
+    const old = bench.settle(bench.resolver.resolve4('A.test'));
+    bench.net.runFor(100);
+    bench.resolver.setServers(['10.0.0.54']);
+    expect(await bench.addresses('a.test', { family: 4 })).to.deep.equal(['192.0.2.2']);
+    const other = bench.settle(bench.resolver.resolve4('b.test'));
+    expect(bench.resolver.pending).to.equal(2);
+    bench.resolver.cancel();
+    expect([await old, await other]).to.deep.equal(['ECANCELLED', 'ECANCELLED']);
+    bench.end();
+  });
 });
