@@ -100,8 +100,7 @@ export class DnsExchange {
   }
 
   private ask(server: Endpoint): void {
-    const id = this.env.random.below(0x1_0000);
-    const query = this.query(server, id);
+    const query = this.query(server);
     this.current = server;
     this.timer.arm(this.env.timers.now() + this.patience);
     try {
@@ -109,7 +108,7 @@ export class DnsExchange {
       const socket = this.transports.udp.bind(
         { address: anyAddress(server.address.version), port: 0 },
         {
-          message: ({ data }) => this.received(data, id, server, false),
+          message: ({ data }) => this.received(data, query, server, false),
           error: (error) => this.failed(server, codeOf(error)),
         },
       );
@@ -121,40 +120,41 @@ export class DnsExchange {
     }
   }
 
-  private query(server: Endpoint, id: number): DnsMessage {
+  private query(server: Endpoint): DnsMessage {
     const { udpSize } = this.options;
+    const id = this.env.random.below(0x1_0000);
     const edns =
       udpSize === 0 || this.plain.has(server) ? undefined : { udpSize, version: 0, dnssecOk: false, options: [] };
     return dnsQuery(id, this.question, { edns });
   }
 
   private askOverTcp(server: Endpoint): void {
-    const id = this.env.random.below(0x1_0000);
+    const query = this.query(server);
     this.current = server;
     this.timer.arm(this.env.timers.now() + this.patience * 2);
-    const query = emitDns(this.query(server, id));
     this.closers.push(
-      askOverTcp(this.transports.tcp, server, query, {
-        message: (data) => this.received(data, id, server, true),
+      askOverTcp(this.transports.tcp, server, emitDns(query), {
+        message: (data) => this.received(data, query, server, true),
         failed: (error) => this.failed(server, codeOf(error)),
       }),
     );
   }
 
-  /** Bytes from a server: what is no answer to what we asked is nobody's business, and we go on waiting. */
-  private received(data: Uint8Array, id: number, server: Endpoint, overTcp: boolean): void {
+  /** Bytes from a server, maybe an answer to `query`: what is no answer to what we asked is nobody's business, and we go on waiting. */
+  private received(data: Uint8Array, query: DnsMessage, server: Endpoint, overTcp: boolean): void {
     if (this.over) return;
     const response = readResponse(data);
-    if (response === undefined || response.id !== id || !response.response || !this.repeats(response)) {
+    if (response === undefined || response.id !== query.id || !response.response || !this.repeats(response)) {
       if (overTcp) this.failed(server, 'EBADRESP');
       return;
     }
     const { rcode } = response;
     if (response.truncated && !overTcp) return this.truncated(server);
     if (rcode === DnsRcode.NoError || rcode === DnsRcode.NameError) return this.finish(response);
-    // A server that does not know EDNS is asked again without it (RFC 6891 7).
+    // A server that does not know EDNS is asked again without it (RFC 6891 7), once: it may say so many times.
     const dislikesEdns = rcode === DnsRcode.FormatError || rcode === DnsRcode.NotImplemented;
-    if (dislikesEdns && this.options.udpSize > 0 && !this.plain.has(server)) {
+    if (dislikesEdns && query.edns !== undefined) {
+      if (this.plain.has(server)) return undefined;
       this.plain.add(server);
       return overTcp ? this.askOverTcp(server) : this.ask(server);
     }

@@ -152,6 +152,19 @@ describe('DNS resolver', () => {
     bench.end();
   });
 
+  it('asks without EDNS once, however often a server says that it does not know it', async () => {
+    const bench = new Bench(
+      (name, _type, { query }) => {
+        if (query.edns === undefined) return { answers: [a(name, '192.0.2.1')] };
+        return [{ rcode: DnsRcode.FormatError }, { rcode: DnsRcode.FormatError }];
+      },
+      { servers: ['10.0.0.53'] },
+    );
+    expect(await bench.addresses('www.test', { family: 4 })).to.deep.equal(['192.0.2.1']);
+    expect(bench.heard.map(({ query }) => query.edns?.udpSize ?? 'plain')).to.deep.equal([1232, 'plain']);
+    bench.end();
+  });
+
   it('asks without EDNS over TCP where that is what does not know it', async () => {
     const bench = new Bench((name, _type, { query, tcp }) => {
       if (!tcp) return { truncated: true };
