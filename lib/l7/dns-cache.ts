@@ -1,6 +1,6 @@
 /**
  * What was learnt from DNS, for as long as it is valid: answers by the least TTL of their records (RFC 1035 3.2.1), answers that there is
- * nothing by the SOA record that comes with them (RFC 2308 5). Bounded; what was not used for the longest time goes first.
+ * nothing by the SOA record that comes with them (RFC 2308 5), and by the aliases that led there. Bounded; what was not used for the longest time goes first.
  */
 
 import type { Timers } from '../core/timers.js';
@@ -16,7 +16,12 @@ export type DnsFinding =
   | { readonly kind: 'found'; readonly records: readonly DnsRecord[]; readonly aliases: readonly DnsRecord[] }
   /** The name is an alias, and the response does not say what the other name has. */
   | { readonly kind: 'alias'; readonly target: string; readonly aliases: readonly DnsRecord[] }
-  | { readonly kind: 'none'; readonly code: 'ENOTFOUND' | 'ENODATA' | 'EBADRESP' };
+  /** There is nothing, at the end of `aliases` where there are some. */
+  | {
+      readonly kind: 'none';
+      readonly code: 'ENOTFOUND' | 'ENODATA' | 'EBADRESP';
+      readonly aliases: readonly DnsRecord[];
+    };
 
 /** Options of {@link DnsCache}. */
 export interface DnsCacheOptions {
@@ -46,26 +51,25 @@ export function findingOf(response: DnsMessage, name: string, type: number): Dns
     const alias = mine.find((record) => record.type === DnsType.CNAME);
     seen.add(owner);
     if (alias === undefined || alias.data.kind !== 'name') break;
-    if (aliases.length === MAX_ALIASES) return { kind: 'none', code: 'EBADRESP' };
+    if (aliases.length === MAX_ALIASES) return { kind: 'none', code: 'EBADRESP', aliases };
     aliases.push(alias);
     owner = canonicalName(alias.data.name);
     if (seen.has(owner)) break;
   }
-  if (response.rcode === DnsRcode.NameError) return { kind: 'none', code: 'ENOTFOUND' };
+  if (response.rcode === DnsRcode.NameError) return { kind: 'none', code: 'ENOTFOUND', aliases };
   const last = aliases.at(-1);
   // An authority's SOA says that the chain is complete, and that its end has nothing (RFC 2308 2.2).
-  if (last?.data.kind !== 'name' || soaOf(response) !== undefined) return { kind: 'none', code: 'ENODATA' };
+  if (last?.data.kind !== 'name' || soaOf(response) !== undefined) return { kind: 'none', code: 'ENODATA', aliases };
   return { kind: 'alias', target: last.data.name, aliases };
 }
 
 /** Seconds that a finding is valid; 0 for one that must not be remembered. */
 function validity(response: DnsMessage, finding: DnsFinding): number {
-  if (finding.kind === 'none') {
-    const soa = finding.code === 'EBADRESP' ? undefined : soaOf(response);
-    return soa?.data.kind === 'soa' ? Math.min(soa.ttl, soa.data.minimum) : 0;
-  }
   const records = finding.kind === 'found' ? [...finding.aliases, ...finding.records] : finding.aliases;
-  return Math.min(...records.map(({ ttl }) => ttl));
+  const least = Math.min(...records.map(({ ttl }) => ttl));
+  if (finding.kind !== 'none') return least;
+  const soa = finding.code === 'EBADRESP' ? undefined : soaOf(response);
+  return soa?.data.kind === 'soa' ? Math.min(soa.ttl, soa.data.minimum, least) : 0;
 }
 
 function soaOf(response: DnsMessage): DnsRecord | undefined {

@@ -246,6 +246,25 @@ describe('DNS resolver', () => {
     bench.end();
   });
 
+  it('RFC 2308: remembers that there is nothing at the end of aliases no longer than these are valid', async () => {
+    for (const rcode of [DnsRcode.NameError, DnsRcode.NoError]) {
+      let target = 'gone.test';
+      const bench = new Bench((name) => ({
+        ...(target === 'gone.test' ? { rcode, authorities: [soa(3600, 3600)] } : { authorities: [] }),
+        answers: [cname(name, target, name === 'zero.test' ? 0 : 5), a('here.test', '192.0.2.1')],
+      }));
+      const ask = (name: string) => bench.addresses(name, { family: 4 });
+      const none = rcode === DnsRcode.NameError ? 'ENOTFOUND' : 'ENODATA';
+      expect([await ask('www.test'), await ask('www.test'), await ask('zero.test')]).to.deep.equal([none, none, none]);
+      expect(bench.heard).to.have.length(2);
+      target = 'here.test';
+      expect([await ask('www.test'), await ask('zero.test')]).to.deep.equal([none, ['192.0.2.1']]);
+      bench.net.runFor(6000);
+      expect(await ask('www.test')).to.deep.equal(['192.0.2.1']);
+      bench.end();
+    }
+  });
+
   it('bounds what it remembers: what was not used for the longest time goes', async () => {
     const bench = new Bench((name) => ({ answers: [a(name, '192.0.2.1', 3600)] }), { cacheSize: 2 });
     const ask = (name: string) => bench.settle(bench.resolver.resolve4(name));
