@@ -463,7 +463,8 @@ export class Connection extends Flags implements TcpConnection {
   flush(): void {
     const news = this.pending;
     this.pending = 0;
-    if (this.states !== undefined) for (const state of this.states.queue.splice(0)) this.states.told(state);
+    // Whoever is told may stop listening: nobody hears of the rest then.
+    if (this.states !== undefined) for (const state of this.states.queue.splice(0)) this.states?.told(state);
     if (news !== 0) this.call(news);
     if (this.pushing) push(this);
     if (this.queue.length === 0) releaseQueue(this);

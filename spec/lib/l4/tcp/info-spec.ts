@@ -139,6 +139,25 @@ for (const version of VERSIONS) {
       other.expectClean();
     });
 
+    it('tells nothing more to a listener that goes after the first of two states of one event', () => {
+      const dut = new Dut(version);
+      const { connection, app } = dut.connecting();
+      const states: string[] = [];
+      connection.onState = (state) => {
+        states.push(state);
+        connection.onState = undefined;
+      };
+      connection.write(new Uint8Array(100));
+      connection.end();
+      dut.take();
+      dut.rx('S. 0:0(0) ack 1 win 65535 <mss 1460>');
+      dut.tx('FP. 1:101(100) ack 1 win 65535');
+      expect(states).to.deep.equal(['ESTABLISHED']);
+      expect(app.events).to.deep.equal(['connected']);
+      expect(dut.host.counters.handlersThrew).to.equal(0);
+      dut.expectClean();
+    });
+
     it('tells the states that a connection comes to, in order and when the event is over', () => {
       const dut = new Dut(version);
       const { connection, app } = dut.connecting();
