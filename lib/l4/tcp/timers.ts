@@ -16,6 +16,7 @@ import { onProbeTimer, probeTimeout } from './tlp.js';
 import { mtuTimeout } from './plpmtud.js';
 import { reset, sendAck, sendProbe, sendSyn } from './emit.js';
 import { retransmit, transmit } from './send.js';
+import { isSynchronised } from './state.js';
 
 // A timeout that comes this late (ms) says that this process slept, and acknowledgments may lie unread; it gets this grace, once.
 const LATE = 5;
@@ -248,7 +249,8 @@ export class ConnectionTimers {
       if (c.state !== 'FIN-WAIT-2' && c.state !== 'TIME-WAIT') this.idle?.cancel();
       return;
     }
-    if (c.state !== 'ESTABLISHED' && c.state !== 'CLOSE-WAIT') return;
+    // Where nobody reads any more the timer waits for the peer's FIN.
+    if (!isSynchronised(c.state) || c.over || (c.state === 'FIN-WAIT-2' && c.abandoned)) return;
     c.keepalive.heard(c.host.now);
     this.idleTimer().arm(c.keepalive.deadline);
   }

@@ -389,6 +389,17 @@ for (const version of VERSIONS) {
       }
     });
 
+    it('waits only so long for a FIN that nobody reads up to, though it is to keep alive (GT-92)', () => {
+      const dut = new Dut(version, { finWait2Timeout: 300 });
+      const { connection } = dut.accepted();
+      connection.close();
+      dut.rx('. 1:1(0) ack 2');
+      connection.setKeepAlive(true, 500, 100, 3);
+      dut.wait(300);
+      expect(connection.state).to.equal('CLOSED');
+      dut.expectClean();
+    });
+
     it('ends everything with ENETDOWN when disposed', () => {
       const dut = new Dut(version);
       const { connection, app } = dut.accepted();

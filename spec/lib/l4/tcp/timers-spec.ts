@@ -412,6 +412,39 @@ for (const version of VERSIONS) {
       dut.expectClean();
     });
 
+    it('keeps alive a connection of which only our half is closed, whenever that is asked for (GT-92)', () => {
+      for (const before of [false, true]) {
+        const dut = new Dut(version);
+        const { connection, app } = dut.accepted();
+        connection.end();
+        if (before) connection.setKeepAlive(true, 500, 100, 2);
+        dut.rx('. 1:1(0) ack 2');
+        if (!before) connection.setKeepAlive(true, 500, 100, 2);
+        dut.take();
+        expect(connection.state).to.equal('FIN-WAIT-2');
+        expect(times(dut, 650, 50, /^\. 1:1/)).to.deep.equal([500, 600]);
+        dut.wait(50);
+        expect(app.events).to.deep.equal(['flushed', 'closed ETIMEDOUT']);
+        dut.expectClean();
+      }
+    });
+
+    it('counts idleness anew where it is set again, with our half closed too (GT-92, MUST-29)', () => {
+      const dut = new Dut(version);
+      dut.wait(10_000);
+      const { connection, app } = dut.accepted();
+      connection.setKeepAlive(true, 2000, 100, 3);
+      connection.end();
+      dut.rx('. 1:1(0) ack 2');
+      dut.take();
+      connection.setKeepAlive(true, 1000, 500, 3);
+      expect(times(dut, 2400, 100, /^\. 1:1/)).to.deep.equal([1000, 1500, 2000]);
+      dut.rx('. 1:1(0) ack 2');
+      dut.wait(900);
+      expect(app.events).to.deep.equal(['flushed']);
+      dut.expectClean();
+    });
+
     for (const [what, act] of [
       ['data', 'write'],
       ['a FIN', 'end'],
