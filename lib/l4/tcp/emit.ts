@@ -10,6 +10,7 @@ import { synAckOption, synFlags } from './ecn.js';
 import { fastOpenSyn } from './fast-open.js';
 import { flowOf } from './flow.js';
 import { windowScaleFor } from './options.js';
+import { optionsOf } from './mss.js';
 import type { Reassembly } from './reassembly.js';
 import { after } from './seq.js';
 import { advertiseWindow, receiveWindow } from './window.js';
@@ -100,15 +101,11 @@ function manyOptions(c: Connection, length: number, gaps: Reassembly | undefined
   const accurate = c.ecn?.accurate;
   if (accurate?.wantsOption(c.host.now, c.rtt.srtt) !== true) return options.length;
   // Two blocks come first (RFC 9768 3.2.3.3), and data.
+  const space = length > 0 ? Math.min(MAX_OPTIONS, optionsOf(c) + Math.max(0, c.snd.mss - length)) : MAX_OPTIONS;
   const { sackCount } = options;
   options.sackCount = Math.min(sackCount, MIN_SACK_BLOCKS);
-  const room = MAX_OPTIONS - options.length;
-  accurate.addOption(
-    options,
-    length > 0 ? Math.min(room, accurate.reserved + Math.max(0, c.snd.mss - length)) : room,
-    c.host.now,
-  );
-  while (options.sackCount < sackCount && options.length + 8 <= MAX_OPTIONS) options.sackCount++;
+  accurate.addOption(options, space - options.length, c.host.now);
+  while (options.sackCount < sackCount && options.length + 8 <= space) options.sackCount++;
   return options.length;
 }
 

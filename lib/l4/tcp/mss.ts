@@ -44,6 +44,7 @@ export function packetSize(c: Connection, payload: number): number {
   return payload + optionsOf(c) + headersOf(c);
 }
 
-function optionsOf(c: Connection): number {
+/** Bytes of the options that every segment has room for. */
+export function optionsOf(c: Connection): number {
   return (c.ts.on ? TIMESTAMPS_LENGTH : 0) + (c.ecn?.accurate?.reserved ?? 0);
 }

@@ -161,6 +161,30 @@ for (const version of VERSIONS) {
         );
         dut.expectClean();
       });
+
+      it('RFC 9768 3.2.3.3: the room that data leave to SACK blocks is not room for the option (RFC 9293 3.7.1)', () => {
+        for (const [timestamps, gaps, opts] of [
+          [true, 1, 24],
+          [false, 2, 20],
+          [false, 4, 32],
+        ] as const) {
+          const dut = host({ sack: true, timestamps });
+          const listener = dut.listen();
+          const ts = timestamps ? ['TS val 1 ecr 0', '<nop,nop,TS val 1 ecr 1000>'] : ['nop,nop', ''];
+          dut.rx(`SEWA 0:0(0) win 65535 <mss ${MSS},sackOK,${ts[0]}>`);
+          dut.rx(`.2 1:1(0) ack 1 win 65535 ${ts[1]}`);
+          for (let i = 1; i <= gaps; i++)
+            dut.rx(`[${i % 2 ? 'ce' : 'ect0'}] .5 ${i}01:${i}11(10) ack 1 win 65535 ${ts[1]}`);
+          const sizes: number[][] = [];
+          dut.onSegment = ({ frame, payload, headerLength }) => {
+            if (frame.end > payload) sizes.push([headerLength - 20, frame.end - payload + headerLength - 20]);
+          };
+          listener.accept()?.write(new Uint8Array(3000));
+          expect(sizes[0]).to.deep.equal([opts, gaps === 4 ? MSS - 4 : MSS]);
+          for (const [, size] of sizes) expect(size).to.be.at.most(MSS);
+          dut.expectClean();
+        }
+      });
     });
 
     describe('sender', () => {
