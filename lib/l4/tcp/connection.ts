@@ -425,7 +425,7 @@ export class Connection extends Flags implements TcpConnection {
     const { state } = this;
     if (!isSynchronised(state)) this.host.counters.failed++;
     this.to('abort');
-    if (code !== undefined && !this.over) {
+    if (code !== undefined && (!this.over || this.received.length > 0)) {
       this.error = this.cause = this.failure(code, isSynchronised(state) ? 'read' : 'connect');
     }
     this.finish();

@@ -410,6 +410,17 @@ for (const version of VERSIONS) {
       expect(dut.drops('Disposed')).to.equal(1);
     });
 
+    it('so also in TIME-WAIT, where something is still to be read', () => {
+      const dut = new Dut(version);
+      const { connection, app } = dut.accepted();
+      connection.end();
+      dut.rx('. 1:1(0) ack 2');
+      dut.rx('FP. 1:11(10) ack 2');
+      expect([connection.state, connection.readableBytes]).to.deep.equal(['TIME-WAIT', 10]);
+      dut.expectClean();
+      expect(app.events).to.deep.equal(['flushed', 'readable', 'closed ENETDOWN']);
+    });
+
     it('takes nothing new from those who hear that it is disposed', () => {
       const dut = new Dut(version);
       const { connection, app } = dut.accepted();
