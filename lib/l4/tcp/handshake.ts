@@ -172,8 +172,12 @@ export function receiveInSynReceived(c: Connection, segment: Segment, packet: Ip
     return false;
   }
   const early = c.fastOpen?.isEarly === true;
-  if (!early && isDeferred(c, segment)) return false;
+  if (!early && isDeferred(c, segment)) {
+    noteRoundTrip(c, segment);
+    return false;
+  }
   if (c.parent !== undefined && !early && !c.parent.admit(c)) {
+    noteRoundTrip(c, segment);
     c.host.counters.backlogDrops++;
     drop(c, segment, DropReason.TcpBacklogFull);
     return false;
@@ -204,15 +208,24 @@ export function completeByCookie(c: Connection): void {
   establish(c);
 }
 
+/** The time from our SYN to `segment`, which acknowledges it, or -1 where it was sent more than once and no timestamp says which (Karn). */
+function roundTrip(c: Connection, { options }: Segment): number {
+  if (c.retries === 0) return c.host.now - c.synSentAt;
+  if (!c.ts.on || !options.hasTimestamps || options.timestampEcho === 0) return -1;
+  return c.rtt.echoed((timestamp(c) - options.timestampEcho) | 0);
+}
+
+/** The first acknowledgment of our SYN-ACK does not complete the handshake: a later one would tell how long the peer thought. */
+function noteRoundTrip(c: Connection, segment: Segment): void {
+  c.ownSettings.roundTrip ??= roundTrip(c, segment);
+}
+
 function complete(c: Connection, segment: Segment): void {
-  const { rtt, host } = c;
-  const { options } = segment;
+  const { rtt } = c;
   c.timers.returnTimer();
   c.softError = undefined;
-  if (c.retries === 0) rtt.sample(host.now - c.synSentAt, 1, c.snd);
-  else if (c.ts.on && options.hasTimestamps && options.timestampEcho !== 0) {
-    rtt.sample(rtt.echoed((timestamp(c) - options.timestampEcho) | 0), 1, c.snd);
-  }
+  const taken = c.settings?.roundTrip ?? roundTrip(c, segment);
+  if (taken >= 0) rtt.sample(taken, 1, c.snd);
   rtt.restartAfterLostSyn();
   const { fastOpen } = c;
   c.fastOpen = undefined;

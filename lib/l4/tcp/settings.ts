@@ -14,6 +14,8 @@ export class Settings {
   finWait2Timeout: number | undefined = undefined;
   /** The SYN-ACK was acknowledged, and data are waited for: for so many timeouts more. */
   deferrals: number | undefined = undefined;
+  /** What our SYN-ACK took there and its acknowledgment back, in ms, where that did not complete the handshake; -1: nobody knows. */
+  roundTrip: number | undefined = undefined;
   /** Segments that are not full are held back. */
   corked = false;
   /** The last write said that more follows. */

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
+import type { Connection } from '../../../../lib/l4/tcp/connection.js';
 import { tcpConfig } from '../../../../lib/l4/tcp/options.js';
 import { Dut } from './dut.js';
 import { VERSIONS } from './pair.js';
@@ -189,6 +190,47 @@ for (const version of VERSIONS) {
       const connection = listener.accept();
       expect(connection?.state).to.equal('ESTABLISHED');
       connection?.abort();
+      dut.expectClean();
+    });
+
+    it('does not take the time that the peer thinks for that of the way (GT-22, 6298-2)', () => {
+      for (const [lost, ts] of [
+        [0, ''],
+        [1000, 'nop,nop,TS val 1 ecr'],
+      ] as const) {
+        const dut = new Dut(version, { timestamps: ts !== '' });
+        const listener = dut.listen({ deferAccept: 10_000 });
+        dut.rx(`S 0:0(0) win 65535 <mss 1460${ts && ',TS val 1 ecr 0'}>`);
+        dut.wait(lost);
+        expect(dut.take().length, 'SYN-ACKs').to.equal(lost > 0 ? 2 : 1);
+        const echo = ts && ` <${ts} ${1000 + lost}>`;
+        dut.wait(5);
+        dut.rx(`. 1:1(0) ack 1${echo}`);
+        dut.wait(700);
+        dut.rx(`P. 1:11(10) ack 1${echo}`);
+        expect((listener.accept() as Connection).rtt.srtt).to.equal(5);
+        dut.expectClean();
+      }
+    });
+
+    it('nor the time that the connection waits for room in the queue (6298-2)', () => {
+      const dut = new Dut(version);
+      const listener = dut.listen({ backlog: 1 });
+      dut.peerPort = 7778;
+      dut.rx('S 0:0(0) win 65535 <mss 1460>');
+      const { iss } = dut;
+      dut.peerPort = 7777;
+      dut.rx('S 0:0(0) win 65535 <mss 1460>');
+      const other = dut.iss;
+      [dut.peerPort, dut.iss] = [7778, iss];
+      dut.rx('. 1:1(0) ack 1');
+      [dut.peerPort, dut.iss] = [7777, other];
+      dut.wait(5);
+      dut.rx('. 1:1(0) ack 1');
+      listener.accept();
+      dut.wait(700);
+      dut.rx('P. 1:11(10) ack 1');
+      expect((listener.accept() as Connection).rtt.srtt).to.equal(5);
       dut.expectClean();
     });
 
