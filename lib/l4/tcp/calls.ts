@@ -7,7 +7,7 @@ import type { Connection } from './connection.js';
 import { linger as startLinger } from './linger.js';
 import { reset, sendAck } from './emit.js';
 import { inCall, inEvent } from './event.js';
-import { fullSize, unsentBytes } from './segment-size.js';
+import { fullSize, isSynInFlight, unsentBytes } from './segment-size.js';
 import { push, transmit } from './send.js';
 import { canSend, isSynchronised } from './state.js';
 import { Chrono } from './statistics.js';
@@ -97,7 +97,7 @@ function mark(c: Connection, options: TcpWriteOptions, whole: boolean): void {
   if (options.urgent !== true || !whole) return;
   const { snd } = c;
   // Until our SYN is acknowledged it stands before the queue.
-  snd.up = (snd.una + c.queue.length + (isSynchronised(c.state) ? 0 : 1)) | 0;
+  snd.up = (snd.una + c.queue.length + (isSynInFlight(c) ? 1 : 0)) | 0;
 }
 
 /** Bytes that a write would take. */

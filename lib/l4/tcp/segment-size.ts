@@ -23,7 +23,8 @@ export function unsentBytes(c: Connection): number {
   return queue.length - inFlight + (c.finSent || isSynInFlight(c) ? 1 : 0);
 }
 
-function isSynInFlight({ snd, state }: Connection): boolean {
+/** Whether our SYN is still to be acknowledged, which takes a sequence number. */
+export function isSynInFlight({ snd, state }: Connection): boolean {
   return snd.una === snd.iss && !isSynchronised(state);
 }
 

@@ -96,6 +96,20 @@ for (const version of VERSIONS) {
         dut.expectClean();
       });
 
+      it('points behind urgent data that go before the handshake is complete, and no further (MUST-62)', () => {
+        const { dut, listener } = serving();
+        const cookie = cookieOf(dut);
+        dut.rx(`S 0:3(3) win 60000 <mss 1460,FO ${cookie},nop,nop>`);
+        const pointers: number[] = [];
+        dut.onSegment = (segment) => pointers.push(segment.urgentPointer);
+        const connection = listener.accept();
+        connection?.write(new Uint8Array(5), { urgent: true });
+        dut.rx('. 4:4(0) ack 6 win 60000');
+        connection?.write(new Uint8Array(10));
+        expect(pointers).to.deep.equal([5, 0]);
+        dut.expectClean();
+      });
+
       it('repeats the SYN-ACK without the cookie, and early data only after the handshake', () => {
         const { dut, listener } = serving();
         const cookie = cookieOf(dut);
