@@ -4,7 +4,7 @@ import type { IpVersion } from '../../core/address.js';
 import { ipHeaderLength } from '../../l3/ip-output.js';
 import { TCP_HEADER } from '../../wire/tcp.js';
 import type { Connection } from './connection.js';
-import { firstWindow } from './options.js';
+import { firstWindow, type TcpConfig } from './options.js';
 
 const TIMESTAMPS_LENGTH = 12;
 // However small the path or the peer's MSS: a segment carries at least this much (GT-52).
@@ -30,10 +30,14 @@ export function payloadOf(c: Connection, mtu: number): number {
   return Math.max(MIN_PAYLOAD, Math.min(c.peerMss, mssOf(c, mtu)) - optionsOf(c));
 }
 
-/** The window in our SYN: with Linux a whole number of the segments that we ask for. */
+/** The window in our SYN. */
 export function firstOffer(c: Connection): number {
-  const { config, receiveBuffer } = c;
-  const segment = c.mssOffered - (c.ts.on ? TIMESTAMPS_LENGTH : 0);
+  return offeredWindow(c.config, c.receiveBuffer, c.mssOffered, c.ts.on);
+}
+
+/** The same where there is no connection yet: with Linux a whole number of the segments that we ask for. @param mss the one that we offer */
+export function offeredWindow(config: TcpConfig, receiveBuffer: number, mss: number, timestamps: boolean): number {
+  const segment = mss - (timestamps ? TIMESTAMPS_LENGTH : 0);
   const gradual = config.receiveWindow === 'gradual' && segment > 0 && receiveBuffer > segment;
   const whole = gradual ? receiveBuffer - (receiveBuffer % segment) : receiveBuffer;
   return firstWindow(whole, config.initialReceiveWindow);

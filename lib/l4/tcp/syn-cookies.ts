@@ -17,8 +17,8 @@ import { TcpOptions } from '../../wire/tcp-options.js';
 import type { TcpListenOptions } from './api.js';
 import type { TcpContext } from './context.js';
 import { asks, type EcnMode } from './ecn.js';
-import { offeredMss } from './mss.js';
-import { clampBuffer, firstWindow, peerMss, receiveLimit, type TcpConfig, windowScaleFor } from './options.js';
+import { offeredMss, offeredWindow } from './mss.js';
+import { clampBuffer, peerMss, receiveLimit, type TcpConfig, windowScaleFor } from './options.js';
 import type { Segment } from './segment.js';
 import { withLimits } from './settings.js';
 import { after } from './seq.js';
@@ -169,7 +169,8 @@ export function sendCookie(host: TcpContext, packet: IpPacket, syn: Segment, coo
   const receiveBuffer = clampBuffer(listen.receiveBuffer ?? config.receiveBuffer);
   const agreed = cookieOptions(syn, config, listen.ecn ?? config.ecn);
   options.clear();
-  options.mss = config.mssOption ? offeredMss(packet.version, listen.maxSegmentSize ?? 0xffff, path.mtu) : 0;
+  const mss = offeredMss(packet.version, listen.maxSegmentSize ?? 0xffff, path.mtu);
+  options.mss = config.mssOption ? mss : 0;
   options.sackPermitted = agreed.sackPermitted;
   options.hasTimestamps = config.timestamps && syn.options.hasTimestamps;
   options.timestampValue = (encodeOptions(Math.floor(host.now), agreed) + to.timestampOffset) >>> 0;
@@ -180,7 +181,7 @@ export function sendCookie(host: TcpContext, packet: IpPacket, syn: Segment, coo
   header.flags = Syn | Ack | (agreed.ecn ? Ece : 0);
   header.sequence = cookie;
   header.acknowledgment = (syn.seq + 1) | 0;
-  header.window = firstWindow(receiveBuffer, config.initialReceiveWindow);
+  header.window = offeredWindow(config, receiveBuffer, mss, options.hasTimestamps);
   const flow = {
     version: packet.version,
     source: packet.destinationAddress,

@@ -34,6 +34,22 @@ for (const version of VERSIONS) {
       dut.expectClean();
     });
 
+    it('promises no larger window than the connection has (SHLD-14)', () => {
+      for (const [timestamps, window] of [
+        [false, 6 * 1460],
+        [true, 6 * 1448],
+      ] as const) {
+        const { dut, listener } = crowded({ receiveWindow: 'gradual', timestamps }, { receiveBuffer: 10_000 });
+        const ts = timestamps ? ',nop,nop,TS val 1 ecr 0' : '';
+        dut.rx(`S 0:0(0) win 1000 <mss 1460${ts}>`);
+        expect(dut.take()[0]).to.include(` ack 1 win ${window} <mss 1460`);
+        const echo = timestamps ? ' <nop,nop,TS val 1 ecr 1000>' : '';
+        dut.rx(`P. 1:${window + 1}(${window}) ack 1 win 2000${echo}`);
+        expect(listener.accept()?.readableBytes).to.equal(window);
+        dut.expectClean();
+      }
+    });
+
     it('refuses an ACK with a wrong cookie, or with a sequence number that is not that of the SYN (GP-46)', () => {
       const { dut } = crowded();
       dut.rx('S 0:0(0) win 1000 <mss 1460>');
