@@ -45,7 +45,8 @@ export class SourcePolicy {
   readonly masquerades: string | undefined;
   /** What sources are translated to at the moment; empty where the device has no address. */
   pool: readonly ExternalAddress[] = [];
-  private readonly out: string | undefined;
+  /** The device that packets leave by, or `undefined` for any. */
+  readonly out: string | undefined;
   private readonly from: readonly Prefix[];
 
   /** @throws UsageError `ERR_INVALID_OPTION`, `ERR_INVALID_ADDRESS` */
@@ -76,9 +77,11 @@ export class SourcePolicy {
     return this.out === undefined || device?.name === this.out;
   }
 
-  /** Whether a packet comes from the internal side. */
-  isInside(fields: PacketFields, device: Device | undefined): boolean {
-    return (this.out === undefined || (device !== undefined && device.name !== this.out)) && this.covers(fields);
+  /** Whether a packet comes from the internal side. Of a rule that names no prefixes nothing is that came in by one of the `outside` devices. */
+  isInside(fields: PacketFields, device: Device | undefined, outside: ReadonlySet<string>): boolean {
+    if (this.out === undefined) return this.covers(fields);
+    if (device === undefined || device.name === this.out) return false;
+    return (this.from.length > 0 || !outside.has(device.name)) && this.covers(fields);
   }
 
   /** The external ports for an internal one. */
@@ -112,6 +115,8 @@ export class Policies {
   /** Addresses that forward rules name: they are external whether or not a device has them. */
   private readonly named = new Set<ExternalAddress>();
   private readonly forwards: readonly DeviceForward[];
+  /** Devices that lie outside of any rule. */
+  private readonly outside: ReadonlySet<string>;
   private readonly tables: () => NatTables | undefined;
   private generation = -1;
   private own: readonly IpAddress[] = [];
@@ -125,6 +130,7 @@ export class Policies {
     this.sources = rules.flatMap((rule, index) => this.sourceOf(rule, index));
     this.statics = rules.flatMap((rule, index) => (rule.kind === 'static' ? [new StaticPrefixes(rule, index)] : []));
     this.forwards = rules.flatMap((rule, index) => (rule.kind === 'forward' ? this.forwardOf(rule, index) : []));
+    this.outside = new Set([...this.sources, ...this.statics].flatMap(({ out }) => out ?? []));
     this.rehearse();
   }
 
@@ -158,7 +164,7 @@ export class Policies {
 
   /** The rule of internal hosts that a packet's sender is one of. */
   inside(fields: PacketFields, frame: Frame): SourcePolicy | undefined {
-    for (const source of this.sources) if (source.isInside(fields, frame.device)) return source;
+    for (const source of this.sources) if (source.isInside(fields, frame.device, this.outside)) return source;
     return undefined;
   }
 

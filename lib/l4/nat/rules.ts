@@ -20,7 +20,7 @@ export type NatFilter = 'endpoint-independent' | 'address-dependent' | 'address-
 export interface SourceOptions {
   /** The device that they leave by, by name. Without it packets to anywhere are translated: then `from` is needed. */
   readonly out?: string;
-  /** Prefixes of the internal addresses. Default: all. */
+  /** Prefixes of the internal addresses. Default: all of packets that do not come in by a device that some rule names as its `out`. */
   readonly from?: Cidr | string | readonly (Cidr | string)[];
   /** Filter of UDP and TCP. Default `address-dependent`; `endpoint-independent` is the more transparent one (RFC 4787 REQ-8, RFC 5382 REQ-3). */
   readonly filter?: NatFilter;

@@ -2,10 +2,11 @@
 
 import { expect } from 'chai';
 import { Subject } from 'rxjs';
-import { type IpAddress, Ipv4Address, Ipv6Address, parseIp } from '../../../lib/core/address.js';
+import { Cidr, type IpAddress, Ipv4Address, Ipv6Address, parseIp } from '../../../lib/core/address.js';
 import type { Device } from '../../../lib/core/device.js';
 import { type DropReason, dropReasonName } from '../../../lib/core/drops.js';
 import type { Frame } from '../../../lib/core/frame.js';
+import { IpTables } from '../../../lib/l3/ip-tables.js';
 import type { NatOptions } from '../../../lib/l4/nat/options.js';
 import type { NatRule } from '../../../lib/l4/nat/rules.js';
 import { PacketFields } from '../../../lib/wire/packet-fields.js';
@@ -93,6 +94,30 @@ export function textOf({ source, destination, sourcePort, destinationPort }: Pla
   const end = (address: IpAddress, port: number) =>
     `${address.version === 6 ? `[${address.toString()}]` : address.toString()}:${port}`;
   return `${end(source, sourcePort)} > ${end(destination, destinationPort)}`;
+}
+
+/** Addresses as a router has them. */
+export function tables(): {
+  readonly tables: IpTables;
+  readonly set: (device: string, address: string | undefined) => void;
+} {
+  const env = virtualEnv();
+  const known = new IpTables(env);
+  const devices = new Map(['lan', 'wan'].map((name) => [name, fakeDevice(env, { name })]));
+  const current = new Map<string, Cidr>();
+  return {
+    tables: known,
+    set(name, address) {
+      const device = devices.get(name);
+      const old = current.get(name);
+      if (device === undefined) throw new Error(name);
+      if (old !== undefined) known.removeAddress(device, old.address);
+      current.delete(name);
+      if (address === undefined) return;
+      current.set(name, Cidr.parse(address));
+      known.addAddress(device, address);
+    },
+  };
 }
 
 /** See the module. Internal addresses are 10.0.0.0/8 and fd00::/8; those given as `here` are the router's. */

@@ -1,41 +1,18 @@
 import { expect } from 'chai';
 import { EMPTY, NEVER, type Observable, Subject, throwError } from 'rxjs';
-import { Cidr } from '../../../lib/core/address.js';
 import { UsageError } from '../../../lib/core/errors.js';
 import type { Frame } from '../../../lib/core/frame.js';
-import { IpTables } from '../../../lib/l3/ip-tables.js';
 import type { NatOptions } from '../../../lib/l4/nat/options.js';
 import type { NatRule } from '../../../lib/l4/nat/rules.js';
 import { Ipv4Packet } from '../../../lib/wire/ipv4.js';
 import { nat } from '../../../operators/l3/nat.js';
 import { fakeDevice, virtualEnv } from '../../lib/l2/fake-device.js';
 import { type PlainPacket, plainFrame } from '../../lib/wire/plain-packets.js';
-import { ACK, echo, endsOf, errorAbout, FIN_ACK, Rig, RST, segment, SYN, SYN_ACK, udp } from './nat-rig.js';
+import { ACK, echo, endsOf, errorAbout, FIN_ACK, Rig, RST, segment, SYN, SYN_ACK, tables, udp } from './nat-rig.js';
 
 const S = '192.0.2.9:80';
 const MASQUERADE: NatRule = { kind: 'masquerade', out: 'wan' };
 const GRE: PlainPacket = { ...udp, protocol: 'dccp' };
-
-/** Addresses as a router has them. */
-function tables(): { readonly tables: IpTables; readonly set: (device: string, address: string | undefined) => void } {
-  const env = virtualEnv();
-  const known = new IpTables(env);
-  const devices = new Map(['lan', 'wan'].map((name) => [name, fakeDevice(env, { name })]));
-  const current = new Map<string, Cidr>();
-  return {
-    tables: known,
-    set(name, address) {
-      const device = devices.get(name);
-      const old = current.get(name);
-      if (device === undefined) throw new Error(name);
-      if (old !== undefined) known.removeAddress(device, old.address);
-      current.delete(name);
-      if (address === undefined) return;
-      current.set(name, Cidr.parse(address));
-      known.addAddress(device, address);
-    },
-  };
-}
 
 describe('nat', () => {
   let rig: Rig | undefined;

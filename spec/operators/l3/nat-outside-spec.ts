@@ -1,0 +1,58 @@
+/** Several devices that lie outside, and what the translator's own host sends beside what it translates. */
+
+import { expect } from 'chai';
+import type { NatOptions } from '../../../lib/l4/nat/options.js';
+import type { NatRule } from '../../../lib/l4/nat/rules.js';
+import { Rig, segment, SYN, SYN_ACK, udp } from './nat-rig.js';
+
+const A = '10.0.0.5:4000';
+const S = '192.0.2.9:53';
+
+describe('nat between more than two networks', () => {
+  let rig: Rig | undefined;
+
+  function start(rules: readonly NatRule[], options: NatOptions = {}, here: readonly string[] = []): Rig {
+    rig = new Rig(rules, options, here);
+    return rig;
+  }
+
+  afterEach(() => {
+    rig?.end();
+    rig = undefined;
+  });
+
+  describe('with two devices outside', () => {
+    const WAN: NatRule = { kind: 'source', out: 'wan', to: '198.51.100.1' };
+    const VPN: NatRule = { kind: 'source', out: 'vpn', to: '203.0.113.1' };
+    const STATIC: NatRule = { kind: 'static', internal: '10.8.0.0/24', external: '198.51.100.0/24', out: 'wan' };
+    const pairs: readonly (readonly [string, readonly NatRule[]])[] = [
+      ['the first', [WAN, VPN]],
+      ['the last', [VPN, WAN]],
+    ];
+    for (const [which, rules] of pairs) {
+      it(`takes what comes in by ${which} for what it is: from outside`, () => {
+        const it = start(rules);
+        const external = it.outside(udp, A, S);
+        expect(it.in(udp, S, external)).to.include({ side: 'lan', text: `${S} > ${A}` });
+        expect(it.outside(segment(SYN), A, S)).to.match(/^198\.51\.100\.1:/);
+        const [end] = it.nat.sessions().filter(({ protocol }) => protocol === 'tcp');
+        expect(it.in(segment(SYN_ACK), S, `198.51.100.1:${end?.external.port}`).side).to.equal('lan');
+        expect(it.nat.stats()).to.include({ mappings: 2, hosts: 1 });
+      });
+    }
+
+    it('takes what comes in by one to an address that is translated one to one by the other for from outside, too', () => {
+      const it = start([VPN, STATIC]);
+      expect(it.in(udp, S, '198.51.100.7:9')).to.include({ side: 'lan', text: `${S} > 10.8.0.7:9` });
+      expect(it.nat.stats()).to.include({ mappings: 0 });
+    });
+
+    it('still lets internal hosts reach each other by external addresses', () => {
+      const forward: NatRule = { kind: 'forward', protocol: 'udp', address: '203.0.113.1', ports: 53, to: '10.0.0.53' };
+      const it = start([WAN, VPN, forward]);
+      const { side, text } = it.out(udp, A, '203.0.113.1:53');
+      expect(side).to.equal('lan');
+      expect(text).to.match(/^198\.51\.100\.1:\d+ > 10\.0\.0\.53:53$/);
+    });
+  });
+});
