@@ -139,7 +139,7 @@ export class ErrorTranslator {
     const isFrom4 = fields.version === 4;
     const payload = isFrom4 ? this.readQuoted4() : this.readQuoted6();
     const header = isFrom4 ? IPV6_HEADER + (quotedValues.isFragment ? FRAGMENT_HEADER : 0) : IPV4_HEADER;
-    const layout = layOut(isFrom4, header + quote.end - payload, fields.end - quoteEnd);
+    const layout = layOut(isFrom4, header + quote.end - payload, this.hasExtensions() ? fields.end - quoteEnd : 0);
     const outer = isFrom4 ? IPV6_HEADER : IPV4_HEADER;
     const size = ICMP_HEADER + layout.padded + layout.extensions;
     const out = this.pool.alloc(outer + size);
@@ -162,6 +162,13 @@ export class ErrorTranslator {
     out.mark = frame.mark;
     settle(out, at);
     return out;
+  }
+
+  /** Whether what it becomes has a place for the length of its quotation: in IPv6 fewer errors do (RFC 4884 4.4, 4.5). */
+  private hasExtensions(): boolean {
+    if (this.quote.version === 6) return true;
+    const type = this.kind >>> 8;
+    return type === Icmpv6Type.DestinationUnreachable || type === Icmpv6Type.TimeExceeded;
   }
 
   /** What the quoted packet's header is to say; returns where its payload is. */

@@ -166,6 +166,25 @@ describe('ICMP errors in the other version', () => {
     expect(hex(four.subarray(28 + 128))).to.equal(hex(extension));
   });
 
+  it('leave the extensions out where the word behind the type says something else in IPv6 (RFC 4884 4.4)', () => {
+    const extension = Uint8Array.of(0x20, 0, 0, 0, 0, 8, 1, 1, 0xde, 0xad, 0xbe, 0xef);
+    const quoted = new Uint8Array(128 + extension.length);
+    quoted.set(inner('udp', SENT, 20));
+    quoted.set(extension, 128);
+    const length = 32 << 16;
+    for (const [type, code, rest, kind, word] of [
+      [3, 4, length | 1400, 0x0200, 1420],
+      [3, 2, length, 0x0401, 6],
+      [12, 0, (8 << 24) | length, 0x0400, 7],
+    ] as const) {
+      const out = rig().one(error(TO_HOST, type, code, rest, quoted));
+      expect(isSound(out)).to.equal(true);
+      expect([view(out).getUint16(40), view(out).getUint32(44)]).to.deep.equal([kind, word]);
+      expect(hex(out.subarray(48, 48 + 68))).to.equal(hex(inner('udp', to6(SENT), 20)));
+      expect(hex(out)).to.not.include(hex(extension));
+    }
+  });
+
   it('of a fragment quote a fragment', () => {
     const segment = plainSegment(packet('udp', new Uint8Array(64)), SENT);
     const piece = plainIp(packet('udp'), SENT, segment.subarray(24, 48), 0x2003);
