@@ -78,7 +78,7 @@ export class ErrorTranslator {
   goOut(frame: Frame, fields: PacketFields, translation: number): DropReason | typeof PASS {
     const { quote, policies, state } = this;
     if (!this.reads(frame, fields)) {
-      return policies.source(fields, frame.output) === undefined ? PASS : DropReason.NatBadQuote;
+      return policies.sourceOfOthers(fields, frame.output) === undefined ? PASS : DropReason.NatBadQuote;
     }
     const one = policies.statics.find((rule) => this.isStatic(rule, frame));
     if (one !== undefined) return this.goOutStatic(frame, fields, one);
@@ -87,7 +87,7 @@ export class ErrorTranslator {
     const mapping = translation > 0 ? translation : this.mappingOfDestination();
     const external = policies.externals.at(state.mappings.external(mapping));
     const isKnown = mapping > 0 && external !== undefined && this.leaves(mapping, translation, frame);
-    if (!isKnown) return policies.source(fields, frame.output) === undefined ? PASS : DropReason.NatNoMapping;
+    if (!isKnown) return policies.sourceOfOthers(fields, frame.output) === undefined ? PASS : DropReason.NatNoMapping;
     if (!isSound(frame, fields, quote)) return DropReason.NatBadQuote;
     const { word0, word1, word2, word3 } = external;
     const port = state.mappings.externalPort(mapping);

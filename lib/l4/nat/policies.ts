@@ -162,19 +162,16 @@ export class Policies {
     return undefined;
   }
 
+  /** The same of packets that are to be translated or dropped: the host's own addresses are good outside as they are. */
+  sourceOfOthers(fields: PacketFields, device: Device | undefined): SourcePolicy | undefined {
+    const source = this.source(fields, device);
+    return source === undefined || this.isOwn(fields) ? undefined : source;
+  }
+
   /** The rule of internal hosts that a packet's sender is one of. */
   inside(fields: PacketFields, frame: Frame): SourcePolicy | undefined {
     for (const source of this.sources) if (source.isInside(fields, frame.device, this.outside)) return source;
     return undefined;
-  }
-
-  /** Whether the translator's own host has a packet's source address. */
-  isOwn({ source0, source1, source2, source3 }: PacketFields): boolean {
-    for (const one of this.own) {
-      const isIt = (one.word(3) | 0) === source3 && (one.word(2) | 0) === source2 && (one.word(1) | 0) === source1;
-      if (isIt && (one.word(0) | 0) === source0) return true;
-    }
-    return false;
   }
 
   private sourceOf(rule: NatRule, index: number): SourcePolicy[] {
@@ -210,6 +207,15 @@ export class Policies {
       stages.set(key, stage);
       mustInstall(rule, index, stage);
     }
+  }
+
+  /** Whether the translator's own host has a packet's source address. */
+  private isOwn({ source0, source1, source2, source3 }: PacketFields): boolean {
+    for (const one of this.own) {
+      const isIt = (one.word(3) | 0) === source3 && (one.word(2) | 0) === source2 && (one.word(1) | 0) === source1;
+      if (isIt && (one.word(0) | 0) === source0) return true;
+    }
+    return false;
   }
 
   private retire(external: ExternalAddress): void {

@@ -162,9 +162,8 @@ export class Translator {
       const mapping = this.state.openLocal(protocol, own, from, now);
       return mapping === 0 ? this.state.refusal : this.send(frame, mapping, protocol, now);
     }
-    const policy = policies.source(fields, frame.output);
-    // The host's other addresses are good outside as they are.
-    if (policy === undefined || policies.isOwn(fields)) return PASS;
+    const policy = policies.sourceOfOthers(fields, frame.output);
+    if (policy === undefined) return PASS;
     if (!begins) return DropReason.NatNoMapping;
     const mapping = this.state.openSource(policy, protocol, from, now);
     return mapping === 0 ? this.state.refusal : this.send(frame, mapping, protocol, now);
@@ -276,7 +275,7 @@ export class Translator {
   /** What has no ports can only be translated one to one. */
   private goOutUnsupported(frame: Frame): NatVerdict {
     const { fields, policies } = this;
-    if (policies.source(fields, frame.output) === undefined || policies.isOwn(fields)) return PASS;
+    if (policies.sourceOfOthers(fields, frame.output) === undefined) return PASS;
     const { source0, source1, source2, source3 } = fields;
     const isExternal = policies.externals.find(source0, source1, source2, source3) !== undefined;
     return isExternal ? PASS : DropReason.NatUnsupported;

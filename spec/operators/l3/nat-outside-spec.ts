@@ -3,7 +3,8 @@
 import { expect } from 'chai';
 import type { NatOptions } from '../../../lib/l4/nat/options.js';
 import type { NatRule } from '../../../lib/l4/nat/rules.js';
-import { Rig, segment, SYN, SYN_ACK, udp } from './nat-rig.js';
+import { plainFrame } from '../../lib/wire/plain-packets.js';
+import { endsOf, errorAbout, Rig, segment, SYN, SYN_ACK, tables, udp } from './nat-rig.js';
 
 const A = '10.0.0.5:4000';
 const S = '192.0.2.9:53';
@@ -53,6 +54,33 @@ describe('nat between more than two networks', () => {
       const { side, text } = it.out(udp, A, '203.0.113.1:53');
       expect(side).to.equal('lan');
       expect(text).to.match(/^198\.51\.100\.1:\d+ > 10\.0\.0\.53:53$/);
+    });
+  });
+
+  describe("with errors of the router's own", () => {
+    const FROM: NatRule = { kind: 'source', from: '10.0.0.0/8', to: '198.51.100.1' };
+    const MASQUERADE: NatRule = { kind: 'masquerade', out: 'wan' };
+
+    function home(rules: readonly NatRule[]): Rig {
+      const own = tables();
+      own.set('lan', '10.0.0.1/8');
+      own.set('wan', '198.51.100.254/24');
+      return start(rules, { tables: () => own.tables }, ['10.0.0.1', '198.51.100.254']);
+    }
+
+    it('lets internal hosts have them, whether or not their prefix is translated', () => {
+      const it = home([FROM]);
+      const about = plainFrame(udp, endsOf(A, S)).bytes();
+      const error = it.send('here', errorAbout(about), '10.0.0.1', '10.0.0.5');
+      expect(error).to.include({ side: 'lan', text: `10.0.0.1 > 10.0.0.5 [${A} > ${S}]` });
+      expect(it.out(errorAbout(about), '10.0.0.7', '192.0.2.10').text).to.equal('nat-no-mapping');
+    });
+
+    it('sends those about what came in untranslated from the address that it has', () => {
+      const it = home([MASQUERADE]);
+      const { bytes } = it.in(udp, S, '10.0.0.99:7');
+      expect(it.send('here', errorAbout(bytes), '10.0.0.1', '192.0.2.9')).to.include({ side: 'wan' });
+      expect(it.out(errorAbout(bytes), '10.0.0.99', '192.0.2.9').text).to.equal('nat-no-mapping');
     });
   });
 });
