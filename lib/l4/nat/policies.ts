@@ -105,6 +105,8 @@ interface DeviceForward {
   readonly rule: ForwardRule;
   readonly index: number;
   readonly device: string;
+  /** The address at the moment. */
+  external: ExternalAddress | undefined;
 }
 
 /** All rules. */
@@ -147,10 +149,13 @@ export class Policies {
       source.pool = address === undefined ? [] : [this.externals.add(address)];
       if (old !== undefined) this.retire(old);
     }
-    for (const { rule, index, device } of this.forwards) {
+    for (const forward of this.forwards) {
+      const { rule, index, device, external: old } = forward;
       const address = addressOf(tables, device, ipOf(rule.to).version);
+      forward.external = address === undefined ? undefined : this.externals.add(address);
       // Ports that are in use meanwhile are left to whom they are given.
-      if (address !== undefined) install(rule, index, this.externals.add(address));
+      if (forward.external !== undefined) install(rule, index, forward.external);
+      if (old !== undefined && old !== forward.external) this.retire(old);
     }
     this.own = [...tables.addresses.list(), ...tables.addresses6.list()].map(({ cidr }) => cidr.address);
     this.externals.setLocal(this.own);
@@ -194,7 +199,7 @@ export class Policies {
     const devices = this.sources.flatMap((source) => (source.version === version ? (source.masquerades ?? []) : []));
     const device = rule.on ?? (devices.length === 1 ? devices[0] : undefined);
     if (device === undefined) throw invalid(index, 'ports of what? An address, or a device (on), must be given');
-    return [{ rule, index, device }];
+    return [{ rule, index, device, external: undefined }];
   }
 
   /** Finds out whether the ports of devices are forwarded twice. */
@@ -220,6 +225,7 @@ export class Policies {
 
   private retire(external: ExternalAddress): void {
     if (this.sources.some(({ pool }) => pool.includes(external))) return;
+    if (this.forwards.some((forward) => forward.external === external)) return;
     this.retired(external);
     if (!this.named.has(external)) this.externals.remove(external);
   }

@@ -83,4 +83,34 @@ describe('nat between more than two networks', () => {
       expect(it.out(errorAbout(bytes), '10.0.0.99', '192.0.2.9').text).to.equal('nat-no-mapping');
     });
   });
+
+  it('forwards ports of an address of a device for as long as the device has it', () => {
+    const own = tables();
+    own.set('wan', '198.51.100.1/24');
+    const it = start(
+      [
+        { kind: 'source', out: 'wan', from: '10.0.0.0/8', to: '203.0.113.9' },
+        { kind: 'forward', on: 'wan', protocol: 'tcp', ports: 80, to: '10.0.0.9' },
+        { kind: 'forward', on: 'wan', protocol: 'tcp', ports: 81, to: '10.0.0.9' },
+      ],
+      { tables: () => own.tables },
+    );
+    const isForwarded = (address: string): boolean => {
+      const targets = [80, 81].map((port) => it.in(segment(SYN), '192.0.2.9:7', `${address}:${port}`).text);
+      if (targets[0] !== '192.0.2.9:7 > 10.0.0.9:80') return false;
+      expect(targets[1]).to.equal('192.0.2.9:7 > 10.0.0.9:81');
+      return true;
+    };
+    expect(isForwarded('198.51.100.1')).to.equal(true);
+    expect(it.nat.stats()).to.include({ mappings: 2 });
+    own.set('wan', '198.51.100.7/24');
+    expect(isForwarded('198.51.100.7')).to.equal(true);
+    expect(it.nat.stats()).to.include({ mappings: 2 });
+    expect(it.out(segment(SYN), A, '198.51.100.1:80')).to.include({ side: 'wan' });
+    expect(it.out(udp, A, '198.51.100.1:80')).to.include({ side: 'wan' });
+    own.set('wan', undefined);
+    expect(it.out(segment(SYN), A, '198.51.100.7:80')).to.include({ side: 'wan' });
+    own.set('wan', '198.51.100.1/24');
+    expect(isForwarded('198.51.100.1')).to.equal(true);
+  });
 });
