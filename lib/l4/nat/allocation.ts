@@ -4,7 +4,7 @@ import type { Random } from '../../core/random.js';
 import type { ExternalAddress } from './externals.js';
 import { MOST_BLOCKS, type NatHosts } from './hosts.js';
 import type { Policies, SourcePolicy } from './policies.js';
-import { NumberSet } from './port-set.js';
+import { NumberSet, type PortSet } from './port-set.js';
 import { NatProtocol } from './protocols.js';
 import type { PortRange } from './rules.js';
 
@@ -68,24 +68,32 @@ export class Allocation {
     protocol: NatProtocol,
     port: number,
   ): number {
-    if (policy.blocks !== undefined) return this.takeOfBlocks(policy, external, host, protocol, port);
+    const { high } = policy;
     const free = external.free(protocol);
+    const like = protocol === NatProtocol.Udp ? port : -1;
+    // Rather any other port of the rule's than none (RFC 4787 REQ-3 a, REQ-4: both are recommended only).
+    if (policy.blocks !== undefined) {
+      const found = this.takeOfBlocks(policy, external, host, free, like);
+      return found === 0 && like >= 0 ? this.takeOfBlocks(policy, external, host, free, -1) : found;
+    }
     const { from, to } = protocol === NatProtocol.Icmp ? IDENTIFIERS : policy.portsFor(port);
     if (policy.preservePorts && port >= from && port <= to && free.take(port)) return port;
-    return free.takeAny(from, to, protocol === NatProtocol.Udp ? port : -1, this.random);
+    return (
+      free.takeAny(from, to, like, this.random) ||
+      free.takeAny(from, to, -1, this.random) ||
+      free.takeAny(high.from, high.to, -1, this.random)
+    );
   }
 
-  /** From the blocks that the host has, or one more. */
+  /** From the blocks that the host has, or one more; `like` is a port whose parity it shall have, or -1. */
   private takeOfBlocks(
     policy: SourcePolicy,
     external: ExternalAddress,
     host: number,
-    protocol: NatProtocol,
-    port: number,
+    free: PortSet,
+    like: number,
   ): number {
     const { size, most, count } = policy.blocks ?? { size: 1, most: 0, count: 0 };
-    const free = external.free(protocol);
-    const like = protocol === NatProtocol.Udp ? port : -1;
     for (let i = 0; i < most; i++) {
       let block = this.hosts.block(host, i);
       const isNew = block < 0;

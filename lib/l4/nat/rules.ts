@@ -24,7 +24,10 @@ export interface SourceOptions {
   readonly from?: Cidr | string | readonly (Cidr | string)[];
   /** Filter of UDP and TCP. Default `address-dependent`; `endpoint-independent` is the more transparent one (RFC 4787 REQ-8, RFC 5382 REQ-3). */
   readonly filter?: NatFilter;
-  /** External ports, `1024-65535` say: those below 1024 are given to internal ports below 1024 only, as far as there are any (RFC 4787 REQ-3). */
+  /**
+   * External ports, `1024-65535` say: those below 1024 are given to internal ports below 1024 only, which have others once those are in use, and ports of UDP
+   * keep their parity as long as one like it is free (RFC 4787 REQ-3, REQ-4).
+   */
   readonly ports?: string;
   /**
    * Give internal hosts ports in blocks that are theirs alone, so that who it was can be told from address and port without a record of every mapping

@@ -57,9 +57,12 @@ class Model {
     return this.live().find((one) => one.port === port)?.from;
   }
 
+  /** Those of the parity of `like`, or of either where there are none. */
   free(like: number): number[] {
     const all = Array.from({ length: PORTS.to - PORTS.from + 1 }, (_, i) => PORTS.from + i);
-    return all.filter((port) => port % 2 === like % 2 && this.ownerOf(port) === undefined);
+    const free = all.filter((port) => this.ownerOf(port) === undefined);
+    const alike = free.filter((port) => port % 2 === like % 2);
+    return alike.length > 0 ? alike : free;
   }
 
   send(from: string, to: string, port: number): void {

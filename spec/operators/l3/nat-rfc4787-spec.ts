@@ -71,6 +71,30 @@ describe('RFC 4787: NAT of UDP', () => {
     }
   });
 
+  it('REQ-3 a, REQ-4: but rather any port of the rule is given than none', () => {
+    start({ ports: '1000-1047' });
+    const ports = Array.from({ length: 48 }, (_, i) => portOf(rig.outside(udp, `10.0.1.${i}:123`, S1)));
+    expect(new Set(ports).size).to.equal(48);
+    expect(ports.slice(0, 12).every((port) => port < 1024 && port % 2 === 1)).to.equal(true);
+    expect(ports.slice(12, 24).every((port) => port < 1024 && port % 2 === 0)).to.equal(true);
+    expect(ports.slice(24).every((port) => port >= 1024 && port <= 1047)).to.equal(true);
+    expect(rig.out(udp, '10.0.2.1:123', S1).text).to.equal('nat-no-port');
+  });
+
+  it('REQ-3 a: internal ports above 1023 are not given those below, which services have', () => {
+    start({ ports: '1000-1025' });
+    for (let i = 0; i < 2; i++) expect(portOf(rig.outside(udp, `10.0.1.${i}:4000`, S1))).to.be.within(1024, 1025);
+    expect(rig.out(udp, '10.0.1.3:4000', S1).text).to.equal('nat-no-port');
+  });
+
+  it('REQ-4: a host has all ports of its blocks, of either parity, once it may have no more blocks', () => {
+    start({ ports: '2000-2031', blocks: { size: 8, most: 2 } });
+    const ports = Array.from({ length: 16 }, (_, i) => portOf(rig.outside(udp, `10.0.0.5:${4000 + 2 * i}`, S1)));
+    expect(new Set(ports).size).to.equal(16);
+    expect(ports.slice(0, 8).every((port) => port % 2 === 0)).to.equal(true);
+    expect(rig.out(udp, '10.0.0.5:4032', S1).text).to.equal('nat-no-port');
+  });
+
   it('REQ-5: a mapping lives for five minutes after the last packet that went out, and no longer (4787-4)', () => {
     start();
     const external = rig.outside(udp, A, S1);
