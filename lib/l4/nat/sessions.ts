@@ -25,7 +25,7 @@ export const SessionKind = {
   TcpClosing: 4,
   /** UDP that came in to a forwarded port, and was never answered. */
   UdpUnanswered: 5,
-  /** A SYN came in, and none went out yet. */
+  /** A SYN came in, and none went out yet, or who sent it has not acknowledged that. */
   TcpKnocking: 6,
   /** No session of its own: remote addresses that connections of TCP give leave to. It is never over while there are any. */
   Permission: 7,

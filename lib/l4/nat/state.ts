@@ -246,7 +246,7 @@ export class NatState {
     this.forgetHost(host);
   }
 
-  /** Ends the session that has waited longest for somebody inside to answer, or else the first one that was closing. */
+  /** Ends the session that has waited longest for an answer, of somebody inside or then of who had begun it, or else the first one that was closing. */
   private makeRoom(): boolean {
     const { sessions } = this;
     const session =

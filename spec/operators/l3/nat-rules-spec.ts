@@ -211,11 +211,28 @@ describe('nat', () => {
       expect(it.out(segment(SYN), '10.0.0.5:4000', S).side).to.equal('wan');
     });
 
+    it('gives up connections that their openers have not gone on with, and forgets them in the time of those that open', () => {
+      const it = start([{ ...FORWARD, protocol: 'tcp' }, SOURCE], { capacity: 20 });
+      const knock = (port: number, ...more: readonly number[]): void => {
+        it.in(segment(SYN), `203.0.113.9:${port}`, '198.51.100.1:53');
+        it.out(segment(SYN_ACK), '10.0.0.53:53', `203.0.113.9:${port}`);
+        for (const flags of more) it.in(segment(flags), `203.0.113.9:${port}`, '198.51.100.1:53');
+      };
+      knock(1000, ACK);
+      for (let port = 1; port < 100; port++) knock(port, SYN);
+      expect(it.out(segment(SYN), '10.0.0.5:4000', S).side).to.equal('wan');
+      it.pass(240_000);
+      expect(it.nat.sessions().map(({ remote, state }) => [remote.port, state])).to.deep.equal([[1000, 'established']]);
+    });
+
     it('gives up connections that are over, the first one first, and none that is open', () => {
       const it = start([{ ...FORWARD, protocol: 'tcp' }], { capacity: 20 });
       const connect = (port: number): string => {
         const { side, text } = it.in(segment(SYN), `203.0.113.9:${port}`, '198.51.100.1:53');
-        if (side === 'lan') it.out(segment(SYN_ACK), '10.0.0.53:53', `203.0.113.9:${port}`);
+        if (side === 'lan') {
+          it.out(segment(SYN_ACK), '10.0.0.53:53', `203.0.113.9:${port}`);
+          it.in(segment(ACK), `203.0.113.9:${port}`, '198.51.100.1:53');
+        }
         return text;
       };
       for (let port = 1; port <= 20; port++) connect(port);
