@@ -329,7 +329,8 @@ export class StatefulMapper implements EndsMapper {
     if (found === 0)
       return (isTcp && !isFirst(flags)) || this.begin(mapping, protocol, remote, port, flags, from6, now);
     if (!isTcp) {
-      sessions.use(found, protocol === NatProtocol.Udp ? SessionKind.Udp : SessionKind.Icmp, now);
+      // Who only receives has not answered.
+      sessions.use(found, from6 ? datagramKind(protocol, true) : sessions.kind(found), now);
       return true;
     }
     const before = sessions.state(found) as SessionState;
@@ -354,7 +355,7 @@ export class StatefulMapper implements EndsMapper {
     const { sessions, mappings } = this;
     const isTcp = protocol === NatProtocol.Tcp;
     const state = isTcp ? stateAfter(SessionState.None, flags, from6) : SessionState.None;
-    const kind = isTcp ? kindOf(state) : protocol === NatProtocol.Udp ? SessionKind.Udp : SessionKind.Icmp;
+    const kind = isTcp ? kindOf(state) : datagramKind(protocol, from6);
     const slot = sessions.add(mapping, 0, 0, MAPPED, remote, port, kind, now);
     sessions.setState(slot, state);
     mappings.count(mapping, 1);
@@ -376,13 +377,19 @@ export class StatefulMapper implements EndsMapper {
     if (deadline < this.timer.deadline) this.timer.arm(deadline);
   }
 
-  /** Whether a mapping may have one more session: where there is no room, one of others that is closing or never opened ends. */
+  /** Whether a mapping may have one more session: where there is no room, one that nobody answered, is closing, or never opened ends. */
   private hasRoom(mapping: number): boolean {
     if (this.open < this.capacity) return true;
-    const { sessions } = this;
-    const oldest = sessions.oldest(SessionKind.TcpClosing) || sessions.oldest(SessionKind.TcpOpening);
-    if (oldest === 0 || sessions.mapping(oldest) === mapping) return false;
+    const { sessions, mappings } = this;
+    const oldest =
+      sessions.oldest(SessionKind.UdpUnanswered) ||
+      sessions.oldest(SessionKind.TcpClosing) ||
+      sessions.oldest(SessionKind.TcpOpening);
+    if (oldest === 0) return false;
+    // Counted meanwhile: to make room must not end the mapping.
+    mappings.count(mapping, 1);
     this.finish(oldest);
+    mappings.count(mapping, -1);
     return true;
   }
 
@@ -436,6 +443,12 @@ export class StatefulMapper implements EndsMapper {
   }
 }
 
+/** What a session is that is not TCP's. What comes from IPv4 may be anybody's, until it is answered. */
+function datagramKind(protocol: NatProtocol, from6: boolean): SessionKind {
+  if (protocol === NatProtocol.Icmp) return SessionKind.Icmp;
+  return from6 ? SessionKind.Udp : SessionKind.UdpUnanswered;
+}
+
 function kindOf(state: SessionState): SessionKind {
   switch (state) {
     case SessionState.Established:
@@ -459,7 +472,7 @@ function timesOf(given: Nat64Timeouts = {}): Required<Nat64Timeouts> {
   return times;
 }
 
-/** By {@link SessionKind}: those of answers that are waited for, and of permissions, are not used here. */
+/** By {@link SessionKind}: UDP has its time whether or not it is answered (RFC 6146 4); knocking TCP, and permissions, have no queue here. */
 function queueTimes({ udp, icmp, tcpTransitory, tcpEstablished }: Required<Nat64Timeouts>): readonly number[] {
   return [udp, icmp, tcpTransitory, tcpEstablished, tcpTransitory, udp, tcpTransitory, 0];
 }

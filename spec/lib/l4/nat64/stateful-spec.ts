@@ -317,6 +317,23 @@ describe('stateful NAT64', () => {
     world.end();
   });
 
+  it('gives up what came to a forwarded port of UDP and was not answered for what is new, and never what was', () => {
+    const forwards = [{ protocol: 'udp', port: 53, to: { address: HOST, port: 53 } }] as const;
+    const world = new World({ capacity: 4, forwards });
+    const ask = (port: number) => world.one(packet('udp', back(53, GLOBAL, port)));
+    ask(1000);
+    world.one(packet('udp', out(HOST, 53, GLOBAL, 1000)));
+    for (let port = 1; port <= 10; port++) ask(port);
+    for (let port = 4000; port < 4003; port++) world.one(packet('udp', out(OTHER, port)));
+    ask(1000);
+    expect(world.dropped(packet('udp', out(OTHER, 4003)))).to.equal('conntrack-full');
+    world.scheduler.runFor(4 * MINUTE);
+    ask(1000);
+    world.scheduler.runFor(4 * MINUTE);
+    expect(world.machine.list().map(({ sessions }) => sessions)).to.deep.equal([2]);
+    world.end();
+  });
+
   it('has no more sessions than it is to have, and lets in the answers to all of them', () => {
     const world = new World({ capacity: 4 });
     const others = [Ipv4Address.parse('8.8.8.8'), Ipv4Address.parse('8.8.4.4')];
