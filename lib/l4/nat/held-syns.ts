@@ -44,10 +44,11 @@ export class HeldSyns {
     return this.held.length;
   }
 
-  /** Keeps a copy of a SYN that came to a port of the external address with that number. */
+  /** Keeps a copy of a SYN that came to a port of the external address with that number: of the first one, where it is sent again. */
   hold(frame: Frame, fields: PacketFields, external: number): void {
     if (this.wait === 0 || this.held.length >= MOST) return;
     const { source0, source1, source2, source3, sourcePort, destinationPort } = fields;
+    if (this.find(external, destinationPort, source0, source1, source2, source3, sourcePort) >= 0) return;
     const copy = this.env.pool.alloc(fields.length);
     const { bytes } = frame.slab;
     copy.slab.bytes.set(bytes.subarray(fields.network, fields.end), copy.put(fields.length));
@@ -70,8 +71,28 @@ export class HeldSyns {
     word3: number,
     remotePort: number,
   ): void {
-    if (this.held.length === 0) return;
-    const at = this.held.findIndex(
+    const at = this.find(external, port, word0, word1, word2, word3, remotePort);
+    if (at >= 0) for (const { frame } of this.held.splice(at, 1)) frame.release();
+  }
+
+  /** Forgets all of them; no timer is left. */
+  dispose(): void {
+    for (const { frame } of this.held.splice(0)) frame.release();
+    this.timer.cancel();
+  }
+
+  /** The place of the one between those ends, or -1. */
+  private find(
+    external: number,
+    port: number,
+    word0: number,
+    word1: number,
+    word2: number,
+    word3: number,
+    remotePort: number,
+  ): number {
+    if (this.held.length === 0) return -1;
+    return this.held.findIndex(
       (one) =>
         one.external === external &&
         one.port === port &&
@@ -81,13 +102,6 @@ export class HeldSyns {
         one.word1 === word1 &&
         one.word0 === word0,
     );
-    if (at >= 0) for (const { frame } of this.held.splice(at, 1)) frame.release();
-  }
-
-  /** Forgets all of them; no timer is left. */
-  dispose(): void {
-    for (const { frame } of this.held.splice(0)) frame.release();
-    this.timer.cancel();
   }
 
   private expire(): void {

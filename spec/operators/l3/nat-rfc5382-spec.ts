@@ -135,6 +135,20 @@ describe('RFC 5382: NAT of TCP', () => {
     expect(rig.replies).to.deep.equal([`198.51.100.1 > 203.0.113.1 [203.0.113.1:8 > ${external}]`]);
   });
 
+  it('REQ-4: nor if one goes out that was asked for more than once; else there is one answer to all of them (5382-4)', () => {
+    start();
+    const external = open();
+    for (let i = 0; i < 3; i++) {
+      for (const port of [7, 8]) rig.in(segment(SYN), `203.0.113.1:${port}`, external);
+      rig.pass(SECOND);
+    }
+    expect(rig.outside(segment(SYN), A, '203.0.113.1:7')).to.equal(external);
+    rig.pass(3 * SECOND);
+    expect(rig.replies).to.deep.equal([`198.51.100.1 > 203.0.113.1 [203.0.113.1:8 > ${external}]`]);
+    rig.pass(10 * SECOND);
+    expect(rig.replies).to.have.lengthOf(1);
+  });
+
   it('REQ-4: nor after the end of those who would send it (5382-4)', () => {
     start();
     rig.in(segment(SYN), '203.0.113.1:7', '198.51.100.1:7');
