@@ -62,6 +62,7 @@ export class Nat64Machine implements PacketTranslator {
   }
 
   translate(frame: Frame, network: number, emit: (frame: Frame) => void): boolean {
+    this.mapper.wakeUp();
     const took = this.translator.translate(frame, network, emit);
     const { fragments } = this.mapper;
     for (let late = fragments.next(); late !== undefined; late = fragments.next()) {

@@ -129,7 +129,6 @@ export class StatefulMapper implements EndsMapper {
   }
 
   map(frame: Frame, fields: PacketFields, ends: NewEnds): DropReason | typeof FINE | typeof KEPT {
-    if (this.asleep) this.expire();
     ends.keepPorts();
     if (fields.fragmentOffset > 0) {
       if (this.fragments.find(fields, ends)) return FINE;
@@ -153,6 +152,11 @@ export class StatefulMapper implements EndsMapper {
         ? this.mapErrorIn(fields, quote, protocol, ends, quotedEnds)
         : this.mapErrorOut(fields, quote, protocol, ends, quotedEnds);
     return found ? FINE : DropReason.NatBadQuote;
+  }
+
+  /** To be called before packets are looked at: ends what was over while nobody used it. */
+  wakeUp(): void {
+    if (this.asleep) this.expire();
   }
 
   /** Lets go of everything that waits. What is over meanwhile ends when it is used again. */
@@ -374,7 +378,7 @@ export class StatefulMapper implements EndsMapper {
   /** Sees to it that a session ends in time. */
   private wake(session: number): void {
     const deadline = this.sessions.deadlineOf(session);
-    if (deadline < this.timer.deadline) this.timer.arm(deadline);
+    if (!this.asleep && deadline < this.timer.deadline) this.timer.arm(deadline);
   }
 
   /** Whether a mapping may have one more session: where there is no room, one that nobody answered, is closing, or never opened ends. */
@@ -417,7 +421,8 @@ export class StatefulMapper implements EndsMapper {
         this.finish(slot);
       }
     }
-    this.timer.arm(sessions.deadline);
+    // Whoever is told of a connection may be the last to leave.
+    if (!this.asleep) this.timer.arm(sessions.deadline);
   }
 
   private forward({ protocol, address, port, to }: Nat64Forward): void {

@@ -47,7 +47,7 @@ export interface TranslatorOptions {
   readonly address?: { readonly ipv4?: Ipv4Address; readonly ipv6?: Ipv6Address };
 }
 
-/** Translates packets. Not to be called again from within what it calls. */
+/** Translates packets. It may be called again from within what it gives packets and errors to. */
 export class Translator {
   /** Where ICMP errors of its own go, with their references; until it is set, they are not made. */
   reply: ((error: TxPacket) => void) | undefined = undefined;
@@ -67,6 +67,8 @@ export class Translator {
   private readonly chain = new Ipv6Chain();
   private identification: number;
   private emit: (frame: Frame) => void = noOutput;
+  /** Of a packet that is cut: given on when all of them are there, since whoever has one may send another packet through at once. */
+  private pieces: Frame[] = [];
   private readonly cutPiece: (piece: Frame) => void;
   private readonly cutSegment: (piece: Frame) => void;
   private queryType = 0;
@@ -189,15 +191,21 @@ export class Translator {
 
   /** Cuts an IPv4 packet so that its pieces fit into every link of IPv6, and gives them on. */
   private cut(frame: Frame): Outcome | DropReason {
-    const { env, fields } = this;
+    const { env, fields, emit } = this;
     if (frame.gsoType === GsoType.None) {
       this.cutOne(frame);
     } else {
       const wrong = segment(frame, fields.network, env.pool, this.cutSegment);
       if (wrong !== undefined) return wrong;
     }
+    const { pieces } = this;
+    this.pieces = [];
     this.translated++;
     env.drops.deliver(frame);
+    for (const piece of pieces) {
+      emit(piece);
+      piece.release();
+    }
     return CONSUMED;
   }
 
@@ -208,12 +216,10 @@ export class Translator {
   }
 
   private finishPiece(piece: Frame): void {
-    if (this.fields.read(piece, piece.start)) {
-      this.setFragment6();
-      this.writeHeader6(piece);
-      this.emit(piece);
-    }
-    piece.release();
+    if (!this.fields.read(piece, piece.start)) return piece.release();
+    this.setFragment6();
+    this.writeHeader6(piece);
+    this.pieces.push(piece);
   }
 
   /** Why it cannot be IPv4; otherwise it is, or has been given on as another frame. */

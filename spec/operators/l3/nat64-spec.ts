@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { EMPTY, from, type Observable, Subject, throwError } from 'rxjs';
+import { concat, EMPTY, from, NEVER, type Observable, Subject, throwError } from 'rxjs';
 import { parseIp } from '../../../lib/core/address.js';
 import { UsageError } from '../../../lib/core/errors.js';
 import type { Env } from '../../../lib/core/env.js';
@@ -15,9 +15,16 @@ type Packet = Ipv4Packet | Ipv6Packet;
 
 const PACKET: PlainPacket = { protocol: 'udp', body: new Uint8Array(5), checksum: 'full', options: 0 };
 
-function packet(source: string, destination: string, sourcePort: number, destinationPort: number): Packet {
+function packet(
+  source: string,
+  destination: string,
+  sourcePort: number,
+  destinationPort: number,
+  more: Partial<PlainPacket> = {},
+): Packet {
   const ends: PlainEnds = { source: parseIp(source), destination: parseIp(destination), sourcePort, destinationPort };
-  const frame = Frame.from(plainIp(PACKET, ends, plainSegment(PACKET, ends)));
+  const plain = { ...PACKET, ...more };
+  const frame = Frame.from(plainIp(plain, ends, plainSegment(plain, ends)));
   return ends.source.version === 4 ? new Ipv4Packet(frame, frame.start) : new Ipv6Packet(frame, frame.start);
 }
 
@@ -122,6 +129,72 @@ describe('nat64', () => {
     expect(translate.list()).to.have.length(0);
   });
 
+  describe('with a connection that was idle for long', () => {
+    const IDLE = 125 * 60_000;
+    const tcp = (flags: number) => ({ protocol: 'tcp', flags }) as const;
+
+    /** Opens a connection of 2001:db8::5, port 80, a forwarded one. */
+    function connected() {
+      const scheduler = new SimulationScheduler();
+      const env = environment({ scheduler, seed: 1, pool: new FramePool({ poison: true }) });
+      const forwards = [{ protocol: 'tcp', port: 80, to: { address: '2001:db8::5', port: 80 } }] as const;
+      const translate = nat64({ pool: ['9.9.9.9'], forwards }, env);
+      const opening = [
+        packet('1.1.1.1', '9.9.9.9', 7, 80, tcp(0x02)),
+        packet('2001:db8::5', '64:ff9b::101:101', 80, 7, tcp(0x12)),
+      ];
+      const open = (source: Observable<Packet>) => concat(from(opening), source).pipe(translate);
+      return { scheduler, env, translate, open };
+    }
+
+    it('lets the host answer a probe at once, while another packet goes through', () => {
+      const { scheduler, translate, open } = connected();
+      open(EMPTY).subscribe();
+      scheduler.runFor(IDLE);
+      const input = new Subject<Packet>();
+      const got: string[] = [];
+      const listening = translate.replies$.subscribe((probe) => {
+        got.push(`probe of ${text(new Ipv6Packet(probe, probe.start))}`);
+        probe.release();
+        input.next(packet('2001:db8::5', '64:ff9b::101:101', 80, 7, tcp(0x10)));
+      });
+      const running = input.pipe(translate).subscribe((one) => got.push(text(one)));
+      input.next(packet('2001:db8::6', '64:ff9b::808:808', 4000, 53));
+      expect(got).to.deep.equal([
+        'probe of 6: 64:ff9b::101:101 > 2001:db8::5',
+        '4: 9.9.9.9 > 1.1.1.1',
+        '4: 9.9.9.9 > 8.8.8.8',
+      ]);
+      running.unsubscribe();
+      listening.unsubscribe();
+      expect(scheduler.pending).to.equal(0);
+    });
+
+    for (const [when, isThere] of [
+      ['in time', true],
+      ['by a packet that comes later', false],
+    ] as const) {
+      it(`leaves no timer to whoever leaves when it is probed ${when}`, () => {
+        const { scheduler, translate, open } = connected();
+        const input = new Subject<Packet>();
+        let running = open(isThere ? NEVER : EMPTY).subscribe();
+        let probes = 0;
+        const listening = translate.replies$.subscribe((probe) => {
+          probes++;
+          probe.release();
+          running.unsubscribe();
+        });
+        scheduler.runFor(IDLE);
+        if (!isThere) {
+          running = input.pipe(translate).subscribe();
+          input.next(packet('2001:db8::6', '64:ff9b::808:808', 4000, 53));
+        }
+        expect([probes, scheduler.pending]).to.deep.equal([1, 0]);
+        listening.unsubscribe();
+      });
+    }
+  });
+
   it('ends and fails with its source', () => {
     const { translate } = world();
     const seen: string[] = [];
@@ -160,6 +233,21 @@ describe('siit', () => {
       '4: 192.0.2.33 > 203.0.113.9',
       '4: 203.0.113.9 > 192.0.2.99',
     ]);
+  });
+
+  it('keeps the pieces of a packet together, whatever is sent through when the first one comes out', () => {
+    const translate = siit(options, env);
+    const [net4, net6] = [new Subject<Packet>(), new Subject<Packet>()];
+    const got: string[] = [];
+    net6.pipe(translate).subscribe((one) => got.push(`of net6 ${text(one)}`));
+    net4.pipe(translate).subscribe((one) => {
+      got.push(`of net4 ${text(one)}`);
+      if (got.length === 1) net6.next(packet('fd00::34', '2001:db8:64::cb00:7109', 2, 1));
+    });
+    net4.next(packet('203.0.113.9', '192.0.2.33', 1, 2, { body: new Uint8Array(2000) }));
+    const piece = 'of net4 6: 2001:db8:64::cb00:7109 > fd00::33';
+    expect(got).to.deep.equal([piece, 'of net6 4: 192.0.2.34 > 203.0.113.9', piece]);
+    expect(env.pool.outstanding).to.equal(0);
   });
 
   it('still tells who listens of errors when it was left and is used again', () => {
