@@ -14,10 +14,12 @@ export const SessionState = {
   BothFin: 6,
   /** A reset was seen, or the session was idle for long: it ends soon, unless it goes on. */
   Trans: 7,
+  /** Opened from IPv4 and answered by a SYN, which nobody has acknowledged yet. */
+  Answered: 8,
 } as const;
 export type SessionState = (typeof SessionState)[keyof typeof SessionState];
 
-const { None, V4Init, V6Init, Established, V4Fin, V6Fin, BothFin, Trans } = SessionState;
+const { None, V4Init, V6Init, Established, V4Fin, V6Fin, BothFin, Trans, Answered } = SessionState;
 const { Syn, Fin, Rst, Ack } = TcpFlag;
 
 /** Whether a segment begins a connection. */
@@ -26,7 +28,8 @@ export function isFirst(flags: number): boolean {
 }
 
 /**
- * The state after a segment. Beyond RFC 6146, a SYN of the IPv6 side begins anew what was over: hosts use ports again sooner than sessions end.
+ * The state after a segment. Beyond RFC 6146, a SYN of the IPv6 side begins anew what was over: hosts use ports again sooner than sessions end. And what
+ * was opened from IPv4 is established only once its opener goes on: the address of a SYN may be anybody's.
  */
 export function stateAfter(state: SessionState, flags: number, from6: boolean): SessionState {
   const isSyn = (flags & Syn) !== 0;
@@ -34,9 +37,13 @@ export function stateAfter(state: SessionState, flags: number, from6: boolean): 
     case None:
       return from6 ? V6Init : V4Init;
     case V4Init:
-      return isSyn && from6 ? Established : state;
+      return isSyn && from6 ? Answered : state;
     case V6Init:
       return isSyn && !from6 ? Established : state;
+    case Answered:
+      if ((flags & Rst) !== 0) return Trans;
+      if (from6 || (flags & Ack) === 0) return state;
+      return (flags & Fin) === 0 ? Established : V4Fin;
     case Established:
       if ((flags & Rst) !== 0) return Trans;
       if ((flags & Fin) === 0) return state;

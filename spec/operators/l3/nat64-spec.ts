@@ -129,6 +129,39 @@ describe('nat64', () => {
     expect(translate.list()).to.have.length(0);
   });
 
+  it('gives up connections from IPv4 whose openers acknowledge nothing, and forgets them in the time of those that open', () => {
+    const scheduler = new SimulationScheduler();
+    const env = environment({ scheduler, seed: 1, pool: new FramePool({ poison: true }) });
+    const forwards = [{ protocol: 'tcp', port: 80, to: { address: '2001:db8::5', port: 80 } }] as const;
+    const translate = nat64({ pool: ['9.9.9.9'], forwards, capacity: 4 }, env);
+    const input = new Subject<Packet>();
+    const got: string[] = [];
+    const running = input.pipe(translate).subscribe((one) => got.push(text(one)));
+    const [SYN, RST, ACK] = [0x02, 0x04, 0x10];
+    const from4 = (port: number, flags: number) =>
+      input.next(packet('1.1.1.1', '9.9.9.9', port, 80, { protocol: 'tcp', flags }));
+    const knock = (port: number, ...more: readonly number[]): void => {
+      from4(port, SYN);
+      input.next(packet('2001:db8::5', '64:ff9b::101:101', 80, port, { protocol: 'tcp', flags: SYN | ACK }));
+      for (const flags of more) from4(port, flags);
+    };
+    const sessions = () => translate.list().map((one) => one.sessions);
+    knock(1000, ACK);
+    knock(1001, RST);
+    for (let port = 1; port <= 20; port++) knock(port, SYN);
+    input.next(packet('2001:db8::6', '64:ff9b::808:808', 4000, 80, { protocol: 'tcp', flags: SYN }));
+    expect(got.at(-1)).to.equal('4: 9.9.9.9 > 8.8.8.8');
+    // A forwarded port counts one more.
+    expect(sessions()).to.deep.equal([4, 1]);
+    scheduler.runFor(4 * 60_000);
+    expect(sessions()).to.deep.equal([2]);
+    scheduler.runFor(119 * 60_000);
+    from4(1000, ACK);
+    scheduler.runFor(119 * 60_000);
+    expect(sessions()).to.deep.equal([2]);
+    running.unsubscribe();
+  });
+
   describe('with a connection that was idle for long', () => {
     const IDLE = 125 * 60_000;
     const tcp = (flags: number) => ({ protocol: 'tcp', flags }) as const;
@@ -142,6 +175,7 @@ describe('nat64', () => {
       const opening = [
         packet('1.1.1.1', '9.9.9.9', 7, 80, tcp(0x02)),
         packet('2001:db8::5', '64:ff9b::101:101', 80, 7, tcp(0x12)),
+        packet('1.1.1.1', '9.9.9.9', 7, 80, tcp(0x10)),
       ];
       const open = (source: Observable<Packet>) => concat(from(opening), source).pipe(translate);
       return { scheduler, env, translate, open };
