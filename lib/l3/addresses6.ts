@@ -163,9 +163,12 @@ export class Ipv6Addresses {
     return this.deviceHas(device, new Address(a, b, c, d)) ? entry.cast : undefined;
   }
 
-  /** Whether this is a unicast address of ours that is in use. */
-  has(a: number, b: number, c: number, d: number): boolean {
-    return this.entry(a, b, c, d)?.cast === Cast.Unicast;
+  /**
+   * Whether this is a unicast address of ours that is in use; a link-local one on the link of `device`, where that is known: on another link
+   * it may be a neighbour's (RFC 4007 6).
+   */
+  has(a: number, b: number, c: number, d: number, device?: Device): boolean {
+    return this.accepts(a, b, c, d, device) === Cast.Unicast;
   }
 
   /** The device that has this unicast address. */

@@ -225,18 +225,18 @@ export class Egress {
     const to = readIpv6(view, frame.start + IPV6_DESTINATION);
     const { a, b, c, d } = to;
     way.forget();
-    const toOurselves = tables.isOurs6(a, b, c, d);
+    const source = readIpv6(view, from);
+    const owner = tables.addresses6.ownerOf(source.a, source.b, source.c, source.d);
+    // On one link the zone of the destination, or a group's socket, says which.
+    const chosen = isOnOneLink(a) ? frame.device : undefined;
+    const toOurselves = tables.isOurs6(a, b, c, d, chosen ?? owner);
     if (toOurselves && loopback !== undefined) {
       loopback(frame);
       return false;
     }
-    const source = readIpv6(view, from);
-    const owner = tables.addresses6.ownerOf(source.a, source.b, source.c, source.d);
     if (owner === undefined && !anySource && !source.isUnspecified) {
       return this.drop(DropReason.IpNotOurSource, frame);
     }
-    // On one link the zone of the destination, or a group's socket, says which.
-    const chosen = isOnOneLink(a) ? frame.device : undefined;
     const isGroup = to.isMulticast;
     const toGroup = isGroup ? wayOut(chosen, GROUPS6) : undefined;
     const { isByDestination } = tables.routes6;
@@ -352,12 +352,12 @@ function withNextHop({ tables, links }: NextHops, destination: IpAddress, act: O
     return;
   }
   const { a, b, c, d } = destination;
-  if (tables.isOurs6(a, b, c, d)) return;
   if (destination.isLinkLocal) {
     // Which link it is on only the neighbour caches know.
     for (const link of links) act(link, a, b, c, d);
     return;
   }
+  if (tables.isOurs6(a, b, c, d)) return;
   const route = tables.routes6.isByDestination ? tables.route6(a, b, c, d) : undefined;
   const link = route && links.find((one) => one.device === route.device);
   const hop = route?.gateway ?? destination;

@@ -223,9 +223,9 @@ export class IpTables implements IpPaths {
     else this.mtus6.found(mtuKey(destination), known);
   }
 
-  /** Whether packets to this IPv6 address stay on this host. */
-  isOurs6(a: number, b: number, c: number, d: number): boolean {
-    return this.addresses6.has(a, b, c, d) || ((a | b | c) === 0 && d === 1);
+  /** Whether packets to this IPv6 address stay on this host; to a link-local one on the link of `device`, where that is known. */
+  isOurs6(a: number, b: number, c: number, d: number, device?: Device): boolean {
+    return this.addresses6.has(a, b, c, d, device) || ((a | b | c) === 0 && d === 1);
   }
 
   /** Whether packets to this IPv4 address stay on this host. */
@@ -285,8 +285,8 @@ export class IpTables implements IpPaths {
    */
   redirect6(device: Device, router: Ipv6Address, destination: Ipv6Address, target: Ipv6Address): boolean {
     const { a, b, c, d } = destination;
-    if (isOnOneLink(a) || this.isOurs6(a, b, c, d) || this.isOurs6(target.a, target.b, target.c, target.d))
-      return false;
+    if (isOnOneLink(a) || this.isOurs6(a, b, c, d)) return false;
+    if (this.isOurs6(target.a, target.b, target.c, target.d, device)) return false;
     const route = this.route6(a, b, c, d);
     if (route?.gateway === undefined || route.device !== device || !areSame(route.gateway, router)) return false;
     if (route.destination.length === 128 && !this.redirects6.has(route)) return false;
@@ -379,9 +379,9 @@ export class IpTables implements IpPaths {
   private path6(destination: Ipv6Address, wanted: IpAddress | undefined): IpPath | undefined {
     const { a, b, c, d } = destination;
     if (wanted?.version === 4) return undefined;
-    if (this.isOurs6(a, b, c, d)) return { source: wanted ?? withoutZone(destination), mtu: LOOPBACK_MTU };
     const owner = wanted && this.addresses6.ownerOf(wanted.a, wanted.b, wanted.c, wanted.d);
     const device = destination.zone === '' ? owner : this.zone(destination);
+    if (this.isOurs6(a, b, c, d, device)) return { source: wanted ?? withoutZone(destination), mtu: LOOPBACK_MTU };
     if (destination.zone !== '' && device === undefined) return undefined;
     const isPlain = this.routes6.isByDestination || isOnOneLink(a);
     const route = isPlain ? this.route6(a, b, c, d, device) : this.routes6.find(RouteQuery.to(destination, wanted));

@@ -15,8 +15,8 @@ import { defaultEnvironment } from '../time/environment.js';
 export interface Ipv6Acceptance {
   /** How a packet to this destination, given in four words, is addressed to us, or `undefined` if it is not. It came by `device`. */
   accepts(a: number, b: number, c: number, d: number, device?: Device): Cast | undefined;
-  /** Whether this is a unicast address of ours. */
-  has(a: number, b: number, c: number, d: number): boolean;
+  /** Whether this is a unicast address of ours; a link-local one on the link of `device`. */
+  has(a: number, b: number, c: number, d: number, device?: Device): boolean;
 }
 
 /** Options of {@link ipv6}. */
@@ -107,7 +107,7 @@ function isBadSource(packet: Ipv6Packet, cast: Cast, addresses: Ipv6Acceptance, 
   const d = view.getUint32(at + 12);
   if ((a | b) === 0 && c === 0xffff) return true;
   if ((a | b | c) === 0 && d < 2) return d === 0 ? cast === Cast.Unicast : !loopback;
-  return !loopback && addresses.has(a, b, c, d) && !isAdvertisement(packet);
+  return !loopback && addresses.has(a, b, c, d, packet.frame.device) && !isAdvertisement(packet);
 }
 
 /** A neighbour's own word is how it shows that somebody else has an address of ours (RFC 4862 5.4.4). */

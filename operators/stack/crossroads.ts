@@ -147,7 +147,7 @@ export class Crossroads implements JunctionMaker {
     const { addresses6 } = this.parts.tables;
     if (!this.options.interfaces.some(({ device }) => this.isProxy(device))) return addresses6;
     return {
-      has: (a, b, c, d) => addresses6.has(a, b, c, d),
+      has: (a, b, c, d, device) => addresses6.has(a, b, c, d, device),
       accepts: (a, b, c, d, device) => {
         const isSolicited = a === SOLICITED_NODE && b === 0 && c === 1 && d >>> 24 === 0xff;
         const isOurs = isSolicited && device !== undefined && this.isProxy(device);
@@ -207,5 +207,6 @@ function outputOf(packet: RoutedPacket, tables: IpTables): Device | undefined {
   if (packet.version === 4)
     return tables.isOurs(packet.destination) ? undefined : tables.route(packet.destination)?.device;
   const { a, b, c, d } = packet.destinationAddress;
-  return tables.isOurs6(a, b, c, d) ? undefined : tables.route6(a, b, c, d, packet.frame.device)?.device;
+  const { device } = packet.frame;
+  return tables.isOurs6(a, b, c, d, device) ? undefined : tables.route6(a, b, c, d, device)?.device;
 }

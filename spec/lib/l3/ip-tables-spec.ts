@@ -1,13 +1,15 @@
 import { expect } from 'chai';
 import * as fc from 'fast-check';
-import { Cidr, Ipv4Address, type Ipv6Address, parseIp } from '../../../lib/core/address.js';
+import { Cidr, Ipv4Address, Ipv6Address, parseIp } from '../../../lib/core/address.js';
 import type { Device } from '../../../lib/core/device.js';
 import { Cast } from '../../../lib/core/frame.js';
 import { IpTables } from '../../../lib/l3/ip-tables.js';
 import { type Route, RouteTable } from '../../../lib/l3/routes.js';
+import { RouteQuery } from '../../../lib/l3/routing-query.js';
 import { fakeDevice, type VirtualEnv, virtualEnv } from '../l2/fake-device.js';
 
 const v4 = (text: string) => Ipv4Address.parse(text);
+const v6 = (text: string) => Ipv6Address.parse(text);
 
 describe('routes', () => {
   const device = fakeDevice(virtualEnv());
@@ -196,6 +198,21 @@ describe('IpTables', () => {
     expect(seen()).to.deep.equal([ours, strange, ours, ours]);
     tables.removeAddress(eth, '10.0.0.7');
     expect(seen()).to.deep.equal([strange, strange, strange, strange]);
+  });
+  it('4007: a link-local address of one link may be a neighbour’s on another', () => {
+    tables.addAddress(eth, 'fe80::1/64');
+    tables.addAddress(tun, 'fe80::2/64');
+    tables.addRoute({ destination: '::/0', gateway: 'fe80::9', device: tun });
+    expect([path('fe80::1'), path('fe80::1%eth'), path('fe80::1', 'fe80::1')]).to.deep.equal([
+      'fe80::1 65535',
+      'fe80::1 65535',
+      'fe80::1 65535',
+    ]);
+    expect([path('fe80::1%tun'), path('fe80::1', 'fe80::2')]).to.deep.equal(['fe80::2 1400', 'fe80::2 1400']);
+    const redirected = (target: string) =>
+      tables.redirect6(tun, v6('fe80::9'), v6('2001:db8::1'), v6(target)) &&
+      tables.routes6.find(RouteQuery.to(v6('2001:db8::1')))?.gateway?.toString();
+    expect([redirected('fe80::2'), redirected('fe80::1')]).to.deep.equal([false, 'fe80::1']);
   });
   it('ARP sees the addresses of its own device', () => {
     const arp = tables.arpAddresses(eth);

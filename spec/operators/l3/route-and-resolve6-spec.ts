@@ -5,7 +5,7 @@ import { Subject, type Subscription } from 'rxjs';
 import { asTxPacket, type Frame, type TxFrame, type TxPacket } from '../../../lib/core/frame.js';
 import { EthernetLink } from '../../../lib/l2/ethernet-link.js';
 import { PointToPointLink } from '../../../lib/l2/link.js';
-import type { EgressOptions } from '../../../lib/l3/egress.js';
+import { confirmNextHop, type EgressOptions } from '../../../lib/l3/egress.js';
 import { IcmpReports } from '../../../lib/l3/icmp-reports.js';
 import { IpTables } from '../../../lib/l3/ip-tables.js';
 import { readMac } from '../../../lib/wire/ethernet.js';
@@ -92,6 +92,16 @@ describe('routeAndResolve, IPv6', () => {
     expect(tun.sent).to.have.length(1);
     sendBytes(udp6Packet({ source: US6.ip, destination: ip6('ff05::fb') }), (frame) => (frame.device = tun));
     expect(tun.sent).to.have.length(2);
+  });
+
+  it('4007: what is ours on one link may be a neighbour’s on another, and is confirmed there', () => {
+    const { a, b, c, d } = ip6('fe80::9');
+    link.neighbours.heard(a, b, c, d, PEER6.mac, true);
+    send(ip6('fe80::9'), 20, US6.linkLocal);
+    expect(eth.sent.map(macOf)).to.deep.equal([PEER6.mac]);
+    confirmNextHop({ tables, links: [link] }, ip6('fe80::9'));
+    expect(link.neighbours.get(ip6('fe80::9'))?.state).to.equal('reachable');
+    link.neighbours.remove(ip6('fe80::9'));
   });
 
   it('4007: link-local addresses are on the link of the source', () => {

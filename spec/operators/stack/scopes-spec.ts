@@ -168,6 +168,32 @@ describe('a host on two links', () => {
   }
 });
 
+describe('a host that has a link-local address which a neighbour on its other link has as well', () => {
+  it('4007: hears that neighbour and reaches it by its zone, and itself by its own', () => {
+    const net = network({
+      hosts: {
+        middle: { on: { one: 'fe80::1/64', two: 'fe80::1:1/64' } },
+        left: 'fe80::2/64',
+        right: 'fe80::1/64',
+      },
+      links: { one: { between: ['middle', 'left'] }, two: { between: ['middle', 'right'] } },
+    });
+    const [middle, right] = [talk(net.hosts.middle, 6), talk(net.hosts.right, 6)];
+    const sent = (by: Heard, to: string) => {
+      by.send(to);
+      net.runFor(10);
+      return { middle: from(middle), right: from(right) };
+    };
+    expect(sent(right, 'fe80::1:1')).to.deep.equal({ middle: ['fe80::1%middle.two'], right: [] });
+    expect(sent(middle, 'fe80::1%middle.two')).to.deep.equal({ middle: [], right: ['fe80::1:1%right.two'] });
+    expect(sent(middle, 'fe80::1%middle.one')).to.deep.equal({ middle: ['fe80::1'], right: [] });
+    expect(sent(middle, 'fe80::1')).to.deep.equal({ middle: ['fe80::1'], right: [] });
+    net.run();
+    net.dispose();
+    net.assertIdle();
+  });
+});
+
 function macOf(net: Network<Names, 'one' | 'two'>): number {
   return net.links.two.end('middle').mac.value;
 }
