@@ -31,7 +31,7 @@ import { fragmentIpv4, fragmentIpv6 } from './fragment.js';
 import type { IcmpErrorKind } from './icmp-report.js';
 import type { IcmpReports } from './icmp-reports.js';
 import type { IpTables } from './ip-tables.js';
-import { linkMtu, type Route } from './routes.js';
+import { isUnicast, linkMtu, type Route } from './routes.js';
 import { OwnRouting } from './routing-own.js';
 import { isOnOneLink } from './scope.js';
 import { Way, Ways } from './ways.js';
@@ -117,9 +117,14 @@ export class Egress {
     }
   }
 
+  /** The link by which packets of a route leave; those of routes that lead nowhere do not. */
+  private linkOf(route: ChosenRoute): IpLink | undefined {
+    return isUnicast(route) ? this.links.get(route.device) : undefined;
+  }
+
   /** Sends a packet of somebody else by the route that was chosen for it. */
   private sendBy(frame: TxPacket, route: ChosenRoute, version: number): void {
-    const link = this.links.get(route.device);
+    const link = this.linkOf(route);
     if (link === undefined) {
       this.noRoute(frame);
       return;
@@ -186,7 +191,7 @@ export class Egress {
     const find = () =>
       isGroup || isByDestination ? tables.route(destination) : this.ownRouting.find(tables.routes, frame);
     const route = tables.isOurs(destination) ? undefined : (wayOut(chosen, GROUPS4) ?? find());
-    const link = route && this.links.get(route.device);
+    const link = route && this.linkOf(route);
     if (route === undefined || link === undefined) return this.noRoute(frame);
     way.route = route;
     way.link = link;
@@ -245,7 +250,7 @@ export class Egress {
         ? tables.route6(a, b, c, d, chosen ?? owner)
         : this.ownRouting.find(tables.routes6, frame);
     const route = toOurselves ? undefined : (toGroup ?? find());
-    const link = route && this.links.get(route.device);
+    const link = route && this.linkOf(route);
     // A link-local source means nothing on another link (RFC 4007 9).
     const isElsewhere = owner !== undefined && owner !== route?.device && source.isLinkLocal;
     const isAbroad = isElsewhere && route && !tables.addresses6.deviceHas(route.device, source);

@@ -21,7 +21,7 @@ import type { IcmpErrorKind } from './icmp-report.js';
 import type { IcmpErrors } from './icmp-errors.js';
 import type { IpTables } from './ip-tables.js';
 import type { RouterRedirects } from './router-redirects.js';
-import { linkMtu } from './routes.js';
+import { isUnicast, linkMtu } from './routes.js';
 
 /** An interface of a router. Its switches may change at run time. */
 export interface ForwardInterface {
@@ -109,7 +109,7 @@ export class Forwarder {
     if (!this.mayLeave(packet)) return false;
     if (packet.hopLimit <= 1) return this.refuse(packet, DropReason.HopLimitExceeded, 'time-exceeded');
     const { route } = frame;
-    const to = route === undefined ? undefined : this.interfaces.get(route.device);
+    const to = route === undefined || !isUnicast(route) ? undefined : this.interfaces.get(route.device);
     if (route === undefined || to === undefined) return this.leadsNowhere(packet);
     const mtu = linkMtu(route);
     if (longest(frame) > mtu && !this.mayBeCut(packet, mtu)) return false;

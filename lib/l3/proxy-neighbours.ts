@@ -6,8 +6,9 @@
 import { Cidr, type IpAddress, Ipv4Address } from '../core/address.js';
 import type { EthernetLink } from '../l2/ethernet-link.js';
 import type { IpTables } from './ip-tables.js';
+import { isUnicast } from './routes.js';
 
-/** For whom to answer: everybody whom another interface leads to, or those of them in these networks. */
+/** For whom to answer: everybody whom a route by another interface leads to, or those of them in these networks. */
 export type ProxyScope = boolean | readonly (Cidr | string)[];
 
 /** Begins to answer on a link. @throws UsageError `ERR_INVALID_ADDRESS` */
@@ -20,7 +21,7 @@ export function proxyNeighbours(link: EthernetLink, tables: IpTables, scope: Pro
       address.version === 4
         ? tables.route(address.value)
         : tables.route6(address.a, address.b, address.c, address.d, link.device);
-    return route !== undefined && route.device !== link.device;
+    return route !== undefined && isUnicast(route) && route.device !== link.device;
   };
   const answers = (address: IpAddress): boolean =>
     scope !== false && isElsewhere(address) && (networks?.some((one) => one.contains(address)) ?? true);

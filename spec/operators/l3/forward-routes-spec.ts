@@ -27,19 +27,25 @@ forBothVersions('the routes of a router', ({ version }) => {
     ['unreachable', 'route-unreachable', version === 4 ? 'host' : 'no_route'],
     ['prohibit', 'route-prohibited', version === 4 ? 'packet_filtered' : 'admin_prohibited'],
   ] as const) {
-    it(`may be of type ${type}`, () => {
-      make({
-        routes: [
-          { destination: network, type },
-          { destination: `${host(9)}/${version === 4 ? 32 : 128}`, gateway: gateways[0], side: 'right' },
-        ],
+    for (const [what, way] of [
+      ['', {}],
+      [', whatever device', { side: 'right' }],
+      [', whatever gateway', { side: 'right', gateway: gateways[1] }],
+    ] as const) {
+      it(`may be of type ${type}${what}`, () => {
+        make({
+          routes: [
+            { destination: network, type, ...way },
+            { destination: `${host(9)}/${version === 4 ? 32 : 128}`, gateway: gateways[0], side: 'right' },
+          ],
+        });
+        expect(bench.receive('left', `udp 53 > 1024 (12) from ${a} to ${host(8)}`)).to.equal(reason);
+        if (told === undefined) bench.expectSent('left');
+        else bench.expectSent('left', `> ${icmp} unreachable ${told} from ${left} to ${a}`);
+        bench.receive('left', `udp 53 > 1024 (12) from ${a} to ${host(9)}`);
+        expect(hops()).to.deep.equal([0x17]);
       });
-      expect(bench.receive('left', `udp 53 > 1024 (12) from ${a} to ${host(8)}`)).to.equal(reason);
-      if (told === undefined) bench.expectSent('left');
-      else bench.expectSent('left', `> ${icmp} unreachable ${told} from ${left} to ${a}`);
-      bench.receive('left', `udp 53 > 1024 (12) from ${a} to ${host(9)}`);
-      expect(hops()).to.deep.equal([0x17]);
-    });
+    }
   }
 
   it('share the flows where they are equally good, and keep each on its way', () => {

@@ -111,6 +111,17 @@ describe('routeAndResolve', () => {
     expect(told).to.deep.equal(['net-unreachable ENETUNREACH 192.0.2.1 1000 0']);
     expect(env.drops.toJSON()).to.deep.equal({ 'ip-no-route': 1 });
   });
+  it('sends nothing by a route that leads nowhere, whatever its device', () => {
+    tables.addRoute({ destination: '192.0.2.0/24', type: 'prohibit', device: eth, gateway: '10.0.0.254' });
+    send({ destination: ip('192.0.2.1') });
+    const chosen = packet({ destination: ip('198.51.100.1') });
+    chosen.route = { type: 'blackhole', device: eth };
+    input.next(asTxPacket(chosen));
+    expect(eth.sent).to.deep.equal([]);
+    env.scheduler.runFor(0);
+    expect(told).to.deep.equal(['net-unreachable ENETUNREACH 192.0.2.1 1000 0']);
+    expect(env.drops.toJSON()).to.deep.equal({ 'ip-no-route': 2 });
+  });
   it('1122-I7: cuts what is too big; every piece fits', () => {
     send({ destination: ip('10.9.0.2') }, 5_000);
     expect(tun.sent.map((bytes) => bytes.length)).to.deep.equal([1_396, 1_396, 1_396, 900]);

@@ -94,6 +94,14 @@ describe('routeAndResolve, IPv6', () => {
     expect(tun.sent).to.have.length(2);
   });
 
+  it('sends nothing by a route that leads nowhere, whatever its device', () => {
+    tables.addRoute({ destination: '2001:db8::/32', type: 'unreachable', device: eth });
+    send(FAR);
+    expect(eth.sent).to.deep.equal([]);
+    env.scheduler.runFor(0);
+    expect(told).to.deep.equal([`net-unreachable ENETUNREACH ${FAR.toString()} 1000 0`]);
+  });
+
   it('4007: what is ours on one link may be a neighbour’s on another, and is confirmed there', () => {
     const { a, b, c, d } = ip6('fe80::9');
     link.neighbours.heard(a, b, c, d, PEER6.mac, true);

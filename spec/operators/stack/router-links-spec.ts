@@ -27,10 +27,12 @@ forBothVersions('a router and its links', ({ version }) => {
       { left: { between: ['a', 'r'] }, right: { between: ['b', 'r'] } },
     );
     expect((await pinged(net, net.hosts.a, b))[0]).to.include({ kind: 'reply', hopLimit: 63 });
-    // Not for a neighbour of its own, nor for one whom nothing leads to.
+    // Not for a neighbour of its own, nor for one whom nothing leads to, or a route that leads nowhere.
     const neighbour = version === 4 ? '10.1.0.77' : 'fd01::77';
     const nobody = version === 4 ? '10.9.0.1' : 'fd09::1';
-    for (const to of [neighbour, nobody]) {
+    const lost = version === 4 ? '10.8.0.1' : 'fd08::1';
+    router.tables.addRoute({ destination: version === 4 ? '10.8.0.0/16' : 'fd08::/32', type: 'blackhole' });
+    for (const to of [neighbour, nobody, lost]) {
       expect((await pinged(net, net.hosts.a, to, { timeout: 5000 }))[0]).to.include({ error: 'host-unreachable' });
     }
     expect(router.env.drops.count(DropReason.IpNoRoute)).to.equal(0);
