@@ -41,6 +41,8 @@ export interface NdpAddresses {
   redirect?(router: Ipv6Address, destination: Ipv6Address, target: Ipv6Address): boolean;
   /** A next hop on this link does not answer. */
   nextHopFailed?(hop: Ipv6Address): void;
+  /** A neighbour on this link says that it is no router (RFC 4861 7.2.5). */
+  routerGone?(neighbour: Ipv6Address): void;
   /** Listens to a group from now on, or once less: for addresses that are published. */
   join?(group: Ipv6Address): void;
   leave?(group: Ipv6Address): void;
@@ -209,7 +211,9 @@ export class Ndp {
     const { a, b, c, d } = target;
     const usable = mac !== undefined && !this.isImpossible(mac);
     const known = usable && neighbours.advertised(a, b, c, d, mac, { solicited, override, isRouter });
-    return known ? this.env.drops.deliver(packet.frame) : this.drop(DropReason.NdpUnsolicited, packet);
+    if (!known) return this.drop(DropReason.NdpUnsolicited, packet);
+    if (!isRouter) addresses.routerGone?.(target);
+    return this.env.drops.deliver(packet.frame);
   }
 
   private receiveRouter(packet: Ipv6Packet, message: RouterAdvertisement): void {

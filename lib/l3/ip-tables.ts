@@ -302,6 +302,11 @@ export class IpTables implements IpPaths {
     else this.redirects6.failed(device, hop);
   }
 
+  /** A neighbour on the link of `device` is no router any more: destinations that were redirected to it take the former way (RFC 4861 6.3.5, 7.2.5). */
+  routerGone(device: Device, router: Ipv6Address): void {
+    this.redirects6.routerGone(device, router);
+  }
+
   /** Adds the route to an address's network, unless an earlier address of it has done so: the first is the one to send from. */
   private connect(device: Device, cidr: Cidr<4>): void {
     const destination = cidr4(`${cidr.network.toString()}/${cidr.length}`);
@@ -407,6 +412,7 @@ export class IpTables implements IpPaths {
       sourceFor: (target) => this.addresses6.sourceFor(device, target),
       redirect: (router, destination, target) => this.redirect6(device, router, destination, target),
       nextHopFailed: (hop) => this.nextHopFailed(device, hop),
+      routerGone: (router) => this.routerGone(device, router),
       join: (group) => this.addresses6.join(group),
       leave: (group) => this.addresses6.leave(group),
     };

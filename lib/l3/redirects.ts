@@ -1,6 +1,7 @@
 /**
  * Routes to single hosts that routers taught us by redirects (RFC 1122 3.2.2.2, RFC 4861 8.3), of one IP version. They are few, so that a hostile
- * router cannot fill the table, and are undone when the next hop that they lead to does not answer (RFC 4861 7.3.3).
+ * router cannot fill the table, and are undone when the next hop that they lead to does not answer (RFC 4861 7.3.3), or is no router any more
+ * (RFC 4861 6.3.5, 7.2.5).
  */
 
 import type { Address, IpAddress, IpVersion } from '../core/address.js';
@@ -40,6 +41,13 @@ export class Redirects<V extends IpVersion> {
   failed(device: Device, hop: Address<V>): void {
     for (const [key, { device: by, gateway, destination }] of this.taught) {
       if (by === device && areSame(gateway ?? destination.address, hop)) this.forget(key);
+    }
+  }
+
+  /** A neighbour on the link of `device` is no router any more: what was redirected to others by way of it takes the former way. */
+  routerGone(device: Device, router: Address<V>): void {
+    for (const [key, { device: by, gateway }] of this.taught) {
+      if (by === device && gateway !== undefined && areSame(gateway, router)) this.forget(key);
     }
   }
 

@@ -54,6 +54,7 @@ export class RouterRoutes {
     if (gateway === undefined || this.isGateway(gateway)) return;
     this.suspects.delete(keyOf(gateway));
     if (this.suspects.size === 0) this.prober.cancel();
+    this.tables.routerGone(this.link.device, gateway);
   }
 
   /** A neighbour that answered: if it is a router that did not, and was forgotten, it is known again. */

@@ -1,8 +1,9 @@
 import { expect } from 'chai';
 import { Ipv6Address, parseIp } from '../../../lib/core/address.js';
+import type { Device } from '../../../lib/core/device.js';
 import type { Host } from '../../../operators/index.js';
 import { host } from '../../../operators/stack/host.js';
-import { network, type NetworkHostOptions } from '../../../operators/testing/index.js';
+import { type Network, network, type NetworkHostOptions } from '../../../operators/testing/index.js';
 import { fakeDevice, virtualEnv } from '../../lib/l2/fake-device.js';
 import { PREFIX, ROUTER, SLAAC, logOf, addressesOf, global, reaches, finish } from './autoconf-hosts.js';
 
@@ -126,6 +127,49 @@ describe('a host that configures itself', () => {
     net.runFor(1_000);
     expect(me.tables.routes6.list().some(({ gateway }) => gateway?.equals(address ?? Ipv6Address.ANY))).to.equal(false);
     finish(net);
+  });
+
+  describe('that was redirected to another router', () => {
+    const far = parseIp('2001:db8:9::1') as Ipv6Address;
+    const linkLocal = (net: Network, name: string) => {
+      const { tables } = net.hosts[name] as Host;
+      return tables.addresses6.sourceFor(
+        net.links.lan?.end(name) as Device,
+        Ipv6Address.parse('fe80::'),
+      ) as Ipv6Address;
+    };
+    const gateway = ({ tables }: Host) => tables.route6(far.a, far.b, far.c, far.d)?.gateway?.toString();
+
+    for (const [how, isSaid] of [
+      ['says so to all', true],
+      ['answers as a host', false],
+    ] as const) {
+      it(`4861-4: goes by the first one again when the other ${how} (RFC 4861 6.3.5, 7.2.5)`, () => {
+        const better = { advertise: { maxInterval: 10_000, preference: 1 } } as const;
+        const net = network({ hosts: { me: SLAAC, router: better, other: isSaid ? ROUTER : 'fe80::b/64' } });
+        const { me } = net.hosts;
+        net.runFor(5_000);
+        const [first, second] = [linkLocal(net, 'router'), linkLocal(net, 'other')];
+        expect(gateway(me)).to.equal(first.toString());
+        expect(me.tables.redirect6(net.links.lan.end('me'), first, far, second)).to.equal(true);
+        expect(gateway(me)).to.equal(second.toString());
+        if (isSaid) net.hosts.other.autoconf.interface6(net.links.lan.end('other'))?.stopAdvertising();
+        else reaches(net, me, net.hosts.other, far.toString());
+        net.runFor(100);
+        expect(gateway(me)).to.equal(first.toString());
+        finish(net);
+      });
+    }
+
+    it('4861-4: goes straight to a neighbour, as a redirect said, who need be no router', () => {
+      const net = network({ hosts: { me: SLAAC, router: ROUTER, other: ['fe80::b/64', '2001:db8:9::1/128'] } });
+      const { me, other } = net.hosts;
+      net.runFor(5_000);
+      expect(me.tables.redirect6(net.links.lan.end('me'), linkLocal(net, 'router'), far, far)).to.equal(true);
+      expect(reaches(net, me, other, far.toString())).to.equal(true);
+      expect(gateway(me)).to.equal(undefined);
+      finish(net);
+    });
   });
 
   it('4861-5: takes over the timers of the router, and MTU and hop limit for all that it sends by IPv6 (RFC 4861 6.3.4)', () => {
