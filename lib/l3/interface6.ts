@@ -95,6 +95,8 @@ export class Interface6 {
   private readonly routes: RouterRoutes;
   private readonly delay: boolean;
   private readonly undo: (() => void)[] = [];
+  /** Undoes what being a router brought along. */
+  private readonly resign: (() => void)[] = [];
   private running = false;
 
   /** @throws UsageError `ERR_INVALID_OPTION` */
@@ -145,10 +147,10 @@ export class Interface6 {
     this.link.ndp.isRouter = true;
     this.tables.addresses6.join(ALL_ROUTERS);
     this.multicast?.join(this.link.device, ALL_ROUTERS);
-    this.undo.push(
+    this.resign.push(
+      this.tables.addresses6.observe(() => this.beRouter()),
       () => this.tables.addresses6.leave(ALL_ROUTERS),
       () => this.multicast?.leave(this.link.device, ALL_ROUTERS),
-      this.tables.addresses6.observe(() => this.beRouter()),
     );
     this.beRouter();
   }
@@ -178,8 +180,9 @@ export class Interface6 {
     });
   }
 
-  /** Ceases to be a router, and says so (RFC 4861 6.2.5). */
+  /** Ceases to be a router, for good, and says so (RFC 4861 6.2.5). */
   stopAdvertising(): void {
+    for (const resign of this.resign.splice(0)) resign();
     this.advertiser?.stop();
     this.link.ndp.isRouter = false;
   }
@@ -188,7 +191,7 @@ export class Interface6 {
   dispose(): void {
     if (!this.running) return;
     this.running = false;
-    for (const undo of this.undo.splice(0)) undo();
+    for (const undo of [...this.resign.splice(0), ...this.undo.splice(0)]) undo();
     this.advertiser?.dispose();
     this.dad.dispose();
     this.slaac?.dispose();

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { Ipv6Address, parseIp } from '../../../lib/core/address.js';
 import type { Device } from '../../../lib/core/device.js';
+import { ALL_ROUTERS } from '../../../lib/l3/scope.js';
 import type { Host } from '../../../operators/index.js';
 import { host } from '../../../operators/stack/host.js';
 import { type Network, network, type NetworkHostOptions } from '../../../operators/testing/index.js';
@@ -108,6 +109,21 @@ describe('a host that configures itself', () => {
     net.runFor(10);
     expect(me.tables.path(parseIp('2001:db8:9::1'))).to.equal(undefined);
     expect(global(me), 'its addresses stay for their time').to.not.equal(undefined);
+    // Nor is it one again for any change of its addresses and groups.
+    router.tables.addresses6.join(Ipv6Address.parse('ff05::1234'));
+    router.tables.addAddress(net.links.lan.end('router'), '2001:db8:1::1/64');
+    net.runFor(100_000);
+    expect(me.tables.path(parseIp('2001:db8:9::1'))).to.equal(undefined);
+    finish(net);
+  });
+
+  it('4861-5: who ceases to be a router leaves the group of all routers (RFC 4861 6.2.5)', () => {
+    const { net, router } = pair();
+    net.runFor(5_000);
+    const isMember = () => router.tables.addresses6.memberships().some((group) => group.equals(ALL_ROUTERS));
+    expect(isMember()).to.equal(true);
+    router.autoconf.interface6(net.links.lan.end('router'))?.stopAdvertising();
+    expect(isMember()).to.equal(false);
     finish(net);
   });
 
