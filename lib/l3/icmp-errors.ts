@@ -18,6 +18,7 @@ import { icmpv4Of, isHostAddress } from './icmp-reports.js';
 import { icmpv6Error, type Icmpv6Error, mayReportIpv6 } from './icmpv6-errors.js';
 import { icmpv6Of } from './icmpv6-meaning.js';
 import type { IpPaths } from './ip-output.js';
+import { senderOf } from './scope.js';
 import { TokenBucket } from './token-bucket.js';
 
 /** Options of {@link IcmpErrors}. */
@@ -86,16 +87,19 @@ export class IcmpErrors {
 
   private about6(packet: Ipv6Packet, error: Icmpv6Error): TxPacket | undefined {
     if (!mayReportIpv6(packet, error)) return undefined;
-    const { destinationAddress, sourceAddress } = packet;
+    const { destinationAddress, sourceAddress, frame } = packet;
     const source = this.tables.isLocal(destinationAddress)
       ? destinationAddress
-      : this.tables.path(sourceAddress)?.source;
+      : this.tables.path(senderOf(packet))?.source;
     if (source?.version !== 6) return undefined;
     if (!this.bucket.take()) {
       this.limited++;
       return undefined;
     }
-    return icmpv6Error(packet, source, error, this.env.pool);
+    const answer = icmpv6Error(packet, source, error, this.env.pool);
+    // On one link the sender is where the packet came from (RFC 4007 9).
+    if (sourceAddress.isLinkLocal) answer.device = frame.device;
+    return answer;
   }
 
   /** The address that the packet was sent to, if it is ours (RFC 1122 3.2.2), else the one nearest to its sender. */

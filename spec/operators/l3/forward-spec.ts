@@ -132,6 +132,20 @@ forBothVersions('forward', ({ version }) => {
     bench.expectSent('right');
   });
 
+  if (version === 6) {
+    it('tells it by the link that the packet came by, whichever that is (4443-2, 4007)', () => {
+      make();
+      bench.knows(bench.left, 'fe80::9', '02:00:00:00:00:09');
+      bench.knows(bench.right, 'fe80::9', '02:00:00:00:00:19');
+      bench.receive('right', `udp 53 > 1024 (12) from fe80::9 to ${a}`);
+      const own = 'from fe80::ff:fe00:11 to fe80::9 mac-to 02:00:00:00:00:19';
+      bench.expectSent('right', `> icmpv6 unreachable beyond_scope ${own}`);
+      bench.receive('right', `udp 53 > 1024 (12) from fe80::9 to ${left}`);
+      bench.expectSent('right', `> icmpv6 unreachable port from ${left} to fe80::9 mac-to 02:00:00:00:00:19`);
+      bench.expectSent('left');
+    });
+  }
+
   it('tells that nobody is there once nobody has answered', () => {
     make();
     const to = version === 4 ? '10.2.0.9' : 'fd02::9';
