@@ -24,7 +24,8 @@ const COPIED = 0x80;
 
 /**
  * Cuts the packet that starts at `frame.start` into pieces of at most `mtu` bytes and gives each to `emit`, which takes its reference
- * over. The packet itself stays the caller's. A fragment can be cut again. False if `mtu` leaves no room for eight bytes.
+ * over. The packet itself stays the caller's. A fragment can be cut again. The first piece has the packet's route: it stands for the whole where
+ * its sender is to be told of it. False if `mtu` leaves no room for eight bytes.
  */
 export function fragmentIpv4(frame: Frame, mtu: number, pool: FramePool, emit: (piece: Frame) => void): boolean {
   completeChecksum(frame);
@@ -44,6 +45,7 @@ export function fragmentIpv4(frame: Frame, mtu: number, pool: FramePool, emit: (
     piece.slab.bytes.set(frame.slab.bytes.subarray(from, from + size), piece.put(size));
     piece.mark = frame.mark;
     piece.flow = frame.flow;
+    if (done === 0) piece.route = frame.route;
     Ipv4Packet.emit(piece, {
       source: packet.source,
       destination: packet.destination,
@@ -83,8 +85,8 @@ function optionsLength(options: readonly Ipv4Option[]): number {
 
 /**
  * Cuts the IPv6 packet that starts at `frame.start` into fragments of at most `mtu` bytes and gives each to `emit`, which takes its
- * reference over. The packet itself stays the caller's. Identifications are to be unpredictable (RFC 7739). False if `mtu` leaves no
- * room for eight bytes.
+ * reference over. The packet itself stays the caller's. Identifications are to be unpredictable (RFC 7739). The first fragment has the packet's
+ * route, as that of {@link fragmentIpv4}. False if `mtu` leaves no room for eight bytes.
  */
 export function fragmentIpv6(
   frame: Frame,
@@ -109,6 +111,7 @@ export function fragmentIpv6(
     piece.start = piece.end = piece.start + headers;
     piece.mark = frame.mark;
     piece.flow = frame.flow;
+    if (done === 0) piece.route = frame.route;
     piece.slab.bytes.set(bytes.subarray(from, from + size), piece.put(size));
     const nextHeader = view.getUint8(frame.start + field);
     const own = FragmentHeader.emit(piece, nextHeader, done, done + size < length, identification);

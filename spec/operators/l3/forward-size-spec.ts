@@ -22,6 +22,14 @@ describe('forward, and packets that are too big', () => {
     bench.expectSent('right', `> ${line} ipid 7 ttl 8 frag 0:576+`, `> ${line} ipid 7 ttl 8 frag 576:1008`);
   });
 
+  it('tells the sender of what it has cut that nobody is there, once', () => {
+    bench = new RouterBench(4, { mtu: { right: 600 } });
+    bench.receive('left', 'udp 53 > 1024 (2000) from 10.1.0.2 to 10.2.0.9 ipid 7');
+    bench.env.scheduler.runFor(3500);
+    bench.right.sent.length = 0;
+    bench.expectSent('left', '> icmp unreachable host from 10.1.0.1 to 10.1.0.2');
+  });
+
   it('cuts fragments again', () => {
     bench = new RouterBench(4, { mtu: { right: 600 } });
     const line = 'udp 53 > 1024 (2000) from 10.1.0.2 to 10.2.0.2 ipid 7';
@@ -85,6 +93,15 @@ forBothVersions('forward, with fragments put together for the hooks', ({ version
       bench.expectSent('right');
       bench.expectSent('left', `> ${icmp} packet_too_big mtu 1280 from ${left} to ${a}`);
     }
+  });
+
+  it('tells that nobody is there, once for all pieces', () => {
+    make();
+    const far = line.replace(b, version === 4 ? '10.2.0.9' : 'fd02::9');
+    for (const part of ['0:1200+', '1200:2400+', '2400:3008']) bench.receive('left', `${far} frag ${part}`);
+    bench.env.scheduler.runFor(3500);
+    bench.right.sent.length = 0;
+    bench.expectSent('left', `> ${icmp} unreachable ${version === 4 ? 'host' : 'address'} from ${left} to ${a}`);
   });
 
   it('tells that a piece has not come in time', () => {
