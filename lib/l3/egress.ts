@@ -27,7 +27,7 @@ import { IPV4_DESTINATION, IPV4_SOURCE, Ipv4Packet } from '../wire/ipv4.js';
 import { IPV6_DESTINATION, IPV6_SOURCE, Ipv6Packet, readIpv6 } from '../wire/ipv6.js';
 import { longestSegment, segment } from '../wire/segmentation.js';
 import { DeadGateways } from './dead-gateways.js';
-import { fragmentIpv4, fragmentIpv6 } from './fragment.js';
+import { fragmentIpv4, fragmentIpv6, isBeyondPacket } from './fragment.js';
 import type { IcmpErrorKind } from './icmp-report.js';
 import type { IcmpReports } from './icmp-reports.js';
 import type { IpTables } from './ip-tables.js';
@@ -202,8 +202,10 @@ export class Egress {
   }
 
   private sendInPieces(frame: TxPacket, way: Way<IpVersion>, link: IpLink, mtu: number): void {
-    if (new Ipv4Packet(frame, frame.start).dontFragment) return this.tooBig(frame, mtu);
+    const { dontFragment, fragmentOffset, totalLength } = new Ipv4Packet(frame, frame.start);
+    if (dontFragment) return this.tooBig(frame, mtu);
     if (frame.gsoType !== GsoType.None) return this.cut(frame);
+    if (isBeyondPacket(fragmentOffset, totalLength)) return void this.drop(DropReason.FragmentBad, frame);
     const emit = (piece: Frame): void => transmit(asTxPacket(piece), way, link);
     if (!fragmentIpv4(frame, mtu, this.env.pool, emit)) return this.tooBig(frame, mtu);
     return frame.release();

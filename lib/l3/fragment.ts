@@ -65,6 +65,14 @@ export function fragmentIpv4(frame: Frame, mtu: number, pool: FramePool, emit: (
 }
 
 /**
+ * Whether a fragment of so many bytes, its header included, ends beyond what a packet can hold (RFC 791 3.1): nobody can put it together, and
+ * the offsets of its pieces would begin anew.
+ */
+export function isBeyondPacket(fragmentOffset: number, totalLength: number): boolean {
+  return fragmentOffset + totalLength > 0xffff;
+}
+
+/**
  * Makes the header of the first fragment at `frame.network` that of the whole packet, whose payload is the range. False if that would be
  * longer than a packet can be.
  */

@@ -41,7 +41,7 @@ export interface SiitOptions extends StatelessOptions, TranslatorOptions {}
  * there the translated packets are routed, filtered and tracked as any others are.
  *
  * **Drops** `TranslateImpossible`, `NatUnsupported`, `NatNoMapping`, `NatNoPort`, `NatBadQuote`, `ConntrackFull`, `HopLimitExceeded`, `IpTooBig`,
- * `Ipv4SourceRouted`, `Ipv6SourceRouted`, `Ipv6BadExtension`, `FragmentTimeout`, `FragmentMemory`.
+ * `Ipv4SourceRouted`, `Ipv6SourceRouted`, `Ipv6BadExtension`, `FragmentBad`, `FragmentTimeout`, `FragmentMemory`.
  * **State and timers** mappings and sessions, at most `capacity`, one table for all subscriptions; three timers, while there is one.
  *
  * @throws UsageError `ERR_INVALID_OPTION`, `ERR_INVALID_ADDRESS`

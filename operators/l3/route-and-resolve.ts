@@ -14,7 +14,7 @@ import { defaultEnvironment } from '../time/environment.js';
  * `frame.device` of what comes out is the device to send by. Frames that have a link header already (from `arp`) pass through.
  * Packets to ourselves go to `options.loopback`.
  *
- * **Drops** `IpUnknownVersion`, `IpNotOurSource`, `IpNoRoute`, `IpTooBig`, and of the links `NeighbourQueueFull`,
+ * **Drops** `IpUnknownVersion`, `IpNotOurSource`, `IpNoRoute`, `IpTooBig`, `FragmentBad`, and of the links `NeighbourQueueFull`,
  * `NeighbourUnreachable`, `NeighbourTableFull`, `Disposed`. `IpNoRoute`, `IpTooBig` and `NeighbourUnreachable` are also told
  * to `options.reports`, so that transports learn `ENETUNREACH`, `EMSGSIZE` and `EHOSTUNREACH`.
  * **State and timers** those of the links, which it takes over: neighbour caches. For each neighbour that does not answer yet wait at most 10

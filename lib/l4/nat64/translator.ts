@@ -10,7 +10,7 @@ import type { Env } from '../../core/env.js';
 import { type Frame, GsoType, NOT_PARSED, type TxPacket, UNDER_WAY } from '../../core/frame.js';
 import { IcmpErrors } from '../../l3/icmp-errors.js';
 import type { IcmpErrorKind } from '../../l3/icmp-report.js';
-import { fragmentIpv4 } from '../../l3/fragment.js';
+import { fragmentIpv4, isBeyondPacket } from '../../l3/fragment.js';
 import type { IpPaths } from '../../l3/ip-output.js';
 import { HOP_BY_HOP, IpProtocol } from '../../wire/ip.js';
 import { IPV4_FRAGMENT, IPV4_HEADER, Ipv4Packet } from '../../wire/ipv4.js';
@@ -192,6 +192,7 @@ export class Translator {
   /** Cuts an IPv4 packet so that its pieces fit into every link of IPv6, and gives them on. */
   private cut(frame: Frame): Outcome | DropReason {
     const { env, fields, emit } = this;
+    if (isBeyondPacket(fields.fragmentOffset, fields.length)) return DropReason.FragmentBad;
     if (frame.gsoType === GsoType.None) {
       this.cutOne(frame);
     } else {

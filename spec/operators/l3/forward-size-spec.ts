@@ -37,6 +37,17 @@ describe('forward, and packets that are too big', () => {
     bench.expectSent('right', `> ${line} frag 800:1376+`, `> ${line} frag 1376:1600+`);
   });
 
+  it('RFC 791 3.1: cuts no fragment that ends beyond what a packet can hold: its pieces would be taken for the first ones', () => {
+    bench = new RouterBench(4, { mtu: { right: 600 } });
+    const line = 'udp 53 > 1024 (65508) from 10.1.0.2 to 10.2.0.2 ipid 7';
+    const most = 65_535 - 20;
+    expect(bench.receive('left', `${line} frag 64512:${most}`)).to.equal('taken');
+    bench.expectSent('right', `> ${line} frag 64512:65088+`, `> ${line} frag 65088:${most}`);
+    expect(bench.receive('left', `${line} frag 64512:${most + 1}`)).to.equal('fragment-bad');
+    bench.expectSent('right');
+    bench.expectSent('left');
+  });
+
   it('takes fragments further as they are, without hooks', () => {
     bench = new RouterBench(6);
     const line = 'udp 53 > 1024 (3000) from fd01::2 to fd02::2 ipid 7';

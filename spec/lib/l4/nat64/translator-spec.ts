@@ -321,6 +321,13 @@ describe('Translator', () => {
       expect(rig().one(whole)).to.have.length(1448);
     });
 
+    it('are not made of a fragment that ends beyond what a packet can hold (RFC 791 3.1)', () => {
+      const one = packet('udp', 1400);
+      const far = (offset: number) => plainIp(one, ENDS4, plainSegment(one, ENDS4).subarray(0, 1300), offset >> 3);
+      expect(rig().all(far(64_208))).to.have.length(2);
+      expect(rig().dropped(far(64_216))).to.equal('fragment-bad');
+    });
+
     it('are made of each segment of a super-segment that may be fragmented', () => {
       const frame = plainFrame(packet('tcp', 4000, { checksum: 'partial' }), ENDS4);
       frame.gsoType = GsoType.TcpV4;
