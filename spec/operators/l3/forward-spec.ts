@@ -133,7 +133,7 @@ forBothVersions('forward', ({ version }) => {
   });
 
   if (version === 6) {
-    it('tells it by the link that the packet came by, whichever that is (4443-2, 4007)', () => {
+    it('4007: tells it by the link that the packet came by, whichever that is', () => {
       make();
       bench.knows(bench.left, 'fe80::9', '02:00:00:00:00:09');
       bench.knows(bench.right, 'fe80::9', '02:00:00:00:00:19');

@@ -117,7 +117,7 @@ describe('a host that configures itself', () => {
     finish(net);
   });
 
-  it('4861-5: who ceases to be a router leaves the group of all routers (RFC 4861 6.2.5)', () => {
+  it('who ceases to be a router leaves the group of all routers (RFC 4861 6.2.5)', () => {
     const { net, router } = pair();
     net.runFor(5_000);
     const isMember = () => router.tables.addresses6.memberships().some((group) => group.equals(ALL_ROUTERS));
