@@ -1,26 +1,15 @@
 /** Several devices that lie outside, and what the translator's own host sends beside what it translates. */
 
 import { expect } from 'chai';
-import type { NatOptions } from '../../../lib/l4/nat/options.js';
 import type { NatRule } from '../../../lib/l4/nat/rules.js';
 import { plainFrame } from '../../lib/wire/plain-packets.js';
-import { endsOf, errorAbout, Rig, segment, SYN, SYN_ACK, tables, udp } from './nat-rig.js';
+import { endsOf, errorAbout, type Rig, rigs, segment, SYN, SYN_ACK, tables, udp } from './nat-rig.js';
 
 const A = '10.0.0.5:4000';
 const S = '192.0.2.9:53';
 
 describe('nat between more than two networks', () => {
-  let rig: Rig | undefined;
-
-  function start(rules: readonly NatRule[], options: NatOptions = {}, here: readonly string[] = []): Rig {
-    rig = new Rig(rules, options, here);
-    return rig;
-  }
-
-  afterEach(() => {
-    rig?.end();
-    rig = undefined;
-  });
+  const start = rigs();
 
   describe('with two devices outside', () => {
     const WAN: NatRule = { kind: 'source', out: 'wan', to: '198.51.100.1' };

@@ -257,3 +257,16 @@ export class Rig {
     return { side, text: `${outer} [${textOf(endsIn(quote))}]`, ends, bytes };
   }
 }
+
+/** Makes translators for the tests of the suite that this is called in, one for each: it is ended when the test is over. */
+export function rigs(): (rules: readonly NatRule[], options?: NatOptions, here?: readonly string[]) => Rig {
+  let rig: Rig | undefined;
+  afterEach(() => {
+    rig?.end();
+    rig = undefined;
+  });
+  return (rules, options = {}, here = []) => {
+    rig = new Rig(rules, options, here);
+    return rig;
+  };
+}

@@ -8,24 +8,14 @@ import { Ipv4Packet } from '../../../lib/wire/ipv4.js';
 import { nat } from '../../../operators/l3/nat.js';
 import { fakeDevice, virtualEnv } from '../../lib/l2/fake-device.js';
 import { type PlainPacket, plainFrame } from '../../lib/wire/plain-packets.js';
-import { ACK, echo, endsOf, errorAbout, FIN_ACK, Rig, RST, segment, SYN, SYN_ACK, tables, udp } from './nat-rig.js';
+import { ACK, echo, endsOf, errorAbout, FIN_ACK, rigs, RST, segment, SYN, SYN_ACK, tables, udp } from './nat-rig.js';
 
 const S = '192.0.2.9:80';
 const MASQUERADE: NatRule = { kind: 'masquerade', out: 'wan' };
 const GRE: PlainPacket = { ...udp, protocol: 'dccp' };
 
 describe('nat', () => {
-  let rig: Rig | undefined;
-
-  function start(rules: readonly NatRule[], options: NatOptions = {}, here: readonly string[] = []): Rig {
-    rig = new Rig(rules, options, here);
-    return rig;
-  }
-
-  afterEach(() => {
-    rig?.end();
-    rig = undefined;
-  });
+  const start = rigs();
 
   describe('masquerade', () => {
     function home(more: readonly NatRule[] = [], options: NatOptions = {}) {

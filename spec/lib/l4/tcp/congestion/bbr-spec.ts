@@ -227,15 +227,20 @@ describe('BBR', () => {
     expect(bbr.state).to.equal('Startup');
   });
 
-  it('leaves it when a round loses too much, and remembers how much fitted', () => {
+  /** One whose Startup a round of losses ended: seven acknowledgments within it, and one that ends it. */
+  function lossyStartup(): Bbr {
     const bbr = make();
     round(bbr, { rate: 300 });
     bbr.congested('loss', 60_000, now);
-    // Seven acknowledgments within a round, and one that ends it.
     for (let i = 0; i < 8; i++) {
       const priorDelivered = i < 7 ? 0 : delivered;
       round(bbr, { rate: 300 + 100 * i, delivered: 5000, priorDelivered, lost: 2000, lostSinceSent: 4000 });
     }
+    return bbr;
+  }
+
+  it('leaves it when a round loses too much, and remembers how much fitted', () => {
+    const bbr = lossyStartup();
     expect(bbr.state).to.equal('Drain');
     expect(bbr.path.high).to.be.below(1e6);
   });
@@ -348,13 +353,7 @@ describe('BBR', () => {
     });
 
     it('takes up Startup again if the losses ended it', () => {
-      const bbr = make();
-      round(bbr, { rate: 300 });
-      bbr.congested('loss', 60_000, now);
-      for (let i = 0; i < 8; i++) {
-        const priorDelivered = i < 7 ? 0 : delivered;
-        round(bbr, { rate: 300 + 100 * i, delivered: 5000, priorDelivered, lost: 2000, lostSinceSent: 4000 });
-      }
+      const bbr = lossyStartup();
       expect(bbr.state).to.equal('Drain');
       bbr.undo();
       expect([bbr.state, bbr.path.high]).to.deep.equal(['Startup', Number.POSITIVE_INFINITY]);
