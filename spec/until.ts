@@ -16,3 +16,16 @@ export async function until(condition: () => boolean, timeout = 5000): Promise<v
     await sleep(5);
   }
 }
+
+/** Asks whoever may not be there yet, or need his time, until there is an answer: again after a pause, in milliseconds, since his buffer holds little. */
+export function askUntil(isAnswered: () => boolean, ask: () => void, pause = 200): Promise<void> {
+  let askedAt = Number.NEGATIVE_INFINITY;
+  return until(() => {
+    if (isAnswered()) return true;
+    if (performance.now() - askedAt >= pause) {
+      askedAt = performance.now();
+      ask();
+    }
+    return false;
+  });
+}

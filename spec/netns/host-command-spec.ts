@@ -74,7 +74,7 @@ describeNetns('rx-netstack host', (netns) => {
       addresses: ['10.77.0.2/24'],
       services: ['echo', 'http'],
     });
-    const ping = await namespace.run('ping', ['-c', '3', '-i', '0.05', '-s', '3000', '10.77.0.2']);
+    const ping = await namespace.run('ping', ['-c', '3', '-i', '0.2', '-s', '3000', '10.77.0.2']);
     expect(ping.stdout).to.contain(' 0% packet loss');
     const fetched = await namespace.sh('curl -s http://10.77.0.2/bytes/1048576 | sha256sum');
     expect(fetched.stdout).to.match(/^8025e8ea3abdfc526ea731f7b6559db12c920a84f9ace053e1115a88e726b878 /);

@@ -138,7 +138,7 @@ for (const steering of [true, false]) {
         ['ping', LIVE[6].ours],
       ] as const) {
         for (const size of ['56', '4000']) {
-          const { stdout } = await netns.namespace.run(command, ['-c', '5', '-i', '0.05', '-W', '1', '-s', size, to]);
+          const { stdout } = await netns.namespace.run(command, ['-c', '5', '-i', '0.2', '-W', '2', '-s', size, to]);
           expect(stdout)
             .to.match(/5 received, 0% packet loss/)
             .and.not.contain('DUP');

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { expect } from 'chai';
 import { anyAddress, parseIp } from '../../lib/core/address.js';
 import { DUAL, listening, LiveHost, OUR_LINK_LOCAL, OUR_MAC, OURS, OURS6, THEIRS6 } from './live-host.js';
-import { until } from '../until.js';
+import { askUntil, until } from '../until.js';
 import { describeNetns, type Namespace } from './namespace.js';
 import { Recording } from './recording.js';
 import { digestOf, transfers } from './transfers.js';
@@ -12,7 +12,7 @@ import { digestOf, transfers } from './transfers.js';
 const MIB = 1 << 20;
 
 async function ping(namespace: Namespace, count: number, size: number, target = OURS6): Promise<string> {
-  const args = ['-6', '-q', '-c', `${count}`, '-i', '0.02', '-W', '2', '-s', `${size}`];
+  const args = ['-6', '-q', '-c', `${count}`, '-i', '0.05', '-W', '2', '-s', `${size}`];
   return (await namespace.run('ping', [...args, ...(size > 0 ? ['-p', 'a5c3'] : []), target])).stdout;
 }
 
@@ -266,11 +266,11 @@ describeNetns('dual stack, row 1: refused over IPv6', (netns) => {
     const to = { address: parseIp(THEIRS6), port: 4003 };
     for (const size of [1, 1452, 1453, 8000, 60_000]) {
       const data = Buffer.alloc(size, `${size} bytes `);
-      // The server may not be up yet: until it is, port unreachable comes.
-      await until(() => {
-        if (answers.length === 0) socket.send(data, to);
-        return answers.length > 0;
-      });
+      // The server may not be up yet: until it is, port unreachable comes. Its buffer holds three of the largest.
+      await askUntil(
+        () => answers.length > 0,
+        () => socket.send(data, to),
+      );
       expect(Buffer.compare(answers[0] ?? Buffer.alloc(0), data), `${size}`).to.equal(0);
       await new Promise((resolve) => setTimeout(resolve, 50));
       answers.length = 0;

@@ -13,7 +13,7 @@ import { expect } from 'chai';
 import { type IpAddress, parseIp } from '../../lib/core/address.js';
 import { anyEndpoint } from '../../lib/l4/udp.js';
 import { listening, LiveHost } from './live-host.js';
-import { until } from '../until.js';
+import { askUntil, until } from '../until.js';
 import { describeNetns, type Namespace, type Netns } from './namespace.js';
 import { Recording } from './recording.js';
 import { digestOf, opensslBytes } from './transfers.js';
@@ -171,10 +171,10 @@ for (const version of [4, 6] as const) {
       socket.connect({ address: to, port: 4001 });
       there.server.start('socat', ['-b', '65536', `UDP${version}-LISTEN:4001`, 'PIPE']);
       // The server may not be up yet: until it is, port unreachable comes.
-      await until(() => {
-        if (heard.length === 0) socket.send(new Uint8Array(1));
-        return heard.length > 0;
-      });
+      await askUntil(
+        () => heard.length > 0,
+        () => socket.send(new Uint8Array(1)),
+      );
       [heard.length, errors.length] = [0, 0];
       expect(socket.pathMtu()).to.equal(1500);
       socket.send(new Uint8Array(1500 - headers));

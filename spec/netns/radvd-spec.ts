@@ -264,7 +264,7 @@ describeNetns('dual stack, row 2: router advertisements', (netns) => {
       expect(await setting('net.ipv6.conf.tap0.hop_limit')).to.equal('77');
       expect(await setting('net.ipv6.neigh.tap0.base_reachable_time_ms')).to.equal('9000');
       expect(await setting('net.ipv6.neigh.tap0.retrans_time_ms')).to.equal('500');
-      const ping = await namespace.run('ping', ['-6', '-q', '-c', '3', '-i', '0.05', '-s', '3000', `${PREFIX}1`]);
+      const ping = await namespace.run('ping', ['-6', '-q', '-c', '3', '-i', '0.2', '-s', '3000', `${PREFIX}1`]);
       expect(ping.stdout).to.contain('3 received, 0% packet loss');
       const neighbour = namespace.ip('-6', 'neighbour', 'show', OUR_LINK_LOCAL, 'dev', 'tap0');
       expect(neighbour, 'the kernel knows us for a router').to.contain('router');
@@ -338,7 +338,7 @@ describeNetns('dual stack, row 2: router advertisements', (netns) => {
         ['-4', OURS],
         ['-6', OURS6],
       ] as const) {
-        const { stdout } = await namespace.run('ping', [version, '-q', '-c', '3', '-i', '0.05', address]);
+        const { stdout } = await namespace.run('ping', [version, '-q', '-c', '3', '-i', '0.2', address]);
         expect(stdout).to.contain('3 received, 0% packet loss');
       }
       await live.close();

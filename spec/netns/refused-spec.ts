@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import { Ipv4Address } from '../../lib/core/address.js';
 import type { Socket } from '../../lib/socket/socket.js';
 import { listening, LiveHost, OURS, THEIRS } from './live-host.js';
-import { until } from '../until.js';
+import { askUntil, until } from '../until.js';
 import { describeNetns } from './namespace.js';
 import { Recording } from './recording.js';
 import { digestOf, opensslBytes } from './transfers.js';
@@ -106,14 +106,10 @@ describeNetns('a living host, row 4: connecting out', (netns) => {
     for (const size of [1, 1472, 1473, 8000, 60_000]) {
       const data = Buffer.alloc(size, `${size} bytes `);
       // The server may not be up yet: until it is, port unreachable comes. Its buffer holds three of the largest.
-      let sentAt = Number.NEGATIVE_INFINITY;
-      await until(() => {
-        if (answers.length > 0) return true;
-        if (performance.now() - sentAt < 200) return false;
-        sentAt = performance.now();
-        socket.send(data, to);
-        return false;
-      });
+      await askUntil(
+        () => answers.length > 0,
+        () => socket.send(data, to),
+      );
       expect(Buffer.compare(answers[0] ?? Buffer.alloc(0), data), `${size}`).to.equal(0);
       await new Promise((resolve) => setTimeout(resolve, 50));
       answers.length = 0;

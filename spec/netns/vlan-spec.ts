@@ -58,7 +58,7 @@ describeNetns('VLANs, with the kernel on the other side', (netns) => {
         running.push({ subscription, services, device });
       });
       for (const to of [OURS, '10.20.0.2', 'fd20::2', '10.21.0.2', '10.22.0.2', 'fd22::2']) {
-        const { stdout } = await namespace.run('ping', ['-c', '10', '-i', '0.02', '-W', '2', '-s', '1400', to]);
+        const { stdout } = await namespace.run('ping', ['-c', '10', '-i', '0.1', '-W', '2', '-s', '1400', to]);
         expect(stdout, to).to.match(/10 received, 0% packet loss/);
       }
       for (const at of ['10.20.0.2', '[fd20::2]', '10.22.0.2', '[fd22::2]']) {
