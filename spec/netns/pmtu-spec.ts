@@ -22,8 +22,10 @@ const SIZE = 4 << 20;
 /** Milliseconds in which a transfer of {@link SIZE} bytes ends: where routers speak, and where they are silent. */
 const PROMPT = 3000;
 const PATIENT = 8000;
-/** And until the search for the MTU has found it: some probes are lost, a second apart. */
-const SEARCHED = 15_000;
+/** And until the search for the MTU has found it: some probes are lost, a second apart. It takes five or six seconds where nothing else is in the way. */
+const SEARCHED = 45_000;
+/** Bytes that flow for longer than that at 2 MiB a second. */
+const ENDLESS = 1 << 30;
 
 const NETS = {
   4: { us: '10.77.0.2', near: '10.77.0.1', middle: '10.78.0', far: '10.79.0', tap: '/24' },
@@ -145,12 +147,18 @@ for (const version of [4, 6] as const) {
       this.timeout(60_000);
       const there = path(netns, version, 1400, true, recording);
       const { me } = there.live;
-      // The kernel reads slowly: its window, not ours, paces the transfer, which lasts 12 s; searching takes five or six, and ends where data do.
-      const fetched = there.server.sh(`curl -sS --fail --limit-rate 2M ${url}/bytes/${24 << 20} | sha256sum`, {
-        timeout: 30_000,
+      // Probes are made of data that wait: there are more than any search takes. The kernel reads slowly, so its window, not ours, paces them.
+      const curl = there.server.start('curl', ['-sS', '--fail', '--limit-rate', '2M', `${url}/bytes/${ENDLESS}`]);
+      const hash = createHash('sha256');
+      let received = 0;
+      curl.stdout?.on('data', (chunk: Buffer) => {
+        hash.update(chunk);
+        received += chunk.length;
       });
       await until(() => me.tables.path(to)?.mtu === 1400, SEARCHED);
-      expect((await fetched).stdout.slice(0, 64)).to.equal(await digestOf(24 << 20));
+      curl.kill();
+      await once(curl, 'close');
+      expect(hash.digest('hex'), `${received} bytes`).to.equal(await digestOf(ENDLESS, received));
       expect(me.tcp.counters.blackHoles).to.equal(1);
       expect(me.tcp.counters.mtuProbesLost).to.be.within(3, 12);
       await there.live.close();

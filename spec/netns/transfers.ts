@@ -16,16 +16,16 @@ export function opensslBytes(length: string): string {
   return `openssl enc -aes-128-ctr -K ${'0'.repeat(32)} -iv ${iv} -in /dev/zero 2>/dev/null | head -c ${length}`;
 }
 
-const digests = new Map<number, Promise<string>>();
+const digests = new Map<string, Promise<string>>();
 
-/** The sha256 of the bytes of `/bytes/N`, without any code of ours. */
-export function digestOf(length: number): Promise<string> {
-  const known = digests.get(length);
+/** The sha256 of the bytes of `/bytes/N`, or of so many at their beginning, without any code of ours. */
+export function digestOf(length: number, first: number = length): Promise<string> {
+  const key = `${length} ${first}`;
+  const known = digests.get(key);
   if (known !== undefined) return known;
-  const digest = execute('bash', ['-c', `${opensslBytes(`${length}`)} | sha256sum`]).then(({ stdout }) =>
-    stdout.slice(0, 64),
-  );
-  digests.set(length, digest);
+  const bytes = `${opensslBytes(`${length}`)} | head -c ${first}`;
+  const digest = execute('bash', ['-c', `${bytes} | sha256sum`]).then(({ stdout }) => stdout.slice(0, 64));
+  digests.set(key, digest);
   return digest;
 }
 
