@@ -3,6 +3,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { type ForwardReport, forwardMachine, forwardRatios, forwardTable } from './forward-report.js';
 import { describe, type Report, sectionTable } from './report.js';
+import { goalTable } from './tap-goals.js';
 import { figureTable, ratioTable, type TapReport } from './tap-report.js';
 import { type Cell, throughputTables } from './throughput.js';
 
@@ -36,6 +37,7 @@ export function tables(): ReadonlyMap<string, string> {
   const all = new Map([
     ['tap', figureTable(tap)],
     ['tap ratios', ratioTable(tap)],
+    ['tap goals', goalTable(tap)],
     ['tap summary', figureTable(tap, SUMMARY)],
     ['tap machine', `${describe(tap)}; medians of ${tap.rounds}, of ${tap.seconds} s each, interleaved.`],
     ['forward', forwardTable(forward)],

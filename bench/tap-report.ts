@@ -59,11 +59,13 @@ export interface TapReport {
   readonly skipped: readonly { readonly name: string; readonly missing: string }[];
 }
 
-const figure = new Intl.NumberFormat('en', { maximumSignificantDigits: 3 });
-const ratio = new Intl.NumberFormat('en', { maximumSignificantDigits: 2 });
+/** Three digits. */
+export const figure: Intl.NumberFormat = new Intl.NumberFormat('en', { maximumSignificantDigits: 3 });
+/** Two digits. */
+export const ratio: Intl.NumberFormat = new Intl.NumberFormat('en', { maximumSignificantDigits: 2 });
 
 /** What was not measured is a dash. */
-const shown = (format: Intl.NumberFormat, value: number | undefined): string =>
+export const shown = (format: Intl.NumberFormat, value: number | undefined): string =>
   value === undefined || Number.isNaN(value) ? '–' : format.format(value);
 
 /** What tables need to know of what is measured. */

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { table } from '../../bench/report.js';
+import { goalTable } from '../../bench/tap-goals.js';
 import { COLUMNS, figureTable, ratioTable, type TapReport } from '../../bench/tap-report.js';
 
 const figures = (value: number) =>
@@ -42,6 +43,17 @@ describe('the tables of the TAP benchmark', () => {
     const [, , ratios = []] = cells(ratioTable({ ...REPORT, peers }));
     expect(ratios[heading.indexOf('send, Gbit/s')]).to.equal('–');
     expect(ratios[heading.indexOf('recv, Gbit/s')]).to.equal('2');
+  });
+
+  it('set what was measured beside the goals, as they stand and in proportion to whom they were set by', () => {
+    const [name, by] = ['rx-netstack, no offload', 'lwIP, TAP, no offload'];
+    const peers = [
+      { name, against: [], figures: figures(12) },
+      { name: by, against: [], figures: figures(5.8) },
+    ];
+    const [, , first = [], ...rest] = cells(goalTable({ ...REPORT, peers }));
+    expect(first.slice(1, -1)).to.deep.equal([`${name}: send, Gbit/s`, '6', '12', '2', by, '2.9', '5.8', '1']);
+    expect(rest.find((row) => row[1]?.startsWith('rx-netstack, offloads:'))).to.include('–');
   });
 
   it('are aligned', () => {
