@@ -149,7 +149,7 @@ export class Egress {
   /** Cuts what was put together on its way, as its source had cut it: into pieces that are no larger. */
   private refragment(frame: TxPacket, way: Way<IpVersion>, link: IpLink, mtu: number): void {
     const { pool, random } = this.env;
-    const emit = (piece: Frame): void => transmit(asTxPacket(piece), way, link);
+    const emit = piecesTo(way, link);
     const isIpv4 = frame.slab.view.getUint8(frame.start) >>> 4 === 4;
     const cut = isIpv4 ? fragmentIpv4(frame, mtu, pool, emit) : fragmentIpv6(frame, mtu, random.uint32(), pool, emit);
     if (cut) frame.release();
@@ -206,7 +206,7 @@ export class Egress {
     if (dontFragment) return this.tooBig(frame, mtu);
     if (frame.gsoType !== GsoType.None) return this.cut(frame);
     if (isBeyondPacket(fragmentOffset, totalLength)) return void this.drop(DropReason.FragmentBad, frame);
-    const emit = (piece: Frame): void => transmit(asTxPacket(piece), way, link);
+    const emit = piecesTo(way, link);
     if (!fragmentIpv4(frame, mtu, this.env.pool, emit)) return this.tooBig(frame, mtu);
     return frame.release();
   }
@@ -269,7 +269,7 @@ export class Egress {
     const { pool, random } = this.env;
     if (frame.dontFragment) return this.tooBig(frame, mtu);
     if (frame.gsoType !== GsoType.None) return this.cut(frame);
-    const emit = (piece: Frame): void => transmit(asTxPacket(piece), way, link);
+    const emit = piecesTo(way, link);
     if (!fragmentIpv6(frame, mtu, random.uint32(), pool, emit)) return this.tooBig(frame, mtu);
     return frame.release();
   }
@@ -324,6 +324,12 @@ function transmit(frame: TxPacket, way: Way<IpVersion>, link: IpLink): void {
   frame.network = frame.start;
   if (way.isBroadcast) link.broadcast(frame);
   else link.send(frame, way.a, way.b, way.c, way.d);
+}
+
+/** What takes the pieces of a packet: all of them go where the first does, though sending one may send other packets by the same egress. */
+function piecesTo(way: Way<IpVersion>, link: IpLink): (piece: Frame) => void {
+  const hop = way.hop();
+  return (piece) => transmit(asTxPacket(piece), hop, link);
 }
 
 /** Length of the longest packet, in bytes, that the device will make of this one. */

@@ -46,6 +46,14 @@ export class Way<V extends IpVersion> {
     this.d = d | 0;
   }
 
+  /** The next hop as it is now: once something else is sent, the way may be another packet's. */
+  hop(): Way<V> {
+    const hop = new Way<V>();
+    hop.isBroadcast = this.isBroadcast;
+    hop.goTo(this.a, this.b, this.c, this.d);
+    return hop;
+  }
+
   /** It is good for one packet only. */
   forget(): void {
     this.generation = NEVER;

@@ -4,8 +4,12 @@ import { expect } from 'chai';
 import * as fc from 'fast-check';
 import { Subject } from 'rxjs';
 import { Ipv4Address, Ipv6Address, MacAddress, parseIp } from '../../../lib/core/address.js';
+import type { Device } from '../../../lib/core/device.js';
 import { asTxPacket, type TxFrame, type TxPacket } from '../../../lib/core/frame.js';
 import { EthernetLink } from '../../../lib/l2/ethernet-link.js';
+import { type IpLink, PointToPointLink } from '../../../lib/l2/link.js';
+import { addressOfWords } from '../../../lib/l2/neighbour-table.js';
+import { Egress } from '../../../lib/l3/egress.js';
 import { IpTables } from '../../../lib/l3/ip-tables.js';
 import { pushIpHeader } from '../../../lib/l3/ip-output.js';
 import { EthernetFrame } from '../../../lib/wire/ethernet.js';
@@ -58,6 +62,44 @@ function bench() {
     return [...told, ...dropped.map(([name]) => name)].join();
   };
   return { env, devices, tables, send, dispose: () => running.unsubscribe() };
+}
+
+/** The next hops of a packet's pieces, on a link that sends another packet with each: a tunnel that the host carries itself. */
+function hopsOfPieces(lan: readonly [string, string], peer: readonly [string, string], isForwarded: boolean): string[] {
+  const env = virtualEnv();
+  const under = fakeDevice(env, { name: 'under', medium: 'ip' });
+  const over = fakeDevice(env, { name: 'over', medium: 'ip', mtu: 1430 });
+  const tables = new IpTables(env);
+  tables.addAddress(under, `${peer[0]}/16`);
+  tables.addAddress(over, `${lan[0]}/16`);
+  const tunnel: IpLink = new PointToPointLink(over, env);
+  const egress = new Egress(
+    { tables, links: [new PointToPointLink(under, env), tunnel] },
+    (frame) => frame.release(),
+    env,
+  );
+  const send = ([from, to]: readonly [string, string], length: number, device: Device): void => {
+    const frame = env.pool.alloc(length);
+    frame.slab.bytes.fill(0, frame.put(length), frame.end);
+    if (isForwarded) {
+      frame.route = tables.routeOf({ destination: `${from}/16`, device });
+      frame.fragmentSize = 1280;
+    }
+    const [source, destination] = [parseIp(from), parseIp(to)];
+    const rest = { protocol: 17, hopLimit: 64, trafficClass: 0, dontFragment: false };
+    pushIpHeader(frame, { version: source.version, source, destination, ...rest }, 0);
+    egress.send(asTxPacket(frame));
+  };
+  const hops: string[] = [];
+  tunnel.send = (packet, a, b, c, d) => {
+    hops.push(addressOfWords(a, b, c, d).toString());
+    packet.release();
+    send(peer, 100, under);
+  };
+  send(lan, 3_000, over);
+  egress.dispose();
+  expect(env.pool.outstanding).to.equal(0);
+  return hops;
 }
 
 type Bench = ReturnType<typeof bench>;
@@ -156,4 +198,16 @@ describe('the ways of packets', () => {
       { numRuns: 60 },
     );
   });
+
+  for (const [version, lan, peer] of [
+    [4, ['10.0.0.1', '10.0.0.2'], ['10.1.0.1', '10.1.1.2']],
+    [6, ['fd00::1', 'fd00::2'], ['fd01::1', 'fd01::2']],
+  ] as const) {
+    for (const isForwarded of [false, true]) {
+      it(`IPv${version}: stay those of a packet ${isForwarded ? 'of others ' : ''}that is cut, whatever is sent meanwhile`, () => {
+        const hop = parseIp(lan[1]).toString();
+        expect(hopsOfPieces(lan, peer, isForwarded)).to.deep.equal([hop, hop, hop]);
+      });
+    }
+  }
 });
