@@ -142,6 +142,8 @@ export class Interface6 {
       this.dad.observeLoops((address) => this.on({ kind: 'looped', address })),
     );
     this.slaac?.start();
+    // Who was told of an address at once may have ended everything.
+    if (!this.running) return;
     this.discovery?.start();
     if (this.advertiser === undefined) return;
     this.link.ndp.isRouter = true;
@@ -255,6 +257,7 @@ export class Interface6 {
 
   private disable(address: Ipv6Address): void {
     const { device } = this.link;
+    if (!this.running) return;
     this.dispose();
     for (const { device: owner, cidr } of this.tables.addresses6.list()) {
       if (owner === device) this.tables.removeAddress(device, cidr.address);

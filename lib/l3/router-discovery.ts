@@ -77,6 +77,8 @@ export class RouterDiscovery {
   private sent = 0;
   /** A router answered, so that we need not go on once we asked at all. */
   private answered = false;
+  /** Who is told of something may end everything: nothing is learnt from then on. */
+  private over = false;
 
   /** @param linkMtu of the device, in bytes */
   constructor(port: RouterDiscoveryPort, env: Env, linkMtu: number) {
@@ -118,7 +120,7 @@ export class RouterDiscovery {
   /** Begins to solicit routers, or begins anew: after the link came up, say. */
   start(): void {
     this.sent = 0;
-    this.answered = false;
+    this.answered = this.over = false;
     this.timer.arm(this.env.timers.now() + this.env.random.float() * MAX_RTR_SOLICITATION_DELAY);
   }
 
@@ -129,6 +131,7 @@ export class RouterDiscovery {
 
   /** Ends everything, and tells of the routes that go. */
   dispose(): void {
+    this.over = true;
     this.stop();
     this.servers.clear();
     this.domains.clear();
@@ -145,19 +148,22 @@ export class RouterDiscovery {
     options: readonly NdpOption[],
   ): DropReason | undefined {
     if (!source.isLinkLocal) return DropReason.NdpBadSource;
+    if (this.over) return undefined;
     if (fields.lifetime > 0) this.heardRouter();
     const mtu = options.find((option) => option.kind === 'mtu')?.mtu;
     this.learnParameters(fields, mtu);
+    if (this.over) return undefined;
     // RFC 4191 3.1: the header's default route first, which a ::/0 among the route options overrides.
     this.learnRoute(source, Ipv6Address.ANY, 0, fields.lifetime > 0 ? fields.preference : 0, fields.lifetime);
     let named = false;
     for (const option of options) {
+      if (this.over) return undefined;
       if (option.kind === 'prefix') this.learnPrefix(option);
       else if (option.kind === 'route') this.learnRouteOption(source, option);
       else if (option.kind === 'rdnss') named = this.learnServers(source, option.servers, option.lifetime) || named;
       else if (option.kind === 'dnssl') named = this.learnDomains(option.domains, option.lifetime) || named;
     }
-    if (named) this.tellNames();
+    if (named && !this.over) this.tellNames();
     return undefined;
   }
 

@@ -144,7 +144,7 @@ export class Slaac {
     if (!option.autonomous || prefix.isLinkLocal || prefix.isMulticast || preferredLifetime > validLifetime) return;
     // An address is a prefix and an identifier of 64 bits: with another length the prefix is ignored (RFC 4862 5.5.3 d).
     if (option.length !== 64) return;
-    const key = `${prefix.a},${prefix.b}`;
+    const key = keyOf(prefix);
     const known = this.prefixes.get(key);
     if (known !== undefined) this.refresh(known, option);
     else if (validLifetime > 0 && this.prefixes.size < MAX_PREFIXES) this.begin(key, option);
@@ -155,8 +155,8 @@ export class Slaac {
     for (const timer of this.retries) timer.cancel();
     this.retries.clear();
     this.prefixes.clear();
-    for (const entry of this.entries) this.remove(entry);
     this.timer.cancel();
+    for (const entry of this.entries.splice(0)) this.remove(entry);
   }
 
   private begin(key: string, option: NdpPrefix): void {
@@ -199,7 +199,9 @@ export class Slaac {
 
   private makeTemporary(prefix: Prefix, conflicts: number, delayed: boolean): void {
     const { temporary = true, temporaryPreferred = TEMP_PREFERRED_LIFETIME } = this.options;
-    if (!temporary || this.temporaryGivenUp) return;
+    // Who was told of another address may have ended everything.
+    const isOver = this.prefixes.get(keyOf(prefix.prefix)) !== prefix;
+    if (!temporary || this.temporaryGivenUp || isOver) return;
     const now = this.env.timers.now();
     // Each ends at a random time of its own, so that not all hosts do it at once and nobody can link the ends (RFC 8981 3.4).
     const desync = this.env.random.float() * MAX_DESYNC * temporaryPreferred;
@@ -249,9 +251,10 @@ export class Slaac {
   }
 
   private conflicted(entry: Entry): void {
-    this.entries = this.entries.filter((other) => other !== entry);
     const { kind, prefix, conflicts } = entry;
     this.tell('duplicate', entry);
+    if (!this.entries.includes(entry)) return;
+    this.entries = this.entries.filter((other) => other !== entry);
     // With an identifier made of the MAC address the next try would be the same (RFC 4862 5.4.5).
     const hopeless = kind !== 'temporary' && this.options.eui64 !== undefined;
     if (hopeless || conflicts + 1 > RETRIES - (kind === 'temporary' ? 1 : 0)) {
@@ -290,6 +293,8 @@ export class Slaac {
   private settle(): void {
     const now = this.env.timers.now();
     for (const entry of this.entries) {
+      // Who is told of one may end all.
+      if (!this.entries.includes(entry)) return;
       if (entry.validUntil <= now) {
         this.remove(entry);
       } else if (entry.state !== 'tentative') {
@@ -326,6 +331,10 @@ export class Slaac {
   private tell(kind: SlaacEvent['kind'], entry: Entry): void {
     this.port.on({ kind, address: snapshot(entry) });
   }
+}
+
+function keyOf({ a, b }: Ipv6Address): string {
+  return `${a},${b}`;
 }
 
 /** An address lives as its prefix does; a temporary one no longer than its own limits (RFC 8981 3.4). */

@@ -75,6 +75,7 @@ export class Autoconf {
   private readonly announce: boolean;
   /** Given addresses that are to be verified. */
   private readonly pending: Set<Cidr>;
+  private running = false;
 
   /**
    * Gives each device its addresses; those to be verified come after {@link Autoconf.start}.
@@ -125,25 +126,32 @@ export class Autoconf {
 
   /** Begins, once frames can leave. */
   start(): void {
-    for (const { four, six, claims } of this.managed) {
-      four.start();
-      six.start();
-      for (const cidr of claims) {
-        if (isVersion6(cidr)) six.claim(cidr, 'static', () => this.verified(cidr));
-        else four.claim(cidr, () => this.verified(cidr));
-      }
-    }
+    this.running = true;
+    for (const one of this.managed) this.begin(one);
     if (this.pending.size === 0) this.settle();
   }
 
   /** Ends: no timer is left. */
   dispose(): void {
+    this.running = false;
     for (const { four, six } of this.managed) {
       four.dispose();
       six.dispose();
     }
     this.events.complete();
     this.settled.complete();
+  }
+
+  /** Where addresses are not asked for, their users are told at once, and may end everything. */
+  private begin({ four, six, claims }: Managed): void {
+    if (!this.running) return;
+    four.start();
+    six.start();
+    for (const cidr of claims) {
+      if (!this.running) return;
+      if (isVersion6(cidr)) six.claim(cidr, 'static', () => this.verified(cidr));
+      else four.claim(cidr, () => this.verified(cidr));
+    }
   }
 
   private manage(one: AutoconfInterface, link: IpLink | undefined): Managed | undefined {

@@ -21,6 +21,8 @@ describe('router discovery', () => {
   let tables: IpTables;
   let table: RouterRoutes;
   let link: EthernetLink;
+  /** Ends everything from within when it is told of that. */
+  let endsAt: RouterEvent['kind'] | undefined;
 
   function describeEvent(event: RouterEvent): string {
     switch (event.kind) {
@@ -48,6 +50,7 @@ describe('router discovery', () => {
     env = virtualEnv(seed);
     log = [];
     asked = [];
+    endsAt = undefined;
     const device = fakeDevice(env, { name: 'eth0' });
     tables = new IpTables(env);
     const addresses = tables.arpAddresses(device);
@@ -60,6 +63,7 @@ describe('router discovery', () => {
           log.push(describeEvent(event));
           if (event.kind === 'route-added') table.add(event.route);
           else if (event.kind === 'route-removed') table.remove(event.route);
+          if (event.kind === endsAt) discovery.dispose();
         },
       },
       env,
@@ -315,4 +319,21 @@ describe('router discovery', () => {
       expect(discovery.dnsServers).to.have.length(8);
     });
   });
+
+  for (const kind of ['parameters', 'route-added', 'prefix', 'dns'] as const) {
+    it(`learns nothing more once it was ended by who is told of ${kind}`, () => {
+      endsAt = kind;
+      const rest: NdpOption[] = [
+        prefixOption('2001:db8:1::/64'),
+        { kind: 'rdnss', lifetime: 10, servers: [FAR] },
+        { kind: 'dnssl', lifetime: 10, domains: ['example.org'] },
+      ];
+      hear(ONE, { hopLimit: 9 }, rest);
+      const told = log.length;
+      hear(ONE, { hopLimit: 8 }, rest);
+      expect(log).to.have.length(told);
+      expect([tables.routes6.list(), discovery.routes.list(), discovery.dnsServers]).to.deep.equal([[], [], []]);
+      expect(env.scheduler.pending).to.equal(0);
+    });
+  }
 });

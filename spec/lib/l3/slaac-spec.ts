@@ -6,7 +6,7 @@ import {
   randomAddress,
   StableIdentifiers,
 } from '../../../lib/l3/interface-identifiers.js';
-import { type AutoAddress, Slaac, type SlaacOptions } from '../../../lib/l3/slaac.js';
+import { type AutoAddress, Slaac, type SlaacEvent, type SlaacOptions } from '../../../lib/l3/slaac.js';
 import type { NdpPrefix } from '../../../lib/wire/ndp-options.js';
 import { type VirtualEnv, virtualEnv } from '../l2/fake-device.js';
 import { ip, prefixOption } from './advertisements.js';
@@ -65,6 +65,10 @@ describe('address autoconfiguration', () => {
   /** What detections find; addresses in `taken` are duplicates. */
   let taken: (address: string) => boolean;
   let detections: { address: string; at: number; delayed: boolean }[];
+  /** Whether verdicts come at once, as where nobody is asked. */
+  let atOnce: boolean;
+  /** Ends everything from within when it is told of that. */
+  let endsAt: SlaacEvent['kind'] | undefined;
 
   function make(options: Partial<SlaacOptions> = {}): void {
     env = virtualEnv();
@@ -72,17 +76,26 @@ describe('address autoconfiguration', () => {
     released = [];
     detections = [];
     taken = () => false;
+    atOnce = false;
+    endsAt = undefined;
     slaac = new Slaac(
       {
         detect: (address, done, delayed) => {
           detections.push({ address: address.toString(), at: env.timers.now(), delayed });
           const verdict: DadVerdict = taken(address.toString()) ? 'duplicate' : 'unique';
+          if (atOnce) {
+            done(verdict);
+            return () => {};
+          }
           const timer = env.timers.timer(() => done(verdict));
           timer.arm(env.timers.now() + 1_000);
           return () => timer.cancel();
         },
         release: (address) => released.push(address.toString()),
-        on: ({ kind, address }) => log.push(`${env.timers.now()} ${kind} ${address.kind}`),
+        on: ({ kind, address }) => {
+          log.push(`${env.timers.now()} ${kind} ${address.kind}`);
+          if (kind === endsAt) slaac.dispose();
+        },
       },
       env,
       { secret: SECRET, interfaceName: 'eth0', temporary: false, ...options },
@@ -325,6 +338,59 @@ describe('address autoconfiguration', () => {
       expect(detections.at(-1)?.at).to.equal(1_000);
       expect(states()).to.deep.equal(['stable preferred', 'temporary preferred']);
     });
+  });
+
+  describe('ended by who is told of', () => {
+    /** What there is to see, and nothing more comes of it. */
+    function ended(expected: readonly string[]): void {
+      expect(log).to.deep.equal(expected);
+      expect([slaac.list(), env.scheduler.pending]).to.deep.equal([[], 0]);
+    }
+
+    it('a duplicate, tries no other address', () => {
+      endsAt = 'duplicate';
+      taken = () => true;
+      slaac.start();
+      wait(1_000);
+      ended(['1000 duplicate link-local']);
+      hear();
+      wait(1_000);
+      ended(['1000 duplicate link-local', '2000 duplicate stable']);
+    });
+
+    it('a temporary duplicate, makes no other', () => {
+      make({ temporary: true });
+      taken = (address) => address !== detections[0]?.address;
+      hear();
+      wait(500);
+      endsAt = 'duplicate';
+      wait(500);
+      ended(['1000 added stable', '1000 duplicate temporary', '1000 removed stable']);
+    });
+
+    it('an address that is there at once, makes no temporary one beside it', () => {
+      make({ temporary: true });
+      atOnce = true;
+      endsAt = 'added';
+      hear();
+      ended(['0 added stable', '0 removed stable']);
+    });
+
+    for (const [kind, at, hearing] of [
+      ['deprecated', 20_000, { preferredLifetime: 20, validLifetime: 40 }],
+      ['removed', 40_000, { preferredLifetime: 40, validLifetime: 40 }],
+    ] as const) {
+      it(`one that is ${kind}, tells of each that goes once`, () => {
+        hear(hearing);
+        hear(hearing, '2001:db8:2::/64');
+        wait(1_000);
+        endsAt = kind;
+        log.length = 0;
+        wait(at);
+        const removed = [`${at} removed stable`, `${at} removed stable`];
+        ended(kind === 'removed' ? removed : [`${at} deprecated stable`, ...removed]);
+      });
+    }
   });
 
   it('4862-1: works with the detection', () => {

@@ -2,7 +2,9 @@ import { expect } from 'chai';
 import { Subject } from 'rxjs';
 import { Ipv4Address, parseIp } from '../../../lib/core/address.js';
 import type { RxFrame } from '../../../lib/core/frame.js';
-import type { AutoconfEvent } from '../../../operators/index.js';
+import { EthernetLink } from '../../../lib/l2/ethernet-link.js';
+import { IpTables } from '../../../lib/l3/ip-tables.js';
+import { Autoconf, type AutoconfEvent, type AutoconfInterface } from '../../../operators/index.js';
 import { host } from '../../../operators/stack/host.js';
 import { network } from '../../../operators/testing/index.js';
 import { fakeDevice, virtualEnv } from '../../lib/l2/fake-device.js';
@@ -170,6 +172,44 @@ describe('a host that verifies its addresses', () => {
     subscription.unsubscribe();
     expect(env.scheduler.pending).to.equal(0);
     expect(env.pool.outstanding).to.equal(0);
+  });
+
+  /** Addresses of two links of which nobody is asked, so that all is told at once, and that end when something is told. */
+  function endedAtOnce(options: Omit<AutoconfInterface, 'device'>) {
+    const env = virtualEnv();
+    const tables = new IpTables(env);
+    const devices = ['eth0', 'eth1'].map((name) => fakeDevice(env, { name }));
+    const links = devices.map((device) => {
+      const addresses = tables.arpAddresses(device);
+      return new EthernetLink({ device, addresses, addresses6: tables.ndpAddresses(device) }, env);
+    });
+    const interfaces = devices.map((device) => ({ device, dad: { transmits: 0 }, ...options }));
+    const autoconf = new Autoconf({ interfaces, links, tables }, env);
+    autoconf.events$.subscribe(() => autoconf.dispose());
+    autoconf.start();
+    expect(env.scheduler.pending).to.equal(0);
+    return tables.addresses6.list().map(({ cidr }) => cidr.toString());
+  }
+
+  it('ends for good by who is told of an address, though others were to follow', () => {
+    expect(endedAtOnce(SLAAC)).to.deep.equal([]);
+    expect(endedAtOnce({ addresses: ['2001:db8::1/64', '10.0.0.1/24', 'fe80::1/64'] })).to.deep.equal([
+      '2001:db8::1/64',
+    ]);
+  });
+
+  it('leaves what is there to who ends it when IPv6 is about to be disabled', () => {
+    const given = ['fe80::ff:fe00:9/64', '2001:db8::1/64'];
+    const macs = { me: '02:00:00:00:00:09', other: '02:00:00:00:00:0a' };
+    const hosts = { me: { dad: { transmits: 5 }, addresses: given }, other: { addresses: 'fe80::ff:fe00:9/64' } };
+    const net = network({ hosts, links: { lan: { macs } } });
+    const { me } = net.hosts;
+    me.autoconf.events$.subscribe(({ kind }) => {
+      if (kind === 'failed') me.autoconf.dispose();
+    });
+    net.runFor(10_000);
+    expect(addressesOf(me)).to.deep.equal(['2001:db8::1/64']);
+    finish(net);
   });
 });
 
