@@ -91,6 +91,8 @@ export class Rejections {
       0,
     );
     TcpSegment.seal(frame, pseudoHeaderSum(flow, frame.length));
+    // On one link the sender is where the packet came from (RFC 4007 9).
+    if (sourceAddress.version === 6 && sourceAddress.isLinkLocal) frame.device = rejected.device;
     this.output.send(frame, flow);
     const { made } = this;
     this.made = undefined;

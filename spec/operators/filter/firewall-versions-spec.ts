@@ -9,7 +9,7 @@ import { firewall } from '../../../operators/filter/firewall.js';
 import { outgoing } from '../../../operators/flow/outgoing.js';
 import { net } from '../../../operators/testing/net.js';
 import { forBothVersions, type VersionFacts } from '../../both-versions.js';
-import { virtualEnv } from '../../lib/l2/fake-device.js';
+import { fakeDevice, virtualEnv } from '../../lib/l2/fake-device.js';
 import { Bench } from './firewall-bench.js';
 
 forBothVersions('firewall', (facts: VersionFacts) => {
@@ -72,6 +72,25 @@ forBothVersions('firewall', (facts: VersionFacts) => {
     ].entries()) {
       expect(bench.replies[i]).to.contain(expected);
     }
+    bench.end();
+  });
+
+  it('tells a sender whose address is of one link by that link only (RFC 4007 9)', () => {
+    const bench = new Bench('meta l4proto tcp reject with tcp reset; reject', { version });
+    const lan = fakeDevice(bench.env, { name: 'lan1' });
+    const told: (string | undefined)[] = [];
+    bench.wall.replies$.subscribe((answer) => {
+      told.push(answer.device?.name);
+      answer.release();
+    });
+    const near = version === 4 ? '169.254.0.9' : 'fe80::9';
+    const far = version === 4 ? '192.0.2.9' : '2001:db8::9';
+    for (const address of [near, far]) {
+      bench.judge(`< S 5:5(0) win 1 from ${address}`, (frame) => (frame.device = lan));
+      bench.judge(`< udp 1 > 9 (2) from ${address}`, (frame) => (frame.device = lan));
+    }
+    const link = version === 4 ? undefined : 'lan1';
+    expect(told).to.deep.equal([link, link, undefined, undefined]);
     bench.end();
   });
 
