@@ -98,8 +98,8 @@ export class Arp {
 
   private receiveGratuitous(packet: ArpPacket): void {
     const { senderIp, senderMac, frame } = packet;
-    const what = { solicited: false, override: true };
-    if (this.neighbours.advertised(0, 0, MAPPED, senderIp, senderMac, what)) return this.env.drops.deliver(frame);
+    const fate = this.neighbours.advertised(0, 0, MAPPED, senderIp, senderMac, { solicited: false, override: true });
+    if (fate !== 'unknown') return this.env.drops.deliver(frame);
     const isReply = packet.operation === ArpOperation.Reply;
     return this.env.drops.report(isReply ? DropReason.ArpUnsolicited : DropReason.ArpNotForUs, frame, 'arp');
   }
@@ -111,7 +111,7 @@ export class Arp {
     // RFC 826 knows no second opinion: the newest word replaces what we know.
     if (
       senderIp !== 0 &&
-      this.neighbours.advertised(0, 0, MAPPED, senderIp, senderMac, { solicited, override: true })
+      this.neighbours.advertised(0, 0, MAPPED, senderIp, senderMac, { solicited, override: true }) !== 'unknown'
     ) {
       return this.env.drops.deliver(frame);
     }

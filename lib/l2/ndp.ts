@@ -41,7 +41,7 @@ export interface NdpAddresses {
   redirect?(router: Ipv6Address, destination: Ipv6Address, target: Ipv6Address): boolean;
   /** A next hop on this link does not answer. */
   nextHopFailed?(hop: Ipv6Address): void;
-  /** A neighbour on this link says that it is no router (RFC 4861 7.2.5). */
+  /** A neighbour on this link says that it is no router, and is believed (RFC 4861 7.2.5). */
   routerGone?(neighbour: Ipv6Address): void;
   /** Listens to a group from now on, or once less: for addresses that are published. */
   join?(group: Ipv6Address): void;
@@ -80,6 +80,8 @@ export class Ndp {
   isRouter = false;
   /** Says for which further addresses of others we answer. */
   proxy: ((target: Ipv6Address) => boolean) | undefined = undefined;
+  /** Is told of neighbours that say that they are no routers, and are believed (RFC 4861 7.2.5). */
+  routerGone: ((neighbour: Ipv6Address) => void) | undefined = undefined;
   private readonly env: Env;
   private readonly link: NdpLink;
   private readonly published = new Set<string>();
@@ -210,9 +212,12 @@ export class Ndp {
     const mac = said < 0 ? neighbours.get(target)?.mac : said;
     const { a, b, c, d } = target;
     const usable = mac !== undefined && !this.isImpossible(mac);
-    const known = usable && neighbours.advertised(a, b, c, d, mac, { solicited, override, isRouter });
-    if (!known) return this.drop(DropReason.NdpUnsolicited, packet);
-    if (!isRouter) addresses.routerGone?.(target);
+    const fate = usable ? neighbours.advertised(a, b, c, d, mac, { solicited, override, isRouter }) : 'unknown';
+    if (fate === 'unknown') return this.drop(DropReason.NdpUnsolicited, packet);
+    if (!isRouter && fate === 'taken') {
+      addresses.routerGone?.(target);
+      this.routerGone?.(target);
+    }
     return this.env.drops.deliver(packet.frame);
   }
 

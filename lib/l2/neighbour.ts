@@ -41,6 +41,9 @@ export interface Advertisement {
   readonly isRouter?: boolean;
 }
 
+/** What becomes of an advertisement: nobody asked for that neighbour; what is known of it stays, at most in doubt; or it is taken in. */
+export type AdvertisementFate = 'unknown' | 'refused' | 'taken';
+
 /** A neighbour as shown to users. */
 export interface NeighbourInfo {
   readonly address: IpAddress;
@@ -114,12 +117,12 @@ export class NeighbourCache {
     if (entry?.state === 'unreachable') this.askAgain(entry);
   }
 
-  /** A neighbour announced its MAC address: RFC 4861 7.2.5. Does not create entries; returns whether there is one. */
-  advertised(a: number, b: number, c: number, d: number, mac: number, what: Advertisement): boolean {
+  /** A neighbour announced its MAC address: RFC 4861 7.2.5. Does not create entries. */
+  advertised(a: number, b: number, c: number, d: number, mac: number, what: Advertisement): AdvertisementFate {
     const entry = this.table.find(a, b, c, d);
-    if (entry === undefined) return false;
-    if (entry.state === 'static') return true;
+    if (entry === undefined) return 'unknown';
     const differs = entry.mac !== mac;
+    if (entry.state === 'static') return differs ? 'refused' : 'taken';
     const refused = differs && !what.override && entry.state !== 'incomplete';
     if (what.isRouter !== undefined && !refused) this.mark(entry, what.isRouter);
     if (entry.state === 'incomplete') {
@@ -132,7 +135,7 @@ export class NeighbourCache {
     } else if (differs) {
       this.learn(entry, mac, 'stale');
     }
-    return true;
+    return refused ? 'refused' : 'taken';
   }
 
   /**

@@ -137,8 +137,11 @@ export class Interface6 {
   /** Begins: listens, makes a link-local address where addresses are to be made, asks for routers or advertises one. */
   start(): void {
     this.running = true;
+    const { ndp, device } = this.link;
+    ndp.routerGone = (neighbour) => this.discovery?.routerGone(withZone(neighbour, device.name));
     this.undo.push(
-      this.link.ndp.observe((event) => this.receive(event)),
+      ndp.observe((event) => this.receive(event)),
+      () => (ndp.routerGone = undefined),
       this.dad.observeLoops((address) => this.on({ kind: 'looped', address })),
     );
     this.slaac?.start();
@@ -146,13 +149,13 @@ export class Interface6 {
     if (!this.running) return;
     this.discovery?.start();
     if (this.advertiser === undefined) return;
-    this.link.ndp.isRouter = true;
+    ndp.isRouter = true;
     this.tables.addresses6.join(ALL_ROUTERS);
-    this.multicast?.join(this.link.device, ALL_ROUTERS);
+    this.multicast?.join(device, ALL_ROUTERS);
     this.resign.push(
       this.tables.addresses6.observe(() => this.beRouter()),
       () => this.tables.addresses6.leave(ALL_ROUTERS),
-      () => this.multicast?.leave(this.link.device, ALL_ROUTERS),
+      () => this.multicast?.leave(device, ALL_ROUTERS),
     );
     this.beRouter();
   }
@@ -309,10 +312,7 @@ export class Interface6 {
       if (!isEcho) this.on({ kind: 'conflict', address: target, mac: from });
       return isEcho && !ndp.isRouter;
     }
-    if (this.discovery === undefined || !this.routes.isGateway(target)) return false;
-    // RFC 4861 7.2.5: it was a router, and is a host from now on.
-    if (!router) this.discovery.routerGone(withZone(target, device.name));
-    else this.routes.answered(target, targetLinkAddress);
+    if (router) this.routes.answered(target, targetLinkAddress);
     return false;
   }
 

@@ -64,7 +64,7 @@ export class RouterRoutes {
   }
 
   /** Whether a route goes by this router. */
-  isGateway(router: Ipv6Address): boolean {
+  private isGateway(router: Ipv6Address): boolean {
     const key = keyOf(router);
     for (const { gateway } of this.installed.keys()) if (gateway !== undefined && keyOf(gateway) === key) return true;
     return false;

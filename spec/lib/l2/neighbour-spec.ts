@@ -113,7 +113,7 @@ for (const [name, addressOf] of versions) {
         const second = env.pool.alloc(1);
         cache.resolve(first, ...words(peer));
         cache.resolve(second, ...words(peer));
-        expect(advertised(MAC, REPLY)).to.equal(true);
+        expect(advertised(MAC, REPLY)).to.equal('taken');
         expect(state()).to.equal('reachable');
         expect(sent).to.deep.equal([
           [first, MAC],
@@ -189,7 +189,7 @@ for (const [name, addressOf] of versions) {
       });
       it('-> stale with the known address by one that may not (4861-4)', () => {
         given('reachable');
-        advertised(OTHER, CAUTIOUS);
+        expect(advertised(OTHER, CAUTIOUS)).to.equal('refused');
         expect(cache.get(peer)).to.include({ state: 'stale', mac: MAC });
       });
       it('stays with the other address by an answer that may override (4861-4)', () => {
@@ -366,7 +366,7 @@ for (const [name, addressOf] of versions) {
 
     describe('the table', () => {
       it('is not added to by advertisements, nor by queries to others', () => {
-        expect(advertised(MAC, REPLY)).to.equal(false);
+        expect(advertised(MAC, REPLY)).to.equal('unknown');
         expect(heard(MAC, false)).to.equal(false);
         expect(cache.size).to.equal(0);
       });
