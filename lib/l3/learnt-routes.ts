@@ -16,7 +16,7 @@ export interface LearntRoute {
   readonly preference: RouterPreference;
 }
 
-/** Who listens to {@link LearntRoutes}. A route whose preference changes is removed and added. */
+/** Who listens to {@link LearntRoutes}. A route whose preference changes is added as it is now, and then removed as it was. */
 export interface LearntRoutesListener {
   added(route: LearntRoute): void;
   removed(route: LearntRoute): void;
@@ -46,9 +46,9 @@ export class LearntRoutes {
     } else if (known !== undefined && known.preference === route.preference) {
       this.routes.set(key, known, lifetime);
     } else if (known !== undefined || this.routes.size < MAX_ROUTES) {
-      if (known !== undefined) this.listener.removed(known);
       this.routes.set(key, route, lifetime);
       this.listener.added(route);
+      if (known !== undefined) this.listener.removed(known);
     }
   }
 

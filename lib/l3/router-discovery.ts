@@ -49,6 +49,7 @@ export interface LinkParameters {
 
 /** What {@link RouterDiscovery} tells. */
 export type RouterEvent =
+  /** A route whose preference changes is added as it is now, and then removed as it was: its router is there all the time. */
   | { readonly kind: 'route-added' | 'route-removed'; readonly route: LearntRoute }
   | { readonly kind: 'parameters'; readonly parameters: LinkParameters }
   | { readonly kind: 'dns'; readonly servers: readonly Ipv6Address[]; readonly domains: readonly string[] }

@@ -51,10 +51,12 @@ export class RouterRoutes {
   remove(route: LearntRoute): void {
     this.uninstall(route);
     const { gateway } = route;
-    if (gateway === undefined || this.isGateway(gateway)) return;
-    this.suspects.delete(keyOf(gateway));
+    if (gateway === undefined) return;
+    const left = this.routesBy(gateway);
+    if (left.length === 0) this.suspects.delete(keyOf(gateway));
     if (this.suspects.size === 0) this.prober.cancel();
-    this.tables.routerGone(this.link.device, gateway);
+    // RFC 4861 6.3.5: it is none of the default routers any more.
+    if (isDefault(route) && !left.some(isDefault)) this.tables.routerGone(this.link.device, gateway);
   }
 
   /** A neighbour that answered: if it is a router that did not, and was forgotten, it is known again. */
@@ -63,11 +65,9 @@ export class RouterRoutes {
     this.link.ndp.learn(router, mac);
   }
 
-  /** Whether a route goes by this router. */
-  private isGateway(router: Ipv6Address): boolean {
+  private routesBy(router: Ipv6Address): LearntRoute[] {
     const key = keyOf(router);
-    for (const { gateway } of this.installed.keys()) if (gateway !== undefined && keyOf(gateway) === key) return true;
-    return false;
+    return [...this.installed.keys()].filter(({ gateway }) => gateway !== undefined && keyOf(gateway) === key);
   }
 
   /** Cancels the timer; takes the routes out of the table. */
@@ -99,7 +99,7 @@ export class RouterRoutes {
   }
 
   private neighbour({ kind, address, state }: NeighbourEvent): void {
-    if (address.version !== 6 || !this.isGateway(address)) return;
+    if (address.version !== 6 || this.routesBy(address).length === 0) return;
     const known = this.suspects.has(keyOf(address));
     const unanswered = kind === 'removed' && state === 'incomplete';
     if (unanswered || (state === 'unreachable' && !known)) this.suspect(address);
@@ -120,9 +120,7 @@ export class RouterRoutes {
   }
 
   private reorder(router: Ipv6Address): void {
-    const key = keyOf(router);
-    const routes = [...this.installed.keys()].filter(({ gateway }) => gateway !== undefined && keyOf(gateway) === key);
-    for (const route of routes) {
+    for (const route of this.routesBy(router)) {
       this.uninstall(route);
       this.add(route);
     }
@@ -132,6 +130,10 @@ export class RouterRoutes {
     this.prober.arm(this.env.timers.now() + PROBE_INTERVAL);
     for (const { router } of this.suspects.values()) this.link.ndp.query(router, undefined);
   }
+}
+
+function isDefault({ destination }: LearntRoute): boolean {
+  return destination.length === 0;
 }
 
 /** Without the zone: all this is about one link. */

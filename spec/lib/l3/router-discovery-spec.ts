@@ -184,7 +184,16 @@ describe('router discovery', () => {
     it('RFC 4191 3.2: a change of preference replaces the route', () => {
       hear(ONE);
       hear(ONE, { preference: 1 });
-      expect(log.slice(1)).to.deep.equal(['- ::/0 via fe80::1%eth0 0', '+ ::/0 via fe80::1%eth0 1']);
+      expect(log.slice(1)).to.deep.equal(['+ ::/0 via fe80::1%eth0 1', '- ::/0 via fe80::1%eth0 0']);
+    });
+
+    it('RFC 4191 3.2: one that does not answer stays behind others when it changes its preference', () => {
+      hear(ONE);
+      hear(TWO);
+      link.neighbours.ask(TWO.a, TWO.b, TWO.c, TWO.d);
+      wait(3_000);
+      hear(TWO, { preference: 1 });
+      expect(best(FAR)?.gateway?.d).to.equal(ONE.d);
     });
 
     it('keeps 128 routes at most, whoever floods', () => {

@@ -3,6 +3,7 @@
 import { expect } from 'chai';
 import type { Ipv6Address } from '../../../lib/core/address.js';
 import { RouterAdvertisement, type RouterAdvertisementFields } from '../../../lib/wire/ndp.js';
+import type { NdpOption } from '../../../lib/wire/ndp-options.js';
 import { host } from '../../../operators/stack/host.js';
 import { fakeDevice, virtualEnv } from '../../lib/l2/fake-device.js';
 import { mac } from '../l3/packets.js';
@@ -25,8 +26,12 @@ function listener() {
   const running = device.frames$.pipe(me).subscribe(device.sink);
   const { routes6 } = me.tables;
   return {
-    advertise({ ip, mac: from }: Router, fields: Partial<RouterAdvertisementFields> = {}): void {
-      const options = [{ kind: 'source-link-address', mac: from }] as const;
+    advertise(
+      { ip, mac: from }: Router,
+      fields: Partial<RouterAdvertisementFields> = {},
+      more: NdpOption[] = [],
+    ): void {
+      const options = [{ kind: 'source-link-address', mac: from } as const, ...more];
       const packet = ndpPacket((frame) => RouterAdvertisement.emit(frame, { lifetime: 1_800, ...fields }, options), {
         source: ip,
         destination: ALL_NODES,
@@ -98,4 +103,35 @@ describe('a host that goes by routers', () => {
       }
     });
   }
+
+  describe('and was redirected to one of them (RFC 4861 6.3.5)', () => {
+    const route = { kind: 'route', prefix: ip6('2001:db8:8::'), length: 48, preference: 0 } as const;
+    const goesBy = (router: Router) => expect(lan.gateway()).to.equal(router.ip.toString());
+
+    it('goes by it still when that changes its preference', () => {
+      lan.advertise(ONE, { preference: 1 });
+      lan.advertise(TWO, { preference: -1 });
+      expect(lan.redirect(ONE, TWO.ip)).to.equal(true);
+      for (const preference of [0, -1] as const) {
+        lan.advertise(TWO, { preference });
+        goesBy(TWO);
+      }
+    });
+
+    it('goes by it still when that takes another route back, and was no default router', () => {
+      lan.advertise(ONE);
+      lan.advertise(TWO, { lifetime: 0 }, [{ ...route, lifetime: 60 }]);
+      expect(lan.redirect(ONE, TWO.ip)).to.equal(true);
+      lan.advertise(TWO, { lifetime: 0 }, [{ ...route, lifetime: 0 }]);
+      goesBy(TWO);
+    });
+
+    it('goes by the first again when the other is no default router any more, whatever else it leads to', () => {
+      lan.advertise(ONE, { preference: 1 });
+      lan.advertise(TWO, {}, [{ ...route, lifetime: 60 }]);
+      expect(lan.redirect(ONE, TWO.ip)).to.equal(true);
+      lan.advertise(TWO, { lifetime: 0 });
+      goesBy(ONE);
+    });
+  });
 });
