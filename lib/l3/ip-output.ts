@@ -39,7 +39,7 @@ export interface IpPaths {
   readonly generation?: number;
   /** The way to `destination`, from `source` if it is given and ours; `undefined` where there is none. */
   path(destination: IpAddress, source?: IpAddress): IpPath | undefined;
-  /** Whether packets may be sent from, and are received at, this unicast address. */
+  /** Whether packets may be sent from, and are received at, this unicast address; a link-local one in its zone, where it has one. */
   isLocal(address: IpAddress): boolean;
   /** Whether this is the limited broadcast address or that of a network of ours. */
   isBroadcast(address: IpAddress): boolean;

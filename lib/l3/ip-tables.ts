@@ -252,9 +252,10 @@ export class IpTables implements IpPaths {
   }
 
   isLocal(address: IpAddress): boolean {
-    return address.version === 4
-      ? this.isOurs(address.value)
-      : this.isOurs6(address.a, address.b, address.c, address.d);
+    if (address.version === 4) return this.isOurs(address.value);
+    const device = this.zone(address);
+    if (address.zone !== '' && device === undefined) return false;
+    return this.isOurs6(address.a, address.b, address.c, address.d, device);
   }
 
   isBroadcast(address: IpAddress): boolean {
@@ -384,10 +385,10 @@ export class IpTables implements IpPaths {
   private path6(destination: Ipv6Address, wanted: IpAddress | undefined): IpPath | undefined {
     const { a, b, c, d } = destination;
     if (wanted?.version === 4) return undefined;
-    const owner = wanted && this.addresses6.ownerOf(wanted.a, wanted.b, wanted.c, wanted.d);
+    const owner = wanted && (this.zone(wanted) ?? this.addresses6.ownerOf(wanted.a, wanted.b, wanted.c, wanted.d));
     const device = destination.zone === '' ? owner : this.zone(destination);
-    if (this.isOurs6(a, b, c, d, device)) return { source: wanted ?? withoutZone(destination), mtu: LOOPBACK_MTU };
     if (destination.zone !== '' && device === undefined) return undefined;
+    if (this.isOurs6(a, b, c, d, device)) return { source: withoutZone(wanted ?? destination), mtu: LOOPBACK_MTU };
     const isPlain = this.routes6.isByDestination || isOnOneLink(a);
     const route = isPlain ? this.route6(a, b, c, d, device) : this.routes6.find(RouteQuery.to(destination, wanted));
     if (route === undefined || !isUnicast(route)) return undefined;
@@ -400,6 +401,7 @@ export class IpTables implements IpPaths {
 
   /** The device that the zone of an address names (RFC 4007). */
   zone(address: Ipv6Address): Device | undefined {
+    if (address.zone === '') return undefined;
     for (const device of this.onLink.keys()) if (device.name === address.zone) return device;
     return undefined;
   }

@@ -214,6 +214,18 @@ describe('IpTables', () => {
       tables.routes6.find(RouteQuery.to(v6('2001:db8::1')))?.gateway?.toString();
     expect([redirected('fe80::2'), redirected('fe80::1')]).to.deep.equal([false, 'fe80::1']);
   });
+  it('4007: an address is ours in its own zone, and a zone that is none leads nowhere (RFC 4007 11)', () => {
+    tables.addAddress(eth, 'fe80::1/64');
+    tables.addAddress(tun, 'fe80::2/64');
+    const ours = (...all: string[]) => all.map((address) => tables.isLocal(parseIp(address)));
+    expect(ours('fe80::1', 'fe80::1%eth')).to.deep.equal([true, true]);
+    expect(ours('fe80::1%tun', 'fe80::1%nosuch', 'fe80::9%eth')).to.deep.equal([false, false, false]);
+    expect([path('fe80::1%nosuch'), path('fe80::9%nosuch')]).to.deep.equal([undefined, undefined]);
+    expect([path('fe80::9', 'fe80::1%eth'), path('fe80::9', 'fe80::1%tun')]).to.deep.equal(['fe80::1 1500', undefined]);
+    tables.addAddress(tun, 'fe80::1/64');
+    expect(path('fe80::9', 'fe80::1%tun'), 'of two that have it').to.equal('fe80::1 1400');
+    expect(path('fe80::1', 'fe80::1%tun'), 'to itself').to.equal('fe80::1 65535');
+  });
   it('ARP sees the addresses of its own device', () => {
     const arp = tables.arpAddresses(eth);
     expect(arp.has(v4('10.0.0.1').value)).to.equal(true);

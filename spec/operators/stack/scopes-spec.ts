@@ -188,6 +188,16 @@ describe('a host that has a link-local address which a neighbour on its other li
     expect(sent(middle, 'fe80::1%middle.two')).to.deep.equal({ middle: [], right: ['fe80::1:1%right.two'] });
     expect(sent(middle, 'fe80::1%middle.one')).to.deep.equal({ middle: ['fe80::1'], right: [] });
     expect(sent(middle, 'fe80::1')).to.deep.equal({ middle: ['fe80::1'], right: [] });
+    const { udp, tcp } = net.hosts.middle;
+    const [here, elsewhere] = ['fe80::1%middle.one', 'fe80::1%middle.two'].map((address) => parseIp(address));
+    const bind = (address = parseIp('::')) => udp.bind({ address, port: 7 }, { message() {}, error() {} }).close();
+    const listen = (address = parseIp('::')) => tcp.listen({ address, port: 7 }).close();
+    for (const open of [bind, listen]) {
+      expect(() => open(here)).to.not.throw();
+      expect(() => open(elsewhere))
+        .to.throw()
+        .with.property('code', 'EADDRNOTAVAIL');
+    }
     net.run();
     net.dispose();
     net.assertIdle();
