@@ -1,7 +1,7 @@
 /**
  * IPv4 gateways that do not answer (RFC 1122 3.3.1.4): the neighbour cache knows them, since it asks those that packets are sent to and nobody
- * vouches for. Where another route leads to the same prefix, it is taken instead, until the gateway answers: it is asked once a minute. Gateways
- * that IPv6 routers are come with routes of their own kind (`router-routes.ts`).
+ * vouches for. Where another route leads to the same prefix, it is taken instead, until the gateway answers: it is asked once a minute, as long
+ * as a route goes by it. Gateways that IPv6 routers are come with routes of their own kind (`router-routes.ts`).
  */
 
 import { Ipv4Address } from '../core/address.js';
@@ -60,6 +60,9 @@ export class DeadGateways {
   }
 
   private probe(): void {
+    for (const { device, gateway } of this.routes.avoided) {
+      if (!this.routes.goBy(device, gateway)) this.routes.trust(device, gateway);
+    }
     const { avoided } = this.routes;
     if (avoided.length > 0) this.arm();
     for (const { device, gateway } of avoided) {

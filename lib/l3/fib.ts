@@ -8,7 +8,7 @@ import { type Device, NO_FEATURES } from '../core/device.js';
 import { UsageError } from '../core/errors.js';
 import { PrefixMap } from '../core/prefix-map.js';
 import { RouteGroup } from './fib-group.js';
-import { type Gateway, isSameGateway, isSameWay, isUnicast, type Route, type Routes } from './routes.js';
+import { type Gateway, goesBy, isSameGateway, isSameWay, isUnicast, type Route, type Routes } from './routes.js';
 import type { RouteQuery } from './routing-query.js';
 
 const MAX_WEIGHT = 256;
@@ -165,7 +165,7 @@ export class Fib<V extends IpVersion = IpVersion> implements Routes<V> {
   }
 
   avoid(device: Device, gateway: Address<V>): boolean {
-    const isBy = (route: Route<V>) => route.device === device && route.gateway?.equals(gateway) === true;
+    const isBy = (route: Route<V>) => goesBy(route, device, gateway);
     const hasOther = ({ routes }: RouteGroup<V>) =>
       routes.some(isBy) && routes.some((route) => !isBy(route) && !this.avoids(route));
     const has = [...this.groups.values()].some(hasOther);
@@ -173,6 +173,13 @@ export class Fib<V extends IpVersion = IpVersion> implements Routes<V> {
     this.avoided = [...this.avoided, { device, gateway }];
     this.regroup();
     return true;
+  }
+
+  goBy(device: Device, gateway: Address<V>): boolean {
+    const isBy = (route: Route<V>) => goesBy(route, device, gateway);
+    return this.best.some(
+      (route, number) => route !== undefined && (this.groups.get(number)?.routes.some(isBy) ?? isBy(route)),
+    );
   }
 
   trust(device: Device, gateway: Address<V>): void {

@@ -83,6 +83,8 @@ export interface Routes<V extends IpVersion = IpVersion> {
   list(): Route<V>[];
   /** Prefers other routes to the same prefixes to those by this gateway; returns whether there are such. */
   avoid(device: Device, gateway: Address<V>): boolean;
+  /** Whether a route goes by this gateway. Looks at every route. */
+  goBy(device: Device, gateway: Address<V>): boolean;
   /** Takes routes by this gateway again. */
   trust(device: Device, gateway: Address<V>): void;
   /** Takes all routes again. */
@@ -153,12 +155,15 @@ export class RouteTable<V extends IpVersion = IpVersion> implements Routes<V> {
   }
 
   avoid(device: Device, gateway: Address<V>): boolean {
-    const isBy = (route: Route<V>) => route.device === device && route.gateway?.equals(gateway) === true;
-    const has = this.rows.some(({ route }) => isBy(route) && this.alternative(route) !== undefined);
+    const has = this.rows.some(({ route }) => goesBy(route, device, gateway) && this.alternative(route) !== undefined);
     if (!has || this.avoided.some((one) => isSameGateway(one, device, gateway))) return has;
     this.avoided = [...this.avoided, { device, gateway }];
     this.changed();
     return true;
+  }
+
+  goBy(device: Device, gateway: Address<V>): boolean {
+    return this.rows.some(({ route }) => goesBy(route, device, gateway));
   }
 
   trust(device: Device, gateway: Address<V>): void {
@@ -223,6 +228,11 @@ function matches<V extends IpVersion>({ network, mask }: Row<V>, a: number, b: n
 /** Whether a gateway is this one. */
 export function isSameGateway<V extends IpVersion>(one: Gateway<V>, device: Device, gateway: Address<V>): boolean {
   return one.device === device && one.gateway.equals(gateway);
+}
+
+/** Whether a route goes by this gateway. */
+export function goesBy<V extends IpVersion>(route: Route<V>, device: Device, gateway: Address<V>): boolean {
+  return route.device === device && route.gateway?.equals(gateway) === true;
 }
 
 function isSamePrefix<V extends IpVersion>(one: Cidr<V>, other: Cidr<V>): boolean {

@@ -166,6 +166,10 @@ export class RoutingTables<V extends IpVersion = IpVersion> implements Routes<V>
     return has.includes(true);
   }
 
+  goBy(device: Device, gateway: Address<V>): boolean {
+    return [...this.tables.values()].some((table) => table.goBy(device, gateway));
+  }
+
   trust(device: Device, gateway: Address<V>): void {
     for (const table of this.tables.values()) table.trust(device, gateway);
   }

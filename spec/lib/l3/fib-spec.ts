@@ -47,11 +47,21 @@ const GATEWAYS = {
 };
 
 type Step<V extends Version> =
-  | { readonly kind: 'add' | 'remove' | 'avoid' | 'trust'; readonly route: Route<V> }
+  | { readonly kind: 'add' | 'remove' | 'avoid' | 'go by' | 'trust'; readonly route: Route<V> }
   | { readonly kind: 'remove device'; readonly route: Route<V> };
 
 function step<V extends Version>(version: V): fc.Arbitrary<Step<V>> {
-  const kind = fc.constantFrom('add', 'add', 'add', 'add', 'remove', 'avoid', 'trust', 'remove device' as const);
+  const kind = fc.constantFrom(
+    'add',
+    'add',
+    'add',
+    'add',
+    'remove',
+    'avoid',
+    'go by',
+    'trust',
+    'remove device' as const,
+  );
   return fc.record({ kind, route: route(version) }) as fc.Arbitrary<Step<V>>;
 }
 
@@ -62,6 +72,7 @@ function apply<V extends Version>(table: Fib<V> | RouteTable<V>, { kind, route: 
   if (kind === 'remove device') return table.remove((other) => other.device === by);
   if (gateway === undefined) return undefined;
   if (kind === 'avoid') return table.avoid(by, gateway);
+  if (kind === 'go by') return table.goBy(by, gateway);
   return table.trust(by, gateway);
 }
 

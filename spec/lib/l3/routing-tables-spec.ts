@@ -229,12 +229,15 @@ for (const version of [4, 6] as const) {
       const gateway = bad.gateway as Address<IpVersion>;
       expect(tables.avoid(bad.device, gateway)).to.equal(true);
       expect(tables.avoided).to.have.length(1);
+      expect(tables.goBy(bad.device, gateway)).to.equal(true);
       expect(hopOf(tables.find(from(host)))).to.equal(2);
       tables.trust(bad.device, gateway);
       expect(hopOf(tables.find(from(host)))).to.equal(1);
       tables.avoid(bad.device, gateway);
       tables.trustAll();
       expect(hopOf(tables.find(from(host)))).to.equal(1);
+      tables.table('x').clear();
+      expect(tables.goBy(bad.device, gateway)).to.equal(false);
     });
 
     it('rejects wrong rules, and keeps those that there are', () => {

@@ -59,6 +59,25 @@ describe('a gateway that is dead', () => {
     );
   });
 
+  it('1122-I9: is asked no more once no route goes by it, and is tried like any other when one does again', () => {
+    twoGateways(
+      [1, 200_000],
+      ({ rx, expectTx, env }, me) => {
+        const { routes } = me.tables;
+        const [dead] = routes.list().filter(({ gateway }) => gateway?.toString() === ONE);
+        env.scheduler.schedule(() => routes.remove((route) => route === dead), 70_000);
+        env.scheduler.schedule(() => {
+          expect(routes.avoided).to.deep.equal([]);
+          if (dead !== undefined) routes.add(dead);
+        }, 199_000);
+        expectTx(rx('200s -').pipe(me)).toBe('-a 999ms a 999ms a 60999ms a 999ms a 999ms a 134998ms a', {
+          a: query(ONE),
+        });
+      },
+      200_001,
+    );
+  });
+
   it('1122-I9: is noticed, too, where it answered once, and was used since', () => {
     const times = [1, 50_000, ...Array.from({ length: 20 }, (_, i) => 50_000 + i * 1_000)];
     const macs: number[] = [];
