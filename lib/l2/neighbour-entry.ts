@@ -41,9 +41,9 @@ export interface NeighbourTimes {
   readonly memoryPerNeighbour: number;
   /** Memory for the packets that wait for all neighbours, in bytes. Default 4 MiB; above it new ones are dropped. */
   readonly memory: number;
-  /** Entries above which unused ones are collected; at twice as many new ones are refused. Default 512. */
+  /** Entries above which unused ones are collected; at twice as many that is done at once, and new ones are refused where all are in use. Default 512. */
   readonly maxEntries: number;
-  /** Shortest time between two collections. Default 30,000. */
+  /** Shortest time between two collections, as long as there is room. Default 30,000. */
   readonly collectInterval: number;
 }
 

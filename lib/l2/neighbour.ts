@@ -64,6 +64,8 @@ export class NeighbourCache {
   /** The same for IPv6, of which routers have their say. */
   private times6: NeighbourTimes;
   private readonly table = new NeighbourTable();
+  /** Those that nothing vouches for and nobody is waiting for: they can be forgotten. */
+  private readonly idle = new Set<NeighbourEntry>();
   private readonly collector: Timer;
   private collected = Number.NEGATIVE_INFINITY;
   private uses = 0;
@@ -148,7 +150,7 @@ export class NeighbourCache {
       const entry = create ? this.add(addressOfWords(a, b, c, d)) : undefined;
       if (entry === undefined) return false;
       entry.mac = mac;
-      entry.state = 'stale';
+      this.become(entry, 'stale');
       this.tell('added', entry);
     } else if (known.state !== 'static' && known.mac !== mac) {
       this.learn(known, mac, 'stale');
@@ -182,7 +184,7 @@ export class NeighbourCache {
     const known = this.findAddress(address);
     const entry = known ?? this.insert(address);
     entry.mac = mac;
-    entry.state = 'static';
+    this.become(entry, 'static');
     entry.timer.cancel();
     this.tell(known === undefined ? 'added' : 'changed', entry);
     this.flushPending(entry);
@@ -225,6 +227,7 @@ export class NeighbourCache {
   /** Cancels all timers and drops what waits. The cache is empty afterwards, without events, and can be used again. */
   dispose(): void {
     this.collector.cancel();
+    this.idle.clear();
     for (const entry of this.table.entries()) {
       entry.timer.cancel();
       this.table.delete(entry);
@@ -259,10 +262,12 @@ export class NeighbourCache {
     return entry;
   }
 
-  /** A new entry, unless the table is full. */
+  /** A new entry, unless the table is full of those in use. */
   private add(address: IpAddress): NeighbourEntry | undefined {
-    if (this.table.size >= this.times.maxEntries) this.wantCollection();
-    return this.table.size < this.times.maxEntries * 2 ? this.insert(address) : undefined;
+    const { maxEntries } = this.times;
+    if (this.table.size >= maxEntries * 2) this.collect();
+    else if (this.table.size >= maxEntries) this.wantCollection();
+    return this.table.size < maxEntries * 2 ? this.insert(address) : undefined;
   }
 
   private insert(address: IpAddress): NeighbourEntry {
@@ -337,7 +342,7 @@ export class NeighbourCache {
     const times = this.timesOf(entry);
     const now = this.env.timers.now();
     const differs = changed || entry.state !== state;
-    entry.state = state;
+    this.become(entry, state);
     entry.solicits = 0;
     entry.wanted = false;
     if (state === 'reachable') entry.timer.arm(now + times.baseReachable * (0.5 + this.env.random.float()));
@@ -345,6 +350,12 @@ export class NeighbourCache {
     else entry.timer.cancel();
     if (differs) this.tell('changed', entry);
     if (state === 'probe') this.probe(entry);
+  }
+
+  private become(entry: NeighbourEntry, state: NeighbourState): void {
+    if (isIdle(entry.state)) this.idle.delete(entry);
+    if (isIdle(state)) this.idle.add(entry);
+    entry.state = state;
   }
 
   private probe(entry: NeighbourEntry): void {
@@ -393,6 +404,7 @@ export class NeighbourCache {
   private discard(entry: NeighbourEntry): void {
     entry.timer.cancel();
     this.table.delete(entry);
+    this.idle.delete(entry);
     this.tell('removed', entry);
     for (const packet of this.takePending(entry)) this.protocol.failed(packet);
   }
@@ -403,11 +415,10 @@ export class NeighbourCache {
     else if (!this.collector.armed) this.collector.arm(due);
   }
 
-  /** Forgets neighbours that nothing vouches for, those unused for the longest time first, until the table fits. */
+  /** Forgets idle neighbours, those unused for the longest time first, until the table fits (RFC 4861 7.3.3). */
   private collect(): void {
     this.collected = this.env.timers.now();
-    const idle = this.table.entries().filter((entry) => entry.state === 'stale' || entry.state === 'unreachable');
-    idle.sort((one, other) => one.used - other.used);
+    const idle = [...this.idle].sort((one, other) => one.used - other.used);
     for (const entry of idle) {
       if (this.table.size < this.times.maxEntries) return;
       this.discard(entry);
@@ -421,6 +432,10 @@ export class NeighbourCache {
     const event = { kind, address, mac: known, state, isRouter, time: this.env.timers.now() };
     for (const listener of this.listeners) listener(event);
   }
+}
+
+function isIdle(state: NeighbourState): boolean {
+  return state === 'stale' || state === 'unreachable';
 }
 
 /** Bytes of the pool that a frame takes. */

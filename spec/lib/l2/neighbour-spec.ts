@@ -383,7 +383,20 @@ for (const [name, addressOf] of versions) {
         expect(cache.size).to.equal(511);
         expect(cache.get(addressOf(699))).to.not.equal(undefined);
       });
-      it('above twice as many refuses new ones', () => {
+      it('at twice as many forgets unused ones at once, those not used for longest first (RFC 4861 7.3.3)', () => {
+        cache = make({ maxEntries: 4 });
+        for (let n = 0; n < 9; n++) cache.heard(...words(addressOf(n)), MAC, true);
+        expect(cache.size).to.equal(8);
+        cache.setStatic(addressOf(1), MAC);
+        cache.confirm(...words(addressOf(2)));
+        send(addressOf(3));
+        cache.heard(...words(addressOf(3)), OTHER, true);
+        expect(cache.get(addressOf(3))?.state).to.equal('stale');
+        cache.heard(...words(addressOf(9)), MAC, true);
+        expect([1, 2, 3, 9].every((n) => cache.get(addressOf(n)) !== undefined)).to.equal(true);
+        expect(cache.size).to.equal(4);
+      });
+      it('above twice as many in use refuses new ones', () => {
         cache = make({ maxEntries: 2 });
         for (let n = 0; n < 4; n++) send(addressOf(n));
         expect(send(addressOf(4))).to.equal(NO_MAC);
