@@ -179,6 +179,9 @@ export class ArpClaims {
   }
 
   private tell(conflict: AddressConflict): void {
-    for (const listener of this.listeners) listener(conflict);
+    for (const listener of this.listeners) {
+      // One may have been stopped by who was told before.
+      if (this.listeners.includes(listener)) listener(conflict);
+    }
   }
 }

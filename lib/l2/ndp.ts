@@ -171,7 +171,10 @@ export class Ndp {
     const from = frame.link < 0 ? -1 : readMac(view, frame.link + 6);
     const event = { message, packet, from };
     let handled = false;
-    for (const listener of this.listeners) handled = listener(event) === true || handled;
+    for (const listener of this.listeners) {
+      // One may have been stopped by who was shown it before.
+      if (this.listeners.includes(listener)) handled = listener(event) === true || handled;
+    }
     if (handled) return this.env.drops.deliver(frame);
     if (message instanceof NeighbourSolicitation) return this.receiveSolicitation(packet, message);
     if (message instanceof NeighbourAdvertisement) return this.receiveAdvertisement(packet, message);

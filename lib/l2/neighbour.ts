@@ -430,7 +430,10 @@ export class NeighbourCache {
     const { address, mac, state, isRouter } = entry;
     const known = mac === NO_MAC ? undefined : mac;
     const event = { kind, address, mac: known, state, isRouter, time: this.env.timers.now() };
-    for (const listener of this.listeners) listener(event);
+    for (const listener of this.listeners) {
+      // One may have been stopped by who was told before.
+      if (this.listeners.includes(listener)) listener(event);
+    }
   }
 }
 

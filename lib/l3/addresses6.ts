@@ -227,7 +227,10 @@ export class Ipv6Addresses {
     for (const { device, cidr, tentative } of this.owned) {
       if (!tentative) this.enter(cidr.address, Cast.Unicast, device);
     }
-    for (const listener of this.listeners) listener();
+    for (const listener of this.listeners) {
+      // One may have been stopped by who was told before.
+      if (this.listeners.includes(listener)) listener();
+    }
   }
 
   private enter({ a, b, c, d }: Ipv6Address, cast: Cast, device: Device | undefined): void {
