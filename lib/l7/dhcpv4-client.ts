@@ -402,7 +402,6 @@ export class Dhcpv4Client {
     const event = this.lease?.address.equals(lease.address) === true ? 'renewed' : 'bound';
     this.offered = undefined;
     this.state = 'BOUND';
-    this.options.fallback?.stop();
     this.replace(lease, event);
     if (this.isStopped) return;
     this.lifetime.arm(lease.renewAt);
@@ -436,7 +435,7 @@ export class Dhcpv4Client {
   }
 
   private replace(lease: DhcpLease | undefined, event: DhcpEvent): void {
-    const { configuration, port, claims, changed } = this.options;
+    const { configuration, port, claims, fallback, changed } = this.options;
     const before = this.lease;
     if (before === lease) return;
     const moved = before === undefined || lease === undefined || !before.address.equals(lease.address);
@@ -448,6 +447,9 @@ export class Dhcpv4Client {
     this.previous = lease?.address.address ?? this.previous;
     reconfigure(configuration, before, lease);
     if (lease !== undefined && moved) port.setAddress(lease.address.address);
+    if (lease !== undefined) fallback?.stop();
+    // Who was told by it that there is a server may have stopped us, which gives this lease back.
+    if (this.lease !== lease) return;
     changed?.(lease, event);
   }
 }

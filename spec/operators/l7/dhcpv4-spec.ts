@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { Subject, type Subscription } from 'rxjs';
+import { Subject, type Subscription, take } from 'rxjs';
 import { Ipv4Address } from '../../../lib/core/address.js';
 import { SeededRandom } from '../../../lib/core/random.js';
 import { linkMtu } from '../../../lib/l3/routes.js';
@@ -233,6 +233,25 @@ describe('dhcpv4', () => {
     expect(bench.addresses()).to.deep.equal([ours]);
     for (const one of [first, second]) one.unsubscribe();
     expect(bench.addresses()).to.deep.equal([]);
+    bench.finish();
+  });
+
+  it('gives the lease back for who leaves as the link-local address goes', () => {
+    const bench = new Bench();
+    const { net } = bench;
+    const kinds: string[] = [];
+    dhcpv4(net.hosts.us, { device: net.links.lan.end('us') })
+      .pipe(take(2))
+      .subscribe(({ kind }) => kinds.push(kind));
+    net.runFor(60_000);
+    const serving = bench.serve();
+    net.runFor(100_000);
+    expect(kinds).to.deep.equal(['link-local', 'link-local']);
+    expect(bench.addresses()).to.deep.equal([]);
+    expect(bench.routes()).to.deep.equal([]);
+    expect(bench.served).to.deep.equal(['bound 10.0.0.50', 'released 10.0.0.50']);
+    serving.unsubscribe();
+    expect(net.hosts.us.udp.size).to.equal(0);
     bench.finish();
   });
 
