@@ -122,9 +122,12 @@ export class ArpClaims {
     const isProbe = senderIp === 0 && packet.operation === ArpOperation.Request;
     const probe = this.probes.get(isProbe ? packet.targetIp : senderIp);
     if (probe === undefined) return false;
-    this.cancel(probe.address);
+    const { address } = probe;
     this.conflicts++;
-    this.tell({ address: probe.address, mac: senderMac, kind: 'probing' });
+    this.tell({ address, mac: senderMac, kind: 'probing' });
+    // Who was told may have given the probe up.
+    if (this.probes.get(address) !== probe) return true;
+    this.cancel(address);
     probe.done(false);
     return true;
   }

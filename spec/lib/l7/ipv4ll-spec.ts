@@ -130,6 +130,19 @@ describe('Ipv4LinkLocal (3927)', () => {
     expect(first('10.0.0.7')).to.match(/^169\.254\./);
   });
 
+  it('takes nothing once who is told of a conflict has ended it', () => {
+    const bench = new Bench(7, '169.254.7.7');
+    bench.taken = () => true;
+    bench.claims.observe(({ kind }) => void (kind === 'probing' && bench.local.dispose()));
+    bench.local.start();
+    while (bench.asked.length === 0) bench.scheduler.step();
+    bench.scheduler.runFor(1);
+    bench.taken = () => false;
+    expect(bench.scheduler.pending).to.equal(0);
+    bench.scheduler.run();
+    expect(bench.events).to.deep.equal([]);
+  });
+
   it('stops at any time without a trace, and begins with the same address again', () => {
     for (const after of [0, 500, 2500, 5000, 9000]) {
       const bench = new Bench();
