@@ -51,7 +51,6 @@ export class TcpStream implements AsyncIterable<Uint8Array>, AsyncDisposable {
   constructor(connection: TcpConnection) {
     this.#connection = connection;
     connection.handler = this.#handler();
-    if (connection.state === 'CLOSED') this.#over = true;
   }
 
   #handler(): TcpHandler {

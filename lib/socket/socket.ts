@@ -88,8 +88,6 @@ export class Socket extends Duplex {
     this.#applyOptions(connection);
     if (paused) this.pause();
     else this.read(0);
-    // Ended before anybody owned it: what it told then went to nobody.
-    if (connection.state === 'CLOSED') this.#inbox?.closed(undefined);
   }
 
   #own(connection: TcpConnection): void {

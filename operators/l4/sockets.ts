@@ -67,7 +67,6 @@ export class RxConnection {
   constructor(connection: TcpConnection) {
     this.raw = connection;
     connection.handler = this.#handler();
-    if (connection.state === 'CLOSED') connection.handler.closed(undefined);
   }
 
   /** Received chunks, to one subscriber at a time. Completes with the peer's end of stream; errors with what ended the connection. */

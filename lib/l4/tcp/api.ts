@@ -79,7 +79,10 @@ export interface TcpConnection {
   readonly local: Endpoint;
   readonly remote: Endpoint;
   readonly state: TcpState;
-  /** Whoever owns the connection sets it, before the next event; an accepted connection starts with one that does nothing. */
+  /**
+   * Whoever owns the connection sets it, before the next event; an accepted connection starts with one that does nothing. A new one is told
+   * soon of what is there to be read, and of the end, also where another was told before.
+   */
   handler: TcpHandler;
 
   /**

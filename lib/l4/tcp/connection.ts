@@ -187,8 +187,8 @@ export class Connection extends Flags implements TcpConnection {
   }
   set handler(handler: TcpHandler) {
     this.owner = handler;
-    // Whatever was told to the former owner is news to this one.
-    this.told = false;
+    // Whatever was told to the former owner is news to this one, the end too.
+    this.told = this.closedTold = false;
     if (this.received.length === 0 && !this.readEnded && !this.over) return;
     this.host.enter();
     if (this.received.length > 0 || this.readEnded) this.tell(READABLE);
@@ -446,12 +446,6 @@ export class Connection extends Flags implements TcpConnection {
     this.released = true;
     this.parent?.lost(this);
     this.parent = undefined;
-  }
-
-  /** For an owner that comes after the end. */
-  tellClosedAgain(): void {
-    this.closedTold = false;
-    this.maybeClosed();
   }
 
   maybeClosed(): void {

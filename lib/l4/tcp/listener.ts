@@ -17,7 +17,6 @@ export interface ListenerHost {
   wake(listener: Listener): void;
   enter(): void;
   leave(): void;
-  leaveLater(): void;
   /** All connections, those of others included. */
   connections(): Iterable<Connection>;
   /** Forget the listener. */
@@ -70,13 +69,7 @@ export class Listener implements TcpListener, Parent {
 
   accept(): TcpConnection | undefined {
     const connection = this.waiting.shift();
-    if (connection === undefined) return undefined;
-    connection.parent = undefined;
-    if (connection.state === 'CLOSED') {
-      this.host.enter();
-      connection.tellClosedAgain();
-      this.host.leaveLater();
-    }
+    if (connection !== undefined) connection.parent = undefined;
     return connection;
   }
 

@@ -177,12 +177,13 @@ class FakeListener implements TcpListener {
 export class FakeConnection implements TcpConnection {
   readonly local: Endpoint;
   readonly remote: Endpoint;
-  handler: TcpHandler;
   state: TcpState = 'SYN-SENT';
   noDelay = false;
   keepAlive: readonly [boolean, number | undefined] = [false, undefined];
 
   readonly #tcp: FakeTcp;
+  #handler: TcpHandler;
+  #cause: NetError | undefined;
   readonly #sendLimit: number;
   readonly #receiveLimit: number;
   #peer: FakeConnection | undefined;
@@ -203,7 +204,7 @@ export class FakeConnection implements TcpConnection {
     this.#tcp = tcp;
     this.local = local;
     this.remote = remote;
-    this.handler = handler;
+    this.#handler = handler;
     this.#sendLimit = options.sendBuffer ?? tcp.network.options.sendBuffer;
     this.#receiveLimit = options.receiveBuffer ?? tcp.network.options.receiveBuffer;
     this.noDelay = options.noDelay ?? false;
@@ -215,6 +216,14 @@ export class FakeConnection implements TcpConnection {
     b.#peer = a;
     a.#peerWindow = b.#receiveLimit;
     b.#peerWindow = a.#receiveLimit;
+  }
+
+  get handler(): TcpHandler {
+    return this.#handler;
+  }
+  set handler(handler: TcpHandler) {
+    this.#handler = handler;
+    if (this.state === 'CLOSED') this.#tcp.network.deliver(() => handler.closed(this.#cause));
   }
 
   established(): void {
@@ -229,6 +238,7 @@ export class FakeConnection implements TcpConnection {
     this.state = 'CLOSED';
     this.#sending = [];
     this.#tcp.connections.delete(this);
+    this.#cause = error;
     this.handler.closed(error);
   }
 

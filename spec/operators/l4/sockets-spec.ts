@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { firstValueFrom, lastValueFrom, map, type Observable, Subject, take, timer, toArray } from 'rxjs';
 import type { Endpoint } from '../../../lib/l4/tcp/api.js';
-import { connect, datagrams, listen, type RxConnection } from '../../../operators/l4/sockets.js';
+import { connect, datagrams, listen, RxConnection } from '../../../operators/l4/sockets.js';
 import { forBothVersions } from '../../both-versions.js';
 import { sleep, until } from '../../until.js';
 import { FakeNetwork, type FakeTcp } from '../../lib/socket/fake-tcp.js';
@@ -275,6 +275,36 @@ forBothVersions('sockets as Observables', (facts) => {
     stack.scheduler.run();
     listening.unsubscribe();
     expect(codes).to.deep.equal(['ERR_INVALID_STATE', 'ERR_INVALID_STATE']);
+    stack.expectClean();
+  });
+
+  it('errors with what had ended a connection before it was accepted', () => {
+    const stack = new Pair({ version });
+    const port: Endpoint = { address: stack.ends[1], port: 7 };
+    const told: (string | undefined)[] = [];
+    const note = (name: string) => ({
+      next: (chunk: Uint8Array) => told.push(`${name} ${chunk.join()}`),
+      error: ({ code }: { code?: string }) => told.push(`${name} ${code}`),
+      complete: () => told.push(`${name} complete`),
+    });
+    const connection = stack.hosts[0].connect(port, {
+      connected: () => void connection.write(Uint8Array.of(1, 2, 3)),
+      flushed: () => connection.abort(),
+      readable: () => undefined,
+      writable: () => undefined,
+      closed: () => undefined,
+    });
+    const listener = stack.hosts[1].listen(port, { acceptEnded: true });
+    stack.scheduler.run();
+    const accepted = listener.accept();
+    if (accepted === undefined) throw new Error('nobody came');
+    expect(accepted.state).to.equal('CLOSED');
+    const c = new RxConnection(accepted);
+    c.data$.subscribe(note('data'));
+    c.closed$.subscribe(note('closed'));
+    stack.scheduler.run();
+    listener.close();
+    expect(told).to.deep.equal(['data 1,2,3', 'data ECONNRESET', 'closed ECONNRESET']);
     stack.expectClean();
   });
 
