@@ -92,7 +92,7 @@ export class IperfClient implements ControlOwner, StreamOwner {
     this.greeting = env.timers.timer(() => this.greet());
     this.farewell = env.timers.timer(() => this.abandon());
     const open = (handler: TcpHandler) => host.tcp.connect(server, handler);
-    this.control = new ControlChannel(this, open, () => this.connected());
+    this.control = new ControlChannel(this, env.timers, open, () => this.connected());
     this.watch.expect('the server does not answer');
   }
 

@@ -1,6 +1,7 @@
 /** The control connection of a test: bytes are asked for by number, so that nothing is gathered that nobody waits for. */
 
 import type { NetError } from '../../core/errors.js';
+import type { Timer, Timers } from '../../core/timers.js';
 import type { TcpConnection, TcpHandler } from '../../l4/tcp/api.js';
 import { IperfError } from './failure.js';
 import { type IperfErrorCode, type IperfState, LENGTH_SIZE, type Members, parseMessage } from './messages.js';
@@ -11,6 +12,9 @@ export interface ControlOwner {
   lost(error: IperfError): void;
 }
 
+/** How long the other side may take to read the rest of what was sent, in milliseconds. */
+const LINGER = 60_000;
+
 const EMPTY = new Uint8Array(0);
 
 /** See the module. At most one request waits at a time. */
@@ -18,6 +22,9 @@ export class ControlChannel implements TcpHandler {
   readonly connection: TcpConnection;
   private owner: ControlOwner | undefined;
   private readonly opened: (() => void) | undefined;
+  private readonly timers: Timers;
+  /** Runs from the end while there is something unsent. */
+  private readonly lingering: Timer;
   private buffer: Uint8Array = EMPTY;
   private filled = 0;
   private whole: ((bytes: Uint8Array) => void) | undefined = undefined;
@@ -27,12 +34,15 @@ export class ControlChannel implements TcpHandler {
   private over = false;
 
   /**
+   * @param timers of the host
    * @param open makes the connection with this handler, or takes one over
    * @param opened is told that a connection of ours is established
    */
-  constructor(owner: ControlOwner, open: (handler: TcpHandler) => TcpConnection, opened?: () => void) {
+  constructor(owner: ControlOwner, timers: Timers, open: (handler: TcpHandler) => TcpConnection, opened?: () => void) {
     this.owner = owner;
     this.opened = opened;
+    this.timers = timers;
+    this.lingering = timers.timer(() => this.abort());
     this.connection = open(this);
     this.connection.setNoDelay(true);
   }
@@ -84,13 +94,14 @@ export class ControlChannel implements TcpHandler {
     this.send(Uint8Array.of(state));
   }
 
-  /** Ends the connection when everything is sent; nothing is told any more. */
+  /** Ends the connection when everything is sent, or within a minute; nothing is told any more. */
   close(): void {
     this.owner = undefined;
     this.whole = undefined;
     if (this.over) return;
     this.over = true;
     if (this.unsent.length === 0) this.connection.close();
+    else this.lingering.arm(this.timers.now() + LINGER);
   }
 
   /** Ends it at once. */
@@ -99,6 +110,7 @@ export class ControlChannel implements TcpHandler {
     this.over = true;
     this.whole = undefined;
     this.unsent = [];
+    this.lingering.cancel();
     this.connection.abort();
   }
 
@@ -119,13 +131,16 @@ export class ControlChannel implements TcpHandler {
       }
       this.unsent.shift();
     }
-    if (this.over) this.connection.close();
+    if (!this.over) return;
+    this.lingering.cancel();
+    this.connection.close();
   }
 
   flushed(): void {}
 
   closed(error: NetError | undefined): void {
     this.unsent = [];
+    this.lingering.cancel();
     this.over = true;
     this.fail(new IperfError('ECONNRESET', error?.message ?? 'the control connection was closed'));
   }

@@ -83,7 +83,7 @@ export class IperfServer {
       connection.handler = handler;
       return connection;
     };
-    const channel = new ControlChannel(gone, take);
+    const channel = new ControlChannel(gone, timers, take);
     const arrival: Arrival = { channel, timer: timers.timer(() => this.forget(arrival).channel.abort()) };
     arrival.timer.arm(timers.now() + COOKIE_PATIENCE);
     this.arrivals.add(arrival);

@@ -1,13 +1,13 @@
 /** Peers that go away, talk nonsense, or ask for too much: a clear end each, and nothing is left. */
 
 import { expect } from 'chai';
-import { spy } from 'sinon';
+import { spy, stub } from 'sinon';
 import type { NetError } from '../../../../lib/core/errors.js';
 import type { TcpConnection } from '../../../../lib/l4/tcp/api.js';
 import { anyEndpoint } from '../../../../lib/l4/udp.js';
 import { emitMessage, IPERF_PORT, IperfErrorCode, IperfState } from '../../../../lib/l7/iperf3/messages.js';
 import { forBothVersions } from '../../../both-versions.js';
-import { IperfBench, MEGABIT } from './bench.js';
+import { IperfBench, Log, MEGABIT } from './bench.js';
 
 const COOKIE = Buffer.from(`${'c'.repeat(36)}\0`);
 
@@ -16,6 +16,8 @@ class Raw {
   readonly connection: TcpConnection;
   readonly received: number[] = [];
   ended: NetError | 'end' | undefined = undefined;
+  /** Reads nothing. */
+  deaf = false;
 
   constructor(bench: IperfBench, ...bytes: readonly Uint8Array[]) {
     const remote = { address: bench.facts.a, port: IPERF_PORT };
@@ -30,6 +32,7 @@ class Raw {
   }
 
   private readable(): void {
+    if (this.deaf) return;
     for (let part = this.connection.read(); part !== undefined; part = this.connection.read())
       this.received.push(...part);
     if (!this.connection.readEnded) return;
@@ -217,6 +220,28 @@ forBothVersions('iperf3, peers that do not behave', (facts) => {
     expect(stream.ended).to.equal('end');
     expect(stream.received.length % 100_000).to.equal(0);
     raw.connection.abort();
+  });
+
+  it('a client that wants much output and reads none', () => {
+    const output = stub(Log.prototype, 'output').returns('x'.repeat(4 << 20));
+    const members = { tcp: true, parallel: 1, time: 1, len: 1000, get_server_output: 1 };
+    const raw = new Raw(bench, COOKIE, emitMessage(members));
+    bench.net.runFor(100);
+    const stream = new Raw(bench, COOKIE);
+    bench.net.runFor(100);
+    stream.connection.write(Buffer.alloc(5000));
+    raw.deaf = true;
+    raw.connection.write(Uint8Array.of(IperfState.TestEnd));
+    raw.connection.write(emitMessage({ streams: [{ id: 1, bytes: 5000 }] }));
+    bench.net.runFor(40_000);
+    output.restore();
+    expect(bench.tests[0]?.end).not.to.equal(undefined);
+    const states = () => [...bench.net.hosts.server.tcp.connections()].map(({ state }) => state);
+    expect(states()).to.include('ESTABLISHED');
+    bench.net.runFor(60_000);
+    expect(states()).not.to.include('ESTABLISHED');
+    expect(bench.outcomes).to.deep.equal([undefined]);
+    expect(raw.ended).to.have.property('code', 'ECONNRESET');
   });
 
   it('a client that wants tiny blocks in a large buffer gets them in few writes', () => {
