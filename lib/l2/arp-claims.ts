@@ -29,7 +29,7 @@ export interface AddressConflict {
   readonly mac: number;
   /**
    * `defended`: we announced ours again. `persistent`: it is the second conflict within ten seconds; RFC 5227 2.4 leaves it to the
-   * user to give the address up. `probing`: the address is not in use here yet, and must not be taken.
+   * user to give the address up. `probing`: the address is not in use here yet, and must not be taken; or it is probed for anew.
    */
   readonly kind: 'defended' | 'persistent' | 'probing';
 }
@@ -75,7 +75,8 @@ export class ArpClaims {
 
   /**
    * Finds out whether `address` is free (RFC 5227 2.1.1): `done` is told within seconds, unless the returned function is called before.
-   * If it is free, take it into use and {@link announce} it. After ten conflicts a probe starts a minute late.
+   * If it is free, take it into use and {@link announce} it. After ten conflicts a probe starts a minute late. An address in use may be probed
+   * for anew, after the link was lost, say: until `done` is told it is not defended.
    *
    * @param within the longest time that it takes, in milliseconds: RFC 5227's seven seconds, shortened for links that are known to be fast
    */
@@ -113,23 +114,17 @@ export class ArpClaims {
   /** Looks at a received packet; `senderIsOurs` says whether its sender address is one of ours. True if it was a conflict. */
   notice(packet: ArpPacket, senderIsOurs: boolean): boolean {
     const { senderIp, senderMac } = packet;
-    if (senderIsOurs) {
-      this.defend(senderIp, senderMac);
-      return true;
+    if (this.probes.size > 0) {
+      // Somebody has it, or somebody probes for it just as we do (RFC 5227 2.1.1).
+      const isProbe = senderIp === 0 && packet.operation === ArpOperation.Request;
+      const probe = this.probes.get(isProbe ? packet.targetIp : senderIp);
+      if (probe !== undefined) {
+        this.refuse(probe, senderMac);
+        return true;
+      }
     }
-    if (this.probes.size === 0) return false;
-    // Somebody has it, or somebody probes for it just as we do (RFC 5227 2.1.1).
-    const isProbe = senderIp === 0 && packet.operation === ArpOperation.Request;
-    const probe = this.probes.get(isProbe ? packet.targetIp : senderIp);
-    if (probe === undefined) return false;
-    const { address } = probe;
-    this.conflicts++;
-    this.tell({ address, mac: senderMac, kind: 'probing' });
-    // Who was told may have given the probe up.
-    if (this.probes.get(address) !== probe) return true;
-    this.cancel(address);
-    probe.done(false);
-    return true;
+    if (senderIsOurs) this.defend(senderIp, senderMac);
+    return senderIsOurs;
   }
 
   dispose(): void {
@@ -137,6 +132,16 @@ export class ArpClaims {
     for (const { timer } of this.announcements.values()) timer.cancel();
     this.probes.clear();
     this.announcements.clear();
+  }
+
+  private refuse(probe: Probe, mac: number): void {
+    const { address } = probe;
+    this.conflicts++;
+    this.tell({ address, mac, kind: 'probing' });
+    // Who was told may have given the probe up.
+    if (this.probes.get(address) !== probe) return;
+    this.cancel(address);
+    probe.done(false);
   }
 
   private defend(address: number, mac: number): void {

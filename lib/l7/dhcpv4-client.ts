@@ -160,7 +160,7 @@ export class Dhcpv4Client {
     if (this.state === 'BOUND') this.extend('RENEWING');
   }
 
-  /** The link was lost and is back, maybe to another network: asks whether the address still is good (RFC 2131 3.7). */
+  /** The link was lost and is back, maybe to another network: asks whether the address still is good (RFC 2131 3.7), and free there (RFC 5227 2.1). */
   linkChanged(): void {
     if (this.state === 'STOPPED') return;
     this.halt();
@@ -250,9 +250,12 @@ export class Dhcpv4Client {
 
   /** No server says that the address is bad: it may be used until the lease ends (RFC 2131 3.2 3). */
   private unanswered(): void {
-    if (this.lease === undefined) return this.init(0);
-    this.state = 'BOUND';
-    return this.lifetime.arm(this.lease.renewAt);
+    const { lease } = this;
+    if (lease === undefined) return this.init(0);
+    return this.check(lease, () => {
+      this.state = 'BOUND';
+      this.lifetime.arm(lease.renewAt);
+    });
   }
 
   /** The lease has come to an age. */
@@ -372,19 +375,13 @@ export class Dhcpv4Client {
     this.refusals = 0;
     this.retry.cancel();
     this.lifetime.cancel();
-    const { claims } = this.options;
-    const isNew = this.lease === undefined || !this.lease.address.equals(lease.address);
-    if (!isNew || claims === undefined) return this.bind(lease);
+    const isSame = this.lease?.address.equals(lease.address) === true;
+    const mayHaveMoved = this.state === 'REBOOTING';
+    if (this.options.claims === undefined || (isSame && !mayHaveMoved)) return this.bind(lease);
     this.state = 'CHECKING';
-    this.replace(undefined, 'refused');
+    if (!isSame) this.replace(undefined, 'refused');
     // Who was told may have stopped us.
-    if (this.isStopped) return undefined;
-    const told = (free: boolean) => {
-      this.cancelProbe = undefined;
-      if (free) this.bind(lease);
-      else this.decline(lease);
-    };
-    this.cancelProbe = claims.probe(lease.address.address.value, told, this.options.verifyWithin);
+    if (!this.isStopped) this.check(lease, () => this.bind(lease));
     return undefined;
   }
 
@@ -398,14 +395,28 @@ export class Dhcpv4Client {
 
   // --- the lease
 
+  /** Looks whether the address of a lease is free; `use` takes it into use. One that is in use already stays so, for the sake of connections. */
+  private check(lease: DhcpLease, use: () => void): void {
+    const { claims, verifyWithin } = this.options;
+    if (claims === undefined) return use();
+    const { value } = lease.address.address;
+    const told = (free: boolean) => {
+      this.cancelProbe = undefined;
+      if (!free) return this.decline(lease);
+      use();
+      return this.isStopped ? undefined : claims.announce(value);
+    };
+    this.state = 'CHECKING';
+    this.cancelProbe = claims.probe(value, told, verifyWithin);
+    return undefined;
+  }
+
   private bind(lease: DhcpLease): void {
     const event = this.lease?.address.equals(lease.address) === true ? 'renewed' : 'bound';
     this.offered = undefined;
     this.state = 'BOUND';
     this.replace(lease, event);
-    if (this.isStopped) return;
-    this.lifetime.arm(lease.renewAt);
-    if (event === 'bound') this.options.claims?.announce(lease.address.address.value);
+    if (!this.isStopped) this.lifetime.arm(lease.renewAt);
   }
 
   /** Somebody else has the address: the server is told (RFC 2131 3.1 5). */

@@ -58,6 +58,14 @@ export class Ipv4LinkLocal {
     this.probe();
   }
 
+  /**
+   * The link was lost and is back, maybe to another network: finds out anew whether the address is free (RFC 3927 2.2). It stays in use
+   * meanwhile, for the sake of connections.
+   */
+  linkChanged(): void {
+    if (this.running) this.probe();
+  }
+
   /** Gives the address up: a server was found. It is tried first the next time. */
   stop(): void {
     this.running = false;
@@ -82,24 +90,32 @@ export class Ipv4LinkLocal {
     // Ten conflicts slow the probes down to one a minute (RFC 3927 2.2.1): the claims see to that.
     this.cancelProbe = claims.probe(candidate.value, (free) => {
       this.cancelProbe = undefined;
-      if (free) return this.take(candidate);
-      return this.tryNext();
+      if (free) this.take(candidate);
+      else this.giveIn();
     });
   }
 
   private take(address: Ipv4Address): void {
     const { claims, configuration, changed } = this.options;
+    const isNew = this.address === undefined;
     this.address = address;
-    configuration.addAddress(new Cidr<4>(address, PREFIX));
+    if (isNew) configuration.addAddress(new Cidr<4>(address, PREFIX));
     claims.announce(address.value);
-    changed?.(address);
+    if (isNew) changed?.(address);
   }
 
   /** A second conflict within ten seconds: RFC 3927 2.5 says that we must give in. */
   private contested({ address, kind }: AddressConflict): void {
-    if (kind !== 'persistent' || this.address?.value !== address) return;
+    if (kind === 'persistent' && this.address?.value === address) this.giveIn();
+  }
+
+  /** Somebody else has the address. */
+  private giveIn(): void {
     this.drop();
-    if (this.running) this.tryNext();
+    // Who was told may have stopped us.
+    if (!this.running) return;
+    this.candidate = this.choose();
+    this.next.arm(this.env.timers.now());
   }
 
   private drop(): void {
@@ -110,10 +126,5 @@ export class Ipv4LinkLocal {
     claims.release(address.value);
     configuration.removeAddress(address);
     changed?.(undefined);
-  }
-
-  private tryNext(): void {
-    this.candidate = this.choose();
-    this.next.arm(this.env.timers.now());
   }
 }

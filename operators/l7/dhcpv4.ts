@@ -80,7 +80,10 @@ export function dhcpv4(host: DhcpHost, options: Dhcpv4Options): Observable<Dhcpv
       },
       env,
     );
-    const links = linkUp$?.subscribe(() => client.linkChanged());
+    const links = linkUp$?.subscribe(() => {
+      fallback?.linkChanged();
+      client.linkChanged();
+    });
     subscriber.add(() => {
       links?.unsubscribe();
       client.release();

@@ -331,7 +331,27 @@ describe('Dhcpv4Client', () => {
       expect(request.message.options.requestedAddress?.equals(OURS)).to.equal(true);
       expect(request.message.options.serverId).to.equal(undefined);
       bench.ack(request);
+      expect(bench.client.state).to.equal('CHECKING');
+      bench.scheduler.runFor(5000);
       expect(bench.events.slice(1)).to.deep.equal(['renewed 10.0.0.50/24']);
+      expect(bench.claims.told.slice(2)).to.deep.equal(['probe 10.0.0.50', 'announce 10.0.0.50']);
+      // The address stayed, so connections do.
+      expect(bench.interface.told.filter((line) => line.includes('10.0.0.50'))).to.deep.equal(['+10.0.0.50/24']);
+    });
+
+    it('declines it where somebody else has it there, whether a server answers or not (RFC 5227 2.1)', () => {
+      for (const answers of [true, false]) {
+        const bench = new ClientBench();
+        bench.bind();
+        bench.claims.free = false;
+        bench.client.linkChanged();
+        if (answers) bench.ack(bench.one('request'));
+        bench.scheduler.runFor(20_000);
+        expect(bench.types()).to.include('decline');
+        expect(bench.events.slice(1)).to.deep.equal(['conflict']);
+        expect(bench.interface.told).to.include('-10.0.0.50');
+        expect(bench.client.lease).to.equal(undefined);
+      }
     });
 
     it('begins anew in another network', () => {

@@ -119,6 +119,27 @@ describe('Ipv4LinkLocal (3927)', () => {
     expect(bench.events).to.have.length(3);
   });
 
+  it('probes anew when the link comes back, keeps what is free meanwhile, and gives up what is not', () => {
+    const bench = new Bench();
+    bench.local.linkChanged();
+    expect(bench.scheduler.pending).to.equal(0);
+    bench.local.start();
+    bench.scheduler.run();
+    const { value = 0 } = bench.local.address ?? {};
+    const [taken] = bench.events;
+    bench.asked.length = 0;
+    bench.local.linkChanged();
+    bench.scheduler.run();
+    expect(bench.asked.map(({ sender }) => sender)).to.deep.equal([0, 0, 0, value, value]);
+    expect(bench.events).to.deep.equal([taken]);
+    bench.taken = (address) => address === value;
+    bench.local.linkChanged();
+    bench.scheduler.run();
+    expect(bench.events.slice(1)).to.have.length(2);
+    expect(bench.events[1]).to.equal(`-${new Ipv4Address(value).toString()}`);
+    expect(bench.local.address?.value).not.to.equal(value);
+  });
+
   it('begins with the address of the last time, if that was one', () => {
     const first = (previous: string) => {
       const bench = new Bench(7, previous);

@@ -211,6 +211,16 @@ describe('arp', () => {
         expect(env.scheduler.pending).to.equal(0);
       });
     }
+    it('5227-1: an address in use that is probed for anew is not defended', () => {
+      let free: boolean | undefined;
+      link.arp.claims.probe(US.ip, (result) => (free = result));
+      env.scheduler.runFor(1_500);
+      sent();
+      receive(arpReply({ senderIp: US.ip, senderMac: OTHER.mac }));
+      expect(free).to.equal(false);
+      expect(conflicts).to.deep.equal([{ address: US.ip, mac: OTHER.mac, kind: 'probing' }]);
+      expect(sent()).to.deep.equal([]);
+    });
     it('5227-2: announces twice, 2 s apart', () => {
       link.arp.claims.announce(US.ip);
       expect(sent()).to.deep.equal(['all: who has 10.0.0.1 tell 10.0.0.1']);

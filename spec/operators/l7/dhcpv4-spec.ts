@@ -328,7 +328,7 @@ describe('dhcpv4', () => {
     const lease = bench.ask({ linkUp$ });
     bench.net.runFor(20_000);
     linkUp$.next();
-    bench.net.runFor(1000);
+    bench.net.runFor(10_000);
     expect(bench.events).to.deep.equal(['bound 10.0.0.50/24', 'renewed 10.0.0.50/24']);
     // Another network: its server refuses, and gives an address of its own.
     serving.unsubscribe();
@@ -343,6 +343,32 @@ describe('dhcpv4', () => {
     expect(linkUp$.observed).to.equal(false);
     elsewhere.unsubscribe();
     bench.finish();
+  });
+
+  it('asks whether the address still is free when the link comes back (RFC 5227 2.1, RFC 3927 2.2)', () => {
+    for (const kind of ['lease', 'link-local']) {
+      const bench = new Bench();
+      const { net } = bench;
+      const linkUp$ = new Subject<void>();
+      const serving = kind === 'lease' ? bench.serve({ leaseTime: 3600 }) : undefined;
+      const asking = bench.ask({ linkUp$ });
+      net.runFor(60_000);
+      const [before = ''] = bench.addresses();
+      linkUp$.next();
+      net.runFor(10_000);
+      expect(bench.addresses(), kind).to.deep.equal([before]);
+      // Another link, on which it is somebody else's.
+      const device = net.links.lan.end('other');
+      net.hosts.other.tables.addAddress(device, before);
+      linkUp$.next();
+      net.runFor(60_000);
+      const [after = ''] = bench.addresses();
+      expect(after, kind).to.match(/^(10\.0\.0\.51\/24|169\.254\..*\/16)$/);
+      expect(after, kind).not.to.equal(before);
+      asking.unsubscribe();
+      serving?.unsubscribe();
+      bench.finish();
+    }
   });
 
   it('completes when the host ends, whatever it was doing', () => {
