@@ -237,7 +237,9 @@ export class DnsResolver {
       const why = await both.ask(types, async (type) => addressesIn(await this.resolve(candidate, type, { signal })));
       if (why === undefined) return undefined;
       if (why === 'ENODATA') code = why;
-      else if (why !== 'ENOTFOUND') throw new DnsError(why, types.at(-1) ?? DnsType.A, name);
+      // A suffix may make a name too long: that is no fault of the name's.
+      else if (why !== 'ENOTFOUND' && (why !== 'EBADNAME' || candidate === name))
+        throw new DnsError(why, types.at(-1) ?? DnsType.A, name);
     }
     throw new DnsError(code, types.at(-1) ?? DnsType.A, name);
   }

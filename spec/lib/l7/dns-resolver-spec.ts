@@ -304,6 +304,24 @@ describe('DNS resolver', () => {
     bench.end();
   });
 
+  it('passes over what a suffix makes too long, and goes on with the search', async () => {
+    const label = (length: number) => 'x'.repeat(length);
+    const long = [60, 60, 60].map(label).join('.');
+    const suffix = [60, 30].map(label).join('.');
+    const zone = (wanted: string): Zone => {
+      return (name, type) => (name === wanted && type === 1 ? { answers: [a(name, '192.0.2.1')] } : nothing);
+    };
+    for (const [wanted, ndots] of [
+      [`${long}.b.test`, 1],
+      [long, 9],
+    ] as const) {
+      const bench = new Bench(zone(wanted), { search: [suffix, 'b.test'], ndots });
+      expect(await bench.addresses(long)).to.deep.equal(['192.0.2.1']);
+      expect(await bench.addresses(`${long}.${suffix}`)).to.equal('EBADNAME');
+      bench.end();
+    }
+  });
+
   it('looks both families up, preferring one, and is content with either', async () => {
     const six = (name: string) => rr(name, DnsType.AAAA, { kind: 'address', address: parseIp('2001:db8::1') });
     const zone: Zone = (name, type) => {
