@@ -84,9 +84,9 @@ describe('rx-netstack iperf3, what a server prints', () => {
   const stream = { id: 1, socket: 5, sends: false, local: peer, remote: peer };
 
   /** What there is to hand over behind so many intervals, and how much was printed. */
-  const after = (intervals: number, serverOutput: boolean) => {
+  const after = (intervals: number, serverOutput: boolean, json = false) => {
     let printed = 0;
-    const printer = new IperfPrinter({ json: false, format: undefined, title: undefined }, (text) => {
+    const printer = new IperfPrinter({ json, format: undefined, title: undefined }, (text) => {
       printed += text.length;
     });
     const parameters = { ...DEFAULT_PARAMETERS, serverOutput };
@@ -94,7 +94,7 @@ describe('rx-netstack iperf3, what a server prints', () => {
     const streams = [{ count: NOTHING, jitter: 0, retransmits: undefined, path: undefined }];
     for (let start = 0; start < intervals; start++)
       printer.interval({ start, end: start + 1, omitted: false, streams });
-    return { output: printer.output() as string, printed };
+    return { output: printer.output(), printed };
   };
 
   it('is kept for a client that asked for it', () => {
@@ -114,5 +114,14 @@ describe('rx-netstack iperf3, what a server prints', () => {
     expect(printed).to.be.above(MAX_RESULTS);
     expect(JSON.stringify(output).length).to.be.within(MAX_RESULTS - MAX_MESSAGE - 1000, MAX_RESULTS - MAX_MESSAGE);
     expect(output).to.match(/\n$/);
+  });
+
+  it('is as JSON not kept without end', () => {
+    const most = after(100_000, false, true).output;
+    expect(most).to.have.property('intervals').of.length(100_000);
+    expect(most).not.to.have.property('intervals_left_out');
+    const more = after(100_007, false, true).output;
+    expect(more).to.have.property('intervals').of.length(100_000);
+    expect(more).to.have.property('intervals_left_out', 7);
   });
 });

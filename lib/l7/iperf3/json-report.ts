@@ -26,12 +26,20 @@ export interface JsonReportOptions {
   readonly systemInfo: string;
 }
 
+/**
+ * What a server keeps of intervals, counted in streams: how many there are is the client's choice. The intervals behind these are left out, and
+ * their number is told as `intervals_left_out`.
+ */
+const MAX_ENTRIES = 100_000;
+
 const NO_SIDE: SideReport = { count: NOTHING, seconds: 0, jitter: 0, retransmits: undefined };
 
 /** See the module. */
 export class JsonReport implements IperfObserver {
   private readonly options: JsonReportOptions;
   private start: StartReport | undefined = undefined;
+  private entries = 0;
+  private leftOut = 0;
   private readonly value: { start: object; intervals: object[]; end: object; error?: string; [name: string]: unknown };
 
   constructor(options: JsonReportOptions) {
@@ -72,6 +80,11 @@ export class JsonReport implements IperfObserver {
   }
 
   interval({ start, end, omitted, streams }: IntervalReport): void {
+    this.entries += streams.length;
+    if (this.start?.role === 'server' && this.entries > MAX_ENTRIES) {
+      this.value['intervals_left_out'] = ++this.leftOut;
+      return;
+    }
     const facts = this.start?.streams ?? [];
     const line = (one: StreamInterval, sends: boolean) => ({
       ...amounts(one.count, start, end, end - start),

@@ -72,7 +72,7 @@ export const DEFAULT_PARAMETERS: IperfParameters = {
 /** Rate of a stream of datagrams where none is given, in bits a second. */
 export const DEFAULT_UDP_BITRATE: number = 1024 * 1024;
 
-/** The largest values that a test may have; what is measured must not be a way to harm. */
+/** The largest values that a test may have; what is measured must not be a way to harm. A server ends a test of no time after the longest one, too. */
 export const LIMITS: Readonly<
   Record<'time' | 'omit' | 'parallel' | 'length' | 'window' | 'segmentSize' | 'burst' | 'text', number>
 > = {

@@ -20,7 +20,7 @@ import {
   type Members,
   stateName,
 } from './messages.js';
-import { DEFAULT_PARAMETERS, type IperfParameters, parseParameters } from './parameters.js';
+import { DEFAULT_PARAMETERS, type IperfParameters, LIMITS, parseParameters } from './parameters.js';
 import type { IperfObserver } from './report.js';
 import { emitResults, parseResults } from './results.js';
 import {
@@ -206,7 +206,7 @@ export class Session implements ControlOwner, StreamOwner {
     control.sendState(IperfState.TestRunning);
     this.watch.follow('no data come or go any more', () => this.moved());
     const { time, omit } = parameters;
-    if (time > 0) this.deadline.arm(outside.env.timers.now() + (time + omit) * 1000 + GRACE);
+    this.deadline.arm(outside.env.timers.now() + ((time || LIMITS.time) + omit) * 1000 + GRACE);
     this.measurement.begin(() => undefined);
   }
 

@@ -222,6 +222,21 @@ forBothVersions('iperf3, peers that do not behave', (facts) => {
     raw.connection.abort();
   });
 
+  it('a client that never ends its test', () => {
+    const raw = new Raw(bench, COOKIE, emitMessage({ tcp: true, parallel: 1, time: 0, len: 1000 }));
+    bench.net.runFor(100);
+    const stream = new Raw(bench, COOKIE);
+    for (let second = 0; second < 86_400; second += 100) {
+      stream.connection.write(Uint8Array.of(0));
+      bench.net.runFor(100_000);
+    }
+    expect(bench.outcomes).to.deep.equal([]);
+    bench.net.runFor(20_000);
+    expect(bench.outcomes[0]).to.have.property('message', 'the client does not end the test');
+    raw.connection.abort();
+    stream.connection.abort();
+  });
+
   it('a client that wants much output and reads none', () => {
     const output = stub(Log.prototype, 'output').returns('x'.repeat(4 << 20));
     const members = { tcp: true, parallel: 1, time: 1, len: 1000, get_server_output: 1 };
