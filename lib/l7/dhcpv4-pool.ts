@@ -10,6 +10,7 @@ import type { DhcpMessage } from '../wire/dhcpv4.js';
 export interface DhcpBinding {
   readonly address: Ipv4Address;
   readonly mac: MacAddress;
+  /** What it calls itself, where that is no longer than a name can be. */
   readonly hostName: string | undefined;
   /** `offered` until the client asks for it; `blocked` when somebody else was found to use it. */
   readonly state: 'offered' | 'bound' | 'free' | 'blocked';
@@ -26,6 +27,9 @@ export interface DhcpPoolOptions {
   /** Addresses of particular clients, by MAC address. */
   readonly reserved: ReadonlyMap<number, Ipv4Address>;
 }
+
+/** Longest name that is kept of a client, in characters: no host has a longer one (RFC 1035 2.3.4). */
+const MAX_HOST_NAME = 255;
 
 interface Entry extends DhcpBinding {
   readonly key: string;
@@ -92,8 +96,8 @@ export class DhcpPool {
     if (entry !== undefined && this.byKey.get(entry.key) === entry) this.byKey.delete(entry.key);
     // What somebody else uses stays out of use, whoever found that.
     if (former !== undefined && former.state !== 'blocked') this.byAddress.delete(former.address.value);
-    const { mac } = message;
-    const { hostName } = message.options;
+    const { mac, options } = message;
+    const hostName = (options.hostName?.length ?? 0) > MAX_HOST_NAME ? undefined : options.hostName;
     const made: Entry = { key, address, mac, hostName, state: 'offered', expiresAt: until };
     this.byKey.set(key, made);
     this.byAddress.set(address.value, made);

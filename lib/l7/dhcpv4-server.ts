@@ -46,6 +46,8 @@ const OFFER_TIME = 60_000;
 /** An address that somebody else was found to use is not given for so long. */
 const DECLINED_TIME = 600_000;
 const DEFAULT_LEASE = 3600;
+/** What clients call themselves has a length of one byte (RFC 2132 9.14). Whoever sends more in parts (RFC 3396) is not listened to: it is kept. */
+const MAX_CLIENT_ID = 255;
 /** A client may ask for larger messages, within reason: what fits an Ethernet frame. */
 const LARGEST = 1472;
 
@@ -83,6 +85,7 @@ export class Dhcpv4Server {
 
   private received(message: DhcpMessage, from: Ipv4Address): void {
     const { giaddr, options } = message;
+    if ((options.clientId?.length ?? 0) > MAX_CLIENT_ID) return;
     if (!message.request || (!giaddr.isUnspecified && !this.address.contains(giaddr))) return;
     const others = options.serverId !== undefined && !options.serverId.equals(this.address.address);
     switch (options.messageType) {

@@ -112,6 +112,20 @@ describe('Dhcpv4Server (2131-3)', () => {
     ).to.have.length(0);
   });
 
+  it('keeps little of a client, whatever it says that it is called', () => {
+    const bench = new Bench();
+    const clientId = (length: number) => ({ clientId: new Uint8Array(length).fill(200) });
+    expect(bench.ask(1, DhcpType.Discover, clientId(256))).to.deep.equal([]);
+    expect(bench.lease(1, clientId(255))).to.equal('10.0.0.10');
+    bench.lease(2, { hostName: 'x'.repeat(256) });
+    bench.lease(3, { hostName: 'x'.repeat(255) });
+    expect(bench.server.pool.bindings().map(({ hostName }) => hostName?.length)).to.deep.equal([
+      undefined,
+      undefined,
+      255,
+    ]);
+  });
+
   it('gives each client one address, the same again, its reservation, its wish', () => {
     const bench = new Bench({ reservations: { [mac(3).toString()]: '10.0.0.200' } });
     expect(bench.lease(1)).to.equal('10.0.0.10');
