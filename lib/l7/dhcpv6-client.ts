@@ -284,8 +284,10 @@ export class Dhcpv6Client {
     if (transaction !== this.exchange.transaction) return;
     const server = serverOf(options, this.options.duid);
     if (server === undefined) return;
-    const seconds = optionOf(options, 'sol-max-rt')?.seconds;
-    if (seconds !== undefined && seconds >= LEAST_MAX_RT && seconds <= MOST_MAX_RT) this.maxSolicit = seconds * 1000;
+    const seconds = optionOf(options, 'sol-max-rt')?.seconds ?? 0;
+    if (seconds >= LEAST_MAX_RT && seconds <= MOST_MAX_RT) this.maxSolicit = seconds * 1000;
+    // It counts at once, and whatever else the message says (RFC 8415 18.2.9).
+    if (this.state === 'SOLICITING') this.exchange.limit(this.maxSolicit);
     if (type === Dhcpv6Type.Advertise) this.receivedAdvertise(options, server);
     else if (type === Dhcpv6Type.Reply) this.receivedReply(options, server);
   }

@@ -78,6 +78,11 @@ export class Dhcpv6Exchange {
     else this.advance();
   }
 
+  /** Another longest wait (MRT), in milliseconds, from the next message of this exchange on. */
+  limit(longest: number): void {
+    this.times = { ...this.times, longest };
+  }
+
   /** Ends the exchange: it was answered, or nobody wants to know any more. */
   cancel(): void {
     this.timer.cancel();

@@ -111,9 +111,12 @@ export class Dhcpv6InformationClient {
 
   private received({ type, transaction, options }: Dhcpv6Values): void {
     if (type !== Dhcpv6Type.Reply || transaction !== this.exchange.transaction) return;
-    if (serverOf(options, this.options.duid) === undefined || statusOf(options) !== 0) return;
+    if (serverOf(options, this.options.duid) === undefined) return;
     const limit = optionOf(options, 'inf-max-rt')?.seconds ?? 0;
     if (limit >= LEAST_MAX_RT && limit <= MOST_MAX_RT) this.longest = limit * 1000;
+    // It counts at once, and whatever else the message says (RFC 8415 18.2.10).
+    this.exchange.limit(this.longest);
+    if (statusOf(options) !== 0) return;
     this.exchange.cancel();
     const seconds = optionOf(options, 'information-refresh-time')?.seconds ?? IRT_DEFAULT;
     const refreshAt = seconds === FOREVER ? Infinity : this.env.timers.now() + Math.max(seconds, IRT_MINIMUM) * 1000;

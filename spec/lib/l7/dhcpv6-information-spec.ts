@@ -84,6 +84,16 @@ describe('Dhcpv6InformationClient (8415-5)', () => {
     expect(Math.max(...waits)).to.be.within(3_240_000, 3_960_000);
   });
 
+  it('takes the longest wait from a server that has nothing else to say (RFC 8415 18.2.10)', () => {
+    const { scheduler, port, client, reply } = bench();
+    client.start();
+    scheduler.runFor(1000);
+    reply(port.one('information-request'), status(1), { kind: 'inf-max-rt', seconds: 60 });
+    scheduler.runFor(3_600_000);
+    const waits = port.said.slice(1).map(({ at }, index) => at - (port.said[index]?.at ?? 0));
+    expect(Math.max(...waits)).to.be.within(50_000, 66_000);
+  });
+
   it('asks at once when the link comes back', () => {
     const { scheduler, port, client, reply } = bench();
     client.linkChanged();
