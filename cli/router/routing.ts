@@ -3,7 +3,7 @@
 import { Cidr, type IpAddress, Ipv4Address, Ipv6Address, type IpVersion } from '../../lib/core/address.js';
 import type { Device } from '../../lib/core/device.js';
 import { NOWHERE } from '../../lib/l3/fib.js';
-import type { Route, Routes } from '../../lib/l3/routes.js';
+import { isSameWay, type Route, type Routes } from '../../lib/l3/routes.js';
 import type { RoutingRule, TableId } from '../../lib/l3/routing-rules.js';
 import { MAIN_RULE } from '../../lib/l3/routing-tables.js';
 import type { Router } from '../../operators/stack/router-api.js';
@@ -21,12 +21,17 @@ interface Placed {
   readonly table: TableId;
 }
 
+/** A route of ours in its table, and the one that it took the place of there: such as that of a network of the device. */
+interface Standing extends Placed {
+  readonly displaced: Route | undefined;
+}
+
 /** See the module. */
 export class StaticRouting {
   private readonly routing: Router['routing'];
   private readonly device: (name: string) => Device;
   private readonly owner: (address: IpAddress) => Device | undefined;
-  private placed: readonly Placed[] = [];
+  private standing: readonly Standing[] = [];
 
   /**
    * @param device finds a device that is known to be there
@@ -46,17 +51,30 @@ export class StaticRouting {
   change({ routes = [], policy = [] }: RouterConfiguration): void {
     const wanted = routes.flatMap((route) => this.placedOf(route));
     const rules = policy.map((rule) => this.ruleOf(rule));
-    for (const { route, table } of this.placed) this.table(route, table).remove((one) => one === route);
-    for (const { route, table } of wanted) this.table(route, table).add(route);
-    this.placed = wanted;
+    // In the opposite order: of two by the same way the later one took the place of the earlier.
+    for (const standing of this.standing.toReversed()) this.withdraw(standing);
+    this.standing = wanted.map((placed) => this.place(placed));
     const isMainAsked = rules.some(({ priority }) => priority === MAIN_RULE.priority);
     const all = isMainAsked ? rules : [...rules, MAIN_RULE];
     this.routing[4].replaceRules(all.filter((rule) => isFor(rule, 4)));
     this.routing[6].replaceRules(all.filter((rule) => isFor(rule, 6)));
   }
 
+  private place({ route, table: id }: Placed): Standing {
+    const table = this.table(route, id);
+    const displaced = table.at(route.destination).find((one) => isSameWay(one, route));
+    table.add(route);
+    return { route, table: id, displaced };
+  }
+
+  private withdraw({ route, table: id, displaced }: Standing): void {
+    const table = this.table(route, id);
+    table.remove((one) => one === route);
+    if (displaced !== undefined) table.add(displaced);
+  }
+
   /** The table of a route, whose version it is of. */
-  private table({ destination: { version } }: Route, id: TableId): Pick<Routes, 'add' | 'remove'> {
+  private table({ destination: { version } }: Route, id: TableId): Pick<Routes, 'add' | 'at' | 'remove'> {
     return (version === 4 ? this.routing[4] : this.routing[6]).table(id);
   }
 
