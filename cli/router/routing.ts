@@ -54,10 +54,8 @@ export class StaticRouting {
     // In the opposite order: of two by the same way the later one took the place of the earlier.
     for (const standing of this.standing.toReversed()) this.withdraw(standing);
     this.standing = wanted.map((placed) => this.place(placed));
-    const isMainAsked = rules.some(({ priority }) => priority === MAIN_RULE.priority);
-    const all = isMainAsked ? rules : [...rules, MAIN_RULE];
-    this.routing[4].replaceRules(all.filter((rule) => isFor(rule, 4)));
-    this.routing[6].replaceRules(all.filter((rule) => isFor(rule, 6)));
+    this.routing[4].replaceRules(rulesFor(rules, 4));
+    this.routing[6].replaceRules(rulesFor(rules, 6));
   }
 
   private place({ route, table: id }: Placed): Standing {
@@ -102,6 +100,12 @@ export class StaticRouting {
 
 function everywhere(version: IpVersion): Cidr {
   return version === 4 ? new Cidr(Ipv4Address.ANY, 0) : new Cidr(Ipv6Address.ANY, 0);
+}
+
+/** The rules of a version, and the one that there is at first, unless one of them has its place. */
+function rulesFor(rules: readonly RoutingRule[], version: IpVersion): readonly RoutingRule[] {
+  const own = rules.filter((rule) => isFor(rule, version));
+  return own.some(({ priority }) => priority === MAIN_RULE.priority) ? own : [...own, MAIN_RULE];
 }
 
 /** A rule that names no prefix is for both versions. */

@@ -12,12 +12,13 @@ import { device } from '../../lib/l3/ways-of-flows.js';
 
 const ADDRESSES = ['10.1.0.1/24', 'fd01::1/64'];
 const PLACES = {
-  4: { network: '10.1.0.0/24', neighbour: '10.1.0.2' },
-  6: { network: 'fd01::/64', neighbour: 'fd01::2' },
+  4: { network: '10.1.0.0/24', neighbour: '10.1.0.2', far: '10.9.0.2', inside: '10.0.0.0/8', gateway: '10.1.0.9' },
+  6: { network: 'fd01::/64', neighbour: 'fd01::2', far: 'fd09::2', inside: 'fd00::/8', gateway: 'fd01::9' },
 } as const;
 
 forBothVersions('routes of a configuration', ({ version }) => {
-  const { network, neighbour } = PLACES[version];
+  const { network, neighbour, far, inside, gateway } = PLACES[version];
+  const other = PLACES[version === 4 ? 6 : 4];
 
   /** The routing of a router on one link, and what becomes of it by a configuration with these lines. */
   function make() {
@@ -53,5 +54,14 @@ forBothVersions('routes of a configuration', ({ version }) => {
     expect(to(neighbour)?.mtu).to.equal(1200);
     change();
     expect(to(neighbour)).to.equal(connected);
+  });
+
+  it('of one version are taken whatever the rule for the main table says of the other', () => {
+    const { change, to } = make();
+    const way = `routes: [{ to: default, via: '${other.gateway}' }, { to: default, via: '${gateway}' }]`;
+    change(way, `policy: [{ priority: 32766, to: '${inside}', table: main }]`);
+    expect(to(far)?.gateway?.toString()).to.equal(gateway);
+    expect(to(version === 4 ? '192.0.2.1' : '2001:db8::1')).to.equal(undefined);
+    expect(to(other.far)?.gateway?.toString()).to.equal(other.gateway);
   });
 });
