@@ -21,8 +21,10 @@ import {
   type Values,
   whole,
 } from './args.js';
+import { tooNarrowForIpv6, whyNoAddress } from './interface-address.js';
 
 const DNS_PORT = 53;
+const DEFAULT_MTU = 1500;
 
 /** What the table of options has. */
 export interface HostOptionTable {
@@ -114,12 +116,19 @@ export function hostSetting(values: HostValues): HostSetting {
   if (tap === undefined) throw new ArgumentError('name an interface with --tap');
   if (addresses.length === 0 && !values.dhcp && !values.slaac)
     throw new ArgumentError('give our address with --address, or have one found with --dhcp or --slaac');
+  const { mtu = DEFAULT_MTU, slaac } = values;
+  for (const one of addresses) {
+    const why = whyNoAddress(one, mtu);
+    if (why !== undefined) throw new ArgumentError(`--address ${one.toString()}: ${why}`);
+  }
+  const narrow = slaac ? tooNarrowForIpv6(mtu) : undefined;
+  if (narrow !== undefined) throw new ArgumentError(`--slaac: ${narrow}`);
   const twice = addresses.find((one, at) => addresses.findIndex((other) => other.address.equals(one.address)) < at);
   if (twice !== undefined) throw new ArgumentError(`--address ${twice.toString()} is there twice`);
   for (const [at, gateway] of gateways.entries()) {
     if (gateways.slice(0, at).some(({ version }) => version === gateway.version))
       throw new ArgumentError(`there are two gateways for IPv${gateway.version}`);
-    checkGateway(gateway, addresses, gateway.version === 4 ? values.dhcp : values.slaac);
+    checkGateway(gateway, addresses, gateway.version === 4 ? values.dhcp : slaac);
   }
   return { tap, addresses, gateways, values };
 }

@@ -46,7 +46,7 @@ export interface RunningHost {
  *
  * @param program for messages, e.g. `rx-netstack ping`
  * @param news is told of what DHCP and routers configure
- * @throws CommandError that the interface or the capture cannot be opened; what `work` throws
+ * @throws CommandError that the interface or the capture cannot be opened; UsageError that a host cannot be made on it; what `work` throws
  */
 export async function withHost<T>(
   setting: HostSetting,
@@ -61,11 +61,14 @@ export async function withHost<T>(
   const file = pcap === undefined ? undefined : openCapture(pcap, warn);
   try {
     const device = await openDevice(setting, env);
-    const running = new LiveHost(setting, device, file, env, io, warn, news);
     try {
-      return await work(running);
+      const running = new LiveHost(setting, device, file, env, io, warn, news);
+      try {
+        return await work(running);
+      } finally {
+        await running.stop();
+      }
     } finally {
-      await running.stop();
       await device.close();
     }
   } finally {

@@ -12,6 +12,7 @@ import type {
   RouteConfiguration,
   RouterConfiguration,
 } from './configuration.js';
+import { tooNarrowForIpv6, whyNoAddress } from '../interface-address.js';
 import { NetworkFunctions } from './network-functions.js';
 import type { Path, Problem } from './problem.js';
 
@@ -23,8 +24,8 @@ const VIRTUAL = ['vlan', 'bridge', 'vxlan'] as const;
 /** Tables that there are in any case. */
 const TABLES: readonly (string | number)[] = ['main', 'default', 254, 253];
 
-/** RFC 8200 5. */
-const LEAST_IPV6_MTU = 1280;
+/** In bytes. */
+const DEFAULT_MTU = 1500;
 
 type Kind = NonNullable<DeviceConfiguration['kind']>;
 
@@ -100,9 +101,13 @@ class Check {
       if (kind === 'tun' && device[key] !== undefined && device[key] !== false)
         this.wrong([...path, key], 'only Ethernet devices have this', { atKey: true });
     }
-    const { mtu = LEAST_IPV6_MTU, advertise = false } = device;
-    if (advertise !== false && mtu < LEAST_IPV6_MTU)
-      this.wrong([...path, 'advertise'], `IPv6 needs an MTU of ${LEAST_IPV6_MTU}`, { atKey: true });
+    const { mtu = DEFAULT_MTU, advertise = false, addresses = [] } = device;
+    for (const [index, one] of addresses.entries()) {
+      const why = whyNoAddress(one, mtu);
+      if (why !== undefined) this.wrong([...path, 'addresses', index], why);
+    }
+    const narrow = advertise === false ? undefined : tooNarrowForIpv6(mtu);
+    if (narrow !== undefined) this.wrong([...path, 'advertise'], narrow, { atKey: true });
     this.basis(name, device, path);
     this.lease(device, path);
   }

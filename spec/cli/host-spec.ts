@@ -11,6 +11,22 @@ describe('rx-netstack host', () => {
     'a bad address': { args: ['--tap', 'rxnone', '--address', '10.77.0.256/24'], says: /--address .*10\.77\.0\.256/ },
     'a bad IPv6 address': { args: ['--tap', 'rxnone', '--address', 'fd00::/129'], says: /--address .*129/ },
     'an address twice': { args: [...RIGHT, '--address', '10.77.0.2/16'], says: /10\.77\.0\.2\/16 is there twice/ },
+    'a group as an address': {
+      args: ['--tap', 'rxnone', '--address', '224.0.0.1/24'],
+      says: /--address 224\.0\.0\.1\/24: 224\.0\.0\.1 cannot be the address of an interface/,
+    },
+    'the loopback address of IPv6': {
+      args: [...RIGHT, '--address', '::1/128'],
+      says: /--address ::1\/128: ::1 cannot be the address/,
+    },
+    'IPv6 with packets too small for it': {
+      args: ['--tap', 'rxnone', '--address', 'fd77::2/64', '--mtu', '1279'],
+      says: /--address fd77::2\/64: IPv6 needs an MTU of 1280/,
+    },
+    'autoconfiguration with packets too small for IPv6': {
+      args: ['--tap', 'rxnone', '--slaac', '--mtu', '1279'],
+      says: /--slaac: IPv6 needs an MTU of 1280/,
+    },
     'a gateway elsewhere': {
       args: [...RIGHT, '--gateway', '10.78.0.1'],
       says: /--gateway 10\.78\.0\.1 is not in the network of 10\.77\.0\.2\/24 /,

@@ -140,6 +140,17 @@ describeNetns('rx-netstack host', (netns) => {
     expect(host.stdout).to.match(/^host\n/);
   });
 
+  it('lets go of the interface where no host can be made on it, and ends', async function () {
+    this.timeout(30_000);
+    const { namespace } = netns;
+    // To a device they are the same.
+    const addresses = ['fe80::2/64', 'fe80::2%h0/64'].flatMap((address) => ['--address', address]);
+    const none = new HostProcess(namespace, ['--tap', 'h0', ...addresses, '--no-dad']);
+    const [code] = (await once(none.child, 'close')) as [number];
+    expect(none.stderr).to.equal('rx-netstack host: h0 already has the address fe80::2%h0\n');
+    expect(code).to.equal(1);
+  });
+
   it('4862-1, 5227-1: uses no address that another host has, and gives up where it has no other', async function () {
     this.timeout(30_000);
     const { namespace } = netns;

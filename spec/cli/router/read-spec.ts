@@ -97,6 +97,14 @@ describe('the configuration of a router', () => {
       '1:28: devices.a.advertise: IPv6 needs an MTU of 1280',
     ],
     [
+      'addresses that no interface has, or not with its MTU',
+      "devices: { a: { addresses: [224.0.0.1/24, 0.0.0.0/0, 10.0.0.1/24] }, b: { mtu: 1279, addresses: ['::1/128', 'fd00::1/64'] } }",
+      '1:29: devices.a.addresses[0]: 224.0.0.1 cannot be the address of an interface',
+      '1:43: devices.a.addresses[1]: 0.0.0.0 cannot be the address of an interface',
+      '1:98: devices.b.addresses[0]: ::1 cannot be the address of an interface',
+      '1:109: devices.b.addresses[1]: IPv6 needs an MTU of 1280',
+    ],
+    [
       'MAC addresses of more than one interface, and of none',
       "devices: { a: { mac: 'ff:ff:ff:ff:ff:ff' }, b: { mac: '00:00:00:00:00:00' }, c: { mac: '02:00:00:00:00:01' } }",
       '1:22: devices.a.mac: expected the MAC address of one interface, not "ff:ff:ff:ff:ff:ff"',
