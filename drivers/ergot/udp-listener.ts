@@ -79,6 +79,7 @@ class UdpListener implements ErgotSocketListener {
   private readonly peers: PeerLinks<string, UdpPeerLink>;
   private readonly header: FrameHeader = new FrameHeader();
   private open = true;
+  private bound = false;
 
   constructor(options: ErgotUdpListenerOptions, env: Env) {
     const { host = LOOPBACK, port = ERGOT_PORT, name = 'udp', type = udpTypeOf(host) } = options;
@@ -90,6 +91,7 @@ class UdpListener implements ErgotSocketListener {
     this.sender = new DatagramSender(type, options, env);
     const { socket } = this.sender;
     this.listening = listeningOf(socket);
+    socket.on('listening', () => (this.bound = true));
     socket.on('message', (message, from) => this.receive(message, from));
     socket.on('error', (error) => this.fail(error));
     socket.bind({ port, address: host });
@@ -108,7 +110,7 @@ class UdpListener implements ErgotSocketListener {
   }
 
   private fail(error: Error): void {
-    if (!this.open || isPassing(error)) return;
+    if (!this.open || (this.bound && isPassing(error))) return;
     this.open = false;
     this.peers.open.fail(error);
     void this.sender.close();

@@ -23,8 +23,12 @@ export type UdpType = 'udp4' | 'udp6';
 const SEND_QUEUE = 256;
 /** IP packets of 1500 bytes, without the headers of IP (RFC 791, RFC 8200) and of UDP (RFC 768). */
 const MTU: Readonly<Record<UdpType, number>> = { udp4: 1500 - 20 - 8, udp6: 1500 - 40 - 8 };
-/** What a peer that is not there, or not to be reached just now, does to a socket: frames are lost, the link goes on. */
+/**
+ * What a peer that is not there, or not to be reached just now, does to a socket that is bound: frames are lost, the link goes on. All that
+ * ICMP errors become is among it, for anybody can send these.
+ */
 const PASSING: ReadonlySet<unknown> = new Set([
+  'EACCES',
   'ECONNREFUSED',
   'EHOSTDOWN',
   'EHOSTUNREACH',
@@ -32,7 +36,10 @@ const PASSING: ReadonlySet<unknown> = new Set([
   'ENETDOWN',
   'ENETUNREACH',
   'ENOBUFS',
+  'ENONET',
+  'ENOPROTOOPT',
   'EPERM',
+  'EPROTO',
 ]);
 
 /** The version of IP that an address in text is of; names are taken for IPv4's. */
@@ -48,7 +55,7 @@ function codeOf(error: Error): unknown {
   return 'code' in error ? error.code : undefined;
 }
 
-/** Whether what happened to a socket passes. */
+/** Whether what happened to a socket that is bound, and connected where it is to be, passes. */
 export function isPassing(error: Error): boolean {
   return PASSING.has(codeOf(error));
 }

@@ -149,6 +149,19 @@ describe('ergot over UDP', () => {
     expect(env.pool.outstanding).to.equal(0);
   });
 
+  for (const code of ['EACCES', 'ECONNREFUSED', 'EHOSTUNREACH', 'ENONET', 'ENOPROTOOPT', 'EPROTO']) {
+    it(`outlives what ICMP errors, which anybody can send, make of its socket: ${code}`, () => {
+      const env = wallEnv();
+      const socket = new Socket();
+      const client = keep(ergotOverUdp({ host: '::1', port: 2025, dgram: { createSocket: () => socket } }, env));
+      const heard = hear(client);
+      socket.emit('listening');
+      socket.emit('connect');
+      socket.emit('error', Object.assign(new Error(code), { code }));
+      expect(heard.ended).to.equal('open');
+    });
+  }
+
   it('fails where the system lets it not be', async () => {
     const env = wallEnv();
     const { port, close } = await listen(keep, env);
@@ -303,4 +316,20 @@ describe('listener of ergot over UDP', () => {
     expect(failed).to.have.property('code', 'EADDRINUSE');
     expect(told).to.equal(failed);
   });
+
+  for (const code of ['EACCES', 'EPERM']) {
+    it(`says that it may not listen, and outlives what it may not do later: ${code}`, async () => {
+      const error = Object.assign(new Error(code), { code });
+      for (const isBound of [false, true]) {
+        const socket = new Socket();
+        const listener = keep(listenErgotUdp({ dgram: { createSocket: () => socket } }, wallEnv()));
+        let told: unknown;
+        listener.devices$.subscribe({ error: (one: unknown) => (told = one) });
+        if (isBound) socket.emit('listening');
+        socket.emit('error', error);
+        expect(told).to.equal(isBound ? undefined : error);
+        if (!isBound) expect(await listener.listening.catch((one: unknown) => one)).to.equal(error);
+      }
+    });
+  }
 });
