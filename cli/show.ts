@@ -45,10 +45,13 @@ async function* answers(path: string, question: Question, io: Io): AsyncGenerato
   const stop = () => void socket.destroy();
   io.signal.addEventListener('abort', stop);
   try {
-    await once(socket, 'connect');
+    await once(socket, 'connect', { signal: io.signal });
     socket.write(`${JSON.stringify(question)}\n`);
     socket.on('error', stop);
-    for await (const line of createInterface({ input: socket })) yield JSON.parse(line) as Answer;
+    const lines = createInterface({ input: socket });
+    // The end of what comes in closes them; a socket that is destroyed has none.
+    socket.once('close', () => lines.close());
+    for await (const line of lines) yield JSON.parse(line) as Answer;
   } catch (error) {
     if (!io.signal.aborted) throw new CommandError(`${path}: ${messageOf(error)}`);
   } finally {
