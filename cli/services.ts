@@ -65,6 +65,8 @@ const SERVICES: Readonly<Record<string, Service>> = {
 };
 
 const HTTP = 80;
+/** What listens to all of our addresses shares its port with what answers from one of them. */
+const SHARED = { reuseAddress: true } as const;
 
 /** Names that {@link startServices} knows. */
 export const SERVICE_NAMES = ['echo', 'discard', 'chargen', 'http'] as const;
@@ -126,19 +128,28 @@ function serve(tcp: TcpSockets, service: Service, opened: (socket: Socket) => vo
 }
 
 function answer(udp: UdpSockets, port: number, respond: (message: UdpMessage) => Uint8Array | undefined): UdpSocket {
-  // Of both versions.
-  const socket = udp.bind(anyEndpoint(6, port), {
-    message(message) {
+  const handler = {
+    message(message: UdpMessage) {
       // Never answer a service's port: two of them would talk to each other for ever.
       const data = message.source.port < 1024 ? undefined : respond(message);
-      if (data === undefined) return;
-      try {
-        socket.send(data, message.source);
-      } catch {
-        // No way back to the sender.
-      }
+      if (data !== undefined) reply(udp, message, data);
     },
     error: () => {},
-  });
-  return socket;
+  };
+  // Of both versions.
+  return udp.bind(anyEndpoint(6, port), handler, SHARED);
+}
+
+/** Answers from where it was asked (RFC 1122 4.1.3.5): a client whose socket is connected hears nobody else. */
+function reply(udp: UdpSockets, { source, destination }: UdpMessage, data: Uint8Array): void {
+  try {
+    const socket = udp.bind(destination, { message: () => {}, error: () => {} }, SHARED);
+    try {
+      socket.send(data, source);
+    } finally {
+      socket.close();
+    }
+  } catch {
+    // No way back to the sender.
+  }
 }

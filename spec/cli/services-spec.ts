@@ -18,7 +18,7 @@ function sha256(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');
 }
 
-forBothVersions('services of rx-netstack host', ({ version, a, b, cidr }) => {
+forBothVersions('services of rx-netstack host', ({ version, a, b, c, cidr }) => {
   const SERVER = a.toString();
   let net: Network<'server' | 'client'>;
   let services: RunningServices;
@@ -101,6 +101,31 @@ forBothVersions('services of rx-netstack host', ({ version, a, b, cidr }) => {
     expect(datagrams(7, 19, 'one')).to.deep.equal([]);
     expect(datagrams(19, 1023, 'one')).to.deep.equal([]);
     expect(datagrams(7, 1024, 'one')).to.deep.equal(['one']);
+  });
+
+  it('UDP services answer from the address that they were asked at, whatever it is', () => {
+    const two = network({ hosts: { server: [cidr(a), cidr(c)], client: cidr(b) }, links: { lan: {} } });
+    const running = startServices(['echo', 'chargen'], two.hosts.server, () => ({}));
+    for (const address of [a, c]) {
+      const heard: string[] = [];
+      const { udp } = two.hosts.client;
+      const message = ({ data, source }: UdpMessage) =>
+        heard.push(`${source.address.toString()} ${source.port} ${data.length}`);
+      const sockets = [7, 19].map((port) => {
+        const socket = udp.bind(anyEndpoint(version, 0), { message, error: () => undefined });
+        socket.connect({ address, port });
+        return socket;
+      });
+      for (const socket of sockets) for (const text of ['one', 'three']) socket.send(Buffer.from(text));
+      two.runFor(1000);
+      const from = address.toString();
+      expect(heard).to.deep.equal([`${from} 7 3`, `${from} 7 5`, `${from} 19 512`, `${from} 19 512`]);
+      for (const socket of sockets) socket.close();
+    }
+    expect(two.hosts.server.udp.size).to.equal(2);
+    void running.close();
+    expect(two.hosts.server.udp.size).to.equal(0);
+    two.dispose();
   });
 
   it('GET /bytes/N: the same bytes as any AES-CTR makes', async () => {
