@@ -164,7 +164,9 @@ export function tableOf(rows: readonly Row[]): string {
   if (first === undefined) return 'none\n';
   const names = Object.keys(first);
   const cells = rows.map((row) => names.map((name) => shown(row[name])));
-  const widths = names.map((name, at) => Math.max(name.length, ...cells.map((row) => row[at]?.length ?? 0)));
+  const widths = names.map((name, at) =>
+    cells.reduce((most, row) => Math.max(most, row[at]?.length ?? 0), name.length),
+  );
   const isNumber = names.map((name) => typeof first[name] === 'number');
   const line = (row: readonly string[]) => {
     const padded = row.map((cell, at) =>
