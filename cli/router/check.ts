@@ -47,9 +47,10 @@ export function inOrder(devices: RouterConfiguration['devices']): readonly strin
 }
 
 /** The network that a device leases addresses of, with our address. */
-export function leaseNetwork({ dhcp, addresses = [] }: DeviceConfiguration): Cidr | undefined {
+export function leaseNetwork({ dhcp, addresses = [] }: DeviceConfiguration): Cidr<4> | undefined {
   if (dhcp === undefined) return undefined;
-  return addresses.find((own) => own.version === 4 && own.contains(dhcp.first) && own.contains(dhcp.last));
+  const holds = (own: Cidr): own is Cidr<4> => own.version === 4 && own.contains(dhcp.first) && own.contains(dhcp.last);
+  return addresses.find(holds);
 }
 
 function basis(device: DeviceConfiguration | undefined): readonly string[] {

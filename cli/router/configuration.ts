@@ -1,6 +1,6 @@
 /** What the configuration of a router says, read and checked value by value: the type of what `schema` lets through. */
 
-import type { Cidr, IpAddress, Ipv6Address, IpVersion, MacAddress } from '../../lib/core/address.js';
+import type { Cidr, IpAddress, Ipv4Address, Ipv6Address, IpVersion, MacAddress } from '../../lib/core/address.js';
 import type { Processors } from '../../drivers/native/receive-steering.js';
 import type { IoKind } from '../../drivers/native/tun-io.js';
 import type { Place } from './text-types.js';
@@ -30,8 +30,8 @@ export interface DhcpConfiguration {
   readonly last: IpAddress;
   /** Seconds. */
   readonly lease?: number;
-  readonly routers?: readonly IpAddress[];
-  readonly dns?: readonly IpAddress[];
+  readonly routers?: readonly Ipv4Address[];
+  readonly dns?: readonly Ipv4Address[];
   readonly domain?: string;
   readonly reservations?: Readonly<Record<string, IpAddress>>;
 }

@@ -224,12 +224,11 @@ function intervalFor(lifetime: number): number {
   return Math.min(Math.max((lifetime * 1000) / 3, LEAST_INTERVAL), DEFAULT_INTERVAL);
 }
 
-function dhcpServerOptions(dhcp: DhcpConfiguration, network: Cidr) {
+function dhcpServerOptions(dhcp: DhcpConfiguration, network: Cidr<4>) {
   const { first, last, lease, routers = [network.address], dns = [], domain, reservations = {} } = dhcp;
-  const only4 = (addresses: readonly IpAddress[]) => addresses.filter((one) => one.version === 4);
   const options: DhcpOptions = {
-    routers: only4(routers),
-    ...(dns.length === 0 ? {} : { dnsServers: only4(dns) }),
+    routers,
+    dnsServers: dns,
     ...(domain === undefined ? {} : { domainName: domain }),
   };
   const reserved = Object.entries(reservations).map(([mac, address]) => [mac, address.toString()] as const);

@@ -13,6 +13,7 @@ import {
   address,
   domainName,
   interfaceAddress,
+  ipv4Address,
   ipv6Address,
   loopbackPlace,
   mac,
@@ -63,8 +64,8 @@ const dhcp = z.strictObject({
   first: address,
   last: address,
   lease: seconds.exactOptional(),
-  routers: z.array(address).exactOptional().meta({ description: 'Default: our address on the network.' }),
-  dns: z.array(address).exactOptional(),
+  routers: z.array(ipv4Address).exactOptional().meta({ description: 'Default: our address on the network.' }),
+  dns: z.array(ipv4Address).exactOptional(),
   domain: z.string().min(1).max(253).exactOptional(),
   reservations: z.record(z.string(), address).exactOptional().meta({ description: 'Addresses by MAC address.' }),
 });

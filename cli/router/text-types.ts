@@ -1,7 +1,7 @@
 /** Words of a router's configuration that mean something: read where they stand, with what was expected in the error. */
 
 import { z } from 'zod';
-import { Cidr, type IpAddress, Ipv6Address, MacAddress, parseIp } from '../../lib/core/address.js';
+import { Cidr, type IpAddress, Ipv4Address, Ipv6Address, MacAddress, parseIp } from '../../lib/core/address.js';
 import { writeDomainNames } from '../../lib/wire/domain-names.js';
 
 /** A string that `read` makes sense of, or throws. */
@@ -27,6 +27,10 @@ export function whole(what: string, least: number, most: number): z.ZodType<numb
 }
 
 export const address: z.ZodType<IpAddress, string> = readable('an IP address', parseIp);
+
+export const ipv4Address: z.ZodType<Ipv4Address, string> = readable('an IPv4 address', (text) =>
+  Ipv4Address.parse(text),
+);
 
 export const ipv6Address: z.ZodType<Ipv6Address, string> = readable('an IPv6 address', (text) =>
   Ipv6Address.parse(text),

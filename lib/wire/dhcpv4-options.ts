@@ -217,12 +217,13 @@ export function readOptions(bytes: ReadonlyMap<number, Uint8Array>): DhcpOptions
   return options;
 }
 
-/** The bytes of options, in the order in which they are to be written. */
+/** The bytes of options, in the order in which they are to be written. Lists and texts without anything in them are left out: none may be empty (RFC 2132). */
 export function writeOptions(options: DhcpOptions): [code: number, bytes: Uint8Array][] {
   const written: [number, Uint8Array][] = [];
   for (const { key, code, codec } of ROWS as readonly unknown[] as readonly Row<Key>[]) {
     const value = options[key];
-    if (value !== undefined) written.push([code, Uint8Array.from((codec as Codec<unknown>).write(value))]);
+    const bytes = value === undefined ? undefined : Uint8Array.from((codec as Codec<unknown>).write(value));
+    if (bytes !== undefined && bytes.length > 0) written.push([code, bytes]);
   }
   for (const [code, data] of options.others ?? []) written.push([code, data]);
   return written;

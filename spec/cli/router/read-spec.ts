@@ -86,6 +86,12 @@ describe('the configuration of a router', () => {
       '1:48: devices.a.advertise.dns[1]: expected an IPv6 address, not "192.0.2.53"',
     ],
     [
+      'routers and name servers that are leased with no IPv4 address',
+      "devices: { a: { addresses: [10.0.0.1/24], dhcp: { first: 10.0.0.10, last: 10.0.0.20, routers: ['fd00::1'], dns: [10.0.0.1, 'fd00::53'] } } }",
+      '1:96: devices.a.dhcp.routers[0]: expected an IPv4 address, not "fd00::1"',
+      '1:124: devices.a.dhcp.dns[1]: expected an IPv4 address, not "fd00::53"',
+    ],
+    [
       'lifetimes that a router cannot have',
       'devices: { a: { advertise: { lifetime: 3 } }, b: { advertise: { lifetime: 9001 } } }',
       '1:40: devices.a.advertise.lifetime: expected 0, or a router lifetime in seconds: a whole number from 4 to 9000',

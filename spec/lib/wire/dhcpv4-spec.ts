@@ -44,6 +44,12 @@ describe('DHCPv4 messages', () => {
     expect(message.options).to.deep.equal({ messageType: 2, leaseTime: 3600 });
   });
 
+  it('writes no option with nothing in it, which none may have', () => {
+    const nothing = { routers: [], dnsServers: [], domainName: '', domainSearch: [], classlessRoutes: [] };
+    const bytes = emitDhcp(withOptions({ ...nothing, leaseTime: 3600 }));
+    expect(bytes).to.deep.equal(emitDhcp(withOptions({ leaseTime: 3600 })));
+  });
+
   it('gives back every option that it wrote', () => {
     const message: DhcpMessage = {
       request: true,
