@@ -115,7 +115,10 @@ const device = z.strictObject({
     })
     .exactOptional()
     .meta({ description: 'On which processors the kernel takes in what is sent by a TAP or TUN.' }),
-  forwarding: z.boolean().exactOptional().meta({ description: 'Take what comes in by it further. Default true.' }),
+  forwarding: z
+    .boolean()
+    .exactOptional()
+    .meta({ description: 'Take what comes in by it further, and be a router to the neighbours there. Default true.' }),
   redirects: z.boolean().exactOptional(),
   clampMss: z
     .union([z.boolean(), whole('the size of a packet', 576, 65_535)], {

@@ -98,6 +98,8 @@ export class Interface6 {
   /** Undoes what being a router brought along. */
   private readonly resign: (() => void)[] = [];
   private running = false;
+  /** Whether it is a router, where there is one to advertise. */
+  private advertising = true;
 
   /** @throws UsageError `ERR_INVALID_OPTION` */
   constructor(options: Interface6Options, env: Env) {
@@ -148,7 +150,14 @@ export class Interface6 {
     // Who was told of an address at once may have ended everything.
     if (!this.running) return;
     this.discovery?.start();
-    if (this.advertiser === undefined) return;
+    if (this.advertising) this.startAdvertising();
+  }
+
+  /** Is a router, where there is one to advertise: from when it runs, unless it ceases to be one before, and again after that. */
+  startAdvertising(): void {
+    this.advertising = true;
+    if (!this.running || this.advertiser === undefined || this.resign.length > 0) return;
+    const { ndp, device } = this.link;
     ndp.isRouter = true;
     this.tables.addresses6.join(ALL_ROUTERS);
     this.multicast?.join(device, ALL_ROUTERS);
@@ -185,8 +194,9 @@ export class Interface6 {
     });
   }
 
-  /** Ceases to be a router, for good, and says so (RFC 4861 6.2.5). */
+  /** Ceases to be a router, and says so (RFC 4861 6.2.5). */
   stopAdvertising(): void {
+    this.advertising = false;
     for (const resign of this.resign.splice(0)) resign();
     this.advertiser?.stop();
     this.link.ndp.isRouter = false;

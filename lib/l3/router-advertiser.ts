@@ -126,12 +126,12 @@ export class RouterAdvertiser {
     this.timer = env.timers.timer(() => this.toAll());
   }
 
-  /** Becomes an advertising router: the first advertisement goes out at once, the next ones soon (RFC 4861 6.2.4). */
+  /** Becomes an advertising router: the first advertisement goes out as soon as it may, the next ones soon (RFC 4861 6.2.4). */
   start(): void {
     if (this.running) return;
     this.running = true;
     this.sent = 0;
-    this.timer.arm(this.env.timers.now());
+    this.timer.arm(Math.max(this.env.timers.now(), this.last + MIN_DELAY_BETWEEN_RAS));
   }
 
   /**
@@ -155,6 +155,7 @@ export class RouterAdvertiser {
   stop(): void {
     if (!this.running) return;
     this.cancel();
+    this.last = this.env.timers.now();
     this.advertise(ALL_NODES, { ...this.fields, lifetime: 0 });
   }
 

@@ -40,7 +40,7 @@ export interface RouterHooks {
 
 /** An interface of a router. */
 export interface RouterInterface extends Omit<HostInterface, 'advertise'> {
-  /** Take what comes in by it further. Default true. */
+  /** Take what comes in by it further, and be a router to the neighbours there (RFC 4861 6.2). Default true. */
   readonly forwarding?: boolean;
   /** Tell hosts of a better first hop than us (RFC 1812 5.2.7.2, RFC 4861 8.2). Default true. */
   readonly redirects?: boolean;
@@ -50,7 +50,7 @@ export interface RouterInterface extends Omit<HostInterface, 'advertise'> {
   readonly reversePath?: ReversePathMode;
   /** Answer for hosts behind us: for all whom another interface leads to, or for those in these networks. Default false. */
   readonly proxy?: ProxyScope;
-  /** Advertise us as a router of IPv6, with the networks of the interface unless others are given. Default false. */
+  /** Advertise us as a router of IPv6, with the networks of the interface unless others are given, while `forwarding` is on. Default false. */
   readonly advertise?: boolean | RouterAdvertiserOptions;
 }
 
@@ -90,6 +90,6 @@ export interface Router extends Host {
   readonly multicastRoutes: MulticastRoutes;
   /** What was taken further by way of an interface. */
   forwarded(device: Device): ForwardCounters | undefined;
-  /** The switches of an interface, which may be changed. */
+  /** The switches of an interface, which may be changed: who forwards no more says so to its neighbours, and advertises nothing (RFC 4861 6.2.5). */
   switches(device: Device): ForwardInterface | undefined;
 }

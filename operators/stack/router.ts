@@ -12,13 +12,13 @@ import { proxyNeighbours } from '../../lib/l3/proxy-neighbours.js';
 import type { RoutingRule, TableId } from '../../lib/l3/routing-rules.js';
 import { RoutingTables } from '../../lib/l3/routing-tables.js';
 import type { Route } from '../../lib/l3/routes.js';
-import { ALL_ROUTERS } from '../../lib/l3/scope.js';
 import { defaultEnvironment } from '../time/environment.js';
 import type { AutoconfInterface } from './autoconf.js';
 import { Crossroads } from './crossroads.js';
 import { type HostParts, hostOf, hostParts } from './host-parts.js';
 import { hostPipeline } from './host-pipeline.js';
 import type { Router, RouterInterface, RouterOptions } from './router-api.js';
+import { RouterSwitches } from './router-switches.js';
 
 export type {
   RoutedPacket,
@@ -59,12 +59,12 @@ export function router(options: RouterOptions, env: Env = defaultEnvironment()):
   for (const { table = 'main', ...route } of routes) addRoute(routing, tables.routeOf(route), table);
   for (const rule of rules) addRule(routing, rule);
   const crossroads = new Crossroads(parts, options);
-  beRouter(parts, options);
+  const switches = switchesOf(parts, crossroads, options);
   return Object.assign(hostOf(parts, hostPipeline(parts, crossroads)), {
     routing,
     multicastRoutes: crossroads.multicastRoutes,
     forwarded: (device: Device) => crossroads.forwarder.counters(device),
-    switches: (device: Device) => crossroads.forwarder.switches(device),
+    switches: (device: Device) => switches.get(device),
   });
 }
 
@@ -85,17 +85,20 @@ function addRule(routing: Router['routing'], rule: RoutingRule): void {
   if (version !== 4) routing[6].addRule(rule);
 }
 
-/** What makes a router of an interface, as others on its link see it. */
-function beRouter({ links, tables, multicast }: HostParts, { interfaces }: RouterOptions): void {
-  for (const [index, link] of links.entries()) {
-    const { forwarding = true, proxy = false } = interfaces[index] ?? {};
-    if (!(link instanceof EthernetLink)) continue;
-    link.ndp.isRouter = forwarding;
-    if (proxy !== false) proxyNeighbours(link, tables, proxy);
-    if (!forwarding || !tables.addresses6.list().some(({ device }) => device === link.device)) continue;
-    tables.addresses6.join(ALL_ROUTERS);
-    multicast.join(link.device, ALL_ROUTERS);
+/** What makes a router of each interface, as others on its link see it. */
+function switchesOf(
+  parts: HostParts,
+  { forwarder }: Crossroads,
+  { interfaces }: RouterOptions,
+): ReadonlyMap<Device, RouterSwitches> {
+  const all = new Map<Device, RouterSwitches>();
+  for (const [index, link] of parts.links.entries()) {
+    const { proxy = false } = interfaces[index] ?? {};
+    if (link instanceof EthernetLink && proxy !== false) proxyNeighbours(link, parts.tables, proxy);
+    const plain = forwarder.switches(link.device);
+    if (plain !== undefined) all.set(link.device, new RouterSwitches(plain, parts));
   }
+  return all;
 }
 
 /** What an interface advertises, if anything. */

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import type { Answer } from '../../cli/router/control.js';
 import { describeNetns, type Namespace, type Netns } from './namespace.js';
+import { until } from '../until.js';
 
 const MAIN = new URL('../../cli/main.ts', import.meta.url).pathname;
 const MEBIBYTE = 1 << 20;
@@ -310,6 +311,21 @@ describeNetns('rx-netstack router', (netns) => {
     expect(told).to.match(/rdnss option .*addr: fd01::53/);
     expect(told).to.match(/dnssl option .*home\.arpa/);
     expect(told).to.match(/prefix info option .*fd01::\/64/);
+    expect(await running.end()).to.equal(0);
+  });
+
+  it('is no router to its neighbours any more once it takes nothing of theirs further', async function () {
+    this.timeout(60_000);
+    const wanted = (forwarding: boolean) =>
+      routed().replace('clampMss: true', `advertise: { lifetime: 9 }, forwarding: ${forwarding}`);
+    const running = await RouterProcess.start(netns, directory, wanted(true));
+    const { client } = running;
+    const isRouter = () => client.ip('-6', 'route', 'show', 'default').includes('proto ra');
+    for (const is of [true, false, true]) {
+      expect(await running.change(wanted(is))).to.deep.include({ event: 'changed' });
+      // What is not said to end goes on for 5 seconds at least.
+      await until(() => isRouter() === is, is ? 10_000 : 4000);
+    }
     expect(await running.end()).to.equal(0);
   });
 
