@@ -5,7 +5,7 @@ import type { IpVersion } from '../lib/core/address.js';
 import type { Device } from '../lib/core/device.js';
 import type { Env } from '../lib/core/env.js';
 import { dhcpv4 } from '../operators/l7/dhcpv4.js';
-import { dhcpv6, dhcpv6Information } from '../operators/l7/dhcpv6.js';
+import { dhcpv6, dhcpv6Information, type Dhcpv6InformationOptions } from '../operators/l7/dhcpv6.js';
 import type { AutoconfEvent, VerificationOptions } from '../operators/stack/autoconf.js';
 import type { Host } from '../operators/stack/host.js';
 import { CommandError, messageOf } from './command.js';
@@ -37,7 +37,10 @@ export class Configuration {
   private readonly news: (news: ConfigurationNews) => void;
   private readonly warn: (message: string) => void;
   private readonly leases = new Subscription();
-  private asked6 = false;
+  /** What DHCPv6 is asked for. */
+  private asked6: 'nothing' | 'settings' | 'addresses' = 'nothing';
+  /** Asks for settings. */
+  private settings6: Subscription | undefined = undefined;
 
   constructor(
     parts: {
@@ -131,25 +134,37 @@ export class Configuration {
     if ('address' in event && !isExpected) this.tell('autoconf', event.kind, [event.address.toString()]);
     if (event.kind !== 'parameters' || !this.values.dhcp) return;
     const { managed, other } = event.parameters;
-    // Routers say whether addresses, or other settings only, are to be had (RFC 4861 4.2).
-    if ((managed || other) && !this.asked6) this.lease6(managed);
+    // Routers say whether addresses, or other settings only, are to be had (RFC 4861 4.2); each may say more than those before it.
+    if (managed && this.asked6 !== 'addresses') this.lease6();
+    else if (other && this.asked6 === 'nothing') this.inform6();
   }
 
-  private lease6(managed: boolean): void {
-    this.asked6 = true;
-    const { me, device } = this;
-    const options = { device, resolver: me.nameServers.from('dhcpv6') };
-    const failed = (error: unknown) => this.warn(`DHCPv6: ${messageOf(error)}`);
-    const next = managed
-      ? dhcpv6(me, options).subscribe({
-          next: ({ kind, lease }) => {
-            this.tell('dhcpv6', kind, lease?.addresses.map(({ address }) => address.toString()) ?? []);
-          },
-          error: failed,
-        })
-      : dhcpv6Information(me, options).subscribe({ error: failed });
-    this.leases.add(next);
+  /** Who gives addresses gives the settings, too. */
+  private lease6(): void {
+    this.asked6 = 'addresses';
+    this.settings6?.unsubscribe();
+    const leases$ = dhcpv6(this.me, this.options6);
+    this.leases.add(
+      leases$.subscribe({
+        next: ({ kind, lease }) => {
+          this.tell('dhcpv6', kind, lease?.addresses.map(({ address }) => address.toString()) ?? []);
+        },
+        error: this.failed6,
+      }),
+    );
   }
+
+  private inform6(): void {
+    this.asked6 = 'settings';
+    this.settings6 = dhcpv6Information(this.me, this.options6).subscribe({ error: this.failed6 });
+    this.leases.add(this.settings6);
+  }
+
+  private get options6(): Dhcpv6InformationOptions {
+    return { device: this.device, resolver: this.me.nameServers.from('dhcpv6') };
+  }
+
+  private readonly failed6 = (error: unknown): void => this.warn(`DHCPv6: ${messageOf(error)}`);
 
   private tell(by: ConfigurationNews['by'], event: string, addresses: readonly string[]): void {
     this.news({ by, event, addresses });
