@@ -11,8 +11,13 @@ import { isUnicast } from './routes.js';
 /** For whom to answer: everybody whom a route by another interface leads to, or those of them in these networks. */
 export type ProxyScope = boolean | readonly (Cidr | string)[];
 
-/** Begins to answer on a link. @throws UsageError `ERR_INVALID_ADDRESS` */
-export function proxyNeighbours(link: EthernetLink, tables: IpTables, scope: ProxyScope): void {
+/**
+ * Begins to answer on a link.
+ *
+ * @param isOpen whether what comes in by it is taken further: nobody is to send us what we drop
+ * @throws UsageError `ERR_INVALID_ADDRESS`
+ */
+export function proxyNeighbours(link: EthernetLink, tables: IpTables, scope: ProxyScope, isOpen: () => boolean): void {
   const networks = typeof scope === 'boolean' ? undefined : scope.map((one) => Cidr.of(one));
   const isElsewhere = (address: IpAddress): boolean => {
     if (address.isLinkLocal || address.isMulticast || tables.isLocal(address) || tables.isBroadcast(address))
@@ -24,7 +29,7 @@ export function proxyNeighbours(link: EthernetLink, tables: IpTables, scope: Pro
     return route !== undefined && isUnicast(route) && route.device !== link.device;
   };
   const answers = (address: IpAddress): boolean =>
-    scope !== false && isElsewhere(address) && (networks?.some((one) => one.contains(address)) ?? true);
+    scope !== false && isOpen() && isElsewhere(address) && (networks?.some((one) => one.contains(address)) ?? true);
   link.arp.proxy = (target) => answers(new Ipv4Address(target));
   link.ndp.proxy = answers;
 }

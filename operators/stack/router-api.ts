@@ -48,7 +48,7 @@ export interface RouterInterface extends Omit<HostInterface, 'advertise'> {
   readonly clampMss?: boolean | number;
   /** Verify that what comes in by it comes from where its source is (RFC 3704). Default: no. */
   readonly reversePath?: ReversePathMode;
-  /** Answer for hosts behind us: for all whom another interface leads to, or for those in these networks. Default false. */
+  /** Answer for hosts behind us: for all whom another interface leads to, or for those in these networks, while `forwarding` is on. Default false. */
   readonly proxy?: ProxyScope;
   /** Advertise us as a router of IPv6, with the networks of the interface unless others are given, while `forwarding` is on. Default false. */
   readonly advertise?: boolean | RouterAdvertiserOptions;

@@ -94,9 +94,11 @@ function switchesOf(
   const all = new Map<Device, RouterSwitches>();
   for (const [index, link] of parts.links.entries()) {
     const { proxy = false } = interfaces[index] ?? {};
-    if (link instanceof EthernetLink && proxy !== false) proxyNeighbours(link, parts.tables, proxy);
-    const plain = forwarder.switches(link.device);
-    if (plain !== undefined) all.set(link.device, new RouterSwitches(plain, parts));
+    const { device } = link;
+    if (link instanceof EthernetLink && proxy !== false)
+      proxyNeighbours(link, parts.tables, proxy, () => forwarder.isOpen(device));
+    const plain = forwarder.switches(device);
+    if (plain !== undefined) all.set(device, new RouterSwitches(plain, parts));
   }
   return all;
 }

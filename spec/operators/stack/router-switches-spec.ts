@@ -2,7 +2,8 @@ import { expect } from 'chai';
 import { Ipv6Address, parseIp } from '../../../lib/core/address.js';
 import { ALL_ROUTERS } from '../../../lib/l3/scope.js';
 import type { RouterInterface } from '../../../operators/stack/router.js';
-import { pinged, routed } from './router-networks.js';
+import { forBothVersions } from '../../both-versions.js';
+import { pinged, PLACES, routed } from './router-networks.js';
 
 /** A router between a host that goes by what routers advertise and one that does not care. */
 function make(left: Omit<RouterInterface, 'device'>) {
@@ -95,6 +96,32 @@ describe('a router whose interface takes nothing further', () => {
     expect(told).to.deep.equal([]);
     net.runFor(1_000);
     expect(told.map((at) => Math.floor((at - from) / 1000))).to.deep.equal([3]);
+    net.dispose();
+  });
+});
+
+forBothVersions('a router that answers for hosts behind it', ({ version }) => {
+  const { a, b } = PLACES[version];
+
+  it('does so as long as it takes further what comes for them', async () => {
+    // Hosts whose networks are so large that they know of no router.
+    const side = (addresses: string[]) => ({ addresses, proxy: true });
+    const { net, router } = routed(
+      { a: { addresses: `${a}/8` }, b: { addresses: `${b}/8` } },
+      { r: { on: { left: side(['10.1.0.1/24', 'fd01::1/64']), right: side(['10.2.0.1/24', 'fd02::1/64']) } } },
+      { left: { between: ['a', 'r'] }, right: { between: ['b', 'r'] } },
+    );
+    const own = net.links['left']?.end('a');
+    const device = net.links['left']?.end('r');
+    const switches = device && router.switches(device);
+    if (own === undefined || switches === undefined) throw new Error('both are on the link');
+    for (const is of [true, false, true]) {
+      switches.forwarding = is;
+      net.hosts.a.neighbours(own)?.flush();
+      const [answer] = await pinged(net, net.hosts.a, b);
+      expect(answer?.kind === 'reply').to.equal(is);
+      expect(net.hosts.a.neighbours(own)?.get(parseIp(b))?.mac !== undefined).to.equal(is);
+    }
     net.dispose();
   });
 });
