@@ -5,7 +5,7 @@
 
 import {
   AsyncSubject,
-  from,
+  defer,
   Observable,
   type ObservableInput,
   type Observer,
@@ -196,10 +196,12 @@ export class RxConnection {
    *     bytes    a----b--c----d|
    *     work     ---A|   ...
    *     out      ---A----B---C---D|     c waits in the connection, not in memory of ours
+   *
+   * Errors with what `work` throws, or what its stream ends with; the connection stays as it is, and can be read on.
    */
   consume<R>(work: (chunk: Uint8Array) => ObservableInput<R>): Observable<R> {
     return this.#reading<R>((chunk, subscriber, next) => {
-      const inner = from(work(chunk)).subscribe({
+      const inner = defer(() => work(chunk)).subscribe({
         next: (result) => subscriber.next(result),
         error: (error) => subscriber.error(error),
         complete: next,

@@ -136,6 +136,32 @@ forBothVersions('sockets as Observables', (facts) => {
     b.end();
   });
 
+  it('consume ends with what its work throws, of a chunk that was there as of one that comes, and resets nothing', () => {
+    const stack = new Pair({ version });
+    const port: Endpoint = { address: stack.ends[1], port: 7 };
+    const told: string[] = [];
+    const listening = listen(stack.hosts[1], port).subscribe((c) => {
+      const throwing = c.consume(() => {
+        throw new Error('mine');
+      });
+      const later = { error: (error: Error) => told.push(`later: ${error.message}`) };
+      const ended = { complete: () => c.end() };
+      throwing.subscribe({ error: (error: Error) => told.push(error.message) });
+      throwing.subscribe(later);
+      stack.env.scheduler.schedule(() => c.data$.subscribe(ended), 100);
+    });
+    connect(stack.hosts[0], port).subscribe((c) => {
+      c.data$.subscribe({ complete: () => told.push('end') });
+      c.sink.next(Uint8Array.of(1));
+      stack.env.scheduler.schedule(() => c.sink.next(Uint8Array.of(2)), 50);
+      stack.env.scheduler.schedule(() => c.end(), 150);
+    });
+    stack.scheduler.run();
+    listening.unsubscribe();
+    expect(told).to.deep.equal(['mine', 'later: mine', 'end']);
+    stack.expectClean();
+  });
+
   it('two subscribers at once are refused', async () => {
     const [a, b] = await pair();
     const first = b.data$.subscribe();
