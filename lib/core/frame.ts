@@ -107,6 +107,8 @@ export class Frame {
   output: Device | undefined = undefined;
   /** The whole of that choice; what sends packets asks no further. */
   route: ChosenRoute | undefined = undefined;
+  /** The same of a packet that a router sends itself: errors about such are for its sockets, and the path's MTU counts. */
+  ownRoute: ChosenRoute | undefined = undefined;
   /** Of a packet that was put together on its way: the largest of its fragments, in bytes of their IP packets. 0: it came whole. */
   fragmentSize = 0;
   /** What a translator of addresses decided where the packet came in, for itself where it goes out; 0 for nothing. */
@@ -266,6 +268,7 @@ export class Frame {
     this.flowReply = other.flowReply;
     this.output = other.output;
     this.route = other.route;
+    this.ownRoute = other.ownRoute;
     this.fragmentSize = other.fragmentSize;
     this.translation = other.translation;
     this.mtuProbe = other.mtuProbe;
@@ -275,7 +278,7 @@ export class Frame {
   /** Forgets what is known of the packet's headers and flow: of the same bytes it is another one, inside of it or around it. */
   renew(): void {
     this.device = this.output = undefined;
-    this.route = undefined;
+    this.route = this.ownRoute = undefined;
     this.link = this.network = NOT_PARSED;
     this.linkCast = this.ipCast = Cast.Unicast;
     this.flow = this.translation = this.fragmentSize = 0;
@@ -299,7 +302,7 @@ export class Frame {
     this.flowState = FlowState.Untracked;
     this.flowReply = false;
     this.output = undefined;
-    this.route = undefined;
+    this.route = this.ownRoute = undefined;
     this.fragmentSize = 0;
     this.translation = 0;
     this.mtuProbe = this.dontFragment = false;

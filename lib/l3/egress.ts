@@ -6,7 +6,7 @@
  * expect to be told that it failed.
  */
 
-import { Cidr, type IpAddress, Ipv4Address, Ipv6Address, type IpVersion } from '../core/address.js';
+import type { IpAddress, IpVersion } from '../core/address.js';
 import type { Device } from '../core/device.js';
 import { DropReason } from '../core/drops.js';
 import type { Env } from '../core/env.js';
@@ -31,8 +31,8 @@ import { fragmentIpv4, fragmentIpv6, isBeyondPacket } from './fragment.js';
 import type { IcmpErrorKind } from './icmp-report.js';
 import type { IcmpReports } from './icmp-reports.js';
 import type { IpTables } from './ip-tables.js';
-import { isUnicast, linkMtu, type Route } from './routes.js';
-import { OwnRouting } from './routing-own.js';
+import { isUnicast, linkMtu } from './routes.js';
+import { deviceOf, OwnRouting } from './routing-own.js';
 import { isOnOneLink } from './scope.js';
 import { Way, Ways } from './ways.js';
 
@@ -60,8 +60,6 @@ interface Failure {
 
 const MAPPED = 0xffff;
 const IPV6_LAST_WORD = IPV6_DESTINATION + 12;
-const GROUPS4 = new Cidr<4>(new Ipv4Address(0xe000_0000), 4);
-const GROUPS6 = new Cidr<6>(new Ipv6Address(0xff00_0000, 0, 0, 0), 8);
 
 /** Routes packets to links. */
 export class Egress {
@@ -71,7 +69,7 @@ export class Egress {
   private readonly links = new Map<Device, IpLink>();
   private readonly ways4: Ways<4> = new Ways();
   private readonly ways6: Ways<6> = new Ways();
-  private readonly ownRouting = new OwnRouting();
+  private readonly ownRouting: OwnRouting;
   private readonly failures: Failure[] = [];
   private readonly reporter: Timer;
   private readonly deadGateways: DeadGateways;
@@ -83,6 +81,7 @@ export class Egress {
     this.options = options;
     this.emit = emit;
     this.env = env;
+    this.ownRouting = new OwnRouting(options.tables);
     this.reporter = env.timers.timer(() => this.report());
     this.deadGateways = new DeadGateways(options.tables, options.links, env);
     for (const link of options.links) {
@@ -186,18 +185,14 @@ export class Egress {
     if (!allowed) return this.drop(DropReason.IpNotOurSource, frame);
     // Loopback addresses never appear on a wire (RFC 1122 3.2.1.3 g).
     const isGroup = destination >>> 28 === 14;
-    const { isByDestination } = tables.routes;
-    const chosen = isGroup ? frame.device : undefined;
-    const find = () =>
-      isGroup || isByDestination ? tables.route(destination) : this.ownRouting.find(tables.routes, frame);
-    const route = tables.isOurs(destination) ? undefined : (wayOut(chosen, GROUPS4) ?? find());
+    const route = tables.isOurs(destination) ? undefined : this.ownRouting.route4(frame, destination);
     const link = route && this.linkOf(route);
     if (route === undefined || link === undefined) return this.noRoute(frame);
     way.route = route;
     way.link = link;
     way.isBroadcast = tables.addresses.isBroadcast(destination);
     way.goTo(0, 0, MAPPED, isGroup || route.gateway === undefined ? destination : route.gateway.value);
-    if (!isGroup && isByDestination) way.claim(view, frame.start + IPV4_SOURCE, 8, tables.generation);
+    if (!isGroup && tables.routes.isByDestination) way.claim(view, frame.start + IPV4_SOURCE, 8, tables.generation);
     return true;
   }
 
@@ -234,9 +229,8 @@ export class Egress {
     way.forget();
     const source = readIpv6(view, from);
     const owner = tables.addresses6.ownerOf(source.a, source.b, source.c, source.d);
-    // On one link the zone of the destination, or a group's socket, says which.
-    const chosen = isOnOneLink(a) ? frame.device : undefined;
-    const toOurselves = tables.isOurs6(a, b, c, d, chosen ?? owner);
+    const via = deviceOf(frame, to) ?? owner;
+    const toOurselves = tables.isOurs6(a, b, c, d, via);
     if (toOurselves && loopback !== undefined) {
       loopback(frame);
       return false;
@@ -244,24 +238,17 @@ export class Egress {
     if (owner === undefined && !anySource && !source.isUnspecified) {
       return this.drop(DropReason.IpNotOurSource, frame);
     }
-    const isGroup = to.isMulticast;
-    const toGroup = isGroup ? wayOut(chosen, GROUPS6) : undefined;
-    const { isByDestination } = tables.routes6;
-    const find = () =>
-      isOnOneLink(a) || isByDestination
-        ? tables.route6(a, b, c, d, chosen ?? owner)
-        : this.ownRouting.find(tables.routes6, frame);
-    const route = toOurselves ? undefined : (toGroup ?? find());
+    const route = toOurselves ? undefined : this.ownRouting.route6(frame, to, via);
     const link = route && this.linkOf(route);
     // A link-local source means nothing on another link (RFC 4007 9).
     const isElsewhere = owner !== undefined && owner !== route?.device && source.isLinkLocal;
     const isAbroad = isElsewhere && route && !tables.addresses6.deviceHas(route.device, source);
     if (route === undefined || link === undefined || isAbroad) return this.noRoute(frame);
-    const hop = isGroup ? to : (route.gateway ?? to);
+    const hop = to.isMulticast ? to : (route.gateway ?? to);
     way.route = route;
     way.link = link;
     way.goTo(hop.a, hop.b, hop.c, hop.d);
-    if (!isOnOneLink(a) && isByDestination) way.claim(view, from, 32, tables.generation);
+    if (!isOnOneLink(a) && tables.routes6.isByDestination) way.claim(view, from, 32, tables.generation);
     return true;
   }
 
@@ -335,11 +322,6 @@ function piecesTo(way: Way<IpVersion>, link: IpLink): (piece: Frame) => void {
 /** Length of the longest packet, in bytes, that the device will make of this one. */
 function longest(frame: TxPacket): number {
   return frame.gsoType === GsoType.None ? frame.length : longestSegment(frame, frame.start);
-}
-
-/** The route of a packet to a group whose sender chose the device that it leaves by. */
-function wayOut<V extends IpVersion>(device: Device | undefined, destination: Cidr<V>): Route<V> | undefined {
-  return device && { destination, device };
 }
 
 type NextHops = Pick<EgressOptions, 'tables' | 'links'>;

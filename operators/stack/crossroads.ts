@@ -1,15 +1,15 @@
 /** What stands between the links of a router and its IP: where packets go, and what they pass on their way. */
 
-import { map, type Observable, Subject, takeUntil } from 'rxjs';
+import { type Observable, Subject, takeUntil, tap } from 'rxjs';
 import type { Device } from '../../lib/core/device.js';
 import { Cast, type Frame, type TxFrame, type TxPacket } from '../../lib/core/frame.js';
 import { Forwarder } from '../../lib/l3/forward.js';
 import { Decisions, Destination } from '../../lib/l3/forward-decisions.js';
 import { GroupForwarder } from '../../lib/l3/forward-groups.js';
-import type { IpTables } from '../../lib/l3/ip-tables.js';
 import { MulticastRoutes } from '../../lib/l3/multicast-routes.js';
 import type { ReversePathMode } from '../../lib/l3/reverse-path.js';
 import { RouterRedirects } from '../../lib/l3/router-redirects.js';
+import { OwnRouting } from '../../lib/l3/routing-own.js';
 import { demux } from '../flow/demux.js';
 import { funnel } from '../flow/funnel.js';
 import { lend } from '../flow/lend.js';
@@ -131,14 +131,10 @@ export class Crossroads implements JunctionMaker {
     const { output, postrouting } = this.options.hooks ?? {};
     if (isEmpty(output) && isEmpty(postrouting)) return [transit$.pipe(outgoing()), ...packets];
     const { env, tables } = this.parts;
+    const routing = new OwnRouting(tables);
     // What has its link header already, as DHCP's answers to hosts without an address, is past all that.
     const framed$ = demux(funnel(...packets), (packet) => Number(packet.start === packet.link), {}, env);
-    const sent$ = through(framed$.on(0).pipe(lend()), output).pipe(
-      map((packet) => {
-        packet.frame.output = outputOf(packet, tables);
-        return packet;
-      }),
-    );
+    const sent$ = through(framed$.on(0).pipe(lend()), output).pipe(tap((packet) => routing.choose(packet)));
     return [framed$.on(1), through(funnel(transit$, sent$), postrouting).pipe(outgoing())];
   }
 
@@ -200,13 +196,4 @@ function hasOperators(hooks: RouterHooks): boolean {
 /** The packets that come through a hook. */
 function through(packets$: Observable<RoutedPacket>, hook: RouterHook = []): Observable<RoutedPacket> {
   return [hook].flat().reduce((left$, operator) => left$.pipe(operator), packets$);
-}
-
-/** The device that a packet of ours leaves by, if it leaves. */
-function outputOf(packet: RoutedPacket, tables: IpTables): Device | undefined {
-  if (packet.version === 4)
-    return tables.isOurs(packet.destination) ? undefined : tables.route(packet.destination)?.device;
-  const { a, b, c, d } = packet.destinationAddress;
-  const { device } = packet.frame;
-  return tables.isOurs6(a, b, c, d, device) ? undefined : tables.route6(a, b, c, d, device)?.device;
 }

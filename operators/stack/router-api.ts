@@ -34,7 +34,7 @@ export interface RouterHooks {
   readonly forward?: RouterHook;
   /** What the router itself sends, before it is known by which device. */
   readonly output?: RouterHook;
-  /** All that leaves: `frame.output` is the device, unless it goes to the router itself. */
+  /** All that leaves: `frame.output` is the device, unless it goes to the router itself. What becomes of its source here changes that no more. */
   readonly postrouting?: RouterHook;
 }
 

@@ -181,7 +181,7 @@ export function settle(frame: Frame, network: number): void {
   frame.start = frame.network = network;
   frame.wholeEnd = frame.end;
   frame.link = NOT_PARSED;
-  frame.route = undefined;
+  frame.route = frame.ownRoute = undefined;
   frame.flow = 0;
   frame.flowState = FlowState.Untracked;
   frame.flowReply = false;
