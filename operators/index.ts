@@ -114,6 +114,7 @@ export {
   type RedOptions,
 } from './flow/impair.js';
 export { funnel } from './flow/funnel.js';
+export { subscribeLast } from './flow/subscribe-last.js';
 export { layer, type Step } from './flow/layer.js';
 export { frameOf, type Packet } from './flow/packet.js';
 export { type Pipeline, pipeline } from './flow/pipeline.js';

@@ -85,7 +85,8 @@ declare module 'rxjs' {
  * The source is shared: the first subscriber of a branch connects it, the last to leave disconnects it, and after it ended a
  * new subscriber starts it again. Packets that the source emits synchronously while it is being connected wait until all
  * branches that were asked for are subscribed, at the latest until the next microtask: so in a `merge` of branches none misses
- * any, whatever the source. Where several subscribers share a key each sees the frame with the range it came with, and as `shared`.
+ * any, whatever the source. Where branches are divided again, `subscribeLast` sees to that for all of them. Where several
+ * subscribers share a key each sees the frame with the range it came with, and as `shared`.
  *
  * **Drops** `options.reason` where neither the key nor `rest$` has a subscriber; `CallbackThrew`.
  * **State and timers** the branches; packets held while connecting; none.

@@ -29,6 +29,7 @@ import type { Ipv6Packet } from '../../lib/wire/ipv6.js';
 import type { ExtensionProblem } from '../../lib/wire/ipv6-extensions.js';
 import { type Demux, demux } from '../flow/demux.js';
 import { funnel } from '../flow/funnel.js';
+import { subscribeLast } from '../flow/subscribe-last.js';
 import { where } from '../flow/where.js';
 import { arp } from '../l2/arp.js';
 import { type EthernetOptions, ethernet } from '../l2/ethernet.js';
@@ -100,7 +101,7 @@ export function endSystem({ tables, env }: HostParts): JunctionMaker {
 
 /** The composition that a host is. */
 export function hostPipeline(parts: HostParts, maker: JunctionMaker): OperatorFunction<RxFrame, TxFrame> {
-  return (frames$) => connect(frames$, parts, maker);
+  return subscribeLast((frames$) => connect(frames$, parts, maker));
 }
 
 function connect(frames$: Observable<RxFrame>, parts: HostParts, maker: JunctionMaker): Observable<TxFrame> {
