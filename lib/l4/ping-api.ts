@@ -59,6 +59,6 @@ export interface PingSocket {
 
 /** Ping sockets of one host. Implemented by `PingHost` in `ping.ts`. */
 export interface PingSockets {
-  /** @throws NetError `ENOBUFS` when all 65,536 identifiers are in use */
+  /** @throws NetError `ENOBUFS` when all 65,536 identifiers are in use, `ENETDOWN` when the host has ended */
   open(version: IpVersion, handler: PingHandler): PingSocket;
 }

@@ -58,6 +58,7 @@ export class PingHost implements PingSockets {
   private readonly paths: IpPaths;
   private readonly env: Env;
   private readonly sockets = new Map<number, EchoSocket>();
+  private disposed = false;
 
   constructor(paths: IpPaths, env: Env) {
     this.paths = paths;
@@ -71,6 +72,7 @@ export class PingHost implements PingSockets {
   }
 
   open(version: IpVersion, handler: PingHandler): PingSocket {
+    if (this.disposed) throw NetError.of('ENETDOWN', 'socket');
     // Random, so that nobody who does not see the requests can answer them.
     const start = this.env.random.below(IDENTIFIERS);
     for (let i = 0; i < IDENTIFIERS; i++) {
@@ -111,8 +113,9 @@ export class PingHost implements PingSockets {
     return true;
   }
 
-  /** Closes all sockets. */
+  /** Closes all sockets, for good. */
   dispose(): void {
+    this.disposed = true;
     for (const socket of this.sockets.values()) socket.close();
   }
 

@@ -150,7 +150,7 @@ export interface UdpSockets {
    * a socket also sends to and receives from IPv4 addresses, and no IPv4 socket may share the port without `reuseAddress`. IPv4-mapped
    * addresses are taken for the IPv4 ones that they stand for.
    *
-   * @throws NetError `EADDRINUSE`, `EADDRNOTAVAIL`
+   * @throws NetError `EADDRINUSE`, `EADDRNOTAVAIL`, `ENETDOWN` (the host has ended)
    */
   bind(local: Endpoint, handler: UdpHandler | UdpViewer, options?: UdpOptions): UdpSocket;
 }

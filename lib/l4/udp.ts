@@ -75,6 +75,7 @@ export class UdpHost implements UdpSockets, SocketHost {
   private readonly copies: ByteCopies = new ByteCopies();
   /** Of the sockets: rises whenever datagrams may be another's than before. */
   private version = 0;
+  private disposed = false;
 
   constructor(paths: IpPaths, env: Env) {
     this.paths = paths;
@@ -92,6 +93,7 @@ export class UdpHost implements UdpSockets, SocketHost {
 
   bind(local: Endpoint, handler: UdpHandler | UdpViewer, options: UdpOptions = {}): UdpSocket {
     const address = unmapped(local.address);
+    if (this.disposed) throw NetError.of('ENETDOWN', 'bind', address.toString(), local.port);
     const isOurs = address.isUnspecified || address.isMulticast || this.paths.isLocal(address);
     if (!isOurs && !this.paths.isBroadcast(address)) {
       throw NetError.of('EADDRNOTAVAIL', 'bind', address.toString(), local.port);
@@ -175,8 +177,10 @@ export class UdpHost implements UdpSockets, SocketHost {
     return sockets.some((socket) => socket.remote === undefined && socket.mayBeAt(source));
   }
 
-  /** Closes all sockets; their handlers get `ENETDOWN`. */
+  /** Closes all sockets, for good; their handlers get `ENETDOWN`. */
   dispose(): void {
+    // Whoever is told shall not begin anew.
+    this.disposed = true;
     const open = [...this.ports.values()].flat();
     for (const socket of open) {
       socket.close();

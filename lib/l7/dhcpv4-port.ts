@@ -48,7 +48,7 @@ export type DhcpRole = 'client' | 'server';
 /**
  * Opens DHCP's port on `device`.
  *
- * @throws NetError `EADDRINUSE`
+ * @throws NetError `EADDRINUSE`, `ENETDOWN`
  */
 export function dhcpPort(udp: DhcpUdp, device: Device, role: DhcpRole, env: Env): DhcpPort {
   return new UdpDhcpPort(udp, device, role, env);

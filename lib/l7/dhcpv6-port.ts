@@ -28,7 +28,7 @@ export interface Dhcpv6Port {
   close(): void;
 }
 
-/** Opens the client's port on `device`. @throws NetError `EADDRINUSE` */
+/** Opens the client's port on `device`. @throws NetError `EADDRINUSE`, `ENETDOWN` */
 export function dhcpv6Port(udp: UdpSockets, tables: IpTables, device: Device): Dhcpv6Port {
   return new UdpDhcpv6Port(udp, tables, device);
 }

@@ -86,7 +86,7 @@ export class Pinger {
   private readonly sent = new Map<number, Sent>();
   private over = false;
 
-  /** @throws UsageError `ERR_INVALID_OPTION`; NetError `ENOBUFS` */
+  /** @throws UsageError `ERR_INVALID_OPTION`; NetError `ENOBUFS`, `ENETDOWN` */
   constructor(ping: PingSockets, destination: IpAddress, options: PingOptions, events: PingEvents, env: Env) {
     const { count = Number.POSITIVE_INFINITY, interval = 1000, timeout = 1000, size = 56 } = options;
     if (!(count >= 1) || !(interval >= 0) || !(timeout > 0) || !(size >= 0 && size <= MAX_SIZE)) {

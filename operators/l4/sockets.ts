@@ -453,7 +453,7 @@ export interface RxDatagrams {
 /**
  * Binds a UDP socket at once; close it to free the port.
  *
- * @throws NetError `EADDRINUSE`, `EADDRNOTAVAIL`
+ * @throws NetError `EADDRINUSE`, `EADDRNOTAVAIL`, `ENETDOWN` (the host has ended)
  * @example
  * ```ts
  * const echo = datagrams(udp, { address: Ipv4Address.ANY, port: 7 });

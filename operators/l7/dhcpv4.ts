@@ -50,7 +50,7 @@ export type Dhcpv4Event =
  *     out      --------b------r-----------R     b: bound, once nobody is found to have the address, r: renewed, R: refused
  *
  * The host must be running. Unsubscribing gives the lease back and takes away what it configured. Completes when the host ends, errors
- * where the port is taken (`EADDRINUSE`).
+ * where the port is taken (`EADDRINUSE`), or the host has ended before (`ENETDOWN`).
  *
  * **State and timers** those of the client, none after unsubscribing.
  *
@@ -124,7 +124,7 @@ export interface Dhcpv4ServerEvent {
  *     requests   --d-q------q------r---     d: discover, q: request (anew, and to renew), r: release
  *     out        ----b------b------R---     b: bound, R: released
  *
- * The host must be running. Completes when it ends; errors with `EADDRINUSE`, `EADDRNOTAVAIL` where the host does not have the
+ * The host must be running. Completes when it ends; errors with `EADDRINUSE`, `ENETDOWN` where it has ended before, `EADDRNOTAVAIL` where the host does not have the
  * address, and UsageError for settings that cannot work.
  *
  * **State and timers** a table of leases; no timer.

@@ -49,7 +49,8 @@ export interface Dhcpv6Event {
  *     out      ----------b-------R----d---e     b: bound, once nobody is found to have the addresses, R: renewed, d: deprecated, e: expired
  *
  * The host must be running. Unsubscribing takes the addresses away at once, and tells the server; that is tried for 15 seconds at most, as
- * long as the host runs. Completes when the host ends, errors where the port is taken (`EADDRINUSE`).
+ * long as the host runs. Completes when the host ends, errors where the port is taken (`EADDRINUSE`), or the host has
+ * ended before (`ENETDOWN`).
  *
  * **State and timers** those of the client, none after the server was told.
  *
@@ -89,7 +90,7 @@ export function dhcpv6(host: DhcpHost, options: Dhcpv6Options): Observable<Dhcpv
  *     out      ---i---------i---     i: information
  *
  * The host must be running. Unsubscribing takes away what was configured. Completes when the host ends, errors where the port is
- * taken (`EADDRINUSE`).
+ * taken (`EADDRINUSE`), or the host has ended before (`ENETDOWN`).
  *
  * **State and timers** those of the client, none after unsubscribing.
  *

@@ -138,5 +138,7 @@ forBothVersions('ping sockets', ({ version, a, b, c, cidr, elsewhere, any, loopb
     net.dispose();
     expect(ping.size).to.equal(0);
     expect(net.scheduler.pending).to.equal(0);
+    expect(codeOf(() => ping.open(version, new Gathering()))).to.equal('ENETDOWN');
+    expect(ping.size).to.equal(0);
   });
 });

@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import { Ipv4Address, Ipv6Address, type IpAddress, type IpVersion } from '../../../lib/core/address.js';
 import { DropReason, Drops } from '../../../lib/core/drops.js';
 import type { Env } from '../../../lib/core/env.js';
+import { NetError } from '../../../lib/core/errors.js';
 import { Cast, DELIVERED, type Frame, FramePool, type TxPacket } from '../../../lib/core/frame.js';
 import { SeededRandom } from '../../../lib/core/random.js';
 import type { IcmpErrorKind } from '../../../lib/l3/icmp-report.js';
@@ -330,6 +331,22 @@ for (const family of families) {
       host.bind(anyEndpoint(family.version, 7), app);
       host.dispose();
       expect(app.errors).to.deep.equal(['ENETDOWN']);
+      expect(host.size).to.equal(0);
+    });
+
+    it('opens no socket any more once it is disposed, also for whom it tells', () => {
+      const codes: string[] = [];
+      const again = (): void => {
+        try {
+          host.bind(anyEndpoint(family.version, 7), new Recorder());
+        } catch (error) {
+          codes.push(error instanceof NetError ? error.code : String(error));
+        }
+      };
+      host.bind(anyEndpoint(family.version, 7), { message: () => {}, error: again });
+      host.dispose();
+      again();
+      expect(codes).to.deep.equal(['ENETDOWN', 'ENETDOWN']);
       expect(host.size).to.equal(0);
     });
   });
