@@ -142,7 +142,8 @@ function linkOf(device: Device, tables: IpTables, options: HostOptions, env: Env
 function nameServersOf(dns: DnsResolver, autoconf: Autoconf): DnsSources {
   const sources = new DnsSources(dns, { servers: dns.getServers(), search: dns.getSearch() });
   autoconf.events$.subscribe(({ kind }) => {
-    if (kind === 'dns') sources.set('routers', autoconf.dnsServers, autoconf.searchDomains);
+    if (kind !== 'dns' && kind !== 'disabled') return;
+    sources.set('routers', autoconf.dnsServers, autoconf.searchDomains);
   });
   return sources;
 }

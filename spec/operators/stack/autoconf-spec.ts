@@ -1,11 +1,13 @@
 import { expect } from 'chai';
 import { Ipv6Address, parseIp } from '../../../lib/core/address.js';
 import type { Device } from '../../../lib/core/device.js';
-import { ALL_ROUTERS } from '../../../lib/l3/scope.js';
+import { ALL_NODES, ALL_ROUTERS } from '../../../lib/l3/scope.js';
+import { RouterAdvertisement } from '../../../lib/wire/ndp.js';
 import type { Host } from '../../../operators/index.js';
 import { host } from '../../../operators/stack/host.js';
 import { type Network, network, type NetworkHostOptions } from '../../../operators/testing/index.js';
 import { fakeDevice, virtualEnv } from '../../lib/l2/fake-device.js';
+import { advertisement, ether6, ndpPacket, PEER6, US6 } from '../l3/packets6.js';
 import { PREFIX, ROUTER, SLAAC, logOf, addressesOf, global, reaches, finish } from './autoconf-hosts.js';
 
 describe('a host that configures itself', () => {
@@ -256,6 +258,24 @@ describe('a host that configures itself', () => {
     expect(log).to.deep.equal(['duplicate link-local', 'failed link-local', 'disabled']);
     expect(addressesOf(net.hosts.one)).to.deep.equal([]);
     finish(net);
+  });
+
+  it('RFC 4862 5.4.5: asks no name servers of an interface that is disabled', () => {
+    const env = virtualEnv();
+    const device = fakeDevice(env);
+    const me = host({ device, slaac: { eui64: true }, dns: { servers: ['10.0.0.53'] } }, env);
+    const running = device.frames$.pipe(me).subscribe(device.sink);
+    const servers = () => me.dns.getServers().map(({ address }) => address.toString());
+    const toAll = { source: PEER6.linkLocal, destination: ALL_NODES };
+    const parameters = { hopLimit: 0, lifetime: 1800, preference: 0, reachableTime: 0, retransmitTimer: 0 } as const;
+    const rdnss = { kind: 'rdnss', lifetime: 1800, servers: [Ipv6Address.parse('2001:db8::53')] } as const;
+    const heard = ndpPacket((frame) => RouterAdvertisement.emit(frame, parameters, [rdnss]), toAll);
+    device.receive(ether6(heard));
+    expect(servers()).to.deep.equal(['10.0.0.53', '2001:db8::53']);
+    device.receive(ether6(advertisement(US6.linkLocal, { solicited: false }, toAll)));
+    expect(me.tables.addresses6.list()).to.deep.equal([]);
+    expect(servers()).to.deep.equal(['10.0.0.53']);
+    running.unsubscribe();
   });
 
   it('RFC 4191 3.2: goes by the preferred router, by the other when that falls silent, and back when it returns', () => {
