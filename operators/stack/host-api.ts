@@ -37,7 +37,10 @@ export interface HostOptions extends AutoconfOptions {
   readonly device?: Device;
   readonly addresses?: readonly (Cidr | string)[];
   readonly interfaces?: readonly HostInterface[];
-  /** The default gateway, on the network of an interface; of either version, or one of each. */
+  /**
+   * The default gateway, on the network of an interface; of either version, or one of each. The zone of a link-local one is the name of its device,
+   * where there are several.
+   */
   readonly gateway?: IpAddress | string | readonly (IpAddress | string)[];
   readonly routes?: readonly RouteOptions[];
   /** Hop limit, 1 to 255, of what applications send, where neither they nor an IPv6 router asks for another. Default 64. */

@@ -175,15 +175,23 @@ function hopLimitOf({ hopLimit = DEFAULT_HOP_LIMIT }: HostOptions): number {
 }
 
 function addGateway(tables: IpTables, gateway: IpAddress | string, interfaces: readonly HostInterface[]): void {
-  // Addresses that are still to be verified are not in the tables yet.
-  const contains = (address: Cidr | string) => Cidr.of(address).contains(ipOf(gateway));
-  const given =
-    interfaces.length === 1 ? interfaces[0] : interfaces.find(({ addresses = [] }) => addresses.some(contains));
-  const device = tables.deviceTo(gateway) ?? given?.device;
+  const device = deviceTo(tables, ipOf(gateway), interfaces);
   if (device === undefined) {
     throw new UsageError('ERR_INVALID_OPTION', `no interface leads to the gateway ${gateway.toString()}`);
   }
   tables.addRoute({ destination: 'default', gateway, device });
+}
+
+/** The device that leads to an address; those of ours that are still to be verified are not in the tables yet. */
+function deviceTo(tables: IpTables, address: IpAddress, interfaces: readonly HostInterface[]): Device | undefined {
+  if (address.version === 6 && address.zone !== '')
+    return interfaces.find(({ device }) => device.name === address.zone)?.device;
+  const known = tables.deviceTo(address);
+  if (known !== undefined) return known;
+  const contains = (own: Cidr | string) => Cidr.of(own).contains(address);
+  const given =
+    interfaces.length === 1 ? interfaces[0] : interfaces.find(({ addresses = [] }) => addresses.some(contains));
+  return given?.device;
 }
 
 function statsOf({ env, tcpHost, udpHost }: HostParts): HostStats {

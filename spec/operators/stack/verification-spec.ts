@@ -93,10 +93,15 @@ describe('a host that verifies its addresses', () => {
       ['10.1.0.254', other],
       ['2001:db8::fe', one],
       ['2001:db8:1::fe', other],
+      ['fe80::fe%one', one],
+      ['fe80::fe%other', other],
     ] as const) {
       expect(make(gateway).deviceTo(gateway.includes(':') ? '2a00::1' : '192.0.2.1'), gateway).to.equal(device);
     }
     expect(() => make('10.2.0.254')).to.throw('no interface leads to the gateway');
+    expect(() => make('fe80::fe%another')).to.throw('no interface leads to the gateway');
+    const automatic = { interfaces: [{ device: one }, { device: other }], slaac: true, gateway: 'fe80::fe%other' };
+    expect(host(automatic, env).tables.deviceTo('2a00::1')).to.equal(other);
     expect(
       make()
         .addresses.list()
