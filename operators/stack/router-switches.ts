@@ -3,7 +3,7 @@
 import type { Device } from '../../lib/core/device.js';
 import { EthernetLink } from '../../lib/l2/ethernet-link.js';
 import type { ForwardInterface } from '../../lib/l3/forward.js';
-import { ALL_ROUTERS } from '../../lib/l3/scope.js';
+import { RouterGroup } from '../../lib/l3/router-group.js';
 import type { HostParts } from './host-parts.js';
 
 /** See the module. */
@@ -12,12 +12,13 @@ export class RouterSwitches implements ForwardInterface {
   /** What the forwarder looks at. */
   private readonly plain: ForwardInterface;
   private readonly parts: HostParts;
-  private isMember = false;
+  private readonly group: RouterGroup;
 
   constructor(plain: ForwardInterface, parts: HostParts) {
     this.device = plain.device;
     this.plain = plain;
     this.parts = parts;
+    this.group = new RouterGroup(plain.device, parts.tables, parts.multicast);
     this.appear();
   }
 
@@ -50,23 +51,13 @@ export class RouterSwitches implements ForwardInterface {
   /** Is a router to the neighbours on the link, or a host. */
   private appear(): void {
     const { device, forwarding } = this;
-    const { autoconf, links, multicast, tables } = this.parts;
+    const { autoconf, links } = this.parts;
     const link = links.find((one) => one.device === device);
     if (!(link instanceof EthernetLink)) return;
     const six = autoconf.interface6(device);
     if (forwarding) six?.startAdvertising();
     else six?.stopAdvertising();
     link.ndp.isRouter = forwarding;
-    const { addresses6 } = tables;
-    const isMember = forwarding && addresses6.list().some((one) => one.device === device);
-    if (isMember === this.isMember) return;
-    this.isMember = isMember;
-    if (isMember) {
-      addresses6.join(ALL_ROUTERS);
-      multicast.join(device, ALL_ROUTERS);
-    } else {
-      addresses6.leave(ALL_ROUTERS);
-      multicast.leave(device, ALL_ROUTERS);
-    }
+    this.group.appear(forwarding);
   }
 }
