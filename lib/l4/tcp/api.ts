@@ -161,7 +161,10 @@ export interface TcpConnection {
   setLinger(milliseconds: number | undefined): void;
   /** How long a closed connection waits for the peer's FIN, in milliseconds. As `TCP_LINGER2`; a negative value ends it at once. */
   setFinWait2Timeout(milliseconds: number): void;
-  /** Bytes of received data that may wait to be read, from now on: auto-tuning ends, and what was promised to the peer stays promised. */
+  /**
+   * Bytes of received data that may wait to be read, from now on: auto-tuning ends, and what was promised to the peer stays promised, as does
+   * the window scale of our SYN: where that was 0, the peer sees no more than 64 KiB of a larger buffer.
+   */
   setReceiveBuffer(bytes: number): void;
   /** Bytes that may wait to be acknowledged, from now on: auto-tuning ends. */
   setSendBuffer(bytes: number): void;

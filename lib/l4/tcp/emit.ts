@@ -9,7 +9,6 @@ import type { Connection } from './connection.js';
 import { synAckOption, synFlags } from './ecn.js';
 import { fastOpenSyn } from './fast-open.js';
 import { flowOf } from './flow.js';
-import { windowScaleFor } from './options.js';
 import { optionsOf } from './mss.js';
 import type { Reassembly } from './reassembly.js';
 import { after } from './seq.js';
@@ -214,15 +213,13 @@ export function sendFirstSyn(c: Connection): void {
 
 /** What the SYN says of us; in a SYN-ACK only what the peer's SYN offered too (RFC 7323 1.3, RFC 2018 2). */
 function synOptions(c: Connection): void {
-  const { config } = c;
-  const answer = c.state !== 'SYN-SENT';
   options.clear();
-  options.mss = config.mssOption ? c.mssOffered : 0;
-  options.sackPermitted = answer ? c.sackPermitted : config.sack;
-  options.hasTimestamps = answer ? c.ts.on : config.timestamps;
+  options.mss = c.config.mssOption ? c.mssOffered : 0;
+  options.sackPermitted = c.sackPermitted;
+  options.hasTimestamps = c.ts.on;
   options.timestampValue = timestamp(c);
   options.timestampEcho = c.ts.recent >>> 0;
-  if (config.windowScaling && (!answer || c.scaling)) options.windowScale = windowScaleFor(c.receiveLimit);
+  if (c.scaling) options.windowScale = c.rcv.scale;
 }
 
 /** The value of our timestamp clock (RFC 7323 5.4: milliseconds, whose fractions `>>>` cuts off, and a random offset). */

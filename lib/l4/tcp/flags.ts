@@ -30,7 +30,7 @@ const SYN_DATA = 1 << 24;
 export class Flags {
   private bits = 0;
 
-  /** Both sides take selective acknowledgments. */
+  /** Both sides take selective acknowledgments; in SYN-SENT: we do. */
   get sackPermitted(): boolean {
     return (this.bits & SACK_PERMITTED) !== 0;
   }
@@ -38,7 +38,7 @@ export class Flags {
     this.bits = on ? this.bits | SACK_PERMITTED : this.bits & ~SACK_PERMITTED;
   }
 
-  /** Both SYNs offered window scaling. */
+  /** Both SYNs offered window scaling; in SYN-SENT: ours did. */
   get scaling(): boolean {
     return (this.bits & SCALING) !== 0;
   }

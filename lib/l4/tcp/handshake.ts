@@ -55,12 +55,23 @@ export function prepare(c: Connection, iss: number, timestampOffset: number, pat
   c.linkMtu = path.linkMtu ?? path.mtu;
   c.mssOffered = mssOf(c, path.mtu);
   rcv.edge = (rcv.nxt + firstOffer(c)) | 0;
-  if (c.state === 'SYN-SENT' && asksForEcn(c.config.ecn)) c.ecn = new Ecn();
+  if (c.state !== 'SYN-SENT') return;
+  chooseOffer(c);
+  if (asksForEcn(c.config.ecn)) c.ecn = new Ecn();
+}
+
+/** What our SYN, or SYN-ACK, offers. However buffers and options change then, what was sent counts (RFC 7323 2.2). */
+function chooseOffer(c: Connection): void {
+  const { config } = c;
+  c.scaling = config.windowScaling;
+  c.rcv.scale = c.scaling ? windowScaleFor(c.receiveLimit) : 0;
+  c.sackPermitted = config.sack;
+  c.ts.on = config.timestamps;
 }
 
 /** Takes in the peer's SYN: its sequence number, window and options. */
 export function readSyn(c: Connection, segment: Segment): void {
-  const { rcv, snd, ts, config } = c;
+  const { rcv, snd, ts } = c;
   const { options } = segment;
   // Our SYN has promised a window, perhaps of segments of another size.
   const promised = c.state === 'SYN-SENT' ? receiveWindow(c) : 0;
@@ -72,13 +83,14 @@ export function readSyn(c: Connection, segment: Segment): void {
   snd.wnd = snd.maxWnd = segment.window;
   snd.wl1 = segment.seq;
   snd.wl2 = segment.ack;
-  c.peerMss = peerMss(options.mss, c.version, config.minMss);
-  c.scaling = config.windowScaling && options.windowScale >= 0;
+  c.peerMss = peerMss(options.mss, c.version, c.config.minMss);
+  if (c.state === 'LISTEN') chooseOffer(c);
+  c.scaling &&= options.windowScale >= 0;
   snd.scale = c.scaling ? Math.min(14, options.windowScale) : 0;
-  rcv.scale = c.scaling ? windowScaleFor(c.receiveLimit) : 0;
+  if (!c.scaling) rcv.scale = 0;
   readSynEcn(c, segment);
-  c.sackPermitted = config.sack && options.sackPermitted;
-  ts.on = config.timestamps && options.hasTimestamps;
+  c.sackPermitted &&= options.sackPermitted;
+  ts.on &&= options.hasTimestamps;
   if (ts.on) {
     ts.recent = options.timestampValue | 0;
     ts.recentAt = c.host.now;

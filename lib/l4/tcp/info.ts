@@ -113,21 +113,25 @@ type Parts<K extends keyof TcpInfo> = Pick<TcpInfo, K>;
 
 /** A look at `c`. */
 export function infoOf(c: Connection): TcpInfo {
+  // It is 0 until the peer's SYN comes, whatever becomes of the connection.
+  const isAgreed = c.rcv.nxt !== 0;
+  const timestamps = isAgreed && c.ts.on;
+  const windowScaling = isAgreed && c.scaling;
   return {
     state: c.state,
     caState: congestionState(c),
     congestion: c.congestion.name,
     options: {
-      timestamps: c.ts.on,
-      sack: c.sackPermitted,
-      windowScaling: c.scaling,
+      timestamps,
+      sack: isAgreed && c.sackPermitted,
+      windowScaling,
       ecn: c.ecn?.agreed ?? false,
       ecnSeen: c.ecn?.seen ?? false,
       synData: c.synData,
     },
     sndWscale: c.snd.scale,
-    rcvWscale: c.rcv.scale,
-    advmss: c.mssOffered - (c.ts.on ? 12 : 0),
+    rcvWscale: windowScaling ? c.rcv.scale : 0,
+    advmss: c.mssOffered - (timestamps ? 12 : 0),
     sndMss: c.snd.mss,
     rcvMss: c.rcv.mss,
     pmtu: c.mtu,

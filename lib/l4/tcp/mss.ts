@@ -30,9 +30,9 @@ export function payloadOf(c: Connection, mtu: number): number {
   return Math.max(MIN_PAYLOAD, Math.min(c.peerMss, mssOf(c, mtu)) - optionsOf(c));
 }
 
-/** The window in our SYN. */
+/** The window in our SYN, which does not count on timestamps before the peer has agreed to them (as with Linux). */
 export function firstOffer(c: Connection): number {
-  return offeredWindow(c.config, c.receiveBuffer, c.mssOffered, c.ts.on);
+  return offeredWindow(c.config, c.receiveBuffer, c.mssOffered, c.ts.on && c.state !== 'SYN-SENT');
 }
 
 /** The same where there is no connection yet: with Linux a whole number of the segments that we ask for. @param mss the one that we offer */

@@ -29,7 +29,7 @@ export class ReceiveVariables {
   nxt = 0;
   /** The furthest right edge that was advertised. */
   edge = 0;
-  /** Shift of our window field. */
+  /** Shift of our window field, as our SYN says it. */
   scale = 0;
   /** RCV.NXT when we last sent an ACK. */
   ackSent = 0;
@@ -53,6 +53,7 @@ export class ReceiveVariables {
 
 /** Timestamps of a connection (RFC 7323 3). */
 export class TimestampState {
+  /** Both SYNs had some; in SYN-SENT: ours. */
   on = false;
   offset = 0;
   /** TS.Recent, and when it was set. */
