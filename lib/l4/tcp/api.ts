@@ -226,8 +226,8 @@ export interface TcpConnectOptions extends TcpConnectionOptions {
   readonly localPort?: number;
   /**
    * Fast Open (RFC 7413): sends data with the SYN where the server has given us a cookie, and asks for one where it has not. The SYN leaves
-   * with these bytes, which count as written, or, if `true`, after the current event with whatever was written in it. Only for data that may
-   * arrive twice. Default false.
+   * with these bytes, which count as written and must find room in the send buffer, or, if `true`, after the current event with whatever was
+   * written in it. Only for data that may arrive twice. Default false.
    */
   readonly fastOpen?: boolean | Uint8Array;
 }
@@ -254,7 +254,8 @@ export interface TcpSockets {
   /**
    * Starts an active open. An IPv4-mapped address means the IPv4 address.
    *
-   * @throws NetError `ENETUNREACH`, `EADDRNOTAVAIL`, `EADDRINUSE`, `EINVAL` (port 0, hop limit 0, broadcast or multicast destination)
+   * @throws NetError `ENETUNREACH`, `EADDRNOTAVAIL`, `EADDRINUSE`, `EINVAL` (port 0, hop limit 0, broadcast or multicast destination), `ENOBUFS` (no room
+   * for the bytes of Fast Open)
    */
   connect(remote: Endpoint, handler: TcpHandler, options?: TcpConnectOptions): TcpConnection;
   /**

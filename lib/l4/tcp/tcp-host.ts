@@ -181,7 +181,8 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost, BatchHost 
       this.wake(connection);
       return;
     }
-    connection.write(fastOpen);
+    // What it did not take would be missing in the stream.
+    if (connection.write(fastOpen) < fastOpen.length) throw connection.failure('ENOBUFS', 'connect');
     sendFirstSyn(connection);
   }
 

@@ -293,6 +293,23 @@ for (const version of VERSIONS) {
         dut.expectClean();
       });
 
+      it('refuses data that find no room in the send buffer, or in memory', () => {
+        for (const [tcp, options, size] of [
+          [{}, { sendBuffer: 4 }, 5],
+          [{ memory: 1000 }, {}, 4097],
+        ] as const) {
+          const dut = new Dut(version, tcp);
+          expect(() => dut.connecting({ ...options, fastOpen: new Uint8Array(size) }))
+            .to.throw()
+            .with.property('code', 'ENOBUFS');
+          dut.tx();
+          expect([dut.host.size, dut.host.memory.used]).to.deep.equal([0, 0]);
+          const { connection } = dut.connecting({ ...options, fastOpen: new Uint8Array(size - 1) });
+          expect(connection.unacknowledgedBytes).to.equal(size - 1);
+          dut.expectClean();
+        }
+      });
+
       it('takes an acknowledgment of part of the data, and refuses one beyond them', () => {
         const dut = knowing();
         const { connection } = dut.connecting({ fastOpen: new Uint8Array(100) });
