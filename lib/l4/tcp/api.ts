@@ -153,7 +153,7 @@ export interface TcpConnection {
   setKeepAlive(on: boolean, idle?: number, interval?: number, count?: number): void;
   /** Bytes a second at which segments leave at most, from now on; 0: any number. */
   setMaxPacingRate(bytesPerSecond: number): void;
-  /** Longest time in milliseconds that written bytes may stay unacknowledged; 0 for the default (RFC 5482). */
+  /** Longest time in milliseconds that written bytes may stay unacknowledged, from now on; 0 for the host's default (RFC 5482). */
   setUserTimeout(milliseconds: number): void;
   /**
    * What `close` does: 0 sends RST and drops what is queued; a time in milliseconds has `lingered` called; `undefined`, the default, does neither.
@@ -206,6 +206,7 @@ export interface TcpConnectionOptions {
   readonly sendBuffer?: number;
   /** Caps the segment size, in bytes of payload. */
   readonly maxSegmentSize?: number;
+  /** As `setUserTimeout`. */
   readonly userTimeout?: number;
   readonly hopLimit?: number;
   /** DSCP and, in the low two bits, nothing: those are TCP's. */

@@ -33,7 +33,7 @@ import type { FastOpen } from './fast-open.js';
 import { Flags } from './flags.js';
 import { Keepalive } from './keepalive.js';
 import { lingered } from './linger.js';
-import { clampBuffer, defaultMss, type EndCode, receiveLimit, type TcpConfig } from './options.js';
+import { clampBuffer, defaultMss, type EndCode, receiveLimit, type TcpConfig, userTimeoutFor } from './options.js';
 import type { Pacer } from './pacing.js';
 import type { Plpmtud } from './plpmtud.js';
 import { Reassembly } from './reassembly.js';
@@ -172,7 +172,7 @@ export class Connection extends Flags implements TcpConnection {
     this.sendLimit =
       options.sendBuffer === undefined ? Math.max(config.sendBuffer, config.sendBufferMax) : this.sendBuffer;
     this.noDelay = options.noDelay ?? false;
-    this.userTimeout = options.userTimeout ?? config.userTimeout;
+    this.userTimeout = userTimeoutFor(options.userTimeout ?? 0, config);
     this.quickAcks = config.ackPolicy === 'adaptive' ? 0 : config.quickAcks;
     this.rtt = new RttEstimator(config);
     this.recovery = new Recovery(config.reordering);

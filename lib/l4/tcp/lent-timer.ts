@@ -9,7 +9,7 @@ export type Purpose = 'timeout' | 'probe' | 'reordering';
 /** One such timer. Recycled. */
 export class LentTimer {
   readonly timer: Timer;
-  /** What it is for, and when it is due for that; -1 once it was put off. */
+  /** What it is for, and when it is due for that, unless the user timeout comes before; -1 once it was put off. */
   purpose: Purpose = 'timeout';
   due = 0;
   private c: Connection | undefined = undefined;

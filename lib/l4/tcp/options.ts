@@ -364,6 +364,11 @@ export function receiveLimit({ receiveBuffer }: { readonly receiveBuffer?: numbe
   return clampBuffer(receiveBuffer ?? Math.max(config.receiveBuffer, config.receiveBufferMax));
 }
 
+/** The user timeout of a connection, in ms, for what its application asks for: 0 means the host's. */
+export function userTimeoutFor(asked: number, { userTimeout }: TcpConfig): number {
+  return asked > 0 ? asked : userTimeout;
+}
+
 /** The shift that lets a 16-bit window cover `buffer` bytes; at most 14 (RFC 7323 2.3). */
 export function windowScaleFor(buffer: number): number {
   let scale = 0;

@@ -34,10 +34,8 @@ export function onPersistTimer(c: Connection): void {
     else sendForced(c, usable);
     return;
   }
-  // A user timeout counts from the first probe, whoever answers: nothing was delivered (as with Linux).
-  const late = c.userTimeout > 0 && c.probes > 0 && now - c.unansweredSince >= c.userTimeout;
   const limit = retriesOf(c);
-  if (late || c.unanswered >= limit || (c.probes >= limit && isGivenUp(c))) {
+  if (c.timers.isLate || c.unanswered >= limit || (c.probes >= limit && isGivenUp(c))) {
     counters.timedOut++;
     c.terminate(c.softError ?? 'ETIMEDOUT');
     return;

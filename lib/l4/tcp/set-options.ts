@@ -5,6 +5,7 @@ import { fixReceiveBuffer, fixSendBuffer } from './buffers.js';
 import type { Connection } from './connection.js';
 import { inCall } from './event.js';
 import { Keepalive } from './keepalive.js';
+import { userTimeoutFor } from './options.js';
 import { fitMtu } from './plpmtud.js';
 import { sendAck } from './emit.js';
 import { transmit } from './send.js';
@@ -41,7 +42,7 @@ export function setKeepAlive(c: Connection, on: boolean, idle?: number, interval
 }
 
 export function setUserTimeout(c: Connection, milliseconds: number): void {
-  c.userTimeout = milliseconds;
+  c.userTimeout = userTimeoutFor(milliseconds, c.config);
   c.host.enter();
   c.timers.limitByUserTimeout();
   c.host.leaveLater();

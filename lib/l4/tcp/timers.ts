@@ -146,10 +146,9 @@ export class ConnectionTimers {
   }
 
   private schedule(purpose: Purpose, deadline: number): void {
-    const due = Math.min(deadline, this.userDeadline());
-    const lent = this.setRetransmit(due);
+    const lent = this.setRetransmit(Math.min(deadline, this.userDeadline()));
     lent.purpose = purpose;
-    lent.due = due;
+    lent.due = deadline;
   }
 
   /** What the timer is for; the user timeout comes before all. */
@@ -166,25 +165,25 @@ export class ConnectionTimers {
   putOff(): boolean {
     const { now } = this.c.host;
     const due = this.retransmission?.due ?? -1;
-    if (due < 0 || now - due < LATE) return false;
+    if (due < 0 || now - Math.min(due, this.userDeadline()) < LATE) return false;
     this.setRetransmit(now + GRACE).due = -1;
     return true;
   }
 
   /** Starts the interval to the next window probe. */
   armPersist(): void {
-    const { c } = this;
-    const limit = c.userTimeout > 0 && c.probes > 0 ? c.unansweredSince + c.userTimeout : Number.POSITIVE_INFINITY;
-    this.setRetransmit(Math.min(c.host.now + persistInterval(c), limit));
+    this.schedule('timeout', this.c.host.now + persistInterval(this.c));
   }
 
-  /** A user timeout was set: it may be due before the timer. */
+  /** The user timeout is another: what the timer is due for may have to wait less for it than before, or longer. */
   limitByUserTimeout(): void {
-    const deadline = this.userDeadline();
-    if (this.isRetransmitArmed && deadline < this.retransmitAt) this.setRetransmit(deadline);
+    const { retransmission } = this;
+    if (retransmission === undefined || !this.isRetransmitArmed) return;
+    const { due } = retransmission;
+    this.setRetransmit(Math.min(due < 0 ? this.retransmitAt : due, this.userDeadline()));
   }
 
-  /** When what is in flight, or the handshake, will have taken too long. */
+  /** When what is in flight, a shut window, or the handshake, will have taken too long. */
   userDeadline(): number {
     const { userTimeout, state } = this.c;
     const opens = state === 'SYN-SENT' || state === 'SYN-RECEIVED';
@@ -196,9 +195,11 @@ export class ConnectionTimers {
   }
 
   private undeliveredSince(): number | undefined {
-    const { config, sent, recovery, retries } = this.c;
-    if (config.userTimeoutSince === 'sent') return sent.head?.firstSentAt;
-    return retries > 0 && sent.head !== undefined ? recovery.trouble?.timedOutAt : undefined;
+    const { config, sent, recovery, retries, probes, unansweredSince } = this.c;
+    // From the first probe, whoever answers: nothing was delivered (as with Linux).
+    if (sent.head === undefined) return probes > 0 ? unansweredSince : undefined;
+    if (config.userTimeoutSince === 'sent') return sent.head.firstSentAt;
+    return retries > 0 ? recovery.trouble?.timedOutAt : undefined;
   }
 
   private handshakeTimeout(): number {
