@@ -227,9 +227,13 @@ function roundTrip(c: Connection, { options }: Segment): number {
   return c.rtt.echoed((timestamp(c) - options.timestampEcho) | 0);
 }
 
-/** The first acknowledgment of our SYN-ACK does not complete the handshake: a later one would tell how long the peer thought. */
+/**
+ * The first acknowledgment of our SYN-ACK does not complete the handshake: a later one would tell how long the peer thought. The user timeout
+ * does not count from now on, but that of the SYN-ACK does.
+ */
 function noteRoundTrip(c: Connection, segment: Segment): void {
   c.ownSettings.roundTrip ??= roundTrip(c, segment);
+  c.timers.limitByUserTimeout();
 }
 
 function complete(c: Connection, segment: Segment): void {

@@ -185,10 +185,12 @@ export class ConnectionTimers {
 
   /** When what is in flight, a shut window, or the handshake, will have taken too long. */
   userDeadline(): number {
-    const { userTimeout, state } = this.c;
+    const { userTimeout, state, settings } = this.c;
     const opens = state === 'SYN-SENT' || state === 'SYN-RECEIVED';
     // Most have none.
     if (userTimeout <= 0 && !opens) return Number.POSITIVE_INFINITY;
+    // Our SYN-ACK was acknowledged, and nothing else of ours is on its way.
+    if (opens && settings?.roundTrip !== undefined) return Number.POSITIVE_INFINITY;
     const since = opens ? this.c.snd.lastAt : this.undeliveredSince();
     if (since === undefined) return Number.POSITIVE_INFINITY;
     return since + Math.min(userTimeout > 0 ? userTimeout : Number.POSITIVE_INFINITY, this.handshakeTimeout());

@@ -51,6 +51,50 @@ for (const version of VERSIONS) {
       dut.expectClean();
     });
 
+    for (const userTimeout of [300, 1000]) {
+      it(`of ${userTimeout} ms ends no connection that waits for its first data, nor does it shorten that (GT-22)`, () => {
+        const dut = new Dut(version);
+        const listener = dut.listen({ deferAccept: 5000, userTimeout });
+        dut.rx('S 0:0(0) win 1000 <mss 1460>');
+        dut.rx('. 1:1(0) ack 1 win 1000');
+        dut.take();
+        dut.wait(6999);
+        dut.tx();
+        dut.wait(1);
+        dut.tx('S. 0:0(0) ack 1 win 65535 <mss 1460>');
+        dut.rx('P. 1:4(3 "abc") ack 1 win 1000');
+        expect(listener.accept()?.readableBytes).to.equal(3);
+        dut.expectClean();
+      });
+    }
+
+    it('ends no connection that waits for room in the queue of its listener', () => {
+      const dut = new Dut(version);
+      const listener = dut.listen({ backlog: 1, userTimeout: 300 });
+      const iss: number[] = [];
+      for (const port of [1, 2]) {
+        dut.peerPort = port;
+        dut.rx('S 0:0(0) win 1000 <mss 1460>');
+        dut.take();
+        iss[port] = dut.iss;
+      }
+      for (const port of [1, 2]) {
+        dut.peerPort = port;
+        dut.iss = iss[port] ?? 0;
+        dut.rx('. 1:1(0) ack 1 win 1000');
+      }
+      dut.tx();
+      dut.wait(999);
+      dut.tx();
+      dut.wait(1);
+      expect(dut.take().length).to.equal(1);
+      listener.accept()?.abort();
+      dut.take();
+      dut.rx('. 1:1(0) ack 1 win 1000');
+      expect(listener.accept()?.state).to.equal('ESTABLISHED');
+      dut.expectClean();
+    });
+
     it('of 0 is the host’s (GP-52)', () => {
       for (const options of [{}, { userTimeout: 0 }, { userTimeout: 10_000 }]) {
         const dut = new Dut(version, { userTimeout: 900 });
