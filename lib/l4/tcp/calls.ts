@@ -196,8 +196,11 @@ function wasRead(c: Connection, something: boolean): void {
 
 /** Bytes from the reader's position to the end of the urgent data. */
 export function urgentAhead(c: Connection): number {
-  const { rcv } = c;
-  return rcv.up === undefined ? 0 : Math.max(0, (rcv.up - rcv.nxt + c.received.length) | 0);
+  const { up, nxt } = c.rcv;
+  if (up === undefined) return 0;
+  // The FIN, which stands before RCV.NXT, is not to be read.
+  const end = c.eof ? nxt - 1 : nxt;
+  return Math.max(0, (up - end + c.received.length) | 0);
 }
 
 /** See `TcpConnection.close`. */

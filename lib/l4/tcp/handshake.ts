@@ -132,9 +132,7 @@ export function receiveInSynSent(c: Connection, segment: Segment, packet: IpPack
   if (c.fastOpen !== undefined) synDataAcknowledged(c, c.fastOpen, segment, early);
   c.oweAck();
   complete(c, segment);
-  // What follows the SYN is text like any other.
-  segment.seq = (segment.seq + 1) | 0;
-  segment.flags &= ~Syn;
+  segment.passSyn();
   return true;
 }
 

@@ -120,9 +120,9 @@ function repeatedSyn(c: Connection, segment: Segment): boolean {
   if (segment.has(Ack) && c.parent === undefined) {
     if (segment.ack !== c.snd.nxt) return true;
     if (c.ts.on && !checkTimestamp(c, segment)) return false;
-    segment.seq = (segment.seq + 1) | 0;
+    segment.passSyn();
     // In a SYN-ACK these bits negotiate.
-    segment.flags &= ~(Syn | Ece | Cwr | Ae);
+    segment.flags &= ~(Ece | Cwr | Ae);
     c.ecn?.accurate?.answerSimultaneous(segment.codepoint);
     c.oweAck();
     return true;

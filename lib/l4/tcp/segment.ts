@@ -86,6 +86,14 @@ export class Segment {
     return (this.flags & flag) !== 0;
   }
 
+  /** The SYN was dealt with: what follows it is text like any other. */
+  passSyn(): void {
+    this.seq = (this.seq + 1) | 0;
+    this.flags &= ~TcpFlag.Syn;
+    // It counts from the sequence number.
+    this.urgentPointer--;
+  }
+
   /** Bytes of payload. */
   get length(): number {
     return this.to - this.from;

@@ -304,6 +304,34 @@ for (const version of VERSIONS) {
       dut.expectClean();
     });
 
+    it('counts no FIN among urgent data (MUST-31)', () => {
+      for (const segments of [['FPU. 1:4(3 "abc") ack 1 urg 3'], ['PU. 1:4(3 "abc") ack 1 urg 3', 'F. 4:4(0) ack 1']]) {
+        const dut = new Dut(version);
+        const { connection, app } = dut.accepted();
+        for (const segment of segments) dut.rx(segment);
+        expect(app.events[0]).to.equal('urgent 3');
+        expect(connection.urgentBytes).to.equal(3);
+        connection.read(2);
+        expect(connection.urgentBytes).to.equal(1);
+        connection.read(1);
+        expect([connection.urgentBytes, connection.readEnded]).to.deep.equal([0, true]);
+        dut.expectClean();
+      }
+    });
+
+    it('counts a SYN among what its urgent pointer is beyond (MUST-62)', () => {
+      for (const simultaneous of [false, true]) {
+        const dut = new Dut(version);
+        const { connection } = dut.connecting();
+        dut.take();
+        if (simultaneous) dut.rx('S 0:0(0) win 1000 <mss 1460>');
+        dut.rx('SU. 0:5(5) ack 1 win 1000 urg 4 <mss 1460>');
+        expect([connection.state, connection.readableBytes]).to.deep.equal(['ESTABLISHED', 5]);
+        expect(connection.urgentBytes).to.equal(3);
+        dut.expectClean();
+      }
+    });
+
     it('announces urgent data, which stay in line (MUST-30..33, MUST-62, 6093-1)', () => {
       const dut = new Dut(version);
       const { connection, app } = dut.accepted();
