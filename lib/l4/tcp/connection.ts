@@ -120,7 +120,7 @@ export class Connection extends Flags implements TcpConnection {
   probes = 0;
   unanswered = 0;
   unansweredSince = 0;
-  /** When the SYN was sent last. */
+  /** When the SYN was sent; -1 once it was sent more than once. */
   synSentAt = 0;
   /** When the layers below were last told that the way to the peer works. */
   confirmedAt: number | undefined = undefined;

@@ -183,10 +183,9 @@ export function reset(c: Connection): void {
   emit(c, c.snd.nxt, Rst | Ack, 0, 0, false);
 }
 
-/** Sends our SYN, or in answer to the peer's the SYN-ACK; again, if it was sent before. */
-export function sendSyn(c: Connection): void {
+/** Sends our SYN, or in answer to the peer's the SYN-ACK. */
+function sendSyn(c: Connection): void {
   const flags = (c.state === 'SYN-SENT' ? Syn : Syn | Ack) | synFlags(c);
-  c.synSentAt = c.host.now;
   if (c.retries > 0) c.host.counters.retransmits++;
   synOptions(c);
   const { fastOpen } = c;
@@ -208,6 +207,14 @@ export function sendFirstSyn(c: Connection): void {
   if (c.fastOpen !== undefined) c.fastOpen.waiting = false;
   // First: the way out may throw.
   c.timers.armRetransmit();
+  c.synSentAt = c.host.now;
+  sendSyn(c);
+}
+
+/** Sends it again, since it seems to be lost or since the peer sends its own again; or, where both ends open, as SYN-ACK. */
+export function resendSyn(c: Connection): void {
+  // Nobody knows which of them will be acknowledged (Karn).
+  c.synSentAt = -1;
   sendSyn(c);
 }
 

@@ -17,7 +17,7 @@ import { peerMss, windowScaleFor } from './options.js';
 import { startMtu } from './plpmtud.js';
 import { drop, refuse } from './refuse.js';
 import type { Segment } from './segment.js';
-import { sendAck, sendSyn, timestamp } from './emit.js';
+import { resendSyn, sendAck, timestamp } from './emit.js';
 import { after } from './seq.js';
 import { Tell } from './tell.js';
 import { ownReceived } from './queues.js';
@@ -123,7 +123,7 @@ export function receiveInSynSent(c: Connection, segment: Segment, packet: IpPack
   if (!acked) {
     c.to('syn');
     c.fastOpen = undefined;
-    sendSyn(c);
+    resendSyn(c);
     c.timers.armRetransmit();
     return false;
   }
@@ -220,7 +220,7 @@ export function completeByCookie(c: Connection): void {
 
 /** The time from our SYN to `segment`, which acknowledges it, or -1 where it was sent more than once and no timestamp says which (Karn). */
 function roundTrip(c: Connection, { options }: Segment): number {
-  if (c.retries === 0) return c.host.now - c.synSentAt;
+  if (c.synSentAt >= 0) return c.host.now - c.synSentAt;
   if (!c.ts.on || !options.hasTimestamps || options.timestampEcho === 0) return -1;
   return c.rtt.echoed((timestamp(c) - options.timestampEcho) | 0);
 }

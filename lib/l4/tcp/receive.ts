@@ -11,7 +11,7 @@ import { contradicts, dataArrived, segmentArrived } from './ecn.js';
 import { receiveInSynReceived, receiveInSynSent } from './handshake.js';
 import { challenge, drop, refuse } from './refuse.js';
 import type { Segment } from './segment.js';
-import { reset, sendSyn } from './emit.js';
+import { resendSyn, reset } from './emit.js';
 import { transmit, transmitAfterAck } from './send.js';
 import { after, before } from './seq.js';
 import { canReceive } from './state.js';
@@ -131,7 +131,7 @@ function repeatedSyn(c: Connection, segment: Segment): boolean {
     if (contradicts(c, segment)) {
       reset(c);
       c.terminate('ECONNREFUSED');
-    } else sendSyn(c);
+    } else resendSyn(c);
     drop(c, segment, DropReason.TcpUnexpected);
     return false;
   }

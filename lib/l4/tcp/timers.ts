@@ -14,7 +14,7 @@ import { isGivenUp, onPersistTimer, persistInterval, retriesOf } from './persist
 import { Tell } from './tell.js';
 import { onProbeTimer, probeTimeout } from './tlp.js';
 import { mtuTimeout } from './plpmtud.js';
-import { reset, sendAck, sendProbe, sendSyn } from './emit.js';
+import { resendSyn, reset, sendAck, sendProbe } from './emit.js';
 import { retransmit, transmit } from './send.js';
 import { isSynchronised } from './state.js';
 
@@ -362,7 +362,7 @@ function onHandshakeTimeout(c: Connection): void {
   c.rtt.backOff();
   // First: the way out may throw.
   c.timers.armRetransmit();
-  sendSyn(c);
+  resendSyn(c);
 }
 
 /** RFC 9293 3.8.3: the way to the peer may be broken, and its owner should know. */
