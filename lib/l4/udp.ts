@@ -69,7 +69,8 @@ export class UdpHost implements UdpSockets, SocketHost {
   share: DeviceShare | undefined = undefined;
   private readonly paths: IpPaths;
   private readonly env: Env;
-  private readonly ports = new Map<number, BoundSocket[]>();
+  /** The sockets of each, in the order in which they were bound. No list changes: who goes through one may call handlers, which bind and close. */
+  private readonly ports = new Map<number, readonly BoundSocket[]>();
   private readonly arrivals: Arrivals<BoundSocket> = new Arrivals();
   private readonly departures: Departures<BoundSocket> = new Departures();
   private readonly copies: ByteCopies = new ByteCopies();
@@ -107,9 +108,7 @@ export class UdpHost implements UdpSockets, SocketHost {
         : local.port;
     if (port === undefined || !free(port)) throw NetError.of('EADDRINUSE', 'bind', address.toString(), local.port);
     const socket = new BoundSocket(this, { address, port }, handler, options);
-    const sockets = this.ports.get(port);
-    if (sockets === undefined) this.ports.set(port, [socket]);
-    else sockets.push(socket);
+    this.ports.set(port, [...(this.ports.get(port) ?? []), socket]);
     this.changed();
     return socket;
   }
@@ -160,8 +159,8 @@ export class UdpHost implements UdpSockets, SocketHost {
     const { kind, code, reporter, mtu, source } = report;
     const destination = { address: report.destination, port: remotePort };
     for (const socket of this.ports.get(localPort) ?? []) {
-      const { handler, remote } = socket;
-      if (!socket.mayBeAt(source) || (remote !== undefined && remote.port !== remotePort)) continue;
+      const { handler, remote, closed } = socket;
+      if (closed || !socket.mayBeAt(source) || (remote !== undefined && remote.port !== remotePort)) continue;
       this.tell(() => handler.report?.({ kind, code, reporter, mtu, destination }));
     }
   }
@@ -183,6 +182,7 @@ export class UdpHost implements UdpSockets, SocketHost {
     this.disposed = true;
     const open = [...this.ports.values()].flat();
     for (const socket of open) {
+      if (socket.closed) continue;
       socket.close();
       this.tell(() => socket.handler.error(NetError.of('ENETDOWN', 'recv')));
     }
@@ -337,7 +337,7 @@ export class UdpHost implements UdpSockets, SocketHost {
     let isTaken = false;
     for (const socket of this.ports.get(destination.port) ?? []) {
       const score = socket.match(source.address, source.port, destination.address);
-      if (score === NO_MATCH) continue;
+      if (score === NO_MATCH || socket.closed) continue;
       if (asksMembers && !socket.groups.admits(frame.device, destination.address, packet.sourceAddress)) continue;
       if (!isUnicast) isTaken = this.hand(packet, { socket, source, destination });
       else if (score >= bestScore) {

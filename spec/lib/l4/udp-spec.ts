@@ -9,7 +9,7 @@ import type { IcmpErrorKind } from '../../../lib/l3/icmp-report.js';
 import { type IpPaths, pseudoHeaderSum, pushIpHeader } from '../../../lib/l3/ip-output.js';
 import type { Endpoint } from '../../../lib/l4/tcp/api.js';
 import { UdpHost, anyEndpoint } from '../../../lib/l4/udp.js';
-import type { UdpHandler, UdpMessage } from '../../../lib/l4/udp-api.js';
+import type { UdpHandler, UdpMessage, UdpSocket } from '../../../lib/l4/udp-api.js';
 import { type IpFlow, IpProtocol } from '../../../lib/wire/ip.js';
 import { Ipv4Packet } from '../../../lib/wire/ipv4.js';
 import { Ipv6Packet } from '../../../lib/wire/ipv6.js';
@@ -122,6 +122,24 @@ for (const family of families) {
     }
 
     const at = (address: IpAddress, port: number): Endpoint => ({ address, port });
+
+    /** An ICMP error comes about a datagram of ours; says whether it was a socket's. */
+    function reported(port: number, kind: IcmpErrorKind, about = at(peer, 9)): boolean {
+      const { frame } = datagramFrom(at(us, port), about, '');
+      const known = host.icmp({
+        kind,
+        code: kind === 'port-unreachable' ? 'ECONNREFUSED' : 'EHOSTUNREACH',
+        reporter: peer,
+        source: us,
+        destination: about.address,
+        protocol: 17,
+        mtu: 0,
+        frame,
+        transport: frame.start,
+      });
+      frame.release();
+      return known;
+    }
 
     it('GP-60 delivers to a wildcard socket, with both addresses, empty datagrams too', () => {
       const app = new Recorder();
@@ -289,37 +307,53 @@ for (const family of families) {
       expect(app.messages.map((m) => m.data.length)).to.deep.equal(family.version === 4 ? [3, 3] : [3]);
     });
 
+    it('calls no socket that was closed meanwhile, nor one that was bound meanwhile', () => {
+      const options = { reuseAddress: true };
+      const any = anyEndpoint(family.version, 7);
+      const late = new Recorder();
+      const heard: string[] = [];
+      const bindBoth = () => {
+        heard.length = 0;
+        const ends: UdpSocket[] = [];
+        const act = (name: string, i: number) => () => {
+          heard.push(name);
+          ends[1 - i]?.close();
+          host.bind(any, late, options);
+        };
+        for (const [i, name] of ['a', 'b'].entries()) {
+          const call = act(name, i);
+          ends.push(host.bind(any, { message: call, error: call, report: call }, options));
+        }
+      };
+      bindBoth();
+      receive(at(peer, 5000), at(broadcast, 7), 'all');
+      expect(heard).to.deep.equal(['a']);
+      expect(late.messages).to.deep.equal([]);
+      host.dispose();
+      bindBoth();
+      reported(7, 'port-unreachable');
+      expect(heard).to.deep.equal(['a']);
+      host.dispose();
+      bindBoth();
+      host.dispose();
+      expect(heard).to.deep.equal(['a']);
+    });
+
     it('GP-62 GP-63 reports hard ICMP errors to the connected socket concerned, and to no other', () => {
       const [connected, other, loose] = [new Recorder(), new Recorder(), new Recorder()];
       host.bind(at(us, 4000), connected).connect(at(peer, 9));
       host.bind(at(us, 4001), other).connect(at(peer, 9));
       host.bind(at(us, 4002), loose);
-      const report = (port: number, kind: IcmpErrorKind) => {
-        const { frame } = datagramFrom(at(us, port), at(peer, 9), '');
-        const known = host.icmp({
-          kind,
-          code: kind === 'port-unreachable' ? 'ECONNREFUSED' : 'EHOSTUNREACH',
-          reporter: peer,
-          source: us,
-          destination: peer,
-          protocol: 17,
-          mtu: 0,
-          frame,
-          transport: frame.start,
-        });
-        frame.release();
-        return known;
-      };
-      expect(report(4000, 'port-unreachable')).to.equal(true);
-      expect(report(4000, 'time-exceeded')).to.equal(true);
-      expect(report(4002, 'port-unreachable')).to.equal(false);
+      expect(reported(4000, 'port-unreachable')).to.equal(true);
+      expect(reported(4000, 'time-exceeded')).to.equal(true);
+      expect(reported(4002, 'port-unreachable')).to.equal(false);
       expect([connected, other, loose].map((r) => r.errors)).to.deep.equal([['ECONNREFUSED'], [], []]);
       const thrower = (): never => {
         throw new Error('thrown');
       };
       connected.error = thrower;
       loose.error = thrower;
-      expect(report(4000, 'port-unreachable')).to.equal(true);
+      expect(reported(4000, 'port-unreachable')).to.equal(true);
       host.dispose();
       expect(host.size).to.equal(0);
       expect(other.errors).to.deep.equal(['ENETDOWN']);
