@@ -133,15 +133,11 @@ export class UdpHost implements UdpSockets, SocketHost {
     const { view } = report.frame.slab;
     const localPort = view.getUint16(report.transport);
     const remotePort = view.getUint16(report.transport + 2);
-    this.tellReport(report, localPort, remotePort);
+    const destination = { address: report.destination, port: remotePort };
+    this.tellReport(report, localPort, destination);
     const socket = this.ports.get(localPort)?.find((candidate) => {
       const { local, remote } = candidate;
-      return (
-        remote !== undefined &&
-        remote.port === remotePort &&
-        isSameAddress(remote.address, report.destination) &&
-        isSameAddress(local.address, report.source)
-      );
+      return remote !== undefined && isSameEnd(remote, destination) && isSameAddress(local.address, report.source);
     });
     if (socket === undefined) {
       const isOurs = this.tunnels.has(remotePort) || this.mayHaveSent(report, localPort);
@@ -155,12 +151,11 @@ export class UdpHost implements UdpSockets, SocketHost {
   }
 
   /** Tells whoever asked for all reports, and may have sent the datagram. */
-  private tellReport(report: IcmpReport, localPort: number, remotePort: number): void {
+  private tellReport(report: IcmpReport, localPort: number, destination: Endpoint): void {
     const { kind, code, reporter, mtu, source } = report;
-    const destination = { address: report.destination, port: remotePort };
     for (const socket of this.ports.get(localPort) ?? []) {
       const { handler, remote, closed } = socket;
-      if (closed || !socket.mayBeAt(source) || (remote !== undefined && remote.port !== remotePort)) continue;
+      if (closed || !socket.mayBeAt(source) || (remote !== undefined && !isSameEnd(remote, destination))) continue;
       this.tell(() => handler.report?.({ kind, code, reporter, mtu, destination }));
     }
   }
@@ -377,6 +372,10 @@ export class UdpHost implements UdpSockets, SocketHost {
     } while (at < end && !socket.closed);
     return true;
   }
+}
+
+function isSameEnd(one: Endpoint, other: Endpoint): boolean {
+  return one.port === other.port && isSameAddress(one.address, other.address);
 }
 
 /** Errors that end what was asked for, as opposed to those that may pass (RFC 1122 4.2.3.9, as deployed for UDP). */

@@ -339,6 +339,18 @@ for (const family of families) {
       expect(heard).to.deep.equal(['a']);
     });
 
+    it('GP-63 reports any ICMP error to whom the datagram may have been from: who is connected, from no other', () => {
+      const heard: (Endpoint | undefined)[] = [];
+      const peers = [at(peer, 9), at(alias, 9), at(peer, 10), undefined];
+      for (const end of peers) {
+        const handler = { message() {}, error() {}, report: () => heard.push(end) };
+        host.bind(anyEndpoint(family.version, 7), handler, { reuseAddress: true }).connect(end);
+      }
+      reported(7, 'time-exceeded');
+      expect(heard).to.deep.equal([peers[0], undefined]);
+      host.dispose();
+    });
+
     it('GP-62 GP-63 reports hard ICMP errors to the connected socket concerned, and to no other', () => {
       const [connected, other, loose] = [new Recorder(), new Recorder(), new Recorder()];
       host.bind(at(us, 4000), connected).connect(at(peer, 9));
