@@ -315,7 +315,7 @@ export class Connection extends Flags implements TcpConnection {
   }
 
   setMaxPacingRate(bytesPerSecond: number): void {
-    this.maxPacingRate = bytesPerSecond / 1000;
+    set.setMaxPacingRate(this, bytesPerSecond);
   }
 
   // From here on: for the other rooms.

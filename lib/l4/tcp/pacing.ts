@@ -30,6 +30,13 @@ export class Pacer {
     this.quantum = Math.max(QUANTUM_SEGMENTS * mss, rate * QUANTUM_TIME);
   }
 
+  /** Sets another pace, also for what was sent before its time. Does nothing for a rate of 0: that is no pace at all. */
+  change(rate: number, mss: number, now: number): void {
+    if (rate === 0) return;
+    if (this.clearAt > now) this.clearAt = now + ((this.clearAt - now) * this.rate) / rate;
+    this.set(rate, mss);
+  }
+
   /** When the next segment may leave; `now` or earlier: at once. */
   next(now: number, mss: number): number {
     const ahead = (this.clearAt - now) * this.rate;

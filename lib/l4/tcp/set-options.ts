@@ -6,6 +6,7 @@ import type { Connection } from './connection.js';
 import { inCall } from './event.js';
 import { Keepalive } from './keepalive.js';
 import { userTimeoutFor } from './options.js';
+import { pacingRate } from './pacing.js';
 import { fitMtu } from './plpmtud.js';
 import { sendAck } from './emit.js';
 import { transmit } from './send.js';
@@ -59,6 +60,12 @@ export function setSendBuffer(c: Connection, bytes: number): void {
   c.host.enter();
   c.drained();
   c.host.leaveLater();
+}
+
+export function setMaxPacingRate(c: Connection, bytesPerSecond: number): void {
+  c.maxPacingRate = bytesPerSecond / 1000;
+  c.pacer?.change(pacingRate(c), c.snd.mss, c.host.clock());
+  push(c);
 }
 
 export function setTrafficClass(c: Connection, value: number): void {
