@@ -7,10 +7,15 @@ const FLOOR = 4096;
 export class Memory {
   /** Written and not acknowledged, received and not read, received out of order (with what its pieces cost besides): of all connections. */
   used = 0;
-  private readonly limit: number;
-  private readonly high: number;
+  private limit = 0;
+  private high = 0;
 
   constructor(limit: number) {
+    this.limitTo(limit);
+  }
+
+  /** There are so many bytes from now on. Where more are used, they stay. */
+  limitTo(limit: number): void {
     this.limit = limit;
     this.high = Math.floor(limit * 0.75);
   }

@@ -210,6 +210,7 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost, BatchHost 
   configure(options: TcpOptions): void {
     // Connections without limits of their own share the record.
     Object.assign(this.config, tcpConfig({ ...this.config, ...options }));
+    this.memory.limitTo(this.config.memory);
   }
 
   /**

@@ -293,6 +293,23 @@ for (const version of VERSIONS) {
       dut.expectClean();
     });
 
+    it('may be made more or less while the host runs', () => {
+      const dut = new Dut(version, { memory: 10_000 });
+      const { connection } = dut.accepted();
+      expect(connection.writableBytes).to.equal(10_000);
+      dut.host.configure({ memory: 50_000 });
+      expect(connection.write(new Uint8Array(40_000))).to.equal(40_000);
+      expect([connection.writableBytes, dut.host.memory.isScarce]).to.deep.equal([10_000, true]);
+      dut.host.configure({ memory: 60_000 });
+      expect([connection.writableBytes, dut.host.memory.isScarce]).to.deep.equal([20_000, false]);
+      dut.host.configure({ memory: 30_000 });
+      expect([connection.writableBytes, dut.host.memory.isScarce]).to.deep.equal([0, true]);
+      dut.rx('. 1:1(0) ack 14601');
+      expect(connection.writableBytes).to.equal(4600);
+      connection.abort();
+      dut.expectClean();
+    });
+
     it('that is used up by others leaves every connection a little', () => {
       const dut = new Dut(version, { memory: 10_000, delayedAck: 0 });
       const { connection } = dut.accepted();
