@@ -5,6 +5,7 @@ import type { Endpoint, TcpConnection, TcpListener, TcpListenOptions } from './a
 import { congestionFactory } from './congestion/choose.js';
 import type { Connection } from './connection.js';
 import type { Parent } from './context.js';
+import type { TcpConfig } from './options.js';
 
 // How near a listener is to an address.
 const BOTH_VERSIONS = 1;
@@ -13,6 +14,7 @@ const SAME = 3;
 
 /** What a listener needs of its host. */
 export interface ListenerHost {
+  readonly config: TcpConfig;
   /** The listener has something to tell when the event ends. */
   wake(listener: Listener): void;
   enter(): void;
@@ -32,7 +34,6 @@ export class Listener implements TcpListener, Parent {
   listed = false;
   incoming: ((remote: Endpoint) => void) | undefined = undefined;
   private readonly host: ListenerHost;
-  private readonly maxEmbryonic: number;
   /** How many of its connections have not completed their handshake. */
   private embryos = 0;
   private waiting: Connection[] = [];
@@ -46,14 +47,13 @@ export class Listener implements TcpListener, Parent {
   /** When a SYN was last answered with a cookie. */
   cookieAt: number = Number.NEGATIVE_INFINITY;
 
-  constructor(host: ListenerHost, local: Endpoint, options: TcpListenOptions, backlog: number, maxEmbryonic: number) {
+  constructor(host: ListenerHost, local: Endpoint, options: TcpListenOptions, backlog: number) {
     this.host = host;
     this.local = this.end = local;
     this.options = options;
     if (options.congestion !== undefined) congestionFactory(options.congestion);
     this.backlog = Math.max(1, backlog);
     this.deferAccept = options.deferAccept ?? 0;
-    this.maxEmbryonic = maxEmbryonic;
   }
 
   get acceptable(): (() => void) | undefined {
@@ -114,7 +114,7 @@ export class Listener implements TcpListener, Parent {
 
   /** Whether there may be one more embryonic connection. */
   get hasRoomForEmbryo(): boolean {
-    return this.embryos < this.maxEmbryonic;
+    return this.embryos < this.host.config.maxEmbryonic;
   }
 
   /** A SYN was answered without a connection being made. */

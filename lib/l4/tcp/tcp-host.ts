@@ -197,7 +197,7 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost, BatchHost 
     const endpoint = { address: local.address, port };
     if (this.listeners.has(endpoint)) throw refusal('EADDRINUSE');
     const backlog = options.backlog ?? this.config.backlog;
-    const listener = new Listener(this, endpoint, options, backlog, this.config.maxEmbryonic);
+    const listener = new Listener(this, endpoint, options, backlog);
     this.listeners.add(listener);
     return listener;
   }

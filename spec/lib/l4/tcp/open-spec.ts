@@ -337,6 +337,9 @@ for (const version of VERSIONS) {
       }
       expect(dut.host.size).to.equal(10);
       expect(dut.take().length).to.equal(10);
+      dut.host.configure({ maxEmbryonic: 11 });
+      dut.rx('S 0:0(0) win 1000 <mss 1460>');
+      expect(dut.take().length, 'one more where more are allowed meanwhile').to.equal(1);
       dut.expectClean();
     });
 
