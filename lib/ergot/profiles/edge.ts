@@ -155,6 +155,13 @@ class EdgeProfile implements Profile<number>, PortOwner, ClaimTenant {
     return port.active && network === port.network && node === port.node;
   }
 
+  /** Whether a frame to an address is for this node. On a link that many share, the same number is heard of in other networks, too. */
+  private isHere(port: Port, destination: number): boolean {
+    if (nodeOf(destination) !== port.node) return false;
+    const network = networkOf(destination);
+    return this.claim === undefined || port.network === NET_LOCAL || network === NET_LOCAL || network === port.network;
+  }
+
   /** Learns from a frame which network this is, and completes its addresses; or says what is wrong with it. */
   private place(port: Port, dispatch: Dispatch): DropReason | undefined {
     const { source, destination, kind } = dispatch.header;
@@ -167,7 +174,7 @@ class EdgeProfile implements Profile<number>, PortOwner, ClaimTenant {
       // A number that is only proposed may be another one's, who is to answer what is for it.
       const isAnswer = kind === FrameKind.Response || kind === FrameKind.Error;
       const isProposed = this.claim !== undefined && port.network === NET_LOCAL;
-      if (nodeOf(destination) !== port.node || (isProposed && !isAnswer)) return DropReason.ErgotNotForUs;
+      if (!this.isHere(port, destination) || (isProposed && !isAnswer)) return DropReason.ErgotNotForUs;
     }
     if (isLocal && port.active) dispatch.rewrite(withNetwork(source, port.network), destination);
     return undefined;

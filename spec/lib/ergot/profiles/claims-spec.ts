@@ -312,6 +312,29 @@ describe('edges that claim their numbers (67)', () => {
     expect(node.taken().length).to.equal(3);
   });
 
+  it('hear nothing that is for their number in another network', () => {
+    const name = e.endpoint('test/name', e.unit, e.string);
+    const world = new World();
+    const root = world.root({ claims: 8 });
+    const [asker, near, far] = [5, 7, 7].map((node) => world.edge({ claim: { node } })) as [Node, Node, Node];
+    world.join(root, asker, near);
+    world.join(root, far);
+    world.seconds(0);
+    near.serve(name).subscribe((request) => request.answer('near'));
+    const ask = () => world.ask(asker, name, '2.7:0', undefined);
+    expect(ask()).to.equal('NsseNoRoute');
+    far.serve(name).subscribe((request) => request.answer('far'));
+    expect(ask()).to.equal('far');
+    expect(world.ask(asker, name, '1.7:0', undefined)).to.equal('near');
+    const heard: string[] = [];
+    for (const [edge, is] of [near, far].map((edge, i) => [edge, ['near', 'far'][i]] as const))
+      edge.topic(e.topic('test/said', e.unit), { port: 9 }).subscribe(() => heard.push(String(is)));
+    asker.publish(e.topic('test/said', e.unit), e.parseNetAddress('2.7:9'), undefined);
+    world.seconds(0);
+    expect(heard).to.deep.equal(['far']);
+    expect(world.end()).to.deep.equal([0, 0]);
+  });
+
   it('lose them when the router extends those of others instead', () => {
     const world = new World();
     const router = world.edge({ network: 1 });
