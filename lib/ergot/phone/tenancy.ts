@@ -84,6 +84,8 @@ export class Tenancy {
     this.growing.add(grown);
     const nonce = this.host.env.random.uint32();
     this.ask(allocAddresses, { nonce, allocs: [{ len: piece.len, flags: this.flags }] }, (answer) => {
+      // An answer that comes after the other pieces were lost is to nobody's wish any more: what it gives runs out by itself.
+      if (!this.growing.has(grown)) return;
       if (answer instanceof ErgotError) return grown(AllocError.ParentUnavailable);
       if (answer.kind === 'Err') return grown(AllocError.ParentRefused);
       const segments = this.segmentsOf([piece], answer.value);
@@ -101,7 +103,7 @@ export class Tenancy {
     this.timer.cancel();
     for (const giveUp of this.giveUps) giveUp();
     this.giveUps.clear();
-    for (const grown of this.growing) grown(AllocError.ParentUnavailable);
+    this.growNoMore();
   }
 
   private get now(): number {
@@ -191,6 +193,12 @@ export class Tenancy {
     this.segments = [];
     this.host.placed(this.link, undefined);
     if (this.open) this.later(() => this.request());
+    this.growNoMore();
+  }
+
+  /** Whoever waits to grow is told that the parent gives nothing. */
+  private growNoMore(): void {
+    for (const grown of this.growing) grown(AllocError.ParentUnavailable);
   }
 
   private later(next: () => void): void {

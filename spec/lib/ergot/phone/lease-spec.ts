@@ -268,6 +268,46 @@ describe('addresses that devices ask for', () => {
     expect(net.end()).to.deep.equal([0, 0]);
   });
 
+  it('are asked for anew, all of them, where they were lost while more were asked for', () => {
+    const net = new PhoneNet();
+    const odd = net.device('A', { bits: 16 });
+    const middle = net.device('M', { bits: 12, sockets: 4, pool: [{ first: 0, len: 7 }] });
+    const child = net.device('K', { bits: 6 });
+    let [asked, refreshes] = [0, 0];
+    let late = (): void => {};
+    odd.node.stack.serve(e.releaseAddresses, (_, answer) => answer({ kind: 'Ok' }));
+    odd.node.stack.serve(e.refreshAddresses, (_, answer) => {
+      if (++refreshes === 2) answer({ kind: 'Err', value: { kind: 'Unknown' } });
+      else answer({ kind: 'Ok', value: { expires_seconds: 120, min_refresh_seconds: 62 } });
+    });
+    odd.node.stack.serve(e.allocAddresses, ({ value }, answer) => {
+      const give = (address: number) => {
+        const allocs = value.allocs.map(({ len }, i) => ({ address: address + i * 4096, len }));
+        answer({ kind: 'Ok', value: { bits: 16, expires_seconds: 30, allocs } });
+      };
+      if (++asked === 2) late = () => give(0x8000);
+      else give(0x1000);
+    });
+    net.cable(odd, middle, 'child', { upper: { kind: 'parent', blocks: [] } });
+    net.cable(middle, child);
+    net.scheduler.runUntil(57_500);
+    expect([lies(middle, 16), refreshes, asked]).to.deep.equal(['1000^16', 1, 1]);
+    const said: string[] = [];
+    const [link] = child.profile.links.map((status) => status.link);
+    if (link === undefined) throw new Error('no link');
+    child.node.stack.request(e.allocAddresses, e.atLink(link), { nonce: 1, allocs: [{ len: 8, flags: 0 }] }, (answer) =>
+      said.push(
+        answer instanceof e.ErgotError ? answer.code : answer.value.kind === 'Ok' ? 'Ok' : answer.value.value.kind,
+      ),
+    );
+    net.scheduler.runUntil(58_500);
+    expect([lies(middle, 16), refreshes, asked, ...said]).to.deep.equal(['-', 2, 2, 'ParentUnavailable']);
+    late();
+    net.scheduler.runUntil(600_000);
+    expect([lies(middle, 16), asked]).to.deep.equal(['1000^16', 3]);
+    expect(net.end()).to.deep.equal([0, 0]);
+  });
+
   for (const extended of [true, false]) {
     it(`are not asked for all the time where leases are for no time and ${extended ? '' : 'not '}extended`, () => {
       const net = new PhoneNet();
