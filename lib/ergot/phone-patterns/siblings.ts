@@ -218,6 +218,7 @@ export class SiblingProfile implements Profile<PhoneAddress> {
       mesh.ways(id).map(({ link, distance }) => ({ link: phone.numberOf(link), metric: distance }));
     for (let id = 0; id < MAX_SIBLINGS; id++) if (id !== this.id) this.routes.set(id, waysTo(id));
     this.routes.setUpward(chosen === undefined || chosen === this.id ? [] : waysTo(chosen));
+    phone.rerouted();
     this.hearPrefix();
     this.served?.changed();
   }

@@ -108,9 +108,10 @@ export class PhoneControl {
     }
     this.grants.attached(link);
     this.tell(link);
+    this.rerouted();
   }
 
-  /** A link is gone. */
+  /** A link is gone, and so are its routes. */
   detached(link: PhoneLink): void {
     this.tenancies.get(link)?.stop();
     this.tenancies.delete(link);
@@ -139,9 +140,13 @@ export class PhoneControl {
   /** A link to a parent works with another place than before. */
   placed(link: PhoneLink, uplink: PhoneUplink | undefined): void {
     this.host.placed(link, uplink);
-    if (uplink === undefined) this.groups.lost(link);
-    else this.groups.renew(link);
+    this.groups.follow(link);
     this.moved();
+  }
+
+  /** Another link may lead up than before. */
+  rerouted(): void {
+    this.groups.follow();
   }
 
   /** Where this device lies, from its parent's scope on; as siblings say, if it has no parent of its own. */
@@ -155,7 +160,7 @@ export class PhoneControl {
   heard(levels: readonly PhoneUplink[]): void {
     this.told = levels;
     const upward = this.upward();
-    if (upward?.kind === 'sibling') this.groups.renew(upward);
+    this.groups.follow(upward?.kind === 'sibling' ? upward : undefined);
     this.moved();
   }
 

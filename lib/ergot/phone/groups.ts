@@ -1,6 +1,7 @@
 /**
  * Who wants what is sent to multicast addresses: this device, its children, its siblings. An address of the device's own scope must have been given as one
- * that several may subscribe to; for one of a longer scope the parent is asked, by the first who wants it, and told by the last who does not.
+ * that several may subscribe to; for one of a longer scope the parent is asked, by the first who wants it, and told by the last who does not. Where
+ * another link leads up than before, who is there is asked for all that is wanted, and who was asked before is told that it is not.
  */
 
 import type { Timers } from '../../core/timers.js';
@@ -44,20 +45,22 @@ export interface GroupsHost {
   isMulticast(value: number): boolean;
   /** The child, or sibling, at the other end of the link that a message came by. */
   askerOf(source: PhoneAddress): PhoneLink | undefined;
-  /** The link to the parent, or to the sibling that leads there, that is asked now. */
+  /** The link to the parent, or to the sibling that leads there, that leads up now. */
   parent(): PhoneLink | undefined;
 }
 
-/** Who waits for the parent's answer. */
-interface Wish {
+/** A multicast address. */
+interface GroupAddress {
   readonly value: number;
   readonly bits: number;
+}
+
+/** Who waits for the parent's answer. */
+interface Wish extends GroupAddress {
   readonly member: number;
 }
 
-interface Group {
-  readonly value: number;
-  readonly bits: number;
+interface Group extends GroupAddress {
   /** Numbers of links, or {@link OWN_SOCKETS}. */
   readonly members: Set<number>;
 }
@@ -68,8 +71,10 @@ export class Groups {
   private readonly groups: Group[] = [];
   /** Those of who does not want it any more, or is gone, are taken out before they are answered. */
   private readonly wishes = new Set<Wish>();
-  /** What each parent is still to be asked for anew. */
-  private readonly renewals = new Map<PhoneLink, Renewals<Group>>();
+  /** The link to who is asked: what led up when that was last looked at. */
+  private parent: PhoneLink | undefined = undefined;
+  /** What the parent is still to be asked for, and those that were asked before are still to be told that it is not wanted of them. */
+  private readonly renewals = new Map<PhoneLink, Renewals<GroupAddress>>();
 
   constructor(host: GroupsHost) {
     this.host = host;
@@ -98,12 +103,17 @@ export class Groups {
     if (bits === table.bits && !this.host.isMulticast(address)) return answer(err('NotMulticast'));
     if (bits === table.bits || this.find(address, bits) !== undefined) return answer(this.add(address, bits, member));
     if (this.groups.length >= MAX_GROUPS) return answer(err('Full'));
-    const parent = this.host.parent();
+    const { parent } = this;
     if (parent === undefined) return answer(err('ParentUnavailable'));
     const wish: Wish = { value: address, bits, member };
     this.wishes.add(wish);
     this.askFor(address, bits, parent, (result) => {
       const isWanted = this.wishes.delete(wish);
+      if (parent !== this.parent) {
+        // Another link leads up since then.
+        if (result.kind === 'Ok') this.renewals.get(parent)?.add([wish]);
+        return isWanted ? this.subscribe({ bits, address }, member, answer) : answer(err('ParentUnavailable'));
+      }
       if (result.kind !== 'Ok') return answer(result);
       if (isWanted) return answer(this.add(address, bits, member));
       if (!this.isWanted(address, bits)) this.unwanted(address, bits);
@@ -123,30 +133,35 @@ export class Groups {
 
   /** A link is gone, and its subscriptions with it. */
   forget(link: PhoneLink): void {
-    this.lost(link);
+    this.renewals.get(link)?.stop();
+    this.renewals.delete(link);
+    if (this.parent === link) this.parent = undefined;
     this.withdraw((wish) => wish.member === link.number);
     for (const group of this.groups.slice()) this.unsubscribe({ bits: group.bits, address: group.value }, link.number);
+    this.follow();
   }
 
-  /** There is a parent to ask, perhaps another one than before: it is told what is wanted here. What it refuses is not heard any more. */
-  renew(parent: PhoneLink): void {
-    let renewals = this.renewals.get(parent);
-    if (renewals === undefined) {
-      renewals = new Renewals(this.host.timers, (group, said) => this.askAnew(group, parent, said));
-      this.renewals.set(parent, renewals);
-    }
-    renewals.add(this.groups.filter(({ bits }) => bits > this.host.table.bits));
-  }
-
-  /** A parent is not to be asked any more, until {@link Groups.renew}. */
-  lost(parent: PhoneLink): void {
-    this.renewals.get(parent)?.stop();
-    this.renewals.delete(parent);
+  /**
+   * Looks again which link leads up. If it is another one than before, or `moved`, which is another place's since, who is there is told what is
+   * wanted here. What it refuses is not heard any more.
+   */
+  follow(moved?: PhoneLink): void {
+    const { parent: before } = this;
+    const parent = this.host.parent();
+    this.parent = parent;
+    if (parent !== before) {
+      for (const link of [before, parent]) {
+        if (link === undefined) continue;
+        this.renewals.get(link)?.stop();
+        this.tellAnew(link);
+      }
+    } else if (parent !== undefined && parent === moved) this.tellAnew(parent);
   }
 
   /** Asks nothing more. */
   stop(): void {
-    for (const parent of this.renewals.keys()) this.lost(parent);
+    for (const renewals of this.renewals.values()) renewals.stop();
+    this.renewals.clear();
   }
 
   private unsubscribed({ source, value }: Incoming<ScopedAddress, PhoneAddress>): SubscribeAnswer {
@@ -163,9 +178,19 @@ export class Groups {
     });
   }
 
-  /** Asks for what is wanted already. */
-  private askAnew({ value, bits }: Group, parent: PhoneLink, said: (said: boolean) => void): () => void {
-    return this.ask(subscribeMulticast, parent, { bits, address: value }, (result) =>
+  /** Asks the parent for what is wanted already, or lets another link have none of it. */
+  private tellAnew(link: PhoneLink): void {
+    let renewals = this.renewals.get(link);
+    if (renewals === undefined) {
+      renewals = new Renewals(this.host.timers, (group, said) => this.tell(group, link, said));
+      this.renewals.set(link, renewals);
+    }
+    renewals.add(this.groups.filter(({ bits }) => bits > this.host.table.bits));
+  }
+
+  private tell({ value, bits }: GroupAddress, link: PhoneLink, said: (said: boolean) => void): () => void {
+    const endpoint = link === this.parent ? subscribeMulticast : unsubscribeMulticast;
+    return this.ask(endpoint, link, { bits, address: value }, (result) =>
       said(refusalOf(result) !== 'ParentUnavailable'),
     );
   }
@@ -198,13 +223,13 @@ export class Groups {
 
   private end(group: Group): void {
     this.groups.splice(this.groups.indexOf(group), 1);
-    for (const renewals of this.renewals.values()) renewals.drop(group);
+    if (this.parent !== undefined) this.renewals.get(this.parent)?.drop(group);
     if (group.bits > this.host.table.bits) this.unwanted(group.value, group.bits);
   }
 
   /** Tells the parent that nobody here wants an address any more. */
   private unwanted(address: number, bits: number): void {
-    const parent = this.host.parent();
+    const { parent } = this;
     if (parent !== undefined) this.ask(unsubscribeMulticast, parent, { bits, address }, () => {});
   }
 

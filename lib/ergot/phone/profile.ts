@@ -101,9 +101,9 @@ export class PhoneProfile implements Profile<PhoneAddress> {
     const link = this.byDevice.get(device);
     if (link === undefined) return;
     this.byDevice.delete(device);
-    this.control?.detached(link);
     this.byNumber[link.number] = undefined;
     this.table.removeLink(link.number);
+    this.control?.detached(link);
     if (link.kind === 'child') for (const { first } of link.options.blocks ?? []) this.pool.release(first);
     this.node.changed();
   }
@@ -166,7 +166,13 @@ export class PhoneProfile implements Profile<PhoneAddress> {
     if (link === undefined || link.working === working) return;
     link.working = working;
     this.route(link);
+    this.control?.rerouted();
     this.node.changed();
+  }
+
+  /** Says that routes of {@link PhoneProfile.table} lead up otherwise than before: what is wanted of multicast addresses is asked for there. */
+  rerouted(): void {
+    this.control?.rerouted();
   }
 
   /** Says where the device's addresses lie in its parent's scope, or that they have no place there. */

@@ -1,6 +1,6 @@
 /**
- * What a parent has to be told anew: which addresses are wanted here. Each question takes a socket of the device until it is answered, so only a few are
- * asked at a time; what the parent did not hear, or cannot say yet, is asked again, at longer and longer intervals.
+ * What a parent has to be told anew: which addresses are wanted here, or are no more. Each question takes a socket of the device until it is answered,
+ * so only a few are asked at a time; what the parent did not hear, or cannot say yet, is asked again, at longer and longer intervals.
  */
 
 import type { Timer, Timers } from '../../core/timers.js';
@@ -17,7 +17,7 @@ const LONGEST_RETRY = 4 * SECOND;
  */
 export type AskAnew<T> = (wanted: T, done: (said: boolean) => void) => () => void;
 
-/** What one parent is still to be asked for. */
+/** What one parent is still to be told. */
 export class Renewals<T> {
   private readonly timers: Timers;
   private readonly askFor: AskAnew<T>;

@@ -210,6 +210,41 @@ describe('a layer of siblings whose devices ask for their addresses', () => {
     }
     net.net.end();
   });
+
+  it('has what is for a group go on by other cables, and is asked for it no more where nobody wants it', () => {
+    const net = new Asking(8);
+    const apex = net.add('apex', apexProfile({ bits: 16, groups: [{ first: 0xff00, len: 8 }] }));
+    const { routers, leaves } = net.layer(1);
+    const [r0 = apex, r1 = apex] = routers;
+    const tops = [r0, r1].map((router, id) => net.join(apex, router, 'down', `top${id}`));
+    net.net.run(10_000);
+    const group = groupOf(new PhoneAddress(0xff01, 16));
+    const heard: string[] = [];
+    for (const { node } of leaves) node.node.topic(news).subscribe(() => heard.push(node.name));
+    const told = () => {
+      heard.length = 0;
+      net.net.run(10_000);
+      apex.node.node.publish(news, group, 1);
+      net.net.run(200);
+      return heard.sort();
+    };
+    const asked = () => [0, 1].map((link) => apex.profile.table.isSubscribed(group.value, 16, link));
+    leaves[2]?.profile.subscribe(group);
+    expect(told()).to.deep.equal(['leaf20']);
+    expect(asked()).to.deep.equal([true, false]);
+    const pull = (cable: Cable | undefined) => cable?.plugs.forEach((plug) => plug.unsubscribe());
+    pull(net.net.cables.find(({ ends }) => ends[0].name === 'sider0r2a'));
+    expect(told()).to.deep.equal(['leaf20']);
+    leaves[1]?.profile.subscribe(group);
+    expect(told()).to.deep.equal(['leaf10', 'leaf20']);
+    pull(tops[0]);
+    expect(told()).to.deep.equal(['leaf10', 'leaf20']);
+    expect(asked()).to.deep.equal([false, true]);
+    for (const { profile } of leaves) profile.unsubscribe(group);
+    expect(told()).to.deep.equal([]);
+    expect(asked()).to.deep.equal([false, false]);
+    net.net.end();
+  });
 });
 
 describe('an apex', () => {
