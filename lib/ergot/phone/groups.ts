@@ -82,13 +82,12 @@ export class Groups {
 
   /** Begins to answer children. */
   serve(serve: Serve): void {
-    const { host } = this;
     serve(
       subscribeMulticast,
-      ({ source, value }, answer) => {
-        const link = host.askerOf(source);
+      (request, answer) => {
+        const link = this.askerOf(request);
         if (link === undefined) answer(err('NotMulticast'));
-        else this.subscribe(value, link.number, answer);
+        else this.subscribe(request.value, link.number, answer);
       },
       WAITING,
     );
@@ -164,11 +163,16 @@ export class Groups {
     this.renewals.clear();
   }
 
-  private unsubscribed({ source, value }: Incoming<ScopedAddress, PhoneAddress>): SubscribeAnswer {
-    const link = this.host.askerOf(source);
+  private unsubscribed(request: Incoming<ScopedAddress, PhoneAddress>): SubscribeAnswer {
+    const link = this.askerOf(request);
     if (link === undefined) return err('NotMulticast');
-    this.unsubscribe(value, link.number);
+    this.unsubscribe(request.value, link.number);
     return ok(undefined);
+  }
+
+  /** Who may ask for an address. Of a scope that is none of a device above the asker none is: what is sent there says the scope of one of these. */
+  private askerOf({ source, value }: Incoming<ScopedAddress, PhoneAddress>): PhoneLink | undefined {
+    return value.bits < this.host.table.bits ? undefined : this.host.askerOf(source);
   }
 
   private askFor(address: number, bits: number, parent: PhoneLink, answer: (answer: SubscribeAnswer) => void): void {

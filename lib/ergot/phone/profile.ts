@@ -138,8 +138,8 @@ export class PhoneProfile implements Profile<PhoneAddress> {
   }
 
   /**
-   * Lets own sockets have what is sent to a multicast address; `done` is told what came of it, at once or later. Sockets hear by their keys, as they do
-   * what is sent to all.
+   * Lets own sockets have what is sent to a multicast address, of this device's scope or of just that of one above; `done` is told what came of it, at
+   * once or later. Sockets hear by their keys, as they do what is sent to all.
    */
   subscribe(address: PhoneAddress, done: (answer: SubscribeAnswer) => void = () => {}): void {
     this.control?.subscribe({ bits: address.bits, address: address.value }, done);

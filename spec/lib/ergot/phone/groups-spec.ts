@@ -75,6 +75,39 @@ describe('multicast addresses', () => {
     expect(net.end()).to.deep.equal([0, 0]);
   });
 
+  it('are refused where no device above has their scope: what is sent there never says it', () => {
+    const net = new PhoneNet();
+    const a = net.device('A', { bits: 16, groups: [{ first: 0xff0, len: 4 }] });
+    const m = net.device('M', { bits: 10, groups: [{ first: 0xf0, len: 4 }] });
+    const [k, other] = [net.device('K', { bits: 6 }), net.device('L', { bits: 6 })];
+    net.cable(a, m);
+    net.cable(m, k);
+    net.cable(a, other);
+    net.scheduler.runFor(100);
+    const said: string[] = [];
+    const subscribe = (text: string) => {
+      const address = e.PhoneAddress.parse(text);
+      k.profile.subscribe(address, (answer) => said.push(answer.kind === 'Ok' ? 'Ok' : answer.value.kind));
+      net.scheduler.runFor(100);
+      other.node.publish(news, e.groupOf(address), text);
+      m.node.publish(news, e.groupOf(address), text);
+      net.scheduler.runFor(100);
+      return said.splice(0).concat(k.heard.splice(0)).join(' ');
+    };
+    expect(subscribe('FF1^12')).to.equal('ParentRefused');
+    expect(subscribe('F1^8')).to.equal('ParentRefused');
+    expect(subscribe('0FF1^16')).to.equal('Ok 0FF1^16 0FF1^16');
+    expect(subscribe('0F1^10')).to.equal('Ok 0F1^10');
+    const [link] = k.profile.links.map((status) => status.link);
+    if (link === undefined) throw new Error('no link');
+    k.node.stack.request(e.unsubscribeMulticast, e.atLink(link), { bits: 8, address: 0xf1 }, (answer) =>
+      said.push(answer instanceof e.ErgotError || answer.value.kind === 'Ok' ? 'Ok' : answer.value.value.kind),
+    );
+    net.scheduler.runFor(100);
+    expect([said, m.profile.table.isSubscribed(0xf1, 10, 1)]).to.deep.equal([['NotMulticast'], true]);
+    expect(net.end()).to.deep.equal([0, 0]);
+  });
+
   it('are wanted no more by who is gone, and asked for anew after a link healed or a subtree moved', () => {
     const { net, a, b, c, d, ac, cf, f, subscribe, say } = network();
     expect([subscribe(d, group), subscribe(f, group)]).to.deep.equal(['Ok', 'Ok']);
