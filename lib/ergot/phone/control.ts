@@ -6,7 +6,7 @@
 import type { Device } from '../../core/device.js';
 import { UsageError } from '../../core/errors.js';
 import type { PhoneAddress } from '../address.js';
-import { AllocError, AddressPool } from '../allocator-pool.js';
+import { AllocError, AddressPool, MAX_ALLOCS } from '../allocator-pool.js';
 import { AddressAllocator, type GrownRange } from '../allocator.js';
 import { ErgotError } from '../error.js';
 import type { OpenSocket } from '../net-stack-api.js';
@@ -18,6 +18,7 @@ import { PhoneCast } from './header.js';
 import type { PhoneBlock, PhoneLink } from './link.js';
 import { publishPrefix, type ScopedAddress } from './messages.js';
 import { inBlock, type PhoneSettings } from './options.js';
+import { asAsked } from './pieces.js';
 import { levelOf, levelsOf, locate } from './prefix.js';
 import { atLink, linkOf } from './target.js';
 import { Tenancy } from './tenancy.js';
@@ -251,6 +252,11 @@ export class PhoneControl {
     const piece = typeof taken === 'number' ? undefined : taken[0];
     if (piece === undefined) return answer(AllocError.NoSpace);
     const { first } = piece;
+    // Who moves asks for all at once.
+    if (asAsked([...this.pieces, { first, len }]).length > MAX_ALLOCS) {
+      this.territory.release(first);
+      return answer(AllocError.NoSpace);
+    }
     let waiting = this.tenancies.size;
     let best: undefined | AllocError = AllocError.ParentUnavailable;
     const grown = (result: undefined | AllocError): void => {

@@ -23,6 +23,7 @@ import {
   type RefreshSuccess,
   releaseAddresses,
 } from './messages.js';
+import { asAsked } from './pieces.js';
 import { atLink } from './target.js';
 import { PhoneUplink, type UplinkSegment } from './uplink.js';
 
@@ -141,11 +142,10 @@ export class Tenancy {
   }
 
   private request(): void {
-    const { pieces } = this.host;
-    const allocs = pieces.map(({ len }) => ({ len, flags: this.flags }));
+    const allocs = asAsked(this.host.pieces).map(({ len }) => ({ len, flags: this.flags }));
     this.ask(allocAddresses, { nonce: this.nonce, allocs }, (answer) => {
       if (answer instanceof ErgotError || answer.kind === 'Err') return this.later(() => this.request());
-      const segments = this.segmentsOf(pieces, answer.value);
+      const segments = this.segmentsOf(asAsked(this.host.pieces), answer.value);
       if (segments !== undefined && this.place(segments, answer.value.bits)) {
         this.retry = FIRST_RETRY;
         return this.keep(answer.value.expires_seconds);

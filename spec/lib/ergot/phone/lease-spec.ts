@@ -233,6 +233,40 @@ describe('addresses that devices ask for', () => {
     expect(net.end()).to.deep.equal([0, 0]);
   });
 
+  it('are asked for in one request, however often a device grew that had no parent, and kept', () => {
+    const net = new PhoneNet();
+    const middle = net.device('M', { bits: 20, sockets: 4, pool: [{ first: 0, len: 6 }] });
+    const leaves = Array.from({ length: 80 }, (_, i) => net.device(`K${i}`, { bits: 4 + (i % 3) }));
+    for (const leaf of leaves) net.cable(middle, leaf);
+    net.scheduler.runFor(1000);
+    const apex = net.device('A', { bits: 24 });
+    net.cable(apex, middle);
+    net.scheduler.runFor(1000);
+    for (let minute = 0; minute < 2; minute++) {
+      for (const leaf of leaves) {
+        const address = leaf.profile.locate(new e.PhoneAddress(1, leaf.profile.bits), 24);
+        expect(address, leaf.name).not.to.equal(undefined);
+        if (address !== undefined) expect(net.ask(apex, address, 20).split(' ')[0]).to.equal(leaf.name);
+      }
+      net.scheduler.runFor(300_000);
+    }
+    expect(net.end()).to.deep.equal([0, 0]);
+  });
+
+  it('do not grow into more pieces than one request may ask for', () => {
+    const net = new PhoneNet();
+    const scattered = Array.from({ length: 63 }, (_, i) => ({ first: 16 + 8 * i, len: 2 }));
+    const middle = net.device('M', { bits: 12, sockets: 4, pool: [{ first: 0, len: 4 }, ...scattered] });
+    const [small, large] = [net.device('K', { bits: 4 }), net.device('L', { bits: 2 })];
+    net.cable(middle, small);
+    net.cable(middle, large);
+    const apex = net.device('A', { bits: 24 });
+    net.cable(apex, middle);
+    net.scheduler.runFor(10_000);
+    expect([lies(small, 12), lies(large, 12), lies(middle, 24)]).to.deep.equal(['-', '010^12', '000080^24']);
+    expect(net.end()).to.deep.equal([0, 0]);
+  });
+
   it('are refused at once where the parent that was asked for more has gone, and given by the next', () => {
     const net = new PhoneNet();
     const apex = net.device('A', { bits: 16 });
