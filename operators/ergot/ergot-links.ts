@@ -55,7 +55,14 @@ export class ErgotLinks<A> {
   plug(link: Device): Subscription {
     this.checkOpen();
     this.machine.attach(link);
-    const detach = (): void => this.machine.detach(link);
+    let isAttached = true;
+    // Once: who is told that a link ended may have plugged it in again since.
+    const detach = (): void => {
+      if (isAttached) {
+        isAttached = false;
+        this.machine.detach(link);
+      }
+    };
     const subscription = link.frames$.subscribe({
       next: (frame) => this.machine.receive(link, frame),
       complete: detach,

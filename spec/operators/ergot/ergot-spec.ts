@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { EMPTY, NEVER, type Observable, Subject, throwError } from 'rxjs';
+import { defer, EMPTY, NEVER, type Observable, Subject, throwError } from 'rxjs';
 import { DropReason } from '../../../lib/core/drops.js';
 import { asRx, Frame, type RxFrame, type TxFrame } from '../../../lib/core/frame.js';
 import { UsageError } from '../../../lib/core/errors.js';
@@ -187,6 +187,27 @@ describe('ergot()', () => {
       a.dispose();
       expect(failures.heard.at(-1)).to.equal('|');
     });
+
+    for (const end of ['error', 'complete'] as const) {
+      it(`keeps a device that is plugged in again by who hears of its ${end}`, () => {
+        const { a } = pair();
+        const lines = Array.from({ length: 2 }, () => new Subject<RxFrame>());
+        let count = 0;
+        const device = { ...rig.cable().ends[0], name: 'again', frames$: defer(() => lines[count++] ?? NEVER) };
+        a.plug(device);
+        const names = () => a.profile.links.map(({ link }) => link.name);
+        const before = names().length;
+        const plugAgain = () => count === 1 && a.plug(device);
+        a.failures$.subscribe(plugAgain);
+        a.links$.subscribe((links) => links.length < before && plugAgain());
+        if (end === 'error') lines[0]?.error(new Error('gone'));
+        else lines[0]?.complete();
+        expect([count, names().includes('again'), lines[1]?.observed]).to.deep.equal([2, true, true]);
+        lines[1]?.complete();
+        expect(names()).to.not.include('again');
+        a.dispose();
+      });
+    }
 
     it('takes a device once', () => {
       const { a } = pair();
