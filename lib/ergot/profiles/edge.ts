@@ -203,7 +203,9 @@ class EdgeProfile implements Profile<number>, PortOwner, ClaimTenant {
     const { port } = this;
     if (port === undefined) return;
     port.node = node;
-    this.activate(port, network);
+    // Of a link that is silent, a frame is to say that it is there.
+    if (port.state === LinkState.Inactive) port.network = network;
+    else this.activate(port, network);
     this.running.node.changed();
   }
 }

@@ -299,6 +299,26 @@ describe('edges that claim their numbers (67)', () => {
     expect(world.end()).to.deep.equal([0, 0]);
   });
 
+  it('say of a link that is silent when they lose them that it is inactive, until a frame comes', () => {
+    const world = new World();
+    const root = world.root({ claims: 8 });
+    const edge = world.edge({ claim: { node: 7 }, liveness: { timeout: 5000 } });
+    const cable = world.join(root, edge);
+    world.until(1);
+    cable.partition();
+    world.until(4);
+    expect(world.states(edge)).to.deep.equal(['0b active 1.7:0']);
+    world.until(300);
+    expect(world.states(edge)).to.deep.equal(['0b inactive']);
+    cable.heal();
+    const states = Array.from({ length: 10 }, (_, second) => {
+      world.until(301 + second);
+      return world.states(edge)[0]?.slice(0, 11);
+    });
+    expect(states).to.include('0b active 1');
+    expect(world.end()).to.deep.equal([0, 0]);
+  });
+
   it('hear nothing but answers as long as another one may have their number', () => {
     const node = new FakeNode(e.edgeProfile({ claim: { node: 7 } }));
     const link = node.plug('a');
