@@ -1,6 +1,6 @@
 /**
  * To whom a message goes: own sockets, the profile, or both (the send rules of ergot 0.12). What is for one goes to the profile, and to own sockets
- * where that says that it is for this node; what is for all goes to both.
+ * where that says that it is for this node; what is for all goes to both, where own sockets are among all those.
  */
 
 import { DropReason } from '../core/drops.js';
@@ -87,7 +87,8 @@ export class SendRules<A> {
 
   /** To all: that no link leads anywhere is no error, nor that nobody here listens; a link's failure is one if nobody got it. */
   private sendToAll(message: Message<A>, frame: Frame, type: Uint8Array): ProtocolError | undefined {
-    const taken = this.giveAll(this.local(message, frame), frame, type);
+    const isForOwn = this.profile.addressing.includesHere(message.destination);
+    const taken = isForOwn && this.giveAll(this.local(message, frame), frame, type);
     const error = this.profile.send(message, frame);
     if (error === ProtocolError.IseDestinationLocal || error === ProtocolError.IseRoutingLoop) frame.release();
     if (taken || error === undefined || isNowhere(error)) return undefined;

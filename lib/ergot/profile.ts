@@ -20,6 +20,8 @@ export interface Addressing<A> {
   readonly lastPort: number;
   /** Whether sequence numbers begin anywhere rather than at 0: where routers know packets by them, who begins anew must not seem to repeat itself. */
   readonly randomSequence: boolean;
+  /** Whether own sockets are among all those that an address stands for: they get what this node sends there. */
+  includesHere(address: A): boolean;
   /** How many sockets an address stands for. */
   reach(address: A): Reach;
   /** The port of an address that stands for one socket. */

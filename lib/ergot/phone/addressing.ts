@@ -34,6 +34,12 @@ export class PhoneAddressing implements Addressing<PhoneAddress> {
     this.linkNamed = linkNamed;
   }
 
+  /** Groups are heard by who sends to them, too; of ranges only those that have own sockets, and of links none. */
+  includesHere(address: PhoneAddress): boolean {
+    if (linkOf(address) !== undefined) return false;
+    return address.value === 0 || castOf(address) === PhoneCast.Group || this.isHere(address);
+  }
+
   reach(address: PhoneAddress): Reach {
     if (this.isHere(address) && this.portOf(address) === 0 && castOf(address) === PhoneCast.One) return Reach.Any;
     return reachOf(castOf(address));

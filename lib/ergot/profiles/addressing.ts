@@ -11,6 +11,7 @@ export const netAddressing: Addressing<number> = {
   lastPort: net.PORT_ALL - 1,
   // In most frames a number so small takes one byte, and nobody on the way looks at it.
   randomSequence: false,
+  includesHere: () => true,
   reach,
   port: net.portOf,
   withPort: net.withPort,

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { DropReason } from '../../../../lib/core/drops.js';
 import * as e from '../../../../lib/ergot/index.js';
-import { news, type PhoneCable, type PhoneDevice, PhoneNet } from './phone-net.js';
+import { news, type PhoneCable, type PhoneDevice, PhoneNet, who } from './phone-net.js';
 
 type Name = 'A' | 'B' | 'C' | 'D' | 'E' | 'F';
 
@@ -118,6 +118,36 @@ describe('the network of proposal 0145', () => {
     expect(say(at.D, '000^9')).to.equal('CDE');
     expect(say(at.A, '000^10')).to.equal('ABCDEF');
     expect(say(at.E, '00000000^32')).to.equal('ABCDEF');
+    expect(net.end()).to.deep.equal([0, 0]);
+  });
+
+  it('says what is for all of a range, or of a link, to nobody but these', () => {
+    const { net, at, cables } = proposal();
+    const say = (from: PhoneDevice, to: e.PhoneAddress): string => {
+      for (const device of Object.values(at)) device.heard.length = 0;
+      from.node.publish(news, to, '');
+      const asked: string[] = [];
+      from.node.requestAll(who, to, 0).subscribe(({ value }) => asked.push(value.charAt(0)));
+      net.scheduler.runFor(10);
+      const heard = Object.values(at).map(({ name, heard: { length } }) => name.repeat(length));
+      expect(asked.sort().join('')).to.equal(heard.join(''));
+      return heard.join('');
+    };
+    const all = (text: string) => e.allOf(e.PhoneAddress.parse(text));
+    expect([say(at.B, all('300^10')), say(at.C, all('180^9')), say(at.D, all('080^10'))]).to.deep.equal([
+      'E',
+      'E',
+      'B',
+    ]);
+    // Its own range, by any of its names: once.
+    expect([say(at.B, all('01^8')), say(at.C, all('180^10')), say(at.C, all('00^7'))]).to.deep.equal([
+      'B',
+      'CDE',
+      'CDE',
+    ]);
+    const { upper, lower } = cables.AB;
+    expect(say(at.A, e.atLink(upper, 0, e.PhoneCast.All))).to.equal('B');
+    expect(say(at.B, e.atLink(lower, 0, e.PhoneCast.All))).to.equal('A');
     expect(net.end()).to.deep.equal([0, 0]);
   });
 
