@@ -56,7 +56,7 @@ export interface SocketStatus {
   readonly keyHigh: number;
   /** The hash of its name, signed, or 0 for none. */
   readonly name: number;
-  /** 255 for topics that are listened to with all others that do. */
+  /** 1 to the profile's last; 0 for topics that are listened to with all others that do. */
   readonly port: number;
 }
 

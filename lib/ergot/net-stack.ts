@@ -23,7 +23,6 @@ import type {
   SubscribeOptions,
 } from './net-stack-api.js';
 import { SendRules } from './net-stack-rules.js';
-import { PORT_ALL } from './net-address.js';
 import { PostcardReader } from './postcard-reader.js';
 import type { Addressing, Profile } from './profile.js';
 import { Socket, type SocketHost, type SocketOptions } from './socket.js';
@@ -45,7 +44,7 @@ type Heard<Response, A> = (result: Incoming<Response, A> | ErgotError) => void;
 type Listening = Pick<SocketOptions<never, never>, 'name' | 'hidden' | 'queue' | 'most'>;
 
 function statusOf<A>({ kind, key, name, port }: AnySocket<A>): SocketStatus {
-  return { kind, keyLow: key.low, keyHigh: key.high, name, port: port === 0 ? PORT_ALL : port };
+  return { kind, keyLow: key.low, keyHigh: key.high, name, port };
 }
 
 /** The sockets of one node. */

@@ -28,6 +28,8 @@ export interface Addressing<A> {
   port(address: A): number;
   /** The same node with another port. */
   withPort(address: A, port: number): A;
+  /** All sockets of the node whose address with port 0 it is, and of those that lie within its addresses. */
+  all(address: A): A;
   equals(a: A, b: A): boolean;
   text(address: A): string;
   /** @throws UsageError `ERR_INVALID_ADDRESS` */

@@ -7,7 +7,7 @@ import { Reach } from '../message.js';
 import type { Addressing } from '../profile.js';
 import { PhoneCast } from './header.js';
 import type { PhoneBlock } from './link.js';
-import { anyOf, castOf, linkOf, parseTarget, PhoneTarget } from './target.js';
+import { allOf, anyOf, castOf, linkOf, parseTarget, PhoneTarget } from './target.js';
 
 /** The sockets that a message of each `PhoneCast` is for. */
 export function reachOf(cast: PhoneCast): Reach {
@@ -58,6 +58,10 @@ export class PhoneAddressing implements Addressing<PhoneAddress> {
     if (!this.isHere(address))
       return port === 0 ? anyOf(address) : new PhoneAddress(address.value + port, address.bits);
     return port === 0 ? this.here : new PhoneAddress(this.first + port, this.bits);
+  }
+
+  all(address: PhoneAddress): PhoneAddress {
+    return allOf(address);
   }
 
   equals(a: PhoneAddress, b: PhoneAddress): boolean {

@@ -15,6 +15,7 @@ export const netAddressing: Addressing<number> = {
   reach,
   port: net.portOf,
   withPort: net.withPort,
+  all: (address) => net.withPort(address, net.PORT_ALL),
   equals: (a, b) => a === b,
   text: net.netAddressText,
   parse: net.parseNetAddress,

@@ -29,7 +29,7 @@ export interface SocketQuery {
 
 /** A socket that was found. */
 export interface FoundSocket<A> {
-  /** With the socket's port. */
+  /** With the socket's port; of one that is shared, that of all at its node. */
   readonly address: A;
   /** The hash of its name, unsigned; `undefined` where it has none. */
   readonly name: number | undefined;
@@ -58,7 +58,7 @@ export function serveSocketQueries<A>(stack: NetStackApi<A>): OpenSocket {
     const socket = find(stack.sockets(), value);
     if (socket === undefined) return;
     const name = socket.name === 0 ? undefined : { hash: socket.name >>> 0 };
-    stack.publish(socketQueryResponseTopic, source, { name, port: socket.port });
+    stack.publish(socketQueryResponseTopic, source, { name, port: socket.port === 0 ? PORT_ALL : socket.port });
   });
 }
 
@@ -82,7 +82,9 @@ export function querySockets<A>(
   };
   const answers = {
     answer({ source, value }: Incoming<SocketResponseMessage, A>): void {
-      events.found({ address: stack.addressing.withPort(source, value.port), name: value.name?.hash });
+      // By the port alone one that is shared would not be known: phone-number devices may have a socket at 255.
+      const address = shared ? stack.addressing.all(source) : stack.addressing.withPort(source, value.port);
+      events.found({ address, name: value.name?.hash });
     },
     done: (error?: ErgotError) => events.done(error),
   };
@@ -99,7 +101,7 @@ function find(sockets: Iterable<SocketStatus>, query: SocketQueryMessage): Socke
   for (const socket of sockets) {
     // The answer has a byte for it; phone-number devices may have more.
     if (socket.port > PORT_ALL) continue;
-    if (socket.kind !== kind || (socket.port === PORT_ALL) !== broadcast) continue;
+    if (socket.kind !== kind || (socket.port === 0) !== broadcast) continue;
     if (name.kind === 'None' && socket.name !== 0) continue;
     if (name.kind === 'Specific' && socket.name >>> 0 !== name.value.hash) continue;
     if (new Key(socket.keyLow, socket.keyHigh).bytes().every((byte, i) => byte === key[i])) return socket;

@@ -8,12 +8,12 @@ import { environment } from '../../../operators/time/environment.js';
 import { SimulationScheduler } from '../../../operators/time/simulation-scheduler.js';
 
 /** An apex with two children, which have asked it for their addresses. */
-function family() {
+function family(bits = 6) {
   const scheduler = new SimulationScheduler();
   const env = environment({ scheduler, seed: 1, pool: new FramePool({ poison: true }) });
-  const device = (bits: number) =>
-    ergot(e.phoneProfile({ bits, link: ({ name }) => (name === 'up' ? 'parent' : 'child') }), {}, env);
-  const [apex, a, b] = [device(10), device(7), device(6)] as const;
+  const device = (bits: number, sockets = 7) =>
+    ergot(e.phoneProfile({ bits, sockets, link: ({ name }) => (name === 'up' ? 'parent' : 'child') }), {}, env);
+  const [apex, a, b] = [device(10), device(7), device(bits, bits)] as const;
   for (const child of [a, b]) {
     const { ends } = link({ medium: 'ergot', ends: ['down', 'up'] }, env);
     apex.plug(ends[0]);
@@ -56,6 +56,35 @@ describe('services between phone numbers', () => {
     a.request(sum, found, [1, 2, 3]).subscribe(({ value }) => heard.push(String(value)));
     scheduler.runFor(100);
     expect(heard.at(-1)).to.equal('6');
+    end();
+  });
+
+  it('tell of a socket at port 255, and of those that share a topic, apart', () => {
+    const { scheduler, a, b, end } = family(8);
+    const double = e.endpoint('app/double', e.u8, e.u8);
+    const yeet = e.topic('topic/yeet', e.u8);
+    services(b);
+    b.serve(double, { port: 255 }).subscribe((request) => request.answer(2 * request.value));
+    const heard: string[] = [];
+    b.topic(yeet, { port: 254 }).subscribe(() => heard.push('own'));
+    b.topic(yeet).subscribe(() => heard.push('shared'));
+    const find = (query: e.SocketQuery): e.PhoneAddress | undefined => {
+      const found: e.PhoneAddress[] = [];
+      findSockets(a, query, { timeout: 100 }).subscribe(({ address }) => found.push(address));
+      scheduler.runFor(200);
+      expect(found.length).to.equal(1);
+      return found[0];
+    };
+    const [server, shared, own] = [
+      e.serversOf(double),
+      e.subscribersOf(yeet),
+      e.subscribersOf(yeet, undefined, false),
+    ].map(find);
+    if (server === undefined || shared === undefined || own === undefined) return;
+    a.request(double, server, 4).subscribe(({ value }) => heard.push(String(value)));
+    for (const to of [shared, own]) a.publish(yeet, to, 1);
+    scheduler.runFor(100);
+    expect(heard.sort()).to.deep.equal(['8', 'own', 'shared']);
     end();
   });
 });
