@@ -19,7 +19,7 @@ import { PhoneForwarder } from './forwarder.js';
 import type { SubscribeAnswer } from './groups.js';
 import { type PhoneBlock, PhoneLink, type PhoneLinkOptions } from './link.js';
 import { hasOverlap, isWithin, type PhoneOptions, type PhoneSettings, phoneSettings } from './options.js';
-import type { Prefix } from './messages.js';
+import { err, type Prefix } from './messages.js';
 import { levelOf, levelsOf } from './prefix.js';
 import { PhoneUplink } from './uplink.js';
 
@@ -142,7 +142,8 @@ export class PhoneProfile implements Profile<PhoneAddress> {
    * once or later. Sockets hear by their keys, as they do what is sent to all.
    */
   subscribe(address: PhoneAddress, done: (answer: SubscribeAnswer) => void = () => {}): void {
-    this.control?.subscribe({ bits: address.bits, address: address.value }, done);
+    if (this.control === undefined) done(err('ParentUnavailable'));
+    else this.control.subscribe({ bits: address.bits, address: address.value }, done);
   }
 
   /** Takes a subscription back. */

@@ -311,6 +311,22 @@ describe('multicast addresses', () => {
     expect(net.end()).to.deep.equal([0, 0]);
   });
 
+  it('are answered for once, where the device ends before its parent answers, or has ended', () => {
+    const net = new PhoneNet();
+    const [a, b] = [net.device('A', { bits: 10, groups: [{ first: 0x3f0, len: 4 }] }), net.device('B', { bits: 8 })];
+    net.cable(a, b, 'child', { impair: { delay: 5 } });
+    net.scheduler.runFor(1000);
+    const said: string[] = [];
+    const subscribe = () => b.profile.subscribe(group, ({ value }) => said.push(value?.kind ?? 'Ok'));
+    subscribe();
+    b.node.dispose();
+    subscribe();
+    b.profile.unsubscribe(group);
+    net.scheduler.runFor(5000);
+    expect(said).to.deep.equal(['ParentUnavailable', 'ParentUnavailable']);
+    expect(net.end()).to.deep.equal([0, 0]);
+  });
+
   it('are given to a child on request', () => {
     const { net, a, b, c, subscribe, say } = network();
     const [link] = b.profile.links.map((status) => status.link);
