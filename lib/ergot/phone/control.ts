@@ -263,7 +263,7 @@ export class PhoneControl {
       if (result === undefined) best = undefined;
       else if (best !== undefined && result === AllocError.ParentRefused) best = result;
       if (--waiting > 0) return;
-      if (best === undefined) this.pieces.push({ first, len });
+      if (best === undefined) this.use({ first, len });
       else this.territory.release(first);
       answer(best ?? { first, len });
     };
@@ -272,5 +272,11 @@ export class PhoneControl {
       return grown(undefined);
     }
     for (const tenancy of this.tenancies.values()) tenancy.extend({ first, len }, grown);
+  }
+
+  /** Has one more piece. A parent that came while the others were asked is asked for a place for it, too. */
+  private use(piece: PhoneBlock): void {
+    this.pieces.push(piece);
+    for (const tenancy of this.tenancies.values()) if (!tenancy.has(piece)) tenancy.extend(piece, () => {});
   }
 }

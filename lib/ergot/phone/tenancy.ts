@@ -76,6 +76,11 @@ export class Tenancy {
     this.timer.arm(this.now);
   }
 
+  /** Whether a piece has a place. */
+  has(piece: PhoneBlock): boolean {
+    return this.segments.some(({ local }) => local === piece.first);
+  }
+
   /** Asks for a place for one more piece. */
   extend(piece: PhoneBlock, done: Grown): void {
     if (!this.open || this.segments.length === 0) return done(AllocError.ParentUnavailable);

@@ -302,6 +302,23 @@ describe('addresses that devices ask for', () => {
     expect(net.end()).to.deep.equal([0, 0]);
   });
 
+  it('are asked for of a parent, too, that comes while another one is asked for more', () => {
+    const net = new PhoneNet();
+    const [slow, quick] = [net.device('A', { bits: 24 }), net.device('B', { bits: 20 })];
+    const middle = net.device('M', { bits: 12, sockets: 4, pool: [{ first: 0, len: 7 }] });
+    const child = net.device('K', { bits: 8 });
+    net.cable(slow, middle, 'child', { impair: { delay: 500 } });
+    net.scheduler.runFor(5000);
+    net.cable(middle, child);
+    net.scheduler.runFor(100);
+    net.cable(quick, middle);
+    net.scheduler.runFor(5000);
+    expect(lies(child, 12)).to.equal('100^12');
+    const places = middle.profile.links.map(({ link }) => middle.profile.uplinkOf(link)?.up(0x100));
+    expect(places).to.deep.equal([0x100, undefined, 0x100]);
+    expect(net.end()).to.deep.equal([0, 0]);
+  });
+
   it('are asked for anew, all of them, where they were lost while more were asked for', () => {
     const net = new PhoneNet();
     const odd = net.device('A', { bits: 16 });
