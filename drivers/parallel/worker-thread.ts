@@ -43,10 +43,12 @@ export class WorkerThread {
   private readonly index: number;
   private readonly started = new Later<OpenedDevice>();
   private readonly end = new Later<void>();
-  private readonly requests = new Map<number, Later<Counters>>();
+  /** Who waits for counters, by number. */
+  private readonly requests = new Map<number, (stats: Counters) => void>();
   private readonly exited: Promise<void>;
   private request = 0;
   private stopping = false;
+  private isOver = false;
 
   constructor(worker: Worker, index: number) {
     this.worker = worker;
@@ -73,11 +75,12 @@ export class WorkerThread {
 
   /** Counters of a thread that has ended are none. */
   stats(): Promise<Counters> {
-    const later = new Later<Counters>();
+    if (this.isOver) return Promise.resolve({});
     const request = this.request++;
-    this.requests.set(request, later);
+    // No race with the end: a promise that is pending keeps whatever hangs on it, the answers too.
+    const answer = new Promise<Counters>((resolve) => this.requests.set(request, resolve));
     this.tell({ kind: 'stats', request });
-    return Promise.race([later.promise, this.exited.then(() => ({}))]).finally(() => this.requests.delete(request));
+    return answer;
   }
 
   /** Resolves when the thread has ended. @throws WorkerError `ETIMEDOUT` (as a rejection) if it does not react, which nothing can be done about */
@@ -104,7 +107,12 @@ export class WorkerThread {
   private hear(message: FromWorker): void {
     if (message.kind === 'started') this.started.resolve(message.opened);
     else if (message.kind === 'failed') this.fail(message.error);
-    else this.requests.get(message.request)?.resolve(message.stats);
+    else this.answered(message.request, message.stats);
+  }
+
+  private answered(request: number, stats: Counters): void {
+    this.requests.get(request)?.(stats);
+    this.requests.delete(request);
   }
 
   private fail(cause: unknown): void {
@@ -114,6 +122,8 @@ export class WorkerThread {
   }
 
   private over(code: number): void {
+    this.isOver = true;
+    for (const request of this.requests.keys()) this.answered(request, {});
     if (this.stopping) this.end.resolve();
     // A thread that was told to stop has ended well; but whoever waits for its start waits in vain.
     this.fail(new Error(`it ended by itself, with code ${code}`));
