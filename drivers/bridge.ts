@@ -18,7 +18,7 @@ export interface BridgeDeviceOptions extends BridgingOptions {
   readonly name?: string;
   /** Of the bridge's own port. Default: a locally administered one, drawn from the environment. */
   readonly mac?: MacAddress | string;
-  /** Largest IP packet, in bytes. Default: the smallest of the ports', 1500 without ports. */
+  /** Largest IP packet, in bytes. Default: the smallest of the ports', also when they change; 1500 without ports. */
   readonly mtu?: number;
   /** Whether the own port receives everything, also what goes from one port to another. Default false. */
   readonly promiscuous?: boolean;
@@ -78,6 +78,7 @@ class OwnPort extends VirtualDevice implements BridgeDevice {
     if (this.ports.includes(port)) throw new UsageError('ERR_INVALID_OPTION', `'${port.name}' is a port already`);
     if (!this.open) throw new UsageError('ERR_INVALID_STATE', `the bridge '${this.name}' is closed`);
     this.have([...this.ports, port]);
+    this.sitOn(port);
     const subscription = port.frames$.subscribe({
       next: (frame) => this.receive(frame, port),
       error: (error) => this.lost(port, error),
@@ -88,6 +89,7 @@ class OwnPort extends VirtualDevice implements BridgeDevice {
 
   remove(port: Device): boolean {
     if (!this.ports.includes(port)) return false;
+    this.leave(port);
     this.have(this.ports.filter((other) => other !== port));
     this.subscriptions.get(port)?.unsubscribe();
     this.subscriptions.delete(port);
@@ -125,6 +127,10 @@ class OwnPort extends VirtualDevice implements BridgeDevice {
     for (const port of this.ports) this.remove(port);
   }
 
+  protected override fit(): void {
+    this.have(this.ports);
+  }
+
   private lost(port: Device, error: unknown): void {
     this.remove(port);
     const { failed = (_: Device, what: unknown) => unhandled(what) } = this.options;
@@ -143,6 +149,7 @@ class OwnPort extends VirtualDevice implements BridgeDevice {
       segmentation: ports.some(({ features }) => features.segmentation),
       udpSegmentation: ports.some(({ features }) => features.udpSegmentation),
     };
+    this.fitAbove();
   }
 
   /** What a port received: a frame that its driver releases. */

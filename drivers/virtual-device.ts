@@ -24,6 +24,8 @@ export abstract class VirtualDevice implements Device {
   open = true;
   protected readonly env: Env;
   protected readonly intake: Intake;
+  /** Devices that are made of this one. */
+  private readonly above = new Set<VirtualDevice>();
 
   /** @param able what `transmit` heeds of the metadata of frames */
   constructor(name: string, mac: MacAddress, able: DeviceFeatures, env: Env, medium: Medium = 'ethernet') {
@@ -69,6 +71,25 @@ export abstract class VirtualDevice implements Device {
 
   /** Lets go of what it is made of. */
   protected abstract detach(): void;
+
+  /** From now on it is fitted anew when the MTU or the features of that device change. */
+  protected sitOn(device: Device): void {
+    if (device instanceof VirtualDevice) device.above.add(this);
+  }
+
+  protected leave(device: Device): void {
+    if (device instanceof VirtualDevice) device.above.delete(this);
+  }
+
+  /** Takes the MTU and the features that follow from those of what it is made of. */
+  protected fit(): void {
+    this.fitAbove();
+  }
+
+  /** To be called whenever its own have changed. */
+  protected fitAbove(): void {
+    for (const device of this.above) device.fit();
+  }
 
   private end(): boolean {
     const { open } = this;

@@ -22,7 +22,7 @@ import {
   VlanTag,
 } from '../lib/wire/vlan.js';
 import { endCopy, withHeadroom } from './port.js';
-import { checkEthernet, checkMtu, countsTags, VirtualDevice } from './virtual-device.js';
+import { checkEthernet, checkMtu, countsTags, LEAST_MTU, VirtualDevice } from './virtual-device.js';
 
 /** Options of {@link vlanDevice}. */
 export interface VlanDeviceOptions {
@@ -36,7 +36,7 @@ export interface VlanDeviceOptions {
   readonly name?: string;
   /** Default: the parent's. */
   readonly mac?: MacAddress | string;
-  /** Largest IP packet, in bytes. Default: the parent's, which counts no tags; over a VXLAN it does, and there is room for the tag. */
+  /** Largest IP packet, in bytes. Default: the parent's, also when that changes; it counts no tags, but over a VXLAN it does, and there is room for the tag. */
   readonly mtu?: number;
 }
 
@@ -110,11 +110,12 @@ function keyOf(vid: number, protocol: number): number {
 }
 
 class VlanDevice extends VirtualDevice {
-  readonly mtu: number;
+  mtu: number;
   readonly share?: DeviceShare;
   /** How many tags its frames have on the wire of the device at the bottom. */
   readonly tags: number;
   private readonly parent: Device;
+  private readonly ownMtu: number | undefined;
   private readonly trunk: Trunk;
   private readonly key: number;
   private readonly tag: VlanFields;
@@ -129,13 +130,15 @@ class VlanDevice extends VirtualDevice {
     this.tag = { vid, priority };
     this.protocol = protocol;
     this.isTagged = vid !== VLAN_PRIORITY_ONLY || priority > 0;
-    this.mtu = checkMtu(options.mtu ?? parent.mtu - (this.isTagged && countsTags(parent) ? VLAN_TAG : 0));
+    this.ownMtu = options.mtu;
+    this.mtu = checkMtu(this.fittingMtu());
     this.tags = (parent instanceof VlanDevice ? parent.tags : 0) + (this.isTagged ? 1 : 0);
     if (this.tags > MOST_TAGS) throw new UsageError('ERR_INVALID_OPTION', `'${name}' would need a third tag`);
     this.key = keyOf(vid, protocol);
     this.trunk = trunks.get(parent) ?? new Trunk(parent, env);
     trunks.set(parent, this.trunk);
     this.trunk.add(this, this.key);
+    this.sitOn(parent);
   }
 
   override get countsTags(): boolean {
@@ -162,7 +165,18 @@ class VlanDevice extends VirtualDevice {
   }
 
   protected override detach(): void {
+    this.leave(this.parent);
     this.trunk.remove(this.key);
+  }
+
+  protected override fit(): void {
+    this.mtu = Math.max(LEAST_MTU, this.fittingMtu());
+    this.fitAbove();
+  }
+
+  private fittingMtu(): number {
+    const { parent, ownMtu, isTagged } = this;
+    return ownMtu ?? parent.mtu - (isTagged && countsTags(parent) ? VLAN_TAG : 0);
   }
 }
 

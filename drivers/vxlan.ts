@@ -52,7 +52,7 @@ function mostMtu(version: IpVersion): number {
 class VxlanEnd extends VirtualDevice implements VxlanDevice, VxlanNetwork {
   readonly vni: number;
   readonly version: IpVersion;
-  readonly mtu: number;
+  mtu: number;
   readonly features: DeviceFeatures = ALL;
   private readonly local: IpAddress | undefined;
   private readonly localWords: Int32Array | undefined;
@@ -95,10 +95,10 @@ class VxlanEnd extends VirtualDevice implements VxlanDevice, VxlanNetwork {
     this.way = { source: this.local, checksum, hopLimit, dontFragment };
     const link = longestLinkHeader('ethernet') + VIRTIO_HEADER;
     this.headroom = overhead(this.version) - ETHERNET_HEADER + link;
+    this.mtu = options.mtu ?? this.fittingMtu();
     for (const peer of peers) this.addPeer(peer);
     for (const station of stations) this.pin(station.mac, station.peer);
     if (options.underlay !== undefined) this.attach(options.underlay);
-    this.mtu = options.mtu ?? this.fittingMtu();
   }
 
   override get countsTags(): boolean {
@@ -120,17 +120,18 @@ class VxlanEnd extends VirtualDevice implements VxlanDevice, VxlanNetwork {
     }
     this.joined = VxlanPort.join(tunnels, this.port, this, this.env);
     if (this.options.acceptZeroChecksum6 === true) this.joined.tunnel.acceptZeroChecksum6 = true;
+    this.fit();
   }
 
   addPeer(peer: IpAddress | string): void {
     const added = this.known.name(this.addressOf(peer));
-    if (!this.flooded.includes(added)) this.flooded = [...this.flooded, added];
+    if (!this.flooded.includes(added)) this.floodTo([...this.flooded, added]);
   }
 
   removePeer(peer: IpAddress | string): boolean {
     const removed = this.known.get(ipOf(peer));
     if (removed === undefined || !this.flooded.includes(removed)) return false;
-    this.flooded = this.flooded.filter((other) => other !== removed);
+    this.floodTo(this.flooded.filter((other) => other !== removed));
     this.known.unname(removed);
     // As another peer it may have been heard before it was named.
     const behind = this.table.list(this.env.timers.now()).map(({ port }) => port);
@@ -183,6 +184,17 @@ class VxlanEnd extends VirtualDevice implements VxlanDevice, VxlanNetwork {
   protected override detach(): void {
     this.joined?.leave(this);
     this.joined = undefined;
+  }
+
+  protected override fit(): void {
+    this.mtu = this.options.mtu ?? this.fittingMtu();
+    this.fitAbove();
+  }
+
+  private floodTo(peers: readonly VxlanPeer[]): void {
+    const [first] = this.flooded;
+    this.flooded = peers;
+    if (peers[0] !== first) this.fit();
   }
 
   private deliver(frame: Frame, outerEcn: number): void {

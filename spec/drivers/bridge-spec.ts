@@ -3,6 +3,7 @@ import * as fc from 'fast-check';
 import { bridgeDevice, type BridgeDevice, type BridgeDeviceOptions } from '../../drivers/bridge.js';
 import { link } from '../../drivers/link.js';
 import { vlanDevice } from '../../drivers/vlan.js';
+import { vxlanDevice } from '../../drivers/vxlan.js';
 import type { Device } from '../../lib/core/device.js';
 import { asTx, ChecksumState, type Frame, GsoType } from '../../lib/core/frame.js';
 import type { UdpMessage } from '../../lib/l4/udp-api.js';
@@ -190,6 +191,36 @@ describe('bridgeDevice', () => {
     lan.remove(small);
     expect(lan.mtu).to.equal(1500);
     expect(bridgeDevice([small], { mtu: 1000 }, env).mtu).to.equal(1000);
+  });
+
+  it('has what is made of it follow its ports: VLANs, those on them, and bridges that it is a port of', () => {
+    const [port = expect.fail(), ...others] = ports;
+    for (const other of others) lan.remove(other);
+    const office = vlanDevice(lan, { vid: 10 }, env);
+    const inner = vlanDevice(office, { vid: 11 }, env);
+    const told = vlanDevice(lan, { vid: 12, mtu: 1400 }, env);
+    const outer = bridgeDevice([vlanDevice(lan, { vid: 13 }, env)], {}, env);
+    const mtus = (): number[] => [office, inner, told, outer].map(({ mtu }) => mtu);
+    expect(mtus()).to.deep.equal([1500, 1500, 1400, 1500]);
+    const able = { checksum: true, segmentation: false, udpSegmentation: false };
+    const small = { ...fakeDevice(env, { name: 'small', mtu: 1280 }), features: able };
+    lan.add(small);
+    expect(mtus()).to.deep.equal([1280, 1280, 1400, 1280]);
+    expect(outer.features).to.deep.equal(able);
+    office.sink.next(txOf(bytesOf(A, B, 7, 14 + 1280), env));
+    expect(port.sent).to.have.length(1);
+    // Tags take room of a VXLAN's packets.
+    const overlay = vxlanDevice({ vni: 42, mtu: 1280 }, env);
+    lan.add(overlay);
+    expect(mtus()).to.deep.equal([1276, 1272, 1400, 1276]);
+    lan.add(vxlanDevice({ vni: 43, mtu: 70 }, env));
+    expect(mtus()).to.deep.equal([68, 68, 1400, 68]);
+    for (const gone of lan.ports.filter((one) => one !== port)) lan.remove(gone);
+    expect(mtus()).to.deep.equal([1500, 1500, 1400, 1500]);
+    expect(env.drops.toJSON()).to.deep.equal({});
+    for (const device of [inner, outer, office]) void device.close();
+    lan.add(small);
+    expect(mtus().slice(0, 2)).to.deep.equal([1500, 1500]);
   });
 
   it('passes super-segments and open checksums on as they are', () => {

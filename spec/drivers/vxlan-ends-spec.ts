@@ -1,11 +1,13 @@
 import { expect } from 'chai';
 import { bridgeDevice } from '../../drivers/bridge.js';
+import { link } from '../../drivers/link.js';
 import { vlanDevice } from '../../drivers/vlan.js';
-import type { VxlanDevice, VxlanDeviceOptions } from '../../drivers/vxlan.js';
+import { type VxlanDevice, vxlanDevice, type VxlanDeviceOptions } from '../../drivers/vxlan.js';
 import { ipOf } from '../../lib/core/address.js';
 import { DropReason } from '../../lib/core/drops.js';
 import { Ipv4Packet } from '../../lib/wire/ipv4.js';
 import { Ipv6Packet } from '../../lib/wire/ipv6.js';
+import { host } from '../../operators/stack/host.js';
 import { forBothVersions } from '../both-versions.js';
 import { hexBytes } from '../lib/wire/frames.js';
 import { plainFrame, type PlainPacket } from '../lib/wire/plain-packets.js';
@@ -54,6 +56,27 @@ forBothVersions('the ends of a vxlanDevice', ({ version }) => {
     const inner = version === 4 ? new Ipv4Packet(frame, start) : new Ipv6Packet(frame, start);
     expect(segment.hosts[0]?.udp.tunnels.take(inner)).to.equal(true);
     expect(frame.fate).to.equal(DropReason.DeviceUnwatched);
+  });
+
+  it('7348-1: fits its MTU to the path also where it is attached later, or told of its first peer later', () => {
+    const most = 1400 - (version === 4 ? 50 : 70);
+    const [near] = link({ mtu: 1400 }, segment.env).ends;
+    const me = host({ device: near, addresses: [`${address(1)}/${version === 4 ? 24 : 64}`] }, segment.env);
+    const on = near.frames$.pipe(me).subscribe(near.sink);
+    segment.scheduler.runFor(5000);
+    const local = address(1);
+    const later = vxlanDevice({ vni: 1, local, peers: [address(2)] }, segment.env);
+    const told = vxlanDevice({ vni: 2, local, peers: [address(2)], mtu: 1450 }, segment.env);
+    const lonely = vxlanDevice({ vni: 3, local, underlay: me }, segment.env);
+    const lan = bridgeDevice([later], {}, segment.env);
+    const office = vlanDevice(lan, { vid: 10 }, segment.env);
+    const mtus = (): number[] => [later, told, lonely, lan, office].map(({ mtu }) => mtu);
+    expect(mtus()).to.deep.equal([most + 100, 1450, most + 100, most + 100, most + 96]);
+    for (const device of [later, told]) device.attach(me);
+    expect(mtus()).to.deep.equal([most, 1450, most + 100, most, most - 4]);
+    lonely.addPeer(address(3));
+    expect(lonely.mtu).to.equal(most);
+    on.unsubscribe();
   });
 
   it('7348-1: VLANs on it leave room for their tags, so that no end sends fragments', () => {
