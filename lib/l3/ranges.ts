@@ -10,6 +10,11 @@ export class Ranges {
   private readonly starts: number[] = [];
   private readonly ends: number[] = [];
 
+  /** How many there are. */
+  get size(): number {
+    return this.starts.length;
+  }
+
   /** End of the last one, 0 if there is none. */
   get end(): number {
     return this.ends[this.ends.length - 1] ?? 0;

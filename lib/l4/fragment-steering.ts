@@ -7,6 +7,7 @@ import { DropReason } from '../core/drops.js';
 import type { Env } from '../core/env.js';
 import type { Frame } from '../core/frame.js';
 import type { Timer } from '../core/timers.js';
+import { Ranges } from '../l3/ranges.js';
 import type { Steering } from './steering.js';
 
 const NAME = 'fragment-steering';
@@ -15,14 +16,19 @@ const UNKNOWN = -1;
 const PATIENCE = 30_000;
 const MOST_PACKETS = 1024;
 const MOST_HELD = 512;
+/** Fragments of an honest packet. One of more is remembered until its time is over, since not all of them are. */
+const MOST_RANGES = 256;
+
+const ignore = (): void => undefined;
 
 interface Packet {
   owner: number;
   readonly since: number;
   /** Fragments that came before the first one. */
   readonly held: Frame[];
-  /** Bytes of payload that came, and that there are in all; -1 until the last fragment has said so. */
-  came: number;
+  /** Which bytes of its payload came: some may come twice. */
+  readonly came: Ranges;
+  /** How many there are in all; -1 until the last fragment has said so. */
   length: number;
 }
 
@@ -48,14 +54,14 @@ export class FragmentSteering {
     const { offset, more } = this.steering;
     const name = this.name(frame);
     const packet = this.packetOf(name);
-    const length = frame.end - this.steering.transport;
-    packet.came += length;
-    if (!more) packet.length = offset + length;
+    const { transport, transportEnd } = this.steering;
+    // Of one that is cut short nothing will be taken.
+    if (transportEnd <= frame.end) note(packet, offset, offset + transportEnd - transport, more);
     if (offset === 0) this.found(packet, this.steering.whole());
     const { owner } = packet;
     if (owner === UNKNOWN) this.hold(packet, frame);
     else this.pass(frame, owner);
-    if (packet.length >= 0 && packet.came >= packet.length && owner !== UNKNOWN) this.packets.delete(name);
+    if (packet.came.covered === packet.length && owner !== UNKNOWN) this.packets.delete(name);
   }
 
   /** Drops what waits. */
@@ -80,7 +86,7 @@ export class FragmentSteering {
     if (known !== undefined) return known;
     if (this.packets.size >= MOST_PACKETS) this.dropOldest(DropReason.FragmentMemory);
     const since = this.env.timers.now();
-    const packet: Packet = { owner: UNKNOWN, since, held: [], came: 0, length: -1 };
+    const packet: Packet = { owner: UNKNOWN, since, held: [], came: new Ranges(), length: -1 };
     this.packets.set(name, packet);
     if (!this.timer.armed) this.timer.arm(since + PATIENCE);
     return packet;
@@ -124,4 +130,12 @@ export class FragmentSteering {
     this.held -= packet?.held.length ?? 0;
     for (const frame of packet?.held ?? []) this.env.drops.refuse(reason, frame, NAME);
   }
+}
+
+/** Notes that these bytes of a packet's payload have come. */
+function note(packet: Packet, from: number, to: number, more: boolean): void {
+  const { came } = packet;
+  if (to <= from) return;
+  if (!more) packet.length = to;
+  if (came.size < MOST_RANGES && came.fit(from, to, ignore) === 'new') came.add(from, to);
 }

@@ -24,8 +24,9 @@ import {
   IPV4_MORE_FRAGMENTS,
   IPV4_PROTOCOL,
   IPV4_SOURCE,
+  IPV4_TOTAL_LENGTH,
 } from '../wire/ipv4.js';
-import { IPV6_DESTINATION, IPV6_HEADER, IPV6_NEXT_HEADER, IPV6_SOURCE } from '../wire/ipv6.js';
+import { IPV6_DESTINATION, IPV6_HEADER, IPV6_NEXT_HEADER, IPV6_PAYLOAD_LENGTH, IPV6_SOURCE } from '../wire/ipv6.js';
 import { FRAGMENT_HEADER, FRAGMENT_OFFSET, isExtension, MAX_EXTENSION_HEADERS } from '../wire/ipv6-extensions.js';
 import { isVlanType, VLAN_TAG } from '../wire/vlan.js';
 import { mix, ownerOfFlow } from './share.js';
@@ -75,6 +76,13 @@ export class Steering {
   constructor(share: DeviceShare, medium: Medium) {
     this.share = share;
     this.ethernet = medium === 'ethernet';
+  }
+
+  /** Offset behind what the IP packet carries, as its header says: there may be padding. */
+  get transportEnd(): number {
+    const { view, network } = this;
+    if (this.version === 4) return network + view.getUint16(network + IPV4_TOTAL_LENGTH);
+    return network + IPV6_HEADER + view.getUint16(network + IPV6_PAYLOAD_LENGTH);
   }
 
   /** The number of the worker that a received frame is for, or {@link HERE}, {@link EVERYONE} or {@link FRAGMENT}. */

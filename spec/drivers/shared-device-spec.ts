@@ -9,6 +9,7 @@ import type { Device } from '../../lib/core/device.js';
 import type { Env } from '../../lib/core/env.js';
 import { asTx, FramePool } from '../../lib/core/frame.js';
 import { PacketNotation } from '../../lib/text/notation.js';
+import { FACTS, forBothVersions, type VersionFacts } from '../both-versions.js';
 import { environment } from '../../operators/time/environment.js';
 
 /** Two workers, in one thread: each with a queue, its wire, and what came out of its device. */
@@ -17,9 +18,10 @@ class Rig {
   readonly devices: readonly SharedDevice[];
   readonly came: readonly string[][] = [[], []];
   private readonly wires: readonly Device[];
-  private readonly notation = new PacketNotation({ local: '10.0.0.1', remote: '10.0.0.2', linkType: 'ip' });
+  private readonly notation: PacketNotation;
 
-  constructor() {
+  constructor({ a, b }: Pick<VersionFacts, 'a' | 'b'> = FACTS[4]) {
+    this.notation = new PacketNotation({ local: a.toString(), remote: b.toString(), linkType: 'ip' });
     const { port1, port2 } = new MessageChannel();
     const onTheWay = onTheWayBetween(2);
     const links = [0, 1].map(() => link({ medium: 'ip', mtu: 65_535, defer: queueMicrotask }, this.env));
@@ -37,12 +39,13 @@ class Rig {
     });
   }
 
-  /** Lets packets come in at the queue of a worker, and waits until all is quiet. */
+  /** Lets packets come in at the queue of a worker, and waits until all is quiet. Of one that ends with `...` padding comes, too. */
   async receive(index: number, ...packets: readonly string[]): Promise<void> {
     for (const text of packets) {
-      const built = this.notation.build(text);
+      const built = this.notation.build(text.replace('...', ''));
       const frame = this.env.pool.alloc(built.length);
       frame.slab.bytes.set(built.bytes(), frame.put(built.length));
+      if (text.endsWith('...')) frame.pad(built.length + 16);
       this.wires[index]?.sink.next(asTx(frame));
     }
     for (let i = 0; i < 5; i++) await turn();
@@ -104,6 +107,37 @@ describe('a device that workers share', () => {
     // Now it has.
     await rig.receive(0, text);
     expect(rig.came[1]).to.have.length(101 - dropped);
+  });
+});
+
+forBothVersions('fragments for a device that workers share', (facts) => {
+  const A = '< udp 53 > 60001 (3400) frag 0:1480+ ipid 9';
+  const B = '< udp 53 > 60001 (3400) frag 1480:2960+ ipid 9';
+  const C = '< udp 53 > 60001 (3400) frag 2960:3400 ipid 9';
+  let rig: Rig;
+  beforeEach(() => (rig = new Rig(facts)));
+  afterEach(async () => {
+    await rig.close();
+    // Of no packet that was complete anything waited for more.
+    expect(rig.env.drops.toJSON()).to.deep.equal({});
+  });
+
+  it('come to one worker though some come twice, before the others do', async () => {
+    await rig.receive(0, A, A, C, B);
+    await rig.receive(0, C, C, B, A);
+    expect(rig.came.map(({ length }) => length)).to.deep.equal([0, 8]);
+  });
+
+  it('come to one worker though they have padding', async () => {
+    const parts = ['0:1480+', '1496:1504', '1480:1488+', '1488:1496+'];
+    await rig.receive(0, ...parts.map((part) => `< udp 53 > 60001 (1504) frag ${part} ipid 9...`));
+    expect(rig.came.map(({ length }) => length)).to.deep.equal([0, 4]);
+  });
+
+  it('come to one worker, however small they are', async () => {
+    const all = Array.from({ length: 300 }, (_, i) => `frag ${8 * i}:${8 * i + 8}${i < 299 ? '+' : ''}`);
+    await rig.receive(0, ...all.map((part) => `< udp 53 > 60001 (2400) ${part} ipid 9`));
+    expect(rig.came.map(({ length }) => length)).to.deep.equal([0, 300]);
   });
 });
 
