@@ -131,10 +131,7 @@ class TunTap2Device implements Device {
   }
 
   private enqueue(frame: TxFrame): void {
-    if (this.queue.length >= this.queueLimit) {
-      this.env.drops.refuse(DropReason.DeviceQueueFull, frame, this.name);
-      return;
-    }
+    if (this.full && this.queue.length >= this.queueLimit) return this.overflow(frame);
     this.queue.push(frame);
     // A stream may emit from inside of write(): it is written to when the pipeline has returned.
     if (this.queue.length === 1 && !this.full) queueMicrotask(this.onDrain);
@@ -151,6 +148,12 @@ class TunTap2Device implements Device {
       frame.release();
       this.full = !this.tunTap.write(chunk);
     }
+    // Whether they would have to wait was not known before.
+    for (const frame of this.queue.splice(this.queueLimit)) this.overflow(frame);
+  }
+
+  private overflow(frame: TxFrame): void {
+    this.env.drops.refuse(DropReason.DeviceQueueFull, frame, this.name);
   }
 }
 

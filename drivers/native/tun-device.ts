@@ -97,6 +97,8 @@ export class TunDevice implements Device, Receiver {
   private readonly busyPoll: BusyPoll;
   private readonly watch: TrafficWatch | undefined;
   private readonly queueLimit: number;
+  /** Frames that wait, of a queue of that limit, before they are written: unless the interface takes none it is never full. */
+  private readonly writeBatch: number;
   // Its first `queued` wait. A ring would save nothing: all are written at every flush. And to set the length would cost more than a frame.
   private readonly queue: TxFrame[] = [];
   private queued = 0;
@@ -133,6 +135,7 @@ export class TunDevice implements Device, Receiver {
     this.mtu = mtu;
     this.medium = medium;
     this.queueLimit = sendQueue;
+    this.writeBatch = Math.min(WRITE_BATCH, sendQueue);
     this.env = env;
     // One byte more than the longest frame: a longer one is seen to be so, instead of being cut.
     const readSize = mtu + longestLinkHeader(medium) + 1;
@@ -307,7 +310,7 @@ export class TunDevice implements Device, Receiver {
     this.queued++;
     this.queuedBytes += length;
     if (this.blocked) return;
-    if (this.queued >= WRITE_BATCH || this.queuedBytes >= WRITE_BYTES) this.flush();
+    if (this.queued >= this.writeBatch || this.queuedBytes >= WRITE_BYTES) this.flush();
     else if (!this.reading && !this.flushDue) this.flushLater();
   }
 

@@ -1,9 +1,37 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import { expect } from 'chai';
 import { tuntap2 } from '../../drivers/tuntap2.js';
 import type { Device } from '../../lib/core/device.js';
-import { FramePool } from '../../lib/core/frame.js';
+import { asTx, FramePool } from '../../lib/core/frame.js';
 import { environment } from '../../operators/time/environment.js';
 import { StandInTunTap2 } from './stand-in-tuntap2.js';
+
+describe('tuntap2, what waits for the stream', () => {
+  const env = environment({ pool: new FramePool({ poison: true }) });
+  const standIn = new StandInTunTap2('02:00:00:00:00:01');
+  const device = tuntap2(standIn, { sendQueue: 3 }, env);
+  const send = (...numbers: readonly number[]): void => {
+    for (const number of numbers) {
+      const frame = env.pool.alloc(60);
+      frame.slab.bytes.fill(number, frame.put(60), frame.end);
+      device.sink.next(asTx(frame));
+    }
+  };
+  const written = (): (number | undefined)[] => standIn.wire.map(([number]) => number);
+
+  it('is all that it does not take: more than may wait is dropped, but not what it has room for', async () => {
+    // It is full with the fifth.
+    send(...Array.from({ length: 10 }, (_, i) => i));
+    await Promise.resolve();
+    expect(env.drops.toJSON()).to.deep.equal({ 'device-queue-full': 2 });
+    send(10, 11);
+    expect(env.drops.toJSON()).to.deep.equal({ 'device-queue-full': 4 });
+    for (let i = 0; i < 10; i++) await turn();
+    expect(written()).to.deep.equal([0, 1, 2, 3, 4, 5, 6, 7]);
+    await device.close();
+    expect(env.pool.outstanding).to.equal(0);
+  });
+});
 
 describe('tuntap2, what becomes of the interface', () => {
   function make(standIn: StandInTunTap2) {

@@ -132,6 +132,23 @@ describe('TunDevice, when the kernel takes no frame', () => {
     expect(env.pool.outstanding).to.equal(0);
   });
 
+  for (const uring of [false, true]) {
+    it(`${uring ? 'with io_uring: ' : ''}has room in its queue while the interface takes all, however small it is`, async () => {
+      const { c, env, device, send } = make({ sendQueue: 3, io: uring ? 'uring' : 'calls' }, false, uring);
+      await send(101, 102, 103, 104, 105, 106, 107);
+      expect(c.written).to.deep.equal([101, 102, 103, 104, 105, 106, 107]);
+      // Of five the interface takes one: three of the others may wait for it.
+      c.writes.push(1, -EAGAIN);
+      await send(201, 202, 203, 204, 205);
+      expect(env.drops.toJSON()).to.deep.equal({ 'device-queue-full': 1 });
+      c.writes.splice(0);
+      c.wake();
+      expect(c.written.slice(7)).to.deep.equal([201, 202, 203, 204]);
+      await device.close();
+      expect(env.pool.outstanding).to.equal(0);
+    });
+  }
+
   it('with io_uring: puts those that others overtook behind them, in their order', async () => {
     const { c, env, device, send } = make({ io: 'uring' }, false, true);
     c.writes.push(1, -EAGAIN, 1, -EAGAIN, 1, 1);
