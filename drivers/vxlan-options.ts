@@ -81,9 +81,13 @@ export interface VxlanDevice extends Device {
   addPeer(peer: IpAddress | string): void;
   /** Forgets another end and the stations behind it; says whether it was one. */
   removePeer(peer: IpAddress | string): boolean;
-  /** Says behind which peer a station is, wherever it is heard. @throws UsageError `ERR_INVALID_OPTION`, `ERR_INVALID_ADDRESS` */
+  /**
+   * Says behind which peer a station is, wherever it is heard; what comes from that peer is taken.
+   *
+   * @throws UsageError `ERR_INVALID_OPTION`, `ERR_INVALID_ADDRESS`
+   */
   pin(mac: MacAddress | string, peer: IpAddress | string): void;
-  /** Undoes {@link VxlanDevice.pin}; says whether there was something to undo. */
+  /** Undoes {@link VxlanDevice.pin}, also for the peer if nothing else names it; says whether there was something to undo. */
   unpin(mac: MacAddress | string): boolean;
 }
 

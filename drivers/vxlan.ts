@@ -142,11 +142,20 @@ class VxlanEnd extends VirtualDevice implements VxlanDevice, VxlanNetwork {
   pin(mac: MacAddress | string, peer: IpAddress | string): void {
     const { value, isGroup } = MacAddress.of(mac);
     if (isGroup) throw new UsageError('ERR_INVALID_OPTION', 'a group is behind no single peer');
-    this.table.pin(value, this.known.name(this.addressOf(peer)));
+    const named = this.known.name(this.addressOf(peer));
+    const before = this.table.pinned(value);
+    named.pins++;
+    this.table.pin(value, named);
+    if (before !== undefined) this.unpinned(before);
   }
 
   unpin(mac: MacAddress | string): boolean {
-    return this.table.unpin(MacAddress.of(mac).value);
+    const { value } = MacAddress.of(mac);
+    const before = this.table.pinned(value);
+    if (before === undefined) return false;
+    this.table.unpin(value);
+    this.unpinned(before);
+    return true;
   }
 
   receive(frame: Frame, packet: IpPacket): void {
@@ -189,6 +198,14 @@ class VxlanEnd extends VirtualDevice implements VxlanDevice, VxlanNetwork {
   protected override fit(): void {
     this.mtu = this.options.mtu ?? this.fittingMtu();
     this.fitAbove();
+  }
+
+  /** A station is behind that peer no longer: whom only stations named is nobody's peer without them. */
+  private unpinned(peer: VxlanPeer): void {
+    peer.pins--;
+    if (peer.pins > 0 || this.flooded.includes(peer)) return;
+    this.known.unname(peer);
+    if (this.known.onlyNamed) this.table.forget(peer);
   }
 
   private floodTo(peers: readonly VxlanPeer[]): void {

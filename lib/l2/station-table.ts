@@ -92,6 +92,12 @@ export class StationTable<P> {
     this.ports[entry] = port;
   }
 
+  /** The port that a station was said to be behind. */
+  pinned(mac: number): P | undefined {
+    const entry = this.entryOf(highOf(mac), lowOf(mac));
+    return entry !== NONE && this.heardAt[entry] === FOREVER ? this.ports[entry] : undefined;
+  }
+
   /** Undoes {@link StationTable.pin}; says whether there was something to undo. */
   unpin(mac: number): boolean {
     const entry = this.entryOf(highOf(mac), lowOf(mac));

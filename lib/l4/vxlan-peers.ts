@@ -11,6 +11,8 @@ export class VxlanPeer {
   readonly address: IpAddress;
   /** The way there; made when something is first sent. */
   way: UdpTunnelEnd | undefined = undefined;
+  /** Stations that were said to be behind it. */
+  pins = 0;
 
   constructor(address: IpAddress) {
     this.address = address;
@@ -35,9 +37,9 @@ export class VxlanPeers {
     device: undefined,
     peer: undefined,
   }));
-  private readonly onlyNamed: boolean;
+  /** Whether nothing is taken from any other. */
+  readonly onlyNamed: boolean;
 
-  /** @param onlyNamed whether nothing is taken from any other */
   constructor(onlyNamed: boolean) {
     this.onlyNamed = onlyNamed;
   }

@@ -45,6 +45,45 @@ forBothVersions('the ends of a vxlanDevice', ({ version }) => {
     expect(hub.stations).to.deep.equal([]);
   });
 
+  it('takes frames of a peer for as long as a station is said to be behind it, unless it is named itself', () => {
+    const [mac, another] = ['02:00:00:00:00:bb', '02:00:00:00:00:cc'];
+    const left = segment.make(1, { peers: [address(2)] });
+    const [third, fourth] = [3, 4].map((at) => segment.make(at, { peers: [address(1)] }));
+    const seen = listen(left);
+    /** Whether frames of the two are taken. */
+    const taken = (): boolean[] =>
+      [third, fourth].map((one = expect.fail(), i) => {
+        const { count } = seen;
+        segment.send(one, frameBytes(A, `0200000000d${3 + i}`));
+        return seen.count > count;
+      });
+    expect(taken()).to.deep.equal([false, false]);
+    for (const one of [mac, another, mac]) left.pin(one, address(3));
+    expect(taken()).to.deep.equal([true, false]);
+    left.pin(mac, address(4));
+    expect(taken()).to.deep.equal([true, true]);
+    expect([left.unpin(another), left.unpin(another)]).to.deep.equal([true, false]);
+    expect(left.stations.map(({ peer }) => peer.toString())).to.deep.equal([address(4), address(4)]);
+    expect(taken()).to.deep.equal([false, true]);
+    left.addPeer(address(4));
+    left.unpin(mac);
+    expect(taken()).to.deep.equal([false, true]);
+    left.removePeer(address(4));
+    expect(taken()).to.deep.equal([false, false]);
+    expect(left.stations).to.deep.equal([]);
+  });
+
+  it('goes on with what it heard of a peer that is named no longer, where it takes frames of any', () => {
+    const hub = segment.make(1);
+    const left = segment.make(2, { peers: [address(1)] });
+    const seen = listen(left);
+    hub.pin('02:00:00:00:00:cc', address(2));
+    segment.send(left, frameBytes(ALL, B));
+    hub.unpin('02:00:00:00:00:cc');
+    segment.send(hub, frameBytes(B, A));
+    expect(seen.count).to.equal(1);
+  });
+
   it('says of a datagram that somebody keeps what became of the copy in its place', () => {
     segment.make(1);
     const [source, destination] = [ipOf(address(2)), ipOf(address(1))];
