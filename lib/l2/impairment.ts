@@ -203,7 +203,7 @@ export class Impairment {
     const waiting = JSON.stringify(before) === JSON.stringify(after) ? undefined : this.queue?.clear();
     if (waiting === undefined) return;
     const queue = queueOf(after, this.owner);
-    for (const frame of waiting) queue.push(frame, this.env.timers.now(), impairments.rate ?? UNLIMITED);
+    for (const frame of waiting) this.enqueue(queue, frame, this.env.timers.now());
     this.queue = queue;
   }
 
@@ -290,8 +290,13 @@ export class Impairment {
     this.queue ??= queueOf(queueOptions(this.settings), this.owner);
     // With nobody waiting the wire was idle until now.
     if (this.queue.frames === 0) this.freeAt = Math.max(this.freeAt, now);
-    this.queue.push(frame, now, rate ?? UNLIMITED);
+    this.enqueue(this.queue, frame, now);
     this.serve(now);
+  }
+
+  private enqueue(queue: Queue, frame: Frame, now: number): void {
+    const isIdle = queue.frames === 0 && this.freeAt <= now;
+    queue.push(frame, now, this.settings.rate ?? UNLIMITED, isIdle);
   }
 
   /** Sends from the queue what the wire has begun to send by now. */

@@ -160,6 +160,30 @@ describe('link', () => {
     expect(env.pool.outstanding).to.equal(0);
   });
 
+  for (const kind of ['drop-tail', 'red', 'codel'] as const) {
+    for (const limits of [{ frames: 0 }, { bytes: 99 }]) {
+      it(`sends at once what need not wait, though nothing may (${kind}, ${JSON.stringify(limits)})`, () => {
+        const { scheduler, env } = bench();
+        const queue = { kind, ...limits };
+        const [a, b] = link({ impair: { rate: 80_000, queue } }, env).ends;
+        const seen = arrivals(b);
+        for (const number of [0, 1, 2]) {
+          send(a, env, number);
+          scheduler.runFor(number === 1 ? 9 : 10);
+        }
+        scheduler.run();
+        // The last one comes while the second is being sent.
+        expect(seen.map((one) => one.number)).to.deep.equal([0, 1]);
+        a.impair({ rate: 80_000, queue: { ...queue, frames: 10, bytes: 1000 } });
+        for (const number of [3, 4, 5]) send(a, env, number);
+        a.impair({ rate: 80_000, queue });
+        scheduler.run();
+        expect(seen.map((one) => one.number)).to.deep.equal([0, 1, 3]);
+        expect(env.drops.toJSON()).to.deep.equal({ 'link-queue-full': 3 });
+      });
+    }
+  }
+
   it('carries thousands of frames at once, in time that does not grow with their number', () => {
     const { scheduler, env } = bench();
     // 100 Mbit/s and a second of delay: over 80,000 frames of 150 bytes on the wire.

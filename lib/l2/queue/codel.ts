@@ -54,9 +54,9 @@ export class CoDel implements Queue {
     return this.waiting.bytes;
   }
 
-  push(frame: Frame, now: number): void {
+  push(frame: Frame, now: number, _rate?: number, isIdle = false): void {
     this.largest = Math.max(this.largest, frame.length);
-    this.waiting.push(frame, now);
+    this.waiting.push(frame, now, isIdle);
   }
 
   clear(): readonly Frame[] {

@@ -22,8 +22,8 @@ export class DropTail implements Queue {
     return this.waiting.bytes;
   }
 
-  push(frame: Frame, now: number): void {
-    this.waiting.push(frame, now);
+  push(frame: Frame, now: number, _rate?: number, isIdle = false): void {
+    this.waiting.push(frame, now, isIdle);
   }
 
   clear(): readonly Frame[] {

@@ -9,7 +9,7 @@ import { Fifo } from '../../core/fifo.js';
 import type { Frame } from '../../core/frame.js';
 import { isEcnCapable, markCongestion } from '../../wire/mark-congestion.js';
 
-/** How much may wait, whatever else a discipline decides. */
+/** How much may wait, whatever else a discipline decides. What a wire that is idle sends at once does not wait. */
 export interface QueueLimits {
   /** Frames. Default 1000. */
   readonly frames?: number;
@@ -32,8 +32,13 @@ export interface Queue {
   /** How many wait. */
   readonly frames: number;
   readonly bytes: number;
-  /** Takes a frame over, to keep or to drop. @param rate bits a second that the wire sends */
-  push(frame: Frame, now: number, rate: number): void;
+  /**
+   * Takes a frame over, to keep or to drop.
+   *
+   * @param rate bits a second that the wire sends
+   * @param isIdle whether the wire would send it at once, so that it does not wait: limits are for those that do. Default false
+   */
+  push(frame: Frame, now: number, rate: number, isIdle?: boolean): void;
   /** The next frame to send; what is dropped instead is not waiting any more. */
   pop(now: number): Frame | undefined;
   /** Empties the queue: what waited is the caller's. */
@@ -66,16 +71,16 @@ export class WaitingFrames {
     return this.line.length;
   }
 
-  /** Whether one more frame of this length may wait. */
-  fits(length: number): boolean {
+  /** Whether one more frame of this length may wait, or need not. */
+  fits(length: number, isIdle: boolean): boolean {
     const { frames = FRAMES, bytes = Number.POSITIVE_INFINITY } = this.limits;
-    return this.line.length < frames && this.bytes + length <= bytes;
+    return isIdle || (this.line.length < frames && this.bytes + length <= bytes);
   }
 
   /** Takes a frame over: to wait, or to be dropped where it does not fit. */
-  push(frame: Frame, now: number): void {
+  push(frame: Frame, now: number, isIdle: boolean): void {
     const { start, end, length } = frame;
-    if (!this.fits(length)) return this.drop(frame, DropReason.LinkQueueFull);
+    if (!this.fits(length, isIdle)) return this.drop(frame, DropReason.LinkQueueFull);
     this.line.push({ frame, start, end, since: now });
     this.bytes += length;
   }

@@ -54,15 +54,15 @@ export class Red implements Queue {
     return this.waiting.bytes;
   }
 
-  push(frame: Frame, now: number, rate: number): void {
+  push(frame: Frame, now: number, rate: number, isIdle = false): void {
     this.measure(now, rate);
-    if (!this.hits()) return this.waiting.push(frame, now);
+    if (!this.hits()) return this.waiting.push(frame, now, isIdle);
     const { max = RED_MAX, gentle = true, ecn = false } = this.options;
     // Beyond the last threshold marks did not help: RFC 3168 7 asks to drop.
     const tooLong = this.average >= (gentle ? 2 * max : max);
-    const marked = ecn && !tooLong && this.waiting.fits(frame.length) ? this.waiting.marked(frame) : undefined;
+    const marked = ecn && !tooLong && this.waiting.fits(frame.length, isIdle) ? this.waiting.marked(frame) : undefined;
     if (marked === undefined) this.waiting.drop(frame, DropReason.LinkRed);
-    else this.waiting.push(marked, now);
+    else this.waiting.push(marked, now, isIdle);
   }
 
   clear(): readonly Frame[] {
