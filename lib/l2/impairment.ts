@@ -207,12 +207,15 @@ export class Impairment {
     this.queue = queue;
   }
 
-  /** Cuts the wire: what is on its way is lost as well. */
+  /** Cuts the wire: what is on its way is lost as well, and what begins to be sent before it is healed. */
   partition(): void {
     this.cut = true;
+    this.lose(DropReason.LinkPartition);
+    this.run();
   }
 
   heal(): void {
+    this.serve(this.env.timers.now());
     this.cut = false;
   }
 
@@ -239,16 +242,21 @@ export class Impairment {
   dispose(): void {
     this.timer.cancel();
     this.over = true;
-    const { drops } = this.env;
+    this.lose(DropReason.Disposed);
+    const left = this.queue?.clear() ?? [];
+    for (const frame of left) this.env.drops.refuse(DropReason.Disposed, frame, this.name);
+    this.queue = undefined;
+    this.freeAt = Number.NEGATIVE_INFINITY;
+  }
+
+  /** Drops what has been sent and has not arrived. */
+  private lose(reason: DropReason): void {
+    this.lastDue = Number.NEGATIVE_INFINITY;
     for (const line of [this.passages, this.held]) {
       for (let frame = arrived(line); frame !== undefined; frame = arrived(line)) {
-        drops.refuse(DropReason.Disposed, frame, this.name);
+        this.env.drops.refuse(reason, frame, this.name);
       }
     }
-    const left = this.queue?.clear() ?? [];
-    for (const frame of left) drops.refuse(DropReason.Disposed, frame, this.name);
-    this.queue = undefined;
-    this.lastDue = this.freeAt = Number.NEGATIVE_INFINITY;
   }
 
   private chance(probability: number): boolean {
@@ -314,6 +322,7 @@ export class Impairment {
 
   /** Puts a frame on its way that has been sent at `sentAt`. */
   private depart(frame: Frame, sentAt: number): void {
+    if (this.cut) return this.env.drops.refuse(DropReason.LinkPartition, frame, this.name);
     const { delay = 0, jitter = 0, reorder = 0, reorderDelay = REORDER_DELAY } = this.settings;
     const late = jitter > 0 ? Math.max(0, delay + (this.random.float() * 2 - 1) * jitter) : delay;
     const due = Math.max(sentAt + late, this.lastDue);
@@ -345,8 +354,7 @@ export class Impairment {
         if ((line.first?.due ?? 0) > this.env.timers.now()) break;
         const frame = arrived(line);
         if (frame === undefined) break;
-        if (this.cut) this.env.drops.refuse(DropReason.LinkPartition, frame, this.name);
-        else this.emit(frame);
+        this.emit(frame);
       }
     } finally {
       this.emitting = false;

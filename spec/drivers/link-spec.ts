@@ -320,6 +320,40 @@ describe('link', () => {
     expect(env.drops.toJSON()).to.deep.equal({ 'link-partition': 5 });
   });
 
+  it('loses what is on its way when it is cut, and what it begins to send while it is, also where that ends before it would arrive', () => {
+    const { scheduler, env } = bench();
+    // 10 ms a frame; of the held-back ones one more is on its way.
+    const wire = link({ impair: { rate: 80_000, delay: 50, reorder: 0.5, reorderDelay: 5 } }, env);
+    const [a, b] = wire.ends;
+    const seen = arrivals(b);
+    for (let i = 0; i < 7; i++) send(a, env, i);
+    scheduler.runFor(32);
+    wire.partition();
+    expect(env.drops.toJSON()).to.deep.equal({ 'link-partition': 4 });
+    scheduler.runFor(10);
+    wire.heal();
+    scheduler.run();
+    expect(env.drops.toJSON()).to.deep.equal({ 'link-partition': 5 });
+    expect(seen.map(({ number }) => number).toSorted((one, other) => one - other)).to.deep.equal([5, 6]);
+    expect(env.pool.outstanding).to.equal(0);
+    expect(scheduler.pending).to.equal(0);
+  });
+
+  it('has nothing wait for what was lost when it was cut', () => {
+    const { scheduler, env } = bench();
+    const wire = link({ impair: { delay: 100 } }, env);
+    const [a, b] = wire.ends;
+    const seen = arrivals(b);
+    send(a, env, 1);
+    wire.partition();
+    expect(scheduler.pending).to.equal(0);
+    wire.heal();
+    a.impair({ delay: 1 });
+    send(a, env, 2);
+    scheduler.run();
+    expect(seen).to.deep.equal([{ number: 2, at: 1 }]);
+  });
+
   it('is impaired in each direction as told', () => {
     const { scheduler, env } = bench();
     const [a, b] = link({ ends: ['a', 'b'], impair: { delay: 1 }, impairFrom: { b: { maxFrame: 99 } } }, env).ends;
