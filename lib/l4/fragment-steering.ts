@@ -70,13 +70,14 @@ export class FragmentSteering {
     for (const name of this.packets.keys()) this.drop(name, DropReason.Disposed);
   }
 
-  /** Version, addresses, protocol and number: what fragments of a packet have in common (RFC 791 3.2, RFC 8200 4.5). */
+  /** Version, addresses, number and of IPv4 the protocol: what fragments of a packet have in common (RFC 791 3.2, RFC 8200 4.5). */
   private name(frame: Frame): string {
     const { network, protocol, identification } = this.steering;
     const { view } = frame.slab;
     const version = view.getUint8(network) >>> 4;
     const [from, to] = version === 4 ? [12, 20] : [8, 40];
-    let words = `${version}.${protocol}.${identification}`;
+    // Fragments of IPv6 may name different headers that come next.
+    let words = `${version}.${version === 4 ? protocol : 0}.${identification}`;
     for (let at = network + from; at < network + to; at += 4) words += `.${view.getUint32(at)}`;
     return words;
   }

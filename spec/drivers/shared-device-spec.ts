@@ -7,8 +7,10 @@ import { onTheWayBetween } from '../../drivers/parallel/exchange.js';
 import { SharedDevice } from '../../drivers/parallel/shared-device.js';
 import type { Device } from '../../lib/core/device.js';
 import type { Env } from '../../lib/core/env.js';
-import { asTx, FramePool } from '../../lib/core/frame.js';
+import { asTx, type Frame, FramePool } from '../../lib/core/frame.js';
 import { PacketNotation } from '../../lib/text/notation.js';
+import { IpProtocol } from '../../lib/wire/ip.js';
+import { IPV6_HEADER } from '../../lib/wire/ipv6.js';
 import { FACTS, forBothVersions, type VersionFacts } from '../both-versions.js';
 import { environment } from '../../operators/time/environment.js';
 
@@ -39,14 +41,19 @@ class Rig {
     });
   }
 
-  /** Lets packets come in at the queue of a worker, and waits until all is quiet. Of one that ends with `...` padding comes, too. */
-  async receive(index: number, ...packets: readonly string[]): Promise<void> {
-    for (const text of packets) {
-      const built = this.notation.build(text.replace('...', ''));
-      const frame = this.env.pool.alloc(built.length);
-      frame.slab.bytes.set(built.bytes(), frame.put(built.length));
-      if (text.endsWith('...')) frame.pad(built.length + 16);
-      this.wires[index]?.sink.next(asTx(frame));
+  /** A packet; with padding where the text ends with `...`. */
+  build(text: string): Frame {
+    const built = this.notation.build(text.replace('...', ''));
+    const frame = this.env.pool.alloc(built.length);
+    frame.slab.bytes.set(built.bytes(), frame.put(built.length));
+    if (text.endsWith('...')) frame.pad(built.length + 16);
+    return frame;
+  }
+
+  /** Lets packets come in at the queue of a worker, and waits until all is quiet. */
+  async receive(index: number, ...packets: readonly (string | Frame)[]): Promise<void> {
+    for (const packet of packets) {
+      this.wires[index]?.sink.next(asTx(typeof packet === 'string' ? this.build(packet) : packet));
     }
     for (let i = 0; i < 5; i++) await turn();
   }
@@ -132,6 +139,13 @@ forBothVersions('fragments for a device that workers share', (facts) => {
     const parts = ['0:1480+', '1496:1504', '1480:1488+', '1488:1496+'];
     await rig.receive(0, ...parts.map((part) => `< udp 53 > 60001 (1504) frag ${part} ipid 9...`));
     expect(rig.came.map(({ length }) => length)).to.deep.equal([0, 4]);
+  });
+
+  it('RFC 8200 4.5: come to one worker, though those of IPv6 name different next headers', async () => {
+    const second = rig.build(B);
+    if (facts.version === 6) second.slab.view.setUint8(second.start + IPV6_HEADER, IpProtocol.DestinationOptions);
+    await rig.receive(0, A, second, C);
+    expect(rig.came.map(({ length }) => length)).to.deep.equal([0, 3]);
   });
 
   it('come to one worker, however small they are', async () => {
