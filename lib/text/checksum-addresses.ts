@@ -53,7 +53,8 @@ export function lastStop(packet: Ipv4Packet): number | undefined {
     const isRoute = type === Ipv4OptionType.LooseSourceRoute || type === Ipv4OptionType.StrictSourceRoute;
     // The pointer counts from the option's type byte, which is 1; addresses follow it.
     const [pointer = 0] = data;
-    if (!isRoute || pointer > data.length + 2 || data.length % 4 !== 1) continue;
+    const isSound = data.length > 4 && data.length % 4 === 1;
+    if (!isRoute || !isSound || pointer > data.length + 2) continue;
     return new DataView(data.buffer, data.byteOffset).getUint32(data.length - 4);
   }
   return undefined;

@@ -19,6 +19,7 @@ const SYN =
   '4500003c00000000400666ba0a0000020a0000019c4000500102030400000000a002ffff93660000020405b40402080a000000010000000001030307';
 const UNREACHABLE =
   '45000038000000004001 66c3 0a0000010a000002 030354f0000000004500002100000000401166ca0a0000020a00000104000035000da3ca';
+const SOURCE_ROUTED = '4700002500000000401100000a0000020a000001 8307040a09090900 04000035000da3ca68656c6c6f';
 const ARP = '0200000000aa 0200000000bb 0806 00010800060400010200000000bb0a0000020000000000000a000001';
 
 /** IPv6 packets of all kinds, as hex. */
@@ -215,6 +216,17 @@ describe('describe', () => {
     for (const type of ['03', '05', '06']) expect(stations(type), type).to.deep.equal({ udp: 'unverified' });
   });
 
+  it('takes no part of an address for one, of a source route that has no room for it', () => {
+    const datagram = '0000 0a000002 0a000001';
+    for (const type of ['83', '89']) {
+      for (const pointer of ['00', '01', '03', '04']) {
+        const short = frameOf(`46000020000000004011 ${datagram} ${type}03${pointer}00 0400003500081234`);
+        expect(pretty(short, { linkType: 'ip' }), pointer).to.match(/ > 10.0.0.1.53: UDP, length 0 \(bad/);
+        expect(new PacketNotation({ linkType: 'ip' }).read(short), pointer).to.include({ kind: 'udp' });
+      }
+    }
+  });
+
   it('tells layers, addresses, ports and checksums', () => {
     expect(describePacket(frameOf(ETHERNET + UDP))).to.deep.equal({
       layers: ['eth', 'ipv4', 'udp'],
@@ -254,7 +266,7 @@ describe('describe', () => {
   it('never throws and changes nothing, on any bytes', () => {
     const mutated = fc
       .tuple(
-        fc.constantFrom(UDP, SYN, UNREACHABLE, ...SIX),
+        fc.constantFrom(UDP, SYN, UNREACHABLE, SOURCE_ROUTED, ...SIX),
         fc.array(fc.tuple(fc.nat(60), fc.nat(255)), { maxLength: 4 }),
         fc.nat(80),
       )
