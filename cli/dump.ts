@@ -1,9 +1,10 @@
 /** `rx-netstack dump`: the packets of captures or of a TAP interface, a line each. */
 
+import { readable } from '../lib/capture/capture.js';
 import { PcapFilter } from '../lib/filter/pcap-filter/index.js';
 import { ArgumentError, flag, many, parseArguments, text, whole } from './args.js';
 import { type Command, messageOf } from './command.js';
-import { type PrintStyle, printFiles, printTap, type RawPacket, readable } from './packet-lines.js';
+import { type PrintStyle, printFiles, printTap, type RawPacket } from './packet-lines.js';
 
 const OPTIONS = {
   read: many(

@@ -6,11 +6,11 @@ import {
   type CaptureInterface,
   type CaptureRecord,
   captureTime,
-  LinkType,
   linkTypeOf,
+  readable,
 } from '../lib/capture/capture.js';
 import { CaptureReader } from '../lib/capture/reader.js';
-import type { Device, Medium } from '../lib/core/device.js';
+import type { Device } from '../lib/core/device.js';
 import { Frame } from '../lib/core/frame.js';
 import { describe } from '../lib/text/describe.js';
 import type { DissectOptions } from '../lib/text/dissect.js';
@@ -196,20 +196,6 @@ function lineOf(
     ...(style.hex ? { hex: Buffer.from(data).toString('hex') } : {}),
   };
   return `${JSON.stringify(json)}\n`;
-}
-
-/** Lengths of headers that carry nothing that we print: BSD loopback (two kinds), and Linux's "any" device (two kinds). */
-const COOKED: Readonly<Record<number, number>> = { 0: 4, 108: 4, 113: 16, 276: 20 };
-
-/** What a packet of a link type starts with after `header` bytes; no `linkType` for what we cannot read. */
-export function readable(linkType: number, data: Uint8Array): { header: number; linkType?: Medium } {
-  if (linkType === LinkType.Ethernet) return { header: 0, linkType: 'ethernet' };
-  if (linkType === LinkType.Ergot) return { header: 0, linkType: 'ergot' };
-  const isIp = linkType === LinkType.RawIp || linkType === LinkType.Ipv4 || linkType === LinkType.Ipv6;
-  if (isIp) return { header: 0, linkType: 'ip' };
-  const header = COOKED[linkType];
-  const version = header === undefined ? 0 : (data[header] ?? 0) >>> 4;
-  return header !== undefined && (version === 4 || version === 6) ? { header, linkType: 'ip' } : { header: 0 };
 }
 
 /** ISO 8601 with as many digits of a second as the file has; seconds since 1970 for what no calendar reaches. */

@@ -14,6 +14,7 @@ import {
   captureTime,
   LinkType,
   linkTypeOf,
+  mediumOf,
 } from '../lib/capture/capture.js';
 import { MacAddress } from '../lib/core/address.js';
 import { type Device, type DeviceFeatures, type Medium, NO_FEATURES } from '../lib/core/device.js';
@@ -53,14 +54,6 @@ export interface PcapFileOptions {
   /** Default: the medium of the file that is read, else Ethernet. */
   readonly medium?: Medium;
   readonly env: Env;
-}
-
-/** The medium on which packets of a link type travel, or `undefined` for those that no pipeline here can take. */
-export function mediumOf(linkType: number): Medium | undefined {
-  if (linkType === LinkType.Ethernet) return 'ethernet';
-  const isIp = linkType === LinkType.RawIp || linkType === LinkType.Ipv4 || linkType === LinkType.Ipv6;
-  if (linkType === LinkType.Ergot) return 'ergot';
-  return isIp ? 'ip' : undefined;
 }
 
 /**

@@ -1,11 +1,12 @@
 /** `rx-netstack ergot sniff`: the frames of ergot in captures or on a TAP interface, a line each. */
 
+import { readable } from '../../lib/capture/capture.js';
 import { Frame } from '../../lib/core/frame.js';
 import { Dissection, type DissectOptions, type ErgotDissectOptions } from '../../lib/text/dissect.js';
 import { ERGOT_PORT } from '../../drivers/ergot/sockets.js';
 import { ArgumentError, flag, parseArguments, text, whole } from '../args.js';
 import type { Command } from '../command.js';
-import { type PrintStyle, printFiles, printTap, type RawPacket, readable } from '../packet-lines.js';
+import { type PrintStyle, printFiles, printTap, type RawPacket } from '../packet-lines.js';
 
 const OPTIONS = {
   tap: text('NAME', 'What this TAP interface sends, instead of files; needs root.'),

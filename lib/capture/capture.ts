@@ -28,6 +28,26 @@ export function linkTypeOf(medium: Medium): number {
   return LINK_TYPES[medium];
 }
 
+/** The medium on which packets of a link type travel, or `undefined` for those that no pipeline here can take. */
+export function mediumOf(linkType: number): Medium | undefined {
+  if (linkType === LinkType.Ethernet) return 'ethernet';
+  const isIp = linkType === LinkType.RawIp || linkType === LinkType.Ipv4 || linkType === LinkType.Ipv6;
+  if (linkType === LinkType.Ergot) return 'ergot';
+  return isIp ? 'ip' : undefined;
+}
+
+/** Lengths of headers that carry nothing that we read: BSD loopback (two kinds), and Linux's "any" device (two kinds). */
+const COOKED: Readonly<Record<number, number>> = { 0: 4, 108: 4, 113: 16, 276: 20 };
+
+/** What a packet of a link type starts with after `header` bytes; no `linkType` for what we cannot read. */
+export function readable(linkType: number, data: Uint8Array): { header: number; linkType?: Medium } {
+  const medium = mediumOf(linkType);
+  if (medium !== undefined) return { header: 0, linkType: medium };
+  const header = COOKED[linkType];
+  const version = header === undefined ? 0 : (data[header] ?? 0) >>> 4;
+  return header !== undefined && (version === 4 || version === 6) ? { header, linkType: 'ip' } : { header: 0 };
+}
+
 /** The longest packet that is read or written, in bytes: libpcap's largest snapshot length. */
 export const MAX_PACKET = 262_144;
 

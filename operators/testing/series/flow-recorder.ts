@@ -132,15 +132,17 @@ export class FlowRecorder {
       linkType: medium,
       ...(wireLength === undefined ? {} : { wireLength }),
     });
-    const { tcp, ip } = packet;
-    if (tcp === undefined || ip === undefined || packet.checksums.tcp === 'bad') return undefined;
+    const { tcp, ip, malformed } = packet;
+    if (tcp === undefined || ip === undefined || malformed !== undefined) return undefined;
+    if (packet.checksums.tcp === 'bad') return undefined;
     const from = end(ip.sourceAddress.toString(), tcp.sourcePort);
     const to = end(ip.destinationAddress.toString(), tcp.destinationPort);
     const direction = said ?? this.directionOf(from, to, tcp);
     const [local, remote] = direction === 'outbound' ? [from, to] : [to, from];
     const flow = this.flowOf(local, remote, direction, tcp, time);
     const { view } = tcp.frame.slab;
-    this.options.read(view, tcp.offset + TCP_HEADER, tcp.payload);
+    // A capture may have cut the options.
+    this.options.read(view, tcp.offset + TCP_HEADER, Math.min(tcp.payload, packet.frame.end));
     flow[direction](tcp, packet.payloadLength, this.options, time);
     return flow;
   }

@@ -1,6 +1,6 @@
 /** Recording what connections do: at a host of a running network, with what they believe, or from a capture, from the frames alone. */
 
-import { captureMilliseconds, LinkType } from '../../../lib/capture/capture.js';
+import { captureMilliseconds, readable } from '../../../lib/capture/capture.js';
 import { CaptureReader } from '../../../lib/capture/reader.js';
 import { Frame } from '../../../lib/core/frame.js';
 import type { Connection } from '../../../lib/l4/tcp/connection.js';
@@ -85,7 +85,8 @@ function isSame(one: StateSample, other: StateSample): boolean {
 
 /**
  * The connections in a capture, of one of its interfaces: those of a network's link are called `host.link`. Which way a frame went is what
- * the capture says; where it does not (pcap), the end that a connection was first heard of is the local one.
+ * the capture says; where it does not (pcap), the end that a connection was first heard of is the local one. Of a file that is cut short what is
+ * whole counts; packets of links that {@link readable} knows nothing of are passed over.
  *
  * @throws UsageError `ERR_BAD_CAPTURE`
  * @example
@@ -97,9 +98,11 @@ export function seriesOfCapture(file: Uint8Array, interfaceName?: string): reado
   const recorder = new FlowRecorder(interfaceName ?? 'capture');
   for (let record = reader.next(); record !== undefined; record = reader.next()) {
     if (interfaceName !== undefined && reader.interfaces[record.interfaceId]?.name !== interfaceName) continue;
-    const medium = record.linkType === LinkType.Ethernet ? 'ethernet' : 'ip';
     const { direction, data, originalLength } = record;
-    recorder.add(direction, Frame.from(data), captureMilliseconds(record), medium, originalLength);
+    const { header, linkType: medium } = readable(record.linkType, data);
+    if (medium === undefined) continue;
+    const frame = Frame.from(data.subarray(header));
+    recorder.add(direction, frame, captureMilliseconds(record), medium, originalLength - header);
   }
   return recorder.series;
 }

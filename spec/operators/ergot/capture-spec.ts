@@ -1,8 +1,7 @@
 import { expect } from 'chai';
 import { from, lastValueFrom, toArray } from 'rxjs';
 import { link } from '../../../drivers/link.js';
-import { mediumOf } from '../../../drivers/pcap-file.js';
-import { LinkType, linkTypeOf } from '../../../lib/capture/capture.js';
+import { LinkType, linkTypeOf, mediumOf } from '../../../lib/capture/capture.js';
 import { CaptureReader } from '../../../lib/capture/reader.js';
 import { asRx, FramePool, type RxFrame } from '../../../lib/core/frame.js';
 import { pingEndpoint } from '../../../lib/ergot/index.js';

@@ -1,10 +1,13 @@
 import { expect } from 'chai';
 import { text } from 'node:stream/consumers';
-import { captureTime } from '../../../lib/capture/capture.js';
-import { PcapWriter } from '../../../lib/capture/pcap.js';
+import { captureTime, LinkType } from '../../../lib/capture/capture.js';
+import { PcapWriter, type PcapWriterOptions } from '../../../lib/capture/pcap.js';
 import { CaptureReader } from '../../../lib/capture/reader.js';
 import { nodeNet } from '../../../lib/socket/index.js';
 import { PacketNotation } from '../../../lib/text/notation.js';
+import { fold, sum16 } from '../../../lib/wire/checksum.js';
+import { IpProtocol } from '../../../lib/wire/ip.js';
+import { Ipv4Packet, ipv4PseudoHeaderSum } from '../../../lib/wire/ipv4.js';
 import {
   type Network,
   network,
@@ -16,6 +19,7 @@ import {
   toJson,
   toSvg,
 } from '../../../operators/testing/index.js';
+import { frameOf } from '../../lib/wire/frames.js';
 
 const LENGTH = 400_000;
 
@@ -63,15 +67,30 @@ function undirected(file: Uint8Array, interfaceName: string): Uint8Array {
 
 /** A pcap file of packets between 10.0.0.1 port 1000 (`>`) and 10.0.0.2 port 80 (`<`), one each second. */
 function pcapOf(lines: readonly string[]): Uint8Array {
-  const notation = new PacketNotation({ local: '10.0.0.1', localPort: 1000, remote: '10.0.0.2', remotePort: 80 });
+  const notation = new PacketNotation(ENDS);
+  return pcapWith(lines.map((line) => notation.build(line).bytes()));
+}
+
+/** A pcap file of packets, one each second. */
+function pcapWith(packets: readonly Uint8Array[], options: PcapWriterOptions = {}): Uint8Array {
   const chunks: Uint8Array[] = [];
-  const writer = new PcapWriter({ write: (bytes) => void chunks.push(bytes) });
-  for (const [i, line] of lines.entries()) {
-    writer.write({ ...captureTime(1000 * i), data: notation.build(line).bytes() });
-  }
+  const writer = new PcapWriter({ write: (bytes) => void chunks.push(bytes) }, options);
+  for (const [i, data] of packets.entries()) writer.write({ ...captureTime(1000 * i), data });
   return Buffer.concat(chunks);
 }
 
+/** A TCP segment in an IPv4 packet, its header from the fifth word on as hex; its checksum is good. */
+function segmentOf(words: string): Uint8Array {
+  const frame = frameOf(`03e80050 00000001 00000001 ${words}`);
+  const { view } = frame.slab;
+  const [source, destination] = [0x0a00_0001, 0x0a00_0002];
+  const sum = ipv4PseudoHeaderSum(source, destination, IpProtocol.Tcp, frame.length);
+  view.setUint16(frame.start + 16, ~fold(sum16(view, frame.start, frame.end, sum)) & 0xffff);
+  Ipv4Packet.emit(frame, { source, destination, protocol: IpProtocol.Tcp });
+  return frame.bytes();
+}
+
+const ENDS = { local: '10.0.0.1', localPort: 1000, remote: '10.0.0.2', remotePort: 80 };
 const CLIENT = '10.0.0.1:1000';
 const SERVER = '10.0.0.2:80';
 
@@ -202,6 +221,55 @@ describe('TCP series', () => {
     expect(flowsOf(['< S. 0:0(0) ack 1', '> S 0:0(0)', ...data])).to.deep.equal([
       { local: SERVER, sent: [[0, 5]], received: [[0, 10]], acked: [] },
     ]);
+  });
+
+  it('are of captures that cut packets, too: what was kept of the options counts', () => {
+    const notation = new PacketNotation(ENDS);
+    const lines = [
+      '> S 0:0(0) <mss 1460,nop,wscale 7>',
+      '< S. 0:0(0) ack 1 <mss 1460,nop,wscale 7>',
+      '> P. 1:1001(1000) ack 1 <nop,nop,TS val 1 ecr 2>',
+      '< . 1:1(0) ack 1001 win 100 <nop,nop,TS val 2 ecr 1>',
+    ];
+    const packets = lines.map((line) => notation.build(line).bytes());
+    for (let snapLength = 62; snapLength <= 66; snapLength++) {
+      const { sent, acked, windowEdge } = only(seriesOfCapture(pcapWith(packets, { snapLength })));
+      expect(sent, `${snapLength} bytes`).to.deep.equal([{ time: 2000, from: 0, to: 1000, again: false }]);
+      expect(acked).to.deep.equal([{ time: 3000, value: 1000 }]);
+      expect(windowEdge.at(-1)?.value).to.equal(1000 + 100 * 128);
+    }
+    for (let snapLength = 1; snapLength < 62; snapLength++) seriesOfCapture(pcapWith(packets, { snapLength }));
+  });
+
+  it('have nothing of segments whose headers lie about their length', () => {
+    const options = { linkType: LinkType.RawIp };
+    const sound = segmentOf('50100100 00000000 01020304');
+    expect(only(seriesOfCapture(pcapWith([sound], options))).sent).to.deep.equal([
+      { time: 0, from: 0, to: 4, again: false },
+    ]);
+    for (const words of ['f0100100 00000000', 'f0100100 00000000 01020304', '40100100 00000000 01020304']) {
+      expect(seriesOfCapture(pcapWith([segmentOf(words)], options)), words).to.deep.equal([]);
+    }
+  });
+
+  it('are of captures of loopback and of all devices at once, but of no link that we know nothing of', () => {
+    const packet = segmentOf('50100100 00000000 01020304');
+    for (const [linkType, header] of [
+      [LinkType.Null, 4],
+      [108, 4],
+      [113, 16],
+      [276, 20],
+    ] as const) {
+      const cooked = new Uint8Array([...new Uint8Array(header), ...packet]);
+      const { local, sent } = only(seriesOfCapture(pcapWith([cooked], { linkType })));
+      expect([local, sent.length], String(linkType)).to.deep.equal([CLIENT, 1]);
+    }
+    expect(seriesOfCapture(pcapWith([packet], { linkType: 148 }))).to.deep.equal([]);
+  });
+
+  it('have what is whole of a capture that is cut short', () => {
+    const file = pcapOf(['> S 0:0(0)', '> P. 1:11(10) ack 1', '> P. 11:21(10) ack 1']);
+    expect(only(seriesOfCapture(file.subarray(0, -1))).sent).to.have.length(1);
   });
 
   it('stay in the order in which connections were first seen', () => {
