@@ -1,8 +1,9 @@
 /** A segment as the host under test sent it, with live numbers. */
 
+import type { IpAddress } from '../../../lib/core/address.js';
 import { Frame } from '../../../lib/core/frame.js';
 import { readTcpOptionList, type TcpOptionItem } from '../../../lib/text/tcp-option-list.js';
-import { IpProtocol } from '../../../lib/wire/ip.js';
+import { type IpPacket, IpProtocol } from '../../../lib/wire/ip.js';
 import { Ipv4Packet } from '../../../lib/wire/ipv4.js';
 import { Ipv6Packet } from '../../../lib/wire/ipv6.js';
 import { TCP_HEADER, TcpSegment } from '../../../lib/wire/tcp.js';
@@ -11,7 +12,6 @@ import { TCP_HEADER, TcpSegment } from '../../../lib/wire/tcp.js';
 export interface LivePacket {
   /** When it left, in milliseconds of the clock. */
   readonly time: number;
-  readonly destination: string;
   readonly trafficClass: number;
   readonly hopLimit: number;
   /** Of IPv6; 0 in IPv4. */
@@ -32,8 +32,13 @@ export interface LivePacket {
   readonly wrong: string | undefined;
 }
 
-/** Takes a packet apart that leaves at `time`; `undefined` if it is no TCP segment. */
-export function readLivePacket(bytes: Uint8Array, time: number): LivePacket | undefined {
+/** Takes a packet apart that leaves at `time`, and should do so from `local` to `remote`; `undefined` if it is no TCP segment. */
+export function readLivePacket(
+  bytes: Uint8Array,
+  time: number,
+  local: IpAddress,
+  remote: IpAddress,
+): LivePacket | undefined {
   const frame = Frame.from(bytes);
   const Packet = (bytes[0] ?? 0) >>> 4 === 6 ? Ipv6Packet : Ipv4Packet;
   const wrongIp = Packet.check(frame, frame.start);
@@ -49,7 +54,6 @@ export function readLivePacket(bytes: Uint8Array, time: number): LivePacket | un
   const payload = Math.min(segment.payload, frame.end);
   return {
     time,
-    destination: ip.destinationAddress.toString(),
     trafficClass: ip.trafficClass,
     hopLimit: ip.hopLimit,
     flowLabel: ip instanceof Ipv6Packet ? ip.flowLabel : 0,
@@ -68,8 +72,14 @@ export function readLivePacket(bytes: Uint8Array, time: number): LivePacket | un
         ? 'bad IP header'
         : wrongTcp !== undefined
           ? 'bad TCP checksum or header'
-          : dirty(frame, payload),
+          : (misdirected(ip, local, remote) ?? dirty(frame, payload)),
   };
+}
+
+/** Scripts have two ends. */
+function misdirected(ip: IpPacket, local: IpAddress, remote: IpAddress): string | undefined {
+  const { sourceAddress: from, destinationAddress: to } = ip;
+  return from.equals(local) && to.equals(remote) ? undefined : `addresses, ${from.toString()} to ${to.toString()}`;
 }
 
 /** Applications of scripts write zeros only. */

@@ -1,7 +1,7 @@
 /** The host under test: a whole host on a point-to-point link, in virtual time, with the script at the other end. */
 
 import { Subject } from 'rxjs';
-import { MacAddress, type IpVersion } from '../../../lib/core/address.js';
+import { ipOf, MacAddress, type IpVersion } from '../../../lib/core/address.js';
 import { type Device, NO_FEATURES } from '../../../lib/core/device.js';
 import type { Env } from '../../../lib/core/env.js';
 import { asRx, FramePool, type RxFrame } from '../../../lib/core/frame.js';
@@ -67,10 +67,11 @@ export class World {
       },
       this.env,
     );
+    const [from, to] = [ipOf(local), ipOf(remote)];
     this.frames.pipe(this.host).subscribe((frame) => {
       const time = this.scheduler.now();
       this.recording.add(frame, 'outbound', time);
-      const packet = readLivePacket(frame.bytes().slice(), time);
+      const packet = readLivePacket(frame.bytes().slice(), time, from, to);
       if (packet !== undefined) this.sent.push(packet);
       frame.release();
     });

@@ -1,4 +1,7 @@
 import { expect } from 'chai';
+import { ipOf } from '../../../../lib/core/address.js';
+import { PacketNotation } from '../../../../lib/text/notation.js';
+import { readLivePacket } from '../../../../operators/testing/packetdrill/live-packet.js';
 import { packetdrill, type PacketdrillOptions } from '../../../../operators/testing/packetdrill/packetdrill.js';
 import { resultText, type ScriptResult } from '../../../../operators/testing/packetdrill/result.js';
 
@@ -304,6 +307,20 @@ describe('packetdrill: scripts that must fail', () => {
       ['ioctl(4, SIOCINQ, [BOGUS]) = 0', 1],
     ] as const) {
       expect(run(`${ACCEPTED}${data}+0 ${call}`), call).to.include({ ok: true, asserted: asserted + 1, skipped });
+    }
+  });
+
+  it('knows a segment from or to another address than those of the script for wrong', () => {
+    for (const [version, local, remote, other] of [
+      [4, '192.168.0.1', '192.0.2.1', '10.9.9.9'],
+      [6, 'fd00::1', 'fd00::2', 'fd00::9'],
+    ] as const) {
+      const notation = new PacketNotation({ version, linkType: 'ip', local, remote });
+      const wrong = (words: string): string | undefined =>
+        readLivePacket(notation.build(`> . 1:1(0) ack 1${words}`).bytes().slice(), 0, ipOf(local), ipOf(remote))?.wrong;
+      expect(wrong('')).to.equal(undefined);
+      expect(wrong(` from ${other}`)).to.equal(`addresses, ${other} to ${remote}`);
+      expect(wrong(` to ${other}`)).to.equal(`addresses, ${local} to ${other}`);
     }
   });
 
