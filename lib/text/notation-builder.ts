@@ -124,13 +124,15 @@ export class PacketBuilder {
         `TCP options of ${options.length} bytes are longer than ${MAX_OPTIONS}`,
       );
     }
+    const sequence = ((spec.sequence ?? 0) + (spec.absoluteSequence === true ? 0 : ours)) >>> 0;
     const ack = spec.ack === undefined ? 0 : spec.ack + (spec.absoluteAck === true ? 0 : theirs);
+    if (direction === '<') this.sequences.pass(direction, ends, spec.flags, sequence);
     TcpSegment.emit(
       frame,
       {
         sourcePort: ends.sourcePort,
         destinationPort: ends.destinationPort,
-        sequence: ((spec.sequence ?? 0) + (spec.absoluteSequence === true ? 0 : ours)) >>> 0,
+        sequence,
         acknowledgment: ack >>> 0,
         flags: spec.flags,
         window: spec.window ?? 0xffff,

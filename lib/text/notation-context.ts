@@ -6,6 +6,7 @@ import type { Frame } from '../core/frame.js';
 import { Icmpv6Type } from '../wire/icmpv6.js';
 import { groupMac, solicitedNode } from '../wire/ipv6.js';
 import { startsAtIp } from '../wire/whole-packet.js';
+import { Opening } from './opening.js';
 import type { Direction, PacketSpec } from './packet-spec.js';
 
 /** Options of a notation; the default addresses are those of packetdrill. */
@@ -113,11 +114,12 @@ export class NotationContext {
 interface Offsets {
   local: number;
   remote: number;
+  readonly opening: Opening;
 }
 
 /**
  * Per connection, the live sequence numbers that the 0 of each side stands for. Ours is learnt from the first SYN or SYN-ACK
- * that we send; the remote side's is what the context says.
+ * that we send, not from one that is sent again; the remote side's is what the context says.
  */
 export class SequenceMap {
   private readonly offsets = new Map<string, Offsets>();
@@ -135,11 +137,25 @@ export class SequenceMap {
 
   /** Notes that the live number `isn` is 0 of the side that sends in `direction`. */
   learn(direction: Direction, connection: Ends, isn: number): void {
-    const key = keyOf(direction, connection);
-    const offsets = this.offsets.get(key) ?? { local: 0, remote: this.remoteIsn };
+    const offsets = this.of(direction, connection);
     if (direction === '>') offsets.local = isn;
     else offsets.remote = isn;
+  }
+
+  /** A segment passes, with its live number: one of ours that begins a connection tells where ours begin. */
+  pass(direction: Direction, connection: Ends, flags: number, sequence: number): void {
+    const { opening } = this.of(direction, connection);
+    if (direction === '<') opening.received(flags, sequence);
+    else if (opening.sent(flags)) this.learn('>', connection, sequence);
+  }
+
+  private of(direction: Direction, connection: Ends): Offsets {
+    const key = keyOf(direction, connection);
+    const known = this.offsets.get(key);
+    if (known !== undefined) return known;
+    const offsets = { local: 0, remote: this.remoteIsn, opening: new Opening() };
     this.offsets.set(key, offsets);
+    return offsets;
   }
 }
 

@@ -102,7 +102,7 @@ export class PacketReader {
   private tcp(tcp: TcpSegment, frame: Frame, ends: Ends, direction: Direction): TcpSpec {
     const { view } = frame.slab;
     const { flags } = tcp;
-    if ((flags & TcpFlag.Syn) !== 0 && direction === '>') this.sequences.learn(direction, ends, tcp.sequence);
+    this.sequences.pass(direction, ends, flags, tcp.sequence);
     const ours = this.sequences.offset(direction, ends);
     const theirs = this.sequences.offset(opposite(direction), reversed(ends));
     const options = readTcpOptionList(view, tcp.offset + TCP_HEADER, tcp.payload);

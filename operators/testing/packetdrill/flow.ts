@@ -1,7 +1,7 @@
 /** The socket under test: whose packets a script means, and how its numbers become live ones and back. */
 
-import { TcpFlag } from '../../../lib/wire/tcp.js';
 import type { TcpOptionItem } from '../../../lib/text/tcp-option-list.js';
+import { Opening } from '../../../lib/text/opening.js';
 import type { LivePacket } from './live-packet.js';
 import type { Ports, SegmentLine } from './script.js';
 
@@ -18,8 +18,7 @@ export class Flow {
   remotePort: number;
   /** Live minus script sequence number of our side. */
   localOffset = 0;
-  /** Our initial sequence number, as it is. */
-  private initial: number | undefined = undefined;
+  private readonly opening: Opening = new Opening();
   /** The end of what we sent, as it is. */
   private sentEnd: number | undefined = undefined;
   /** The flow label of the first packet of ours. */
@@ -40,13 +39,15 @@ export class Flow {
     return sourcePort === this.localPort && destinationPort === this.remotePort;
   }
 
-  /** A packet of ours was expected as `line`: learns our initial sequence number. */
+  /** A packet of ours was expected as `line`: learns our initial sequence number, from a SYN that is not one sent again. */
   learn(line: SegmentLine, packet: LivePacket): void {
-    if ((line.flags & packet.flags & TcpFlag.Syn) === 0 || line.sequence === undefined) return;
-    // Sent again it is what it was.
-    if (packet.sequence === this.initial) return;
-    this.initial = packet.sequence;
+    if (line.sequence === undefined || !this.opening.sent(line.flags & packet.flags)) return;
     this.localOffset = line.absoluteSequence ? 0 : (packet.sequence - line.sequence) | 0;
+  }
+
+  /** A packet comes in. */
+  receive({ flags, sequence = 0 }: SegmentLine): void {
+    this.opening.received(flags, sequence);
   }
 
   /** A packet of ours was sent: returns whether it repeats data. */
@@ -142,7 +143,7 @@ export class Flows {
   inbound(ports: Ports | undefined): Flow {
     if (ports !== undefined) {
       const { source, destination } = ports;
-      const known = this.flows.find((flow) => flow.localPort === destination && flow.remotePort === source);
+      const known = this.flows.findLast((flow) => flow.localPort === destination && flow.remotePort === source);
       return (this.current = known ?? this.add(new Flow('connection', destination, source)));
     }
     const { current } = this;
@@ -155,7 +156,7 @@ export class Flows {
   outbound(ports: Ports | undefined): Flow | undefined {
     if (ports === undefined) return this.current;
     const { source, destination } = ports;
-    const known = this.flows.find((flow) => flow.localPort === source && flow.remotePort === destination);
+    const known = this.flows.findLast((flow) => flow.localPort === source && flow.remotePort === destination);
     return (this.current = known ?? this.add(new Flow('connection', source, destination)));
   }
 

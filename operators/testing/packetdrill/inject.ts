@@ -15,6 +15,7 @@ const MOST = 65_000;
 /** A segment comes in. */
 export function receiveSegment(world: World, flow: Flow, line: SegmentLine): void {
   const { length, flags, sequence = 0 } = line;
+  flow.receive(line);
   let offset = 0;
   do {
     const size = Math.min(MOST, length - offset);

@@ -3,6 +3,7 @@ import * as fc from 'fast-check';
 import { Frame, FramePool } from '../../../lib/core/frame.js';
 import { describe as describePacket } from '../../../lib/text/describe.js';
 import { PacketNotation } from '../../../lib/text/notation.js';
+import type { TcpSpec } from '../../../lib/text/packet-spec.js';
 import { tokenize } from '../../../lib/text/notation-lexer.js';
 import { ArpPacket } from '../../../lib/wire/arp.js';
 import { EthernetFrame, EtherType } from '../../../lib/wire/ethernet.js';
@@ -284,6 +285,25 @@ describe('PacketNotation', () => {
     expect(hexOf(notation.build('. 1:1(0) ack 6 win 9 <sack 7:8>'))).to.equal(
       hexOf(live.build('. 1:1(0) ack 6 win 9 <sack 7:8>')),
     );
+  });
+
+  it('learns where our numbers begin from a SYN that begins a connection, not from one that is sent again', () => {
+    const notation = new PacketNotation();
+    const sends = (line: string, sequence: number): string => {
+      const spec = notation.parse(line) as TcpSpec;
+      return notation.format(new PacketNotation().build({ ...spec, sequence }));
+    };
+    expect(sends('> S 0:0(0)', 1000)).to.match(/^> S 0:0/);
+    expect(sends('> S 0:0(0)', 1000)).to.match(/^> S 0:0/);
+    expect(sends('> S 0:0(0)', 5000)).to.match(/^> S 4000:4000/);
+    notation.build('< S. 0:0(0) ack 1');
+    expect(sends('> . 1:1(0) ack 1', 1001)).to.match(/^> \. 1:1/);
+    notation.build('< S 1:1(0)');
+    expect(sends('> S. 0:0(0) ack 1', 5000)).to.match(/^> S\. 0:0/);
+    notation.read(new PacketNotation().build('< S 1:1(0)'), '<');
+    expect(sends('> S. 0:0(0) ack 1', 9000)).to.match(/^> S\. 4000:4000/);
+    notation.read(new PacketNotation().build('< S 2:2(0)'), '<');
+    expect(sends('> S. 0:0(0) ack 1', 9000)).to.match(/^> S\. 0:0/);
   });
 
   it('quotes with the sequence numbers of the connection', () => {

@@ -1,8 +1,11 @@
 import { expect } from 'chai';
 import { ipOf } from '../../../../lib/core/address.js';
 import { PacketNotation } from '../../../../lib/text/notation.js';
+import type { TcpSpec } from '../../../../lib/text/packet-spec.js';
+import { Flow } from '../../../../operators/testing/packetdrill/flow.js';
 import { readLivePacket } from '../../../../operators/testing/packetdrill/live-packet.js';
 import { packetdrill, type PacketdrillOptions } from '../../../../operators/testing/packetdrill/packetdrill.js';
+import { parseScript } from '../../../../operators/testing/packetdrill/parser.js';
 import { resultText, type ScriptResult } from '../../../../operators/testing/packetdrill/result.js';
 
 /** A listener, and a connection without options that it has accepted. */
@@ -322,6 +325,43 @@ describe('packetdrill: scripts that must fail', () => {
       expect(wrong(` from ${other}`)).to.equal(`addresses, ${other} to ${remote}`);
       expect(wrong(` to ${other}`)).to.equal(`addresses, ${local} to ${other}`);
     }
+  });
+
+  it('takes a SYN that is sent again with another number for another, unless a connection may have ended since', () => {
+    const flow = new Flow('connecting', 1, 2);
+    const send = (flags: string, sequence: number): void => {
+      const line = `> ${flags} 0:0(0)`;
+      const spec = new PacketNotation({ linkType: 'ip', localPort: 1, remotePort: 2 });
+      const bytes = spec
+        .build({ ...(spec.parse(line) as TcpSpec), sequence })
+        .bytes()
+        .slice();
+      const packet = readLivePacket(bytes, 0, ipOf('192.168.0.1'), ipOf('192.0.2.1'));
+      const [event] = parseScript(`0 ${line}`, {}).events;
+      if (packet === undefined || event?.action.kind !== 'outbound') throw new Error('no packet');
+      flow.learn(event.action.segment, packet);
+    };
+    const receive = (text: string): void => {
+      const [event] = parseScript(`0 < ${text} win 1`, {}).events;
+      if (event?.action.kind === 'inbound') flow.receive(event.action.segment);
+    };
+    const zero = (sequence: number): boolean => flow.scriptSequence(sequence) === 0;
+    send('S', 1000);
+    send('S', 5000);
+    expect(zero(1000) && !zero(5000)).to.equal(true);
+    // A simultaneous open, and the other side's SYN again.
+    for (let i = 0; i < 2; i++) {
+      receive('S 7:7(0)');
+      send('S.', 5000);
+    }
+    expect(zero(1000)).to.equal(true);
+    receive('S 8:8(0)');
+    send('S.', 5000);
+    expect(zero(5000)).to.equal(true);
+    receive('R 9:9(0)');
+    receive('S 8:8(0)');
+    send('S.', 6000);
+    expect(zero(6000)).to.equal(true);
   });
 
   it('says where, what was expected, what came, and how far off it was', () => {
