@@ -208,9 +208,11 @@ class CodeParser {
     if (this.accept('(')) {
       if (this.accept(')')) return { kind: 'tuple', items: [] };
       const items = this.items();
-      const [only] = items;
+      const [only, second] = items;
+      // A comma makes a tuple also of one value.
+      const isTuple = second !== undefined || this.peek(-1).text === ',';
       this.expect(')');
-      return items.length === 1 && only !== undefined ? only : { kind: 'tuple', items };
+      return only === undefined || isTuple ? { kind: 'tuple', items } : only;
     }
     if (this.accept('[')) {
       const items = this.peek().text === ']' ? [] : this.items();

@@ -13,7 +13,8 @@ export type Code =
   | { readonly kind: 'call'; readonly name: string; readonly args: readonly Code[] }
   | { readonly kind: 'tuple'; readonly items: readonly Code[] };
 
-export type Value = number | string | boolean | undefined;
+/** A value; a tuple or a list is what it has in it. */
+export type Value = number | string | boolean | undefined | readonly Value[];
 
 /** A statement that was passed over. */
 export interface Statement {
@@ -64,6 +65,7 @@ export function judge({ test }: Assertion, names: Names): Verdict {
 }
 
 function truth(value: Value): boolean {
+  if (typeof value === 'object') return value.length > 0;
   return value !== undefined && value !== 0 && value !== '' && value !== false;
 }
 
@@ -84,9 +86,14 @@ function evaluate(code: Code, names: Names): Value {
     case 'call':
       return call(code.name, code.args, names);
     case 'tuple':
-      // A tuple that is not empty is true, as in Python.
-      return code.items.length > 0;
+      return code.items.map((item) => evaluate(item, names));
   }
+}
+
+/** A value to compute with. */
+function number(value: Value): number {
+  if (typeof value === 'object') throw new Unknown('what a tuple is as a number');
+  return Number(value);
 }
 
 function known(value: Value, what: string): Value {
@@ -96,8 +103,8 @@ function known(value: Value, what: string): Value {
 
 function unary(operator: string, value: Value): Value {
   if (operator === 'not') return !truth(value);
-  if (operator === '~') return ~Number(value);
-  return operator === '-' ? -Number(value) : Number(value);
+  if (operator === '~') return ~number(value);
+  return operator === '-' ? -number(value) : number(value);
 }
 
 function binary(operator: string, left: Code, right: Code, names: Names): Value {
@@ -106,7 +113,7 @@ function binary(operator: string, left: Code, right: Code, names: Names): Value 
   if (operator === 'or') return truth(a) ? a : evaluate(right, names);
   const b = evaluate(right, names);
   if (operator === '+' && typeof a === 'string' && typeof b === 'string') return a + b;
-  return arithmetic(operator, Number(a), Number(b));
+  return arithmetic(operator, number(a), number(b));
 }
 
 function arithmetic(operator: string, a: number, b: number): number {
@@ -142,39 +149,59 @@ function compare(operators: readonly string[], terms: readonly Code[], names: Na
   const [first, ...rest] = terms;
   let left = first === undefined ? undefined : evaluate(first, names);
   return rest.every((term, i) => {
-    const operator = operators[i] ?? '';
-    if (operator.endsWith('in')) return (operator === 'in') === contains(term, left, names);
     const right = evaluate(term, names);
-    const holds = relation(operator, left, right);
+    const holds = relation(operators[i] ?? '', left, right);
     left = right;
     return holds;
   });
 }
 
-/** Whether a tuple has a value, or a text a part. */
-function contains(term: Code, value: Value, names: Names): boolean {
-  if (term.kind === 'tuple') return term.items.some((item) => relation('==', value, evaluate(item, names)));
-  const whole = evaluate(term, names);
-  return typeof whole === 'string' && typeof value === 'string' && whole.includes(value);
-}
-
 function relation(operator: string, left: Value, right: Value): boolean {
-  const a = typeof left === 'boolean' ? Number(left) : (left ?? 0);
-  const b = typeof right === 'boolean' ? Number(right) : (right ?? 0);
   switch (operator) {
     case '==':
-      return a === b;
+      return isSame(left, right);
     case '!=':
-      return a !== b;
+      return !isSame(left, right);
+    case 'in':
+      return contains(right, left);
+    case 'not in':
+      return !contains(right, left);
     case '<':
-      return a < b;
+      return isLess(left, right);
     case '<=':
-      return a <= b;
+      return isLess(left, right) || isSame(left, right);
     case '>':
-      return a > b;
+      return isLess(right, left);
     default:
-      return a >= b;
+      return isLess(right, left) || isSame(left, right);
   }
+}
+
+/** Tuples are the same that have the same in them. */
+function isSame(left: Value, right: Value): boolean {
+  if (typeof left === 'object' && typeof right === 'object') {
+    return left.length === right.length && left.every((item, i) => isSame(item, right[i]));
+  }
+  return plain(left) === plain(right);
+}
+
+/** Whether a tuple has a value, or a text a part. */
+function contains(whole: Value, part: Value): boolean {
+  if (typeof whole === 'object') return whole.some((item) => isSame(item, part));
+  if (typeof whole !== 'string' || typeof part !== 'string') throw new Unknown('what is in a value');
+  return whole.includes(part);
+}
+
+function isLess(left: Value, right: Value): boolean {
+  const [a, b] = [plain(left), plain(right)];
+  if (typeof a === 'number' && typeof b === 'number') return a < b;
+  if (typeof a === 'string' && typeof b === 'string') return a < b;
+  throw new Unknown('which of the values is less');
+}
+
+/** Truth values are numbers, too. */
+function plain(value: Value): Value {
+  return typeof value === 'boolean' ? Number(value) : value;
 }
 
 const FUNCTIONS: Readonly<Record<string, (...args: number[]) => number>> = {
@@ -189,5 +216,5 @@ const FUNCTIONS: Readonly<Record<string, (...args: number[]) => number>> = {
 function call(name: string, args: readonly Code[], names: Names): Value {
   const run = Object.hasOwn(FUNCTIONS, name) ? FUNCTIONS[name] : undefined;
   if (run === undefined) throw new Unknown(`${name}()`);
-  return run(...args.map((arg) => Number(evaluate(arg, names))));
+  return run(...args.map((arg) => number(evaluate(arg, names))));
 }
