@@ -241,7 +241,14 @@ export class Program implements NetworkProgram {
     if (this.exitCode !== undefined) return;
     this.exitCode = code;
     this.check.cancel();
-    for (const hold of this.holds.values()) hold.release();
+    for (const hold of this.holds.values()) {
+      try {
+        hold.release();
+      } catch (error) {
+        // Closed already, or not to be closed by what the program made of it.
+        claim(error);
+      }
+    }
     this.holds.clear();
     this.idle.clear();
     this.ended(code);

@@ -222,6 +222,27 @@ describe('programs', () => {
     }
   });
 
+  it('end with all that they opened, also where some of it is closed already or is not to be closed', async () => {
+    for (const end of [
+      `socket.close(); process.exit(3);`,
+      `socket.close = () => { throw new Error('never') }; process.exit(3);`,
+    ]) {
+      const program = await run(`const socket = require('dgram').createSocket('udp4');
+        require('net').createServer().listen(7);
+        socket.bind(9, () => { require('net').createServer().listen(8); ${end} });`);
+      expect([program.exitCode, program.error], end).to.deep.equal([3, undefined]);
+    }
+    const net = lan();
+    const { exited } = net.program('a', { source: `require('dgram').createSocket('udp4').close = () => null.x` });
+    const open = net.program('a', {
+      source: `const socket = require('dgram').createSocket('udp4');
+        socket.bind(9, () => { socket.close = () => { throw new Error('never') }; });`,
+    });
+    expect(await net.runUntilSettled(exited)).to.equal(0);
+    net.dispose();
+    expect(await open.exited).to.equal(137);
+  });
+
   it('are killed, like other processes, and the network says who is running', async () => {
     const net = lan();
     const server = net.program('b', {
