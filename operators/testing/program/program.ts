@@ -70,6 +70,9 @@ export class Program implements NetworkProgram {
   readonly loads: Set<Promise<unknown>> = new Set<Promise<unknown>>();
   /** Whether its main module has run: until then it does not end for want of work. */
   private started = false;
+  /** Whether its listeners of `exit` are told, or were; and whether one of uncaught errors is. */
+  private isExiting = false;
+  private isCatching = false;
   private readonly holds = new Map<object, Holdable>();
   private readonly idle = new Set<object>();
   private readonly check: Timer;
@@ -196,18 +199,18 @@ export class Program implements NetworkProgram {
     if (origin === 'unhandledRejection' && this.events.listenerCount(origin) > 0) {
       return this.bind(() => this.events.emit(origin, error, Promise.resolve()))();
     }
-    if (this.error === undefined && this.events.listenerCount('uncaughtException') > 0) {
+    if (this.error === undefined && !this.isCatching && this.events.listenerCount('uncaughtException') > 0) {
       // What the listener throws ends the program.
-      const listeners = this.events.rawListeners('uncaughtException');
-      this.events.removeAllListeners('uncaughtException');
+      this.isCatching = true;
       try {
-        for (const listener of listeners) listener.call(this.events, error, origin);
-        for (const listener of listeners) this.events.on('uncaughtException', listener as () => void);
+        this.events.emit('uncaughtException', error, origin);
         return;
       } catch (thrown) {
         claim(thrown);
         if (thrown instanceof ProgramExit) return;
         return this.crash(thrown);
+      } finally {
+        this.isCatching = false;
       }
     }
     this.crash(error);
@@ -222,15 +225,18 @@ export class Program implements NetworkProgram {
     this.exit(1);
   }
 
-  /** Ends the program: tells it, closes what it left open. */
+  /** Ends the program: tells it once, closes what it left open. Whoever is told may choose another code, by `process.exit` or `exitCode`. */
   exit(code: number): void {
     if (this.exitCode !== undefined) return;
+    this.wantedCode = code;
+    if (this.isExiting) return this.end(code);
+    this.isExiting = true;
     try {
       this.events.emit('exit', code);
     } catch (error) {
       claim(error);
     }
-    this.end(this.wantedCode !== undefined && code === 0 ? this.wantedCode : code);
+    this.end(this.wantedCode ?? 0);
   }
 
   kill(): void {

@@ -205,6 +205,20 @@ describe('programs', () => {
     expect(program.exitCode).to.equal(0);
   });
 
+  it('catch one uncaught error if they want to hear of one only', async () => {
+    for (const listen of [
+      `process.once('uncaughtException', hear);`,
+      `process.on('uncaughtException', function once(error) { process.off('uncaughtException', once); hear(error); });`,
+    ]) {
+      const program = await run(`const hear = ({ message }) => console.log(message);
+        ${listen}
+        setTimeout(() => { throw new Error('one') }, 5);
+        setTimeout(() => { throw new Error('two') }, 6);`);
+      expect([program.stdout, program.exitCode], listen).to.deep.equal(['one\n', 1]);
+      expect(program.stderr).to.match(/^Uncaught Error: two/);
+    }
+  });
+
   it('end by process.exit, wherever they are, and leave nothing behind', async () => {
     for (const exit of [
       'process.exit(7)',
@@ -241,6 +255,21 @@ describe('programs', () => {
     expect(await net.runUntilSettled(exited)).to.equal(0);
     net.dispose();
     expect(await open.exited).to.equal(137);
+  });
+
+  it('tell listeners of their exit once, which may choose another code', async () => {
+    for (const [source, code] of [
+      [`process.on('exit', () => { console.log('bye'); process.exit(4); });`, 4],
+      [`process.on('exit', () => { console.log('bye'); process.exit(); }); process.exit(6);`, 6],
+      [`process.on('exit', () => { console.log('bye'); process.exitCode = 5; }); process.exit(6);`, 5],
+      [
+        `process.on('exit', (code) => console.log(code === 0 ? 'bye' : code)); process.exitCode = 2; process.exit(0);`,
+        0,
+      ],
+    ] as const) {
+      const program = await run(source);
+      expect([program.stdout, program.exitCode], source).to.deep.equal(['bye\n', code]);
+    }
   });
 
   it('are killed, like other processes, and the network says who is running', async () => {
