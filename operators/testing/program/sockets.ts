@@ -1,5 +1,6 @@
 /** The host's sockets as a program gets them: what comes from the network enters the program by its own doors, and what it opened is known. */
 
+import { errorMonitor } from 'node:events';
 import type { LookupFunction } from 'node:net';
 import type { Timers } from '../../../lib/core/timers.js';
 import type { TcpConnection, TcpHandler, TcpListener, TcpSockets } from '../../../lib/l4/tcp/api.js';
@@ -139,7 +140,8 @@ export function programNet(program: Program, lookup: LookupFunction): NodeNet {
     override listen(...args: ListenArguments): this {
       super.listen(...args);
       adopt(program, this, () => this.close());
-      this.once('error', () => program.letGo(this));
+      // Hears of errors without answering for them.
+      this.once(errorMonitor, () => program.letGo(this));
       return this;
     }
   };
@@ -177,6 +179,8 @@ export function programDgram(program: Program, lookup: LookupFunction): NodeDgra
       socket.bind = (...where) => {
         bind(...where);
         adopt(program, socket, () => socket.close());
+        const failed = () => program.letGo(socket);
+        socket.once(errorMonitor, failed).prependOnceListener('listening', () => socket.off(errorMonitor, failed));
         return socket;
       };
       return socket;

@@ -272,6 +272,31 @@ describe('programs', () => {
     }
   });
 
+  it('do not run because of what could not be bound, and end where nobody hears of that', async () => {
+    const taken = (listener: string) =>
+      run(`const net = require('net'), dgram = require('dgram');
+      net.createServer().listen(7).unref();
+      dgram.createSocket('udp4').bind(9, () => { ${listener} }).unref();
+      setTimeout(() => console.log('never'), 60_000).unref();`);
+    for (const [what, call] of [
+      ['net.createServer()', 'listen(7)'],
+      [`require('http').createServer()`, 'listen(7)'],
+      [`dgram.createSocket('udp4')`, 'bind(9)'],
+    ]) {
+      const unheard = await taken(`${what}.${call}`);
+      expect([unheard.exitCode, unheard.stdout], what).to.deep.equal([1, '']);
+      expect(unheard.stderr).to.match(/^Uncaught .*: (listen|bind) EADDRINUSE/);
+      const heard = await taken(`${what}.on('error', ({ code }) => console.log(code)).${call}`);
+      expect([heard.exitCode, heard.stdout], what).to.deep.equal([0, 'EADDRINUSE\n']);
+    }
+    // An error of a socket that is bound is not its end.
+    const bound = await run(`const socket = require('dgram').createSocket('udp4').bind(9, () => {
+        socket.on('error', () => setTimeout(() => { console.log('here'); socket.close(); }, 10).unref());
+        socket.emit('error', new Error('passing'));
+      });`);
+    expect(bound.stdout).to.equal('here\n');
+  });
+
   it('are killed, like other processes, and the network says who is running', async () => {
     const net = lan();
     const server = net.program('b', {
