@@ -8,6 +8,7 @@ const WORDS: Readonly<Record<string, number>> = {
   AF_INET6: 10,
   PF_INET: 2,
   PF_INET6: 10,
+  SOMAXCONN: 4096,
   SOCK_STREAM: 1,
   SOCK_DGRAM: 2,
   SOCK_NONBLOCK: 0x800,
@@ -126,14 +127,19 @@ function wordValue(name: string): number | undefined {
   return Object.hasOwn(ERRNO, name) ? ERRNO[name] : undefined;
 }
 
+/** What is in `[...]`, or the expression itself. */
+export function innerOf(expression: Expression | undefined): Expression | undefined {
+  return expression?.kind === 'list' ? expression.items[0] : expression;
+}
+
 /** The number in `[n]`, or the number. */
 export function valueIn(expression: Expression | undefined): number | undefined {
-  return expression?.kind === 'list' ? numberOf(expression.items[0]) : numberOf(expression);
+  return numberOf(innerOf(expression));
 }
 
 /** Whether a script says a value: with `...` it does not. */
 export function isAsked(expression: Expression | undefined): boolean {
-  const value = expression?.kind === 'list' ? expression.items[0] : expression;
+  const value = innerOf(expression);
   return value !== undefined && value.kind !== 'any';
 }
 

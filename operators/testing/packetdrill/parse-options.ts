@@ -37,6 +37,12 @@ export function parseTcpOptions(cursor: ScriptCursor): ParsedOptions {
   return { options, absoluteEcho };
 }
 
+/** Whether an option leaves a value open. */
+export function isOpen(item: TcpOptionItem): boolean {
+  if (item.kind === 'TS') return item.value === undefined || item.echo === undefined;
+  return (item.kind === 'mss' || item.kind === 'wscale') && item.value === undefined;
+}
+
 function itemLength(item: TcpOptionItem): number {
   if (item.kind === 'nop' || item.kind === 'eol') return 1;
   if (item.kind === 'sackOK') return 2;

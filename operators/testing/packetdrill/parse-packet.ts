@@ -4,7 +4,7 @@ import { TCP_FLAG_LETTERS } from '../../../lib/text/packet-spec.js';
 import { TcpFlag } from '../../../lib/wire/tcp.js';
 import type { ScriptCursor } from './cursor.js';
 import type { Action, IcmpLine, IpInfo, Ports, SegmentLine } from './script.js';
-import { parseTcpOptions } from './parse-options.js';
+import { isOpen, parseTcpOptions } from './parse-options.js';
 
 const FLAG_WORD = /^[FSRPUEWA]+$/;
 const ECN_WORDS: Readonly<Record<string, NonNullable<IpInfo['ecn']>>> = {
@@ -112,7 +112,8 @@ function parseSegment(
   const range = parseRange(cursor);
   let ack: number | undefined;
   let absoluteAck = false;
-  if (cursor.accept('ack')) {
+  const acknowledges = cursor.accept('ack');
+  if (acknowledges) {
     ack = cursor.numberOrAny('an acknowledgment number');
     absoluteAck = cursor.accept('!');
   }
@@ -120,8 +121,11 @@ function parseSegment(
   if (direction === 'inbound' && window === undefined) throw cursor.error("expected 'win'");
   const urgent = cursor.accept('urg') ? cursor.number('an urgent pointer', 0xffff) : undefined;
   const { options, absoluteEcho } = parseTcpOptions(cursor);
-  if (direction === 'inbound' && options === 'any') throw cursor.error('options to be sent must be said');
-  if (direction === 'inbound' && range.sequence === undefined) throw cursor.error('the sequence number must be said');
+  if (direction === 'inbound') {
+    if (options === 'any' || options.some(isOpen)) throw cursor.error('options to be sent must be said');
+    if (range.sequence === undefined) throw cursor.error('the sequence number must be said');
+    if (acknowledges && ack === undefined) throw cursor.error('the acknowledgment number must be said');
+  }
   return { ip, ports, flags, ...range, ack, absoluteAck, window, urgent, options, absoluteEcho };
 }
 

@@ -123,6 +123,9 @@ class Parser {
   private checkOption(name: string, value: string, token: Token): void {
     const numeric = ['tolerance_usecs', 'mtu', 'tcp_ts_tick_usecs', 'bind_port', 'connect_port', 'mss'].includes(name);
     if (numeric && !/^\d+$/.test(value)) throw this.cursor.errorAt(`--${name} needs a number, not '${value}'`, token);
+    if (['bind_port', 'connect_port'].includes(name) && Number(value) > 0xffff) {
+      throw this.cursor.errorAt(`--${name} is at most 65535, not ${value}`, token);
+    }
     if (name === 'tolerance_percent' && !/^\d*\.?\d+$/.test(value)) {
       throw this.cursor.errorAt(`--${name} needs a number, not '${value}'`, token);
     }

@@ -2,6 +2,7 @@
 
 import { UsageError } from '../../../lib/core/errors.js';
 import type { TcpConnection } from '../../../lib/l4/tcp/api.js';
+import { Unsupported } from './arguments.js';
 import { Flows } from './flow.js';
 import type { MatchRules } from './match.js';
 import { receiveIcmp, receiveSegment } from './inject.js';
@@ -11,7 +12,7 @@ import { type EventResult, isFailure, type Outcome, outcomeText, type ScriptResu
 import type { Action, CallLine, IpMode, Script, ScriptEvent } from './script.js';
 import { packetText } from './segment-text.js';
 import { applyCommand, type ProfileName, profileSettings, type Settings } from './settings.js';
-import { type Call, resultDifference, Sockets, Unsupported } from './sockets.js';
+import { type Call, resultDifference, Sockets } from './sockets.js';
 import { isPreparation } from './system-calls.js';
 import { infoNames, type StateQuestion, stateQuestion } from './tcp-info.js';
 import type { Returned } from './test-socket.js';

@@ -1,7 +1,8 @@
 /** Socket options of scripts: set where the stack has them, remembered otherwise. */
 
 import { congestionName } from './congestion-names.js';
-import { ERRNO, expressionText, isAsked, nameOf, numberOf, valueIn } from './constants.js';
+import { known, knownOr, Unsupported } from './arguments.js';
+import { ERRNO, expressionText, innerOf, isAsked, nameOf, numberOf, valueIn } from './constants.js';
 import type { Expression } from './expression.js';
 import { isAllowed, toldValue } from './option-values.js';
 import type { Call } from './sockets.js';
@@ -153,7 +154,10 @@ function optionName(args: readonly Expression[]): string {
   return known.find(([value]) => value === number)?.[1] ?? `${level}/${number}`;
 }
 
-/** `setsockopt`: what the stack does not know is accepted silently. */
+/** Options that mean something to sockets, not to the stack. */
+const KEPT: ReadonlySet<string> = new Set(['SO_REUSEADDR', 'SO_RCVLOWAT', 'TCP_FASTOPEN', 'TCP_FASTOPEN_CONNECT']);
+
+/** `setsockopt`: options that mean nothing here are accepted silently. @throws Unsupported for a value that is not known, of one that does */
 export function setOption(socket: TestSocket, args: readonly Expression[]): Returned {
   const name = optionName(args);
   const given = args[3];
@@ -166,9 +170,10 @@ export function setOption(socket: TestSocket, args: readonly Expression[]): Retu
     socket.values.set(name, durationOf(given));
     return { value: 0 };
   }
-  const text = given?.kind === 'list' ? given.items[0] : given;
-  if (text?.kind === 'string') return setText(socket, name, text.value);
-  const value = valueIn(given);
+  const inner = innerOf(given);
+  if (inner?.kind === 'string') return setText(socket, name, inner.value);
+  const means = Object.hasOwn(SETTERS, name) || KEPT.has(name);
+  const value = means ? known(inner, name) : numberOf(inner);
   if (value === undefined) return { value: 0 };
   if (socket.linux && !isAllowed(name, value)) return failed('EINVAL');
   socket.values.set(name, value);
@@ -178,9 +183,9 @@ export function setOption(socket: TestSocket, args: readonly Expression[]): Retu
 
 /** Milliseconds of `{tv_sec=1, tv_usec=0}`. */
 function durationOf(expression: Expression | undefined): number {
-  const literal = expression?.kind === 'list' ? expression.items[0] : expression;
-  if (literal?.kind !== 'struct') return 0;
-  const field = (name: string) => numberOf(literal.fields.get(name)) ?? 0;
+  const literal = innerOf(expression);
+  if (literal?.kind !== 'struct') throw new Unsupported('a time that is no structure');
+  const field = (name: string) => knownOr(0, literal.fields.get(name), name);
   return field('tv_sec') * 1000 + field('tv_usec') / 1000;
 }
 
@@ -194,11 +199,11 @@ function setText(socket: TestSocket, name: string, given: string): Returned {
 }
 
 function lingerOf(expression: Expression | undefined): TestSocket['linger'] {
-  const literal = expression?.kind === 'list' ? expression.items[0] : expression;
-  if (literal?.kind !== 'struct') return undefined;
-  const field = (...names: string[]) =>
-    names.map((name) => numberOf(literal.fields.get(name))).find((n) => n !== undefined);
-  return field('onoff', 'l_onoff') === 0 ? undefined : (field('linger', 'l_linger') ?? 0) * 1000;
+  const literal = innerOf(expression);
+  if (literal?.kind !== 'struct') throw new Unsupported('SO_LINGER without {onoff=..., linger=...}');
+  const field = (name: string, fallback: number) =>
+    knownOr(fallback, literal.fields.get(name) ?? literal.fields.get(`l_${name}`), name);
+  return field('onoff', 1) === 0 ? undefined : field('linger', 0) * 1000;
 }
 
 /** `getsockopt`: values that the stack knows are compared. */

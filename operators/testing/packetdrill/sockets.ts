@@ -4,7 +4,8 @@ import { anyAddress, type IpAddress, ipOf, mapped, unmapped } from '../../../lib
 import { NetError } from '../../../lib/core/errors.js';
 import type { TcpConnection, TcpListener, TcpState } from '../../../lib/l4/tcp/api.js';
 import type { TcpHost } from '../../../lib/l4/tcp/tcp-host.js';
-import { ERRNO, expressionText, isAsked, nameOf, numberOf, valueIn } from './constants.js';
+import { bufferLength, familyIn, known, knownOr, optional, portIn, required, Unsupported } from './arguments.js';
+import { ERRNO, expressionText, innerOf, isAsked, nameOf, numberOf, valueIn } from './constants.js';
 import type { Expression } from './expression.js';
 import { roomInSyn } from './fast-open.js';
 import type { Flows } from './flow.js';
@@ -14,9 +15,6 @@ import type { CallLine, IpMode } from './script.js';
 import type { KeepAlive } from './settings.js';
 import { getOption, setOption } from './socket-options.js';
 import { failed, type Returned, TestSocket } from './test-socket.js';
-
-/** The script asks for what is not supported. */
-export class Unsupported extends Error {}
 
 /** A call that was made: `attempt` says what it returns as soon as it does. */
 export interface Call {
@@ -91,9 +89,9 @@ export class Sockets {
   begin(call: CallLine): Call {
     if (call.name === 'socket') return this.socket(call);
     if (call.name === 'poll') return this.poll(call);
-    const fd = numberOf(call.args[0]);
-    const socket = fd === undefined ? undefined : this.sockets.get(fd);
-    if (socket === undefined || fd === undefined) return at(failed('EBADF'));
+    const fd = required(call.args, 0);
+    const socket = this.sockets.get(fd);
+    if (socket === undefined) return at(failed('EBADF'));
     try {
       return this.limited(socket, call.name, this.on(socket, fd, call));
     } catch (error) {
@@ -108,7 +106,7 @@ export class Sockets {
       case 'bind':
         return this.bind(socket, args);
       case 'listen':
-        return this.listen(socket, numberOf(args[1]) ?? 0);
+        return this.listen(socket, optional(args, 1));
       case 'accept':
       case 'accept4':
         return this.accept(socket, call);
@@ -144,7 +142,7 @@ export class Sockets {
   }
 
   private socket(call: CallLine): Call {
-    const type = numberOf(call.args[1]) ?? 1;
+    const type = optional(call.args, 1, 1);
     if ((type & 0xf) !== 1) throw new Unsupported('sockets other than of SOCK_STREAM');
     return at(this.install(new TestSocket(this.options.linux, this.options.keepAlive()), call, (type & 0x800) !== 0));
   }
@@ -188,7 +186,7 @@ export class Sockets {
   private accept(socket: TestSocket, call: CallLine): Call {
     const { listener } = socket;
     if (listener === undefined) return at(failed('EINVAL'));
-    const nonBlocking = ((numberOf(call.args[3]) ?? 0) & 0x800) !== 0;
+    const nonBlocking = (optional(call.args, 3) & 0x800) !== 0;
     return {
       instead: socket.nonBlocking ? 'EAGAIN' : undefined,
       attempt: () => {
@@ -241,13 +239,8 @@ export class Sockets {
 
   private read(socket: TestSocket, { name, args }: CallLine): Call {
     const vectored = name === 'readv' || name === 'recvmsg';
-    const max = vectored ? vectorLength(args[1]) : required(args, 2);
-    const flags =
-      name === 'recv' || name === 'recvfrom'
-        ? (numberOf(args[3]) ?? 0)
-        : name === 'recvmsg'
-          ? (numberOf(args[2]) ?? 0)
-          : 0;
+    const max = bufferLength(args[vectored ? 1 : 2], vectored);
+    const flags = name === 'recvmsg' ? optional(args, 2) : name.startsWith('recv') ? optional(args, 3) : 0;
     if (flags & FLAG.ERRQUEUE) throw new Unsupported('the error queue');
     if (flags & FLAG.OOB) throw new Unsupported('reading out of band');
     const dontWait = socket.nonBlocking || (flags & FLAG.DONTWAIT) !== 0;
@@ -258,9 +251,8 @@ export class Sockets {
 
   private write(socket: TestSocket, { name, args }: CallLine): Call {
     const vectored = name === 'writev' || name === 'sendmsg';
-    const length = vectored ? vectorLength(args[1]) : required(args, 2);
-    const flags =
-      name === 'sendmsg' ? (numberOf(args[2]) ?? 0) : name.startsWith('send') ? (numberOf(args[3]) ?? 0) : 0;
+    const length = bufferLength(args[vectored ? 1 : 2], vectored);
+    const flags = name === 'sendmsg' ? optional(args, 2) : name.startsWith('send') ? optional(args, 3) : 0;
     const dontWait = socket.nonBlocking || (flags & FLAG.DONTWAIT) !== 0;
     const how = { more: (flags & FLAG.MORE) !== 0, urgent: (flags & FLAG.OOB) !== 0 };
     const bytes = new Uint8Array(length);
@@ -325,7 +317,7 @@ export class Sockets {
   private ioctl(socket: TestSocket, args: readonly Expression[]): Call {
     const request = nameOf(args[1]);
     if (request === 'FIONBIO') {
-      socket.nonBlocking = (valueIn(args[2]) ?? 0) !== 0;
+      socket.nonBlocking = known(innerOf(args[2]), 'argument 3') !== 0;
       return at({ value: 0 });
     }
     const { connection } = socket;
@@ -339,8 +331,9 @@ export class Sockets {
   }
 
   private poll({ args }: CallLine): Call {
-    const entries = args[0]?.kind === 'list' ? args[0].items : [];
-    const timeout = numberOf(args[2]) ?? 0;
+    if (args[0]?.kind !== 'list') throw new Unsupported('poll without a list');
+    const entries = args[0].items.map(pollEntry);
+    const timeout = optional(args, 2);
     const deadline = timeout < 0 ? Number.POSITIVE_INFINITY : this.options.now() + timeout;
     const found: number[] = [];
     const attempt = (): Returned => {
@@ -348,7 +341,7 @@ export class Sockets {
       const count = found.filter((mask) => mask !== 0).length;
       return count > 0 || this.options.now() >= deadline - NANOSECOND ? { value: count } : undefined;
     };
-    const all = entries.map((entry) => (entry.kind === 'struct' ? entry.fields.get('revents') : undefined));
+    const all = entries.map(({ revents }) => revents);
     const untold = all.flatMap((revents) =>
       revents !== undefined && isAsked(revents) && numberOf(revents) === undefined ? [expressionText(revents)] : [],
     );
@@ -363,12 +356,24 @@ export class Sockets {
     return { instead: undefined, attempt, check, untold, deadline };
   }
 
-  private readyOf(entry: Expression): number {
-    if (entry.kind !== 'struct') throw new Unsupported('poll without {fd=..., events=...}');
-    const socket = this.sockets.get(numberOf(entry.fields.get('fd')) ?? -1);
-    if (socket === undefined) return 0x20;
-    return socket.ready & ((numberOf(entry.fields.get('events')) ?? 0) | 0x18);
+  private readyOf({ fd, events }: PollEntry): number {
+    const socket = this.sockets.get(fd);
+    return socket === undefined ? 0x20 : socket.ready & (events | 0x18);
   }
+}
+
+/** One of the descriptors that `poll` asks about. */
+interface PollEntry {
+  readonly fd: number;
+  readonly events: number;
+  readonly revents: Expression | undefined;
+}
+
+function pollEntry(entry: Expression): PollEntry {
+  if (entry.kind !== 'struct') throw new Unsupported('poll without {fd=..., events=...}');
+  const { fields } = entry;
+  const events = knownOr(0, fields.get('events'), 'events');
+  return { fd: known(fields.get('fd'), 'fd'), events, revents: fields.get('revents') };
 }
 
 /** What rounding may cost, in milliseconds. */
@@ -404,35 +409,6 @@ function watch(listener: TcpListener, socket: TestSocket): void {
 /** A call that has returned already. */
 export function at(returned: Returned): Call {
   return { instead: undefined, attempt: () => returned };
-}
-
-function required(args: readonly Expression[], index: number): number {
-  const value = numberOf(args[index]);
-  if (value === undefined) throw new Unsupported(`argument ${index + 1} is no number that is known`);
-  return value;
-}
-
-/** Bytes of the buffers of an `iovec`, or of a `msghdr`'s. */
-function vectorLength(expression: Expression | undefined): number {
-  if (expression?.kind === 'struct') return vectorLength(expression.fields.get('msg_iov'));
-  if (expression?.kind !== 'list') throw new Unsupported('buffers that are not a list');
-  return expression.items.reduce((sum, item) => {
-    const length = item.kind === 'struct' ? (item.items[1] ?? item.fields.get('iov_len')) : undefined;
-    const bytes = numberOf(length);
-    if (bytes === undefined) throw new Unsupported('a buffer without a length');
-    return sum + bytes;
-  }, 0);
-}
-
-/** The port of a literal address. */
-function portIn(expression: Expression | undefined): number | undefined {
-  if (expression?.kind !== 'struct') return undefined;
-  return numberOf(expression.fields.get('sin_port') ?? expression.fields.get('sin6_port'));
-}
-
-function familyIn(expression: Expression | undefined): string {
-  if (expression?.kind !== 'struct') return '';
-  return nameOf(expression.fields.get('sa_family') ?? expression.fields.get('sin_family'));
 }
 
 /** `connect` to nowhere: the connection ends with a reset, the socket can be used again. */
