@@ -17,6 +17,7 @@ import { UDP_HEADER, UdpDatagram } from '../wire/udp.js';
 import { homeAddress, lastStation } from './checksum-addresses.js';
 import { icmpv6Payload, icmpv6Rest } from './notation-icmpv6.js';
 import { type Ends, type NotationContext, opposite, type SequenceMap } from './notation-context.js';
+import { etherRefusal, ipRefusal, linkRefusal } from './notation-refusal.js';
 import { pushTags } from './notation-vlan.js';
 import {
   type ArpSpec,
@@ -52,8 +53,10 @@ export class PacketBuilder {
 
   /** Builds the frame of `spec` as sent in `direction`, in memory of its own or of `pool`. */
   build(spec: PacketSpec, direction: Direction, pool?: FramePool): Frame {
+    const isEthernet = this.context.linkType === 'ethernet';
+    if (!isEthernet) refuse(linkRefusal(spec));
     const frame = this.network(spec, direction, pool);
-    if (this.context.linkType === 'ethernet') {
+    if (isEthernet) {
       const etherType = this.etherType(spec, direction);
       const macFrom = spec.macFrom ?? this.context.ends(direction).macFrom;
       EthernetFrame.emit(frame, spec.macTo ?? this.context.macTo(spec, direction), macFrom, etherType);
@@ -64,12 +67,13 @@ export class PacketBuilder {
   }
 
   private network(spec: PacketSpec, direction: Direction, pool?: FramePool): Frame {
-    if (spec.kind === 'arp') return this.arp(spec, direction, pool);
-    if (spec.kind === 'ether') return payloadFrame(spec.payload, pool);
+    if (spec.kind === 'arp' || spec.kind === 'ether') {
+      refuse(etherRefusal(spec));
+      return spec.kind === 'arp' ? this.arp(spec, direction, pool) : payloadFrame(spec.payload, pool);
+    }
     const ends = this.ends(spec, direction);
     const version = versionOf(spec, ends);
-    const refusal = refusalOf(spec, version);
-    if (refusal !== undefined) throw new UsageError('ERR_INVALID_OPTION', refusal);
+    refuse(ipRefusal(spec, version));
     const frame = this.transport(spec, ends, direction, pool);
     const { fragment } = spec;
     // Of a bare IP payload the line shows the fragment's own bytes, of all else the whole packet that it is cut from.
@@ -167,6 +171,7 @@ export class PacketBuilder {
   }
 
   private quote(spec: PacketSpec, direction: Direction, limit: number): PayloadSpec {
+    refuse(linkRefusal(spec));
     const quoted = this.network(spec, direction);
     const bytes = quoted.bytes().subarray(0, limit);
     return { length: bytes.length, bytes };
@@ -221,16 +226,8 @@ export function shifted(items: readonly TcpOptionItem[], by: number): readonly T
   );
 }
 
-/** Words that a packet of this kind and version cannot say. */
-function refusalOf(spec: PacketSpec, version: IpVersion): string | undefined {
-  if (spec.noChecksum === true && spec.kind !== 'udp') return 'only UDP goes without a checksum';
-  if (version === 6) {
-    if (spec.badIpChecksum === true) return 'IPv6 headers have no checksum';
-    return spec.dontFragment === true ? 'IPv6 headers do not say "df"' : undefined;
-  }
-  if (spec.flowLabel !== undefined) return 'IPv4 headers have no flow label';
-  if (spec.extensions !== undefined) return 'IPv4 has no extension headers';
-  return (spec.ipId ?? 0) > 0xffff ? `the identification ${spec.ipId} is not in 0..65535` : undefined;
+function refuse(refusal: string | undefined): void {
+  if (refusal !== undefined) throw new UsageError('ERR_INVALID_OPTION', refusal);
 }
 
 function pushIpv4(spec: PacketSpec, ends: Ends, frame: Frame): void {

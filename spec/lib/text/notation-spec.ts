@@ -238,7 +238,27 @@ describe('PacketNotation', () => {
   it('refuses what no packet of its kind and version can say', () => {
     const four = new PacketNotation();
     const six = new PacketNotation({ version: 6 });
+    const bare = new PacketNotation({ linkType: 'ip' });
     for (const [notation, line, message] of [
+      [four, 'arp who-has 10.0.0.1 tell 10.0.0.2 bad-checksum', 'arp has no checksum of its own'],
+      [four, 'arp who-has 10.0.0.1 tell 10.0.0.2 ttl 3', 'arp says nothing of IP: "ttl"'],
+      [four, 'arp who-has 10.0.0.1 tell 10.0.0.2 frag 0:8', 'arp says nothing of IP: "frag"'],
+      [four, 'arp who-has 10.0.0.1 tell 10.0.0.2 from 10.0.0.3', 'arp says nothing of IP: "from"'],
+      [four, 'ether 0x88cc (5) from 10.0.0.9', 'ether says nothing of IP: "from"'],
+      [four, 'ether 0x88cc (5) to 10.0.0.9', 'ether says nothing of IP: "to"'],
+      [four, 'ether 0x88cc (5) bad-ip-checksum', 'ether says nothing of IP: "bad-ip-checksum"'],
+      [four, 'ether 0x88cc (5) dstopts 0x01', 'ether says nothing of IP: "extension headers"'],
+      [four, 'ether 0x88cc (5) no-checksum', 'only UDP goes without a checksum'],
+      [four, 'ip 89 (20) bad-checksum', 'ip has no checksum of its own'],
+      [six, 'ip 17 (12) bad-checksum', 'ip has no checksum of its own'],
+      [four, 'udp 1 > 2 (0) bad-checksum no-checksum', 'a checksum that is not there cannot be wrong'],
+      [four, 'ip 17 (8) frag 0:1480+', 'a fragment 0:1480 does not have 8 bytes'],
+      [six, 'ip 17 (8) frag 0:1480+', 'a fragment 0:1480 does not have 8 bytes'],
+      [bare, 'udp 1 > 2 (0) vlan 5', 'a packet without a link header does not say "vlan"'],
+      [bare, 'udp 1 > 2 (0) mac-from 02:00:00:00:00:09', 'does not say "mac-from"'],
+      [bare, 'udp 1 > 2 (0) mac-to 02:00:00:00:00:09', 'does not say "mac-to"'],
+      [bare, 'arp who-has 10.0.0.1 tell 10.0.0.2', 'arp needs a link header'],
+      [bare, 'ether 0x88cc (5)', 'ether needs a link header'],
       [four, 'udp 1 > 2 (0) ipid 70000', 'the identification 70000 is not in 0..65535'],
       [four, 'udp 1 > 2 (0) flow 0', 'IPv4 headers have no flow label'],
       [four, 'udp 1 > 2 (0) dstopts 0x01', 'IPv4 has no extension headers'],
