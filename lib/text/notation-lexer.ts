@@ -45,7 +45,8 @@ export interface Token {
   readonly adjacent: boolean;
 }
 
-// In order of preference; `1:1001` is no IPv6 address, so that one needs all of its colons or a double one.
+// In order of preference; `1:1001` is no IPv6 address, so that one needs all of its colons or a double one. None looks further than the
+// token that it finds or, where it finds none, than a few characters: what is quoted is the exception, see `QUOTES`.
 const RULES: readonly (readonly [TokenKind, RegExp])[] = [
   ['option', /--[a-z][a-z0-9_]*/y],
   ['string', /"(?:[^"\\\n]|\\.)*"/y],
@@ -54,7 +55,7 @@ const RULES: readonly (readonly [TokenKind, RegExp])[] = [
   ['mac', /[0-9a-f]{2}(?::[0-9a-f]{2}){5}(?![0-9a-f:])/iy],
   [
     'ipv6',
-    /(?:[0-9a-f]{1,4}:){7}[0-9a-f]{1,4}(?![\w:])|(?:[0-9a-f]{1,4}(?::[0-9a-f]{1,4})*)?::(?:[0-9a-f]{1,4}(?::[0-9a-f]{1,4})*)?(?:\.\d+){0,3}(?![\w:])/iy,
+    /(?:[0-9a-f]{1,4}:){7}[0-9a-f]{1,4}(?![\w:])|(?:[0-9a-f]{1,4}(?::[0-9a-f]{1,4}){0,6})?::(?:[0-9a-f]{1,4}(?::[0-9a-f]{1,4}){0,6})?(?:\.\d+){0,3}(?![\w:])/iy,
   ],
   ['ipv4', /\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}(?![\w.])/y],
   ['ellipsis', /\.\.\./y],
@@ -66,10 +67,13 @@ const RULES: readonly (readonly [TokenKind, RegExp])[] = [
 ];
 
 const BLANKS = /(?:\s+|\/\/[^\n]*|\/\*[\s\S]*?\*\/)+/y;
-const QUOTED: ReadonlyMap<TokenKind, number> = new Map([
-  ['string', 1],
-  ['command', 1],
-  ['code', 2],
+const BLANKS_WITHOUT_END = /(?:\s+|\/\/[^\n]*)+/y;
+
+/** What opens what is quoted, and where it has to be closed at the latest, if that is not the end. */
+const QUOTES: ReadonlyMap<TokenKind, { readonly open: string; readonly before?: string }> = new Map([
+  ['string', { open: '"', before: '\n' }],
+  ['command', { open: '`' }],
+  ['code', { open: '%{' }],
 ]);
 
 /** All tokens of a text, the last of kind `end`. Never throws: what is nothing else is punctuation. */
@@ -78,6 +82,9 @@ export function tokenize(text: string): Token[] {
   let line = 1;
   let lineStart = 0;
   let at = 0;
+  const unclosed: Unclosed = new Map();
+  // Behind the last end of a comment no other is closed, and is not to be looked for from each place again.
+  const lastEnd = text.lastIndexOf('*/');
   const advance = (to: number): void => {
     for (let i = at; i < to; i++) {
       if (text[i] !== '\n') continue;
@@ -87,27 +94,36 @@ export function tokenize(text: string): Token[] {
     at = to;
   };
   while (at <= text.length) {
-    BLANKS.lastIndex = at;
-    const separated = BLANKS.test(text);
-    if (separated) advance(BLANKS.lastIndex);
+    const blanks = at < lastEnd ? BLANKS : BLANKS_WITHOUT_END;
+    blanks.lastIndex = at;
+    const separated = blanks.test(text);
+    if (separated) advance(blanks.lastIndex);
     const place = { line, column: at - lineStart + 1, adjacent: !separated && tokens.length > 0 };
     if (at >= text.length) {
       tokens.push({ kind: 'end', text: '', ...place });
       break;
     }
-    const [kind, source] = longest(text, at);
-    const quotes = QUOTED.get(kind) ?? 0;
+    const [kind, source] = longest(text, at, unclosed);
+    const quotes = QUOTES.get(kind)?.open.length ?? 0;
     tokens.push({ kind, text: source.slice(quotes, source.length - quotes), ...place });
     advance(at + source.length);
   }
   return tokens;
 }
 
-function longest(text: string, at: number): readonly [TokenKind, string] {
+/** Up to where nothing more that is quoted in a way is closed, since what was opened before was not. */
+type Unclosed = Map<TokenKind, number>;
+
+function longest(text: string, at: number, unclosed: Unclosed): readonly [TokenKind, string] {
   for (const [kind, rule] of RULES) {
+    const quotes = QUOTES.get(kind);
+    if (quotes !== undefined && (!text.startsWith(quotes.open, at) || at < (unclosed.get(kind) ?? 0))) continue;
     rule.lastIndex = at;
     const match = rule.exec(text);
     if (match !== null) return [kind, match[0]];
+    if (quotes === undefined) continue;
+    const end = quotes.before === undefined ? -1 : text.indexOf(quotes.before, at);
+    unclosed.set(kind, end < 0 ? text.length : end);
   }
   return ['punctuation', text.charAt(at)];
 }

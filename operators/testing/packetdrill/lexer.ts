@@ -36,7 +36,10 @@ function decide(text: string, file: string, defines: Defines): string {
   let out = '';
   let from = 0;
   const open: { readonly outer: boolean; readonly at: number; here: boolean }[] = [];
-  const reading = () => open.every(({ here, outer }) => here && outer);
+  const reading = (): boolean => {
+    const innermost = open.at(-1);
+    return innermost === undefined || (innermost.outer && innermost.here);
+  };
   for (const match of text.matchAll(DIRECTIVE)) {
     const [line, word = '', name = ''] = match;
     const fail = (reason: string) => new ScriptError(reason, file, placeOf(text, match.index));

@@ -87,15 +87,17 @@ class CodeParser {
     }
   }
 
-  /** The first token of the next line that has any. */
-  private below(): PyToken | undefined {
-    return this.tokens.slice(this.index).find(({ kind }) => kind !== 'newline');
+  /** The first token of the next line that has any, or the end. */
+  private below(): PyToken {
+    let ahead = 0;
+    while (this.peek(ahead).kind === 'newline') ahead++;
+    return this.peek(ahead);
   }
 
   /** The rest of the line, and the lines below it that are further to the right. */
   private passBlock(column: number): void {
     this.passUntil();
-    while (this.peek().kind === 'newline' && (this.below()?.column ?? 0) > column) {
+    while (this.peek().kind === 'newline' && this.below().column > column) {
       while (this.peek().kind === 'newline') this.index++;
       this.passUntil();
     }

@@ -362,4 +362,19 @@ describe('packetdrill: the parser', () => {
     expect(error(`${SOCKET}+0 %{ assert ${'not '.repeat(100_000)} }%`)).to.match(/nested too deep/);
     expect(error(`${SOCKET}+0 %{ assert ${'-'.repeat(100_000)}1 }%`)).to.match(/nested too deep/);
   });
+
+  for (const [what, text] of [
+    ['conditions within conditions', '#ifndef x\n'.repeat(40_000)],
+    ['lines of code that are passed over', `${SOCKET}+0 %{\nif x > 1:\n${'  y = 1\n'.repeat(40_000)}}%`],
+  ] as const) {
+    it(`takes no longer for each where there are many: ${what}`, () => {
+      const before = performance.now();
+      try {
+        parse(text);
+      } catch (thrown) {
+        expect(thrown).to.be.instanceOf(ScriptError);
+      }
+      expect(performance.now() - before).to.be.below(3000);
+    });
+  }
 });
