@@ -27,6 +27,9 @@ import type { ArpSpec, EnvelopeSpec, ExtensionSpec, IcmpSpec, IpSpec, PacketSpec
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
+// Deeper nesting is nobody's intention; without a bound a hostile text exhausts the stack.
+const DEEPEST = 32;
+
 const ECN_WORDS = ['noecn', 'ect0', 'ect1', 'ect01', 'ce'] as const;
 
 /** Parses a text that is one packet. @throws NotationError with line and column */
@@ -80,7 +83,7 @@ function parseIpBody(cursor: TokenCursor): IpSpec {
   return { kind: 'ip', protocol: cursor.number('a protocol', 255), payload: parseLength(cursor) };
 }
 
-function parseIcmp(cursor: TokenCursor, version: IpVersion): IcmpSpec {
+function parseIcmp(cursor: TokenCursor, version: IpVersion, depth = 0): IcmpSpec {
   const type = parseIcmpType(cursor, version);
   const kind = version === 4 ? 'icmp' : 'icmpv6';
   const spec: Mutable<IcmpSpec> = { kind, type, code: parseIcmpCode(cursor, type, version) };
@@ -94,7 +97,7 @@ function parseIcmp(cursor: TokenCursor, version: IpVersion): IcmpSpec {
     else if (version === 6 && cursor.accept('flags')) spec.flags = parseNdpFlags(cursor);
     else if (version === 6 && cursor.accept('lladdr')) spec.linkAddress = parseMac(cursor);
     else if (version === 6 && cursor.accept('rest')) spec.rest = cursor.number('a word');
-    else if (cursor.at('[') && !atIpInfo(cursor)) spec.quote = parseQuote(cursor);
+    else if (cursor.at('[') && !atIpInfo(cursor)) spec.quote = parseQuote(cursor, depth + 1);
     else break;
   }
   if (cursor.at('(') && !cursor.at('ttl', 1)) spec.payload = parseLength(cursor);
@@ -132,19 +135,20 @@ function parseIcmpCode(cursor: TokenCursor, type: number, version: IpVersion): n
 }
 
 /** `[udp 1024 > 53 (12) from 10.0.0.2]`, `[tcp 1:1001(1000)]`, or as packetdrill has it `[1:1001(1000)]`. */
-function parseQuote(cursor: TokenCursor): NonNullable<IcmpSpec['quote']> {
+function parseQuote(cursor: TokenCursor, depth: number): NonNullable<IcmpSpec['quote']> {
+  if (depth > DEEPEST) throw cursor.error('nested too deep');
   cursor.expect('[');
-  const body = parseQuoted(cursor);
+  const body = parseQuoted(cursor, depth);
   const ends: Mutable<EnvelopeSpec> = {};
   while (parseEnd(cursor, ends));
   cursor.expect(']');
   return { ...body, ...ends };
 }
 
-function parseQuoted(cursor: TokenCursor): NonNullable<IcmpSpec['quote']> {
+function parseQuoted(cursor: TokenCursor, depth: number): NonNullable<IcmpSpec['quote']> {
   if (cursor.accept('udp')) return parseUdp(cursor);
-  if (cursor.accept('icmp')) return parseIcmp(cursor, 4);
-  if (cursor.accept('icmpv6')) return parseIcmp(cursor, 6);
+  if (cursor.accept('icmp')) return parseIcmp(cursor, 4, depth);
+  if (cursor.accept('icmpv6')) return parseIcmp(cursor, 6, depth);
   if (cursor.accept('ip')) return parseIpBody(cursor);
   cursor.accept('tcp');
   const ports = parsePorts(cursor);

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
-import { tokenize } from '../../../lib/text/notation-lexer.js';
+import { PacketNotation } from '../../../lib/text/notation.js';
+import { NotationError, tokenize } from '../../../lib/text/notation-lexer.js';
 
 const kinds = (text: string): string[] =>
   tokenize(text).map(({ kind, text: source }) => `${kind} ${source.trim()}`.trim());
@@ -37,4 +38,11 @@ describe('the lexer', () => {
       expect(performance.now() - before).to.be.below(4000);
     });
   }
+
+  it('does not exhaust the stack where quotes nest', () => {
+    const notation = new PacketNotation();
+    const nested = (depth: number) => `< ${'icmp unreachable port ['.repeat(depth)}udp 1 > 2 (0)${']'.repeat(depth)}`;
+    expect(() => notation.parse(nested(100_000))).to.throw(NotationError, /nested too deep/);
+    expect(notation.parse(nested(8))).to.have.nested.property('quote.quote.quote.kind', 'icmp');
+  });
 });
