@@ -145,11 +145,9 @@ function reducedIcmp(expected: IcmpSpec, actual: IcmpSpec): IcmpSpec {
 
 /** Of a quoted packet no data are compared, since no router has to quote any. */
 function reducedQuote(expected: NonNullable<IcmpSpec['quote']>, actual: NonNullable<IcmpSpec['quote']>): typeof actual {
-  const wanted = expected.payload;
-  const found = actual.payload;
-  if (wanted === undefined || found === undefined)
-    return { ...actual, ...(wanted === undefined ? {} : { payload: wanted }) };
-  const length = wanted.length === undefined ? undefined : found.length;
   const out = reduced(expected, actual) as typeof actual;
+  const wanted = expected.payload;
+  if (wanted === undefined) return out;
+  const length = wanted.length === undefined ? undefined : (actual.payload ?? wanted).length;
   return { ...out, payload: { length, bytes: wanted.bytes } };
 }

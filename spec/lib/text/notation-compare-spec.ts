@@ -79,6 +79,25 @@ describe('PacketNotation, compare', () => {
     expect(notation.compare(said, own)).to.include({ equal: true });
   });
 
+  it('leaves open what is not said of an ICMP message that is quoted', () => {
+    for (const [version, kind, error] of [
+      [4, 'icmp', 'icmp time_exceeded ttl'],
+      [6, 'icmpv6', 'icmpv6 time_exceeded'],
+    ] as const) {
+      const both = new PacketNotation({ version });
+      const frame = both.build(`> ${error} [${kind} echo_request id 7 seq 1 (56)]`);
+      const fits = (quote: string): boolean => both.compare(`> ${error} [${quote}]`, frame).equal;
+      expect(fits(`${kind} echo_request id 7 seq 1`)).to.equal(true);
+      expect(fits(`${kind} echo_request`)).to.equal(true);
+      expect(fits(`${kind} echo_request id 7 (56)`)).to.equal(true);
+      expect(fits(`${kind} echo_request (...)`)).to.equal(true);
+      expect(fits(`${kind} echo_request id 8`)).to.equal(false);
+      expect(fits(`${kind} echo_request (57)`)).to.equal(false);
+      expect(fits(`${kind} echo_reply`)).to.equal(false);
+      expect(fits('udp 1 > 2 (56)')).to.equal(false);
+    }
+  });
+
   it('compares every tag, its priority and its kind', () => {
     const plain = '> udp 1 > 2 (4) vlan 5';
     const inner = notation.build('> udp 1 > 2 (4) vlan 9');
