@@ -130,7 +130,7 @@ function isDashed(label: string): boolean {
  * A plot of one connection, or of several to compare: then one curve of each (what is acknowledged, the congestion window, the round-trip time,
  * the throughput).
  *
- * @throws UsageError `ERR_INVALID_OPTION` for a kind that there is not, or no connection
+ * @throws UsageError `ERR_INVALID_OPTION` for a kind that there is not, no connection, or a `bin` that is not above 0
  */
 export function toSvg(series: readonly TcpSeries[], options: SvgOptions): string {
   const { kind, width = 960, height = 480 } = options;

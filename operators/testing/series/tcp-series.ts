@@ -3,6 +3,8 @@
  * in bytes; positions in the streams count from 0, which is the first byte after the SYN.
  */
 
+import { UsageError } from '../../../lib/core/errors.js';
+
 /** Bytes `from` (inclusive) to `to` (exclusive) at a time. */
 export interface SeriesRange {
   readonly time: number;
@@ -65,8 +67,15 @@ export interface TcpSeries {
   readonly states: readonly StateSample[];
 }
 
-/** Bytes of the stream that arrived for good in each span of `width` ms: at which time it ends, and bits a second in it. */
+/**
+ * Bytes of the stream that arrived for good in each span of `width` ms: at which time it ends, and bits a second in it.
+ *
+ * @throws UsageError `ERR_INVALID_OPTION` for a width that is not above 0
+ */
 export function throughput({ start, acked }: TcpSeries, width: number): readonly SeriesPoint[] {
+  if (!(width > 0 && Number.isFinite(width))) {
+    throw new UsageError('ERR_INVALID_OPTION', `throughput is averaged over a time, not over ${width} ms`);
+  }
   const points: SeriesPoint[] = [];
   let before = 0;
   let at = 0;

@@ -298,6 +298,11 @@ describe('TCP series', () => {
     expect(bits).to.be.closeTo((LENGTH + 1) * 8, 1);
     for (const { value } of points) expect(value).to.be.within(0, 12e6);
     expect(throughput({ ...one, acked: [] }, 100)).to.deep.equal([]);
+    for (const width of [0, -1, Number.NaN, Number.POSITIVE_INFINITY]) {
+      const refused = (make: () => unknown) => expect(make).to.throw().with.property('code', 'ERR_INVALID_OPTION');
+      refused(() => throughput(one, width));
+      refused(() => toSvg([one], { kind: 'throughput', bin: width }));
+    }
   });
 
   it('are exported as JSON and as CSV', () => {
