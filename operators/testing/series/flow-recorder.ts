@@ -82,7 +82,8 @@ export class Flow implements TcpSeries {
   inbound(segment: TcpSegment, length: number, options: TcpOptions, time: number): void {
     const isSyn = (segment.flags & TcpFlag.Syn) !== 0;
     const from = this.theirs.of(segment.sequence | 0, isSyn);
-    if (length > 0) this.received.push({ time, from, to: from + length });
+    const first = isSyn ? from + 1 : from;
+    if (length > 0) this.received.push({ time, from: first, to: first + length });
     if (isSyn) {
       this.peerScales = options.windowScale >= 0;
       this.scale = Math.min(14, Math.max(0, options.windowScale));

@@ -241,6 +241,16 @@ describe('TCP series', () => {
     for (let snapLength = 1; snapLength < 62; snapLength++) seriesOfCapture(pcapWith(packets, { snapLength }));
   });
 
+  it('count data that come with a SYN from its first byte, whoever sends them', () => {
+    const lines = ['> S 0:5(5)', '< S. 0:3(3) ack 6', '> . 6:6(0) ack 4', '< P. 4:8(4) ack 6'];
+    const [flow] = flowsOf(lines);
+    expect(flow?.sent).to.deep.equal([[0, 5]]);
+    expect(flow?.received).to.deep.equal([
+      [0, 3],
+      [3, 7],
+    ]);
+  });
+
   it('have nothing of segments whose headers lie about their length', () => {
     const options = { linkType: LinkType.RawIp };
     const sound = segmentOf('50100100 00000000 01020304');
