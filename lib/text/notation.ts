@@ -19,12 +19,13 @@
  *     > icmpv6 neighbor_advertisement target fe80::1 flags SO lladdr 02:00:00:00:00:01
  *     < udp 53 > 1024 (12) hopopts 0x05020000 frag 0:8+ ipid 9
  *
- * `<` is what the remote side sends, `>` what we send. Sequence numbers are relative to each side's first. Data are zeros unless they
- * are given. What a packet to be built leaves out is filled in; what an expected packet leaves out matches anything, except
- * addresses, ports, TCP options, fragmentation, extension headers, tags and checksums, which then must be the context's, the context's, none,
- * none, none, none, and there and right. The addresses are also those of a packet that is quoted, and the link addresses that ARP tells: the
- * frame's, and in a request no target's. The addresses say which version a packet is of; unsaid, a neighbour solicitation goes to the group of
- * its target. VLAN tags are said outermost first, each with its priority (`p`) and whether it may be dropped first (`dei`).
+ * `<` is what the remote side sends, `>` what we send. Sequence numbers are relative to each side's first, ours to that of the SYN that begins
+ * a connection: one that is sent again must have the same. Data are zeros unless they are given. What a packet to be built leaves out is
+ * filled in; what an expected packet leaves out matches anything, except addresses, ports, TCP options, fragmentation, extension headers, tags
+ * and checksums, which then must be the context's, the context's, none, none, none, none, and there and right. The addresses are also those of
+ * a packet that is quoted, and the link addresses that ARP tells: the frame's, and in a request no target's. The addresses say which version a
+ * packet is of; unsaid, a neighbour solicitation goes to the group of its target. VLAN tags are said outermost first, each with its priority
+ * (`p`) and whether it may be dropped first (`dei`).
  */
 
 import type { Frame, FramePool } from '../core/frame.js';
