@@ -102,7 +102,7 @@ for (const { version, ours, at, options } of Object.values(LIVE)) {
         const { fetch, upload } = transfers(namespace, bound, at);
         const sizes = [size, size + 1];
         const done = await Promise.all([...sizes.map(fetch), ...sizes.map(upload)]);
-        expect(done).to.deep.equal(await Promise.all([...sizes, ...sizes].map(digestOf)));
+        expect(done).to.deep.equal(await Promise.all([...sizes, ...sizes].map((size) => digestOf(size))));
         const { drops, tcp: counters } = live.me.stats();
         for (const name of shown) expect(drops[name] ?? counters[name] ?? 0, name).to.be.above(0);
         await live.close({ complaints: true });
