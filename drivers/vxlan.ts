@@ -289,7 +289,7 @@ class VxlanEnd extends VirtualDevice implements VxlanDevice, VxlanNetwork {
  * `TunnelCongestion`; on the way out `IpNoRoute` without a peer or a way there, `TunnelLoop`, `DeviceDown`.
  * **State and timers** the table of stations; no timer.
  *
- * @throws UsageError `ERR_INVALID_OPTION`, `ERR_INVALID_ADDRESS`; NetError `EADDRINUSE`
+ * @throws UsageError `ERR_INVALID_OPTION`, `ERR_INVALID_ADDRESS`; NetError `EADDRINUSE`, `ENETDOWN` (the host has ended)
  * @example
  * const under = host({ device: tap, addresses: ['192.0.2.1/24'] }, env);
  * const overlay = vxlanDevice({ vni: 42, underlay: under, local: '192.0.2.1', peers: ['192.0.2.2'] }, env);

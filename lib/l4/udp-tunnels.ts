@@ -153,6 +153,8 @@ export class UdpTunnel {
 
 /** The tunnels of a host. */
 export class UdpTunnels {
+  /** The host has ended: there are no new ones. */
+  ended = false;
   private readonly host: UdpTunnelHost;
   private readonly ports = new Map<number, UdpTunnel>();
 
@@ -173,9 +175,10 @@ export class UdpTunnels {
   /**
    * Takes a port, of all addresses of the host.
    *
-   * @throws NetError `EADDRINUSE`
+   * @throws NetError `EADDRINUSE`, `ENETDOWN` (the host has ended)
    */
   open(port: number, receiver: UdpTunnelReceiver, options: UdpTunnelOptions = {}): UdpTunnel {
+    if (this.ended) throw NetError.of('ENETDOWN', 'bind', '', port);
     if (this.has(port) || this.host.hasSockets(port)) throw NetError.of('EADDRINUSE', 'bind', '', port);
     const tunnel = new UdpTunnel(this.host, this.ports, port, receiver, options);
     this.ports.set(port, tunnel);

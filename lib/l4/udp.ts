@@ -174,7 +174,7 @@ export class UdpHost implements UdpSockets, SocketHost {
   /** Closes all sockets, for good; their handlers get `ENETDOWN`. */
   dispose(): void {
     // Whoever is told shall not begin anew.
-    this.disposed = true;
+    this.disposed = this.tunnels.ended = true;
     const open = [...this.ports.values()].flat();
     for (const socket of open) {
       if (socket.closed) continue;

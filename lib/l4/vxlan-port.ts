@@ -39,7 +39,7 @@ export class VxlanPort implements UdpTunnelReceiver {
   /**
    * Adds a network to a port, which is opened if it is the first one.
    *
-   * @throws UsageError `ERR_INVALID_OPTION` where there is one of that number; NetError `EADDRINUSE`
+   * @throws UsageError `ERR_INVALID_OPTION` where there is one of that number; NetError `EADDRINUSE`, `ENETDOWN` (the host has ended)
    */
   static join(tunnels: UdpTunnels, port: number, network: VxlanNetwork, env: Env): VxlanPort {
     const ports = portsOf.get(tunnels) ?? new Map<number, VxlanPort>();

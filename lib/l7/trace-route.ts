@@ -92,7 +92,7 @@ export class RouteTracer {
   private lastHop: number;
   private over = false;
 
-  /** @throws UsageError `ERR_INVALID_OPTION`; NetError `EADDRINUSE`, `ENOBUFS` */
+  /** @throws UsageError `ERR_INVALID_OPTION`; NetError `EADDRINUSE`, `ENOBUFS`, `ENETDOWN` (the host has ended) */
   constructor(
     transports: TraceTransports,
     destination: IpAddress,

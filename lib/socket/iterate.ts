@@ -351,10 +351,7 @@ async function connectTo(
   }
   const last = told();
   if (last.outcome === 'ended') throw last.ended?.error ?? NetError.of('ECONNABORTED', 'connect');
-  const stream = new TcpStream(connection);
-  // It may have ended before anybody could look.
-  if (last.ended !== undefined) connection.handler.closed(last.ended.error);
-  return stream;
+  return new TcpStream(connection);
 }
 
 /** A listening port as a sequence of connections. */

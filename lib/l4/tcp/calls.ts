@@ -7,6 +7,7 @@ import type { Connection } from './connection.js';
 import { linger as startLinger } from './linger.js';
 import { reset, sendAck } from './emit.js';
 import { inCall, inEvent } from './event.js';
+import { mayTransmit } from './fast-open.js';
 import { fullSize, isSynInFlight, unsentBytes } from './segment-size.js';
 import { push, transmit } from './send.js';
 import { canSend, isSynchronised } from './state.js';
@@ -53,7 +54,7 @@ function put(
   c.unflushed = true;
   if (c.settings !== undefined) c.settings.more = false;
   if (options !== undefined) mark(c, options, taken === length);
-  if (canSend(c.state) || c.fastOpen?.isEarly === true) {
+  if (mayTransmit(c)) {
     c.host.enter();
     try {
       c.queue.watch.start(Chrono.BUSY, c.host.now, c.statistics);

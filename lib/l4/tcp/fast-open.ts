@@ -14,6 +14,7 @@ import type { Connection } from './connection.js';
 import { mssOf } from './mss.js';
 import { defaultMss, type TcpConfig } from './options.js';
 import type { Segment } from './segment.js';
+import { canSend } from './state.js';
 
 /** Bytes of the cookies that we make. */
 const COOKIE_LENGTH = 8;
@@ -214,4 +215,9 @@ export function fastOpenAnswered(c: Connection, fastOpen: FastOpen, segment: Seg
   known.losses = dropped ? known.losses + 1 : 0;
   if (dropped) known.lostAt = host.now;
   host.fastOpen.remember(remote.address, known);
+}
+
+/** Whether what is written may leave: of a server that answers early, before the handshake is complete. */
+export function mayTransmit({ state, fastOpen }: Connection): boolean {
+  return canSend(state) || fastOpen?.isEarly === true;
 }

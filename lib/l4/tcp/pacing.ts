@@ -30,11 +30,15 @@ export class Pacer {
     this.quantum = Math.max(QUANTUM_SEGMENTS * mss, rate * QUANTUM_TIME);
   }
 
-  /** Sets another pace, also for what was sent before its time. Does nothing for a rate of 0: that is no pace at all. */
+  /**
+   * Sets another pace, also for what was sent before its time, as far as that may be at it: a slow one does not wait for all that a fast one let
+   * go at once. Does nothing for a rate of 0: that is no pace at all.
+   */
   change(rate: number, mss: number, now: number): void {
     if (rate === 0) return;
-    if (this.clearAt > now) this.clearAt = now + ((this.clearAt - now) * this.rate) / rate;
+    const ahead = (this.clearAt - now) * this.rate;
     this.set(rate, mss);
+    if (ahead > 0) this.clearAt = now + Math.min(ahead, this.quantum + mss) / rate;
   }
 
   /** When the next segment may leave; `now` or earlier: at once. */

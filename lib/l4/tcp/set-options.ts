@@ -4,18 +4,19 @@ import { setQuick } from './acks.js';
 import { fixReceiveBuffer, fixSendBuffer } from './buffers.js';
 import type { Connection } from './connection.js';
 import { inCall } from './event.js';
+import { mayTransmit } from './fast-open.js';
 import { Keepalive } from './keepalive.js';
 import { userTimeoutFor } from './options.js';
 import { pacingRate } from './pacing.js';
 import { fitMtu } from './plpmtud.js';
 import { sendAck } from './emit.js';
 import { transmit } from './send.js';
-import { canSend, isSynchronised } from './state.js';
+import { isSynchronised } from './state.js';
 import { isUpdateDue } from './window.js';
 
 /** What was held back may go out now. */
 function push(c: Connection): void {
-  if (!canSend(c.state) || (c.queue.length === 0 && !c.finQueued)) return;
+  if (!mayTransmit(c) || (c.queue.length === 0 && !c.finQueued)) return;
   inCall(c, transmit);
 }
 

@@ -338,6 +338,13 @@ for (const family of families) {
       expect(heard).to.deep.equal(['a']);
     });
 
+    it('opens no tunnel once it has ended', () => {
+      host.dispose();
+      expect(() => host.tunnels.open(4789, { receive: (frame) => frame.release() }))
+        .to.throw()
+        .with.property('code', 'ENETDOWN');
+    });
+
     it('GP-63 reports any ICMP error to whom the datagram may have been from: who is connected, from no other', () => {
       const heard: (Endpoint | undefined)[] = [];
       const peers = [at(peer, 9), at(alias, 9), at(peer, 10), undefined];

@@ -110,6 +110,20 @@ for (const version of VERSIONS) {
         dut.expectClean();
       });
 
+      it('lets early data go at a new rate as soon as that is set', () => {
+        const { dut, listener } = serving();
+        const cookie = cookieOf(dut);
+        dut.rx(`S 0:3(3) win 60000 <mss 1460,FO ${cookie},nop,nop>`);
+        const connection = listener.accept();
+        connection?.setMaxPacingRate(10);
+        connection?.write(new Uint8Array(4 * 1460));
+        expect(dut.take().length, 'the SYN-ACK, and two ahead of their time').to.equal(3);
+        connection?.setMaxPacingRate(0);
+        expect(dut.take().length).to.equal(2);
+        dut.rx('. 4:4(0) ack 5841 win 60000');
+        dut.expectClean();
+      });
+
       it('repeats the SYN-ACK without the cookie, and early data only after the handshake', () => {
         const { dut, listener } = serving();
         const cookie = cookieOf(dut);

@@ -170,6 +170,21 @@ describe('pacing', () => {
       }
     });
 
+    it(`does not wait at a lower rate for all that the former let go at once, over IPv${version}`, () => {
+      const dut = new Dut(version);
+      const { connection } = dut.connected({ maxPacingRate: 14_600_000 });
+      connection.write(new Uint8Array(10 * 1460));
+      expect(dut.take().length, 'a millisecond of the rate').to.equal(10);
+      connection.setMaxPacingRate(14_600);
+      dut.rx('. 1:1(0) ack 14601 win 65535');
+      connection.write(new Uint8Array(1460));
+      dut.tx();
+      dut.wait(300);
+      expect(dut.take().length).to.equal(1);
+      dut.rx('. 1:1(0) ack 16061 win 65535');
+      dut.expectClean();
+    });
+
     it(`lets what waits leave at once when there is no rate any more, over IPv${version}`, () => {
       const dut = new Dut(version);
       const { connection } = dut.connected({ maxPacingRate: 10 });
