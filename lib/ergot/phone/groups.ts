@@ -1,7 +1,8 @@
 /**
  * Who wants what is sent to multicast addresses: this device, its children, its siblings. An address of the device's own scope must have been given as one
  * that several may subscribe to; for one of a longer scope the parent is asked, by the first who wants it, and told by the last who does not. Where
- * another link leads up than before, who is there is asked for all that is wanted, and who was asked before is told that it is not.
+ * another link leads up than before, who is there is asked for all that is wanted, and who was asked before is told that it is not. That
+ * something is wanted no more is said until it is heard, also where the link to who did not hear it leads up again.
  */
 
 import type { Timers } from '../../core/timers.js';
@@ -73,7 +74,7 @@ export class Groups {
   private readonly wishes = new Set<Wish>();
   /** The link to who is asked: what led up when that was last looked at. */
   private parent: PhoneLink | undefined = undefined;
-  /** What the parent is still to be asked for, and those that were asked before are still to be told that it is not wanted of them. */
+  /** What the parent, and those that were asked before, are still to be told: whether it is wanted of them. */
   private readonly renewals = new Map<PhoneLink, Renewals<GroupAddress>>();
 
   constructor(host: GroupsHost) {
@@ -108,15 +109,15 @@ export class Groups {
     this.wishes.add(wish);
     this.askFor(address, bits, parent, (result) => {
       const isWanted = this.wishes.delete(wish);
-      if (parent !== this.parent) {
-        // Another link leads up since then.
-        if (result.kind === 'Ok') this.renewals.get(parent)?.add([wish]);
-        return isWanted ? this.subscribe({ bits, address }, member, answer) : answer(err('ParentUnavailable'));
+      const leadsUp = parent === this.parent;
+      let outcome = result;
+      if (result.kind === 'Ok') {
+        outcome = isWanted && leadsUp ? this.add(address, bits, member) : err('ParentUnavailable');
+        if (outcome.kind !== 'Ok') this.renewals.get(parent)?.add([wish]);
       }
-      if (result.kind !== 'Ok') return answer(result);
-      if (isWanted) return answer(this.add(address, bits, member));
-      if (!this.isWanted(address, bits)) this.unwanted(address, bits);
-      answer(err('ParentUnavailable'));
+      // Another link leads up since then.
+      if (isWanted && !leadsUp) this.subscribe({ bits, address }, member, answer);
+      else answer(outcome);
     });
   }
 
@@ -149,11 +150,7 @@ export class Groups {
     const parent = this.host.parent();
     this.parent = parent;
     if (parent !== before) {
-      for (const link of [before, parent]) {
-        if (link === undefined) continue;
-        this.renewals.get(link)?.stop();
-        this.tellAnew(link);
-      }
+      for (const link of [before, parent]) if (link !== undefined) this.tellAnew(link);
     } else if (parent !== undefined && parent === moved) this.tellAnew(parent);
   }
 
@@ -189,11 +186,12 @@ export class Groups {
       renewals = new Renewals(this.host.timers, (group, said) => this.tell(group, link, said));
       this.renewals.set(link, renewals);
     }
-    renewals.add(this.groups.filter(({ bits }) => bits > this.host.table.bits));
+    renewals.again(this.groups.filter(({ bits }) => bits > this.host.table.bits));
   }
 
   private tell({ value, bits }: GroupAddress, link: PhoneLink, said: (said: boolean) => void): () => void {
-    const endpoint = link === this.parent ? subscribeMulticast : unsubscribeMulticast;
+    const isWanted = link === this.parent && this.isWanted(value, bits);
+    const endpoint = isWanted ? subscribeMulticast : unsubscribeMulticast;
     return this.ask(endpoint, link, { bits, address: value }, (result) =>
       said(refusalOf(result) !== 'ParentUnavailable'),
     );
@@ -227,14 +225,8 @@ export class Groups {
 
   private end(group: Group): void {
     this.groups.splice(this.groups.indexOf(group), 1);
-    if (this.parent !== undefined) this.renewals.get(this.parent)?.drop(group);
-    if (group.bits > this.host.table.bits) this.unwanted(group.value, group.bits);
-  }
-
-  /** Tells the parent that nobody here wants an address any more. */
-  private unwanted(address: number, bits: number): void {
-    const { parent } = this;
-    if (parent !== undefined) this.ask(unsubscribeMulticast, parent, { bits, address }, () => {});
+    if (this.parent === undefined || group.bits === this.host.table.bits) return;
+    this.renewals.get(this.parent)?.add([group]);
   }
 
   private withdraw(isMeant: (wish: Wish) => boolean): void {

@@ -10,6 +10,8 @@ const SECOND = 1000;
 const MOST_ASKED = 4;
 const FIRST_RETRY = SECOND;
 const LONGEST_RETRY = 4 * SECOND;
+/** Of what a parent has not answered so many at most are asked again when it may be another one: no more has room there. */
+const MOST_LEFT = 1024;
 
 /**
  * Asks the parent for one. `done` is told, once, at once or later, whether the parent has said what it makes of it; unless the function that is returned is
@@ -34,24 +36,33 @@ export class Renewals<T> {
     this.timer = timers.timer(() => this.askSome());
   }
 
+  /** These are to be told, as things are now: also what is asked already, as things were then. */
   add(all: Iterable<T>): void {
-    for (const wanted of all) if (!this.asked.has(wanted)) this.due.add(wanted);
+    for (const wanted of all) {
+      this.giveUp(wanted);
+      this.due.add(wanted);
+    }
     this.askSome();
   }
 
-  /** It is not wanted any more. */
-  drop(wanted: T): void {
-    this.due.delete(wanted);
-    this.asked.get(wanted)?.();
-    if (this.asked.delete(wanted)) this.askSome();
+  /** All is to be told as things are now, and at once: these first, then what was not answered before. */
+  again(all: Iterable<T>): void {
+    const left = [...this.asked.keys(), ...this.due].slice(0, MOST_LEFT);
+    this.timer.cancel();
+    this.due.clear();
+    this.add([...all, ...left]);
   }
 
   /** Asks nothing more. */
   stop(): void {
     this.timer.cancel();
     this.due.clear();
-    for (const giveUp of this.asked.values()) giveUp();
-    this.asked.clear();
+    for (const wanted of this.asked.keys()) this.giveUp(wanted);
+  }
+
+  private giveUp(wanted: T): void {
+    this.asked.get(wanted)?.();
+    this.asked.delete(wanted);
   }
 
   private askSome(): void {

@@ -240,6 +240,106 @@ describe('multicast addresses', () => {
     expect(net.end()).to.deep.equal([0, 0]);
   });
 
+  describe('are wanted no more at a parent that could not be told before it led up again', () => {
+    const far = e.groupOf(e.PhoneAddress.parse('FFFFF1^24'));
+
+    /** A device with one parent, or two of which the first leads up while it works. */
+    function below(parents: 1 | 2, delay = 0) {
+      const net = new PhoneNet();
+      const a = net.device('A', { bits: 24, groups: [{ first: 0xfffff0, len: 4 }] });
+      const all = [net.device('P', { bits: 16 }), net.device('Q', { bits: 20 })].slice(0, parents);
+      const ship = net.device('C', { bits: 9 });
+      for (const one of all) net.cable(a, one);
+      const [first = expect.fail()] = all.map((one) => net.cable(one, ship, 'child', { impair: { delay } }));
+      net.scheduler.runFor(5000);
+      const asked = () => all.map(({ profile: { table } }) => table.isSubscribed(far.value, 24, 1));
+      const work = (works: boolean) => {
+        if (works) first.heal();
+        else first.cut();
+        ship.profile.setWorking(first.lower, works);
+      };
+      return { net, ship, first, asked, work };
+    }
+
+    for (const parents of [1, 2] as const) {
+      const others = parents === 1 ? [] : [false];
+
+      it(`where ${parents === 1 ? 'nothing' : 'another'} led up meanwhile`, () => {
+        const { net, ship, asked, work } = below(parents);
+        ship.profile.subscribe(far);
+        net.scheduler.runFor(1000);
+        expect(asked()).to.deep.equal([true, ...others]);
+        work(false);
+        net.scheduler.runFor(1000);
+        ship.profile.unsubscribe(far);
+        net.scheduler.runFor(100);
+        work(true);
+        net.scheduler.runFor(20_000);
+        expect(asked()).to.deep.equal([false, ...others]);
+        expect(net.end()).to.deep.equal([0, 0]);
+      });
+    }
+
+    it('unless they are wanted again by then', () => {
+      const { net, ship, asked, work } = below(2);
+      ship.profile.subscribe(far);
+      net.scheduler.runFor(1000);
+      work(false);
+      net.scheduler.runFor(1000);
+      ship.profile.unsubscribe(far);
+      net.scheduler.runFor(1000);
+      ship.profile.subscribe(far);
+      net.scheduler.runFor(1000);
+      expect(asked()).to.deep.equal([true, true]);
+      work(true);
+      net.scheduler.runFor(20_000);
+      expect(asked()).to.deep.equal([true, false]);
+      expect(net.end()).to.deep.equal([0, 0]);
+    });
+
+    it('where it answered only after another led up', () => {
+      const { net, ship, first, asked, work } = below(2, 50);
+      ship.profile.subscribe(far);
+      net.scheduler.runFor(60);
+      ship.profile.setWorking(first.lower, false);
+      net.scheduler.runFor(50);
+      expect(asked()).to.deep.equal([true, false]);
+      work(false);
+      net.scheduler.runFor(1000);
+      ship.profile.unsubscribe(far);
+      work(true);
+      net.scheduler.runFor(20_000);
+      expect(asked()).to.deep.equal([false, false]);
+      expect(net.end()).to.deep.equal([0, 0]);
+    });
+
+    it('where it led up all the time, and did not hear', () => {
+      const { net, ship, first, asked } = below(1);
+      ship.profile.subscribe(far);
+      net.scheduler.runFor(1000);
+      first.cut();
+      ship.profile.unsubscribe(far);
+      net.scheduler.runFor(5000);
+      first.heal();
+      expect(asked()).to.deep.equal([true]);
+      net.scheduler.runFor(20_000);
+      expect(asked()).to.deep.equal([false]);
+      expect(net.end()).to.deep.equal([0, 0]);
+    });
+  });
+
+  it('are taken back all, however few sockets there are to tell the parent with', () => {
+    const { net, a, f, ac, cf, subscribe } = network(3);
+    for (const each of groups) expect(subscribe(f, each)).to.equal('Ok');
+    const number = a.profile.numberOf(ac.upper);
+    const asked = () => groups.map(({ value }) => a.profile.table.isSubscribed(value, 10, number));
+    expect(asked()).to.deep.equal([true, true, true, true]);
+    cf.unplug();
+    net.scheduler.runFor(5000);
+    expect(asked()).to.deep.equal([false, false, false, false]);
+    expect(net.end()).to.deep.equal([0, 0]);
+  });
+
   it('are asked for no more at a link that is gone, or when the device ends', () => {
     const timersLeft = (wanted: boolean) => {
       const { net, a, c, d, ac, subscribe } = network();
