@@ -34,6 +34,9 @@ export interface TunTap2 {
   release(): unknown;
 }
 
+/** Until the stream is asked how many frames it takes is not known: so many more than may wait for it are held. */
+const NOT_ASKED = 1024;
+
 /** Options of {@link tuntap2}. */
 export interface TunTap2Options {
   /** Default `ethernet`, unless the instance has no MAC address. */
@@ -131,7 +134,7 @@ class TunTap2Device implements Device {
   }
 
   private enqueue(frame: TxFrame): void {
-    if (this.full && this.queue.length >= this.queueLimit) return this.overflow(frame);
+    if (this.queue.length >= this.queueLimit + (this.full ? 0 : NOT_ASKED)) return this.overflow(frame);
     this.queue.push(frame);
     // A stream may emit from inside of write(): it is written to when the pipeline has returned.
     if (this.queue.length === 1 && !this.full) queueMicrotask(this.onDrain);

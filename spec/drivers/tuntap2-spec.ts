@@ -2,14 +2,20 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { expect } from 'chai';
 import { tuntap2 } from '../../drivers/tuntap2.js';
 import type { Device } from '../../lib/core/device.js';
+import type { Env } from '../../lib/core/env.js';
 import { asTx, FramePool } from '../../lib/core/frame.js';
 import { environment } from '../../operators/time/environment.js';
 import { StandInTunTap2 } from './stand-in-tuntap2.js';
 
 describe('tuntap2, what waits for the stream', () => {
-  const env = environment({ pool: new FramePool({ poison: true }) });
-  const standIn = new StandInTunTap2('02:00:00:00:00:01');
-  const device = tuntap2(standIn, { sendQueue: 3 }, env);
+  let env: Env;
+  let standIn: StandInTunTap2;
+  let device: Device;
+  beforeEach(() => {
+    env = environment({ pool: new FramePool({ poison: true }) });
+    standIn = new StandInTunTap2('02:00:00:00:00:01');
+    device = tuntap2(standIn, { sendQueue: 3 }, env);
+  });
   const send = (...numbers: readonly number[]): void => {
     for (const number of numbers) {
       const frame = env.pool.alloc(60);
@@ -26,6 +32,19 @@ describe('tuntap2, what waits for the stream', () => {
     expect(env.drops.toJSON()).to.deep.equal({ 'device-queue-full': 2 });
     send(10, 11);
     expect(env.drops.toJSON()).to.deep.equal({ 'device-queue-full': 4 });
+    for (let i = 0; i < 10; i++) await turn();
+    expect(written()).to.deep.equal([0, 1, 2, 3, 4, 5, 6, 7]);
+    await device.close();
+    expect(env.pool.outstanding).to.equal(0);
+  });
+
+  it('is not without limit before the stream was asked what it takes', async () => {
+    const most = 3 + 1024;
+    send(...Array.from({ length: 5000 }, (_, i) => i & 255));
+    expect(env.pool.outstanding).to.equal(most);
+    expect(env.drops.toJSON()).to.deep.equal({ 'device-queue-full': 5000 - most });
+    await Promise.resolve();
+    expect(env.pool.outstanding).to.equal(3);
     for (let i = 0; i < 10; i++) await turn();
     expect(written()).to.deep.equal([0, 1, 2, 3, 4, 5, 6, 7]);
     await device.close();
