@@ -58,8 +58,9 @@ export interface VxlanDeviceOptions {
   readonly mac?: MacAddress | string;
   /**
    * Largest IP packet inside, in bytes, 68 to 65,477, over IPv6 to 65,457. Default: what fits the path to the first peer, or 1500 bytes, without
-   * fragments: it follows when the device is attached, and when another peer becomes the first. VLAN tags take room of it: VLANs on the device have
-   * an MTU that is smaller by their tags.
+   * fragments: it follows when the device is attached, and when another peer becomes the first. Where the path leads over a bridge that the device is a
+   * port of, it is as if this port had 1500 bytes; such a bridge needs an `mtu` of its own, or it follows the device, and outer packets go in fragments.
+   * VLAN tags take room of it: VLANs on the device have an MTU that is smaller by their tags.
    */
   readonly mtu?: number;
 }

@@ -196,7 +196,11 @@ class VxlanEnd extends VirtualDevice implements VxlanDevice, VxlanNetwork {
   }
 
   protected override fit(): void {
-    this.mtu = this.options.mtu ?? this.fittingMtu();
+    if (this.options.mtu !== undefined) return;
+    // The path may lead over a bridge that this is a port of: if that followed what is there now, both would shrink each time.
+    this.mtu = DEFAULT_MTU;
+    this.fitAbove();
+    this.mtu = this.fittingMtu();
     this.fitAbove();
   }
 

@@ -118,6 +118,27 @@ forBothVersions('the ends of a vxlanDevice', ({ version }) => {
     on.unsubscribe();
   });
 
+  it('7348-1: does not follow itself, where the path leads over a bridge that it is a port of', () => {
+    for (const told of [undefined, 1300]) {
+      const mtu = (told ?? 1400) - (version === 4 ? 50 : 70);
+      const [near] = link({ mtu: 1400 }, segment.env).ends;
+      const overlay = vxlanDevice({ vni: 1, peers: [address(2), address(3)] }, segment.env);
+      const lan = bridgeDevice([near, overlay], told === undefined ? {} : { mtu: told }, segment.env);
+      const me = host({ device: lan, addresses: [`${address(1)}/${version === 4 ? 24 : 64}`] }, segment.env);
+      const on = lan.frames$.pipe(me).subscribe(lan.sink);
+      segment.scheduler.runFor(5000);
+      overlay.attach(me);
+      expect([overlay.mtu, lan.mtu]).to.deep.equal([mtu, told ?? mtu]);
+      for (let i = 0; i < 4; i++) {
+        const [first = expect.fail()] = overlay.peers;
+        overlay.removePeer(first);
+        overlay.addPeer(first);
+      }
+      expect([overlay.mtu, lan.mtu]).to.deep.equal([mtu, told ?? mtu]);
+      on.unsubscribe();
+    }
+  });
+
   it('7348-1: VLANs on it leave room for their tags, so that no end sends fragments', () => {
     const left = segment.make(1, { peers: [address(2)] });
     const bridged = segment.make(3, { peers: [address(2)] });
