@@ -41,7 +41,10 @@ export interface NeighbourTimes {
   readonly memoryPerNeighbour: number;
   /** Memory for the packets that wait for all neighbours, in bytes. Default 4 MiB; above it new ones are dropped. */
   readonly memory: number;
-  /** Entries above which unused ones are collected; at twice as many that is done at once, and new ones are refused where all are in use. Default 512. */
+  /**
+   * Known neighbours above which unused ones are collected; at twice as many that is done at once, and new ones are refused where all are in use.
+   * Twice as many may be looked for besides; packets to further ones are refused. Default 512.
+   */
   readonly maxEntries: number;
   /** Shortest time between two collections, as long as there is room. Default 30,000. */
   readonly collectInterval: number;

@@ -66,6 +66,8 @@ export class NeighbourCache {
   private readonly table = new NeighbourTable();
   /** Those that nothing vouches for and nobody is waiting for: they can be forgotten. */
   private readonly idle = new Set<NeighbourEntry>();
+  /** Those of which nothing is known yet. */
+  private readonly unresolved = new Set<NeighbourEntry>();
   private readonly collector: Timer;
   private collected = Number.NEGATIVE_INFINITY;
   private uses = 0;
@@ -228,6 +230,7 @@ export class NeighbourCache {
   dispose(): void {
     this.collector.cancel();
     this.idle.clear();
+    this.unresolved.clear();
     for (const entry of this.table.entries()) {
       entry.timer.cancel();
       this.table.delete(entry);
@@ -252,7 +255,8 @@ export class NeighbourCache {
   }
 
   private begin(a: number, b: number, c: number, d: number, waiting?: Frame): NeighbourEntry | undefined {
-    const entry = this.add(addressOfWords(a, b, c, d));
+    const hasRoom = this.unresolved.size < this.mostEntries;
+    const entry = hasRoom ? this.add(addressOfWords(a, b, c, d)) : undefined;
     if (entry === undefined) return undefined;
     this.tell('added', entry);
     entry.timer.arm(this.env.timers.now() + this.timesOf(entry).retransTimer);
@@ -262,12 +266,21 @@ export class NeighbourCache {
     return entry;
   }
 
-  /** A new entry, unless the table is full of those in use. */
+  /** A new entry, unless the table is full of known neighbours in use. */
   private add(address: IpAddress): NeighbourEntry | undefined {
-    const { maxEntries } = this.times;
-    if (this.table.size >= maxEntries * 2) this.collect();
-    else if (this.table.size >= maxEntries) this.wantCollection();
-    return this.table.size < maxEntries * 2 ? this.insert(address) : undefined;
+    if (this.known >= this.mostEntries) this.collect();
+    else if (this.known >= this.times.maxEntries) this.wantCollection();
+    return this.known < this.mostEntries ? this.insert(address) : undefined;
+  }
+
+  /** How many of the entries are of neighbours that were found: nobody is forgotten for addresses that somebody looks for (RFC 6583 7.1). */
+  private get known(): number {
+    return this.table.size - this.unresolved.size;
+  }
+
+  /** So many known neighbours at most, and so many that are looked for. */
+  private get mostEntries(): number {
+    return this.times.maxEntries * 2;
   }
 
   private insert(address: IpAddress): NeighbourEntry {
@@ -275,6 +288,7 @@ export class NeighbourCache {
     const entry = new NeighbourEntry(address, (owner) => timers.timer(() => this.expired(owner)));
     entry.used = ++this.uses;
     this.table.insert(entry);
+    this.unresolved.add(entry);
     return entry;
   }
 
@@ -355,6 +369,7 @@ export class NeighbourCache {
   private become(entry: NeighbourEntry, state: NeighbourState): void {
     if (isIdle(entry.state)) this.idle.delete(entry);
     if (isIdle(state)) this.idle.add(entry);
+    if (entry.state === 'incomplete') this.unresolved.delete(entry);
     entry.state = state;
   }
 
@@ -405,6 +420,7 @@ export class NeighbourCache {
     entry.timer.cancel();
     this.table.delete(entry);
     this.idle.delete(entry);
+    this.unresolved.delete(entry);
     this.tell('removed', entry);
     for (const packet of this.takePending(entry)) this.protocol.failed(packet);
   }
@@ -415,12 +431,12 @@ export class NeighbourCache {
     else if (!this.collector.armed) this.collector.arm(due);
   }
 
-  /** Forgets idle neighbours, those unused for the longest time first, until the table fits (RFC 4861 7.3.3). */
+  /** Forgets idle neighbours, those unused for the longest time first, until the others fit (RFC 4861 7.3.3). */
   private collect(): void {
     this.collected = this.env.timers.now();
     const idle = [...this.idle].sort((one, other) => one.used - other.used);
     for (const entry of idle) {
-      if (this.table.size < this.times.maxEntries) return;
+      if (this.known < this.times.maxEntries) return;
       this.discard(entry);
     }
   }

@@ -396,6 +396,32 @@ for (const [name, addressOf] of versions) {
         expect([1, 2, 3, 9].every((n) => cache.get(addressOf(n)) !== undefined)).to.equal(true);
         expect(cache.size).to.equal(4);
       });
+      it('forgets nobody for a scan, and still learns who asks (RFC 6583 7.1)', () => {
+        cache = make({ maxEntries: 4 });
+        given('reachable');
+        for (let n = 10; n < 30; n++) send(addressOf(n));
+        expect(cache.size).to.equal(9);
+        expect(env.drops.count(DropReason.NeighbourTableFull)).to.equal(12);
+        advertised(OTHER, CAUTIOUS);
+        expect(send(addressOf(30))).to.equal(NO_MAC);
+        expect(state()).to.equal('stale');
+        cache.heard(...words(addressOf(3)), MAC, true);
+        expect(send(addressOf(3))).to.equal(MAC);
+        wait(30_000);
+        for (let n = 10; n < 30; n++) send(addressOf(n));
+        expect(send()).to.equal(MAC);
+        expect(send(addressOf(3))).to.equal(MAC);
+      });
+      it('has as much room for a scan again when nobody answered it', () => {
+        cache = make({ maxEntries: 2 });
+        for (const from of [10, 20]) {
+          for (let n = from; n < from + 5; n++) send(addressOf(n));
+          expect(cache.size).to.equal(4);
+          wait(3_000);
+          expect(cache.size).to.equal(0);
+        }
+        expect(env.drops.count(DropReason.NeighbourTableFull)).to.equal(2);
+      });
       it('above twice as many in use refuses new ones', () => {
         cache = make({ maxEntries: 2 });
         for (let n = 0; n < 4; n++) send(addressOf(n));
