@@ -392,6 +392,8 @@ export class IpTables implements IpPaths {
     const isPlain = this.routes6.isByDestination || isOnOneLink(a);
     const route = isPlain ? this.route6(a, b, c, d, device) : this.routes6.find(RouteQuery.to(destination, wanted));
     if (route === undefined || !isUnicast(route)) return undefined;
+    // A link-local source means nothing on another link than that of its zone (RFC 4007 9).
+    if (wanted?.isLinkLocal === true && wanted.zone !== '' && route.device !== owner) return undefined;
     const from = wanted ?? route.source ?? this.addresses6.sourceFor(route.device, destination);
     const hopLimit = route.limit?.hopLimit ?? this.hopLimit;
     const { features } = route.device;

@@ -33,6 +33,17 @@ export function senderOf(packet: IpPacket): IpAddress {
   return new Ipv6Address(a, b, c, d, device.name);
 }
 
+/**
+ * The destination that is meant by who sends from `source`: one on a single link that names no zone is on the link of a link-local source that does
+ * (RFC 4007 6, 9).
+ */
+export function inZoneOf(source: IpAddress | undefined, destination: IpAddress): IpAddress {
+  if (source?.version !== 6 || source.zone === '' || !source.isLinkLocal) return destination;
+  if (destination.version === 4 || destination.zone !== '' || !isOnOneLink(destination.a)) return destination;
+  const { a, b, c, d } = destination;
+  return new Ipv6Address(a, b, c, d, source.zone);
+}
+
 /** Whether packets to this address, given by its first word, stay on one link, so that the routing table has no say. */
 export function isOnOneLink(a: number): boolean {
   return a >>> 22 === 0x3fa || a >>> 24 === 0xff;

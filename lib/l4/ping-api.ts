@@ -43,7 +43,7 @@ export interface EchoRequest {
   readonly trafficClass?: number;
   /** Refuse to fragment on the way (IPv4). Default false. */
   readonly dontFragment?: boolean;
-  /** The address of ours to send from; chosen where it is left out. */
+  /** The address of ours to send from, by its device where it has a zone; chosen where it is left out. */
   readonly source?: IpAddress;
 }
 

@@ -10,7 +10,7 @@ import type { Env } from '../core/env.js';
 import { NetError } from '../core/errors.js';
 import type { IcmpReport } from '../l3/icmp-report.js';
 import { DEFAULT_HOP_LIMIT, IpOutput, type IpPaths, pseudoHeaderSum } from '../l3/ip-output.js';
-import { senderOf } from '../l3/scope.js';
+import { inZoneOf, senderOf } from '../l3/scope.js';
 import { ICMPV4_HEADER, Icmpv4Message, Icmpv4Type } from '../wire/icmpv4.js';
 import { ICMPV6_HEADER, Icmpv6Message, Icmpv6Type } from '../wire/icmpv6.js';
 import { type IpFlow, type IpPacket, IpProtocol } from '../wire/ip.js';
@@ -121,7 +121,8 @@ export class PingHost implements PingSockets {
 
   /** For sockets: sends one request. */
   transmit(socket: EchoSocket, request: EchoRequest): void {
-    const { destination, sequence, data = NOTHING, source: wanted } = request;
+    const { sequence, data = NOTHING, source: wanted } = request;
+    const destination = inZoneOf(wanted, request.destination);
     const { version } = socket;
     const where = destination.toString();
     if (destination.version !== version || destination.isUnspecified) throw NetError.of('EINVAL', 'send', where);

@@ -5,6 +5,7 @@ import { checkRange } from '../core/copy.js';
 import { NetError } from '../core/errors.js';
 import { DEFAULT_HOP_LIMIT, type IpPath } from '../l3/ip-output.js';
 import type { Multicast } from '../l3/multicast.js';
+import { inZoneOf } from '../l3/scope.js';
 import type { Endpoint } from './tcp/api.js';
 import type { UdpHandler, UdpOptions, UdpSocket, UdpViewer } from './udp-api.js';
 import { SocketGroups } from './udp-groups.js';
@@ -121,7 +122,7 @@ export class BoundSocket implements UdpSocket {
 
   connect(peer: Endpoint | undefined): void {
     if (this.closed) throw NetError.of('EBADF', 'connect');
-    const to = peer && { address: unmapped(peer.address), port: peer.port };
+    const to = peer && { address: inZoneOf(this.bound, unmapped(peer.address)), port: peer.port };
     const source = to === undefined ? this.bound : this.host.pathTo(this, to, 'connect').source;
     this.revision++;
     this.host.changed();

@@ -10,6 +10,7 @@ import type { Env } from '../core/env.js';
 import { NetError } from '../core/errors.js';
 import { ChecksumState, type Frame, GsoType } from '../core/frame.js';
 import { DEFAULT_HOP_LIMIT, type IpOutput, type IpPaths, pseudoHeaderSum } from '../l3/ip-output.js';
+import { inZoneOf } from '../l3/scope.js';
 import { type IpFlow, type IpPacket, IpProtocol } from '../wire/ip.js';
 import { UDP_HEADER, UdpDatagram } from '../wire/udp.js';
 
@@ -34,7 +35,7 @@ export interface UdpTunnelOptions {
 
 /** How datagrams of a tunnel leave. */
 export interface UdpTunnelEndOptions {
-  /** The address to send from. Default: as the routes say. */
+  /** The address to send from, by its device where it has a zone. Default: as the routes say. */
   readonly source?: IpAddress | undefined;
   /** Compute checksums. Without them what is in the datagrams has to have its own (RFC 6935, RFC 6936). */
   readonly checksum: boolean;
@@ -68,7 +69,7 @@ export class UdpTunnelEnd {
 
   constructor(host: UdpTunnelHost, address: IpAddress, options: UdpTunnelEndOptions) {
     this.host = host;
-    this.address = address;
+    this.address = inZoneOf(options.source, address);
     this.options = options;
   }
 

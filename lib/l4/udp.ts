@@ -25,7 +25,7 @@ import {
   pushIpHeader,
 } from '../l3/ip-output.js';
 import type { Multicast } from '../l3/multicast.js';
-import { senderOf } from '../l3/scope.js';
+import { inZoneOf, senderOf } from '../l3/scope.js';
 import { type IpFlow, type IpPacket, IpProtocol } from '../wire/ip.js';
 import { MAX_DATAGRAMS } from '../wire/merging-datagrams.js';
 import { UDP_HEADER, UdpDatagram } from '../wire/udp.js';
@@ -247,7 +247,7 @@ export class UdpHost implements UdpSockets, SocketHost {
     const flow = {
       version,
       source,
-      destination: address,
+      destination: inZoneOf(socket.bound, address),
       protocol: IpProtocol.Udp,
       hopLimit: isMulticast ? socket.groups.hopLimit : (socket.ownHopLimit ?? hopLimit),
       trafficClass: socket.trafficClass,

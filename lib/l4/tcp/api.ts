@@ -223,6 +223,7 @@ export interface TcpConnectionOptions {
 
 /** Options of an active open. */
 export interface TcpConnectOptions extends TcpConnectionOptions {
+  /** The address of ours to connect from; from one in a zone that is by its device. Default: as the routes say. */
   readonly localAddress?: IpAddress;
   readonly localPort?: number;
   /**

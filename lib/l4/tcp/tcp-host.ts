@@ -15,7 +15,7 @@ import { Cast } from '../../core/frame.js';
 import type { Timer } from '../../core/timers.js';
 import type { IcmpReport } from '../../l3/icmp-report.js';
 import { IpOutput, type IpPaths } from '../../l3/ip-output.js';
-import { senderOf } from '../../l3/scope.js';
+import { inZoneOf, senderOf } from '../../l3/scope.js';
 import type { IpPacket } from '../../wire/ip.js';
 import { TcpFlag, TcpSegment } from '../../wire/tcp.js';
 import type {
@@ -136,10 +136,10 @@ export class TcpHost implements TcpSockets, TcpContext, ListenerHost, BatchHost 
   connect(remote: Endpoint, handler: TcpHandler, options: ConnectOptions = {}): TcpConnection {
     const refusal = (code: NetCode) => NetError.of(code, 'connect', remote.address.toString(), remote.port);
     const { port } = remote;
-    const address = unmapped(remote.address);
+    const localAddress = options.localAddress && unmapped(options.localAddress);
+    const address = inZoneOf(localAddress, unmapped(remote.address));
     if (this.disposed) throw refusal('ENETDOWN');
     if (!isPort(port) || !this.isUnicast(address) || !isHopLimit(options.hopLimit)) throw refusal('EINVAL');
-    const localAddress = options.localAddress && unmapped(options.localAddress);
     if (localAddress !== undefined && !this.paths.isLocal(localAddress)) throw refusal('EADDRNOTAVAIL');
     const path = this.paths.path(address, localAddress);
     if (path === undefined) throw refusal('ENETUNREACH');

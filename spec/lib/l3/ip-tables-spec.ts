@@ -226,6 +226,18 @@ describe('IpTables', () => {
     expect(path('fe80::9', 'fe80::1%tun'), 'of two that have it').to.equal('fe80::1 1400');
     expect(path('fe80::1', 'fe80::1%tun'), 'to itself').to.equal('fe80::1 65535');
   });
+  it('4007: sends nothing from a link-local address by another link than that of its zone (RFC 4007 9)', () => {
+    for (const device of [eth, tun]) tables.addAddress(device, 'fe80::1/64');
+    tables.addRoute({ destination: '::/0', gateway: 'fe80::9', device: tun });
+    expect([path('2001:db8::1', 'fe80::1%tun'), path('fe80::9%tun', 'fe80::1%tun')]).to.deep.equal([
+      'fe80::1 1400',
+      'fe80::1 1400',
+    ]);
+    expect([path('2001:db8::1', 'fe80::1%eth'), path('fe80::9%tun', 'fe80::1%eth')]).to.deep.equal([
+      undefined,
+      undefined,
+    ]);
+  });
   it('ARP sees the addresses of its own device', () => {
     const arp = tables.arpAddresses(eth);
     expect(arp.has(v4('10.0.0.1').value)).to.equal(true);

@@ -204,6 +204,81 @@ describe('a host that has a link-local address which a neighbour on its other li
   });
 });
 
+describe('a host that has one link-local address on both of its links', () => {
+  let net: Network<Names, 'one' | 'two'>;
+  let heard: Record<'left' | 'right', Heard>;
+  const ours = (link: 'one' | 'two') => parseIp(`fe80::1%middle.${link}`);
+  const THEIRS = parseIp('fe80::9');
+  const counts = () => {
+    net.runFor(10);
+    return [heard.left, heard.right].map(({ messages }) => messages.splice(0).length);
+  };
+  beforeEach(() => {
+    net = network({
+      hosts: {
+        middle: { on: { one: 'fe80::1/64', two: 'fe80::1/64' } },
+        left: 'fe80::9/64',
+        right: 'fe80::9/64',
+      },
+      links: { one: { between: ['middle', 'left'] }, two: { between: ['middle', 'right'] } },
+    });
+    heard = { left: talk(net.hosts.left, 6), right: talk(net.hosts.right, 6) };
+  });
+  afterEach(() => {
+    net.run();
+    net.dispose();
+    net.assertIdle();
+  });
+
+  it('4007: sends datagrams from it by the link of its zone', () => {
+    const { udp, env } = net.hosts.middle;
+    const data = Buffer.from('by which?');
+    const to = { address: THEIRS, port: 9 };
+    for (const [link, expected] of [
+      ['two', [0, 1]],
+      ['one', [1, 0]],
+    ] as const) {
+      const socket = udp.bind({ address: ours(link), port: 9 }, { message() {}, error() {} });
+      socket.send(data, to);
+      expect(counts()).to.deep.equal(expected);
+      socket.connect(to);
+      expect(socket.remote?.address.toString()).to.equal(`fe80::9%middle.${link}`);
+      socket.send(data);
+      expect(counts()).to.deep.equal(expected);
+      socket.close();
+      const tunnel = udp.tunnels.open(9, { receive() {} });
+      tunnel.end(THEIRS, { source: ours(link), checksum: true }).send(env.pool.alloc(0), 9, 9, 0);
+      expect(counts()).to.deep.equal(expected);
+      tunnel.close();
+    }
+  });
+
+  it('4007: connects from it by the link of its zone', () => {
+    const { middle, left, right } = net.hosts;
+    const listeners = [left, right].map(({ tcp }) => tcp.listen({ address: anyAddress(6), port: 80 }));
+    const connection = middle.tcp.connect({ address: THEIRS, port: 80 }, silent(), { localAddress: ours('two') });
+    net.runFor(50);
+    const [byOne, byTwo] = listeners.map((listener) => listener.accept());
+    expect(byOne).to.equal(undefined);
+    expect(byTwo?.remote.port).to.equal(connection.local.port);
+    expect(connection.remote.address.toString()).to.equal('fe80::9%middle.two');
+    connection.abort();
+    for (const listener of listeners) listener.close();
+  });
+
+  it('4007: asks from it by the link of its zone, one host as well as all', () => {
+    const sources: string[] = [];
+    const reply = ({ source }: { readonly source: IpAddress }) => void sources.push(source.toString());
+    const socket = net.hosts.middle.ping.open(6, { reply, error() {} });
+    for (const destination of [THEIRS, parseIp('ff02::1')]) {
+      socket.send({ destination, sequence: 1, source: ours('two') });
+      net.runFor(10);
+    }
+    expect(sources).to.deep.equal(['fe80::9%middle.two', 'fe80::9%middle.two']);
+    socket.close();
+  });
+});
+
 function macOf(net: Network<Names, 'one' | 'two'>): number {
   return net.links.two.end('middle').mac.value;
 }
