@@ -23,7 +23,7 @@ export interface VxlanDeviceOptions {
   readonly vni: number;
   /** The host whose UDP carries it. Left out: {@link VxlanDevice.attach} says it later. */
   readonly underlay?: VxlanUnderlay;
-  /** Our end: an address of the underlying host, to send from and to receive at. Default: as the routes say, and all. */
+  /** Our end: an address of the underlying host, to send from and to receive at, in its zone where it has one. Default: as the routes say, and all. */
   readonly local?: IpAddress | string;
   /** Other ends, of one IP version: each is sent what is for many, and what is for a station that is not known. */
   readonly peers?: readonly (IpAddress | string)[];

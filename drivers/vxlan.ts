@@ -56,6 +56,8 @@ class VxlanEnd extends VirtualDevice implements VxlanDevice, VxlanNetwork {
   readonly features: DeviceFeatures = ALL;
   private readonly local: IpAddress | undefined;
   private readonly localWords: Int32Array | undefined;
+  /** The device that packets to a link-local address of ours come by (RFC 4007 6); empty where any will do. */
+  private readonly localZone: string;
   private readonly options: VxlanDeviceOptions;
   private readonly way: UdpTunnelEndOptions;
   private readonly known: VxlanPeers;
@@ -85,6 +87,7 @@ class VxlanEnd extends VirtualDevice implements VxlanDevice, VxlanNetwork {
     if (options.mtu !== undefined) checkMtu(options.mtu, mostMtu(this.version));
     this.local = options.local === undefined ? undefined : unmapped(ipOf(options.local));
     this.localWords = this.local && Int32Array.from(WORDS, (index) => this.local?.word(index) ?? 0);
+    this.localZone = this.local?.version === 6 && this.local.isLinkLocal ? this.local.zone : '';
     this.dscp = dscp === 'inherit' ? -1 : dscp << 2;
     this.isLearning = options.learning ?? true;
     this.ownHigh = Math.floor(this.mac.value / 0x1_0000_0000);
@@ -230,14 +233,14 @@ class VxlanEnd extends VirtualDevice implements VxlanDevice, VxlanNetwork {
     return this.intake.pass(frame);
   }
 
-  private isToUs({ frame: { slab }, destinationOffset, addressLength }: IpPacket): boolean {
-    const { localWords } = this;
+  private isToUs({ frame: { slab, device }, destinationOffset, addressLength }: IpPacket): boolean {
+    const { localWords, localZone } = this;
     if (localWords === undefined) return true;
     const first = 4 - addressLength / 4;
     for (let i = first; i < 4; i++) {
       if (slab.view.getInt32(destinationOffset + 4 * (i - first)) !== localWords[i]) return false;
     }
-    return true;
+    return localZone === '' || device === undefined || device.name === localZone;
   }
 
   /** To each peer a copy, to the last one the frame itself. */

@@ -28,7 +28,7 @@ export interface IcmpReport {
   readonly code: NetCode;
   /** Who sent the report. */
   readonly reporter: IpAddress;
-  /** From the quoted packet: our address, the destination's, and the protocol. */
+  /** From the quoted packet: our address and the destination's, with their zones where they are link-local and the device is known, and the protocol. */
   readonly source: IpAddress;
   readonly destination: IpAddress;
   readonly protocol: number;

@@ -8,6 +8,7 @@ import { Icmpv6Quote } from '../wire/icmpv6.js';
 import { Ipv4Packet } from '../wire/ipv4.js';
 import type { IpPacket } from '../wire/ip.js';
 import type { IcmpErrorKind, IcmpReport } from './icmp-report.js';
+import { onLinkOf } from './scope.js';
 
 /** Receives reports of one protocol, synchronously, and returns false for those that it does not believe. It must not throw. */
 export type IcmpReportHandler = (report: IcmpReport) => unknown;
@@ -42,7 +43,9 @@ export class IcmpReports {
     const packet = quote?.packet ?? new Ipv4Packet(frame, frame.start);
     const transport = quote?.transport ?? transportOf(packet);
     if (transport < 0 || frame.end - transport < 8) return;
-    const { sourceAddress: source, destinationAddress: destination, protocol } = packet;
+    const { protocol } = packet;
+    const source = onLinkOf(frame.device, packet.sourceAddress);
+    const destination = onLinkOf(frame.device, packet.destinationAddress);
     this.deliver({ kind, code, reporter: source, source, destination, protocol, mtu, frame, transport });
   }
 }

@@ -13,6 +13,7 @@ import { Ipv6Packet } from '../wire/ipv6.js';
 import type { IcmpReports } from './icmp-reports.js';
 import { meaningOfIcmpv6 } from './icmpv6-meaning.js';
 import type { IpTables } from './ip-tables.js';
+import { onLinkOf } from './scope.js';
 
 /** Options of {@link Icmpv6Host}. */
 export interface Icmpv6Options {
@@ -138,8 +139,9 @@ export class Icmpv6Host {
     const { frame } = packet;
     this.env.drops.deliver(frame);
     const { protocol, transport } = quoted;
+    const ends = { source: onLinkOf(frame.device, source), destination: onLinkOf(frame.device, destination) };
     const reporter = packet.sourceAddress;
-    const believed = reports.deliver({ ...meaning, reporter, source, destination, protocol, mtu, frame, transport });
+    const believed = reports.deliver({ ...meaning, reporter, ...ends, protocol, mtu, frame, transport });
     if (tooBig && believed) tables.tooBig(destination, mtu, totalLength);
     return undefined;
   }

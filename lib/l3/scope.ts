@@ -1,6 +1,7 @@
 /** Scopes of IPv6 addresses (RFC 4007, RFC 4291 2.7), and the groups whose meaning is fixed. */
 
 import { type IpAddress, Ipv6Address } from '../core/address.js';
+import type { Device } from '../core/device.js';
 import type { IpPacket } from '../wire/ip.js';
 
 /** All nodes of a link: every host is a member (RFC 4291 2.7.1). */
@@ -24,13 +25,20 @@ export function scopeOfIp(address: IpAddress): number {
   return address.isLoopback || address.isLinkLocal ? Scope.Link : Scope.Global;
 }
 
-/** Who sent a packet: a link-local address has the name of the device that the packet came by as its zone (RFC 4007 6), if that is known. */
-export function senderOf(packet: IpPacket): IpAddress {
-  const address: IpAddress = packet.sourceAddress;
-  const { device } = packet.frame;
+/** Who sent a packet, with the zone of the device that it came by: see {@link onLinkOf}. */
+export function senderOf({ sourceAddress, frame }: IpPacket): IpAddress {
+  return onLinkOf(frame.device, sourceAddress);
+}
+
+/** Whom a packet was sent to, likewise. */
+export function receiverOf({ destinationAddress, frame }: IpPacket): IpAddress {
+  return onLinkOf(frame.device, destinationAddress);
+}
+
+/** An address as packets carry it, without a zone: a link-local one gets the device's name for that (RFC 4007 6), if the device is known. */
+export function onLinkOf(device: Device | undefined, address: IpAddress): IpAddress {
   if (address.version === 4 || device === undefined || !address.isLinkLocal) return address;
-  const { a, b, c, d } = address;
-  return new Ipv6Address(a, b, c, d, device.name);
+  return withZone(address, device.name);
 }
 
 /**
@@ -40,8 +48,11 @@ export function senderOf(packet: IpPacket): IpAddress {
 export function inZoneOf(source: IpAddress | undefined, destination: IpAddress): IpAddress {
   if (source?.version !== 6 || source.zone === '' || !source.isLinkLocal) return destination;
   if (destination.version === 4 || destination.zone !== '' || !isOnOneLink(destination.a)) return destination;
-  const { a, b, c, d } = destination;
-  return new Ipv6Address(a, b, c, d, source.zone);
+  return withZone(destination, source.zone);
+}
+
+function withZone({ a, b, c, d }: Ipv6Address, zone: string): Ipv6Address {
+  return new Ipv6Address(a, b, c, d, zone);
 }
 
 /** Whether packets to this address, given by its first word, stay on one link, so that the routing table has no say. */

@@ -15,7 +15,7 @@ import type { Endpoint } from './tcp/api.js';
 export interface UdpMessage {
   readonly data: Uint8Array;
   readonly source: Endpoint;
-  /** Where it was sent to: an address of ours, a broadcast or a multicast address. */
+  /** Where it was sent to: an address of ours, with its zone if that is link-local and the device is known, a broadcast or a multicast address. */
   readonly destination: Endpoint;
   readonly hopLimit: number;
   readonly trafficClass: number;
@@ -148,7 +148,8 @@ export interface UdpSockets {
   /**
    * Opens a socket; an unspecified address means all of ours, port 0 a free one. `::` means those of IPv4, too, unless `ipv6Only` is set: such
    * a socket also sends to and receives from IPv4 addresses, and no IPv4 socket may share the port without `reuseAddress`. IPv4-mapped
-   * addresses are taken for the IPv4 ones that they stand for.
+   * addresses are taken for the IPv4 ones that they stand for. A link-local address with a zone is one on that link: the socket sends by its device, and
+   * receives what comes by it alone, so that others may have the same address and port in other zones; without a zone it is one on all links.
    *
    * @throws NetError `EADDRINUSE`, `EADDRNOTAVAIL`, `ENETDOWN` (the host has ended)
    */

@@ -127,8 +127,9 @@ export class BoundSocket implements UdpSocket {
     this.revision++;
     this.host.changed();
     this.remote = to;
-    // A group is for receiving, and stays.
-    this.local = { address: this.bound.isMulticast ? this.bound : source, port: this.local.port };
+    // A group is for receiving, and stays, as does the zone of an address, which sources have none of.
+    const stays = this.bound.isMulticast || isSameAddress(this.bound, source);
+    this.local = { address: stays ? this.bound : source, port: this.local.port };
   }
 
   close(): void {

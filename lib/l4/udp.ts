@@ -25,7 +25,7 @@ import {
   pushIpHeader,
 } from '../l3/ip-output.js';
 import type { Multicast } from '../l3/multicast.js';
-import { inZoneOf, senderOf } from '../l3/scope.js';
+import { inZoneOf, receiverOf, senderOf } from '../l3/scope.js';
 import { type IpFlow, type IpPacket, IpProtocol } from '../wire/ip.js';
 import { MAX_DATAGRAMS } from '../wire/merging-datagrams.js';
 import { UDP_HEADER, UdpDatagram } from '../wire/udp.js';
@@ -315,7 +315,7 @@ export class UdpHost implements UdpSockets, SocketHost {
     return sockets.some((other) => {
       if (other.reuse && reuse) return false;
       if (other.bound.version !== address.version) return other.isDual || isDual;
-      return other.bound.isUnspecified || address.isUnspecified || other.bound.equals(address);
+      return other.bound.isUnspecified || address.isUnspecified || isSameAddress(other.bound, address);
     });
   }
 
@@ -324,7 +324,7 @@ export class UdpHost implements UdpSockets, SocketHost {
     const { frame } = packet;
     const { view } = frame.slab;
     const source = { address: senderOf(packet), port: view.getUint16(frame.start) };
-    const destination: Endpoint = { address: packet.destinationAddress, port: view.getUint16(frame.start + 2) };
+    const destination: Endpoint = { address: receiverOf(packet), port: view.getUint16(frame.start + 2) };
     const isUnicast = frame.ipCast === Cast.Unicast;
     const asksMembers = frame.ipCast === Cast.Multicast && this.multicast !== undefined;
     let best: BoundSocket | undefined;

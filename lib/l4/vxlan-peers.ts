@@ -1,7 +1,8 @@
 /** The other ends of a VXLAN (RFC 7348 4.2): those that were named, and those that were heard of. */
 
-import { type IpAddress, Ipv6Address, unmapped } from '../core/address.js';
+import { type IpAddress, unmapped } from '../core/address.js';
 import type { Device } from '../core/device.js';
+import { onLinkOf } from '../l3/scope.js';
 import { Ends } from '../wire/ends.js';
 import type { IpPacket } from '../wire/ip.js';
 import type { UdpTunnelEnd } from './udp-tunnels.js';
@@ -75,7 +76,7 @@ export class VxlanPeers {
     const length = addressLength === 4 ? 8 : 32;
     if (place.peer !== undefined && place.device === device && place.ends.are(view, at, length)) return place.peer;
     const address = packet.sourceAddress;
-    const zoned = onLink(address, device);
+    const zoned = onLinkOf(device, address);
     const named = this.named.get(zoned.toString()) ?? this.named.get(address.toString());
     const peer = named ?? (this.onlyNamed ? undefined : new VxlanPeer(zoned));
     if (peer === undefined) return undefined;
@@ -88,10 +89,4 @@ export class VxlanPeers {
   private forgetPlaces(): void {
     for (const place of this.places) place.peer = undefined;
   }
-}
-
-/** A link-local address with the zone that packets do not carry; any other as it is. */
-function onLink(address: IpAddress, device: Device | undefined): IpAddress {
-  if (address.version === 4 || device === undefined || !address.isLinkLocal) return address;
-  return new Ipv6Address(address.a, address.b, address.c, address.d, device.name);
 }

@@ -191,6 +191,15 @@ describe('vxlanDevice between link-local addresses', () => {
     expect(seen.map(({ count }) => count)).to.deep.equal([0, 1]);
   });
 
+  it('RFC 4007 6: takes what comes to it by the link of its own zone alone', () => {
+    const here = own(1, { local: zoned(1, 1) });
+    const elsewhere = own(3, { local: 'fe80::3%elsewhere' });
+    const right = own(2, { peers: [zoned(1, 2), zoned(3, 2)] });
+    const seen = [listen(here), listen(elsewhere)];
+    segment.send(right, frameBytes(A, B));
+    expect(seen.map(({ count }) => count)).to.deep.equal([1, 0]);
+  });
+
   it('RFC 4007 6: knows the zone of who was not named', () => {
     const hub = own(1, {});
     const left = own(2, { peers: [zoned(1, 2)] });

@@ -1,6 +1,8 @@
 /** Listening ports (RFC 9293 3.10.1): their embryonic connections, those that wait for `accept`, and which listener a SYN is for. */
 
 import { type IpAddress, isSameAddress } from '../../core/address.js';
+import { receiverOf } from '../../l3/scope.js';
+import type { IpPacket } from '../../wire/ip.js';
 import type { Endpoint, TcpConnection, TcpListener, TcpListenOptions } from './api.js';
 import { congestionFactory } from './congestion/choose.js';
 import type { Connection } from './connection.js';
@@ -190,19 +192,19 @@ export class ListenerTable {
     return this.ports.has(port);
   }
 
-  /** Whether exactly this address and port are listened on. */
+  /** Whether exactly this address and port are listened on; one without a zone is in all of them. */
   has(local: Endpoint): boolean {
-    return this.ports.get(local.port)?.some((other) => other.local.address.equals(local.address)) ?? false;
+    return this.ports.get(local.port)?.some((other) => isSameAddress(other.local.address, local.address)) ?? false;
   }
 
   /**
    * The listener for a SYN: that of the packet's destination first, then the unspecified address of its version, then for IPv4 `::`, unless that one
    * wants IPv6 only.
    */
-  find(packet: { readonly destinationAddress: IpAddress }, port: number): Listener | undefined {
+  find(packet: IpPacket, port: number): Listener | undefined {
     const there = this.ports.get(port);
     if (there === undefined) return undefined;
-    const address = packet.destinationAddress;
+    const address = receiverOf(packet);
     let best: Listener | undefined;
     let likeness = 0;
     for (const one of there) {

@@ -3,7 +3,7 @@
 import { expect } from 'chai';
 import { anyAddress, type IpAddress, type IpVersion, parseIp } from '../../../lib/core/address.js';
 import type { NetError } from '../../../lib/core/errors.js';
-import type { TcpConnection } from '../../../lib/l4/tcp/api.js';
+import type { TcpConnection, TcpListener } from '../../../lib/l4/tcp/api.js';
 import type { UdpMessage } from '../../../lib/l4/udp-api.js';
 import type { Host } from '../../../operators/stack/host.js';
 import { type Network, network } from '../../../operators/testing/index.js';
@@ -277,7 +277,83 @@ describe('a host that has one link-local address on both of its links', () => {
     expect(sources).to.deep.equal(['fe80::9%middle.two', 'fe80::9%middle.two']);
     socket.close();
   });
+
+  it('4007: hears at it what comes by the link of its zone, with a socket for each', () => {
+    const came: string[] = [];
+    const message = ({ source, destination }: UdpMessage) =>
+      void came.push(`${source.address.toString()} to ${destination.address.toString()}`);
+    const bind = (address: IpAddress) => net.hosts.middle.udp.bind({ address, port: 7 }, { message, error() {} });
+    const toBoth = () => {
+      for (const one of [heard.left, heard.right]) {
+        one.send('fe80::1', 7);
+        net.runFor(10);
+      }
+      return came.splice(0);
+    };
+    const fromOne = 'fe80::9%middle.one to fe80::1%middle.one';
+    const fromTwo = 'fe80::9%middle.two to fe80::1%middle.two';
+    const one = bind(ours('one'));
+    expect(toBoth()).to.deep.equal([fromOne]);
+    expect(codeOf(() => bind(parseIp('fe80::1')))).to.equal('EADDRINUSE');
+    const two = bind(ours('two'));
+    expect(toBoth()).to.deep.equal([fromOne, fromTwo]);
+    one.close();
+    two.connect({ address: THEIRS, port: 9 });
+    expect(two.local.address.toString()).to.equal('fe80::1%middle.two');
+    expect(toBoth()).to.deep.equal([fromTwo]);
+    two.connect(undefined);
+    expect(toBoth()).to.deep.equal([fromTwo]);
+    two.close();
+    bind(parseIp('fe80::1'));
+    expect(codeOf(() => bind(ours('two')))).to.equal('EADDRINUSE');
+    expect(toBoth()).to.deep.equal([fromOne, fromTwo]);
+  });
+
+  it('4007: accepts at it who comes by the link of its zone, with a listener for each', () => {
+    const { middle, left, right } = net.hosts;
+    const listen = (address: IpAddress) => middle.tcp.listen({ address, port: 80 });
+    const errors: string[] = [];
+    const closed = (error?: NetError) => void errors.push(error?.code ?? 'none');
+    const open = (host: Host) =>
+      host.tcp.connect({ address: parseIp('fe80::1'), port: 80 }, { ...silent(), closed }).local.port;
+    const accepted = (listener: TcpListener) => listener.accept()?.remote.port;
+    const one = listen(ours('one'));
+    const ports = [open(left), open(right)];
+    net.runFor(50);
+    expect([accepted(one), accepted(one)]).to.deep.equal([ports[0], undefined]);
+    expect(errors).to.deep.equal(['ECONNREFUSED']);
+    expect(codeOf(() => listen(parseIp('fe80::1')))).to.equal('EADDRINUSE');
+    const two = listen(ours('two'));
+    const again = [open(left), open(right)];
+    net.runFor(50);
+    expect([accepted(one), accepted(two)]).to.deep.equal(again);
+  });
+
+  it('4007: tells the socket in its zone what went wrong there', () => {
+    const { udp } = net.hosts.middle;
+    const codes: string[] = [];
+    const [two, one] = (['two', 'one'] as const).map((link) => {
+      const error = ({ code }: NetError) => void codes.push(`${link} ${code}`);
+      const socket = udp.bind({ address: ours(link), port: 7 }, { message() {}, error });
+      socket.connect({ address: THEIRS, port: 99 });
+      return socket;
+    });
+    for (const socket of [one, two]) {
+      socket?.send(Buffer.from('anyone there?'));
+      net.runFor(10);
+    }
+    expect(codes).to.deep.equal(['one ECONNREFUSED', 'two ECONNREFUSED']);
+  });
 });
+
+function codeOf(call: () => void): string {
+  try {
+    call();
+    return 'none';
+  } catch (error) {
+    return (error as NetError).code;
+  }
+}
 
 function macOf(net: Network<Names, 'one' | 'two'>): number {
   return net.links.two.end('middle').mac.value;
