@@ -32,7 +32,7 @@ export interface BridgeDevice extends Device {
   readonly ports: readonly Device[];
   /** Stations that it knows, and where; its own address leads to itself. */
   readonly stations: readonly StationInfo<Device>[];
-  /** Adds a port. @throws UsageError `ERR_INVALID_OPTION` for one that it has, that is no Ethernet device or too narrow for IP, or that is itself */
+  /** Adds a port. @throws UsageError `ERR_INVALID_OPTION` for one that it has, that is no Ethernet device or too narrow for IP, or that is itself or made of it */
   add(port: Device): void;
   /** Takes a port away, which stays open; says whether it was one. */
   remove(port: Device): boolean;
@@ -74,7 +74,7 @@ class OwnPort extends VirtualDevice implements BridgeDevice {
 
   add(port: Device): void {
     checkEthernet(port, 'the port');
-    if (port === this) throw new UsageError('ERR_INVALID_OPTION', 'a bridge is no port of itself');
+    if (this.carries(port)) throw new UsageError('ERR_INVALID_OPTION', 'a bridge is no port of itself');
     if (this.ports.includes(port)) throw new UsageError('ERR_INVALID_OPTION', `'${port.name}' is a port already`);
     if (!this.open) throw new UsageError('ERR_INVALID_STATE', `the bridge '${this.name}' is closed`);
     this.have([...this.ports, port]);

@@ -77,6 +77,11 @@ export abstract class VirtualDevice implements Device {
     if (device instanceof VirtualDevice) device.above.add(this);
   }
 
+  /** Whether that device is this one, or made of it. */
+  protected carries(device: Device): boolean {
+    return device === this || [...this.above].some((one) => one.carries(device));
+  }
+
   protected leave(device: Device): void {
     if (device instanceof VirtualDevice) device.above.delete(this);
   }

@@ -240,6 +240,7 @@ describe('bridgeDevice', () => {
     for (const wrong of [
       () => bridgeDevice([first ?? lan, first ?? lan], {}, env),
       () => lan.add(lan),
+      () => lan.add(vlanDevice(bridgeDevice([lan], { name: 'outer' }, env), { vid: 5 }, env)),
       () => lan.add(fakeDevice(env, { medium: 'ip' })),
       () => bridgeDevice([], { mtu: 10 }, env),
       () => bridgeDevice([], { stations: 0 }, env),
